@@ -1,0 +1,142 @@
+# `make` lists the targets. `make quickstart` and `make test` install what they
+# need: the Python packages into $(VENV), the system's by apt-get when root.
+
+PYTHON := $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+VENV := .venv
+EXTRA_PINS :=
+ARGS :=
+
+# Where Debian and Ubuntu put the sources of packaged Go libraries.
+GOCODE := /usr/share/gocode
+
+BIN = $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input
+PROJECT_FILES := setup.cfg pyproject.toml companion/setup.cfg companion/pyproject.toml
+
+# Runs a command and shows what it printed only if it failed.
+QUIETLY = sh -c 'log=$$(mktemp); "$$@" >"$$log" 2>&1; status=$$?; \
+	[ $$status -eq 0 ] || cat "$$log" >&2; rm -f "$$log"; exit $$status' --
+AGAIN = $(MAKE) --no-print-directory
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help install system-packages system-python system-sdk system-simulator \
+	vcsim quickstart test lint format clean FORCE
+
+help: ## list the targets (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo 'Variables, as in `make test ARGS="-k batch"`:'
+	@echo '  PYTHON      interpreter that a new environment is made with (now $(PYTHON))'
+	@echo '  VENV        the environment (now $(VENV))'
+	@echo '  EXTRA_PINS  more requirements for pip, such as "pyvmomi<9"'
+	@echo '  ARGS        arguments for pytest'
+
+install: $(VENV)/.installed ## make the environment: the package, its extras, the tools
+
+quickstart: $(VENV)/.installed-for-quickstart build/vcsim ## power a simulated VM off and on again
+	@$(BIN)/python -m examples.quickstart
+
+test: $(VENV)/.installed build/vcsim ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed ## check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed ## format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+vcsim: build/vcsim ## build the vCenter simulator
+
+clean: ## remove the environments and whatever was built
+	rm -rf .venv .venv-* build dist *.egg-info companion/build companion/dist companion/*.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- The environment --------------------------------------------------------
+# Of the platforms' SDKs only oVirt's needs a compiler. The quickstart does
+# without it, so that it also runs where nothing can be compiled.
+
+QUICKSTART_EXTRAS := vsphere,test
+ALL_EXTRAS := platforms,test,dev
+
+$(VENV)/.installed: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
+	@$(AGAIN) system-sdk
+	@echo 'Installing the package and its tools into $(VENV)'
+	@$(QUIETLY) $(PIP_INSTALL) -e '.[$(ALL_EXTRAS)]' -e companion $(EXTRA_PINS:%='%')
+	@touch $@ $(VENV)/.installed-for-quickstart
+
+$(VENV)/.installed-for-quickstart: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
+	@echo 'Installing the package into $(VENV)'
+	@$(QUIETLY) $(PIP_INSTALL) -e '.[$(QUICKSTART_EXTRAS)]' -e companion $(EXTRA_PINS:%='%')
+	@touch $@
+
+# Changes only when EXTRA_PINS does, and then has everything installed again.
+$(VENV)/.extra-pins: FORCE | $(BIN)/python
+	@echo '$(EXTRA_PINS)' | cmp -s - $@ || echo '$(EXTRA_PINS)' > $@
+
+$(BIN)/python:
+	@$(AGAIN) system-python
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "chaosvm needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo 'Name another one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(QUIETLY) $(PYTHON) -m venv $(VENV)
+
+# --- The simulator ----------------------------------------------------------
+
+build/vcsim: $(wildcard tests/vcsim/*.go)
+	@$(AGAIN) system-simulator
+	@echo 'Building $@'
+	@CGO_ENABLED=0 GO111MODULE=off GOFLAGS= GOPATH=$(GOCODE) $(QUIETLY) go build -o $@ ./tests/vcsim
+
+# --- System packages --------------------------------------------------------
+# What is missing of them, under Debian's names.
+
+system-packages: ## install what the system lacks, all at once
+	@$(call need,$(PYTHON_LACKS) $(SDK_LACKS) $(SIMULATOR_LACKS))
+
+system-python:
+	@$(call need,$(PYTHON_LACKS))
+
+system-sdk:
+	@$(call need,$(SDK_LACKS))
+
+system-simulator:
+	@$(call need,$(SIMULATOR_LACKS))
+
+# python3.11, or plain python3: what the names of Python's packages start with.
+PYTHON_PACKAGE = $(or $(filter python3%,$(notdir $(PYTHON))),python3)
+PYTHON_HEADER = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h
+
+PYTHON_LACKS = \
+	$(shell $(PYTHON) -c '' 2>/dev/null || echo $(PYTHON_PACKAGE)) \
+	$(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo $(PYTHON_PACKAGE)-venv)
+SDK_LACKS = \
+	$(shell command -v cc >/dev/null && test -e /usr/include/stdlib.h || echo gcc libc6-dev) \
+	$(shell test -e $(PYTHON_HEADER) || echo $(PYTHON_PACKAGE)-dev) \
+	$(shell test -e /usr/include/libxml2/libxml/xmlreader.h || echo libxml2-dev)
+SIMULATOR_LACKS = \
+	$(shell command -v go >/dev/null || echo golang-go) \
+	$(shell test -d $(GOCODE)/src/github.com/vmware/govmomi/simulator || echo golang-github-vmware-govmomi-dev)
+
+need = $(if $(strip $(1)),$(call apt-install,$(strip $(1))),:)
+
+define apt-install
+if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+	echo 'Installing system packages: $(1)'; \
+	$(QUIETLY) apt-get update -q || true; \
+	DEBIAN_FRONTEND=noninteractive $(QUIETLY) \
+		apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 $(1); \
+else \
+	echo 'These system packages are missing: $(1)' >&2; \
+	echo 'On Debian or Ubuntu, install them with' >&2; \
+	echo '    sudo apt-get update && sudo apt-get install -y --no-install-recommends $(1)' >&2; \
+	echo 'or all that any target needs with `sudo make system-packages`;' >&2; \
+	echo 'elsewhere, install what corresponds to them. Then run make again.' >&2; \
+	exit 1; \
+fi
+endef
