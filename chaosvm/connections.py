@@ -1,0 +1,55 @@
+"""Connections that the activities of one experiment share.
+
+Activities come and go, from several threads; logging in for each would be slow
+and would fill the server's list of sessions. So the first activity with some
+settings connects, the others use what is there, and the end of the process
+logs out.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from logzero import logger
+
+from chaosvm.deadline import Deadline
+from chaosvm.platform import Platform
+from chaosvm.settings import Settings
+
+__all__ = ["close_all", "shared"]
+
+P = TypeVar("P", bound=Platform)
+S = TypeVar("S", bound=Settings)
+
+# All logouts together: the end of an experiment must not hang on a dead server.
+_CLOSING_SECONDS = 10.0
+
+_open: dict[Settings, Platform] = {}
+_lock = threading.Lock()
+
+
+def shared(settings: S, make: Callable[[S], P]) -> P:
+    """The platform for these settings, made on first use."""
+    with _lock:
+        if settings not in _open:
+            _open[settings] = make(settings)
+        return _open[settings]  # type: ignore[return-value]
+
+
+def close_all() -> None:
+    """Log out everywhere, in ten seconds at most; happens by itself at exit."""
+    with _lock:
+        platforms = list(_open.values())
+        _open.clear()
+    deadline = Deadline(_CLOSING_SECONDS)
+    for platform in platforms:
+        if deadline.passed:
+            logger.debug(f"no time left to log out of {platform.name}")
+            break
+        platform.close(deadline)
+
+
+atexit.register(close_all)

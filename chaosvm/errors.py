@@ -1,0 +1,146 @@
+"""The exceptions of this package, one tree.
+
+Everything derives from :class:`ChaosVMError`, which is Chaos Toolkit's
+``ActivityFailed``, so that an activity that raises is recorded as failed and
+its text is what the reader of the journal sees.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chaoslib.exceptions import ActivityFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chaosvm.outcome import Outcome
+    from chaosvm.vm import PowerState
+
+__all__ = [
+    "InWrongState",
+    "AmbiguousVM",
+    "Busy",
+    "CertificateRejected",
+    "ChaosVMError",
+    "ConnectionFailed",
+    "DeadlinePassed",
+    "GuestUnavailable",
+    "InvalidValue",
+    "LoginFailed",
+    "MissingExtra",
+    "NoAnswer",
+    "NoSuchVM",
+    "OperationFailed",
+    "OperationRefused",
+    "PermissionDenied",
+    "PlatformError",
+    "ProtocolError",
+    "SelectionError",
+    "StepFailed",
+    "VMGone",
+]
+
+
+class ChaosVMError(ActivityFailed):  # type: ignore[misc]  # chaoslib is untyped
+    """Base of everything that this package raises on purpose."""
+
+
+class InvalidValue(ChaosVMError, ValueError):
+    """A setting or an argument that cannot be used; nothing was touched."""
+
+
+class MissingExtra(ChaosVMError):
+    """The platform's SDK is not installed."""
+
+
+# Choosing VMs ---------------------------------------------------------------
+
+
+class SelectionError(ChaosVMError):
+    """The selection does not name VMs that can be acted on; nothing was touched."""
+
+
+class NoSuchVM(SelectionError):
+    """Nothing in the inventory fits."""
+
+
+class AmbiguousVM(SelectionError):
+    """A name fits more than one VM."""
+
+
+# Talking to a platform --------------------------------------------------------
+
+
+class PlatformError(ChaosVMError):
+    """The platform could not be asked, or did not answer as it should."""
+
+
+class ConnectionFailed(PlatformError):
+    """The server could not be reached, or the connection broke."""
+
+
+class DeadlinePassed(ConnectionFailed):
+    """The time for the call, or for one request, is over."""
+
+
+class CertificateRejected(PlatformError):
+    """The server's TLS certificate could not be verified."""
+
+
+class LoginFailed(PlatformError):
+    """The server refused the user name or password."""
+
+
+class PermissionDenied(PlatformError):
+    """The user lacks a privilege."""
+
+
+class ProtocolError(PlatformError):
+    """The server answered something that is not its protocol."""
+
+
+# What may become of one request about one VM ----------------------------------
+
+
+class StepFailed(ChaosVMError):
+    """The platform refused one request for one VM, or its task failed."""
+
+
+class InWrongState(StepFailed):
+    """Refused because of the power state the VM is in, which is ``state``."""
+
+    def __init__(self, message: str, state: PowerState) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class Busy(StepFailed):
+    """Refused because something else is happening to the VM: nothing was done, try again."""
+
+
+class GuestUnavailable(StepFailed):
+    """The guest cannot be asked: its tools or agent are not running."""
+
+
+class NoAnswer(StepFailed):
+    """The request was sent and its answer never came: it may or may not have been done."""
+
+
+class VMGone(StepFailed):
+    """The VM does not exist any more."""
+
+
+# What became of an operation ---------------------------------------------------
+
+
+class OperationRefused(ChaosVMError):
+    """The operation makes no sense for, or must not be done to, a VM; nothing was touched."""
+
+
+class OperationFailed(ChaosVMError):
+    """At least one VM did not get where it should; ``outcomes`` has every VM's story."""
+
+    def __init__(self, message: str, outcomes: Sequence[Outcome]) -> None:
+        super().__init__(message)
+        self.outcomes = tuple(outcomes)

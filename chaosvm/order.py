@@ -1,0 +1,58 @@
+"""What was asked for: an operation with its options, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from chaosvm import values
+
+__all__ = ["OnTimeout", "Operation", "Order"]
+
+
+class Operation(StrEnum):
+    POWER_ON = "power_on"
+    POWER_OFF = "power_off"
+    REBOOT = "reboot"
+    SUSPEND = "suspend"
+
+
+class OnTimeout(StrEnum):
+    """What to do with a guest that was asked to shut down and did not."""
+
+    HARD = "hard"  # cut its power
+    FAIL = "fail"  # report a failure
+    LEAVE = "leave"  # report that it is still running, without failing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An operation and how to go about it; ``timeout`` in seconds bounds all of it."""
+
+    operation: Operation
+    timeout: float
+    graceful: bool = False
+    on_timeout: OnTimeout = OnTimeout.FAIL
+    parallel: int = 1
+
+    @classmethod
+    def checked(cls, operation: str, timeout: Any, **options: Any) -> Order:
+        """From what an experiment holds; raises InvalidValue, naming the argument."""
+        if "graceful" in options:
+            options["graceful"] = values.boolean("graceful", options["graceful"])
+        if "on_timeout" in options:
+            options["on_timeout"] = values.choice("on_timeout", options["on_timeout"], OnTimeout)
+        seconds = values.timeout_seconds("timeout", timeout)
+        return cls(operation=Operation(operation), timeout=seconds, **options)
+
+    @property
+    def guest_seconds(self) -> float:
+        """How long a guest may take to shut down.
+
+        Where a hard power off is to follow, the last fifth of the time (30
+        seconds at most) is kept for it, so that the whole stays within timeout.
+        """
+        if self.on_timeout is OnTimeout.HARD:
+            return self.timeout - min(30.0, self.timeout / 5)
+        return self.timeout

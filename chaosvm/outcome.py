@@ -1,0 +1,112 @@
+"""What became of an operation on one VM, and on a batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["Batch", "How", "Outcome"]
+
+
+class How(StrEnum):
+    """By which means a VM was brought to its state."""
+
+    GUEST = "guest"  # the guest's own shutdown or reboot
+    HARD = "hard"  # the platform, without asking the guest
+    FALLBACK_HARD = "fallback_hard"  # the platform, after the guest did not, or could not
+    ENGINE_CONVERTED = "engine_converted"  # asked of the guest, made hard by the engine
+    NONE = "none"  # nothing was done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One VM's story. ``error`` is None when it is where it should be.
+
+    ``after`` is the last state that was seen, and ``unknown`` when it may have
+    changed since. ``detail`` says what the other fields cannot.
+    """
+
+    name: str
+    id: str
+    platform: str
+    operation: str
+    before: PowerState
+    after: PowerState
+    changed: bool
+    how: How
+    seconds: float
+    detail: str | None = None
+    error: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.error is not None
+
+    def to_json(self) -> dict[str, Any]:
+        shown = {
+            "name": self.name,
+            "id": self.id,
+            "platform": self.platform,
+            "operation": self.operation,
+            "before": self.before.value,
+            "after": self.after.value,
+            "changed": self.changed,
+            "how": self.how.value,
+            "seconds": self.seconds,
+        }
+        optional = {"detail": self.detail, "error": self.error}
+        return {**shown, **{key: value for key, value in optional.items() if value}}
+
+    def __str__(self) -> str:
+        return f"{self.name!r} ({self.id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The outcomes of all the VMs of one batch, and the seed that chose them."""
+
+    outcomes: tuple[Outcome, ...]
+    seed: int | None = None
+    passed_over: tuple[tuple[VM, str], ...] = ()
+
+    @property
+    def changed(self) -> int:
+        return sum(outcome.changed for outcome in self.outcomes)
+
+    @property
+    def failed(self) -> int:
+        return sum(outcome.failed for outcome in self.outcomes)
+
+    def to_json(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "outcomes": [outcome.to_json() for outcome in self.outcomes],
+            "changed": self.changed,
+            "failed": self.failed,
+            "seed": self.seed,
+        }
+        if self.passed_over:
+            shown["passed_over"] = [
+                {"name": vm.name, "id": vm.id, "reason": reason} for vm, reason in self.passed_over
+            ]
+        return shown
+
+
+def failure_text(operation: str, outcomes: Sequence[Outcome]) -> str:
+    """Each VM that failed and why, and what was done to the others."""
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    told = "; ".join(f"{outcome} {outcome.error}" for outcome in failed)
+    if len(outcomes) == 1:
+        return f"{operation} failed: {told}"
+    said = f"{operation} failed for {len(failed)} of {len(outcomes)} VMs: {told}"
+    others = [outcome for outcome in outcomes if not outcome.failed]
+    for word, group in (
+        ("changed", [o for o in others if o.changed]),
+        ("not changed", [o for o in others if not o.changed]),
+    ):
+        if group:
+            said += f". Of the others, {word}: {', '.join(str(outcome) for outcome in group)}"
+    return said

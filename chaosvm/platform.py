@@ -1,0 +1,149 @@
+"""What a platform must offer: only what cannot be shared.
+
+A platform opens and closes, reads the inventory, sends one request about one
+VM, watches many VMs, and says what it refuses. It never waits for a VM:
+waiting, falling back and outcomes are in ``power.py``, and what people call is
+in ``verbs.py``.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from chaosvm.deadline import Clock, Deadline
+from chaosvm.errors import StepFailed
+from chaosvm.order import Order
+from chaosvm.outcome import How
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["Platform", "Sighting", "Step", "Ticket", "Watch"]
+
+
+class Step(StrEnum):
+    """One kind of request about one VM's power."""
+
+    POWER_ON = "power on"
+    POWER_OFF = "hard power off"
+    SUSPEND = "suspend"
+    RESET = "reset"
+    SHUTDOWN_GUEST = "guest shutdown"
+    REBOOT_GUEST = "guest reboot"
+
+    @property
+    def asks_guest(self) -> bool:
+        return self in (Step.SHUTDOWN_GUEST, Step.REBOOT_GUEST)
+
+    @property
+    def repeatable(self) -> bool:
+        """Doing it twice is the same as once: it names a state to reach."""
+        return self not in (Step.RESET, Step.REBOOT_GUEST)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticket:
+    """The platform's acceptance of a request.
+
+    ``tracked`` says that :class:`Watch` will report the request's own end; if
+    it does not, only the VM's state tells. ``reference`` is the platform's own.
+    """
+
+    vm_id: str
+    tracked: bool = False
+    reference: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """All that is known of one VM at one moment of a watch."""
+
+    vm_id: str
+    power_state: PowerState
+    exists: bool = True
+    # This request came to its end, well or with the error.
+    ended: Ticket | None = None
+    error: StepFailed | None = None
+    # There is proof that the guest went down and came back.
+    rebooted: bool = False
+    # The platform did it, but by other means than it was asked to.
+    how: How | None = None
+    # Something a person has to answer before the VM goes on.
+    question: str | None = None
+
+
+class Watch(ABC):
+    """News of a fixed set of VMs, through one channel however many they are."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def follow(self, tickets: Sequence[Ticket]) -> None:
+        """Also report how these requests end."""
+
+    @abstractmethod
+    def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
+        """What changed since the last call, waiting up to so many seconds for something.
+
+        The first call tells the present state of every VM.
+        """
+
+    def close(self) -> None:  # noqa: B027  # not every watch holds something
+        """Give back what the watch holds at the server, in bounded time."""
+
+
+class Platform(ABC):
+    """A connection to one vCenter or engine, safe to share between threads."""
+
+    name: ClassVar[str]
+    clock: Clock = time
+    timeout: float
+    # How many requests may be under way at once.
+    most_parallel: ClassVar[int] = 64
+
+    # The primitives ------------------------------------------------------------
+
+    @abstractmethod
+    def open(self, deadline: Deadline) -> None:
+        """Log in, unless that was done; every primitive does so by itself."""
+
+    @abstractmethod
+    def close(self, deadline: Deadline) -> None:
+        """Log out; never raises for what the server does."""
+
+    @abstractmethod
+    def inventory(self, deadline: Deadline, tags: bool = False) -> list[VM]:
+        """Every VM, in a number of requests that does not depend on how many."""
+
+    @abstractmethod
+    def send(self, vm: VM, step: Step, deadline: Deadline) -> Ticket:
+        """Send one request and return when it was accepted; raises StepFailed."""
+
+    @abstractmethod
+    def watch(self, vms: Sequence[VM], deadline: Deadline) -> Watch:
+        """Start to watch these VMs."""
+
+    def untouchable(self, vm: VM) -> str | None:
+        """Why no action may ever touch this VM, as "is a template"; None if it may."""
+        return "is a template" if vm.template else None
+
+    def refusal(self, vm: VM, order: Order) -> str | None:
+        """Why this operation cannot be done to the VM as it is; None if it can."""
+        return None
+
+    def server_info(self, deadline: Deadline) -> dict[str, Any]:
+        """What the server is, for discovery and summaries."""
+        return {}

@@ -1,0 +1,326 @@
+"""Which VMs: a mapping from an experiment, made into a choice from an inventory.
+
+Every key that is given must hold. A selection has to say which VMs it means:
+``exclude`` and a sample only narrow, so on their own they are refused, and
+``{"all": true}`` is the only way to mean everything.
+
+Nothing here talks to a platform: the same inventory and the same selection
+always give the same VMs, in whatever order the inventory comes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from chaosvm import values
+from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, OperationRefused, SelectionError
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["Choice", "Selection", "find_one"]
+
+EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
+
+# A reason why no action may touch a VM, or None.
+Untouchable = Callable[[VM], str | None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The VMs chosen, the seed that chose among them, and those passed over."""
+
+    vms: tuple[VM, ...]
+    seed: int | None = None
+    passed_over: tuple[tuple[VM, str], ...] = ()
+
+
+def _regex(key: str, value: Any) -> re.Pattern[str]:
+    try:
+        return re.compile(values.text(key, value, "a regular expression"))
+    except re.error as error:
+        raise values.invalid(key, value, f"a regular expression ({error})") from None
+
+
+def _power_states(key: str, value: Any) -> tuple[PowerState, ...]:
+    words = values.text_list(key, value, "a power state, or a list of them")
+    return tuple(values.choice(key, word, PowerState) for word in words)
+
+
+def _all(key: str, value: Any) -> bool:
+    if values.boolean(key, value) is not True:
+        raise values.invalid(key, value, "true; leave the key out otherwise")
+    return True
+
+
+_KEYS: dict[str, Callable[[str, Any], Any]] = {
+    "names": values.text_list,
+    "name": values.text_list,
+    "regex": _regex,
+    "ids": values.text_list,
+    "datacenter": values.text_list,
+    "cluster": values.text_list,
+    "host": values.text_list,
+    "folder": values.text_list,
+    "tag": values.text_list,
+    "guest_os": values.text_list,
+    "power_state": _power_states,
+    "exclude": values.text_list,
+    "count": lambda key, value: values.integer(key, value, 1, 1_000_000),
+    "percent": lambda key, value: values.number(key, value, 0.001, 100),
+    "seed": lambda key, value: values.integer(key, value, 0, 2**63 - 1),
+    "all": _all,
+}
+_NARROWING = ("exclude", "count", "percent", "seed")
+
+
+def _fits_any(globs: Iterable[str], candidates: Iterable[str | None]) -> bool:
+    known = [candidate for candidate in candidates if candidate is not None]
+    return any(fnmatchcase(candidate, glob) for glob in globs for candidate in known)
+
+
+def _name(vm: VM, globs: Sequence[str]) -> bool:
+    return _fits_any(globs, (vm.name,))
+
+
+def _regex_fits(vm: VM, pattern: re.Pattern[str]) -> bool:
+    return pattern.fullmatch(vm.name) is not None
+
+
+def _folder(vm: VM, globs: Sequence[str]) -> bool:
+    """A folder is meant by its inventory path, or by its own name."""
+    if vm.folder is None:
+        return False
+    return _fits_any(globs, (vm.folder, vm.folder.rsplit("/", 1)[-1]))
+
+
+def _tag(vm: VM, globs: Sequence[str]) -> bool:
+    if vm.tags is None:
+        raise SelectionError(
+            f"tag {_listed(globs)} cannot be looked for: {vm.platform} did not tell any tags"
+        )
+    # Two categories may hold a tag of one name: "category/tag" tells them apart.
+    return _fits_any(globs, (*vm.tags, *vm.metadata.get("qualified_tags", ())))
+
+
+def _guest_os(vm: VM, globs: Sequence[str]) -> bool:
+    return _fits_any((glob.lower() for glob in globs), (vm.guest_os and vm.guest_os.lower(),))
+
+
+def _excluded(vm: VM, globs: Sequence[str]) -> bool:
+    return _fits_any(globs, (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases))
+
+
+_FILTERS: dict[str, Callable[[VM, Any], bool]] = {
+    "name": _name,
+    "regex": _regex_fits,
+    "datacenter": lambda vm, globs: _fits_any(globs, (vm.datacenter,)),
+    "cluster": lambda vm, globs: _fits_any(globs, (vm.cluster,)),
+    "host": lambda vm, globs: _fits_any(globs, (vm.host,)),
+    "folder": _folder,
+    "tag": _tag,
+    "guest_os": _guest_os,
+    "power_state": lambda vm, states: vm.power_state in states,
+    "exclude": lambda vm, globs: not _excluded(vm, globs),
+}
+
+# What to offer instead, when nothing has the value that was asked for.
+_SUGGESTIONS: dict[str, Callable[[VM], str | None]] = {
+    "name": lambda vm: vm.name,
+    "regex": lambda vm: vm.name,
+    "datacenter": lambda vm: vm.datacenter,
+    "cluster": lambda vm: vm.cluster,
+    "host": lambda vm: vm.host,
+    "folder": lambda vm: vm.folder,
+    "guest_os": lambda vm: vm.guest_os,
+    "power_state": lambda vm: vm.power_state.value,
+}
+
+
+class Selection:
+    """A checked selection; see ``docs/selection.md`` for the keys."""
+
+    def __init__(self, vms: Any, key: str = "vms") -> None:
+        self._given = vms
+        self._keys = values.mapping(key, vms, _KEYS, EXAMPLE)
+        if "count" in self._keys and "percent" in self._keys:
+            raise InvalidValue(f"{key} has both count and percent: give one of them")
+        if "seed" in self._keys and not self._sampling:
+            raise InvalidValue(f"{key} has a seed but nothing to sample: add count or percent")
+        if all(name in _NARROWING for name in self._keys):
+            raise InvalidValue(
+                f"{key} is {vms!r}, which only narrows: say which VMs are meant, "
+                'such as {"name": "web-*"}, or {"all": true} for every one'
+            )
+
+    @property
+    def needs_tags(self) -> bool:
+        return "tag" in self._keys
+
+    @property
+    def _sampling(self) -> bool:
+        return "count" in self._keys or "percent" in self._keys
+
+    def read(self, inventory: Iterable[VM]) -> list[VM]:
+        """The VMs to look at: possibly none."""
+        fitting = self._matching(inventory, must_exist=False)
+        return self._sample(fitting, self._seed()) if fitting and self._sampling else fitting
+
+    def _matching(self, inventory: Iterable[VM], must_exist: bool) -> list[VM]:
+        """Every VM that fits, before any sample is drawn; none is not an error.
+
+        Raises AmbiguousVM for a name that fits two of the VMs left by the other
+        keys and, if ``must_exist``, NoSuchVM for one that is nowhere at all.
+        """
+        everything = sorted(inventory, key=lambda vm: (vm.name, vm.id))
+        fitting = everything
+        for key, fits in _FILTERS.items():
+            if key in self._keys:
+                fitting = [vm for vm in fitting if fits(vm, self._keys[key])]
+        for key in ("names", "ids"):
+            if key in self._keys:
+                by_id, wanted = key == "ids", self._keys[key]
+                if must_exist:
+                    _must_exist(wanted, everything, by_id)
+                named = _resolve(wanted, fitting, by_id)
+                fitting = [vm for vm in fitting if vm.id in named]
+        return fitting
+
+    def choose(self, inventory: Iterable[VM], untouchable: Untouchable | None = None) -> Choice:
+        """The VMs to act on: never none of them.
+
+        A VM for which ``untouchable`` has a reason is passed over where a
+        pattern reached it, and refused where it was asked for by name or id.
+        """
+        everything = list(inventory)
+        fitting = self._matching(everything, must_exist=True)
+        passed_over: list[tuple[VM, str]] = []
+        if untouchable is not None:
+            reasons = [(vm, reason) for vm in fitting if (reason := untouchable(vm))]
+            self._refuse_named(reasons)
+            passed_over = reasons
+            barred = {vm.id for vm, _ in reasons}
+            fitting = [vm for vm in fitting if vm.id not in barred]
+        if not fitting:
+            raise NoSuchVM(self._why_none(everything, passed_over))
+        seed = self._seed() if self._sampling else None
+        sample = fitting if seed is None else self._sample(fitting, seed)
+        return Choice(tuple(sample), seed, tuple(passed_over))
+
+    def _refuse_named(self, reasons: list[tuple[VM, str]]) -> None:
+        wanted = (*self._keys.get("names", ()), *self._keys.get("ids", ()))
+        named = [(vm, why) for vm, why in reasons if any(vm.answers_to(word) for word in wanted)]
+        if named:
+            told = "; ".join(f"{vm} {why}" for vm, why in named)
+            raise OperationRefused(f"refused, and nothing was touched: {told}")
+
+    def _seed(self) -> int:
+        given: int | None = self._keys.get("seed")
+        return random.SystemRandom().randrange(2**32) if given is None else given
+
+    def _sample(self, fitting: list[VM], seed: int) -> list[VM]:
+        size = self._sample_size(len(fitting))
+        ranked = sorted(fitting, key=lambda vm: _rank(seed, vm))
+        return sorted(ranked[:size], key=lambda vm: (vm.name, vm.id))
+
+    def _sample_size(self, fitting: int) -> int:
+        if "count" in self._keys:
+            count: int = self._keys["count"]
+            if count > fitting:
+                raise NoSuchVM(f"count is {count}, but only {fitting} VMs fit {self}")
+            return count
+        percent: float = self._keys["percent"]
+        # Rounded down: more than was agreed to is never taken. The small
+        # addition keeps 29 percent of 100 from becoming 28 in floating point.
+        size = int(fitting * percent / 100 + 1e-9)
+        if size == 0:
+            raise NoSuchVM(
+                f"percent is {percent:g}, less than one of the {fitting} VMs that fit {self}"
+            )
+        return size
+
+    def _why_none(self, inventory: list[VM], passed_over: list[tuple[VM, str]]) -> str:
+        said = f"no VM fits {self}: {len(inventory)} VMs are known"
+        if passed_over:
+            told = "; ".join(f"{vm} {reason}" for vm, reason in passed_over)
+            return f"{said}, and those that fit are never touched: {told}"
+        left = inventory
+        for key, fits in _FILTERS.items():
+            if key not in self._keys:
+                continue
+            fitting = [vm for vm in left if fits(vm, self._keys[key])]
+            if not fitting:
+                return f"{said}, {len(left)} come as far as {key}{_instead(key, left)}"
+            left = fitting
+        return said
+
+    def __str__(self) -> str:
+        return json.dumps(self._given, ensure_ascii=False, default=str)
+
+
+def find_one(inventory: Sequence[VM], vm_name: str, key: str = "vm_name") -> VM:
+    """The one VM meant by a name, id, instance UUID or inventory path."""
+    wanted = values.text(key, vm_name, "a VM's name, id, UUID or inventory path")
+    found = [vm for vm in inventory if vm.answers_to(wanted)]
+    if not found:
+        hint = values.nearest(wanted, (vm.name for vm in inventory))
+        raise NoSuchVM(f"no VM is called {wanted!r}{hint}: {len(inventory)} VMs are known")
+    if len(found) > 1:
+        raise AmbiguousVM(_ambiguous(wanted, found))
+    return found[0]
+
+
+def _meant(vm: VM, word: str, by_id: bool) -> bool:
+    if by_id:
+        return word == vm.id or word.lower() == (vm.instance_uuid or "").lower()
+    return vm.answers_to(word)
+
+
+def _must_exist(wanted: Sequence[str], inventory: list[VM], by_id: bool) -> None:
+    missing = [word for word in wanted if not any(_meant(vm, word, by_id) for vm in inventory)]
+    if missing:
+        hint = values.nearest(missing[0], (vm.name for vm in inventory))
+        raise NoSuchVM(f"no VM is called {_listed(missing)}{hint}: {len(inventory)} VMs are known")
+
+
+def _resolve(wanted: Sequence[str], fitting: list[VM], by_id: bool) -> set[str]:
+    """The ids of the VMs meant by these words, each of which means one at most."""
+    chosen: set[str] = set()
+    for word in wanted:
+        found = [vm for vm in fitting if _meant(vm, word, by_id)]
+        if len(found) > 1:
+            raise AmbiguousVM(_ambiguous(word, found))
+        chosen.update(vm.id for vm in found)
+    return chosen
+
+
+def _rank(seed: int, vm: VM) -> bytes:
+    """A VM's place in the draw: from the seed and its id alone.
+
+    So the same seed draws the same VMs whatever the order of the inventory,
+    the Python version, or what else has come or gone.
+    """
+    return hashlib.sha256(f"{seed}/{vm.platform}/{vm.id}".encode()).digest()
+
+
+def _ambiguous(wanted: str, found: Sequence[VM]) -> str:
+    places = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in found)
+    return f"{wanted!r} fits {len(found)} VMs: {places}. Use the path or the id"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(repr(word) for word in words)
+
+
+def _instead(key: str, left: list[VM]) -> str:
+    suggestion = _SUGGESTIONS.get(key)
+    if suggestion is None:
+        return ""
+    known = sorted({value for vm in left if (value := suggestion(vm))})
+    shown = ", ".join(repr(value) for value in known[:8])
+    return f" (known: {shown}{', ...' if len(known) > 8 else ''})" if known else ""

@@ -1,0 +1,169 @@
+"""Settings: from configuration, secrets and environment to typed values.
+
+A platform declares a frozen dataclass whose fields are made by
+:func:`setting`; :func:`load` fills it. The field ``server`` of a class with
+the prefix ``vsphere`` is the configuration or secret key ``vsphere_server``
+and the environment variable ``VSPHERE_SERVER``, looked for in that order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from chaosvm import values
+from chaosvm.errors import InvalidValue
+
+__all__ = ["Settings", "ca_file", "host_name", "load", "port", "setting"]
+
+# Settings of this package rather than of a platform. There are none yet, and
+# one that is not understood must not be passed over: it may be meant as a guard.
+_GENERAL: frozenset[str] = frozenset()
+_GENERAL_PREFIX = "chaosvm_"
+
+Converter = Callable[[str, Any], Any]
+S = TypeVar("S", bound="Settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Base of the platforms' settings."""
+
+    prefix: ClassVar[str]
+    # The keys without which nothing can be reached, to tell "not configured"
+    # from "badly configured".
+    essential: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls: type[S], **given: Any) -> S:
+        """From Python arguments; raises InvalidValue as :func:`load` does."""
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        found = {name: value for name, value in given.items() if value is not None}
+        _require(found, [(name, name) for name, f in fields.items() if _required(f)])
+        return cls(**{name: _converted(fields[name], name, v) for name, v in found.items()})
+
+
+def setting(convert: Converter, default: Any = dataclasses.MISSING, secret: bool = False) -> Any:
+    """One setting. A secret one is never shown and never taken from configuration."""
+    return dataclasses.field(
+        default=default, repr=not secret, metadata={"convert": convert, "secret": secret}
+    )
+
+
+def load(
+    cls: type[S],
+    configuration: Mapping[str, Any] | None,
+    secrets: Mapping[str, Any] | None,
+    environment: Mapping[str, str] | None = None,
+) -> S:
+    """Fill a platform's settings; raises InvalidValue, naming the key."""
+    configuration, secrets = configuration or {}, secrets or {}
+    environment = os.environ if environment is None else environment
+    fields = {f"{cls.prefix}_{field.name}": field for field in dataclasses.fields(cls)}
+    _refuse_secrets_in_configuration(fields, configuration)
+    _refuse_unknown(cls.prefix, fields, configuration, secrets)
+    found = {}
+    for key, field in fields.items():
+        value = _first(key, configuration, secrets, environment)
+        if value is not None:
+            found[field.name] = _converted(field, key, value)
+    _require(found, [(f.name, key) for key, f in fields.items() if _required(f)])
+    return cls(**found)
+
+
+def configured(cls: type[Settings], environment: Mapping[str, str] | None = None) -> bool:
+    """Does the environment name a server of this platform at all?"""
+    environment = os.environ if environment is None else environment
+    return all(environment.get(f"{cls.prefix}_{name}".upper()) for name in cls.essential)
+
+
+def _first(
+    key: str,
+    configuration: Mapping[str, Any],
+    secrets: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> Any:
+    """The first source that has it; an empty text is as good as nothing."""
+    candidates = (configuration.get(key), secrets.get(key), environment.get(key.upper()))
+    return next((value for value in candidates if value not in (None, "")), None)
+
+
+def _converted(field: dataclasses.Field[Any], key: str, value: Any) -> Any:
+    convert: Converter = field.metadata["convert"]
+    if not field.metadata["secret"]:
+        return convert(key, value)
+    try:
+        return convert(key, value)
+    except InvalidValue:
+        # The ordinary message shows the value.
+        raise InvalidValue(f"{key} cannot be used: expected a text that is not empty") from None
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING
+
+
+def _require(found: Mapping[str, Any], required: list[tuple[str, str]]) -> None:
+    missing = [key for name, key in required if name not in found]
+    if missing:
+        keys = ", ".join(missing)
+        raise InvalidValue(
+            f"not set: {keys}. Give {'it' if len(missing) == 1 else 'them'} in the experiment's "
+            "configuration or secrets (and name the group of secrets under the activity's "
+            f"provider), or in the environment as {', '.join(key.upper() for key in missing)}"
+        )
+
+
+def _refuse_secrets_in_configuration(
+    fields: Mapping[str, dataclasses.Field[Any]], configuration: Mapping[str, Any]
+) -> None:
+    for key, field in fields.items():
+        if field.metadata["secret"] and key in configuration:
+            raise InvalidValue(
+                f"{key} is in the configuration, which is written to the journal: "
+                "move it to the secrets, or to the environment"
+            )
+
+
+def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[str, Any]) -> None:
+    for key in (key for source in sources for key in source):
+        if key.startswith(f"{prefix}_") and key not in fields:
+            hint = values.nearest(key, fields)
+            raise InvalidValue(f"unknown setting {key}{hint}: known are {', '.join(fields)}")
+        if key.startswith(_GENERAL_PREFIX) and key not in _GENERAL:
+            raise InvalidValue(
+                f"unknown setting {key}: this version has none that begin with {_GENERAL_PREFIX}"
+            )
+
+
+# Converters that only settings need --------------------------------------------
+
+
+def host_name(key: str, value: Any) -> str:
+    expected = "a host name or address, without https://, port or path"
+    host = values.text(key, value, expected).strip()
+    if "@" in host:  # perhaps user:password@host, so it is not shown
+        raise InvalidValue(f"{key} has an @ in it: expected {expected}")
+    bare = host.strip("[]")
+    if any(character in host for character in "/ ") or (":" in host and bare.count(":") == 1):
+        raise values.invalid(key, value, expected)
+    return bare
+
+
+def port(key: str, value: Any) -> int:
+    return values.integer(key, value, 1, 65_535)
+
+
+def ca_file(key: str, value: Any) -> str:
+    expected = "the path of a PEM file with the CA's certificate"
+    path = Path(values.text(key, value, expected)).expanduser()
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or "it cannot be read"
+        raise values.invalid(key, value, f"{expected} ({reason})") from None
+    return str(path)
