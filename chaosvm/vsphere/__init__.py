@@ -1,0 +1,62 @@
+"""VMware vSphere: power actions and probes on the VMs of a vCenter.
+
+``actions`` and ``probes`` are for experiments, ``VSpherePlatform`` for Python.
+The SDK (extra ``vsphere``) is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from chaoslib.types import Discovery
+
+from chaosvm.connections import shared
+from chaosvm.discovery import discover_platform
+from chaosvm.errors import MissingExtra
+from chaosvm.settings import load
+from chaosvm.vsphere.settings import VSphereSettings
+
+if TYPE_CHECKING:
+    from chaosvm.vsphere.platform import VSpherePlatform
+
+__all__ = ["VSpherePlatform", "discover", "vsphere"]
+
+
+def vsphere(
+    configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
+) -> VSpherePlatform:
+    """The vCenter that an activity is meant for, connected when first used and then shared.
+
+    Raises InvalidValue for settings that cannot be used, and MissingExtra
+    without pyvmomi.
+    """
+    settings = load(VSphereSettings, configuration, secrets)
+    return shared(settings, _platform_class().from_settings)
+
+
+def discover(discover_system: bool = True) -> Discovery:
+    """vSphere's activities and, with VSPHERE_SERVER and its like set, the vCenter's inventory."""
+
+    def describe() -> dict[str, Any]:
+        return vsphere(None, None).system()
+
+    return discover_platform(__name__, VSphereSettings, describe, discover_system)
+
+
+def _platform_class() -> type[VSpherePlatform]:
+    try:
+        import pyVmomi  # noqa: F401
+    except ImportError:
+        raise MissingExtra(
+            "vSphere needs pyvmomi, which is not installed: pip install 'chaostoolkit-vm[vsphere]'"
+        ) from None
+    from chaosvm.vsphere.platform import VSpherePlatform
+
+    return VSpherePlatform
+
+
+def __getattr__(name: str) -> Any:
+    if name == "VSpherePlatform":
+        return _platform_class()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

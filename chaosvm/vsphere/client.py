@@ -1,0 +1,155 @@
+"""One authenticated session with a vCenter, shared by threads, renewed when it is lost."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from logzero import logger
+from pyVmomi import vim, vmodl
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import (
+    CertificateRejected,
+    ConnectionFailed,
+    DeadlinePassed,
+    NoAnswer,
+    PlatformError,
+    ProtocolError,
+)
+from chaosvm.vsphere.faults import connection_error, platform_error
+from chaosvm.vsphere.settings import VSphereSettings
+from chaosvm.vsphere.transport import Transport
+
+__all__ = ["VSphereClient"]
+
+T = TypeVar("T")
+_BROKEN = (OSError, http.client.HTTPException)
+
+
+class VSphereClient:
+    """Sends requests as a logged-in user; logs in again when the session has gone.
+
+    ``generation`` grows with each login: what was made in an older one (views,
+    collectors) is gone.
+    """
+
+    def __init__(self, settings: VSphereSettings, pool_size: int) -> None:
+        self.settings = settings
+        self.address = f"{settings.server}:{settings.port}"
+        self.generation = 0
+        self.transport = Transport(settings, pool_size)
+        self._content: Any = None
+        self._logged_in = False
+        self._lock = threading.Lock()
+        if settings.insecure:
+            logger.warning(
+                f"the certificate of {self.address} is not verified, because vsphere_insecure "
+                "is true: anyone in between could read the password"
+            )
+
+    def login(self, deadline: Deadline) -> None:
+        """Log in, unless that was done."""
+        with self.transport.within(deadline):
+            self._ensure_login(deadline, lost=0)
+
+    def read(self, request: Callable[[Any], T], deadline: Deadline) -> T:
+        """Send a request that changes nothing, twice if the connection breaks.
+
+        ``request`` gets the ServiceContent. Raises PlatformError; faults about
+        the objects asked for are left as they are.
+        """
+        try:
+            return self._call(request, deadline)
+        except (CertificateRejected, DeadlinePassed):
+            raise
+        except (ConnectionFailed, ProtocolError) as error:
+            logger.debug(f"reading once more: {error}")
+            return self._call(request, deadline)
+
+    def change(self, request: Callable[[Any], T], deadline: Deadline) -> T:
+        """Send a request that changes something, never twice.
+
+        Raises ConnectionFailed if it never left, NoAnswer if nobody knows what
+        became of it.
+        """
+        try:
+            return self._call(request, deadline)
+        except (ConnectionFailed, ProtocolError) as error:
+            if self.transport.sent:
+                raise NoAnswer(f"the answer was lost ({error})") from error
+            raise
+
+    def close(self, deadline: Deadline) -> None:
+        """Log out and drop the connections."""
+        if self._logged_in:
+            try:
+                with self.transport.within(deadline):
+                    self._translated(self._content.sessionManager.Logout)
+            except PlatformError as error:
+                logger.debug(f"the session was not closed: {error}")
+            except vmodl.MethodFault as fault:
+                logger.debug(f"the session was gone already: {type(fault).__name__}")
+        self._logged_in = False
+        self.transport.cookie = ""
+        self.transport.DropConnections()
+
+    def _call(self, request: Callable[[Any], T], deadline: Deadline) -> T:
+        with self.transport.within(deadline):
+            self._ensure_login(deadline, lost=0)
+            generation = self.generation
+            try:
+                return self._translated(lambda: request(self._content))
+            except vim.fault.NotAuthenticated:
+                # It was refused, so nothing was done: sending it again is safe.
+                logger.info(f"the session with {self.address} had ended: logging in again")
+            self._ensure_login(deadline, lost=generation)
+            try:
+                return self._translated(lambda: request(self._content))
+            except vim.fault.NotAuthenticated as fault:
+                raise platform_error(fault) from fault
+
+    def _ensure_login(self, deadline: Deadline, lost: int) -> None:
+        """Log in if nobody has, or if the session of the generation ``lost`` is the last."""
+        self.transport.sent = False
+        if self._logged_in and self.generation != lost:
+            return
+        if not self._lock.acquire(timeout=deadline.remaining):
+            raise DeadlinePassed(f"{self.address}: another thread was still logging in")
+        try:
+            if self._logged_in and self.generation != lost:
+                return
+            self._logged_in = False
+            self._login()
+            self._logged_in = True
+            self.generation += 1
+        finally:
+            self._lock.release()
+            # What has left so far was the login, not the caller's request.
+            self.transport.sent = False
+
+    def _login(self) -> None:
+        # A server may take Login with an old session's cookie for a second login.
+        self.transport.cookie = ""
+        service = vim.ServiceInstance("ServiceInstance", self.transport)
+        try:
+            if self._content is None:
+                self._content = self._translated(service.RetrieveContent)
+            if self._content is None:
+                raise ProtocolError(f"{self.address} did not say what it is: is it a vCenter?")
+            self._translated(
+                lambda: self._content.sessionManager.Login(
+                    self.settings.username, self.settings.password
+                )
+            )
+        except vmodl.MethodFault as fault:
+            raise platform_error(fault) from None
+
+    def _translated(self, request: Callable[[], T]) -> T:
+        """Connection errors become ours; faults pass."""
+        try:
+            return request()
+        except _BROKEN as error:
+            raise connection_error(error, self.address) from error

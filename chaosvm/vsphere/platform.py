@@ -1,0 +1,200 @@
+"""vSphere as a platform: what ``chaosvm.power`` needs from a vCenter."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from logzero import logger
+from pyVmomi import vim, vmodl
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import GuestUnavailable, PlatformError
+from chaosvm.order import Operation, Order
+from chaosvm.platform import Step, Ticket
+from chaosvm.verbs import VMPlatform
+from chaosvm.vm import VM, PowerState
+from chaosvm.vsphere.client import VSphereClient
+from chaosvm.vsphere.faults import step_error
+from chaosvm.vsphere.inventory import Inventory, fault_in_reading, read_inventory
+from chaosvm.vsphere.settings import VSphereSettings
+from chaosvm.vsphere.tags import Tag, TagReader
+from chaosvm.vsphere.watch import VSphereWatch
+
+__all__ = ["VSpherePlatform"]
+
+_METHODS = {
+    Step.POWER_ON: "PowerOn",
+    Step.POWER_OFF: "PowerOff",
+    Step.SUSPEND: "Suspend",
+    Step.RESET: "Reset",
+    Step.SHUTDOWN_GUEST: "ShutdownGuest",
+    Step.REBOOT_GUEST: "RebootGuest",
+}
+
+
+class VSpherePlatform(VMPlatform):
+    """A vCenter (or a single ESXi host).
+
+    >>> with VSpherePlatform("vcenter.example.com", "chaos@vsphere.local", password) as platform:
+    ...     platform.power_off("web-01", timeout=120)
+
+    ``timeout`` in seconds bounds each reading, and each single request of an
+    action. Safe to use from several threads. Raises InvalidValue for arguments
+    that cannot be used.
+    """
+
+    name: ClassVar[str] = "vsphere"
+
+    def __init__(
+        self,
+        server: str,
+        username: str,
+        password: str,
+        port: int = 443,
+        ca_file: str | None = None,
+        insecure: bool = False,
+        timeout: float = 60,
+    ) -> None:
+        self.settings = VSphereSettings.of(
+            server=server,
+            username=username,
+            password=password,
+            port=port,
+            ca_file=ca_file,
+            insecure=insecure,
+            timeout=timeout,
+        )
+        self._set_up()
+
+    @classmethod
+    def from_settings(cls, settings: VSphereSettings) -> VSpherePlatform:
+        platform = cls.__new__(cls)
+        platform.settings = settings
+        platform._set_up()
+        return platform
+
+    def _set_up(self) -> None:
+        self.timeout = self.settings.timeout
+        self._client = VSphereClient(self.settings, pool_size=self.most_parallel)
+        self._tag_reader: TagReader | None = None
+        self._tag_lock = threading.Lock()
+
+    # Primitives ------------------------------------------------------------------
+
+    def open(self, deadline: Deadline) -> None:
+        self._client.login(deadline)
+
+    def close(self, deadline: Deadline) -> None:
+        if self._tag_reader is not None:
+            self._tag_reader.close(deadline)
+        self._client.close(deadline)
+
+    def inventory(self, deadline: Deadline, tags: bool = False) -> list[VM]:
+        vms = self._inventory(deadline).vms
+        return self._with_tags(vms, deadline) if tags else vms
+
+    def send(self, vm: VM, step: Step, deadline: Deadline) -> Ticket:
+        if step.asks_guest and vm.metadata.get("tools_running_status") == "guestToolsNotRunning":
+            raise GuestUnavailable("VMware Tools are not running in the guest")
+
+        def request(content: Any) -> Any:
+            machine = vim.VirtualMachine(vm.id, self._client.transport)
+            return getattr(machine, _METHODS[step])()
+
+        try:
+            task = self._client.change(request, deadline)
+        except vmodl.MethodFault as fault:
+            raise step_error(fault) from fault
+        return Ticket(vm.id, tracked=task is not None, reference=task)
+
+    def watch(self, vms: Sequence[VM], deadline: Deadline) -> VSphereWatch:
+        return VSphereWatch(self._client, vms)
+
+    def untouchable(self, vm: VM) -> str | None:
+        if vm.template:
+            return "is a template"
+        if owner := vm.metadata.get("managed_by"):
+            return f"is managed by {owner}"
+        if vm.metadata.get("fault_tolerance_role", 1) > 1:
+            return "is the secondary of a fault tolerant VM"
+        if self.settings.server in (vm.hostname, *(vm.ip_addresses or ())):
+            return "is the vCenter's own VM"
+        return None
+
+    def refusal(self, vm: VM, order: Order) -> str | None:
+        if question := vm.metadata.get("question"):
+            return f"waits for an answer to: {question}"
+        suspended = vm.power_state is PowerState.SUSPENDED
+        if suspended and order.operation in (Operation.POWER_OFF, Operation.REBOOT):
+            return f"is suspended, and vSphere refuses {order.operation} then: power it on first"
+        tools = vm.metadata.get("tools_running_status")
+        if order.operation is Operation.REBOOT and order.graceful and tools != "guestToolsRunning":
+            return "has no VMware Tools running that could reboot the guest: use graceful=false"
+        return None
+
+    def server_info(self, deadline: Deadline) -> dict[str, Any]:
+        about = self._client.read(lambda content: content.about, deadline)
+        return {
+            "server": self.settings.server,
+            "product": about.fullName,
+            "version": about.version,
+            "build": about.build,
+        }
+
+    # For discovery ---------------------------------------------------------------
+
+    def system(self) -> dict[str, Any]:
+        """The vCenter with its datacenters, clusters, hosts and VMs."""
+        deadline = Deadline(self.timeout, self.clock)
+        inventory = self._inventory(deadline)
+        return {
+            **self.server_info(deadline),
+            "counts": {
+                "datacenters": len(inventory.datacenters),
+                "clusters": len(inventory.clusters),
+                "hosts": len(inventory.hosts),
+                "vms": len(inventory.vms),
+            },
+            "datacenters": sorted(inventory.datacenters),
+            "clusters": sorted(inventory.clusters),
+            "hosts": sorted(inventory.hosts, key=lambda host: (host["name"], host["id"])),
+            "vms": [
+                vm.to_json()
+                for vm in sorted(
+                    self._with_tags(inventory.vms, deadline), key=lambda vm: (vm.name, vm.id)
+                )
+            ],
+        }
+
+    def _inventory(self, deadline: Deadline) -> Inventory:
+        try:
+            return self._client.read(read_inventory, deadline)
+        except vmodl.MethodFault as fault:
+            raise fault_in_reading(fault) from fault
+
+    def _with_tags(self, vms: list[VM], deadline: Deadline) -> list[VM]:
+        """The VMs with their tags; as they were where the tags cannot be had."""
+        try:
+            found = self._read_tags(vms, deadline)
+        except PlatformError as error:
+            logger.warning(f"the tags of VMs are not known: {error}")
+            found = None
+        return vms if found is None else [_tagged(vm, found.get(vm.id, [])) for vm in vms]
+
+    def _read_tags(self, vms: list[VM], deadline: Deadline) -> dict[str, list[Tag]] | None:
+        with self._tag_lock:
+            if self._tag_reader is None:
+                api_version = self._client.read(lambda content: content.about.apiVersion, deadline)
+                self._tag_reader = TagReader(self._client.transport, self.settings, api_version)
+            return self._tag_reader.read((vm.id for vm in vms), deadline)
+
+
+def _tagged(vm: VM, tags: list[Tag]) -> VM:
+    names = tuple(sorted(tag.name for tag in tags))
+    if not tags:
+        return replace(vm, tags=names)
+    qualified = sorted(tag.qualified for tag in tags)
+    return replace(vm, tags=names, metadata={**vm.metadata, "qualified_tags": qualified})

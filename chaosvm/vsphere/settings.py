@@ -1,0 +1,27 @@
+"""Where the vCenter is and how to log in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chaosvm import settings, values
+from chaosvm.settings import Settings, setting
+
+__all__ = ["VSphereSettings"]
+
+
+@dataclass(frozen=True)
+class VSphereSettings(Settings):
+    """See ``docs/vsphere.md``. ``timeout`` in seconds bounds a probe, and each single request."""
+
+    prefix: ClassVar[str] = "vsphere"
+    essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")
+
+    server: str = setting(settings.host_name)
+    username: str = setting(values.text)
+    password: str = setting(values.text, secret=True)
+    port: int = setting(settings.port, 443)
+    ca_file: str | None = setting(settings.ca_file, None)
+    insecure: bool = setting(values.boolean, False)
+    timeout: float = setting(values.timeout_seconds, 60.0)
