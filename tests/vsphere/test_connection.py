@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import trustme
+from logzero import logger
+
+from chaosvm.errors import (
+    CertificateRejected,
+    ConnectionFailed,
+    DeadlinePassed,
+    InvalidValue,
+    LoginFailed,
+    PlatformError,
+    ProtocolError,
+)
+from chaosvm.vsphere import VSpherePlatform
+from tests.vcsim import Vcsim, rule
+from tests.vcsim.estate import Estate
+
+Connect = Callable[..., VSpherePlatform]
+
+
+@pytest.fixture
+def warnings_logged() -> list[str]:
+    told: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    handler = Keep(logging.WARNING)
+    logger.addHandler(handler)
+    yield told
+    logger.removeHandler(handler)
+
+
+def test_the_right_ca_is_accepted(connect: Connect) -> None:
+    assert connect().count_vms() == 4
+
+
+def test_without_a_ca_the_certificate_is_rejected(connect: Connect, vcsim: Vcsim) -> None:
+    with pytest.raises(CertificateRejected, match="vsphere_ca_file"):
+        connect(ca_file=None).count_vms()
+    assert vcsim.sessions()["logins"] == 0
+
+
+def test_another_ca_is_rejected(connect: Connect, vcsim: Vcsim, tmp_path) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    with pytest.raises(CertificateRejected):
+        connect(ca_file=str(other)).count_vms()
+    assert vcsim.sessions()["logins"] == 0
+
+
+def test_a_certificate_for_another_name_is_rejected(connect: Connect) -> None:
+    with Vcsim.start(names=["vcenter.example.com"]) as elsewhere:
+        with pytest.raises(CertificateRejected):
+            connect(port=elsewhere.port, ca_file=elsewhere.ca_file).count_vms()
+        assert elsewhere.sessions()["logins"] == 0
+
+
+def test_localhost_is_verified_as_well(connect: Connect) -> None:
+    with pytest.raises(CertificateRejected):
+        connect(server="localhost", ca_file=None).count_vms()
+    assert connect(server="localhost").count_vms() == 4
+
+
+def test_insecure_connects_and_warns(connect: Connect, warnings_logged: list[str]) -> None:
+    assert connect(ca_file=None, insecure=True).count_vms() == 4
+    assert any("not verified" in message for message in warnings_logged)
+
+
+def test_a_verified_connection_does_not_warn(connect: Connect, warnings_logged: list[str]) -> None:
+    connect().count_vms()
+    assert warnings_logged == []
+
+
+def test_a_ca_file_that_is_no_certificate_is_named(connect: Connect, tmp_path) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    with pytest.raises(InvalidValue, match=r"ca_file.*wrong\.pem"):
+        connect(ca_file=str(wrong)).count_vms()
+
+
+def test_a_wrong_password_is_refused_and_not_shown(connect: Connect) -> None:
+    with pytest.raises(LoginFailed, match="user name or password") as caught:
+        connect(password="not-the-password").count_vms()
+    assert "not-the-password" not in str(caught.value)
+
+
+def test_a_port_where_nobody_listens(connect: Connect) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}"):
+        connect(port=port).count_vms()
+
+
+def test_a_server_that_accepts_and_never_answers(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        with pytest.raises(DeadlinePassed, match="did not answer in time"):
+            connect(port=silent.getsockname()[1], timeout=0.5).count_vms()
+        assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("method", ["RetrieveServiceContent", "Login", "RetrievePropertiesEx"])
+@pytest.mark.parametrize("manner", ["silent", "drip"])
+def test_silence_at_any_point_ends_with_the_deadline(
+    connect: Connect, vcsim: Vcsim, method: str, manner: str
+) -> None:
+    vcsim.rules(rule(method, manner))
+    start = time.monotonic()
+    with pytest.raises(DeadlinePassed):
+        connect(timeout=0.8).count_vms()
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("method", ["RetrieveServiceContent", "Login", "RetrievePropertiesEx"])
+@pytest.mark.parametrize(
+    ("manner", "error"),
+    [
+        ("cut", ProtocolError),
+        ("html", ProtocolError),
+        ("status", ConnectionFailed),
+        ("drop_before", ConnectionFailed),
+    ],
+)
+def test_a_broken_answer_is_an_error_never_an_empty_inventory(
+    connect: Connect, vcsim: Vcsim, method: str, manner: str, error: type[PlatformError]
+) -> None:
+    vcsim.rules(rule(method, manner, code=503 if manner == "status" else 0))
+    with pytest.raises(error):
+        connect().list_vms()
+
+
+def test_one_broken_connection_is_made_good(connect: Connect, vcsim: Vcsim) -> None:
+    platform = connect()
+    platform.count_vms()
+    vcsim.rules(rule("RetrievePropertiesEx", "drop_before", times=1))
+    assert platform.count_vms() == 4
+
+
+def test_connections_dropped_while_idle_go_unnoticed(connect: Connect, vcsim: Vcsim) -> None:
+    platform = connect()
+    platform.count_vms()
+    vcsim.drop_connections()
+    assert platform.power_off("DC0_H0_VM0", graceful=False).changed
+
+
+def test_an_empty_answer_is_no_empty_inventory(connect: Connect, vcsim: Vcsim) -> None:
+    vcsim.rules(rule("RetrievePropertiesEx", "empty"))
+    with pytest.raises(PlatformError):
+        connect().list_vms()
+
+
+def test_an_expired_session_is_renewed_for_a_probe(connect: Connect, vcsim: Vcsim) -> None:
+    platform = connect()
+    assert platform.count_vms() == 4
+    vcsim.expire_sessions()
+    assert platform.count_vms() == 4
+    assert vcsim.sessions()["logins"] == 2
+
+
+def test_a_session_that_expires_before_an_action(
+    connect: Connect, vcsim: Vcsim, estate: Estate
+) -> None:
+    platform = connect()
+    platform.count_vms()
+    vcsim.expire_sessions()
+    assert platform.power_off("DC0_H0_VM0", graceful=False).changed
+    assert estate.power_state("DC0_H0_VM0") == "poweredOff"
+
+
+def test_a_session_that_expires_while_sending(
+    connect: Connect, vcsim: Vcsim, estate: Estate
+) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "fault", fault="NotAuthenticated", times=1))
+    assert connect().power_off("DC0_H0_VM0", graceful=False).changed
+    assert estate.power_state("DC0_H0_VM0") == "poweredOff"
+
+
+def test_a_session_that_expires_while_waiting(
+    connect: Connect, vcsim: Vcsim, estate: Estate
+) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=1.5))
+    threading.Timer(0.7, vcsim.expire_sessions).start()
+    outcome = connect().power_off("DC0_H0_VM0", graceful=False, timeout=20)
+    assert outcome.changed
+    assert estate.power_state("DC0_H0_VM0") == "poweredOff"
+    assert vcsim.sessions()["logins"] >= 2
+    assert vcsim.requests()["methods"]["PowerOffVM_Task"] == 1
+
+
+def test_many_threads_share_one_login(connect: Connect, vcsim: Vcsim) -> None:
+    platform = connect()
+    counts: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: counts.append(platform.count_vms())) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [4] * 8
+    assert vcsim.sessions()["logins"] == 1
+
+
+def test_leaving_the_context_logs_out(connect: Connect, vcsim: Vcsim) -> None:
+    with connect() as platform:
+        platform.list_vms()
+    sessions = vcsim.sessions()
+    assert (sessions["logins"], sessions["logouts"]) == (1, 1)
+    assert (sessions["rest_logins"], sessions["rest_logouts"]) == (1, 1)
+
+
+def test_a_platform_can_be_used_again_after_disconnecting(connect: Connect) -> None:
+    platform = connect()
+    platform.count_vms()
+    platform.disconnect()
+    assert platform.count_vms() == 4
+
+
+def test_logging_out_of_a_silent_server_is_bounded(connect: Connect, vcsim: Vcsim) -> None:
+    platform = connect(timeout=1)
+    platform.count_vms()
+    vcsim.rules(rule("Logout", "silent"))
+    start = time.monotonic()
+    platform.disconnect()
+    assert time.monotonic() - start < 5
+
+
+def test_logging_out_of_a_server_that_is_gone(connect: Connect) -> None:
+    with Vcsim.start() as brief:
+        platform = connect(port=brief.port, ca_file=brief.ca_file, password=brief.password)
+        platform.count_vms()
+    platform.disconnect()
+    with pytest.raises(ConnectionFailed):
+        platform.count_vms()

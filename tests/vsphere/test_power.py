@@ -1,0 +1,447 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from chaosvm.errors import InvalidValue, NoSuchVM, OperationFailed, OperationRefused, SelectionError
+from chaosvm.outcome import How
+from chaosvm.vm import PowerState
+from chaosvm.vsphere import VSpherePlatform
+from tests.vcsim import Vcsim, rule
+from tests.vcsim.estate import Estate
+
+VM, OTHER, CLUSTERED = "DC0_H0_VM0", "DC0_H0_VM1", "DC0_C0_RP0_VM0"
+CHANGES = {
+    "PowerOnVM_Task",
+    "PowerOffVM_Task",
+    "SuspendVM_Task",
+    "ResetVM_Task",
+    "ShutdownGuest",
+    "RebootGuest",
+    "PowerOnMultiVM_Task",
+}
+
+
+def changes_sent(vcsim: Vcsim) -> set[str]:
+    return CHANGES & vcsim.requests()["methods"].keys()
+
+
+def test_off_and_on_again(platform: VSpherePlatform, estate: Estate) -> None:
+    off = platform.power_off(VM, graceful=False)
+    assert estate.power_state(VM) == "poweredOff"
+    assert off.to_json() | {"seconds": 0} == {
+        "name": VM,
+        "id": estate.moid(VM),
+        "platform": "vsphere",
+        "operation": "power_off",
+        "before": "powered_on",
+        "after": "powered_off",
+        "changed": True,
+        "how": "hard",
+        "seconds": 0,
+    }
+    on = platform.power_on(VM)
+    assert estate.power_state(VM) == "poweredOn"
+    assert (on.before, on.after, on.changed, on.how) == (
+        PowerState.POWERED_OFF,
+        PowerState.POWERED_ON,
+        True,
+        How.HARD,
+    )
+    assert estate.power_state(OTHER) == "poweredOn"
+
+
+def test_suspend_and_resume(platform: VSpherePlatform, estate: Estate) -> None:
+    assert platform.suspend(VM).after is PowerState.SUSPENDED
+    assert estate.power_state(VM) == "suspended"
+    resumed = platform.power_on(VM)
+    assert (resumed.before, resumed.after) == (PowerState.SUSPENDED, PowerState.POWERED_ON)
+    assert estate.power_state(VM) == "poweredOn"
+
+
+def test_a_vm_that_is_there_already_is_left_alone(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    estate.power_off(OTHER)
+    estate.suspend(CLUSTERED)
+    for outcome in (platform.power_on(VM), platform.power_off(OTHER), platform.suspend(CLUSTERED)):
+        assert (outcome.changed, outcome.how) == (False, How.NONE)
+    assert changes_sent(vcsim) == set()
+
+
+def test_a_guest_shuts_down(platform: VSpherePlatform, estate: Estate, vcsim: Vcsim) -> None:
+    vcsim.rules(rule("ShutdownGuest", "guest_after", seconds=0.6))
+    outcome = platform.power_off(VM)
+    assert (outcome.how, outcome.changed) == (How.GUEST, True)
+    assert outcome.seconds >= 0.6
+    assert estate.power_state(VM) == "poweredOff"
+    assert changes_sent(vcsim) == {"ShutdownGuest"}
+
+
+def test_a_guest_that_ignores_it_loses_its_power(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("ShutdownGuest", "ignore"))
+    outcome = platform.power_off(VM, timeout=2)
+    assert (outcome.how, outcome.changed) == (How.FALLBACK_HARD, True)
+    assert "did not shut down" in (outcome.detail or "")
+    assert 1.5 <= outcome.seconds <= 2
+    assert estate.power_state(VM) == "poweredOff"
+
+
+def test_a_guest_that_ignores_it_fails_where_asked(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("ShutdownGuest", "ignore"))
+    with pytest.raises(OperationFailed, match=f"'{VM}'.*still powered_on.*did not shut down"):
+        platform.power_off(VM, timeout=1, on_timeout="fail")
+    assert estate.power_state(VM) == "poweredOn"
+    assert changes_sent(vcsim) == {"ShutdownGuest"}
+
+
+def test_a_guest_that_ignores_it_is_left_where_asked(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("ShutdownGuest", "ignore"))
+    outcome = platform.power_off(VM, timeout=1, on_timeout="leave")
+    assert (outcome.changed, outcome.after) == (False, PowerState.POWERED_ON)
+    assert "left as it is" in (outcome.detail or "")
+    assert estate.power_state(VM) == "poweredOn"
+
+
+def test_without_tools_the_power_is_cut(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    estate.set_guest(VM, tools_running=False)
+    outcome = platform.power_off(VM)
+    assert outcome.how is How.FALLBACK_HARD
+    assert "Tools are not running" in (outcome.detail or "")
+    assert changes_sent(vcsim) == {"PowerOffVM_Task"}
+
+
+def test_tools_that_stop_between_look_and_request(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    vcsim.rules(rule("ShutdownGuest", "fault", fault="ToolsUnavailable"))
+    assert platform.power_off(VM).how is How.FALLBACK_HARD
+
+
+def test_without_tools_and_fallback_nothing_is_done(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    estate.set_guest(VM, tools_running=False)
+    with pytest.raises(OperationFailed, match="Tools are not running"):
+        platform.power_off(VM, on_timeout="fail")
+    assert platform.power_off(VM, on_timeout="leave").changed is False
+    assert changes_sent(vcsim) == set()
+
+
+def test_the_guest_makes_it_just_before_its_power_is_cut(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    vcsim.rules(
+        rule("ShutdownGuest", "guest_after", seconds=1.3),
+        rule("PowerOffVM_Task", "delay", seconds=0.6),
+    )
+    outcome = platform.power_off(VM, timeout=1.5)
+    assert (outcome.after, outcome.changed, outcome.how) == (
+        PowerState.POWERED_OFF,
+        True,
+        How.GUEST,
+    )
+
+
+def test_a_reset_is_done_when_its_task_is(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("ResetVM_Task", "slow_task", seconds=0.7))
+    outcome = platform.reboot(VM, graceful=False)
+    assert (outcome.how, outcome.changed) == (How.HARD, True)
+    assert outcome.seconds >= 0.7
+    assert estate.power_state(VM) == "poweredOn"
+
+
+def test_a_guest_reboot_is_done_when_tools_went_and_came_back(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("RebootGuest", "guest_after", seconds=1))
+    outcome = platform.reboot(VM)
+    assert (outcome.how, outcome.changed) == (How.GUEST, True)
+    assert outcome.seconds >= 1
+
+
+def test_a_guest_that_ignores_the_reboot_is_reported_as_unknown(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("RebootGuest", "ignore"))
+    with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
+        platform.reboot(VM, timeout=1)
+    assert vcsim.requests()["methods"]["RebootGuest"] == 1
+
+
+def test_a_reboot_needs_a_running_vm_and_a_guest_reboot_tools(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    estate.power_off(OTHER)
+    estate.set_guest(VM, tools_running=False)
+    with pytest.raises(OperationRefused, match="needs a running VM"):
+        platform.reboot(OTHER, graceful=False)
+    with pytest.raises(OperationRefused, match="graceful=false"):
+        platform.reboot(VM)
+    assert changes_sent(vcsim) == set()
+
+
+def test_a_suspended_vm_cannot_be_powered_off(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    estate.suspend(VM)
+    with pytest.raises(OperationRefused, match=r"suspended.*power it on first"):
+        platform.power_off(VM)
+    assert changes_sent(vcsim) == set()
+    assert estate.power_state(VM) == "suspended"
+
+
+def test_templates_and_agents_are_refused_by_name(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    estate.mark_template(VM)
+    estate.set_managed_by(OTHER, "com.vmware.vim.eam")
+    with pytest.raises(OperationRefused, match="is a template"):
+        platform.power_on(VM)
+    with pytest.raises(OperationRefused, match=r"managed by com\.vmware\.vim\.eam"):
+        platform.power_off(OTHER)
+    with pytest.raises(OperationRefused, match="is a template"):
+        platform.batch_power_on({"names": [VM, CLUSTERED]})
+    assert changes_sent(vcsim) == set()
+
+
+def test_templates_and_agents_are_passed_over_by_patterns(
+    platform: VSpherePlatform, estate: Estate
+) -> None:
+    estate.mark_template(VM)
+    estate.set_managed_by(CLUSTERED, "com.vmware.vim.eam")
+    batch = platform.batch_power_off({"all": True}, graceful=False)
+    assert {outcome.name for outcome in batch.outcomes} == {OTHER, "DC0_C0_RP0_VM1"}
+    assert {vm.name for vm, _ in batch.passed_over} == {VM, CLUSTERED}
+    assert estate.power_state(CLUSTERED) == "poweredOn"
+    with pytest.raises(NoSuchVM, match="is a template"):
+        platform.batch_power_on({"name": VM})
+
+
+def test_a_pending_question_is_told_before_anything_is_sent(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    estate.set_question(VM, "Moved or copied?")
+    with pytest.raises(OperationRefused, match=r"Moved or copied\?"):
+        platform.power_off(VM)
+    assert changes_sent(vcsim) == set()
+
+
+def test_a_question_that_comes_up_is_in_the_error(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "stuck_task"))
+    threading.Timer(0.5, estate.set_question, (VM, "Disk full. Go on?")).start()
+    with pytest.raises(OperationFailed, match=r"outcome is unknown.*Disk full\. Go on\?"):
+        platform.power_off(VM, graceful=False, timeout=2)
+
+
+def test_a_task_that_never_ends_is_unknown(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "stuck_task"))
+    start = time.monotonic()
+    with pytest.raises(OperationFailed, match="the outcome is unknown") as caught:
+        platform.power_off(VM, graceful=False, timeout=1)
+    assert time.monotonic() - start < 3
+    (outcome,) = caught.value.outcomes
+    assert outcome.after is PowerState.UNKNOWN
+
+
+def test_a_task_that_fails_says_why(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    vcsim.rules(
+        rule(
+            "PowerOnVM_Task",
+            "failed_task",
+            fault="InsufficientResourcesFault",
+            message="no host has enough memory",
+        )
+    )
+    platform.power_off(VM, graceful=False)
+    with pytest.raises(OperationFailed, match=f"'{VM}'.*(insufficient resources|memory)"):
+        platform.power_on(VM)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_vm_that_is_busy_is_tried_again(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim, times: int
+) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "fault", fault="TaskInProgress", times=times))
+    assert platform.power_off(VM, graceful=False, timeout=20).changed
+    assert vcsim.requests()["methods"]["PowerOffVM_Task"] == times + 1
+    assert estate.power_state(VM) == "poweredOff"
+
+
+def test_a_vm_that_stays_busy_was_not_touched(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "fault", fault="TaskInProgress"))
+    with pytest.raises(OperationFailed, match=r"was not touched.*another task is running"):
+        platform.power_off(VM, graceful=False, timeout=1.5)
+
+
+def test_a_missing_privilege_is_named(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "fault", fault="NoPermission"))
+    with pytest.raises(OperationFailed, match="lacks the privilege"):
+        platform.power_off(VM, graceful=False)
+
+
+def test_a_vm_that_vanishes_while_waiting(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("ShutdownGuest", "ignore"))
+    threading.Timer(0.6, estate.destroy, (VM,)).start()
+    with pytest.raises(
+        OperationFailed, match=f"'{VM}'.*(does not exist any more|failed)"
+    ) as caught:
+        platform.power_off(VM, timeout=10, on_timeout="fail")
+    assert caught.value.outcomes[0].seconds < 8
+
+
+def test_a_vm_that_vanishes_before_the_request(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "fault", fault="ManagedObjectNotFound"))
+    with pytest.raises(OperationFailed, match="does not exist any more"):
+        platform.power_off(VM, graceful=False)
+
+
+def test_a_vm_that_somebody_else_suspends(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("ShutdownGuest", "ignore"))
+    threading.Timer(0.6, estate.suspend, (VM,)).start()
+    with pytest.raises(OperationFailed, match="suspended now: something else changed it"):
+        platform.power_off(VM, timeout=10)
+    assert estate.power_state(VM) == "suspended"
+
+
+def test_a_vm_that_somebody_else_powers_off_first(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    vcsim.rules(
+        rule(
+            "PowerOffVM_Task",
+            "fault",
+            fault="InvalidPowerState",
+            requested="poweredOff",
+            existing="poweredOff",
+        )
+    )
+    outcome = platform.power_off(VM, graceful=False)
+    assert (outcome.after, outcome.changed) == (PowerState.POWERED_OFF, False)
+
+
+@pytest.mark.parametrize("manner", ["drop_after", "cut"])
+def test_a_lost_answer_is_resolved_by_looking(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim, manner: str
+) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", manner, times=1))
+    assert platform.power_off(VM, graceful=False).changed
+    assert estate.power_state(VM) == "poweredOff"
+    assert vcsim.requests()["methods"]["PowerOffVM_Task"] == 1
+
+
+def test_a_request_that_was_lost_is_repeated_after_a_look(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "drop_before", times=1))
+    assert platform.power_off(VM, graceful=False).changed
+    assert estate.power_state(VM) == "poweredOff"
+    assert vcsim.requests()["methods"]["PowerOffVM_Task"] == 2
+
+
+@pytest.mark.parametrize(("method", "graceful"), [("ResetVM_Task", False), ("RebootGuest", True)])
+def test_a_reboot_is_never_sent_twice(
+    platform: VSpherePlatform, vcsim: Vcsim, method: str, graceful: bool
+) -> None:
+    vcsim.rules(rule(method, "drop_before"))
+    with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
+        platform.reboot(VM, graceful=graceful, timeout=3.5)
+    assert vcsim.requests()["methods"][method] == 1
+
+
+@pytest.mark.parametrize("manner", ["drop_before", "drop_after", "silent"])
+def test_a_broken_watch_is_made_good(
+    connect: Callable[..., VSpherePlatform], vcsim: Vcsim, manner: str
+) -> None:
+    vcsim.rules(
+        rule("PowerOffVM_Task", "slow_task", seconds=1),
+        rule("WaitForUpdatesEx", manner, skip=1, times=2),
+    )
+    assert connect(timeout=2).power_off(VM, graceful=False, timeout=30).changed
+
+
+def test_a_batch_reports_each_vm(platform: VSpherePlatform, estate: Estate, vcsim: Vcsim) -> None:
+    estate.power_off(OTHER)
+    vcsim.rules(rule("PowerOffVM_Task", "fault", vm=CLUSTERED, fault="NoPermission"))
+    with pytest.raises(OperationFailed) as caught:
+        platform.batch_power_off({"all": True}, graceful=False)
+    text = str(caught.value)
+    assert f"failed for 1 of 4 VMs: '{CLUSTERED}'" in text
+    assert f"changed: 'DC0_C0_RP0_VM1' ({estate.moid('DC0_C0_RP0_VM1')}), '{VM}'" in text
+    assert f"not changed: '{OTHER}'" in text
+    assert [outcome.failed for outcome in caught.value.outcomes].count(True) == 1
+    assert estate.power_states() == {
+        VM: "poweredOff",
+        OTHER: "poweredOff",
+        CLUSTERED: "poweredOn",
+        "DC0_C0_RP0_VM1": "poweredOff",
+    }
+
+
+def test_the_same_seed_draws_the_same_vms(platform: VSpherePlatform, estate: Estate) -> None:
+    selection = {"all": True, "count": 2, "seed": 11}
+    off = platform.batch_power_off(selection, graceful=False)
+    assert (off.changed, off.seed) == (2, 11)
+    on = platform.batch_power_on(selection)
+    assert {o.id for o in on.outcomes} == {o.id for o in off.outcomes}
+    assert set(estate.power_states().values()) == {"poweredOn"}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda p: p.power_off("no-such-vm"),
+        lambda p: p.power_off(""),
+        lambda p: p.power_off("${vm_name}"),
+        lambda p: p.power_off(VM, timeout=0),
+        lambda p: p.power_off(VM, timeout="soon"),
+        lambda p: p.power_off(VM, on_timeout="explode"),
+        lambda p: p.power_off(VM, graceful="perhaps"),
+        lambda p: p.batch_power_off({}),
+        lambda p: p.batch_power_off(None),
+        lambda p: p.batch_power_off("all"),
+        lambda p: p.batch_power_off({"nmae": "DC0*"}),
+        lambda p: p.batch_power_off({"name": "nothing*"}),
+        lambda p: p.batch_power_off({"names": [VM, "no-such-vm"]}),
+        lambda p: p.batch_power_off({"all": True, "count": 99}),
+        lambda p: p.batch_power_off({"all": True, "count": 1, "percent": 10}),
+        lambda p: p.batch_power_off({"count": 1}),
+        lambda p: p.batch_power_off({"all": True}, parallel=0),
+        lambda p: p.batch_power_off({"regex": "("}),
+    ],
+)
+def test_wrong_input_never_changes_anything(
+    platform: VSpherePlatform,
+    vcsim: Vcsim,
+    estate: Estate,
+    act: Callable[[VSpherePlatform], object],
+) -> None:
+    with pytest.raises((InvalidValue, SelectionError)):
+        act(platform)
+    assert changes_sent(vcsim) == set()
+    assert set(estate.power_states().values()) == {"poweredOn"}
+
+
+def test_a_batch_of_two_hundred_costs_little_more_than_its_requests(
+    connect: Callable[..., VSpherePlatform],
+) -> None:
+    with Vcsim.start(vms=100) as large:
+        platform = connect(port=large.port, password=large.password, ca_file=large.ca_file)
+        batch = platform.batch_power_off({"all": True}, graceful=False, parallel=20)
+        assert (batch.changed, batch.failed) == (200, 0)
+        assert large.requests()["total"] <= 230
