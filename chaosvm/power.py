@@ -8,9 +8,8 @@ is not known by then is reported as unknown.
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -99,10 +98,9 @@ def _impossible(vm: VM, order: Order) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What came back from sending one step: a ticket or an error."""
+    """What came back from sending a step: a ticket or an error."""
 
     job: _Job
-    step: Step
     ticket: Ticket | None = None
     error: StepFailed | None = None
 
@@ -372,45 +370,37 @@ class _Job:
 
 
 class _Sender:
-    """A few workers that send steps and put the answers into a queue."""
+    """A few workers that send steps and bring back the answers."""
 
     def __init__(self, platform: Platform, parallel: int, deadline: Deadline) -> None:
         self._platform = platform
         self._deadline = deadline
         self._workers = ThreadPoolExecutor(parallel, thread_name_prefix="chaosvm-send")
-        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
-        self.under_way = 0
+        self._under_way: set[Future[_Answer]] = set()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._under_way)
 
     def submit(self, job: _Job, step: Step) -> None:
         job.sending(step)
-        self.under_way += 1
-        self._workers.submit(self._send, job, step)
+        self._under_way.add(self._workers.submit(self._send, job, step))
 
     def answers(self, seconds: float) -> list[_Answer]:
         """What has come in, waiting so long for all that is under way."""
-        clock = self._deadline.clock
-        until = clock.monotonic() + min(seconds, self._deadline.remaining)
-        found: list[_Answer] = []
-        while self.under_way:
-            try:
-                found.append(self._answers.get(timeout=max(0.0, until - clock.monotonic())))
-            except queue.Empty:
-                break
-            self.under_way -= 1
-        return found
+        done, self._under_way = wait(self._under_way, min(seconds, self._deadline.remaining))
+        return [future.result() for future in done]
 
-    def _send(self, job: _Job, step: Step) -> None:
+    def _send(self, job: _Job, step: Step) -> _Answer:
         try:
-            ticket = self._platform.send(job.vm, step, self._deadline)
-            answer = _Answer(job, step, ticket=ticket)
+            return _Answer(job, ticket=self._platform.send(job.vm, step, self._deadline))
         except StepFailed as error:
-            answer = _Answer(job, step, error=error)
+            return _Answer(job, error=error)
         except ConnectionFailed as error:
             # It never left this machine, so trying again is safe.
-            answer = _Answer(job, step, error=Busy(str(error)))
+            return _Answer(job, error=Busy(str(error)))
         except PlatformError as error:
-            answer = _Answer(job, step, error=StepFailed(str(error)))
-        self._answers.put(answer)
+            return _Answer(job, error=StepFailed(str(error)))
 
     def __enter__(self) -> Self:
         return self
@@ -470,7 +460,7 @@ class _Run:
 
     def _look(self, watch: Watch, sender: _Sender) -> bool:
         """Gather answers and news; False when the platform cannot be watched any more."""
-        sending = sender.under_way > 0
+        sending = sender.busy
         answers = sender.answers(_GATHER)
         for answer in answers:
             answer.job.answered(answer)

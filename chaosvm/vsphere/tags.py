@@ -151,15 +151,13 @@ class TagReader:
     def _exchange(
         self, method: str, path: str, body: str | None, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        connection = None
         try:
             connection = self._transport.GetConnection()
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             status, text = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
-            if connection is not None:
-                connection.close()
+            self._transport.abandon()
             raise connection_error(error, self._settings.server) from error
         self._transport.ReturnConnection(connection)
         return status, text

@@ -31,6 +31,9 @@ __all__ = ["Transport", "tls_context"]
 # (which pyvmomi does without any timeout).
 _API_VERSION = "vim.version.version11"
 
+# What pyvmomi's reader raises for anything but a whole SOAP answer.
+_NOT_SOAP = (ExpatError, LookupError, AttributeError, TypeError, ValueError, AssertionError)
+
 # Idle connections are dropped sooner than any proxy in between drops them.
 _IDLE_SECONDS = 30
 
@@ -48,11 +51,12 @@ def tls_context(settings: VSphereSettings) -> ssl.SSLContext:
 
 
 class _Budget(threading.local):
-    """What each thread may still spend, and whether its request has left."""
+    """What each thread may still spend, and what it is spending it on."""
 
     def __init__(self, longest: float) -> None:
         self.longest = longest
         self.deadline: Deadline | None = None
+        self.connection: _Connection | None = None
         self.sent = False
 
     def seconds(self) -> float:
@@ -160,6 +164,7 @@ class Transport(SoapStubAdapter):
         """A connection that is open and fresh, so that a request is not lost on a dead one."""
         while True:
             connection = super().GetConnection()
+            self._budget.connection = connection
             if connection.sock is None:
                 connection.connect()
                 return connection
@@ -170,20 +175,27 @@ class Transport(SoapStubAdapter):
             connection.close()
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:
+        whole = False
         try:
-            return super().InvokeMethod(mo, info, args, outerStub)
-        except (vmodl.MethodFault, OSError, http.client.HTTPException):
+            answer = super().InvokeMethod(mo, info, args, outerStub)
+            whole = True
+            return answer
+        except vmodl.MethodFault:
+            whole = True
             raise
-        except (
-            ExpatError,
-            LookupError,
-            AttributeError,
-            TypeError,
-            ValueError,
-            AssertionError,
-        ) as e:
-            # What pyvmomi's reader raises for anything but a whole SOAP answer.
+        except (OSError, http.client.HTTPException):
+            raise
+        except _NOT_SOAP as error:
             raise ProtocolError(
                 f"{self.host} answered {info.wsdlName} with something that is not SOAP, "
-                f"or not all of it ({type(e).__name__}): is it a vCenter?"
-            ) from e
+                f"or not all of it ({type(error).__name__}): is it a vCenter?"
+            ) from error
+        finally:
+            if not whole:
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Close the connection of this thread's last request: pyvmomi does not always."""
+        connection, self._budget.connection = self._budget.connection, None
+        if connection is not None:
+            connection.close()
