@@ -95,8 +95,8 @@ class Batch:
         return shown
 
 
-def failure_text(operation: str, outcomes: Sequence[Outcome]) -> str:
-    """Each VM that failed and why, and what was done to the others."""
+def failure_text(operation: str, outcomes: Sequence[Outcome], seed: int | None = None) -> str:
+    """Each VM that failed and why, what was done to the others, and the seed of the draw."""
     failed = [outcome for outcome in outcomes if outcome.failed]
     told = "; ".join(f"{outcome} {outcome.error}" for outcome in failed)
     if len(outcomes) == 1:
@@ -109,4 +109,4 @@ def failure_text(operation: str, outcomes: Sequence[Outcome]) -> str:
     ):
         if group:
             said += f". Of the others, {word}: {', '.join(str(outcome) for outcome in group)}"
-    return said
+    return said if seed is None else f"{said}. They were drawn with seed {seed}"

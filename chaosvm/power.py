@@ -470,8 +470,9 @@ class _Run:
                 if (job := self._jobs.get(sighting.vm_id)) and job.open:
                     job.saw(sighting)
         except ConnectionFailed as error:
-            logger.warning(f"watching was interrupted, trying again: {error}")
-            self._deadline.sleep(1.0)
+            if not self._deadline.passed:
+                logger.warning(f"watching was interrupted, trying again: {error}")
+                self._deadline.sleep(1.0)
         except PlatformError as error:
             for job in self._open():
                 job.cut_off(error)

@@ -195,7 +195,7 @@ class VMPlatform(Platform):
         outcomes = carry_out(self, choice.vms, order, deadline)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:
-            raise OperationFailed(failure_text(order.operation, outcomes), outcomes)
+            raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
         return batch
 
     def _reading(self) -> Deadline:

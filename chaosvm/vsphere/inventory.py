@@ -18,7 +18,7 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.vm import VM, PowerState
-from chaosvm.vsphere.faults import POWER_STATES, text_of
+from chaosvm.vsphere.faults import POWER_STATES, platform_error, text_of
 
 __all__ = ["Inventory", "read_inventory"]
 
@@ -334,6 +334,8 @@ def _unescaped(name: str) -> str:
 
 
 def fault_in_reading(fault: Any) -> PlatformError:
+    if isinstance(fault, vim.fault.NoPermission):
+        return platform_error(fault)
     if isinstance(fault, vmodl.fault.InvalidType | vmodl.query.InvalidProperty):
         return ProtocolError(f"the vCenter lacks a property that is needed: {text_of(fault)}")
     return PlatformError(f"the inventory could not be read: {text_of(fault)}")

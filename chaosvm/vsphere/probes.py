@@ -41,8 +41,7 @@ def vm_info(
     ```json
     {
       "type": "probe",
-      "name": "web-01-has-four-cpus",
-      "tolerance": {"type": "jsonpath", "path": "$.cpu_count", "expect": [4]},
+      "name": "what-web-01-is-like",
       "provider": {
         "type": "python",
         "module": "chaosvm.vsphere.probes",

@@ -1,0 +1,1 @@
+"""Experiments to copy, and a first run of one of them (quickstart.py)."""
