@@ -8,8 +8,9 @@ is not known by then is reported as unknown.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -101,6 +102,7 @@ class _Answer:
     """What came back from sending a step: a ticket or an error."""
 
     job: _Job
+    step: Step
     ticket: Ticket | None = None
     error: StepFailed | None = None
 
@@ -116,6 +118,10 @@ class _Job:
         self.seen = Sighting(vm_id=vm.id, power_state=vm.power_state)
         self.before = vm.power_state
         self.step: Step | None = None  # the last step sent
+        self.queued: Step | None = None  # a step that waits for a free worker
+        self.guest_asked = False  # the guest was told to shut down, or may have been
+        self.proof_before = False  # it was seen to have rebooted before it was asked to
+        self.blind = False  # the last look failed
         self.asking = False  # a request is under way: its answer has not come yet
         self.accepted = False  # a request was accepted, or may have been
         self.ticket: Ticket | None = None
@@ -140,26 +146,38 @@ class _Job:
 
     def first_seen(self, sighting: Sighting) -> None:
         """The state at the start of the watch counts as the state before."""
+        if not sighting.exists:
+            self._gone("does not exist any more")
+            return
         self.seen = sighting
         self.before = sighting.power_state
-        if not sighting.exists:
-            self._fail("does not exist any more")
-        elif self.order.operation is not Operation.REBOOT and self.before is self.target:
+        if self._must_settle():
+            return
+        if self.order.operation is not Operation.REBOOT and self.before is self.target:
             self._close(detail=f"was {self.target} already")
         elif reason := _impossible(replace(self.vm, power_state=self.before), self.order):
             self._fail(f"{reason}; it was {self.vm.power_state} a moment ago")
         else:
             self._plan(self._first_step())
 
+    def queue(self, step: Step) -> None:
+        self.queued = step
+        self.send_next = None
+
     def sending(self, step: Step) -> None:
         self.step = step
-        self.send_next = None
+        self.queued = None
+        self.proof_before = self.seen.rebooted
         self.ticket = None
         self.finished, self.failure, self.lost_at = False, None, None
         self.asking = True
         self.tries += 1
 
     def answered(self, answer: _Answer) -> None:
+        if answer.step is Step.SHUTDOWN_GUEST and not isinstance(answer.error, Busy):
+            self.guest_asked |= answer.ticket is not None or isinstance(answer.error, NoAnswer)
+        if not self.open or answer.step is not self.step:
+            return  # it comes too late to matter
         self.asking = False
         if answer.ticket is not None:
             self.accepted = True
@@ -169,7 +187,7 @@ class _Job:
             self._refused(answer.error)
 
     def saw(self, sighting: Sighting) -> None:
-        if sighting.ended is not None and sighting.ended is self.ticket:
+        if sighting.ended is not None and sighting.ended is self.ticket and not self.finished:
             self.finished, self.failure = True, sighting.error
         asked = sighting.question
         if asked and asked != self.seen.question:
@@ -178,19 +196,25 @@ class _Job:
 
     def decide(self) -> None:
         """Draw the conclusions from all that is known now."""
-        if not self.open or self.step is None:
+        if not self.open:
             return
         if not self.seen.exists:
-            self._fail("does not exist any more: it was deleted or unregistered meanwhile")
+            self._gone("does not exist any more: it was deleted or unregistered meanwhile")
+        elif self.step is None:
+            if self.send_next is None and self.queued is None and self.seen.power_state.settled:
+                self.first_seen(self.seen)
+            elif self._guest_time_is_over():
+                self._give_up_guest(self._why_not_down())
         elif self.failure is not None:
             failure, self.failure = self.failure, None
             self._refused(failure)
         elif self._arrived():
             self._arrive()
         elif self._changed_by_others():
+            self.accepted = False
             self._fail(f"is {self.seen.power_state} now: something else changed it meanwhile")
-        elif self.step is Step.SHUTDOWN_GUEST and self.deadline.elapsed >= self.order.guest_seconds:
-            self._give_up_guest(f"the guest did not shut down in {self.deadline.elapsed:.0f} s")
+        elif self._guest_time_is_over():
+            self._give_up_guest(self._why_not_down())
         elif self.lost_at is not None:
             self._after_lost_answer(self.lost_at)
 
@@ -199,9 +223,12 @@ class _Job:
         waited = f"after {self.deadline.elapsed:.0f} s"
         question = f", waiting for an answer to: {self.seen.question}" if self.seen.question else ""
         if self.step is Step.SHUTDOWN_GUEST and self.order.on_timeout is not OnTimeout.HARD:
-            self._give_up_guest(f"the guest did not shut down in {self.deadline.elapsed:.0f} s")
+            self._give_up_guest(self._why_not_down())
         elif self.step is None or not (self.accepted or self.asking):
-            self._fail(f"was not touched, and is {self.seen.power_state} {waited}{self._held_up()}")
+            asked = "its guest was asked to shut down" if self.guest_asked else "was not touched"
+            self._fail(
+                f"{asked}, and is {self.seen.power_state} {waited}{self._held_up()}{question}"
+            )
         elif self.order.operation is Operation.REBOOT:
             lost = self.in_doubt or self.asking
             self.state_unknown = lost
@@ -216,7 +243,10 @@ class _Job:
         else:
             self.state_unknown = self._request_pending()
             unknown = "; the outcome is unknown" if self.state_unknown else ""
-            self._fail(f"was {self.seen.power_state} when last seen, {waited}{unknown}{question}")
+            self._fail(
+                f"was {self.seen.power_state} when last seen, "
+                f"{waited}{unknown}{self._held_up()}{question}"
+            )
 
     def cut_off(self, error: PlatformError) -> None:
         """The platform can not be watched any more."""
@@ -241,7 +271,7 @@ class _Job:
         if not self.accepted or self.send_next is not None:
             return False
         if self.step is Step.REBOOT_GUEST:
-            return self.seen.rebooted
+            return self.seen.rebooted and not self.proof_before
         tracked = self.ticket is not None and self.ticket.tracked
         if self.step is Step.RESET:
             done = self.finished or self.seen.rebooted
@@ -266,6 +296,30 @@ class _Job:
             and state not in (self.before, self.target)
         )
 
+    def _must_settle(self) -> bool:
+        """A state that will pass is waited out, except by what cuts it short anyway."""
+        cuts = self.order.operation in (Operation.POWER_OFF, Operation.REBOOT)
+        return self.before is PowerState.TRANSITIONING and (self.order.graceful or not cuts)
+
+    def _guest_time_is_over(self) -> bool:
+        asks = self.order.operation is Operation.POWER_OFF and self.order.graceful
+        on_its_way = Step.POWER_OFF in (self.step, self.queued)
+        planned = self.send_next is not None and self.send_next[0] is Step.POWER_OFF
+        over = self.deadline.elapsed >= self.order.guest_seconds
+        return asks and over and not on_its_way and not planned
+
+    def _why_not_down(self) -> str:
+        seconds = f"{self.deadline.elapsed:.0f} s"
+        asked = f", waiting for an answer to: {self.seen.question}" if self.seen.question else ""
+        if self.guest_asked or self.asking:
+            return f"the guest did not shut down in {seconds}{asked}"
+        return f"the guest could not be asked in {seconds}{self._held_up()}"
+
+    def _gone(self, why: str) -> None:
+        self._note_state(PowerState.UNKNOWN)
+        self.accepted = False
+        self._fail(why)
+
     def _refused(self, error: StepFailed) -> None:
         """A request was refused, or its task ended with an error."""
         if isinstance(error, NoAnswer):
@@ -274,27 +328,31 @@ class _Job:
             self.lost_at = self.deadline.elapsed
             self.detail = str(error)
         elif isinstance(error, VMGone):
-            self._fail("does not exist any more: it was deleted or unregistered meanwhile")
+            self._gone("does not exist any more: it was deleted or unregistered meanwhile")
         elif isinstance(error, Busy):
             self.detail = str(error)
+            self.accepted = self.in_doubt
             self._plan(self.step, self._backoff())
         elif isinstance(error, InWrongState):
             self._was_there_already(error)
         elif isinstance(error, GuestUnavailable) and self.step is Step.SHUTDOWN_GUEST:
-            self._give_up_guest(str(error))
+            if not self.in_doubt:
+                self._give_up_guest(str(error))
+            # Otherwise its tools have stopped because it is shutting down.
         else:
+            self.state_unknown = self.in_doubt
             self._fail(f"refused the {self.step}: {error}")
 
     def _was_there_already(self, error: InWrongState) -> None:
         if error.state is not self.target or self.order.operation is Operation.REBOOT:
             self._fail(f"refused the {self.step}: {error}")
-        elif self.fell_back:
-            # The guest made it after all, just before its power was to be cut.
-            self._note_state(self.target)
-            self._close(changed=True, how=How.GUEST, detail=f"{self.fell_back}, but then did")
         elif self.in_doubt:
             self._note_state(self.target)
             self._arrive()
+        elif self.fell_back and self.guest_asked:
+            # The guest made it after all, just before its power was to be cut.
+            self._note_state(self.target)
+            self._close(changed=True, how=How.GUEST, detail=f"{self.fell_back}, but then did")
         else:
             self._note_state(self.target)
             self._close(detail=f"had become {self.target} by itself")
@@ -304,11 +362,16 @@ class _Job:
             case OnTimeout.HARD:
                 logger.info(f"{self.vm}: {why}; cutting its power")
                 self.fell_back = why
-                self.accepted = False
+                self.accepted = self.asking = self.in_doubt = False
+                self.queued = None
                 self._plan(Step.POWER_OFF)
             case OnTimeout.LEAVE:
-                how = How.GUEST if self.accepted else How.NONE
-                self._close(how=how, detail=f"{why}; left as it is")
+                if self.guest_asked or self.step is None or not self.detail:
+                    self.state_unknown = self.blind
+                    how = How.GUEST if self.guest_asked else How.NONE
+                    self._close(how=how, detail=f"{why}; left as it is")
+                else:
+                    self._fail(f"is still {self.seen.power_state}: {why}")
             case OnTimeout.FAIL:
                 self._fail(f"is still {self.seen.power_state}: {why}")
 
@@ -317,13 +380,16 @@ class _Job:
         looked = self.deadline.elapsed - lost_at
         unchanged = self.seen.power_state is self.before
         repeatable = self.step is not None and self.step.repeatable
-        if looked >= _LOOK_FIRST and unchanged and repeatable and self.tries <= _MOST_RESENDS:
+        if looked < _LOOK_FIRST:
+            return
+        self.lost_at = None
+        if unchanged and repeatable and self.tries <= _MOST_RESENDS:
             logger.info(f"{self.vm}: no answer to the {self.step}, and nothing happened: again")
             self._plan(self.step)
 
     def _request_pending(self) -> bool:
         """May something that was sent still happen?"""
-        if self.in_doubt or self.asking:
+        if self.in_doubt or self.asking or self.blind:
             return True
         tracked = self.ticket is not None and self.ticket.tracked
         return tracked and not self.finished
@@ -376,6 +442,8 @@ class _Sender:
         self._platform = platform
         self._deadline = deadline
         self._workers = ThreadPoolExecutor(parallel, thread_name_prefix="chaosvm-send")
+        self._parallel = parallel
+        self._waiting: deque[_Job] = deque()
         self._under_way: set[Future[_Answer]] = set()
 
     @property
@@ -383,24 +451,45 @@ class _Sender:
         return bool(self._under_way)
 
     def submit(self, job: _Job, step: Step) -> None:
-        job.sending(step)
-        self._under_way.add(self._workers.submit(self._send, job, step))
+        job.queue(step)
+        self._waiting.append(job)
+        self._start_more()
+
+    def _start_more(self) -> None:
+        """A step counts as sent only when a worker is free for it."""
+        while self._waiting and len(self._under_way) < self._parallel:
+            if self._deadline.passed:
+                return
+            job = self._waiting.popleft()
+            if job.open and job.queued is not None:
+                step = job.queued
+                job.sending(step)
+                self._under_way.add(self._workers.submit(self._send, job, step))
 
     def answers(self, seconds: float) -> list[_Answer]:
         """What has come in, waiting so long for all that is under way."""
-        done, self._under_way = wait(self._under_way, min(seconds, self._deadline.remaining))
-        return [future.result() for future in done]
+        clock = self._deadline.clock
+        until = clock.monotonic() + min(seconds, self._deadline.remaining)
+        found: list[_Answer] = []
+        while self._under_way:
+            left = max(0.0, until - clock.monotonic())
+            done, self._under_way = wait(self._under_way, left, FIRST_COMPLETED)
+            if not done:
+                break
+            found += [future.result() for future in done]
+            self._start_more()
+        return found
 
     def _send(self, job: _Job, step: Step) -> _Answer:
         try:
-            return _Answer(job, ticket=self._platform.send(job.vm, step, self._deadline))
+            return _Answer(job, step, ticket=self._platform.send(job.vm, step, self._deadline))
         except StepFailed as error:
-            return _Answer(job, error=error)
+            return _Answer(job, step, error=error)
         except ConnectionFailed as error:
             # It never left this machine, so trying again is safe.
-            return _Answer(job, error=Busy(str(error)))
+            return _Answer(job, step, error=Busy(str(error)))
         except PlatformError as error:
-            return _Answer(job, error=StepFailed(str(error)))
+            return _Answer(job, step, error=StepFailed(str(error)))
 
     def __enter__(self) -> Self:
         return self
@@ -469,7 +558,11 @@ class _Run:
             for sighting in watch.news(0 if sending else self._patience(), self._deadline):
                 if (job := self._jobs.get(sighting.vm_id)) and job.open:
                     job.saw(sighting)
+            for job in self._open():
+                job.blind = False
         except ConnectionFailed as error:
+            for job in self._open():
+                job.blind = True
             if not self._deadline.passed:
                 logger.warning(f"watching was interrupted, trying again: {error}")
                 self._deadline.sleep(1.0)
@@ -484,7 +577,7 @@ class _Run:
     def _patience(self) -> float:
         """How long nothing but news can matter."""
         moments = [job.send_next[1] for job in self._open() if job.send_next]
-        if any(job.step is Step.SHUTDOWN_GUEST for job in self._open()):
+        if any(not job.fell_back for job in self._open()) and self._order.graceful:
             moments.append(self._order.guest_seconds)
         moments += [job.lost_at + _LOOK_FIRST for job in self._open() if job.lost_at is not None]
         moments.append(self._deadline.elapsed + min(_LONGEST_WAIT, self._deadline.remaining))

@@ -113,6 +113,8 @@ def _guest_os(vm: VM, globs: Sequence[str]) -> bool:
 
 
 def _excluded(vm: VM, globs: Sequence[str]) -> bool:
+    if any(vm.answers_to(word) for word in globs):
+        return True
     return _fits_any(globs, (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases))
 
 

@@ -131,8 +131,12 @@ def _refuse_secrets_in_configuration(
 
 def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[str, Any]) -> None:
     for key in (key for source in sources for key in source):
-        if key.startswith(f"{prefix}_") and key not in fields:
-            hint = values.nearest(key, fields)
+        if not isinstance(key, str):
+            continue
+        if key.lower().startswith(f"{prefix}_") and key not in fields:
+            names = [name.removeprefix(f"{prefix}_") for name in fields]
+            hint = values.nearest(key.lower().removeprefix(f"{prefix}_"), names)
+            hint = hint.replace("mean '", f"mean '{prefix}_")
             raise InvalidValue(f"unknown setting {key}{hint}: known are {', '.join(fields)}")
         if key.startswith(_GENERAL_PREFIX) and key not in _GENERAL:
             raise InvalidValue(
@@ -145,11 +149,15 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
 
 def host_name(key: str, value: Any) -> str:
     expected = "a host name or address, without https://, port or path"
-    host = values.text(key, value, expected).strip()
-    if "@" in host:  # perhaps user:password@host, so it is not shown
+    if "@" in str(value):  # perhaps user:password@host, so it is not shown
         raise InvalidValue(f"{key} has an @ in it: expected {expected}")
+    host = values.text(key, value, expected).strip()
     bare = host.strip("[]")
-    if any(character in host for character in "/ ") or (":" in host and bare.count(":") == 1):
+    if (
+        any(character in host for character in "/ ")
+        or (":" in host and bare.count(":") == 1)
+        or "]" in bare
+    ):
         raise values.invalid(key, value, expected)
     return bare
 

@@ -78,7 +78,7 @@ def number(key: str, value: Any, least: float, most: float, unit: str = "") -> f
     expected = f"a number from {least:g} to {most:g}{unit and ' ' + unit}"
     try:
         result = float(value) if isinstance(value, int | float | str) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         result = math.nan
     if isinstance(value, bool) or not least <= result <= most:
         raise invalid(key, value, expected)

@@ -83,7 +83,8 @@ class VMPlatform(Platform):
         wanted = values.choice("expected", expected, PowerState)
         selection = Selection(vms)
         inventory = self.inventory(self._reading(), tags=selection.needs_tags)
-        others = [vm for vm in selection.choose(inventory).vms if vm.power_state is not wanted]
+        chosen = selection.choose(inventory, self.untouchable).vms
+        others = [vm for vm in chosen if vm.power_state is not wanted]
         for vm in others:
             logger.info(f"{vm} is {vm.power_state}, not {wanted}")
         return not others

@@ -1,0 +1,44 @@
+"""A login that threads share, and that is renewed when the server has dropped it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import DeadlinePassed
+
+__all__ = ["Login"]
+
+
+class Login:
+    """Counts its generations: what a server made for an older one is gone."""
+
+    def __init__(self, log_in: Callable[[Deadline], None], address: str) -> None:
+        self._log_in = log_in
+        self._address = address
+        self._lock = threading.Lock()
+        self.valid = False
+        self.generation = 0
+
+    def ensure(self, deadline: Deadline, lost: int = 0) -> int:
+        """Log in if nobody has, or if the login of the generation ``lost`` is the last one.
+
+        Returns the generation that is valid now.
+        """
+        if self.valid and self.generation != lost:
+            return self.generation
+        if not self._lock.acquire(timeout=deadline.remaining):
+            raise DeadlinePassed(f"{self._address}: another thread was still logging in")
+        try:
+            if not self.valid or self.generation == lost:
+                self.valid = False
+                self._log_in(deadline)
+                self.valid = True
+                self.generation += 1
+            return self.generation
+        finally:
+            self._lock.release()
+
+    def forget(self) -> None:
+        self.valid = False

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import logging
+import os
+
+import logzero
+import pytest
+
+OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    """What logzero's logger, which does not propagate, is told during the test."""
+    monkeypatch.setattr(logzero.logger, "level", logging.DEBUG)
+    logzero.logger.addHandler(caplog.handler)
+    yield caplog
+    logzero.logger.removeHandler(caplog.handler)

@@ -1,0 +1,300 @@
+"""A platform in memory, with scripted machines and a clock of its own.
+
+It is for what no simulator can be made to do on request: an answer that is
+lost, a guest that takes 299 seconds, a VM that vanishes between two looks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import NoAnswer, StepFailed
+from chaosvm.order import Order
+from chaosvm.outcome import How
+from chaosvm.platform import Sighting, Step, Ticket, Watch
+from chaosvm.verbs import VMPlatform
+from chaosvm.vm import VM, PowerState
+
+ON, OFF, SUSPENDED = PowerState.POWERED_ON, PowerState.POWERED_OFF, PowerState.SUSPENDED
+
+STATE_AFTER = {
+    Step.POWER_ON: ON,
+    Step.POWER_OFF: OFF,
+    Step.SUSPEND: SUSPENDED,
+    Step.RESET: ON,
+    Step.SHUTDOWN_GUEST: OFF,
+    Step.REBOOT_GUEST: ON,
+}
+WORDS = {ON: "poweredOn", OFF: "poweredOff", SUSPENDED: "suspended"}
+
+
+class FakeClock:
+    """Time passes only when somebody sleeps, and takes what is due along."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._lock = threading.RLock()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.advance_to(self.now + seconds)
+
+    def at(self, seconds: float, happens: Callable[[], None]) -> None:
+        """So many seconds from now."""
+        with self._lock:
+            heapq.heappush(self._due, (self.now + seconds, next(self._order), happens))
+
+    def next_due(self) -> float:
+        with self._lock:
+            return self._due[0][0] if self._due else float("inf")
+
+    def advance_to(self, moment: float) -> None:
+        with self._lock:
+            while self._due and self._due[0][0] <= moment:
+                self.now, _, happens = heapq.heappop(self._due)
+                happens()
+            self.now = max(self.now, moment)
+
+
+@dataclass
+class Machine:
+    """One VM of the fake world, and what a watch would say of it."""
+
+    vm: VM
+    state: PowerState
+    exists: bool = True
+    rebooted: bool = False
+    question: str | None = None
+    how: How | None = None
+    ended: Ticket | None = None
+    error: StepFailed | None = None
+
+    def sighting(self) -> Sighting:
+        return Sighting(
+            vm_id=self.vm.id,
+            power_state=self.state,
+            exists=self.exists,
+            ended=self.ended,
+            error=self.error,
+            rebooted=self.rebooted,
+            question=self.question,
+            how=self.how,
+        )
+
+
+# How a machine takes to a request.
+Reaction = Callable[["FakePlatform", Machine, Step], Ticket]
+
+
+def does(seconds: float = 1.0, tracked: bool | None = None) -> Reaction:
+    """Accepts, and is done after so many seconds; a guest's work is not tracked."""
+
+    def react(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        ticket = Ticket(machine.vm.id, not step.asks_guest if tracked is None else tracked)
+        platform.clock.at(seconds, lambda: platform.finish(machine, step, ticket))
+        return ticket
+
+    return react
+
+
+def ignores(tracked: bool | None = None) -> Reaction:
+    """Accepts, and then nothing ever happens."""
+    return does(float("inf"), tracked)
+
+
+def fails(error: StepFailed, seconds: float = 1.0) -> Reaction:
+    """Accepts, and the task ends with this error."""
+
+    def react(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        ticket = Ticket(machine.vm.id, tracked=True)
+        platform.clock.at(
+            seconds, lambda: platform.change(machine.vm.name, ended=ticket, error=error)
+        )
+        return ticket
+
+    return react
+
+
+def refuses(error: Exception) -> Reaction:
+    def react(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        raise error
+
+    return react
+
+
+def loses_answer(done: bool, seconds: float = 1.0) -> Reaction:
+    """The request arrives, or does not, and nobody hears."""
+
+    def react(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        if done:
+            ticket = Ticket(machine.vm.id)
+            platform.clock.at(seconds, lambda: platform.finish(machine, step, ticket))
+        raise NoAnswer("the answer was lost (connection reset)")
+
+    return react
+
+
+@dataclass
+class FakePlatform(VMPlatform):
+    """Does what it is told to, at once as the clock of the world would have it."""
+
+    name: ClassVar[str] = "fake"
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    timeout: float = 60.0
+    tags_known: bool = True
+
+    def __post_init__(self) -> None:
+        self.machines: dict[str, Machine] = {}
+        self.sent: list[tuple[str, Step]] = []
+        self.sent_at: list[float] = []
+        self.inventories = 0
+        self.looks = 0
+        self.opened = self.closed = self.watching = 0
+        self.repeats_news = False  # tell of every VM at every look, as a polled API does
+        self.refused: dict[str, str] = {}
+        self.before_first_look: Callable[[], None] = lambda: None
+        self.at_look: dict[int, Callable[[], None]] = {}
+        self._reactions: dict[tuple[str, Step], list[Reaction]] = {}
+        self._trouble: list[BaseException | None] = []
+        self._dirty: dict[str, int] = defaultdict(int)
+        self._lock = threading.RLock()
+
+    # Telling it what to be ---------------------------------------------------------
+
+    def add(self, name: str, state: PowerState = ON, **fields: Any) -> VM:
+        fields = {"id": f"vm-{len(self.machines) + 1}", "status": WORDS.get(state, "?"), **fields}
+        vm = VM(name=name, platform=self.name, power_state=state, **fields)
+        self.machines[vm.id] = Machine(vm, state)
+        return vm
+
+    def on(self, name: str, step: Step, *reactions: Reaction) -> None:
+        """How a VM takes to a step: one reaction after another, the last one for good."""
+        self._reactions[name, step] = list(reactions)
+
+    def trouble_watching(self, *errors: BaseException | None) -> None:
+        """What the next looks end with, after the first; the last one for good, unless None."""
+        self._trouble = list(errors)
+
+    def machine(self, name: str) -> Machine:
+        return next(machine for machine in self.machines.values() if machine.vm.name == name)
+
+    def change(self, name: str, **what: Any) -> None:
+        machine = self.machine(name)
+        with self._lock:
+            for key, value in what.items():
+                setattr(machine, key, value)
+            self._dirty[machine.vm.id] += 1
+
+    def finish(self, machine: Machine, step: Step, ticket: Ticket) -> None:
+        told: dict[str, Any] = {"state": STATE_AFTER[step]}
+        if step in (Step.REBOOT_GUEST, Step.RESET):
+            told["rebooted"] = True
+        if ticket.tracked:
+            told |= {"ended": ticket, "error": None}
+        self.change(machine.vm.name, **told)
+
+    def steps(self, name: str) -> list[Step]:
+        """What was sent to one VM."""
+        return [step for sent_to, step in self.sent if sent_to == name]
+
+    # The primitives ----------------------------------------------------------------
+
+    def open(self, deadline: Deadline) -> None:
+        self.opened += 1
+
+    def close(self, deadline: Deadline) -> None:
+        self.closed += 1
+
+    def inventory(self, deadline: Deadline, tags: bool = False) -> list[VM]:
+        self.inventories += 1
+        return [
+            replace(
+                machine.vm,
+                power_state=machine.state,
+                tags=machine.vm.tags if tags and self.tags_known else None,
+            )
+            for machine in self.machines.values()
+            if machine.exists
+        ]
+
+    def send(self, vm: VM, step: Step, deadline: Deadline) -> Ticket:
+        with self._lock:
+            self.sent.append((vm.name, step))
+            self.sent_at.append(self.clock.now)
+            reactions = self._reactions.get((vm.name, step), [does()])
+            reaction = reactions.pop(0) if len(reactions) > 1 else reactions[0]
+        return reaction(self, self.machines[vm.id], step)
+
+    def watch(self, vms: Sequence[VM], deadline: Deadline) -> FakeWatch:
+        return FakeWatch(self, [vm.id for vm in vms])
+
+    def refusal(self, vm: VM, order: Order) -> str | None:
+        return self.refused.get(vm.name)
+
+    def server_info(self, deadline: Deadline) -> dict[str, Any]:
+        return {"version": "1.2.3"}
+
+    def next_trouble(self) -> BaseException | None:
+        if not self._trouble:
+            return None
+        stays = len(self._trouble) == 1 and self._trouble[0] is not None
+        return self._trouble[0] if stays else self._trouble.pop(0)
+
+    def versions(self, vm_ids: Sequence[str]) -> dict[str, int]:
+        with self._lock:
+            return {vm_id: self._dirty[vm_id] for vm_id in vm_ids}
+
+
+class FakeWatch(Watch):
+    def __init__(self, platform: FakePlatform, vm_ids: Sequence[str]) -> None:
+        self._platform = platform
+        self._vm_ids = vm_ids
+        self._told: dict[str, int] = {}
+        self._followed: list[Ticket] = []
+        platform.watching += 1
+
+    def follow(self, tickets: Sequence[Ticket]) -> None:
+        self._followed += tickets
+        for ticket in tickets:
+            if self._platform.machines[ticket.vm_id].ended is ticket:
+                self._told.pop(ticket.vm_id, None)
+
+    def close(self) -> None:
+        self._platform.watching -= 1
+
+    def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
+        platform, clock = self._platform, self._platform.clock
+        first = not self._told
+        platform.looks += 1
+        platform.at_look.get(platform.looks, lambda: None)()
+        if first:
+            platform.before_first_look()
+        elif trouble := platform.next_trouble():
+            raise trouble
+        until = clock.monotonic() + min(seconds, deadline.remaining)
+        while not (changed := self._changed()) and clock.monotonic() < until:
+            clock.advance_to(min(clock.next_due(), until))
+        self._told = platform.versions(self._vm_ids)
+        told = self._vm_ids if platform.repeats_news else changed
+        return [self._only_followed(platform.machines[vm_id].sighting()) for vm_id in told]
+
+    def _changed(self) -> list[str]:
+        now = self._platform.versions(self._vm_ids)
+        return [vm_id for vm_id in self._vm_ids if now[vm_id] != self._told.get(vm_id)]
+
+    def _only_followed(self, sighting: Sighting) -> Sighting:
+        if any(sighting.ended is ticket for ticket in self._followed):
+            return sighting
+        return replace(sighting, ended=None, error=None)

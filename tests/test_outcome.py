@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chaosvm.outcome import Batch, How, Outcome, failure_text
+from chaosvm.vm import VM, PowerState
+
+
+def outcome(name: str = "web", **fields) -> Outcome:
+    given = {
+        "id": f"id-{name}",
+        "platform": "vsphere",
+        "operation": "power_off",
+        "before": PowerState.POWERED_ON,
+        "after": PowerState.POWERED_OFF,
+        "changed": True,
+        "how": How.GUEST,
+        "seconds": 1.5,
+    }
+    return Outcome(name=name, **{**given, **fields})
+
+
+DONE = outcome("done")
+THERE = outcome("there", before=PowerState.POWERED_OFF, changed=False, how=How.NONE)
+FAILED = outcome("failed", after=PowerState.UNKNOWN, changed=False, error="was never seen again")
+
+
+def test_an_outcome_as_json():
+    assert DONE.to_json() == {
+        "name": "done",
+        "id": "id-done",
+        "platform": "vsphere",
+        "operation": "power_off",
+        "before": "powered_on",
+        "after": "powered_off",
+        "changed": True,
+        "how": "guest",
+        "seconds": 1.5,
+    }
+
+
+def test_what_there_is_to_add_is_added():
+    shown = outcome(detail="the guest was slow", error="it failed").to_json()
+    assert (shown["detail"], shown["error"]) == ("the guest was slow", "it failed")
+
+
+def test_an_outcome_has_plain_words_only():
+    assert {type(value) for value in DONE.to_json().values()} == {str, bool, float}
+
+
+@pytest.mark.parametrize(("story", "failed"), [(DONE, False), (THERE, False), (FAILED, True)])
+def test_an_outcome_with_an_error_has_failed(story, failed):
+    assert story.failed is failed
+
+
+def test_a_batch_counts_and_keeps_its_seed():
+    shown = Batch((DONE, THERE, FAILED, FAILED), seed=7).to_json()
+
+    assert (shown["changed"], shown["failed"], shown["seed"]) == (1, 2, 7)
+    assert [story["name"] for story in shown["outcomes"]] == ["done", "there", "failed", "failed"]
+    assert "passed_over" not in shown
+    assert json.loads(json.dumps(shown)) == shown
+
+
+def test_a_batch_tells_what_was_passed_over():
+    template = VM(
+        id="vm-9", name="tpl", platform="x", power_state=PowerState.POWERED_OFF, status="off"
+    )
+    shown = Batch((DONE,), passed_over=((template, "is a template"),)).to_json()
+    assert shown["seed"] is None
+    assert shown["passed_over"] == [{"name": "tpl", "id": "vm-9", "reason": "is a template"}]
+
+
+def test_the_failure_of_one_vm():
+    assert failure_text("power_off", [FAILED]) == (
+        "power_off failed: 'failed' (id-failed) was never seen again"
+    )
+
+
+def test_the_failure_of_some_of_many():
+    assert failure_text("power_off", [DONE, FAILED, THERE, outcome("x", error="is gone")]) == (
+        "power_off failed for 2 of 4 VMs: 'failed' (id-failed) was never seen again; "
+        "'x' (id-x) is gone. Of the others, changed: 'done' (id-done). "
+        "Of the others, not changed: 'there' (id-there)"
+    )
+
+
+def test_the_failure_of_all():
+    assert failure_text("power_off", [FAILED, FAILED]).endswith("was never seen again")

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from enum import StrEnum
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaosvm import values
+from chaosvm.errors import InvalidValue
+
+
+class Colour(StrEnum):
+    RED = "red"
+    DARK_BLUE = "dark_blue"
+
+
+def test_the_error_names_the_key_the_value_and_what_was_expected():
+    with pytest.raises(InvalidValue) as refused:
+        values.integer("parallel", "many", 1, 64)
+    assert str(refused.value) == (
+        "parallel is 'many', which cannot be used: expected a whole number from 1 to 64"
+    )
+
+
+@pytest.mark.parametrize("word", ["web", " web ", "ünï", "a/b", "a\nb", "$", "$x", "100%"])
+def test_text_is_taken_as_it_is(word):
+    assert values.text("key", word) == word
+
+
+@pytest.mark.parametrize("value", ["", "  ", "\n", None, 3, True, ["web"], {"a": 1}, b"web"])
+def test_text_that_is_empty_or_no_text_is_refused(value):
+    with pytest.raises(InvalidValue, match="key is"):
+        values.text("key", value)
+
+
+@pytest.mark.parametrize("word", ["${vm_name}", "web-${n}", "${}", "a ${x y} b"])
+def test_a_variable_that_nobody_defined_is_refused(word):
+    with pytest.raises(InvalidValue, match="variable in it has no value"):
+        values.text("vm_name", word)
+
+
+@pytest.mark.parametrize(
+    ("given_as", "texts"),
+    [
+        ("web", ("web",)),
+        (["web", "db"], ("web", "db")),
+        (("web",), ("web",)),
+        (["web", "db", "web"], ("web", "db")),
+        ("web,db", ("web,db",)),
+    ],
+)
+def test_a_list_of_texts_may_be_one_text(given_as, texts):
+    assert values.text_list("names", given_as) == texts
+
+
+@pytest.mark.parametrize("value", [[], (), "", None, 3, ["web", ""], ["web", 3], {"web": 1}, {"a"}])
+def test_a_list_of_texts_has_only_texts_and_at_least_one(value):
+    with pytest.raises(InvalidValue, match="names is"):
+        values.text_list("names", value)
+
+
+@pytest.mark.parametrize("value", [True, "true", "True", " TRUE ", "yes", "on", "1"])
+def test_what_is_true(value):
+    assert values.boolean("graceful", value) is True
+
+
+@pytest.mark.parametrize("value", [False, "false", "False", " FALSE ", "no", "off", "0"])
+def test_what_is_false(value):
+    assert values.boolean("graceful", value) is False
+
+
+@pytest.mark.parametrize("value", ["", "maybe", "truee", None, 2, 0.0, [], "${graceful}"])
+def test_what_is_neither_true_nor_false(value):
+    with pytest.raises(InvalidValue, match=r"graceful is .*true or false"):
+        values.boolean("graceful", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "result"), [(5, 5.0), (0.5, 0.5), ("2.5", 2.5), (" 7 ", 7.0), ("1e1", 10.0)]
+)
+def test_a_number_may_be_a_text(value, result):
+    assert values.number("timeout", value, 0.1, 100) == result
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, -1, 101, "60s", "", None, True, [5], math.nan, math.inf, "nan", "inf", 10**400, "${t}"],
+)
+def test_what_is_no_number_in_its_range(value):
+    with pytest.raises(InvalidValue, match=r"timeout is .*from 0.1 to 100 seconds"):
+        values.number("timeout", value, 0.1, 100, "seconds")
+
+
+@pytest.mark.parametrize(("value", "result"), [(1, 1), ("64", 64), (" 8 ", 8)])
+def test_a_whole_number_may_be_a_text(value, result):
+    assert values.integer("parallel", value, 1, 64) == result
+
+
+@pytest.mark.parametrize(
+    "value", [0, 65, -3, 2.5, "2.5", "ten", "", None, False, True, [1], 10**400]
+)
+def test_what_is_no_whole_number_in_its_range(value):
+    with pytest.raises(InvalidValue, match=r"parallel is .*from 1 to 64"):
+        values.integer("parallel", value, 1, 64)
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(0.1, 0.1), (86_400, 86_400), ("300", 300)])
+def test_how_long_a_timeout_may_be(value, seconds):
+    assert values.timeout_seconds("timeout", value) == seconds
+
+
+@pytest.mark.parametrize("value", [0, 0.09, -5, 86_401, "5 minutes"])
+def test_how_long_a_timeout_may_not_be(value):
+    with pytest.raises(InvalidValue, match="seconds"):
+        values.timeout_seconds("timeout", value)
+
+
+def test_a_choice_is_one_of_its_words():
+    assert values.choice("colour", "red", Colour) is Colour.RED
+    assert values.choice("colour", Colour.RED, Colour) is Colour.RED
+
+
+@pytest.mark.parametrize("value", ["green", "", None, 1, True, ["red"]])
+def test_what_is_not_a_choice(value):
+    with pytest.raises(InvalidValue, match="one of red, dark_blue"):
+        values.choice("colour", value, Colour)
+
+
+def test_a_choice_that_is_nearly_right_is_told():
+    with pytest.raises(InvalidValue, match="did you mean 'dark_blue'"):
+        values.choice("colour", "dark-blue", Colour)
+
+
+def test_a_mapping_converts_each_value_under_its_full_name():
+    known = {"a": values.text, "n": lambda key, value: values.integer(key, value, 1, 9)}
+
+    assert values.mapping("vms", {"n": "3", "a": "x"}, known, "{...}") == {"n": 3, "a": "x"}
+    with pytest.raises(InvalidValue, match=r"vms\.n is 'x'"):
+        values.mapping("vms", {"n": "x"}, known, "{...}")
+
+
+@pytest.mark.parametrize("value", [None, {}, [], "a", [("a", "x")], 3, True])
+def test_a_mapping_is_a_mapping_and_not_empty(value):
+    with pytest.raises(InvalidValue, match=r"vms is .*a mapping such as \{example\}"):
+        values.mapping("vms", value, {"a": values.text}, "{example}")
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"), [("nmae", " (did you mean 'name'?)"), ("xyz", ""), (1, "")]
+)
+def test_a_mapping_refuses_an_unknown_key(key, hint):
+    with pytest.raises(InvalidValue) as refused:
+        values.mapping("vms", {key: "x"}, {"name": values.text}, "{}")
+    assert str(refused.value) == f"vms has the unknown key {key!r}{hint}: known are name"
+
+
+@given(
+    st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.text()))
+)
+def test_whatever_is_given_is_used_or_refused_with_our_own_error(value):
+    for convert in (
+        values.text,
+        values.text_list,
+        values.boolean,
+        values.timeout_seconds,
+        lambda key, item: values.integer(key, item, 1, 64),
+        lambda key, item: values.choice(key, item, Colour),
+        lambda key, item: values.mapping(key, item, {}, "{}"),
+    ):
+        with suppress(InvalidValue):
+            convert("key", value)
