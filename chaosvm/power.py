@@ -515,6 +515,7 @@ class _Run:
         self._deadline = deadline
         self._jobs = {job.vm.id: job for job in jobs}
         self._told = 0.0
+        self._looked = 0.0  # when the last look succeeded
 
     def until_done(self) -> None:
         watched = [job.vm for job in self._open()]
@@ -558,11 +559,13 @@ class _Run:
             for sighting in watch.news(0 if sending else self._patience(), self._deadline):
                 if (job := self._jobs.get(sighting.vm_id)) and job.open:
                     job.saw(sighting)
-            for job in self._open():
-                job.blind = False
+            self._looked = self._deadline.elapsed
+            self._mark_blind(False)
         except ConnectionFailed as error:
-            for job in self._open():
-                job.blind = True
+            # A look that only the deadline cut short leaves the last one good.
+            stale = self._deadline.elapsed - self._looked > 2 * _LONGEST_WAIT
+            if stale or not self._deadline.passed:
+                self._mark_blind(True)
             if not self._deadline.passed:
                 logger.warning(f"watching was interrupted, trying again: {error}")
                 self._deadline.sleep(1.0)
@@ -573,6 +576,10 @@ class _Run:
         if not sending:
             self._deadline.sleep(min(_LONGEST_PAUSE, _PAUSE_PER_VM * len(self._open())))
         return True
+
+    def _mark_blind(self, blind: bool) -> None:
+        for job in self._open():
+            job.blind = blind
 
     def _patience(self) -> float:
         """How long nothing but news can matter."""
