@@ -113,6 +113,8 @@ class Platform(ABC):
     timeout: float
     # How many requests may be under way at once.
     most_parallel: ClassVar[int] = 64
+    # Are tags cheap enough to be in every listing, whatever its length?
+    tags_in_lists: ClassVar[bool] = True
 
     # The primitives ------------------------------------------------------------
 
@@ -125,11 +127,19 @@ class Platform(ABC):
         """Log out; never raises for what the server does."""
 
     @abstractmethod
-    def inventory(self, deadline: Deadline, tags: bool = False) -> list[VM]:
-        """Every VM, in a number of requests that does not depend on how many."""
+    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
+        """Every VM, in a number of requests that does not depend on how many.
+
+        ``only`` names the VMs that matter (as ``VM.answers_to`` takes them): the
+        others may be left out, if that is cheaper.
+        """
+
+    def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+        """These VMs with their tags; with None for what the platform does not tell."""
+        return list(vms)
 
     @abstractmethod
-    def send(self, vm: VM, step: Step, deadline: Deadline) -> Ticket:
+    def send(self, vm: VM, step: Step, order: Order, deadline: Deadline) -> Ticket:
         """Send one request and return when it was accepted; raises StepFailed."""
 
     @abstractmethod

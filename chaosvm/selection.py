@@ -165,6 +165,12 @@ class Selection:
         return "tag" in self._keys
 
     @property
+    def only(self) -> tuple[str, ...] | None:
+        """The names and ids that can be meant, where the selection gives any."""
+        named = [self._keys[key] for key in ("names", "ids") if key in self._keys]
+        return min(named, key=len) if named else None
+
+    @property
     def _sampling(self) -> bool:
         return "count" in self._keys or "percent" in self._keys
 

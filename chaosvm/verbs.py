@@ -57,7 +57,9 @@ class VMPlatform(Platform):
 
     def list_vms(self, vms: Any = None) -> list[VM]:
         """Every VM, or those that fit a selection (then possibly none)."""
-        return self._read(vms, self._reading(), tags=True)
+        deadline = self._reading()
+        found = self._read(vms, deadline)
+        return self.with_tags(found, deadline) if self.tags_in_lists else found
 
     def count_vms(self, vms: Any = None) -> int:
         """How many VMs there are, or fit a selection."""
@@ -65,13 +67,12 @@ class VMPlatform(Platform):
 
     def get_vm(self, vm_name: str) -> VM:
         """The one VM of this name, id, instance UUID or inventory path."""
-        values.text("vm_name", vm_name)
-        return find_one(self.inventory(self._reading(), tags=True), vm_name)
+        deadline = self._reading()
+        return self.with_tags([self._find(vm_name, deadline)], deadline)[0]
 
     def vm_power_state(self, vm_name: str) -> PowerState:
         """The power state of one VM."""
-        values.text("vm_name", vm_name)
-        return find_one(self.inventory(self._reading()), vm_name).power_state
+        return self._find(vm_name, self._reading()).power_state
 
     def vm_has_power_state(self, vm_name: str, expected: str) -> bool:
         """Is one VM in this power state?"""
@@ -82,7 +83,7 @@ class VMPlatform(Platform):
         """Are all the selected VMs in this power state? No VM selected is an error."""
         wanted = values.choice("expected", expected, PowerState)
         selection = Selection(vms)
-        inventory = self.inventory(self._reading(), tags=selection.needs_tags)
+        inventory = self._inventory_for(selection, self._reading())
         chosen = selection.choose(inventory, self.untouchable).vms
         others = [vm for vm in chosen if vm.power_state is not wanted]
         for vm in others:
@@ -164,7 +165,7 @@ class VMPlatform(Platform):
     def _one(self, operation: str, vm_name: str, **options: Any) -> Outcome:
         values.text("vm_name", vm_name)
         order, deadline = self._ordered(operation, **options)
-        vm = find_one(self.inventory(deadline), vm_name)
+        vm = self._find(vm_name, deadline)
         if reason := self.untouchable(vm):
             raise OperationRefused(f"refused, and nothing was touched: {vm} {reason}")
         return self._carry_out(order, Choice((vm,)), deadline).outcomes[0]
@@ -173,17 +174,24 @@ class VMPlatform(Platform):
         selection = Selection(vms)
         width = values.integer("parallel", parallel, 1, self.most_parallel)
         order, deadline = self._ordered(operation, parallel=width, **options)
-        inventory = self.inventory(deadline, tags=selection.needs_tags)
+        inventory = self._inventory_for(selection, deadline)
         choice = selection.choose(inventory, self.untouchable)
         for vm, reason in choice.passed_over:
             logger.info(f"{operation}: {vm} {reason}, so it is passed over")
         return self._carry_out(order, choice, deadline)
 
-    def _read(self, vms: Any, deadline: Deadline, tags: bool = False) -> list[VM]:
+    def _read(self, vms: Any, deadline: Deadline) -> list[VM]:
         """All VMs, or those that fit; none is an answer too."""
         selection = Selection({"all": True} if vms is None else vms)
-        inventory = self.inventory(deadline, tags=tags or selection.needs_tags)
-        return selection.read(inventory)
+        return selection.read(self._inventory_for(selection, deadline))
+
+    def _find(self, vm_name: str, deadline: Deadline) -> VM:
+        wanted = values.text("vm_name", vm_name)
+        return find_one(self.inventory(deadline, only=[wanted]), wanted)
+
+    def _inventory_for(self, selection: Selection, deadline: Deadline) -> list[VM]:
+        vms = self.inventory(deadline, only=selection.only)
+        return self.with_tags(vms, deadline) if selection.needs_tags else vms
 
     def _ordered(self, operation: str, **options: Any) -> tuple[Order, Deadline]:
         order = Order.checked(operation, **options)

@@ -217,19 +217,19 @@ class FakePlatform(VMPlatform):
     def close(self, deadline: Deadline) -> None:
         self.closed += 1
 
-    def inventory(self, deadline: Deadline, tags: bool = False) -> list[VM]:
+    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
         self.inventories += 1
         return [
-            replace(
-                machine.vm,
-                power_state=machine.state,
-                tags=machine.vm.tags if tags and self.tags_known else None,
-            )
+            replace(machine.vm, power_state=machine.state, tags=None)
             for machine in self.machines.values()
             if machine.exists
         ]
 
-    def send(self, vm: VM, step: Step, deadline: Deadline) -> Ticket:
+    def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+        tags = {vm.id: self.machines[vm.id].vm.tags for vm in vms}
+        return [replace(vm, tags=tags[vm.id] if self.tags_known else None) for vm in vms]
+
+    def send(self, vm: VM, step: Step, order: Order, deadline: Deadline) -> Ticket:
         with self._lock:
             self.sent.append((vm.name, step))
             self.sent_at.append(self.clock.now)

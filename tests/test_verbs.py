@@ -327,21 +327,26 @@ def test_what_is_judged_is_what_would_be_acted_on(platform):
 
 
 def test_tags_are_only_read_where_they_are_needed(platform):
-    asked: list[bool] = []
-    inventory = platform.inventory
-    platform.inventory = lambda deadline, tags=False: (
-        asked.append(tags) or inventory(deadline, tags)
-    )
+    asked: list[int] = []
+    with_tags = platform.with_tags
+    platform.with_tags = lambda vms, deadline: asked.append(len(vms)) or with_tags(vms, deadline)
+    everything = platform.count_vms()
 
-    platform.count_vms()
+    for read in (
+        lambda: platform.count_vms(),
+        lambda: platform.vm_power_state("db"),
+        lambda: platform.batch_power_off({"name": "db"}),
+    ):
+        read()
+        assert asked == []
     platform.count_vms({"tag": "gold"})
-    platform.vm_power_state("db")
+    platform.batch_power_on({"tag": "gold"})
     platform.get_vm("db")
+    platform.list_vms({"name": "db"})
+    assert asked == [everything, everything, 1, 1]
+    platform.tags_in_lists = False
     platform.list_vms()
-    platform.batch_power_off({"name": "db"})
-    platform.batch_power_off({"tag": "gold"})
-
-    assert asked == [False, True, False, True, True, False, True]
+    assert asked == [everything, everything, 1, 1]
 
 
 def test_a_summary(platform):
@@ -395,8 +400,8 @@ def test_logging_out_is_not_waited_for_for_long(platform, monkeypatch, timeout, 
 def test_probes_have_the_platforms_timeout_and_actions_their_own(platform):
     given: list[float] = []
     inventory = platform.inventory
-    platform.inventory = lambda deadline, tags=False: (
-        given.append(deadline.seconds) or inventory(deadline, tags)
+    platform.inventory = lambda deadline, only=None: (
+        given.append(deadline.seconds) or inventory(deadline, only)
     )
 
     platform.timeout = 7

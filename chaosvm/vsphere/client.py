@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from chaosvm.errors import (
     PlatformError,
     ProtocolError,
 )
+from chaosvm.login import Login
 from chaosvm.vsphere.faults import connection_error, platform_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
@@ -30,30 +30,29 @@ _BROKEN = (OSError, http.client.HTTPException)
 
 
 class VSphereClient:
-    """Sends requests as a logged-in user; logs in again when the session has gone.
-
-    ``generation`` grows with each login: what was made in an older one (views,
-    collectors) is gone.
-    """
+    """Sends requests as a logged-in user; logs in again when the session has gone."""
 
     def __init__(self, settings: VSphereSettings, pool_size: int) -> None:
         self.settings = settings
         self.address = f"{settings.server}:{settings.port}"
-        self.generation = 0
         self.transport = Transport(settings, pool_size)
         self._content: Any = None
-        self._logged_in = False
-        self._lock = threading.Lock()
+        self._login = Login(self._log_in, self.address)
         if settings.insecure:
             logger.warning(
                 f"the certificate of {self.address} is not verified, because vsphere_insecure "
                 "is true: anyone in between could read the password"
             )
 
+    @property
+    def generation(self) -> int:
+        """Grows with each login: what was made in an older one (collectors) is gone."""
+        return self._login.generation
+
     def login(self, deadline: Deadline) -> None:
         """Log in, unless that was done."""
         with self.transport.within(deadline):
-            self._ensure_login(deadline, lost=0)
+            self._ensure_login(deadline)
 
     def read(self, request: Callable[[Any], T], deadline: Deadline) -> T:
         """Send a request that changes nothing, twice if the connection breaks.
@@ -75,6 +74,7 @@ class VSphereClient:
         Raises ConnectionFailed if it never left, NoAnswer if nobody knows what
         became of it.
         """
+        self.transport.sent = False
         try:
             return self._call(request, deadline)
         except (ConnectionFailed, ProtocolError) as error:
@@ -84,7 +84,7 @@ class VSphereClient:
 
     def close(self, deadline: Deadline) -> None:
         """Log out and drop the connections."""
-        if self._logged_in:
+        if self._login.valid:
             try:
                 with self.transport.within(deadline):
                     self._translated(self._content.sessionManager.Logout)
@@ -92,14 +92,13 @@ class VSphereClient:
                 logger.debug(f"the session was not closed: {error}")
             except vmodl.MethodFault as fault:
                 logger.debug(f"the session was gone already: {type(fault).__name__}")
-        self._logged_in = False
+        self._login.forget()
         self.transport.cookie = ""
         self.transport.DropConnections()
 
     def _call(self, request: Callable[[Any], T], deadline: Deadline) -> T:
         with self.transport.within(deadline):
-            self._ensure_login(deadline, lost=0)
-            generation = self.generation
+            generation = self._ensure_login(deadline)
             try:
                 return self._translated(lambda: request(self._content))
             except vim.fault.NotAuthenticated:
@@ -111,26 +110,15 @@ class VSphereClient:
             except vim.fault.NotAuthenticated as fault:
                 raise platform_error(fault) from fault
 
-    def _ensure_login(self, deadline: Deadline, lost: int) -> None:
-        """Log in if nobody has, or if the session of the generation ``lost`` is the last."""
+    def _ensure_login(self, deadline: Deadline, lost: int = 0) -> int:
         self.transport.sent = False
-        if self._logged_in and self.generation != lost:
-            return
-        if not self._lock.acquire(timeout=deadline.remaining):
-            raise DeadlinePassed(f"{self.address}: another thread was still logging in")
         try:
-            if self._logged_in and self.generation != lost:
-                return
-            self._logged_in = False
-            self._login()
-            self._logged_in = True
-            self.generation += 1
+            return self._login.ensure(deadline, lost)
         finally:
-            self._lock.release()
             # What has left so far was the login, not the caller's request.
             self.transport.sent = False
 
-    def _login(self) -> None:
+    def _log_in(self, deadline: Deadline) -> None:
         # A server may take Login with an old session's cookie for a second login.
         self.transport.cookie = ""
         service = vim.ServiceInstance("ServiceInstance", self.transport)

@@ -92,11 +92,18 @@ class VSpherePlatform(VMPlatform):
             self._tag_reader.close(deadline)
         self._client.close(deadline)
 
-    def inventory(self, deadline: Deadline, tags: bool = False) -> list[VM]:
-        vms = self._inventory(deadline).vms
-        return self._with_tags(vms, deadline) if tags else vms
+    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
+        return self._inventory(deadline).vms
 
-    def send(self, vm: VM, step: Step, deadline: Deadline) -> Ticket:
+    def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+        try:
+            found = self._read_tags(vms, deadline)
+        except PlatformError as error:
+            logger.warning(f"the tags of VMs are not known: {error}")
+            found = None
+        return list(vms) if found is None else [_tagged(vm, found.get(vm.id, [])) for vm in vms]
+
+    def send(self, vm: VM, step: Step, order: Order, deadline: Deadline) -> Ticket:
         if step.asks_guest and vm.metadata.get("tools_running_status") == "guestToolsNotRunning":
             raise GuestUnavailable("VMware Tools are not running in the guest")
 
@@ -150,6 +157,7 @@ class VSpherePlatform(VMPlatform):
         """The vCenter with its datacenters, clusters, hosts and VMs."""
         deadline = Deadline(self.timeout, self.clock)
         inventory = self._inventory(deadline)
+        vms = self.with_tags(inventory.vms, deadline)
         return {
             **self.server_info(deadline),
             "counts": {
@@ -161,12 +169,7 @@ class VSpherePlatform(VMPlatform):
             "datacenters": sorted(inventory.datacenters),
             "clusters": sorted(inventory.clusters),
             "hosts": sorted(inventory.hosts, key=lambda host: (host["name"], host["id"])),
-            "vms": [
-                vm.to_json()
-                for vm in sorted(
-                    self._with_tags(inventory.vms, deadline), key=lambda vm: (vm.name, vm.id)
-                )
-            ],
+            "vms": [vm.to_json() for vm in sorted(vms, key=lambda vm: (vm.name, vm.id))],
         }
 
     def _inventory(self, deadline: Deadline) -> Inventory:
@@ -175,16 +178,7 @@ class VSpherePlatform(VMPlatform):
         except vmodl.MethodFault as fault:
             raise fault_in_reading(fault) from fault
 
-    def _with_tags(self, vms: list[VM], deadline: Deadline) -> list[VM]:
-        """The VMs with their tags; as they were where the tags cannot be had."""
-        try:
-            found = self._read_tags(vms, deadline)
-        except PlatformError as error:
-            logger.warning(f"the tags of VMs are not known: {error}")
-            found = None
-        return vms if found is None else [_tagged(vm, found.get(vm.id, [])) for vm in vms]
-
-    def _read_tags(self, vms: list[VM], deadline: Deadline) -> dict[str, list[Tag]] | None:
+    def _read_tags(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, list[Tag]] | None:
         with self._tag_lock:
             if self._tag_reader is None:
                 api_version = self._client.read(lambda content: content.about.apiVersion, deadline)
