@@ -31,6 +31,7 @@ __all__ = [
     "MissingExtra",
     "NoAnswer",
     "NoSuchVM",
+    "NotSupported",
     "OperationFailed",
     "OperationRefused",
     "PermissionDenied",
@@ -121,6 +122,10 @@ class Busy(StepFailed):
 
 class GuestUnavailable(StepFailed):
     """The guest cannot be asked: its tools or agent are not running."""
+
+
+class NotSupported(StepFailed):
+    """The platform cannot do this to the VM at all: nothing was done."""
 
 
 class NoAnswer(StepFailed):

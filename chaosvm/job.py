@@ -17,6 +17,7 @@ from chaosvm.errors import (
     GuestUnavailable,
     InWrongState,
     NoAnswer,
+    NotSupported,
     PlatformError,
     StepFailed,
     VMGone,
@@ -39,6 +40,11 @@ _TARGETS = {
     Operation.POWER_OFF: PowerState.POWERED_OFF,
     Operation.SUSPEND: PowerState.SUSPENDED,
     Operation.REBOOT: PowerState.POWERED_ON,
+}
+
+_LEADS_TO: dict[Step | None, PowerState] = {
+    Step.POWER_ON: PowerState.POWERED_ON,
+    Step.POWER_OFF: PowerState.POWERED_OFF,
 }
 
 
@@ -77,6 +83,7 @@ class Job:
         self.guest_asked = False  # the guest was told to shut down, or may have been
         self.proof_before = False  # it was seen to have rebooted before it was asked to
         self.blind = False  # the last look failed
+        self.state_when_sent = vm.power_state
         self.asking = False  # a request is under way: its answer has not come yet
         self.accepted = False  # a request was accepted, or may have been
         self.ticket: Ticket | None = None
@@ -87,6 +94,8 @@ class Job:
         self.fell_back: str | None = None  # why the guest was given up
         self.lost_at: float | None = None  # when the last request's answer was lost
         self.in_doubt = False  # some request's answer was lost: it may have been done
+        self.restarting = False  # stopped so as to be started again, as there is no reset
+        self.correlation_id: str | None = None
         self.open = True
         self.changed = False
         self.how = How.NONE
@@ -123,6 +132,7 @@ class Job:
         self.step = step
         self.queued = None
         self.proof_before = self.seen.rebooted
+        self.state_when_sent = self.seen.power_state
         self.ticket = None
         self.finished, self.failure, self.lost_at = False, None, None
         self.asking = True
@@ -137,6 +147,7 @@ class Job:
         if answer.ticket is not None:
             self.accepted = True
             self.ticket = answer.ticket
+            self.correlation_id = answer.ticket.correlation_id
             self.in_doubt = False
         elif answer.error is not None:
             self._refused(answer.error)
@@ -228,13 +239,21 @@ class Job:
         if self.step is Step.REBOOT_GUEST:
             return self.seen.rebooted and not self.proof_before
         tracked = self.ticket is not None and self.ticket.tracked
+        if self.restarting and self.step is Step.POWER_OFF:
+            return self.seen.power_state is PowerState.POWERED_OFF
         if self.step is Step.RESET:
             done = self.finished or self.seen.rebooted
             return done and self.seen.power_state is self.target
         return self.seen.power_state is self.target and (self.finished or not tracked)
 
     def _arrive(self) -> None:
-        self._close(changed=True, how=self.seen.how or self._means(), detail=self.fell_back)
+        if self.restarting and self.step is Step.POWER_OFF:
+            self.accepted = self.in_doubt = False
+            self._plan(Step.POWER_ON)
+            return
+        detail = "stopped and started, as reset is not supported" if self.restarting else None
+        how = self.seen.how or self._means()
+        self._close(changed=True, how=how, detail=detail or self.fell_back)
 
     def _means(self) -> How:
         """By what the last step works."""
@@ -294,12 +313,18 @@ class Job:
             if not self.in_doubt:
                 self._give_up_guest(str(error))
             # Otherwise its tools have stopped because it is shutting down.
+        elif isinstance(error, NotSupported) and self.step is Step.RESET:
+            self.restarting = True
+            self._plan(Step.POWER_OFF)
         else:
             self.state_unknown = self.in_doubt
             self._fail(f"refused the {self.step}: {error}")
 
     def _was_there_already(self, error: InWrongState) -> None:
-        if error.state is not self.target or self.order.operation is Operation.REBOOT:
+        if self.restarting and error.state is _LEADS_TO.get(self.step):
+            self._note_state(error.state)
+            self._arrive()
+        elif error.state is not self.target or self.order.operation is Operation.REBOOT:
             self._fail(f"refused the {self.step}: {error}")
         elif self.in_doubt:
             self._note_state(self.target)
@@ -333,7 +358,7 @@ class Job:
     def _after_lost_answer(self, lost_at: float) -> None:
         """Look first; then ask again where asking twice does no harm."""
         looked = self.deadline.elapsed - lost_at
-        unchanged = self.seen.power_state is self.before
+        unchanged = self.seen.power_state is self.state_when_sent
         repeatable = self.step is not None and self.step.repeatable
         if looked < LOOK_FIRST:
             return
@@ -387,4 +412,5 @@ class Job:
             seconds=round(self.seconds, 3),
             detail=self.detail,
             error=self.error,
+            correlation_id=self.correlation_id,
         )

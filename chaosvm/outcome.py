@@ -41,6 +41,7 @@ class Outcome:
     seconds: float
     detail: str | None = None
     error: str | None = None
+    correlation_id: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -58,7 +59,11 @@ class Outcome:
             "how": self.how.value,
             "seconds": self.seconds,
         }
-        optional = {"detail": self.detail, "error": self.error}
+        optional = {
+            "detail": self.detail,
+            "error": self.error,
+            "correlation_id": self.correlation_id,
+        }
         return {**shown, **{key: value for key, value in optional.items() if value}}
 
     def __str__(self) -> str:

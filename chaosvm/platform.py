@@ -56,6 +56,8 @@ class Ticket:
     vm_id: str
     tracked: bool = False
     reference: Any = None
+    # Under which the platform's own records have the request.
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,7 @@ class Platform(ABC):
         """Send one request and return when it was accepted; raises StepFailed."""
 
     @abstractmethod
-    def watch(self, vms: Sequence[VM], deadline: Deadline) -> Watch:
+    def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> Watch:
         """Start to watch these VMs."""
 
     def untouchable(self, vm: VM) -> str | None:
@@ -152,6 +154,10 @@ class Platform(ABC):
 
     def refusal(self, vm: VM, order: Order) -> str | None:
         """Why this operation cannot be done to the VM as it is; None if it can."""
+        return None
+
+    def caution(self, vm: VM, order: Order) -> str | None:
+        """What the user should know before the operation is done to the VM; mostly None."""
         return None
 
     def server_info(self, deadline: Deadline) -> dict[str, Any]:

@@ -53,6 +53,9 @@ def carry_out(
     """
     jobs = [Job(vm, order, deadline) for vm in vms]
     _refuse(platform, jobs, order)
+    for job in jobs:
+        if job.open and (caution := platform.caution(job.vm, order)):
+            logger.warning(f"{order.operation}: {job.vm} {caution}")
     if any(job.open for job in jobs):
         _Run(platform, jobs, order, deadline).until_done()
     return [job.outcome() for job in jobs]
@@ -157,7 +160,7 @@ class _Run:
     def until_done(self) -> None:
         watched = [job.vm for job in self._open()]
         with (
-            self._platform.watch(watched, self._deadline) as watch,
+            self._platform.watch(watched, self._order, self._deadline) as watch,
             _Sender(self._platform, self._order, self._deadline) as sender,
         ):
             for sighting in watch.news(0, self._deadline):

@@ -237,7 +237,7 @@ class FakePlatform(VMPlatform):
             reaction = reactions.pop(0) if len(reactions) > 1 else reactions[0]
         return reaction(self, self.machines[vm.id], step)
 
-    def watch(self, vms: Sequence[VM], deadline: Deadline) -> FakeWatch:
+    def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> FakeWatch:
         return FakeWatch(self, [vm.id for vm in vms])
 
     def refusal(self, vm: VM, order: Order) -> str | None:

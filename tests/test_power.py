@@ -16,6 +16,7 @@ from chaosvm.errors import (
     GuestUnavailable,
     InWrongState,
     NoAnswer,
+    NotSupported,
     OperationFailed,
     OperationRefused,
     PermissionDenied,
@@ -1298,3 +1299,63 @@ def test_progress_is_told_while_a_batch_goes_on(platform, logs):
     told = [record.message for record in logs.records if " left after " in record.message]
     assert "power_off: 1 done, 0 failed, 1 left" in told[0]
     assert 5 <= len(told) <= 11
+
+
+# Where a reset is not supported ----------------------------------------------------------
+
+NO_RESET = NotSupported("reset needs a newer cluster")
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_without_reset_a_vm_is_stopped_and_started(platform, tracked):
+    platform.add("web")
+    platform.on("web", Step.RESET, refuses(NO_RESET))
+    platform.on("web", Step.POWER_OFF, does(tracked=tracked))
+    platform.on("web", Step.POWER_ON, does(tracked=tracked))
+
+    outcome = run_one(platform, "reboot", graceful=False)
+
+    assert (outcome.before, outcome.after, outcome.changed) == (ON, ON, True)
+    assert (outcome.how, outcome.error) == (How.HARD, None)
+    assert "reset is not supported" in outcome.detail
+    assert platform.steps("web") == [Step.RESET, Step.POWER_OFF, Step.POWER_ON]
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("lost", [Step.POWER_OFF, Step.POWER_ON])
+def test_a_restart_gets_over_a_lost_answer(platform, lost, done):
+    platform.add("web")
+    platform.on("web", Step.RESET, refuses(NO_RESET))
+    platform.on("web", lost, loses_answer(done), does())
+
+    outcome = run_one(platform, "reboot", graceful=False)
+
+    assert (outcome.after, outcome.changed, outcome.error) == (ON, True, None)
+    assert platform.steps("web").count(lost) == (1 if done else 2)
+
+
+@pytest.mark.parametrize(("refused", "state"), [(Step.POWER_OFF, OFF), (Step.POWER_ON, ON)])
+def test_a_restart_goes_on_where_somebody_else_was_faster(platform, refused, state):
+    platform.add("web")
+    platform.on("web", Step.RESET, refuses(NO_RESET))
+
+    def already(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.change("web", state=state)
+        raise InWrongState(f"the VM is {state}", state)
+
+    platform.on("web", refused, already)
+
+    outcome = run_one(platform, "reboot", graceful=False)
+
+    assert (outcome.after, outcome.changed, outcome.error) == (ON, True, None)
+
+
+def test_a_restart_that_does_not_come_back_says_so(platform):
+    platform.add("web")
+    platform.on("web", Step.RESET, refuses(NO_RESET))
+    platform.on("web", Step.POWER_ON, ignores(tracked=False))
+
+    outcome = run_one(platform, "reboot", graceful=False, timeout=20)
+
+    assert "is powered_off after 20 s" in outcome.error
+    assert outcome.after is OFF

@@ -117,7 +117,7 @@ class VSpherePlatform(VMPlatform):
             raise step_error(fault) from fault
         return Ticket(vm.id, tracked=task is not None, reference=task)
 
-    def watch(self, vms: Sequence[VM], deadline: Deadline) -> VSphereWatch:
+    def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> VSphereWatch:
         return VSphereWatch(self._client, vms)
 
     def untouchable(self, vm: VM) -> str | None:
