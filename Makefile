@@ -62,7 +62,7 @@ clean: ## remove the environments and whatever was built
 # without it, so that it also runs where nothing can be compiled.
 
 QUICKSTART_EXTRAS := vsphere,test
-ALL_EXTRAS := platforms,test,dev
+ALL_EXTRAS := platforms,lab,test,dev
 
 $(VENV)/.installed: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
 	@$(AGAIN) system-sdk

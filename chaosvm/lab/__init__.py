@@ -1,0 +1,53 @@
+"""The lab: platforms to rehearse against and to test with, in this process.
+
+A small world of virtual machines (``chaosvm.lab.world``) and, over it, faces
+that speak a platform's protocol over TLS, so that real clients can be driven
+against them::
+
+    from chaosvm.lab import Guest, Lab, World, rule
+
+    world = World()
+    world.add_vm("web-01")
+    world.add_vm("web-02", guest=Guest.ignores())
+    with Lab(world) as lab:
+        os.environ.update(lab.environment())
+        lab.rules(rule("stop", "drop_after", vm="web-01", times=1))
+        ...
+
+The faces are modelled on the platforms' public source and on recordings. They
+are not the platforms. ``Lab`` needs the extra ``lab``, and is imported when it
+is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chaosvm.errors import MissingExtra
+from chaosvm.lab.faults import Rule, rule
+from chaosvm.lab.world import Durations, Guest, Machine, State, Topology, World
+
+if TYPE_CHECKING:
+    from chaosvm.lab.lab import Lab
+
+__all__ = ["Durations", "Guest", "Lab", "Machine", "Rule", "State", "Topology", "World", "rule"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Lab":
+        return _lab_class()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _lab_class() -> type[Lab]:
+    for package in ("aiohttp", "trustme"):
+        try:
+            __import__(package)
+        except ImportError:
+            raise MissingExtra(
+                f"the lab needs {package}, which is not installed: "
+                "pip install 'chaostoolkit-vm[lab]'"
+            ) from None
+    from chaosvm.lab.lab import Lab
+
+    return Lab

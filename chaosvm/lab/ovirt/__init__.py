@@ -1,0 +1,16 @@
+"""The lab's oVirt engine: the API of oVirt 4.5 over a world, as far as it is modelled.
+
+It follows the engine's public source and recordings of real engines; it is not
+the engine. There are single sign-on by password, the API's root, VMs with
+their statistics, tags, NICs and reported devices, hosts, clusters, data
+centers, events, search, and the power actions of VMs.
+
+Not there: JSON, other API versions, session cookies, Kerberos, permissions,
+jobs (an action names one, which cannot be read), templates, pools, disks,
+snapshots and networks as objects of their own, changing or creating anything,
+actions on hosts, migration, fencing, and what is missing of the search (users,
+events and templates of a VM, times). Texts are the lab's own: only codes and
+statuses mean something.
+"""
+
+from __future__ import annotations

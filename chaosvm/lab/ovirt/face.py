@@ -1,0 +1,365 @@
+"""The engine's API: which path is answered how."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import uuid
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from ovirtsdk4 import types
+
+from chaosvm.lab.ovirt import columns, described
+from chaosvm.lab.ovirt.actions import ACTIONS, Refusal, carry_out
+from chaosvm.lab.ovirt.hrefs import API, PREFIX, href
+from chaosvm.lab.ovirt.search import Column, NotUnderstood, parse
+from chaosvm.lab.ovirt.sso import Sessions
+from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents
+from chaosvm.lab.server import IGNORED, Handler, Route, page
+from chaosvm.lab.world import Asked, Machine, NoSuchThing, World
+
+__all__ = ["OVirtFace"]
+
+_XML = "application/xml"
+# From so many VMs on a list is made in another thread, so that others are served.
+_LONG = 200
+_SMALLEST_TO_COMPRESS = 500
+_LONGEST_CORRELATION_ID = 36
+
+# An answer for a user who is known.
+Answer = Callable[[web.Request, str], Awaitable[web.Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Collection:
+    """A list that can be searched, and its members."""
+
+    name: str
+    items: Callable[[], Sequence[Any]]
+    columns: Mapping[str, Column]
+    described: Callable[[World, Any], Any]
+
+
+class OVirtFace:
+    def __init__(
+        self,
+        world: World,
+        username: str,
+        password: str,
+        *,
+        real_size: bool = False,
+        token_seconds: float | None = None,
+    ) -> None:
+        self._world = world
+        self.sessions = Sessions(world, username, password, token_seconds)
+        self._pages = VmPages(world, real_size)
+        self._vm_columns = columns.vm_columns(world)
+
+    # For the server ----------------------------------------------------------------
+
+    def routes(self) -> Sequence[Route]:
+        return [
+            _route("POST", f"{PREFIX}/sso/oauth/token", self.sessions.token, "login"),
+            _route("POST", f"{PREFIX}/sso/oauth/revoke", self.sessions.revoke, "logout"),
+            _route("POST", f"{PREFIX}/services/sso-logout", self.sessions.revoke, "logout"),
+            self._get(API, self._root),
+            self._get(f"{API}/", self._root),
+            self._get(f"{API}/vms", self._list_vms),
+            self._get(f"{API}/vms/{{id}}", self._one_vm),
+            self._get(f"{API}/vms/{{id}}/statistics", self._part("statistics")),
+            self._get(f"{API}/vms/{{id}}/tags", self._part("tags")),
+            self._get(f"{API}/vms/{{id}}/nics", self._part("nics")),
+            self._get(f"{API}/vms/{{id}}/reporteddevices", self._part("reported_devices")),
+            *(self._action(action) for action in ACTIONS),
+            *(route for collection in self._collections() for route in self._both(collection)),
+        ]
+
+    def about(self, request: web.Request) -> frozenset[str]:
+        wanted = request.match_info.get("id")
+        if wanted is None or not request.path.startswith(f"{API}/vms/"):
+            return frozenset()
+        try:
+            return frozenset((wanted, self._world.vm(wanted).name))
+        except NoSuchThing:
+            return frozenset((wanted,))
+
+    def refusal(self, request: web.Request, code: int, message: str) -> web.Response:
+        """A fault in the shape in which this request would get it."""
+        if request.method == "POST" and request.path.startswith(f"{API}/vms/"):
+            return _failed_action(request, Refusal(code, message))
+        return _fault(request, code, message)
+
+    # Routes --------------------------------------------------------------------------
+
+    def _get(self, path: str, answer: Answer) -> Route:
+        return _route("GET", path, self._for_users(answer))
+
+    def _action(self, action: str) -> Route:
+        handler = self._for_users(partial(self._act, action))
+        return _route("POST", f"{API}/vms/{{id}}/{action}", handler, action)
+
+    def _both(self, collection: _Collection) -> tuple[Route, Route]:
+        path = f"{API}/{collection.name}"
+        return (
+            self._get(path, partial(self._list, collection)),
+            self._get(f"{path}/{{id}}", partial(self._one, collection)),
+        )
+
+    def _collections(self) -> Sequence[_Collection]:
+        world = self._world
+        return (
+            _Collection(
+                "hosts", lambda: world.hosts, columns.host_columns(world), described.host_type
+            ),
+            _Collection(
+                "clusters",
+                lambda: world.clusters,
+                columns.cluster_columns(world),
+                described.cluster_type,
+            ),
+            _Collection(
+                "datacenters",
+                lambda: world.datacenters,
+                columns.datacenter_columns(world),
+                described.datacenter_type,
+            ),
+            _Collection(
+                "events",
+                lambda: world.events[::-1],
+                columns.event_columns(world),
+                described.event_type,
+            ),
+        )
+
+    def _for_users(self, answer: Answer) -> Handler:
+        async def handler(request: web.Request) -> web.Response:
+            user = self.sessions.user(request)
+            if user is None:
+                refused = page(401)
+                refused.headers["WWW-Authenticate"] = 'Bearer realm="ovirt-engine"'
+                return refused
+            if _wants_only_json(request):
+                return page(406, "This engine is a lab's, and only speaks XML.")
+            return await answer(request, user)
+
+        return handler
+
+    # Reading -------------------------------------------------------------------------
+
+    async def _root(self, request: web.Request, user: str) -> web.Response:
+        return _answer(request, document(described.api_root(self._world)))
+
+    async def _list_vms(self, request: web.Request, user: str) -> web.Response:
+        try:
+            most = _most(request)
+        except ValueError:
+            return _fault(request, 400, "max is not a number")
+        vms = sorted(self._world.vms, key=lambda vm: vm.name)
+        found = _found(request, self._vm_columns, vms, most)
+        if "follow" in request.query:
+            return self._followed(request, found)
+        if len(found) < _LONG:
+            return _answer(request, self._pages.many(found))
+        return await asyncio.to_thread(lambda: _answer(request, self._pages.many(found)))
+
+    async def _one_vm(self, request: web.Request, user: str) -> web.Response:
+        vm = self._wanted(request)
+        if vm is None:
+            return web.Response(status=404)
+        if "follow" in request.query:
+            return self._followed(request, [vm], alone=True)
+        return _answer(request, self._pages.one(vm))
+
+    def _part(self, name: str) -> Answer:
+        """A collection within a VM."""
+
+        async def answer(request: web.Request, user: str) -> web.Response:
+            vm = self._wanted(request)
+            if vm is None:
+                return web.Response(status=404)
+            return _answer(request, documents(self._parts(vm, name), name))
+
+        return answer
+
+    def _parts(self, vm: Machine, name: str) -> Sequence[Any]:
+        match name:
+            case "statistics":
+                return described.statistic_types(self._world, vm)
+            case "tags":
+                return described.tag_types(vm)
+            case "nics":
+                return described.nic_types(vm)
+        return described.reported_device_types(vm)
+
+    async def _list(self, collection: _Collection, request: web.Request, user: str) -> web.Response:
+        try:
+            most = _most(request)
+            since = int(request.query.get("from", 0))
+        except ValueError:
+            return _fault(request, 400, "max or from is not a number")
+        items = collection.items()
+        if collection.name == "events":
+            items = [event for event in items if event.number > since]
+        found = _found(request, collection.columns, items, most)
+        shown = [collection.described(self._world, item) for item in found]
+        root = {"datacenters": "data_centers"}.get(collection.name, collection.name)
+        return _answer(request, documents(shown, root))
+
+    async def _one(self, collection: _Collection, request: web.Request, user: str) -> web.Response:
+        wanted = request.match_info["id"]
+        for item in collection.items():
+            if wanted == (str(item.number) if collection.name == "events" else item.id):
+                return _answer(request, document(collection.described(self._world, item)))
+        return web.Response(status=404)
+
+    def _wanted(self, request: web.Request) -> Machine | None:
+        wanted = request.match_info["id"]
+        try:
+            vm = self._world.vm(wanted)
+        except NoSuchThing:
+            return None
+        return vm if vm.id == wanted else None
+
+    def _followed(
+        self, request: web.Request, vms: Sequence[Machine], alone: bool = False
+    ) -> web.Response:
+        """With what ``follow`` names put in; one link to nothing spoils it all, as in reality."""
+        links = {link.strip().partition(".")[0] for link in request.query["follow"].split(",")}
+        if "host" in links and any(vm.host_id is None for vm in vms):
+            return page(500)
+        written = b"".join(self._pages.extended(self._with(vm, links)) for vm in vms)
+        if not alone:
+            written = b"<vms>" + written + b"</vms>"
+        return _answer_bytes(request, written)
+
+    def _with(self, vm: Machine, links: set[str]) -> Any:
+        shown = described.vm_type(self._world, vm)
+        if "host" in links:
+            shown.host = described.host_type(self._world, _there(self._world.host(vm.host_id)))
+        if "cluster" in links:
+            cluster = _there(self._world.cluster(vm.cluster_id))
+            shown.cluster = described.cluster_type(self._world, cluster)
+        for name in ("statistics", "tags", "nics", "reported_devices"):
+            if name in links:
+                setattr(shown, name, list(self._parts(vm, name)))
+        return shown
+
+    # Acting --------------------------------------------------------------------------
+
+    async def _act(self, action: str, request: web.Request, user: str) -> web.Response:
+        try:
+            options = _options(await request.read())
+            vm_id = str(uuid.UUID(request.match_info["id"]))
+        except ValueError as error:
+            return _fault(request, 400, str(error))
+        correlation_id = _correlation_id(request)
+        asked = Asked(user, correlation_id, options.get("reason"))
+        if not IGNORED.get():
+            try:
+                carry_out(self._world, action, vm_id, asked)
+            except Refusal as refusal:
+                return _failed_action(request, refusal)
+        # Suspending is a task of its own in the engine, and so is what was asked for async.
+        pending = action == "suspend" or options.get("async") == "true"
+        shown = types.Action(
+            status="pending" if pending else "complete",
+            correlation_id=correlation_id,
+            reason=options.get("reason"),
+            async_=options.get("async") == "true" if "async" in options else None,
+            force=options.get("force") == "true" if "force" in options else None,
+            job=types.Job(id=str(uuid.uuid4())),
+        )
+        shown.job.href = href("jobs", shown.job.id)
+        return _answer(request, document(shown), 202 if pending else 200)
+
+
+def _route(method: str, path: str, handler: Handler, verb: str = "") -> Route:
+    return Route(method, path, handler, path.removeprefix(PREFIX), verb)
+
+
+# What a request says ---------------------------------------------------------------------
+
+
+def _wants_only_json(request: web.Request) -> bool:
+    accepted = request.headers.get("Accept", "*/*")
+    return "json" in accepted and "xml" not in accepted and "*/*" not in accepted
+
+
+def _most(request: web.Request) -> int | None:
+    text = request.query.get("max")
+    return None if text is None or int(text) < 0 else int(text)
+
+
+def _found(
+    request: web.Request, known: Mapping[str, Column], items: Sequence[Any], most: int | None
+) -> list[Any]:
+    """The items that the request's search means: none if it is not understood."""
+    case_sensitive = request.query.get("case_sensitive") == "true"
+    try:
+        search = parse(request.query.get("search", ""), known, case_sensitive)
+    except NotUnderstood:
+        return []
+    return search.of(items, most)
+
+
+def _options(body: bytes) -> dict[str, str]:
+    """What stands in an <action>; raises ValueError if it is none."""
+    try:
+        root = ElementTree.fromstring(body)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"the body is not XML: {error}") from None
+    if root.tag != "action":
+        raise ValueError(f"expected an action, not {root.tag}")
+    return {child.tag: child.text or "" for child in root}
+
+
+def _correlation_id(request: web.Request) -> str:
+    given = request.headers.get("Correlation-Id") or request.query.get("correlation_id") or ""
+    stripped = re.sub(r"[^0-9a-zA-Z_-]", "", given)[:_LONGEST_CORRELATION_ID]
+    return stripped or str(uuid.uuid4())
+
+
+def _there(thing: Any) -> Any:
+    if thing is None:
+        raise NoSuchThing("a link leads nowhere")
+    return thing
+
+
+# Answers ---------------------------------------------------------------------------------
+
+
+def _answer(request: web.Request, shown: Document, code: int = 200) -> web.Response:
+    if not _takes_gzip(request):
+        return _xml(shown.plain(), code)
+    return _xml(shown.gzipped(), code, gzipped=True)
+
+
+def _answer_bytes(request: web.Request, body: bytes) -> web.Response:
+    if not _takes_gzip(request) or len(body) < _SMALLEST_TO_COMPRESS:
+        return _xml(body, 200)
+    return _xml(gzip.compress(body), 200, gzipped=True)
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    return "gzip" in request.headers.get("Accept-Encoding", "").lower()
+
+
+def _xml(body: bytes, code: int, gzipped: bool = False) -> web.Response:
+    headers = {"Content-Encoding": "gzip"} if gzipped else None
+    return web.Response(status=code, body=body, content_type=_XML, charset="utf-8", headers=headers)
+
+
+def _fault(request: web.Request, code: int, detail: str) -> web.Response:
+    fault = types.Fault(reason="Operation Failed", detail=f"[{detail}]")
+    return _answer(request, document(fault), code)
+
+
+def _failed_action(request: web.Request, refusal: Refusal) -> web.Response:
+    fault = types.Fault(reason="Operation Failed", detail=f"[{refusal}]")
+    return _answer(request, document(types.Action(fault=fault, status="failed")), refusal.code)

@@ -1,0 +1,119 @@
+"""Starting and stopping, and what a lab tells of itself."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaosvm.lab import Lab, World
+from tests.lab.conftest import Plain, connected
+
+
+def test_it_starts_and_stops_quickly(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World.generated(vms=1000)
+    began = time.perf_counter()
+    lab = Lab(world).start()
+    started = time.perf_counter()
+    port, ca_file = lab.port, Path(lab.ca_file)
+    lab.stop()
+    stopped = time.perf_counter()
+    took = [f"{1000 * seconds:.0f} ms" for seconds in (started - began, stopped - started)]
+    with capsys.disabled():
+        print(f"\nstart {took[0]}, stop {took[1]}")
+    assert not ca_file.exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    lab.stop()
+
+
+def test_it_tells_where_it_is(lab: Lab) -> None:
+    assert lab.environment() == {
+        "OLVM_URL": f"https://127.0.0.1:{lab.port}/ovirt-engine/api",
+        "OLVM_USERNAME": "admin@internal",
+        "OLVM_PASSWORD": lab.password,
+        "OLVM_CA_FILE": lab.ca_file,
+    }
+    assert Path(lab.ca_file).read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_passwords_are_random() -> None:
+    assert Lab().password != Lab().password
+
+
+def test_a_lab_that_was_not_started_is_nowhere() -> None:
+    lab = Lab()
+    for where in ("port", "ca_file", "olvm_url"):
+        with pytest.raises(RuntimeError, match="not started"):
+            getattr(lab, where)
+    lab.stop()
+
+
+def test_requests_and_connections_are_counted(lab: Lab, world: World, engine: Any) -> None:
+    vm = world.add_vm("web")
+    vms = engine.system_service().vms_service()
+    vms.list()
+    vms.vm_service(vm.id).stop()
+    assert lab.requests() == {
+        "POST /sso/oauth/token": 1,
+        "GET /api/vms": 1,
+        "POST /api/vms/{id}/stop": 1,
+    }
+    assert lab.connections == 2  # the SDK logs in over one of its own
+    lab.reset_requests()
+    assert (lab.requests(), lab.connections) == ({}, 0)
+
+
+def test_several_labs_may_show_one_world(world: World) -> None:
+    world.add_vm("web")
+    with Lab(world) as first, Lab(world, username="other@internal") as second:
+        for lab in (first, second):
+            with connected(lab) as connection:
+                assert len(connection.system_service().vms_service().list()) == 1
+
+
+def test_many_clients_at_once(lab: Lab, world: World) -> None:
+    ids = [world.add_vm(f"vm-{number}").id for number in range(30)]
+    failed: list[Any] = []
+
+    def work(vm_id: str) -> None:
+        with Plain(lab) as plain:
+            answers = [plain.post(f"/vms/{vm_id}/stop"), plain.get("/vms")]
+            failed.extend(answer for answer in answers if answer.status_code != 200)
+
+    threads = [threading.Thread(target=work, args=(vm_id,)) for vm_id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert lab.requests()["POST /api/vms/{id}/stop"] == 30
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra"),
+    [
+        ("aiohttp", "chaostoolkit-vm[lab]"),
+        ("trustme", "chaostoolkit-vm[lab]"),
+        ("ovirtsdk4", "chaostoolkit-vm[lab,olvm]"),
+    ],
+)
+def test_without_its_packages_it_says_which_extra(missing: str, extra: str) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "import chaosvm.lab\n"
+        "world = chaosvm.lab.World.generated(3)\n"
+        "try:\n    from chaosvm.lab import Lab\n"
+        "except chaosvm.errors.MissingExtra as error:\n    print(error)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert missing in ran.stdout
+    assert extra in ran.stdout
