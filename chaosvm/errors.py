@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chaosvm.outcome import Outcome
+    from chaosvm.platform import Ticket
     from chaosvm.vm import PowerState
 
 __all__ = [
@@ -129,7 +130,14 @@ class NotSupported(StepFailed):
 
 
 class NoAnswer(StepFailed):
-    """The request was sent and its answer never came: it may or may not have been done."""
+    """The request was sent and its answer never came: it may or may not have been done.
+
+    ``ticket`` stands for the request, so that it can be watched all the same.
+    """
+
+    def __init__(self, message: str, ticket: Ticket | None = None) -> None:
+        super().__init__(message)
+        self.ticket = ticket
 
 
 class VMGone(StepFailed):

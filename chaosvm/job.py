@@ -7,6 +7,7 @@ itself, and knows the time only from its deadline.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from logzero import logger
@@ -27,7 +28,7 @@ from chaosvm.outcome import How, Outcome
 from chaosvm.platform import Sighting, Step, Ticket
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["LOOK_FIRST", "Answer", "Job", "impossible"]
+__all__ = ["LOOK_FIRST", "Answer", "Job"]
 
 # A VM that is busy with something else is tried again after 0.5 s, then 1 s...
 _FIRST_RETRY, _LONGEST_RETRY = 0.5, 8.0
@@ -48,7 +49,7 @@ _LEADS_TO: dict[Step | None, PowerState] = {
 }
 
 
-def impossible(vm: VM, order: Order) -> str | None:
+def _impossible(vm: VM, order: Order) -> str | None:
     """What no platform can do; what only some can is for them to refuse."""
     if vm.power_state is PowerState.UNKNOWN:
         return f"is in a state that the platform does not know ({vm.status})"
@@ -67,18 +68,31 @@ class Answer:
     ticket: Ticket | None = None
     error: StepFailed | None = None
 
+    @property
+    def to_follow(self) -> Ticket | None:
+        """What the watch can report on: also a request whose answer was lost."""
+        return self.error.ticket if isinstance(self.error, NoAnswer) else self.ticket
+
 
 class Job:
     """One VM on its way: knows what was asked, what was seen, and what that means."""
 
-    def __init__(self, vm: VM, order: Order, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        vm: VM,
+        order: Order,
+        deadline: Deadline,
+        refusal: Callable[[VM, Order], str | None],
+    ) -> None:
         self.vm = vm
+        self._platform_refusal = refusal
         self.order = order
         self.deadline = deadline
         self.target = _TARGETS[order.operation]
         self.seen = Sighting(vm_id=vm.id, power_state=vm.power_state)
         self.before = vm.power_state
         self.step: Step | None = None  # the last step sent
+        self.waited_first = False  # until a state that was passing had passed
         self.queued: Step | None = None  # a step that waits for a free worker
         self.guest_asked = False  # the guest was told to shut down, or may have been
         self.proof_before = False  # it was seen to have rebooted before it was asked to
@@ -114,15 +128,30 @@ class Job:
             self._gone("does not exist any more")
             return
         self.seen = sighting
-        self.before = sighting.power_state
+        if not self.waited_first:
+            self.before = sighting.power_state
         if self._must_settle():
+            self.waited_first = True
             return
-        if self.order.operation is not Operation.REBOOT and self.before is self.target:
-            self._close(detail=f"was {self.target} already")
-        elif reason := impossible(replace(self.vm, power_state=self.before), self.order):
+        if self.order.operation is not Operation.REBOOT and self.seen.power_state is self.target:
+            became = f"became {self.target} by itself"
+            self._close(detail=became if self.waited_first else f"was {self.target} already")
+        elif reason := self.refusal():
             self._fail(f"{reason}; it was {self.vm.power_state} a moment ago")
         else:
             self._plan(self._first_step())
+
+    def refusal(self) -> str | None:
+        """Why the operation cannot, or must not, be done to the VM in its present state."""
+        now = replace(self.vm, power_state=self.seen.power_state)
+        return _impossible(now, self.order) or self._platform_refusal(now, self.order)
+
+    def may_send(self) -> bool:
+        """Looks once more before a step that had to wait; fails the job if it may not go."""
+        reason = None if self.restarting else self.refusal()
+        if reason is not None:
+            self._fail(f"{reason}; it was {self.before} before")
+        return reason is None
 
     def queue(self, step: Step) -> None:
         self.queued = step
@@ -144,13 +173,14 @@ class Job:
         if not self.open or answer.step is not self.step:
             return  # it comes too late to matter
         self.asking = False
-        if answer.ticket is not None:
-            self.accepted = True
-            self.ticket = answer.ticket
-            self.correlation_id = answer.ticket.correlation_id
-            self.in_doubt = False
-        elif answer.error is not None:
+        self.ticket = answer.to_follow
+        if self.ticket is not None:
+            self.correlation_id = self.ticket.correlation_id
+        if answer.error is not None:
             self._refused(answer.error)
+        else:
+            self.accepted = True
+            self.in_doubt = False
 
     def saw(self, sighting: Sighting) -> None:
         if sighting.ended is not None and sighting.ended is self.ticket and not self.finished:
@@ -230,7 +260,7 @@ class Job:
                 return Step.SUSPEND
             case Operation.REBOOT:
                 return Step.REBOOT_GUEST if self.order.graceful else Step.RESET
-        running = self.before is PowerState.POWERED_ON
+        running = self.seen.power_state is PowerState.POWERED_ON
         return Step.SHUTDOWN_GUEST if self.order.graceful and running else Step.POWER_OFF
 
     def _arrived(self) -> bool:
@@ -267,13 +297,14 @@ class Job:
         return (
             self.step is Step.SHUTDOWN_GUEST
             and state.settled
-            and state not in (self.before, self.target)
+            and state not in (self.state_when_sent, self.target)
         )
 
     def _must_settle(self) -> bool:
         """A state that will pass is waited out, except by what cuts it short anyway."""
         cuts = self.order.operation in (Operation.POWER_OFF, Operation.REBOOT)
-        return self.before is PowerState.TRANSITIONING and (self.order.graceful or not cuts)
+        passing = self.seen.power_state is PowerState.TRANSITIONING
+        return passing and (self.order.graceful or not cuts)
 
     def _guest_time_is_over(self) -> bool:
         asks = self.order.operation is Operation.POWER_OFF and self.order.graceful
@@ -325,6 +356,8 @@ class Job:
             self._note_state(error.state)
             self._arrive()
         elif error.state is not self.target or self.order.operation is Operation.REBOOT:
+            self._note_state(error.state)
+            self.accepted = self.in_doubt
             self._fail(f"refused the {self.step}: {error}")
         elif self.in_doubt:
             self._note_state(self.target)

@@ -81,6 +81,9 @@ class Sighting:
 class Watch(ABC):
     """News of a fixed set of VMs, through one channel however many they are."""
 
+    # Do the news of many VMs come one by one, so that a pause lets them pile up?
+    pushed: ClassVar[bool] = False
+
     def __enter__(self) -> Self:
         return self
 
@@ -117,6 +120,8 @@ class Platform(ABC):
     most_parallel: ClassVar[int] = 64
     # Are tags cheap enough to be in every listing, whatever its length?
     tags_in_lists: ClassVar[bool] = True
+    # Keys of a selection that cannot mean anything here.
+    lacks: ClassVar[tuple[str, ...]] = ()
 
     # The primitives ------------------------------------------------------------
 

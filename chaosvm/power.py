@@ -22,9 +22,10 @@ from chaosvm.errors import (
     ConnectionFailed,
     OperationRefused,
     PlatformError,
+    ProtocolError,
     StepFailed,
 )
-from chaosvm.job import LOOK_FIRST, Answer, Job, impossible
+from chaosvm.job import LOOK_FIRST, Answer, Job
 from chaosvm.order import Order
 from chaosvm.outcome import Outcome
 from chaosvm.platform import Platform, Step, Watch
@@ -36,8 +37,8 @@ __all__ = ["carry_out"]
 # the watch is told of them; afterwards the watch itself waits for news.
 _GATHER = 0.5
 _LONGEST_WAIT = 5.0
-# News of many VMs come one by one: a pause that grows with the VMs still open
-# lets them pile up, and keeps the number of requests small.
+# Where the news of many VMs come one by one, a pause that grows with the VMs
+# still open lets them pile up, and keeps the number of requests small.
 _PAUSE_PER_VM = 0.005
 _LONGEST_PAUSE = 0.5
 _PROGRESS_EVERY = 10.0
@@ -51,8 +52,8 @@ def carry_out(
     Raises OperationRefused, with nothing touched, where the operation cannot be
     done to one of them as it is. What fails later is in the outcomes.
     """
-    jobs = [Job(vm, order, deadline) for vm in vms]
-    _refuse(platform, jobs, order)
+    jobs = [Job(vm, order, deadline, platform.refusal) for vm in vms]
+    _refuse(jobs, order)
     for job in jobs:
         if job.open and (caution := platform.caution(job.vm, order)):
             logger.warning(f"{order.operation}: {job.vm} {caution}")
@@ -61,13 +62,9 @@ def carry_out(
     return [job.outcome() for job in jobs]
 
 
-def _refuse(platform: Platform, jobs: Sequence[Job], order: Order) -> None:
-    refused = []
-    for job in jobs:
-        if not job.open:
-            continue
-        if reason := impossible(job.vm, order) or platform.refusal(job.vm, order):
-            refused.append(f"{job.vm} {reason}")
+def _refuse(jobs: Sequence[Job], order: Order) -> None:
+    reasons = [(job, job.refusal()) for job in jobs if job.open]
+    refused = [f"{job.vm} {reason}" for job, reason in reasons if reason]
     if refused:
         raise OperationRefused(
             f"{order.operation} refused, and nothing was touched: {'; '.join(refused)}"
@@ -185,7 +182,8 @@ class _Run:
 
     def _send_due(self, sender: _Sender) -> None:
         for job in self._open():
-            if job.send_next and job.send_next[1] <= self._deadline.elapsed:
+            due = job.send_next is not None and job.send_next[1] <= self._deadline.elapsed
+            if job.send_next and due and job.may_send():
                 sender.submit(job, job.send_next[0])
 
     def _look(self, watch: Watch, sender: _Sender) -> bool:
@@ -195,13 +193,13 @@ class _Run:
         for answer in answers:
             answer.job.answered(answer)
         try:
-            watch.follow([answer.ticket for answer in answers if answer.ticket])
+            watch.follow([answer.to_follow for answer in answers if answer.to_follow])
             for sighting in watch.news(0 if sending else self._patience(), self._deadline):
                 if (job := self._jobs.get(sighting.vm_id)) and job.open:
                     job.saw(sighting)
             self._looked = self._deadline.elapsed
             self._mark_blind(False)
-        except ConnectionFailed as error:
+        except (ConnectionFailed, ProtocolError) as error:
             # A look that only the deadline cut short leaves the last one good.
             stale = self._deadline.elapsed - self._looked > 2 * _LONGEST_WAIT
             if stale or not self._deadline.passed:
@@ -213,7 +211,7 @@ class _Run:
             for job in self._open():
                 job.cut_off(error)
             return False
-        if not sending:
+        if watch.pushed and not sending:
             self._deadline.sleep(min(_LONGEST_PAUSE, _PAUSE_PER_VM * len(self._open())))
         return True
 

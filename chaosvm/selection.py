@@ -164,6 +164,12 @@ class Selection:
     def needs_tags(self) -> bool:
         return "tag" in self._keys
 
+    def refuse_keys(self, keys: Iterable[str], platform: str) -> None:
+        """For a platform that does not have such a thing."""
+        for key in keys:
+            if key in self._keys:
+                raise InvalidValue(f"the selection has the key {key!r}, but {platform} has none")
+
     @property
     def only(self) -> tuple[str, ...] | None:
         """The names and ids that can be meant, where the selection gives any."""

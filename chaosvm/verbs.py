@@ -82,7 +82,7 @@ class VMPlatform(Platform):
     def all_vms_have_power_state(self, vms: Any, expected: str) -> bool:
         """Are all the selected VMs in this power state? No VM selected is an error."""
         wanted = values.choice("expected", expected, PowerState)
-        selection = Selection(vms)
+        selection = self._selection(vms)
         inventory = self._inventory_for(selection, self._reading())
         chosen = selection.choose(inventory, self.untouchable).vms
         others = [vm for vm in chosen if vm.power_state is not wanted]
@@ -171,7 +171,7 @@ class VMPlatform(Platform):
         return self._carry_out(order, Choice((vm,)), deadline).outcomes[0]
 
     def _many(self, operation: str, vms: Any, parallel: int, **options: Any) -> Batch:
-        selection = Selection(vms)
+        selection = self._selection(vms)
         width = values.integer("parallel", parallel, 1, self.most_parallel)
         order, deadline = self._ordered(operation, parallel=width, **options)
         inventory = self._inventory_for(selection, deadline)
@@ -182,8 +182,13 @@ class VMPlatform(Platform):
 
     def _read(self, vms: Any, deadline: Deadline) -> list[VM]:
         """All VMs, or those that fit; none is an answer too."""
-        selection = Selection({"all": True} if vms is None else vms)
+        selection = self._selection({"all": True} if vms is None else vms)
         return selection.read(self._inventory_for(selection, deadline))
+
+    def _selection(self, vms: Any) -> Selection:
+        selection = Selection(vms)
+        selection.refuse_keys(self.lacks, self.name)
+        return selection
 
     def _find(self, vm_name: str, deadline: Deadline) -> VM:
         wanted = values.text("vm_name", vm_name)

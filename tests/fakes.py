@@ -258,6 +258,8 @@ class FakePlatform(VMPlatform):
 
 
 class FakeWatch(Watch):
+    pushed = True
+
     def __init__(self, platform: FakePlatform, vm_ids: Sequence[str]) -> None:
         self._platform = platform
         self._vm_ids = vm_ids

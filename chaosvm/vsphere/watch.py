@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from logzero import logger
 from pyVmomi import vim, vmodl
@@ -64,6 +64,8 @@ class _Seen:
 
 
 class VSphereWatch(Watch):
+    pushed: ClassVar[bool] = True
+
     def __init__(self, client: VSphereClient, vms: Sequence[VM]) -> None:
         self._client = client
         self._seen = {vm.id: _Seen() for vm in vms}

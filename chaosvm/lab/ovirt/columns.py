@@ -50,7 +50,7 @@ def vm_columns(world: World) -> Columns:
         ),
         "CLUSTER": Column(cluster),
         "DATACENTER": Column(datacenter),
-        "TAG": Column(lambda vm: vm.tags, free=False, relations=("=",)),
+        "TAG": Column(world.tags_of, free=False, relations=("=",)),
         "POOL": _maybe(lambda vm: vm.pool_id),
         "ID": Column(lambda vm: (vm.id,), free=False),
         "HOST.NAME": Column(host),
@@ -111,6 +111,10 @@ def event_columns(world: World) -> Columns:
             sort_key=lambda event: event.number,
         ),
     }
+
+
+def tag_columns() -> Columns:
+    return {"NAME": Column(lambda tag: (tag.name,))}
 
 
 def _maybe(text: Callable[[Any], str | None]) -> Column:

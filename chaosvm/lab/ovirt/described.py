@@ -9,7 +9,17 @@ from ovirtsdk4 import types
 
 from chaosvm.lab.ovirt.hrefs import API, href
 from chaosvm.lab.ovirt.words import EVENTS, STATUSES
-from chaosvm.lab.world import Cluster, Datacenter, Event, Host, Machine, State, World
+from chaosvm.lab.world import (
+    Cluster,
+    Datacenter,
+    Event,
+    Host,
+    Machine,
+    State,
+    Tag,
+    World,
+    tag_id,
+)
 
 __all__ = [
     "api_root",
@@ -185,10 +195,18 @@ def _statistic(vm: Machine, name: str, description: str, unit: str, value: float
     return shown
 
 
+def tag_type(world: World, tag: Tag) -> Any:
+    """A tag by itself, with a link to what it is a part of."""
+    parent = _linked(types.Tag, "tags", tag_id(tag.parent)) if tag.parent else None
+    shown = types.Tag(id=tag.id, name=tag.name, description="", parent=parent)
+    shown.href = href("tags", tag.id)
+    return shown
+
+
 def tag_types(vm: Machine) -> list[Any]:
     shown = []
     for name in vm.tags:
-        tag = types.Tag(id=_derived(name), name=name, description="")
+        tag = types.Tag(id=tag_id(name), name=name, description="")
         tag.vm = _linked(types.Vm, "vms", vm.id)
         tag.href = href("vms", vm.id, "tags", tag.id)
         shown.append(tag)

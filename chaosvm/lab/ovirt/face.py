@@ -129,6 +129,7 @@ class OVirtFace:
                 columns.datacenter_columns(world),
                 described.datacenter_type,
             ),
+            _Collection("tags", lambda: world.tags, columns.tag_columns(), described.tag_type),
             _Collection(
                 "events",
                 lambda: world.events[::-1],

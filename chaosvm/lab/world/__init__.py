@@ -11,7 +11,9 @@ from chaosvm.lab.world.machine import (
     Host,
     Machine,
     State,
+    Tag,
     Topology,
+    tag_id,
 )
 from chaosvm.lab.world.power import Power
 from chaosvm.lab.world.world import NoSuchThing, World
@@ -29,6 +31,8 @@ __all__ = [
     "NoSuchThing",
     "Power",
     "State",
+    "Tag",
     "Topology",
+    "tag_id",
     "World",
 ]

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
-__all__ = ["Cluster", "Datacenter", "Durations", "Guest", "Host", "Machine", "State", "Topology"]
+__all__ = [
+    "Cluster",
+    "Datacenter",
+    "Durations",
+    "Guest",
+    "Host",
+    "Machine",
+    "State",
+    "Tag",
+    "Topology",
+]
 
 GIB = 1024**3
 
@@ -110,6 +121,22 @@ class Guest:
     @property
     def reachable(self) -> bool:
         return self.agent or self.acpi
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A word that machines can carry, perhaps as a part of another one."""
+
+    name: str
+    parent: str | None = None
+
+    @property
+    def id(self) -> str:
+        return tag_id(self.name)
+
+
+def tag_id(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 
 
 @dataclass(frozen=True, slots=True)

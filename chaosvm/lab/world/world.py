@@ -28,6 +28,7 @@ from chaosvm.lab.world.machine import (
     Host,
     Machine,
     State,
+    Tag,
 )
 from chaosvm.lab.world.power import Power
 from chaosvm.lab.world.timeline import Timeline
@@ -63,6 +64,7 @@ class World:
         self._clusters: dict[str, Cluster] = {}
         self._hosts: dict[str, Host] = {}
         self._vms: dict[str, Machine] = {}
+        self._tag_parents: dict[str, str | None] = {}
         self._load: dict[str, int] = {}  # running machines of each host
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self._event_number = 0
@@ -110,6 +112,22 @@ class World:
         """The oldest first."""
         with self.present():
             return list(self._events)
+
+    @property
+    def tags(self) -> list[Tag]:
+        """Each tag that was added or is on a machine."""
+        with self.present():
+            used = {name: None for vm in self._vms.values() for name in vm.tags}
+            return [Tag(name, parent) for name, parent in (used | self._tag_parents).items()]
+
+    def tags_of(self, vm: Machine) -> tuple[str, ...]:
+        """A machine's tags, and all that these are parts of."""
+        found = list(vm.tags)
+        for tag in found:
+            parent = self._tag_parents.get(tag)
+            if parent is not None and parent not in found:
+                found.append(parent)
+        return tuple(found)
 
     def vm(self, wanted: str) -> Machine:
         """By id, or by a name that only one machine has; raises NoSuchThing."""
@@ -177,6 +195,11 @@ class World:
             self._hosts[made.id] = made
             self._load[made.id] = 0
         return made
+
+    def add_tag(self, name: str, parent: str | None = None) -> None:
+        """A tag, perhaps as a part of another one. Machines get theirs by add_vm or change."""
+        with self._turn:
+            self._tag_parents[name] = parent
 
     def add_vm(
         self,

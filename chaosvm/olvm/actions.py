@@ -1,0 +1,333 @@
+"""Power actions on the VMs of an oVirt engine, such as OLVM's.
+
+Every action checks its arguments and settings first, finds the VMs in the
+inventory, and only then sends anything. It is idempotent, so it also serves as
+a rollback: a VM that is there already is left alone, with ``changed`` false.
+``timeout`` in seconds bounds the whole call, logging in included. The engine's
+own VM (hosted engine) is always refused. Outcomes carry the ``correlation_id``
+under which the engine's events have the request. docs/olvm.md explains
+settings, selection and outcomes.
+"""
+
+from typing import Any, Dict
+
+from chaoslib.types import Configuration, Secrets
+
+from chaosvm.olvm import olvm
+
+__all__ = [
+    "batch_power_off",
+    "batch_power_on",
+    "batch_reboot",
+    "batch_suspend",
+    "power_off",
+    "power_on",
+    "reboot",
+    "suspend",
+]
+
+
+def power_on(
+    vm_name: str,
+    timeout: float = 300,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Power on a VM; a suspended or paused one resumes. A VM that is on is left alone.
+
+    `vm_name` is a name, an id or a path (/data centre/cluster/name), and must
+    mean one VM. Returns when the engine says `up`, with the outcome: `name`,
+    `id`, `platform`, `operation`, `before`, `after`, `changed`, `how`, `seconds`
+    and `correlation_id`. Without a guest agent a VM counts as up about 60 s
+    after its start, so leave `timeout` at two minutes or more. A VM that is
+    starting already is only waited for.
+
+    ```json
+    {
+      "type": "action",
+      "name": "bring-web-01-back",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "power_on",
+        "arguments": {"vm_name": "web-01", "timeout": 300}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    return platform.power_on(vm_name, timeout).to_json()
+
+
+def power_off(
+    vm_name: str,
+    graceful: bool = True,
+    timeout: float = 300,
+    on_timeout: str = "hard",
+    discard_memory: bool = False,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Power off a VM. A VM that is down is left alone.
+
+    With `graceful` the guest is asked to shut down; if it has not after
+    `timeout` seconds (less a fifth, 30 at most, kept for the hard stop where
+    that is to follow), or the engine gives up on it, `on_timeout` decides:
+    `hard` stops the VM, `fail` fails the action, `leave` leaves it running
+    without failing. Without `graceful` it is stopped at once, as if the plug
+    were pulled. Stopping a suspended VM throws its saved memory away: it is
+    refused unless `discard_memory` is true.
+
+    `vm_name` is a name, an id or a path (/data centre/cluster/name). Returns
+    the outcome: `name`, `id`, `platform`, `operation`, `before`, `after`,
+    `changed`, `seconds`, `correlation_id` and `how`, which is `guest`, `hard`,
+    `fallback_hard` (the guest did not, so it was stopped), `engine_converted`
+    (the engine made a hard stop of the shutdown, as it does where the guest
+    cannot be asked) or `none`.
+
+    ```json
+    {
+      "type": "action",
+      "name": "lose-web-01",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "power_off",
+        "arguments": {"vm_name": "web-01", "graceful": false}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    outcome = platform.power_off(vm_name, graceful, timeout, on_timeout, discard_memory)
+    return outcome.to_json()
+
+
+def reboot(
+    vm_name: str,
+    graceful: bool = True,
+    timeout: float = 300,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Reboot a running VM: its guest, or with `graceful` false a reset.
+
+    A reboot counts as done when the VM is up and its uptime fell or its start
+    time changed; without that proof the action fails after `timeout` seconds,
+    as unknown. Where the engine does not support reset (before cluster level
+    4.6) the VM is stopped and started, and `detail` says so. Neither request is
+    ever sent twice. A VM that is not running is refused.
+
+    `vm_name` is a name, an id or a path (/data centre/cluster/name). Returns
+    the outcome: `name`, `id`, `platform`, `operation`, `before`, `after`,
+    `changed`, `how` (`guest` or `hard`), `seconds` and `correlation_id`.
+
+    ```json
+    {
+      "type": "action",
+      "name": "reset-web-01",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "reboot",
+        "arguments": {"vm_name": "web-01", "graceful": false}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    return platform.reboot(vm_name, graceful, timeout).to_json()
+
+
+def suspend(
+    vm_name: str,
+    timeout: float = 300,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Suspend a running VM to disk; `power_on` resumes it where it was.
+
+    A VM that is suspended is left alone; one that is down, stateless or part of
+    a pool is refused. `vm_name` is a name, an id or a path (/data
+    centre/cluster/name). Returns the outcome: `name`, `id`, `platform`,
+    `operation`, `before`, `after`, `changed`, `how`, `seconds` and
+    `correlation_id`. Fails when it is not suspended after `timeout` seconds.
+
+    ```json
+    {
+      "type": "action",
+      "name": "freeze-web-01",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "suspend",
+        "arguments": {"vm_name": "web-01"}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    return platform.suspend(vm_name, timeout).to_json()
+
+
+def batch_power_on(
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    timeout: float = 300,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Power on all the selected VMs; suspended ones resume.
+
+    `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
+    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`,
+    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. No
+    more than `parallel` requests are under way at once, and all VMs are waited
+    for together, for `timeout` seconds in all.
+
+    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
+    the `seed` that drew the sample. Fails if any VM failed, naming each and
+    why, and what became of the others.
+
+    ```json
+    {
+      "type": "action",
+      "name": "bring-the-web-tier-back",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "batch_power_on",
+        "arguments": {"vms": {"name": "web-*", "cluster": "prod"}}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    return platform.batch_power_on(vms, parallel, timeout).to_json()
+
+
+def batch_power_off(
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    graceful: bool = True,
+    timeout: float = 300,
+    on_timeout: str = "hard",
+    discard_memory: bool = False,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Power off all the selected VMs, as `power_off` does for one.
+
+    `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
+    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`,
+    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. No
+    more than `parallel` requests are under way at once, and all VMs are waited
+    for together, for `timeout` seconds in all. `graceful`, `on_timeout` (`hard`,
+    `fail` or `leave`) and `discard_memory` are those of `power_off`.
+
+    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
+    the `seed` that drew the sample: give it to draw the same VMs again. Fails
+    if any VM failed, naming each and why, and what became of the others.
+
+    ```json
+    {
+      "type": "action",
+      "name": "lose-two-of-the-web-tier",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "batch_power_off",
+        "arguments": {
+          "vms": {"name": "web-*", "power_state": "powered_on", "count": 2, "seed": 7},
+          "graceful": true,
+          "timeout": 180
+        }
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    batch = platform.batch_power_off(vms, parallel, graceful, timeout, on_timeout, discard_memory)
+    return batch.to_json()
+
+
+def batch_reboot(
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    graceful: bool = True,
+    timeout: float = 300,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Reboot all the selected VMs, as `reboot` does for one.
+
+    `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
+    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`,
+    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. All
+    of them must be running: add `"power_state": "powered_on"` to be sure.
+
+    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
+    the `seed` that drew the sample. Fails if any VM failed, naming each and
+    why, and what became of the others.
+
+    ```json
+    {
+      "type": "action",
+      "name": "reset-a-third-of-the-web-tier",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "batch_reboot",
+        "arguments": {
+          "vms": {"name": "web-*", "power_state": "powered_on", "percent": 33},
+          "graceful": false
+        }
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    return platform.batch_reboot(vms, parallel, graceful, timeout).to_json()
+
+
+def batch_suspend(
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    timeout: float = 300,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Suspend all the selected VMs, as `suspend` does for one.
+
+    `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
+    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`,
+    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. None
+    of them may be off: add `"power_state": "powered_on"` to be sure.
+
+    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
+    the `seed` that drew the sample. Fails if any VM failed, naming each and
+    why, and what became of the others.
+
+    ```json
+    {
+      "type": "action",
+      "name": "freeze-the-test-cluster",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "batch_suspend",
+        "arguments": {"vms": {"cluster": "test", "power_state": "powered_on"}}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    return platform.batch_suspend(vms, parallel, timeout).to_json()

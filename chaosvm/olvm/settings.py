@@ -1,0 +1,53 @@
+"""Where the engine is and how to log in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from chaosvm import settings, values
+from chaosvm.errors import InvalidValue
+from chaosvm.settings import Settings, setting
+
+__all__ = ["OLVMSettings"]
+
+_EXPECTED = "the engine's API, such as https://engine.example.com/ovirt-engine/api"
+
+
+def _api_url(key: str, value: Any) -> str:
+    url = values.text(key, value, _EXPECTED).strip().rstrip("/")
+    parts = urlsplit(url)
+    if "@" in parts.netloc:  # user:password@host, so it is not shown
+        raise InvalidValue(f"{key} has an @ before its path: expected {_EXPECTED}")
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise values.invalid(key, value, _EXPECTED)
+    if not parts.path.endswith("/api"):
+        hint = f"{parts.scheme}://{parts.netloc}/ovirt-engine/api"
+        raise values.invalid(key, value, f"{_EXPECTED}; did you mean {hint!r}?")
+    return url
+
+
+@dataclass(frozen=True)
+class OLVMSettings(Settings):
+    """See ``docs/olvm.md``. ``timeout`` in seconds bounds a probe, and each single request."""
+
+    prefix: ClassVar[str] = "olvm"
+    essential: ClassVar[tuple[str, ...]] = ("url", "username", "password")
+
+    url: str = setting(_api_url)
+    username: str = setting(values.text)
+    password: str = setting(values.text, secret=True)
+    ca_file: str | None = setting(settings.ca_file, None)
+    insecure: bool = setting(values.boolean, False)
+    timeout: float = setting(values.timeout_seconds, 60.0)
+
+    @property
+    def address(self) -> str:
+        """The host, and the port if one was given, for messages."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,208 @@
+"""Watches VMs by asking for them again: one request each time, however many they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ovirtsdk4 as sdk
+from logzero import logger
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import GuestUnavailable, PlatformError, StepFailed
+from chaosvm.olvm.client import OLVMClient
+from chaosvm.olvm.inventory import power_state, read_one, status_of
+from chaosvm.olvm.search import by_names
+from chaosvm.order import Operation, Order
+from chaosvm.outcome import How
+from chaosvm.platform import Sighting, Step, Ticket, Watch
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["OLVMWatch", "uptime"]
+
+_FIRST_INTERVAL, _LONGEST_INTERVAL = 0.25, 2.0
+# When so large a part of the VMs changed between two looks, the rest is about to.
+_BURST = 0.2
+_BURST_INTERVAL = 0.1
+# The engine reads uptimes every 15 s only, so one may be told so much too small.
+_UPTIME_LATE = 20.0
+# "VM was stopped forcibly", also where a shutdown was asked for.
+_FORCED_STOP_EVENT = 76
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is known of one VM from one look to the next."""
+
+    ticket: Ticket | None = None
+    going_down: bool = False  # powering_down was seen since the shutdown was asked for
+    refused: bool = False  # ... and then it was up again
+    converted: bool = False
+    events_read: bool = False
+    uptime: float | None = None  # seconds, before the reboot was asked for
+    measured_at: float | None = None  # on the deadline's clock
+    started: Any = None  # start_time, then
+
+    def follow(self, ticket: Ticket) -> None:
+        self.ticket = ticket
+        self.going_down = self.refused = False
+
+
+class OLVMWatch(Watch):
+    def __init__(self, client: OLVMClient, vms: Sequence[VM], order: Order) -> None:
+        self._client = client
+        self._order = order
+        self._names = {vm.id: vm.name for vm in vms}
+        self._seen = {vm.id: _Seen() for vm in vms}
+        self._statuses: dict[str, str | None] = {}
+        self._interval = self._pause = _FIRST_INTERVAL
+
+    def follow(self, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            self._seen[ticket.vm_id].follow(ticket)
+        if tickets:
+            self._interval = self._pause = _FIRST_INTERVAL
+
+    def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
+        if seconds > 0:
+            deadline.sleep(min(seconds, self._pause))
+        told = self._look(deadline)
+        self._set_pace(told)
+        self._note_uptimes(told, deadline)
+        self._note_conversions(told, deadline)
+        return [self._sighting(vm_id, told.get(vm_id), deadline) for vm_id in self._seen]
+
+    # Looking -----------------------------------------------------------------------
+
+    def _look(self, deadline: Deadline) -> dict[str, Any]:
+        """The SDK's VMs by id; None for one that does not exist."""
+        if len(self._seen) == 1:
+            (vm_id,) = self._seen
+            return {vm_id: read_one(self._client, vm_id, deadline)}
+        search = by_names(sorted({*self._names.values()}))
+        listed = self._client.read(
+            lambda system: system.vms_service().list(search=search), deadline
+        )
+        told = {each.id: each for each in listed if each.id in self._seen}
+        # One that is missing may be gone, or have another name now.
+        for vm_id in self._seen.keys() - told.keys():
+            told[vm_id] = read_one(self._client, vm_id, deadline)
+        return told
+
+    def _sighting(self, vm_id: str, told: Any, deadline: Deadline) -> Sighting:
+        if told is None:
+            return Sighting(vm_id=vm_id, power_state=PowerState.UNKNOWN, exists=False)
+        seen = self._seen[vm_id]
+        status = status_of(told)
+        error = self._guest_refused(seen, status)
+        return Sighting(
+            vm_id=vm_id,
+            power_state=power_state(status),
+            ended=seen.ticket if error else None,
+            error=error,
+            rebooted=self._rebooted(seen, told, deadline),
+            how=How.ENGINE_CONVERTED if seen.converted else None,
+        )
+
+    def _set_pace(self, told: dict[str, Any]) -> None:
+        """Longer and longer while nothing happens, shorter in the middle of a burst."""
+        statuses = {vm_id: each and status_of(each) for vm_id, each in told.items()}
+        moved = sum(status != self._statuses.get(vm_id) for vm_id, status in statuses.items())
+        burst = bool(self._statuses) and moved >= _BURST * len(statuses)
+        self._pause = _BURST_INTERVAL if burst else self._interval
+        if not burst:
+            self._interval = min(self._interval * 1.5, _LONGEST_INTERVAL)
+        self._statuses = statuses
+
+    # What it means -----------------------------------------------------------------
+
+    def _guest_refused(self, seen: _Seen, status: str) -> StepFailed | None:
+        """A guest that ignores a shutdown is put back to up by the engine."""
+        if seen.ticket is None or seen.ticket.reference is not Step.SHUTDOWN_GUEST:
+            return None
+        if status == "powering_down":
+            seen.going_down = True
+        elif seen.going_down and status == "up":
+            seen.refused = True
+        if seen.refused:
+            return GuestUnavailable("the guest did not shut down, and the engine gave up on it")
+        return None
+
+    def _note_conversions(self, told: dict[str, Any], deadline: Deadline) -> None:
+        """Find out, once a VM is down, whether the engine stopped it hard."""
+        down = [
+            vm_id
+            for vm_id, each in told.items()
+            if each is not None
+            and status_of(each) == "down"
+            and (ticket := self._seen[vm_id].ticket) is not None
+            and ticket.reference is Step.SHUTDOWN_GUEST
+            and not self._seen[vm_id].events_read
+        ]
+        if not down:
+            return
+        for vm_id in down:
+            self._seen[vm_id].events_read = True
+        for event in self._events(deadline):
+            if event.code == _FORCED_STOP_EVENT and event.correlation_id == self._order.run:
+                stopped = event.vm.id if event.vm else None
+                if stopped in down:
+                    self._seen[stopped].converted = True
+
+    def _events(self, deadline: Deadline) -> list[Any]:
+        """The engine's records of this call; without them a stop counts as the guest's."""
+        search = f'correlation_id="{self._order.run}"'
+        try:
+            return list(
+                self._client.read(
+                    lambda system: system.events_service().list(search=search), deadline
+                )
+            )
+        except PlatformError as error:
+            logger.warning(f"whether the engine stopped a VM by force is not known: {error}")
+            return []
+
+    def _note_uptimes(self, told: dict[str, Any], deadline: Deadline) -> None:
+        """A reboot is proved by an uptime that fell, so what it was has to be known."""
+        if self._order.operation is not Operation.REBOOT:
+            return
+        for vm_id, each in told.items():
+            seen = self._seen[vm_id]
+            asked = seen.ticket is not None or seen.measured_at is not None
+            if not asked and each is not None and status_of(each) == "up":
+                seen.started = each.start_time
+                seen.uptime = uptime(self._client, vm_id, deadline)
+                seen.measured_at = deadline.clock.monotonic()
+
+    def _rebooted(self, seen: _Seen, told: Any, deadline: Deadline) -> bool:
+        if seen.ticket is None or self._order.operation is not Operation.REBOOT:
+            return False
+        if status_of(told) != "up":
+            return False
+        if seen.started is not None and told.start_time not in (None, seen.started):
+            return True
+        if seen.uptime is None:
+            return False
+        now = uptime(self._client, told.id, deadline)
+        if now is None or seen.measured_at is None:
+            return False
+        due = seen.uptime + deadline.clock.monotonic() - seen.measured_at
+        return now < seen.uptime or now < due - _UPTIME_LATE
+
+
+def uptime(client: OLVMClient, vm_id: str, deadline: Deadline) -> float | None:
+    """Seconds since the guest was started; None where the engine does not tell."""
+
+    def request(system: Any) -> Any:
+        return system.vms_service().vm_service(vm_id).statistics_service().list()
+
+    try:
+        statistics = client.read(request, deadline)
+    except sdk.NotFoundError:
+        return None
+    for statistic in statistics:
+        if statistic.name == "elapsed.time" and statistic.values:
+            datum = statistic.values[0].datum
+            return float(datum) if datum is not None else None
+    return None

@@ -1,0 +1,118 @@
+"""Tests against the lab's engine, over TLS: each has a small one of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from logzero import logger
+
+from chaosvm import connections
+from chaosvm.lab import Lab, World
+from chaosvm.olvm import OLVMPlatform
+
+VM, OTHER, DB = "web-01", "web-02", "db-01"
+ACTIONS = ("start", "stop", "shutdown", "reboot", "reset", "suspend")
+# What a call may take beyond its deadline: a last round of the event loop, slow machines.
+GRACE = 1.5
+
+Connect = Callable[..., OLVMPlatform]
+
+
+@pytest.fixture
+def world() -> World:
+    """Three running VMs in one cluster."""
+    made = World()
+    for name in (VM, OTHER, DB):
+        made.add_vm(name)
+    return made
+
+
+@pytest.fixture
+def lab(world: World) -> Iterator[Lab]:
+    with Lab(world) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(lab: Lab) -> Iterator[Connect]:
+    """Makes platforms for the lab, with some arguments replaced."""
+    with ExitStack() as opened:
+
+        def make(**replaced: Any) -> OLVMPlatform:
+            arguments = {
+                "url": lab.olvm_url,
+                "username": lab.username,
+                "password": lab.password,
+                "ca_file": lab.ca_file,
+                "timeout": 10,
+            }
+            platform = OLVMPlatform(**(arguments | replaced))
+            opened.callback(_disconnect, platform, lab)
+            return platform
+
+        yield make
+
+
+def _disconnect(platform: OLVMPlatform, lab: Lab) -> None:
+    """Without the trouble that the test made."""
+    lab.rules()
+    platform.disconnect()
+
+
+@pytest.fixture
+def platform(connect: Connect) -> OLVMPlatform:
+    return connect()
+
+
+@pytest.fixture
+def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The settings for the lab in the environment, as a user would have them."""
+    for name, value in lab.environment().items():
+        monkeypatch.setenv(name, value)
+    yield lab.environment()
+    lab.rules()
+    connections.close_all()
+
+
+@pytest.fixture
+def warnings_logged() -> Iterator[list[str]]:
+    told: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    handler = Keep(logging.WARNING)
+    logger.addHandler(handler)
+    yield told
+    logger.removeHandler(handler)
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """The block, whatever becomes of it, takes no longer than this and a little grace."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        took = time.monotonic() - start
+    assert took < seconds + GRACE, f"took {took:.1f} s where {seconds:g} s were given"
+
+
+def sent(lab: Lab) -> dict[str, int]:
+    """How often each action was asked of the engine, whoever sent it again."""
+    counted = lab.requests()
+    asked = {action: counted.get(f"POST /api/vms/{{id}}/{action}", 0) for action in ACTIONS}
+    return {action: times for action, times in asked.items() if times}
+
+
+def eventually(holds: Callable[[], Any], seconds: float = 5.0) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it never came about"
+        time.sleep(0.01)

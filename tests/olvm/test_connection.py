@@ -1,0 +1,421 @@
+"""Reaching an engine, logging in and out, and all that can go wrong with it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import ovirtsdk4
+import pytest
+import trustme
+
+from chaosvm.errors import (
+    CertificateRejected,
+    ChaosVMError,
+    ConnectionFailed,
+    DeadlinePassed,
+    InvalidValue,
+    LoginFailed,
+    PlatformError,
+    ProtocolError,
+)
+from chaosvm.lab import Lab, State, World, rule
+from chaosvm.olvm import OLVMPlatform
+from tests.olvm.conftest import DB, OTHER, VM, Connect, at_most, eventually, sent
+
+LISTS = ("vms", "hosts", "clusters", "datacenters")
+READING = ["login", *(f"GET /api/{name}" for name in LISTS)]
+TOKEN = "POST /sso/oauth/token"
+
+
+# Who it is ---------------------------------------------------------------------------
+
+
+def test_the_right_ca_is_accepted(connect: Connect, warnings_logged: list[str]) -> None:
+    assert connect().count_vms() == 3
+    assert warnings_logged == []
+
+
+def test_without_a_ca_the_certificate_is_rejected(connect: Connect, lab: Lab) -> None:
+    with pytest.raises(CertificateRejected, match="olvm_ca_file"):
+        connect(ca_file=None).count_vms()
+    assert lab.requests() == {}
+
+
+def test_another_ca_is_rejected(connect: Connect, lab: Lab, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    with pytest.raises(CertificateRejected):
+        connect(ca_file=str(other)).count_vms()
+    assert lab.requests() == {}
+
+
+def test_another_ca_is_rejected_after_the_login_as_well(
+    connect: Connect, lab: Lab, tmp_path: Path
+) -> None:
+    """The SDK's own connections verify like the login does."""
+    trusted = tmp_path / "ca.pem"
+    trusted.write_text(Path(lab.ca_file).read_text())
+    platform = connect(ca_file=str(trusted))
+    platform.connect()
+    trustme.CA().cert_pem.write_to_path(str(trusted))
+    with pytest.raises(CertificateRejected):
+        platform.count_vms()
+    assert set(lab.requests()) == {TOKEN}
+
+
+def test_a_certificate_for_another_name_is_rejected(connect: Connect) -> None:
+    with Lab(World(), names=["engine.example.com"]) as elsewhere:
+        with pytest.raises(CertificateRejected, match="a name that is in its certificate"):
+            connect(url=elsewhere.olvm_url, ca_file=elsewhere.ca_file).count_vms()
+        assert elsewhere.requests() == {}
+
+
+def test_insecure_connects_and_warns(connect: Connect, warnings_logged: list[str]) -> None:
+    assert connect(ca_file=None, insecure=True).count_vms() == 3
+    assert any("not verified" in message for message in warnings_logged)
+
+
+def test_http_is_warned_about(connect: Connect, warnings_logged: list[str]) -> None:
+    connect(url="http://127.0.0.1:9/ovirt-engine/api", ca_file=None)
+    assert any("in the clear" in message for message in warnings_logged)
+
+
+def test_a_ca_file_that_is_no_certificate_is_named(connect: Connect, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    with pytest.raises(ChaosVMError, match="ca_file"):
+        connect(ca_file=str(wrong)).count_vms()
+
+
+def test_a_wrong_password_is_refused_and_not_shown(connect: Connect, lab: Lab) -> None:
+    with pytest.raises(LoginFailed, match="user name or password") as caught:
+        connect(password="not-the-password").count_vms()
+    assert "not-the-password" not in str(caught.value)
+    assert lab.sessions()["logins"] == 0
+
+
+@pytest.mark.parametrize("username", ["nobody@internal", "admin"])
+def test_a_wrong_user_is_refused(connect: Connect, username: str) -> None:
+    with pytest.raises(LoginFailed):
+        connect(username=username).count_vms()
+
+
+def test_a_user_of_keycloak_and_a_password_of_all_sorts(connect: Connect) -> None:
+    password = "ä&=+%20 \"'\\/?#"
+    with Lab(World(), username="admin@ovirt@internalsso", password=password) as keycloak:
+        platform = connect(
+            url=keycloak.olvm_url,
+            ca_file=keycloak.ca_file,
+            username="admin@ovirt@internalsso",
+            password=password,
+        )
+        assert platform.count_vms() == 0
+        platform.disconnect()
+        assert keycloak.sessions() == {"logins": 1, "logouts": 1, "alive": 0}
+
+
+@pytest.mark.parametrize("ending", ["", "/", "//"])
+def test_a_slash_at_the_end_of_the_url_does_not_matter(
+    connect: Connect, lab: Lab, ending: str
+) -> None:
+    assert connect(url=lab.olvm_url + ending).count_vms() == 3
+
+
+@pytest.mark.parametrize("path", ["", "/", "/ovirt-engine", "/ovirt-engine/", "/ovirt-engine/apis"])
+def test_a_url_without_api_gets_a_hint(path: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        OLVMPlatform(f"https://engine.example.com:8443{path}", "admin@internal", "secret")
+    assert "did you mean 'https://engine.example.com:8443/ovirt-engine/api'?" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["engine.example.com", "ftp://engine/ovirt-engine/api", "https://"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidValue, match="url"):
+        OLVMPlatform(url, "admin@internal", "secret")
+
+
+def test_a_password_in_the_url_is_not_shown() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        OLVMPlatform("https://admin:hunter2@engine/ovirt-engine/api", "admin@internal", "secret")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_url_that_leads_elsewhere_is_an_error_of_ours(connect: Connect, lab: Lab) -> None:
+    """Its lists are 404: not a VM that is missing, but no engine."""
+    with pytest.raises(PlatformError):
+        connect(url=lab.olvm_url.replace("ovirt-engine/api", "elsewhere/api")).count_vms()
+
+
+def test_a_port_where_nobody_listens(connect: Connect) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}"):
+        connect(url=f"https://127.0.0.1:{port}/ovirt-engine/api").count_vms()
+
+
+def test_a_host_that_does_not_exist(connect: Connect) -> None:
+    with pytest.raises(ConnectionFailed, match=r"engine\.invalid"):
+        connect(url="https://engine.invalid/ovirt-engine/api").count_vms()
+
+
+def test_a_server_that_accepts_and_never_answers(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/ovirt-engine/api"
+        with at_most(0.5), pytest.raises(DeadlinePassed, match=r"127\.0\.0\.1:\d+"):
+            connect(url=url, timeout=0.5).count_vms()
+
+
+# Trouble while reading -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_", READING)
+@pytest.mark.parametrize("manner", ["silent", "silent_after", "drip"])
+def test_silence_at_any_point_ends_with_the_deadline(
+    connect: Connect, lab: Lab, request_: str, manner: str
+) -> None:
+    lab.rules(rule(request_, manner))
+    with at_most(0.4), pytest.raises(DeadlinePassed):
+        connect(timeout=0.4).count_vms()
+    assert lab.applied()[0] >= 1
+
+
+@pytest.mark.parametrize("request_", READING)
+@pytest.mark.parametrize(
+    ("manner", "error"),
+    [
+        ("cut", (ConnectionFailed, ProtocolError)),
+        ("html", ProtocolError),
+        ("empty", ProtocolError),
+        ("status", (ConnectionFailed, ProtocolError)),
+        ("drop_before", ConnectionFailed),
+        ("drop_after", ConnectionFailed),
+    ],
+)
+def test_a_broken_answer_is_an_error_never_an_empty_inventory(
+    connect: Connect, lab: Lab, request_: str, manner: str, error: Any
+) -> None:
+    lab.rules(rule(request_, manner, code=503 if manner == "status" else 0))
+    with at_most(5), pytest.raises(error):
+        connect(timeout=5).list_vms()
+    assert lab.applied()[0] >= 1
+
+
+@pytest.mark.parametrize("request_", READING[1:])
+@pytest.mark.parametrize("manner", ["cut", "html", "status", "drop_before", "drop_after"])
+def test_one_broken_answer_is_made_good(
+    connect: Connect, lab: Lab, request_: str, manner: str
+) -> None:
+    lab.rules(rule(request_, manner, times=1, code=503 if manner == "status" else 0))
+    assert {vm.name for vm in connect().list_vms()} == {VM, OTHER, DB}
+    assert lab.applied() == [1]
+
+
+def test_one_silence_is_not_the_end_of_an_action(connect: Connect, lab: Lab) -> None:
+    """A single request may take ``timeout`` seconds, the action more."""
+    lab.rules(rule("GET /api/vms/{id}", "silent", skip=1, times=1))
+    with at_most(6):
+        assert connect(timeout=1).power_off(VM, graceful=False, timeout=6).changed
+
+
+def test_a_refusal_is_told_and_not_tried_again(connect: Connect, lab: Lab) -> None:
+    lab.rules(rule("GET /api/vms", "fault", code=403, message="You may not."))
+    with pytest.raises(PlatformError, match="You may not"):
+        connect().count_vms()
+    assert lab.requests()["GET /api/vms"] == 1
+
+
+def test_connections_dropped_while_idle_go_unnoticed(
+    connect: Connect, lab: Lab, world: World
+) -> None:
+    platform = connect()
+    platform.count_vms()
+    lab.drop_connections()
+    assert platform.power_off(VM, graceful=False).changed
+    assert world.vm(VM).state is State.OFF
+    assert sent(lab) == {"stop": 1}
+
+
+# Tokens --------------------------------------------------------------------------------
+
+
+def test_a_token_that_expired_is_renewed_once_for_a_probe(connect: Connect, lab: Lab) -> None:
+    platform = connect()
+    assert platform.count_vms() == 3
+    lab.expire_tokens()
+    assert platform.count_vms() == 3
+    assert lab.sessions()["logins"] == 2
+
+
+def test_a_token_that_expires_before_an_action(connect: Connect, lab: Lab, world: World) -> None:
+    platform = connect()
+    platform.count_vms()
+    lab.expire_tokens()
+    assert platform.power_off(VM, graceful=False).changed
+    assert world.vm(VM).state is State.OFF
+    assert lab.sessions()["logins"] == 2
+
+
+@pytest.mark.parametrize(("verb", "graceful"), [("reset", False), ("reboot", True)])
+def test_a_token_refused_while_sending_does_no_harm(
+    connect: Connect, lab: Lab, verb: str, graceful: bool
+) -> None:
+    """A 401 means that nothing was done: even a reset may follow it."""
+    lab.rules(rule(verb, "status", code=401, times=1))
+    assert connect().reboot(VM, graceful=graceful, timeout=10).changed
+    assert sent(lab) == {verb: 2}
+    assert lab.applied() == [1]
+    assert lab.sessions()["logins"] == 2
+
+
+def test_a_token_that_expires_while_waiting(connect: Connect, lab: Lab, world: World) -> None:
+    lab.rules(rule("stop", "delay", seconds=0.6))
+    platform = connect()
+    platform.connect()
+    threading.Timer(0.3, lab.expire_tokens).start()
+    assert platform.power_off(VM, graceful=False, timeout=10).changed
+    assert world.vm(VM).state is State.OFF
+    assert lab.sessions()["logins"] == 2
+    assert sent(lab)["stop"] <= 2
+
+
+def test_an_engine_that_takes_no_token_at_all(connect: Connect, lab: Lab) -> None:
+    lab.rules(rule("GET /api/vms", "status", code=401))
+    with at_most(5), pytest.raises(LoginFailed, match="not even a new one"):
+        connect(timeout=5).count_vms()
+    assert lab.sessions()["logins"] == 2
+
+
+def test_many_threads_share_one_token_and_never_a_connection(
+    connect: Connect, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.latency = 0.02
+    under_way: dict[int, int] = defaultdict(int)
+    most: list[int] = []
+    lock = threading.Lock()
+    original: Callable[..., Any] = ovirtsdk4.Connection.send
+
+    def counted(connection: Any, request: Any) -> Any:
+        with lock:
+            under_way[id(connection)] += 1
+            most.append(under_way[id(connection)])
+        try:
+            return original(connection, request)
+        finally:
+            with lock:
+                under_way[id(connection)] -= 1
+
+    monkeypatch.setattr(ovirtsdk4.Connection, "send", counted)
+    platform = connect()
+    with ThreadPoolExecutor(16) as pool:
+        counts = list(pool.map(lambda _: platform.count_vms(), range(48)))
+    assert counts == [3] * 48
+    assert len(most) == 48 * 4
+    assert max(most) == 1
+    assert lab.sessions()["logins"] == 1
+    assert lab.connections <= 2 * 16 + 1
+
+
+def test_many_threads_log_in_again_only_once(connect: Connect, lab: Lab) -> None:
+    platform = connect()
+    platform.connect()
+    lab.expire_tokens()
+    lab.latency = 0.05
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: platform.count_vms(), range(8))) == [3] * 8
+    assert lab.sessions()["logins"] == 2
+
+
+def test_a_slow_login_holds_every_thread_no_longer_than_its_deadline(
+    connect: Connect, lab: Lab
+) -> None:
+    lab.rules(rule("login", "silent"))
+    platform = connect(timeout=0.7)
+
+    def fails(_: int) -> bool:
+        with pytest.raises(DeadlinePassed):
+            platform.count_vms()
+        return True
+
+    with at_most(0.7), ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(fails, range(6)))
+
+
+# The end -------------------------------------------------------------------------------
+
+
+def test_leaving_the_context_revokes_the_token(connect: Connect, lab: Lab) -> None:
+    with connect() as platform:
+        platform.list_vms()
+        assert lab.sessions()["alive"] == 1
+    assert lab.sessions() == {"logins": 1, "logouts": 1, "alive": 0}
+
+
+def test_what_was_never_used_neither_logs_in_nor_out(connect: Connect, lab: Lab) -> None:
+    connect().disconnect()
+    assert lab.requests() == {}
+
+
+def test_a_platform_can_be_used_again_after_disconnecting(connect: Connect, lab: Lab) -> None:
+    platform = connect()
+    platform.count_vms()
+    platform.disconnect()
+    assert platform.count_vms() == 3
+    assert lab.sessions() == {"logins": 2, "logouts": 1, "alive": 1}
+
+
+@pytest.mark.parametrize("manner", ["silent", "drip"])
+def test_logging_out_of_a_silent_engine_is_bounded(connect: Connect, lab: Lab, manner: str) -> None:
+    platform = connect(timeout=0.7)
+    platform.count_vms()
+    lab.rules(rule("logout", manner, seconds=2))
+    with at_most(0.7):
+        platform.disconnect()
+    assert lab.applied() == [1]
+
+
+@pytest.mark.parametrize("manner", ["cut", "html", "status", "drop_before", "drop_after"])
+def test_a_logout_that_breaks_is_no_error(connect: Connect, lab: Lab, manner: str) -> None:
+    platform = connect()
+    platform.count_vms()
+    lab.rules(rule("logout", manner, code=503 if manner == "status" else 0))
+    with at_most(2):
+        platform.disconnect()
+    assert lab.applied() == [1]
+
+
+def test_logging_out_of_an_engine_that_is_gone(connect: Connect) -> None:
+    with Lab(World()) as brief:
+        platform = connect(url=brief.olvm_url, password=brief.password, ca_file=brief.ca_file)
+        platform.count_vms()
+    with at_most(2):
+        platform.disconnect()
+    with pytest.raises(PlatformError):
+        platform.count_vms()
+
+
+def test_neither_password_nor_token_is_logged(
+    connect: Connect, lab: Lab, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens: list[str] = []
+    original = ovirtsdk4.Connection.send
+
+    def seen(connection: Any, request: Any) -> Any:
+        tokens.append(connection._sso_token)
+        return original(connection, request)
+
+    monkeypatch.setattr(ovirtsdk4.Connection, "send", seen)
+    platform = connect()
+    lab.rules(rule("GET /api/vms", "cut", times=1), rule("logout", "drop_before"))
+    platform.power_off(VM, graceful=False)
+    platform.disconnect()
+    eventually(lambda: logs.text)
+    assert "reading once more" in logs.text
+    assert len(set(tokens)) == 1
+    assert not [secret for secret in (lab.password, *tokens) if secret in logs.text]
