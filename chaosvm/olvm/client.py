@@ -70,16 +70,16 @@ class OLVMClient:
     def read(self, request: Callable[[Any], T], deadline: Deadline) -> T:
         """Send a request that changes nothing, twice if the connection breaks.
 
-        ``request`` gets the SDK's SystemService. Raises PlatformError; the SDK's
-        NotFoundError passes.
+        ``request`` gets the SDK's SystemService. Raises PlatformError.
         """
+        return self._read(request, deadline, passing=())
+
+    def read_if_there(self, request: Callable[[Any], T], deadline: Deadline) -> T | None:
+        """As read; None for what the engine does not have (404)."""
         try:
-            return self._call(request, deadline)
-        except DeadlinePassed:
-            raise
-        except (ConnectionFailed, ProtocolError) as error:
-            logger.debug(f"reading once more: {error}")
-            return self._call(request, deadline)
+            return self._read(request, deadline, passing=(404,))
+        except sdk.NotFoundError:
+            return None
 
     def change(self, request: Callable[[Any], T], deadline: Deadline, once: bool) -> T:
         """Send a request that changes something, never twice.
@@ -90,11 +90,20 @@ class OLVMClient:
         what must reach the engine ``once`` at the most goes over a new one.
         """
         try:
-            return self._call(request, deadline, fresh=once, passing=(400, 404, 409))
+            return self._call(request, deadline, passing=(400, 404, 409), fresh=once)
         except NeverSent:
             raise
         except (ConnectionFailed, ProtocolError) as error:
             raise NoAnswer(f"the answer was lost ({error})") from error
+
+    def _read(self, request: Callable[[Any], T], deadline: Deadline, passing: tuple[int, ...]) -> T:
+        try:
+            return self._call(request, deadline, passing)
+        except DeadlinePassed:
+            raise
+        except (ConnectionFailed, ProtocolError) as error:
+            logger.debug(f"reading once more: {error}")
+            return self._call(request, deadline, passing)
 
     def close(self, deadline: Deadline) -> None:
         """Revoke the token and close the connections."""
@@ -117,8 +126,8 @@ class OLVMClient:
         self,
         request: Callable[[Any], T],
         deadline: Deadline,
+        passing: tuple[int, ...],
         fresh: bool = False,
-        passing: tuple[int, ...] = (404,),
     ) -> T:
         generation = self._logged_in(deadline)
         try:

@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import ovirtsdk4 as sdk
-
 from chaosvm.deadline import Deadline
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.search import by_names
@@ -93,10 +91,9 @@ def _told(client: OLVMClient, deadline: Deadline, only: Sequence[str] | None) ->
 
 def read_one(client: OLVMClient, vm_id: str, deadline: Deadline) -> Any:
     """One of the SDK's VMs, by id; None if it does not exist."""
-    try:
-        return client.read(lambda system: system.vms_service().vm_service(vm_id).get(), deadline)
-    except sdk.NotFoundError:
-        return None
+    return client.read_if_there(
+        lambda system: system.vms_service().vm_service(vm_id).get(), deadline
+    )
 
 
 def _by_id(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import ovirtsdk4 as sdk
-
 from chaosvm.deadline import Deadline
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.search import searchable
@@ -58,7 +56,5 @@ def _tags_of(client: OLVMClient, vm_id: str, deadline: Deadline) -> tuple[str, .
     def request(system: Any) -> Any:
         return system.vms_service().vm_service(vm_id).tags_service().list()
 
-    try:
-        return tuple(sorted(tag.name for tag in client.read(request, deadline)))
-    except sdk.NotFoundError:
-        return None
+    listed = client.read_if_there(request, deadline)
+    return None if listed is None else tuple(sorted(tag.name for tag in listed))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ovirtsdk4 as sdk
 from logzero import logger
 
 from chaosvm.deadline import Deadline
@@ -197,10 +196,7 @@ def uptime(client: OLVMClient, vm_id: str, deadline: Deadline) -> float | None:
     def request(system: Any) -> Any:
         return system.vms_service().vm_service(vm_id).statistics_service().list()
 
-    try:
-        statistics = client.read(request, deadline)
-    except sdk.NotFoundError:
-        return None
+    statistics = client.read_if_there(request, deadline) or ()
     for statistic in statistics:
         if statistic.name == "elapsed.time" and statistic.values:
             datum = statistic.values[0].datum

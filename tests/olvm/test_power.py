@@ -15,6 +15,7 @@ from chaosvm.errors import (
     NoSuchVM,
     OperationFailed,
     OperationRefused,
+    PlatformError,
     SelectionError,
 )
 from chaosvm.lab import Durations, Guest, Lab, State, World, rule
@@ -534,6 +535,25 @@ def test_a_vm_that_somebody_else_stops_first(
     outcome = failed(lambda: platform.suspend(VM, timeout=10))
     assert outcome.after is OFF
     assert sent(lab) == {"suspend": 1}
+
+
+@pytest.mark.parametrize("code", [403, 404, 503])
+def test_events_that_cannot_be_read_do_not_spoil_a_shutdown(
+    platform: OLVMPlatform, lab: Lab, warnings_logged: list[str], code: int
+) -> None:
+    lab.rules(rule("GET /api/events", "fault", code=code))
+    outcome = platform.power_off(VM, timeout=20)
+    assert (outcome.after, outcome.changed, outcome.how) == (OFF, True, How.GUEST)
+    assert any("by force is not known" in told for told in warnings_logged)
+
+
+@pytest.mark.parametrize("path", ["vms", "hosts", "clusters", "datacenters"])
+def test_a_list_that_is_not_there_is_an_error_of_ours(
+    platform: OLVMPlatform, lab: Lab, path: str
+) -> None:
+    lab.rules(rule(f"GET /api/{path}", "fault", code=404))
+    with pytest.raises(PlatformError):
+        platform.list_vms()
 
 
 # Reboots --------------------------------------------------------------------------------
