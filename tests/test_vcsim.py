@@ -47,10 +47,19 @@ def client(vcsim: Vcsim) -> Iterator[Any]:
 
 def connected(vcsim: Vcsim) -> Iterator[Any]:
     instance = connect(vcsim)
+    used: list[Any] = []
+    lend = instance._stub.GetConnection
+
+    def lend_and_note() -> Any:
+        used.append(lend())
+        return used[-1]
+
+    instance._stub.GetConnection = lend_and_note
     yield instance
     with suppress(OSError, vmodl.RuntimeFault, http.client.HTTPException):
         Disconnect(instance)  # the test may have ended its session or its simulator
-    instance._stub.DropConnections()
+    for connection in used:  # pyvmomi 8 leaves those open on which a request failed
+        connection.close()
 
 
 def connect(vcsim: Vcsim, host: str = "") -> Any:
