@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 
 import logzero
 import pytest
+
+from chaosvm import connections
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -14,6 +17,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of whoever runs it."""
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def closed_connections() -> Iterator[None]:
+    """None is left for the end of the process, when nobody sees what it says."""
+    yield
+    connections.close_all()
 
 
 @pytest.fixture
