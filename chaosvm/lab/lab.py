@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import secrets
 import shutil
 import ssl
@@ -13,26 +14,22 @@ from typing import Self
 
 import trustme
 
-from chaosvm.errors import MissingExtra
+from chaosvm.errors import InvalidValue, MissingExtra
 from chaosvm.lab.faults import Faults, Rule
-from chaosvm.lab.server import Server
+from chaosvm.lab.options import Options
+from chaosvm.lab.server import Face, Server, Sessions
 from chaosvm.lab.world import World
-
-try:
-    from chaosvm.lab.ovirt.face import OVirtFace
-except ImportError as error:
-    if (error.name or "").partition(".")[0] not in ("ovirtsdk4", "pycurl"):
-        raise
-    raise MissingExtra(
-        "the lab's oVirt engine needs ovirtsdk4, which is not installed: "
-        "pip install 'chaostoolkit-vm[lab,olvm]'"
-    ) from None
 
 __all__ = ["Lab"]
 
+# Where the faces of each platform are made, and what has to be installed for them.
+_FACES = {
+    "olvm": ("chaosvm.lab.ovirt", ("ovirtsdk4", "pycurl"), "lab,olvm"),
+}
+
 
 class Lab:
-    """An oVirt engine to rehearse against, on a free port of 127.0.0.1, over TLS.
+    """Platforms to rehearse against, each on a free port of 127.0.0.1.
 
         world = World()
         world.add_vm("web-01", guest=Guest.ignores())
@@ -41,23 +38,27 @@ class Lab:
                 url=lab.olvm_url, username=lab.username, password=lab.password, ca_file=lab.ca_file
             )
 
-    It is modelled on the engine's public source and on recordings of real
-    engines. It is not the engine: there is no storage, no network, no scheduler
-    and no permission but "all", and things take fractions of a second unless
-    the world's durations say otherwise.
+    They are modelled on public source, documentation and recordings, and are not
+    the real ones: there is no storage, no network, no scheduler and no permission
+    but "all", and things take fractions of a second unless the world's durations
+    say otherwise.
 
+    platforms: which of them to serve; all by default.
     username: the one account, in the form of the engine to be imitated:
         admin@internal, or admin@ovirt@internalsso with Keycloak.
     password: by default made at random.
     real_size: VMs as long as real ones (9 KB each) instead of half of that.
     token_seconds: how long a login is good; for ever by default.
     latency: seconds before each request is looked at.
+
+    Raises MissingExtra where a platform needs a package that is not installed.
     """
 
     def __init__(
         self,
         world: World | None = None,
         *,
+        platforms: Sequence[str] = tuple(_FACES),
         username: str = "admin@internal",
         password: str | None = None,
         real_size: bool = False,
@@ -74,14 +75,34 @@ class Lab:
         self._ca = ca or trustme.CA()
         self._names = names
         self._home: Path | None = None
-        self._server: Server | None = None
-        self._face = OVirtFace(
-            self.world,
-            self.username,
-            self.password,
+        self._servers: list[Server] = []
+        options = Options(
+            username=self.username,
+            password=self.password,
             real_size=real_size,
             token_seconds=token_seconds,
         )
+        self._faces: list[Face] = [
+            face for platform in platforms for face in self._made(platform, options)
+        ]
+
+    def _made(self, platform: str, options: Options) -> Sequence[Face]:
+        if platform not in _FACES:
+            raise InvalidValue(
+                f"the lab has no platform {platform!r}: known are {', '.join(_FACES)}"
+            )
+        module, packages, extras = _FACES[platform]
+        try:
+            made: Sequence[Face] = importlib.import_module(module).faces(self.world, options)
+        except ImportError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in packages:
+                raise
+            raise MissingExtra(
+                f"the lab's {platform} needs {package}, which is not installed: "
+                f"pip install 'chaostoolkit-vm[{extras}]'"
+            ) from None
+        return made
 
     # Starting and stopping -------------------------------------------------------------
 
@@ -101,9 +122,11 @@ class Lab:
         self._home = Path(tempfile.mkdtemp(prefix="chaosvm-lab-"))
         try:
             self._ca.cert_pem.write_to_path(str(self._home / "ca.pem"))
-            self._server = Server(self._face, self.faults, self._tls())
-            self._server.latency = self._latency
-            self._server.start()
+            for face in self._faces:
+                server = Server(face, self.faults, self._tls() if face.tls else None)
+                self._servers.append(server)
+                server.latency = self._latency
+                server.start()
         except BaseException:
             self.stop()
             raise
@@ -111,9 +134,9 @@ class Lab:
         return self
 
     def stop(self) -> None:
-        """Close the port and remove all files. Twice does no harm."""
-        if self._server is not None:
-            self._server.stop()
+        """Close the ports and remove all files. Twice does no harm."""
+        for server in self._servers:
+            server.stop()
         self.world.stop()
         if self._home is not None:
             shutil.rmtree(self._home, ignore_errors=True)
@@ -126,12 +149,8 @@ class Lab:
     # Where it is -----------------------------------------------------------------------
 
     @property
-    def port(self) -> int:
-        return self._running.port
-
-    @property
     def olvm_url(self) -> str:
-        return f"https://{Server.host}:{self.port}/ovirt-engine/api"
+        return self.environment()["OLVM_URL"]
 
     @property
     def ca_file(self) -> str:
@@ -142,35 +161,38 @@ class Lab:
 
     def environment(self) -> dict[str, str]:
         """The environment variables with which chaosvm finds it."""
-        return {
-            "OLVM_URL": self.olvm_url,
-            "OLVM_USERNAME": self.username,
-            "OLVM_PASSWORD": self.password,
-            "OLVM_CA_FILE": self.ca_file,
-        }
+        found: dict[str, str] = {}
+        for server in self._running:
+            found |= server.face.environment(f"{Server.host}:{server.port}", self.ca_file)
+        return found
 
     # What was asked of it ----------------------------------------------------------------
 
     def requests(self) -> dict[str, int]:
         """How many of each, as {"GET /api/vms": 2, "POST /api/vms/{id}/stop": 1}."""
-        return self._running.requests()
+        found: dict[str, int] = {}
+        for server in self._running:
+            for name, count in server.requests().items():
+                found[name] = found.get(name, 0) + count
+        return found
 
     @property
     def connections(self) -> int:
         """How many TCP connections were opened."""
-        return self._running.connections
+        return sum(server.connections for server in self._running)
 
     def reset_requests(self) -> None:
         """Count requests and connections from zero."""
-        self._running.reset_requests()
+        for server in self._running:
+            server.reset_requests()
 
     def sessions(self) -> dict[str, int]:
         """{"logins": n, "logouts": n, "alive": n}, since the start."""
-        sessions = self._face.sessions
+        kept = self._sessions()
         return {
-            "logins": sessions.logins,
-            "logouts": sessions.logouts,
-            "alive": sessions.alive,
+            "logins": sum(sessions.logins for sessions in kept),
+            "logouts": sum(sessions.logouts for sessions in kept),
+            "alive": sum(sessions.alive for sessions in kept),
         }
 
     # Trouble -----------------------------------------------------------------------------
@@ -184,24 +206,31 @@ class Lab:
         return self.faults.applied()
 
     def expire_tokens(self) -> None:
-        """Every token handed out so far is dead from now on."""
-        self._face.sessions.expire()
+        """Every login so far is worth nothing from now on."""
+        for sessions in self._sessions():
+            sessions.expire()
 
     def drop_connections(self) -> None:
         """Close every open TCP connection."""
-        self._running.drop_connections()
+        for server in self._running:
+            server.drop_connections()
 
     @property
     def latency(self) -> float:
         """Seconds before each request is looked at."""
-        return self._running.latency
+        return self._latency
 
     @latency.setter
     def latency(self, seconds: float) -> None:
-        self._running.latency = seconds
+        self._latency = seconds
+        for server in self._servers:
+            server.latency = seconds
+
+    def _sessions(self) -> list[Sessions]:
+        return [face.sessions for face in self._faces if face.sessions is not None]
 
     @property
-    def _running(self) -> Server:
-        if self._server is None:
+    def _running(self) -> list[Server]:
+        if self._home is None:
             raise RuntimeError("the lab was not started")
-        return self._server
+        return self._servers

@@ -1,4 +1,4 @@
-"""An HTTPS server in a thread of its own, which can be made to misbehave.
+"""An HTTP server, mostly with TLS, in a thread of its own, which can be made to misbehave.
 
 It knows no protocol: the faces bring routes. It counts requests and
 connections, and what is asked of it by rules is done here, to the answer that
@@ -23,7 +23,7 @@ from aiohttp import web
 
 from chaosvm.lab.faults import Call, Faults, Rule
 
-__all__ = ["IGNORED", "Face", "Route", "Server", "page"]
+__all__ = ["IGNORED", "Face", "Route", "Server", "Sessions", "page"]
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -46,8 +46,31 @@ class Route:
     verb: str = ""
 
 
+class Sessions(Protocol):
+    """Who is logged in, and how often that was done."""
+
+    logins: int
+    logouts: int
+
+    @property
+    def alive(self) -> int: ...
+
+    def expire(self) -> None: ...
+
+
 class Face(Protocol):
-    """One protocol over the world."""
+    """One protocol over the world, on one port.
+
+    A platform may have several; one of them keeps the ``sessions``.
+    """
+
+    tls: bool
+
+    @property
+    def sessions(self) -> Sessions | None: ...
+
+    def environment(self, address: str, ca_file: str) -> dict[str, str]:
+        """The variables by which chaosvm finds it at this host:port."""
 
     def routes(self) -> Sequence[Route]: ...
 
@@ -63,10 +86,10 @@ class Server:
 
     host = "127.0.0.1"
 
-    def __init__(self, face: Face, faults: Faults, tls: ssl.SSLContext) -> None:
+    def __init__(self, face: Face, faults: Faults, tls: ssl.SSLContext | None) -> None:
         self.port = 0
         self.latency = 0.0
-        self._face = face
+        self.face = face
         self._faults = faults
         self._tls = tls
         self._lock = threading.Lock()
@@ -140,7 +163,12 @@ class Server:
         await runner.setup()
         self._web = runner.server
         listening = await loop.create_server(
-            self._accept, self.host, 0, ssl=self._tls, ssl_shutdown_timeout=1, backlog=1024
+            self._accept,
+            self.host,
+            0,
+            ssl=self._tls,
+            ssl_shutdown_timeout=1 if self._tls else None,
+            backlog=1024,
         )
         self.port = listening.sockets[0].getsockname()[1]
         self._ready.set()
@@ -155,7 +183,7 @@ class Server:
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._middleware()], client_max_size=2**20)
-        for route in self._face.routes():
+        for route in self.face.routes():
             added = application.router.add_route(route.method, route.path, route.handler)
             self._routes[id(added)] = route
         return application
@@ -206,7 +234,7 @@ class Server:
             name=f"{request.method} {route.name}",
             path=f"{request.method} {request.path[hidden:]}",
             verb=route.verb,
-            about=self._face.about(request),
+            about=self.face.about(request),
         )
 
     async def _misbehave(
@@ -223,7 +251,7 @@ class Server:
                 finally:
                     IGNORED.reset(ignored)
             case "fault":
-                return self._face.refusal(request, rule.code or 409, rule.message)
+                return self.face.refusal(request, rule.code or 409, rule.message)
             case "status" | "html":
                 return page(rule.code or 200, rule.message)
             case "empty":

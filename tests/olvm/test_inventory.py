@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -190,7 +191,7 @@ def test_the_summary_counts_everything(platform: OLVMPlatform, world: World, lab
     world.add_vm("off", State.OFF, topology=Topology(4), memory=2 * GIB)
     assert platform.inventory_summary() == {
         "platform": "olvm",
-        "server": f"127.0.0.1:{lab.port}",
+        "server": urlsplit(lab.olvm_url).netloc,
         "product": "oVirt Engine",
         "version": "4.5.5-lab",
         "vms": 4,

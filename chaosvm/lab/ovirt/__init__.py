@@ -14,3 +14,18 @@ statuses mean something.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chaosvm.lab.options import Options
+from chaosvm.lab.world import World
+
+if TYPE_CHECKING:
+    from chaosvm.lab.server import Face
+
+
+def faces(world: World, options: Options) -> Sequence[Face]:
+    from chaosvm.lab.ovirt.face import OVirtFace
+
+    return [OVirtFace(world, options)]

@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 from ovirtsdk4 import types
 
+from chaosvm.lab.options import Options
 from chaosvm.lab.ovirt import columns, described
 from chaosvm.lab.ovirt.actions import ACTIONS, Refusal, carry_out
 from chaosvm.lab.ovirt.hrefs import API, PREFIX, href
@@ -47,21 +48,24 @@ class _Collection:
 
 
 class OVirtFace:
-    def __init__(
-        self,
-        world: World,
-        username: str,
-        password: str,
-        *,
-        real_size: bool = False,
-        token_seconds: float | None = None,
-    ) -> None:
+    tls = True
+
+    def __init__(self, world: World, options: Options) -> None:
         self._world = world
-        self.sessions = Sessions(world, username, password, token_seconds)
-        self._pages = VmPages(world, real_size)
+        self._options = options
+        self.sessions = Sessions(world, options)
+        self._pages = VmPages(world, options.real_size)
         self._vm_columns = columns.vm_columns(world)
 
     # For the server ----------------------------------------------------------------
+
+    def environment(self, address: str, ca_file: str) -> dict[str, str]:
+        return {
+            "OLVM_URL": f"https://{address}{API}",
+            "OLVM_USERNAME": self._options.username,
+            "OLVM_PASSWORD": self._options.password,
+            "OLVM_CA_FILE": ca_file,
+        }
 
     def routes(self) -> Sequence[Route]:
         return [

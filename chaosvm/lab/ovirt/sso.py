@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from chaosvm.lab.options import Options
 from chaosvm.lab.world import Asked, EventKind, World
 
 __all__ = ["Sessions"]
@@ -19,15 +20,13 @@ _MEANINGLESS_EXPIRY = "9223372036854775807"
 
 
 class Sessions:
-    """Tokens and the one account. A token lives until revoked, expired or ``seconds`` old."""
+    """Tokens and the one account. A token lives until revoked, expired or too old."""
 
-    def __init__(
-        self, world: World, username: str, password: str, seconds: float | None = None
-    ) -> None:
+    def __init__(self, world: World, options: Options) -> None:
         self._world = world
-        self._username = username
-        self._password = password
-        self._seconds = seconds
+        self._username = options.username
+        self._password = options.password
+        self._seconds = options.token_seconds
         self._lock = threading.Lock()
         self._tokens: dict[str, float] = {}  # and when each was made
         self.logins = 0

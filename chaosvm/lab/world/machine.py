@@ -183,9 +183,11 @@ class Machine:
     """One virtual machine at one moment. A change makes a new one.
 
     Times are the world's own seconds (:meth:`World.moment` makes dates of them).
+    ``moid`` is the short id by which a vCenter knows it.
     """
 
     id: str
+    moid: str
     name: str
     cluster_id: str
     state: State = State.OFF

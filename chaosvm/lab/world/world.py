@@ -64,6 +64,7 @@ class World:
         self._clusters: dict[str, Cluster] = {}
         self._hosts: dict[str, Host] = {}
         self._vms: dict[str, Machine] = {}
+        self._vm_number = 1000
         self._tag_parents: dict[str, str | None] = {}
         self._load: dict[str, int] = {}  # running machines of each host
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
@@ -217,7 +218,9 @@ class World:
         """
         with self.present():
             belongs = (cluster or self._some_cluster()).id
-            vm = Machine(**{"id": self.new_id(), "name": name, "cluster_id": belongs, **fields})
+            self._vm_number += 1
+            given = {"id": self.new_id(), "moid": f"vm-{self._vm_number}", "name": name}
+            vm = Machine(**{**given, "cluster_id": belongs, **fields})
             if state.on_a_host:
                 since = self._now - up_for
                 vm = vm.changed(started_at=since, booted_at=since)
