@@ -8,20 +8,17 @@ connecting to the last byte, ends with the deadline it runs under.
 from __future__ import annotations
 
 import http.client
-import io
-import socket
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 from xml.parsers.expat import ExpatError
 
 from pyVmomi import SoapStubAdapter, vmodl
 from urllib3.util.wait import wait_for_read
 
+from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
-from chaosvm.errors import DeadlinePassed, ProtocolError
+from chaosvm.errors import ProtocolError
 from chaosvm.vsphere.settings import VSphereSettings
 
 __all__ = ["Transport", "tls_context"]
@@ -50,52 +47,13 @@ def tls_context(settings: VSphereSettings) -> ssl.SSLContext:
     return context
 
 
-class _Budget(threading.local):
-    """What each thread may still spend, and what it is spending it on."""
+class _Budget(Budget):
+    """Also what each thread is spending it on."""
 
     def __init__(self, longest: float) -> None:
-        self.longest = longest
-        self.deadline: Deadline | None = None
+        super().__init__(longest)
         self.connection: _Connection | None = None
         self.sent = False
-
-    def seconds(self) -> float:
-        if self.deadline is None:
-            return self.longest
-        if self.deadline.passed:
-            raise TimeoutError("the time for the call is over")
-        return min(self.longest, self.deadline.remaining)
-
-
-class _BoundedReader(io.RawIOBase):
-    """Reads from a socket, each time for no longer than the budget allows."""
-
-    def __init__(self, sock: socket.socket, budget: _Budget) -> None:
-        self._sock = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        self._budget = budget
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._budget.seconds())
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _BoundedSocket:
-    """As much of a socket as an HTTPResponse wants: something to read from."""
-
-    def __init__(self, sock: socket.socket, budget: _Budget) -> None:
-        self._sock = sock
-        self._budget = budget
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_BoundedReader(self._sock, self._budget), 65_536)
 
 
 class _Connection(http.client.HTTPSConnection):
@@ -103,14 +61,7 @@ class _Connection(http.client.HTTPSConnection):
         super().__init__(*args, **kwargs)
         self._budget = budget
         self.used = False
-        self.response_class = self._response  # type: ignore[assignment]
-
-    def _response(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
-        return http.client.HTTPResponse(
-            _BoundedSocket(sock, self._budget),  # type: ignore[arg-type]
-            *args,
-            **kwargs,
-        )
+        self.response_class = budget.response  # type: ignore[assignment]
 
     def connect(self) -> None:
         self.timeout = self._budget.seconds()
@@ -139,17 +90,9 @@ class Transport(SoapStubAdapter):
         self.scheme = _Connection
         self.schemeArgs["budget"] = self._budget
 
-    @contextmanager
-    def within(self, deadline: Deadline) -> Iterator[None]:
+    def within(self, deadline: Deadline) -> AbstractContextManager[None]:
         """Bound all that this thread sends in the block by the deadline."""
-        outer = self._budget.deadline
-        self._budget.deadline = deadline
-        try:
-            if deadline.passed:
-                raise DeadlinePassed("the time for the call is over")
-            yield
-        finally:
-            self._budget.deadline = outer
+        return self._budget.within(deadline)
 
     @property
     def sent(self) -> bool:

@@ -1,0 +1,86 @@
+"""HTTP connections that end with the deadline of the call they serve.
+
+The timeout of a socket is one per operation, so a server that sends a byte now
+and then can hold a client for ever. Here each read may only take what is left
+of the calling thread's budget.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import DeadlinePassed
+
+__all__ = ["Budget"]
+
+_BUFFER = 65_536
+
+
+class Budget(threading.local):
+    """What each thread may still spend; never more than ``longest`` on one operation."""
+
+    def __init__(self, longest: float) -> None:
+        self.longest = longest
+        self.deadline: Deadline | None = None
+
+    @contextmanager
+    def within(self, deadline: Deadline) -> Iterator[None]:
+        """Bound all that this thread sends in the block by the deadline."""
+        outer = self.deadline
+        self.deadline = deadline
+        try:
+            if deadline.passed:
+                raise DeadlinePassed("the time for the call is over")
+            yield
+        finally:
+            self.deadline = outer
+
+    def seconds(self) -> float:
+        if self.deadline is None:
+            return self.longest
+        if self.deadline.passed:
+            raise TimeoutError("the time for the call is over")
+        return min(self.longest, self.deadline.remaining)
+
+    def response(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+        """What a connection has for a ``response_class``, to read its answers with."""
+        bounded: Any = _BoundedSocket(sock, self)
+        return http.client.HTTPResponse(bounded, *args, **kwargs)
+
+
+class _BoundedSocket:
+    """As much of a socket as an HTTPResponse wants: something to read from."""
+
+    def __init__(self, sock: socket.socket, budget: Budget) -> None:
+        self._sock = sock
+        self._budget = budget
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_BoundedReader(self._sock, self._budget), _BUFFER)
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads from a socket, each time for no longer than the budget allows."""
+
+    def __init__(self, sock: socket.socket, budget: Budget) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._budget = budget
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self._budget.seconds())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
