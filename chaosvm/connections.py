@@ -11,28 +11,38 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from logzero import logger
 
 from chaosvm.deadline import Deadline
-from chaosvm.platform import Platform
 from chaosvm.settings import Settings
 
 __all__ = ["close_all", "shared"]
 
-P = TypeVar("P", bound=Platform)
+
+class Connection(Protocol):
+    """What is shared: a platform, or an inventory."""
+
+    @property
+    def name(self) -> str: ...
+
+    def close(self, deadline: Deadline) -> None:
+        """Log out; never raises for what the server does."""
+
+
+C = TypeVar("C", bound=Connection)
 S = TypeVar("S", bound=Settings)
 
 # All logouts together: the end of an experiment must not hang on a dead server.
 _CLOSING_SECONDS = 10.0
 
-_open: dict[Settings, Platform] = {}
+_open: dict[Settings, Connection] = {}
 _lock = threading.Lock()
 
 
-def shared(settings: S, make: Callable[[S], P]) -> P:
-    """The platform for these settings, made on first use."""
+def shared(settings: S, make: Callable[[S], C]) -> C:
+    """The connection for these settings, made on first use."""
     with _lock:
         if settings not in _open:
             _open[settings] = make(settings)
@@ -42,14 +52,14 @@ def shared(settings: S, make: Callable[[S], P]) -> P:
 def close_all() -> None:
     """Log out everywhere, in ten seconds at most; happens by itself at exit."""
     with _lock:
-        platforms = list(_open.values())
+        connections = list(_open.values())
         _open.clear()
     deadline = Deadline(_CLOSING_SECONDS)
-    for platform in platforms:
+    for connection in connections:
         if deadline.passed:
-            logger.debug(f"no time left to log out of {platform.name}")
+            logger.debug(f"no time left to log out of {connection.name}")
             break
-        platform.close(deadline)
+        connection.close(deadline)
 
 
 atexit.register(close_all)

@@ -14,7 +14,7 @@ from logzero import logger
 
 from chaosvm import values
 from chaosvm.deadline import Deadline
-from chaosvm.errors import OperationFailed, OperationRefused
+from chaosvm.errors import NoSuchVM, OperationFailed, OperationRefused
 from chaosvm.order import Order
 from chaosvm.outcome import Batch, Outcome, failure_text
 from chaosvm.platform import Platform
@@ -160,12 +160,31 @@ class VMPlatform(Platform):
         """Suspend all the selected VMs."""
         return self._many("suspend", vms, parallel, timeout=timeout)
 
+    def switch(self, operation: str, vm_id: str, vm_name: str, **options: Any) -> Outcome:
+        """One operation on the VM of this id, for callers who know it from elsewhere.
+
+        Raises NoSuchVM where the platform has no such id, and OperationRefused
+        where the VM of that id has another name: it is not the one that was meant.
+        """
+        order, deadline = self._ordered(operation, **options)
+        found = [vm for vm in self.inventory(deadline, only=[vm_id]) if vm.id == vm_id]
+        if not found:
+            raise NoSuchVM(f"no VM has the id {vm_id!r}, where {vm_name!r} should be")
+        if found[0].name != vm_name:
+            raise OperationRefused(
+                f"refused, and nothing was touched: {vm_id} is {found[0].name!r} and not "
+                f"{vm_name!r}"
+            )
+        return self._switch(order, found[0], deadline)
+
     # How an action goes: check everything, read once, choose, carry out ------------
 
     def _one(self, operation: str, vm_name: str, **options: Any) -> Outcome:
         values.text("vm_name", vm_name)
         order, deadline = self._ordered(operation, **options)
-        vm = self._find(vm_name, deadline)
+        return self._switch(order, self._find(vm_name, deadline), deadline)
+
+    def _switch(self, order: Order, vm: VM, deadline: Deadline) -> Outcome:
         if reason := self.untouchable(vm):
             raise OperationRefused(f"refused, and nothing was touched: {vm} {reason}")
         return self._carry_out(order, Choice((vm,)), deadline).outcomes[0]

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +25,7 @@ __all__ = ["Lab"]
 # Where the faces of each platform are made, and what has to be installed for them.
 _FACES = {
     "olvm": ("chaosvm.lab.ovirt", ("ovirtsdk4", "pycurl"), "lab,olvm"),
+    "dora": ("chaosvm.lab.dora", (), "lab"),
 }
 
 
@@ -50,6 +51,12 @@ class Lab:
     real_size: VMs as long as real ones (9 KB each) instead of half of that.
     token_seconds: how long a login is good; for ever by default.
     latency: seconds before each request is looked at.
+    dora_tls: Dora over HTTPS; plain HTTP by default, as real ones.
+    dora_lag: for so many seconds Dora tells what it saw before.
+    dora_estates: {vcenter: {path: [data centres]}}, what Dora's coordinates mean;
+        then host_filter is a part of a host's name. By default any coordinates
+        mean the whole world, so that experiments made for another one run.
+    dora_bare: Dora answers with bare lists, without {"items": ...} around them.
 
     Raises MissingExtra where a platform needs a package that is not installed.
     """
@@ -64,6 +71,10 @@ class Lab:
         real_size: bool = False,
         token_seconds: float | None = None,
         latency: float = 0.0,
+        dora_tls: bool = False,
+        dora_lag: float = 0.0,
+        dora_estates: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        dora_bare: bool = False,
         ca: trustme.CA | None = None,
         names: Sequence[str] = ("localhost", "127.0.0.1"),
     ) -> None:
@@ -81,6 +92,10 @@ class Lab:
             password=self.password,
             real_size=real_size,
             token_seconds=token_seconds,
+            dora_tls=dora_tls,
+            dora_lag=dora_lag,
+            dora_estates=dora_estates,
+            dora_bare=dora_bare,
         )
         self._faces: list[Face] = [
             face for platform in platforms for face in self._made(platform, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Options"]
@@ -15,3 +16,7 @@ class Options:
     password: str
     real_size: bool = False
     token_seconds: float | None = None
+    dora_tls: bool = False
+    dora_lag: float = 0.0
+    dora_estates: Mapping[str, Mapping[str, Sequence[str]]] | None = None
+    dora_bare: bool = False

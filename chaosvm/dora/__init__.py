@@ -1,0 +1,49 @@
+"""Dora: one read-only inventory in front of many vCenters.
+
+``actions`` and ``probes`` are for experiments, ``DoraClient`` for Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaoslib.types import Discovery
+
+from chaosvm.connections import shared
+from chaosvm.discovery import discover_platform
+from chaosvm.dora.client import DoraClient
+from chaosvm.dora.settings import DoraSettings
+from chaosvm.errors import ChaosVMError
+from chaosvm.settings import load
+
+__all__ = ["DoraClient", "discover", "dora"]
+
+
+def dora(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> DoraClient:
+    """The Dora that an activity is meant for, asked for a login when first used, then shared.
+
+    Raises InvalidValue for settings that cannot be used.
+    """
+    return shared(load(DoraSettings, configuration, secrets), DoraClient.from_settings)
+
+
+def discover(discover_system: bool = True) -> Discovery:
+    """Dora's activities and, with DORA_HOST and its like set, the environments with counts."""
+    return discover_platform(__name__, DoraSettings, _system, discover_system)
+
+
+def _system() -> dict[str, Any]:
+    client = dora(None, None)
+    found = client.inventories()
+    return {
+        "host": client.settings.host,
+        "environments": [
+            {**environment.to_json(), **_counted(found[environment.name])}
+            for environment in client.catalogue.environments
+        ],
+    }
+
+
+def _counted(told: Any) -> dict[str, Any]:
+    return {"error": str(told)} if isinstance(told, ChaosVMError) else {"counts": told.counts()}

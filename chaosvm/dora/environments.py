@@ -1,0 +1,188 @@
+"""The named environments: where Dora finds each, and which vCenter holds its VMs.
+
+The thirteen that ship are in ``environments.json``, without coordinates, which
+are each user's own: ``dora_environments`` adds to them and overrides them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chaosvm import values
+from chaosvm.errors import InvalidValue
+
+__all__ = ["Catalogue", "Environment", "catalogue", "known"]
+
+_EXAMPLE = (
+    '{"Arvig-Staging": {"vcenter": "OracleQA", "pattern_path": "ORA-DEV", "vm_path": "ORA-DEV", '
+    '"host_filter": "dev1", "vsphere": {"server": "vcenter.example.com"}}}'
+)
+_VSPHERE_EXAMPLE = '{"server": "vcenter.example.com", "credentials": "arvig"}'
+_VSPHERE_KEYS = ("server", "port", "ca_file", "insecure", "timeout", "credentials")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One environment's coordinates.
+
+    ``host_filter`` may be empty: then all hosts are meant. ``vsphere`` holds the
+    settings of its vCenter as pairs; None means that no vCenter is configured.
+    """
+
+    name: str
+    group: str
+    vcenter: str
+    pattern_path: str
+    vm_path: str
+    host_filter: str
+    vsphere: tuple[tuple[str, Any], ...] | None = None
+
+    @property
+    def coordinates(self) -> dict[str, str]:
+        return {
+            "vcenter": self.vcenter,
+            "pattern_path": self.pattern_path,
+            "vm_path": self.vm_path,
+            "host_filter": self.host_filter,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        platform = None if self.vsphere is None else dict(self.vsphere)
+        return {"name": self.name, "group": self.group, **self.coordinates, "vsphere": platform}
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{key} {value!r}" for key, value in self.coordinates.items())
+        return f"environment {self.name!r} ({told})"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All environments that are known, in their order."""
+
+    environments: tuple[Environment, ...]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each.group for each in self.environments))
+
+    def find(self, name: Any, key: str = "environment") -> Environment:
+        """Raises InvalidValue, with all names and the nearest, for one that is not known."""
+        wanted = values.text(key, name, "the name of an environment")
+        for each in self.environments:
+            if each.name == wanted:
+                return each
+        raise self._unknown(key, wanted, ())
+
+    def choose(self, wanted: Any, key: str = "environments") -> list[Environment]:
+        """Those meant by names and groups; all of them for None."""
+        if wanted is None:
+            return list(self.environments)
+        chosen: dict[str, Environment] = {}
+        for word in values.text_list(key, wanted, "names of environments, or of groups of them"):
+            found = [each for each in self.environments if word in (each.name, each.group)]
+            if not found:
+                raise self._unknown(key, word, self.groups)
+            chosen.update({each.name: each for each in found})
+        return list(chosen.values())
+
+    def _unknown(self, key: str, wanted: str, groups: Iterable[str]) -> InvalidValue:
+        names = [each.name for each in self.environments]
+        by_lower = {name.lower(): name for name in (*names, *groups)}
+        hint = values.nearest(wanted.lower(), by_lower)
+        for lower, name in by_lower.items():
+            hint = hint.replace(repr(lower), repr(name))
+        told = f"known are {', '.join(names)}"
+        if groups:
+            told += f", and the groups {', '.join(groups)}"
+        return InvalidValue(f"{key} is {wanted!r}, which is not known{hint}: {told}")
+
+
+def known() -> Catalogue:
+    """The environments that ship, with their names for coordinates."""
+    text = files(__package__).joinpath("environments.json").read_text("utf-8")
+    found = [_new(name, {}, described["group"]) for name, described in json.loads(text).items()]
+    return Catalogue(tuple(found))
+
+
+def catalogue(key: str, value: Any) -> Catalogue:
+    """The known environments with the user's own: a mapping, or a file that holds one."""
+    given = value if isinstance(value, Mapping) else _read(key, value)
+    if not isinstance(given, Mapping) or not given:
+        raise values.invalid(key, given, f"a mapping such as {_EXAMPLE}")
+    found = {each.name: each for each in known().environments}
+    for name, described in given.items():
+        where = f"{key}.{values.text(key, name, 'names of environments')}"
+        told = values.mapping(where, described, _KEYS, '{"vcenter": "OracleQA"}')
+        told = {field: item for field, item in told.items() if item is not None}
+        found[name] = replace(found[name], **told) if name in found else _new(name, told)
+    return Catalogue(tuple(found.values()))
+
+
+def _new(name: str, told: Mapping[str, Any], group: str = "other") -> Environment:
+    defaults = dict.fromkeys(("vcenter", "pattern_path", "vm_path", "host_filter"), name)
+    return Environment(**{"name": name, "group": group, **defaults, **told})
+
+
+def _read(key: str, value: Any) -> Any:
+    expected = f"a mapping of environments, or the path of a JSON or YAML file with one: {_EXAMPLE}"
+    text = values.text(key, value, expected).strip()
+    if text.startswith("{"):  # as the environment variable DORA_ENVIRONMENTS may hold it
+        return _parsed(key, text, "its text")
+    path = Path(text).expanduser()
+    try:
+        content = path.read_text("utf-8")
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise values.invalid(key, value, f"{expected} ({reason})") from None
+    except UnicodeDecodeError:
+        raise values.invalid(key, value, f"{expected} (it is not UTF-8)") from None
+    return _parsed(key, content, str(path))
+
+
+def _parsed(key: str, content: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(content)  # which reads JSON too
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise InvalidValue(f"{key}: {where} is neither JSON nor YAML{line}") from None
+
+
+def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise values.invalid(key, value, f"a mapping such as {_VSPHERE_EXAMPLE}")
+    for name in value:
+        if name in ("username", "password"):
+            raise InvalidValue(
+                f"{key} has a {name}, which does not belong there: name the secrets that hold "
+                f"it, as in {_VSPHERE_EXAMPLE}"
+            )
+        if name not in _VSPHERE_KEYS:
+            hint = values.nearest(str(name), _VSPHERE_KEYS)
+            raise InvalidValue(
+                f"{key} has the unknown key {name!r}{hint}: known are {', '.join(_VSPHERE_KEYS)}"
+            )
+    return tuple(sorted(value.items()))
+
+
+def _host_filter(key: str, value: Any) -> str:
+    return "" if value == "" else values.text(key, value)
+
+
+_KEYS: dict[str, Callable[[str, Any], Any]] = {
+    "group": values.text,
+    "vcenter": values.text,
+    "pattern_path": values.text,
+    "vm_path": values.text,
+    "host_filter": _host_filter,
+    "vsphere": _vsphere,
+}

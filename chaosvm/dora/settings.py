@@ -1,0 +1,45 @@
+"""Where Dora is, how to log in, and which environments it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from chaosvm import settings, values
+from chaosvm.dora.environments import Catalogue, catalogue, known
+from chaosvm.settings import Settings, setting
+
+__all__ = ["DoraSettings", "Scheme"]
+
+
+class Scheme(StrEnum):
+    HTTP = "http"
+    HTTPS = "https"
+
+
+def _scheme(key: str, value: Any) -> str:
+    return values.choice(key, value, Scheme).value
+
+
+@dataclass(frozen=True)
+class DoraSettings(Settings):
+    """See ``docs/dora.md``. ``timeout`` in seconds bounds a probe."""
+
+    prefix: ClassVar[str] = "dora"
+    essential: ClassVar[tuple[str, ...]] = ("host", "username", "password")
+
+    host: str = setting(settings.host_name)
+    # Both travel in the path of a URL, so both are kept from being shown.
+    username: str = setting(values.text, secret=True)
+    password: str = setting(values.text, secret=True)
+    api_port: int = setting(settings.port, 8000)
+    auth_port: int = setting(settings.port, 51051)
+    scheme: str = setting(_scheme, "http")
+    ca_file: str | None = setting(settings.ca_file, None)
+    timeout: float = setting(values.timeout_seconds, 20.0)
+    environments: Catalogue | None = setting(catalogue, None)  # noqa: RUF009  # it is frozen
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.environments or known()
