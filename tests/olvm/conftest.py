@@ -34,7 +34,7 @@ def world() -> World:
 
 @pytest.fixture
 def lab(world: World) -> Iterator[Lab]:
-    with Lab(world) as running:
+    with Lab(world, platforms=["olvm"]) as running:
         yield running
 
 
