@@ -54,11 +54,12 @@ class Estate:
 
     @property
     def tree(self) -> _Tree:
-        with self.world.present(), self._lock:
-            if self._shape != self.world.shape:
-                self._shape = self.world.shape
+        if self._shape != self.world.shape:
+            with self.world.present(), self._lock:
+                shape = self.world.shape
                 self._tree = self._grown()
-            return self._tree
+                self._shape = shape
+        return self._tree
 
     def find(self, moid: str) -> Managed | None:
         return self.tree.by_moid.get(moid)

@@ -295,7 +295,8 @@ def _tree(leaves: Mapping[str, Leaf]) -> dict[str, Any]:
 
 
 _TREE = _tree(_LEAVES)
-_WRITERS: dict[str, tuple[Leaf, Callable[[str, Any, str], str]]] = {}
+_Writer = tuple[Leaf, Callable[[str, Any, str], str]]
+_WRITERS: dict[str, _Writer] = {}
 
 
 class VirtualMachine(Powered):
@@ -330,14 +331,13 @@ class VirtualMachine(Powered):
 
     def write(self, vm: Machine, path: str, version: str) -> str:
         """A property of the machine as it is given, as an element."""
-        leaf = _LEAVES.get(path)
-        if leaf is None:
+        writer = _WRITERS.get(path) or _writer(path)
+        if writer is None:
             value = self.told(vm, path)
             return "" if value is None else encoded("val", value, version)
-        if path not in _WRITERS:
-            _WRITERS[path] = (leaf, encoder(leaf_type(self.kind, path)))
+        leaf, write = writer
         value = leaf(self.estate, vm)
-        return "" if value is None else _WRITERS[path][1]("val", value, version)
+        return "" if value is None else write("val", value, version)
 
     def _assembled(self, vm: Machine, path: str, node: Mapping[str, Any]) -> Any:
         values: dict[str, Any] = {}
@@ -348,6 +348,14 @@ class VirtualMachine(Powered):
             else:
                 values[name] = _typed(inner, below(self.estate, vm))
         return made(leaf_type(self.kind, path), **values)
+
+
+def _writer(path: str) -> _Writer | None:
+    """What tells and writes a leaf; None for what is put together of several."""
+    leaf = _LEAVES.get(path)
+    if leaf is None:
+        return None
+    return _WRITERS.setdefault(path, (leaf, encoder(leaf_type(vim.VirtualMachine, path))))
 
 
 def _typed(path: str, value: Any) -> Any:

@@ -73,8 +73,9 @@ class Managed:
     _methods: ClassVar[dict[str, str]] = {"Fetch": "fetch"}
 
     def __init_subclass__(cls) -> None:
-        cls._properties = dict(cls._properties)
-        cls._methods = dict(cls._methods)
+        bases = [base for base in cls.__bases__[::-1] if issubclass(base, Managed)]
+        cls._properties = {name: own for base in bases for name, own in base._properties.items()}
+        cls._methods = {name: own for base in bases for name, own in base._methods.items()}
         for name, function in list(vars(cls).items()):
             if getattr(function, "told", False):
                 cls._properties[name] = name

@@ -99,7 +99,7 @@ def encoder(declared: Any) -> Callable[[str, Any, str], str]:
         return lambda tag, value, version: _reference(tag, value)
     plain = _plain(declared)
     if plain is None:
-        return lambda tag, value, version: encoded(tag, _typed(declared, value), version)
+        return lambda tag, value, version: _complex(tag, value, version, declared)
     kind, text = plain
     return lambda tag, value, version: f'<{tag} xsi:type="{kind}">{text(value)}</{tag}>'
 
@@ -116,6 +116,18 @@ def _plain(declared: Any) -> tuple[str, Callable[[Any], str]] | None:
     if declared is str:
         return "xsd:string", lambda value: escape(_UNPRINTABLE.sub("", value))
     return f"xsd:{VmomiSupport.GetWsdlName(declared)}", str
+
+
+def _complex(tag: str, value: Any, version: str, declared: Any) -> str:
+    if isinstance(value, list) and not value:
+        return _empty(tag, version, declared)
+    return encoded(tag, _typed(declared, value), version)
+
+
+@lru_cache(maxsize=256)
+def _empty(tag: str, version: str, declared: Any) -> str:
+    """A list with nothing in it, of which there are many."""
+    return encoded(tag, declared(), version)
 
 
 def _typed(declared: Any, value: Any) -> Any:
