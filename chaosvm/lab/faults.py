@@ -16,6 +16,9 @@ __all__ = ["ACTIONS", "Call", "Faults", "Rule", "rule"]
 ACTIONS = {
     "delay": "answers as usual after `seconds`",
     "ignore": "accepts an action and does nothing",
+    "slow_task": "begins a task, and does what was asked after `seconds` (a vCenter's tasks only)",
+    "stuck_task": "begins a task that never ends (likewise)",
+    "failed_task": "begins a task that fails with `fault` and `message` (likewise)",
     "fault": "refuses with the protocol's error, `code` and `message`",
     "status": "answers `code` with an HTML page",
     "html": "answers 200 with an HTML page",

@@ -23,12 +23,14 @@ from aiohttp import web
 
 from chaosvm.lab.faults import Call, Faults, Rule
 
-__all__ = ["IGNORED", "Face", "Route", "Server", "Sessions", "page"]
+__all__ = ["IGNORED", "TASK_RULE", "Face", "Route", "Server", "Sessions", "page"]
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 # True while a request is served that is to be answered, but not to be carried out.
 IGNORED: ContextVar[bool] = ContextVar("IGNORED", default=False)
+# The rule about the task that the request that is served begins, if there is one.
+TASK_RULE: ContextVar[Rule | None] = ContextVar("TASK_RULE", default=None)
 
 _DRIP_SECONDS = 0.2
 _LOOK_EVERY = 0.05
@@ -260,6 +262,12 @@ class Server:
                     return await _answer(request, handler)
                 finally:
                     IGNORED.reset(ignored)
+            case "slow_task" | "stuck_task" | "failed_task":
+                about_task = TASK_RULE.set(rule)
+                try:
+                    return await _answer(request, handler)
+                finally:
+                    TASK_RULE.reset(about_task)
             case "fault":
                 return self.face.refusal(request, rule)
             case "status" | "html":

@@ -17,6 +17,7 @@ from chaosvm.lab.options import Options
 from chaosvm.lab.server import Route
 from chaosvm.lab.vcenter import soap
 from chaosvm.lab.vcenter.managed import Call, Refused
+from chaosvm.lab.vcenter.named import named_fault
 from chaosvm.lab.vcenter.rest import Rest
 from chaosvm.lab.vcenter.service import Service
 from chaosvm.lab.vcenter.sessions import COOKIE, Session, Sessions
@@ -127,25 +128,10 @@ class VCenterFace:
         asked = _ASKED.get()
         if not isinstance(asked, soap.Request):
             return web.Response(status=rule.code or 500)
-        details = self._named_fault(rule.fault or "SystemError", asked.target)
-        return self._fault(request, Refused(details, rule.message))
-
-    def _named_fault(self, name: str, target: Any) -> Any:
-        kind = VmomiSupport.GuessWsdlType(name)
-        values = {
-            "NotAuthenticated": {"object": target, "privilegeId": "System.View"},
-            "NoPermission": {"object": target, "privilegeId": "VirtualMachine.Interact.PowerOff"},
-            "ManagedObjectNotFound": {"obj": target},
-            "TaskInProgress": {"task": vim.Task("none")},
-            "SystemError": {"reason": "a rule says so"},
-        }.get(name, {})
-        if issubclass(kind, vim.fault.InvalidPowerState):
-            values = {"existingState": self._power_state(target)}
-        return kind(**values)
-
-    def _power_state(self, target: Any) -> str:
-        thing = self._service.find(target._moId, None)
-        return str(thing.get("runtime.powerState")) if thing else "poweredOff"
+        thing = self._service.find(asked.target._moId, self._session_of(request))
+        if thing is None:
+            return self._fault(request, _gone(asked.target))
+        return self._fault(request, Refused(named_fault(rule.fault, thing), rule.message))
 
     # SOAP ------------------------------------------------------------------------------
 
@@ -180,8 +166,7 @@ class VCenterFace:
         except Refused as refused:
             return self._fault(request, refused)
         except NoSuchThing:
-            gone = vmodl.fault.ManagedObjectNotFound(obj=asked.target)
-            return self._fault(request, Refused(gone, "The object has already been deleted."))
+            return self._fault(request, _gone(asked.target))
         except InvalidPath as error:
             return self._fault(request, Refused(vmodl.query.InvalidProperty(name=str(error))))
         body = soap.answer(asked.method, asked.info, value, version)
@@ -193,9 +178,7 @@ class VCenterFace:
             fault = vim.fault.NotAuthenticated(object=asked.target, privilegeId="System.View")
             raise Refused(fault, "The session is not authenticated.")
         if thing is None:
-            fault = vmodl.fault.ManagedObjectNotFound(obj=asked.target)
-            message = f"The object '{asked.target._moId}' has already been deleted."
-            raise Refused(fault, f"{message} or has not been completely created")
+            raise _gone(asked.target)
         handler = thing.handler(asked.method)
         if handler is None:
             fault = vmodl.fault.MethodNotFound(receiver=asked.target, method=asked.method)
@@ -214,6 +197,14 @@ class VCenterFace:
         return web.Response(
             status=500, body=soap.fault(refused, version), content_type="text/xml", charset="utf-8"
         )
+
+
+def _gone(target: Any) -> Refused:
+    return Refused(
+        vmodl.fault.ManagedObjectNotFound(obj=target),
+        f"The object '{VmomiSupport.GetWsdlName(type(target))}:{target._moId}' has already been "
+        "deleted or has not been completely created",
+    )
 
 
 async def _versions(request: web.Request) -> web.Response:

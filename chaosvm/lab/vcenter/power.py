@@ -6,13 +6,15 @@ another task holds, and whatever is asked of a guest, is refused at once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.lab.server import IGNORED
+from chaosvm.lab.server import IGNORED, TASK_RULE
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method
+from chaosvm.lab.vcenter.named import named_fault
 from chaosvm.lab.vcenter.tasks import never
 from chaosvm.lab.vcenter.words import BUSY, POWER_STATES, question_of, tools_running
 from chaosvm.lab.world import Asked, Machine, State
@@ -107,10 +109,18 @@ class Powered(Managed):
             fault = wrong(vm)
             if fault is not None:
                 return tasks.failed(self, vm, name, asked, fault, _WRONG_STATE)
-            if IGNORED.get():
+            rule = TASK_RULE.get()
+            if rule is not None and rule.action == "failed_task":
+                fault = named_fault(rule.fault, self)
+                return tasks.failed(self, vm, name, asked, fault, rule.message)
+            if IGNORED.get() or (rule is not None and rule.action == "stuck_task"):
                 return tasks.started(self, vm, name, asked, never, seconds)
             task = tasks.started(self, vm, name, asked, done, seconds)
-            switch(vm.id, asked)
+            if rule is None:
+                switch(vm.id, asked)
+            else:
+                loop = asyncio.get_running_loop()
+                loop.call_later(rule.seconds, switch, vm.id, asked)
             return task
 
     def _refuse_busy(self, vm: Machine) -> None:
