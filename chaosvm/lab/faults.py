@@ -16,6 +16,9 @@ __all__ = ["ACTIONS", "Call", "Faults", "Rule", "rule"]
 ACTIONS = {
     "delay": "answers as usual after `seconds`",
     "ignore": "accepts an action and does nothing",
+    "slow_task": "begins a task, and does what was asked after `seconds` (a vCenter's tasks only)",
+    "stuck_task": "begins a task that never ends (likewise)",
+    "failed_task": "begins a task that fails with `fault` and `message` (likewise)",
     "fault": "refuses with the protocol's error, `code` and `message`",
     "status": "answers `code` with an HTML page",
     "html": "answers 200 with an HTML page",
@@ -51,6 +54,7 @@ class Rule:
     seconds: float = 0.0
     code: int = 0
     message: str = ""
+    fault: str = ""
     matched: int = field(default=0, compare=False)
     applied: int = field(default=0, compare=False)
 
@@ -80,13 +84,16 @@ def rule(
     seconds: float = 0.0,
     code: int = 0,
     message: str = "",
+    fault: str = "",
 ) -> Rule:
     """A rule for ``Lab.rules()``.
 
-    method: a verb (stop, shutdown, ..., login, logout), or "METHOD /path" with
-    the path as it is or as ``Lab.requests()`` shows it; ``*`` stands for anything.
+    method: a verb (stop, shutdown, login...; PowerOffVM_Task, Login...), or
+    "METHOD /path" with the path as it is or as ``Lab.requests()`` shows it; ``*``
+    stands for anything.
     action: one of ACTIONS.
     vm: a name or id, empty for any.
+    fault: what a vCenter calls the fault to refuse with, as TaskInProgress.
     The first `skip` matching calls pass, then the rule applies to `times` calls
     (0: to all).
     """
@@ -94,7 +101,7 @@ def rule(
         raise ValueError(f"no such action: {action!r}; there are {', '.join(ACTIONS)}")
     if code and not 200 <= code <= 599:
         raise ValueError(f"not an HTTP status: {code}")
-    return Rule(method, action, vm, skip, times, seconds, code, message)
+    return Rule(method, action, vm, skip, times, seconds, code, message, fault)
 
 
 class Faults:

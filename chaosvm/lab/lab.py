@@ -24,6 +24,7 @@ __all__ = ["Lab"]
 
 # Where the faces of each platform are made, and what has to be installed for them.
 _FACES = {
+    "vsphere": ("chaosvm.lab.vcenter", ("pyVmomi",), "lab,vsphere"),
     "olvm": ("chaosvm.lab.ovirt", ("ovirtsdk4", "pycurl"), "lab,olvm"),
     "dora": ("chaosvm.lab.dora", (), "lab"),
 }
@@ -164,6 +165,14 @@ class Lab:
     # Where it is -----------------------------------------------------------------------
 
     @property
+    def vsphere_server(self) -> str:
+        return self.environment()["VSPHERE_SERVER"]
+
+    @property
+    def vsphere_port(self) -> int:
+        return int(self.environment()["VSPHERE_PORT"])
+
+    @property
     def olvm_url(self) -> str:
         return self.environment()["OLVM_URL"]
 
@@ -219,6 +228,10 @@ class Lab:
     def applied(self) -> list[int]:
         """How often each of the present rules was applied, in their order."""
         return self.faults.applied()
+
+    def expire_sessions(self) -> None:
+        """The same as :meth:`expire_tokens`, in a vCenter's words."""
+        self.expire_tokens()
 
     def expire_tokens(self) -> None:
         """Every login so far is worth nothing from now on."""

@@ -23,27 +23,35 @@ from aiohttp import web
 
 from chaosvm.lab.faults import Call, Faults, Rule
 
-__all__ = ["IGNORED", "Face", "Route", "Server", "Sessions", "page"]
+__all__ = ["IGNORED", "TASK_RULE", "Face", "Route", "Server", "Sessions", "page"]
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 # True while a request is served that is to be answered, but not to be carried out.
 IGNORED: ContextVar[bool] = ContextVar("IGNORED", default=False)
+# The rule about the task that the request that is served begins, if there is one.
+TASK_RULE: ContextVar[Rule | None] = ContextVar("TASK_RULE", default=None)
 
 _DRIP_SECONDS = 0.2
 _LOOK_EVERY = 0.05
+_LONGEST_BODY = 64 * 2**20
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``name`` is the path as it is counted and shown, with its variable parts in braces."""
+    """``name`` is the path as it is counted and shown, with its variable parts in braces.
+
+    Where one path leads to many verbs, ``told_apart`` finds the verb in the
+    request and its body; it is shown as well.
+    """
 
     method: str
     path: str
     handler: Handler
     name: str
     verb: str = ""
+    told_apart: Callable[[web.Request, bytes], str] | None = None
 
 
 class Sessions(Protocol):
@@ -77,8 +85,8 @@ class Face(Protocol):
     def about(self, request: web.Request) -> frozenset[str]:
         """Ids and names of the VMs that the request is about."""
 
-    def refusal(self, request: web.Request, code: int, message: str) -> web.Response:
-        """The protocol's way to say that it was not done."""
+    def refusal(self, request: web.Request, rule: Rule) -> web.Response:
+        """The protocol's way to say that it was not done, as the rule wants it."""
 
 
 class Server:
@@ -182,7 +190,9 @@ class Server:
             await asyncio.sleep(0.01)
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._middleware()], client_max_size=2**20)
+        application = web.Application(
+            middlewares=[self._middleware()], client_max_size=_LONGEST_BODY
+        )
         for route in self.face.routes():
             added = application.router.add_route(route.method, route.path, route.handler)
             self._routes[id(added)] = route
@@ -202,10 +212,11 @@ class Server:
     def _middleware(self) -> Any:
         @web.middleware
         async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
-            call = self._call(request)
-            with self._lock:
-                self._requests[call.name] += 1
             try:
+                body = await request.read()  # it is kept; later the client may be gone
+                call = self._call(request, body)
+                with self._lock:
+                    self._requests[call.name] += 1
                 return await self._treat(call, request, handler)
             except ConnectionError:  # the client left in the middle
                 return web.Response()
@@ -215,7 +226,6 @@ class Server:
     async def _treat(
         self, call: Call, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
-        await request.read()  # it is kept; later the client may be gone
         if self.latency:
             await asyncio.sleep(self.latency)
         rule = self._faults.pick(call)
@@ -223,17 +233,19 @@ class Server:
             return await _answer(request, handler)
         return await self._misbehave(rule, request, handler)
 
-    def _call(self, request: web.Request) -> Call:
+    def _call(self, request: web.Request, body: bytes) -> Call:
         route = self._routes.get(id(request.match_info.route))
         if route is None:
             shown = f"{request.method} {request.path}"
             return Call(shown, shown, "")
         # "/ovirt-engine/api/vms/1" is shown as "/api/vms/1".
         hidden = len(route.path) - len(route.name)
+        verb = route.told_apart(request, body) if route.told_apart else route.verb
+        shown = f" {verb}" if route.told_apart and verb else ""
         return Call(
-            name=f"{request.method} {route.name}",
-            path=f"{request.method} {request.path[hidden:]}",
-            verb=route.verb,
+            name=f"{request.method} {route.name}{shown}",
+            path=f"{request.method} {request.path[hidden:]}{shown}",
+            verb=verb,
             about=self.face.about(request),
         )
 
@@ -250,8 +262,14 @@ class Server:
                     return await _answer(request, handler)
                 finally:
                     IGNORED.reset(ignored)
+            case "slow_task" | "stuck_task" | "failed_task":
+                about_task = TASK_RULE.set(rule)
+                try:
+                    return await _answer(request, handler)
+                finally:
+                    TASK_RULE.reset(about_task)
             case "fault":
-                return self.face.refusal(request, rule.code or 409, rule.message)
+                return self.face.refusal(request, rule)
             case "status" | "html":
                 return page(rule.code or 200, rule.message)
             case "empty":

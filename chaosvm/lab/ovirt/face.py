@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 from ovirtsdk4 import types
 
+from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
 from chaosvm.lab.ovirt import columns, described
 from chaosvm.lab.ovirt.actions import ACTIONS, Refusal, carry_out
@@ -93,8 +94,9 @@ class OVirtFace:
         except NoSuchThing:
             return frozenset((wanted,))
 
-    def refusal(self, request: web.Request, code: int, message: str) -> web.Response:
+    def refusal(self, request: web.Request, rule: Rule) -> web.Response:
         """A fault in the shape in which this request would get it."""
+        code, message = rule.code or 409, rule.message
         if request.method == "POST" and request.path.startswith(f"{API}/vms/"):
             return _failed_action(request, Refusal(code, message))
         return _fault(request, code, message)

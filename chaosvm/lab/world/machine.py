@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -165,6 +166,8 @@ class Cluster:
     description: str | None = None
     # The compatibility level, which says what its machines can do.
     version: tuple[int, int] = (4, 7)
+    # No cluster at all, but what a vCenter has around a host that is in none.
+    standalone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +222,16 @@ class Machine:
     stuck: bool = False
     # Another operation holds it until then.
     busy_until: float = 0.0
+    # Its guest went down to reboot, or was reset, and is not up again.
+    booting_again: bool = False
+    # What it waits for somebody to answer.
+    question: str | None = None
+    # Where it is kept, as the names of folders from the outermost on.
+    folder: tuple[str, ...] = ()
+    template: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    # The extension that it belongs to, which alone should touch it.
+    managed_by: str | None = None
 
     def changed(self, **fields: Any) -> Self:
         return replace(self, **fields)

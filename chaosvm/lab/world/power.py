@@ -98,7 +98,8 @@ class Power:
             self._world.record(EventKind.RESET, vm, asked)
             if vm.stuck:
                 return
-            self._world.put(vm.changed(state=State.REBOOTING, booted_at=self._world.now))
+            vm = vm.changed(state=State.REBOOTING, booted_at=self._world.now, booting_again=True)
+            self._world.put(vm)
             self._world.plan(vm, (self._boot(vm), self._runs))
 
     def suspend(self, vm_id: str, asked: Asked | None = None) -> None:
@@ -155,7 +156,8 @@ class Power:
         return durations.boot if vm.guest.agent else durations.boot_without_agent
 
     def _runs(self, vm: Machine) -> None:
-        self._world.put(vm.changed(state=State.RUNNING, booted_at=vm.booted_at or self._world.now))
+        booted_at = vm.booted_at or self._world.now
+        self._world.put(vm.changed(state=State.RUNNING, booted_at=booted_at, booting_again=False))
 
     def _running(self, told_as: EventKind, asked: Asked | None) -> Callable[[Machine], None]:
         def run(vm: Machine) -> None:
@@ -169,7 +171,7 @@ class Power:
         self._world.record(EventKind.SHUTDOWN_FAILED, vm)
 
     def _boots_again(self, vm: Machine) -> None:
-        self._world.put(vm.changed(booted_at=self._world.now))
+        self._world.put(vm.changed(booted_at=self._world.now, booting_again=True))
         self._world.record(EventKind.REBOOTED, vm)
 
     def _is_suspended(self, vm: Machine) -> None:
@@ -184,6 +186,7 @@ class Power:
         if told and vm.state is not State.SUSPENDED:
             self._world.record(EventKind.WENT_DOWN, vm)
         gone = vm.changed(state=State.OFF, host_id=None, started_at=None, booted_at=None)
+        gone = gone.changed(booting_again=False)
         if vm.stateless:
             gone = gone.changed(busy_until=self._world.now + self._world.durations.clean_up)
         self._world.put(gone.changed(stopped_at=self._world.now))

@@ -71,6 +71,7 @@ class World:
         self._event_number = 0
         self._listeners: list[Listener] = []
         self._news: list[Machine] = []
+        self._shape = 0
         self._timeline = Timeline()
         self._now = clock.monotonic()
         self._depth = 0
@@ -130,6 +131,11 @@ class World:
                 found.append(parent)
         return tuple(found)
 
+    @property
+    def shape(self) -> int:
+        """Grows whenever something is added, removed or put elsewhere in the inventory."""
+        return self._shape
+
     def vm(self, wanted: str) -> Machine:
         """By id, or by a name that only one machine has; raises NoSuchThing."""
         with self.present():
@@ -175,6 +181,7 @@ class World:
         with self._turn:
             made = Datacenter(**{"id": self.new_id(), "name": name, **fields})
             self._datacenters[made.id] = made
+            self._shape += 1
         return made
 
     def add_cluster(
@@ -186,6 +193,7 @@ class World:
             given = {"id": self.new_id(), "name": name, "datacenter_id": belongs, **fields}
             made = Cluster(**given)
             self._clusters[made.id] = made
+            self._shape += 1
         return made
 
     def add_host(self, name: str, cluster: Cluster | None = None, **fields: Any) -> Host:
@@ -194,6 +202,7 @@ class World:
             given = {"id": self.new_id(), "name": name, "cluster_id": belongs}
             made = Host(**{**given, "address": f"{name}.lab.example", **fields})
             self._hosts[made.id] = made
+            self._shape += 1
             self._load[made.id] = 0
         return made
 
@@ -234,6 +243,7 @@ class World:
             self._timeline.drop(vm.id)
             self.put(vm.changed(state=State.OFF, host_id=None))
             del self._vms[vm.id]
+            self._shape += 1
 
     def change(self, wanted: str, **fields: Any) -> Machine:
         """Set fields of a machine, whatever they are; what it was doing goes on."""
@@ -366,6 +376,8 @@ class World:
         for there, change in ((before, -1), (vm, 1)):
             if there is not None and there.host_id in self._load:
                 self._load[there.host_id] += change
+        if before is None or _place_of(before) != _place_of(vm):
+            self._shape += 1
         self._vms[vm.id] = vm
         self._news.append(vm)
 
@@ -394,3 +406,7 @@ class World:
         if not self._clusters:
             self.add_host("host-1", self.add_cluster(datacenter=self.add_datacenter()))
         return next(iter(self._clusters.values()))
+
+
+def _place_of(vm: Machine) -> tuple[str, tuple[str, ...]]:
+    return vm.cluster_id, vm.folder
