@@ -90,10 +90,10 @@ def validate_targets(
     `cluster`, `host`, `folder`, `guest_os`, `power_state`, `exclude`, and
     `count` or `percent` with a `seed`. Every name in `names` must mean exactly
     one VM. Returns `environment` and the `targets`, each with `name`, `id`,
-    `power_state` and `host`. As a probe of the steady state stops an experiment
-    that Chaos Toolkit would carry on with after an action that failed, it can
-    stand there too: with `"tolerance"` left to `{"type": "jsonpath", ...}`, or
-    as the first activity of the method.
+    `power_state` and `host`.
+
+    Chaos Toolkit goes on after an action that failed: declare the control
+    `chaosvm.controls.halt`, so that nothing is done to other VMs than planned.
 
     ```json
     {

@@ -388,7 +388,16 @@ def matches_platform(
     {
       "type": "probe",
       "name": "dora-and-vcenter-agree",
-      "tolerance": {"type": "jsonpath", "path": "$.matches", "expect": [true]},
+      "tolerance": {
+        "type": "probe",
+        "name": "they-agree",
+        "provider": {
+          "type": "python",
+          "module": "chaosvm.dora.tolerances",
+          "func": "agrees",
+          "arguments": {}
+        }
+      },
       "provider": {
         "type": "python",
         "module": "chaosvm.dora.probes",

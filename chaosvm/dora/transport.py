@@ -80,14 +80,6 @@ class Answer:
     location: str | None = None
 
 
-class _Unavailable(ConnectionFailed):
-    """The server answered that it has trouble (5xx): it may be over soon."""
-
-
-class _Cut(ConnectionFailed):
-    """The answer ended before it was whole."""
-
-
 def _bounded_pool(pool: Any, base: Any, budget: Budget) -> Any:
     """A pool whose connections end with the budget of the thread that uses them."""
 
@@ -188,7 +180,7 @@ def _may_pass(error: BaseException) -> bool:
 
 def _answered(response: requests.Response, what: str) -> Answer:
     if response.status_code >= 500:
-        raise _Unavailable(f"{what} answered with the error {response.status_code}")
+        raise ConnectionFailed(f"{what} answered with the error {response.status_code}")
     location = urlsplit(response.headers.get("Location", ""))
     # Not the path, where the token may be.
     shown = f"{location.scheme}://{location.netloc.rpartition('@')[2]}" if location.netloc else None
@@ -214,9 +206,9 @@ def _failure(error: BaseException, what: str, deadline: Deadline) -> PlatformErr
                 "is dora_scheme right?"
             )
     if any(isinstance(cause, http.client.IncompleteRead) for cause in causes):
-        return _Cut(f"{what} broke off in the middle of its answer")
+        return ConnectionFailed(f"{what} broke off in the middle of its answer")
     if any(isinstance(cause, http.client.RemoteDisconnected) for cause in causes):
-        return _Cut(f"{what} closed the connection instead of answering")
+        return ConnectionFailed(f"{what} closed the connection instead of answering")
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror:
             return ConnectionFailed(

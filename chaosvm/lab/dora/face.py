@@ -12,6 +12,7 @@ from aiohttp import web
 
 from chaosvm.lab.dora.described import Snapshot
 from chaosvm.lab.dora.tokens import Tokens
+from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
 from chaosvm.lab.server import Handler, Route
 from chaosvm.lab.world import World
@@ -38,8 +39,8 @@ class LoginFace:
     def about(self, request: web.Request) -> frozenset[str]:
         return frozenset()
 
-    def refusal(self, request: web.Request, code: int, message: str) -> web.Response:
-        return _error(code, message)
+    def refusal(self, request: web.Request, rule: Rule) -> web.Response:
+        return _error(rule.code or 409, rule.message)
 
     async def _login(self, request: web.Request) -> web.Response:
         token = self.sessions.login(*_parts(request))
@@ -73,8 +74,8 @@ class InventoryFace:
     def about(self, request: web.Request) -> frozenset[str]:
         return frozenset()
 
-    def refusal(self, request: web.Request, code: int, message: str) -> web.Response:
-        return _error(code, message)
+    def refusal(self, request: web.Request, rule: Rule) -> web.Response:
+        return _error(rule.code or 409, rule.message)
 
     async def _hosts(self, request: web.Request) -> web.Response:
         return await self._answer(request, "hypervisors")

@@ -1,0 +1,50 @@
+"""The control that stops an experiment after an action that failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from chaoslib.exceptions import InterruptExecution
+
+from chaosvm.controls import halt
+
+
+@pytest.fixture(autouse=True)
+def new_run() -> None:
+    halt.before_experiment_control({})
+
+
+def activity(kind: str = "action", module: str = "chaosvm.dora.actions") -> dict[str, Any]:
+    provider = {"type": "python", "module": module, "func": "power_off"}
+    return {"name": "lose-web-01", "type": kind, "provider": provider}
+
+
+FAILED = {"status": "failed"}
+
+
+def test_an_action_that_failed_stops_the_experiment() -> None:
+    with pytest.raises(InterruptExecution, match="'lose-web-01' failed"):
+        halt.after_activity_control(activity(), FAILED)
+
+
+@pytest.mark.parametrize(
+    ("context", "state"),
+    [
+        (activity(), {"status": "succeeded"}),
+        (activity("probe", "chaosvm.dora.probes"), FAILED),
+        (activity(module="chaosk8s.pod.actions"), FAILED),
+        ({"name": "x", "type": "action", "provider": {"type": "process"}}, FAILED),
+        ({"ref": "x"}, None),
+    ],
+)
+def test_whatever_else_happens_does_not(context: dict[str, Any], state: Any) -> None:
+    halt.after_activity_control(context, state)
+
+
+def test_the_rollbacks_are_played_to_their_end() -> None:
+    halt.before_rollback_control({})
+    halt.after_activity_control(activity(), FAILED)
+    halt.after_rollback_control({})
+    with pytest.raises(InterruptExecution):
+        halt.after_activity_control(activity(), FAILED)
