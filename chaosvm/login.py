@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import DeadlinePassed
+from chaosvm.errors import DeadlinePassed, LoginFailed
 
 __all__ = ["Login"]
 
@@ -18,6 +18,7 @@ class Login:
         self._log_in = log_in
         self._address = address
         self._lock = threading.Lock()
+        self._refused: str | None = None
         self.valid = False
         self.generation = 0
 
@@ -33,12 +34,22 @@ class Login:
         try:
             if not self.valid or self.generation == lost:
                 self.valid = False
-                self._log_in(deadline)
+                self._try(deadline)
                 self.valid = True
                 self.generation += 1
             return self.generation
         finally:
             self._lock.release()
 
+    def _try(self, deadline: Deadline) -> None:
+        """Not again after a refusal: a few wrong passwords lock an account."""
+        if self._refused is not None:
+            raise LoginFailed(f"{self._refused} (before, so it is not tried again)")
+        try:
+            self._log_in(deadline)
+        except LoginFailed as error:
+            self._refused = str(error)
+            raise
+
     def forget(self) -> None:
-        self.valid = False
+        self.valid, self._refused = False, None

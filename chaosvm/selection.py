@@ -76,6 +76,7 @@ _KEYS: dict[str, Callable[[str, Any], Any]] = {
     "seed": lambda key, value: values.integer(key, value, 0, 2**63 - 1),
     "all": _all,
 }
+_GLOB = re.compile(r"[*?\[]")
 _NARROWING = ("exclude", "count", "percent", "seed")
 
 
@@ -212,6 +213,7 @@ class Selection:
         pattern reached it, and refused where it was asked for by name or id.
         """
         everything = list(inventory)
+        self._refuse_idle_exclusions(everything)
         fitting = self._matching(everything, must_exist=True)
         passed_over: list[tuple[VM, str]] = []
         if untouchable is not None:
@@ -225,6 +227,13 @@ class Selection:
         seed = self._seed() if self._sampling else None
         sample = fitting if seed is None else self._sample(fitting, seed)
         return Choice(tuple(sample), seed, tuple(passed_over))
+
+    def _refuse_idle_exclusions(self, inventory: Sequence[VM]) -> None:
+        """A name to keep out that no VM has is most likely misspelt, and protects nothing."""
+        for word in self._keys.get("exclude", ()):
+            if not _GLOB.search(word) and not any(_excluded(vm, (word,)) for vm in inventory):
+                hint = values.nearest(word, (vm.name for vm in inventory))
+                raise NoSuchVM(f"exclude names {word!r}, but no VM is called so{hint}")
 
     def _refuse_named(self, reasons: list[tuple[VM, str]]) -> None:
         wanted = (*self._keys.get("names", ()), *self._keys.get("ids", ()))

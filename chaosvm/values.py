@@ -43,8 +43,9 @@ def invalid(key: str, value: Any, expected: str) -> InvalidValue:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` where a known word is close, else nothing."""
-    close = get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    by_folded = {each.casefold(): each for each in known}
+    close = get_close_matches(word.casefold(), by_folded, n=1)
+    return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
 
 
 def text(key: str, value: Any, expected: str = "a text that is not empty") -> str:

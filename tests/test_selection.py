@@ -200,7 +200,7 @@ def test_all_keys_must_hold(vms, ids):
     ("exclude", "ids"),
     [
         ("web-1", ["vm-2"]),
-        (["web-1", "nothing"], ["vm-2"]),
+        (["web-1", "nothing*"], ["vm-2"]),
         ("*1", ["vm-2"]),
         ("vm-1", ["vm-2"]),
         (UUID, ["vm-2"]),
@@ -208,11 +208,16 @@ def test_all_keys_must_hold(vms, ids):
         (UUID.upper(), ["vm-2"]),
         ("/Paris/vm/prod/front/web-1", ["vm-2"]),
         ("*/front/*1", ["vm-2"]),
-        ("WEB-1", ["vm-1", "vm-2"]),
     ],
 )
 def test_what_is_excluded_by_name_id_uuid_or_path(exclude, ids):
     assert chosen({"name": "web-*", "exclude": exclude}) == ids
+
+
+def test_a_name_to_exclude_that_no_vm_has_is_refused():
+    """It is most likely misspelt, and the VM that was to be spared would not be."""
+    with pytest.raises(NoSuchVM, match=r"exclude names 'WEB-1'.*did you mean 'web-1'"):
+        chosen({"name": "web-*", "exclude": ["web-2", "WEB-1"]})
 
 
 def test_an_alias_is_excluded_too():

@@ -94,10 +94,7 @@ class Catalogue:
 
     def _unknown(self, key: str, wanted: str, groups: Iterable[str]) -> InvalidValue:
         names = [each.name for each in self.environments]
-        by_lower = {name.lower(): name for name in (*names, *groups)}
-        hint = values.nearest(wanted.lower(), by_lower)
-        for lower, name in by_lower.items():
-            hint = hint.replace(repr(lower), repr(name))
+        hint = values.nearest(wanted, (*names, *groups))
         told = f"known are {', '.join(names)}"
         if groups:
             told += f", and the groups {', '.join(groups)}"

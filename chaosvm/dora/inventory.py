@@ -92,7 +92,9 @@ def items(content: bytes, what: str) -> list[dict[str, Any]]:
     try:
         told = json.loads(content)
     except ValueError:
-        raise ProtocolError(f"{what} answered with something that is not JSON") from None
+        raise ProtocolError(
+            f"{what} answered with something that is not JSON, or not all of it"
+        ) from None
     found = told.get("items") if isinstance(told, dict) else told
     if not isinstance(found, list):
         raise ProtocolError(f"{what} answered with JSON that has no list of items")

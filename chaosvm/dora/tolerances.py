@@ -44,7 +44,7 @@ def none_failed(value: Dict[str, Any] = None) -> bool:
     }
     ```
     """
-    return _told(value, "failed", "environment_summary") == []
+    return not _told(value, "failed", "environment_summary")
 
 
 def _told(value: Any, key: str, probe: str) -> Any:
