@@ -149,6 +149,7 @@ class Service:
 
 class ServiceInstance(Managed):
     kind = vim.ServiceInstance
+    public = True
 
     def __init__(self, service: Service) -> None:
         super().__init__("ServiceInstance")

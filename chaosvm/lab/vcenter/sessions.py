@@ -163,6 +163,7 @@ class Sessions:
 
 class SessionManager(Managed):
     kind = vim.SessionManager
+    public = True
 
     def __init__(self, sessions: Sessions) -> None:
         super().__init__("SessionManager")
@@ -174,7 +175,8 @@ class SessionManager(Managed):
 
     @prop
     def sessionList(self, session: Session | None) -> Any:
-        return vim.UserSession.Array([each.told() for each in self._sessions.all()])
+        known = self._sessions.all() if session else []
+        return vim.UserSession.Array([each.told() for each in known])
 
     @prop
     def defaultLocale(self, session: Session | None) -> str:
