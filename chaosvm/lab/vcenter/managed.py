@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pyVmomi import VmomiSupport, vim
 
-from chaosvm.lab.vcenter.values import encoded, leaf_type, walked
+from chaosvm.lab.vcenter.values import encoded, leaf_type, typed, walked
 
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.sessions import Session
@@ -111,9 +111,7 @@ class Managed:
         if bare not in self._properties:
             return None
         value = getattr(self, self._properties[bare])(session)
-        if isinstance(value, list):
-            value = leaf_type(self.kind, bare)(value)
-        return walked(value, path[len(bare) :].lstrip("."))
+        return typed(self.kind, path, walked(value, path[len(bare) :].lstrip(".")))
 
     def encode(self, path: str, version: str, session: Session | None) -> str:
         """A property as an element; nothing where it is not set."""

@@ -39,6 +39,10 @@ class Session:
         with self._lock:
             return self._objects.get(moid)
 
+    def moids_of(self, kind: type[Managed]) -> list[str]:
+        with self._lock:
+            return [moid for moid, thing in self._objects.items() if isinstance(thing, kind)]
+
     def new_moid(self) -> str:
         return f"session[{self.key}]{uuid.uuid4()}"
 

@@ -214,6 +214,27 @@ def test_every_kind_of_event_can_be_read(content: Any, world: World) -> None:
     assert restarted[0].eventTypeId == "com.vmware.vc.ha.VmRestartedByHAEvent"
 
 
+def test_the_latest_page_is_pushed(content: Any, vm: Any) -> None:
+    collector = content.eventManager.CreateCollectorForEvents(vim.event.EventFilterSpec())
+    updates = content.propertyCollector.CreatePropertyCollector()
+    pc = vmodl.query.PropertyCollector
+    spec = pc.FilterSpec(
+        objectSet=[pc.ObjectSpec(obj=collector)],
+        propSet=[pc.PropertySpec(type=vim.event.EventHistoryCollector, pathSet=["latestPage"])],
+    )
+    updates.CreateFilter(spec, False)
+    first = updates.WaitForUpdatesEx("", None)
+    vm.PowerOff()
+    update = updates.WaitForUpdatesEx(first.version, pc.WaitOptions(maxWaitSeconds=10))
+    (change,) = update.filterSet[0].objectSet[0].changeSet
+    assert isinstance(change.val[0], vim.event.VmStoppingEvent)
+
+
+def test_the_kinds_of_events_are_described(content: Any) -> None:
+    told = {each.key: each for each in content.eventManager.description.eventInfo}
+    assert told[vim.event.VmPoweredOffEvent].category == "info"
+
+
 def test_custom_attributes_are_set(content: Any, vm: Any, world: World) -> None:
     manager = content.customFieldsManager
     key = manager.AddCustomFieldDef("owner", vim.VirtualMachine).key

@@ -64,6 +64,18 @@ def test_a_vm_is_told_in_full(content: Any, world: World) -> None:
     assert (field.name, field.key, value.value) == ("owner", value.key, "data team")
 
 
+def test_paths_lead_into_what_has_a_key(content: Any, world: World) -> None:
+    world.add_vm("web", ip_addresses=("10.1.2.3",))
+    made = view(content, vim.VirtualMachine)
+    paths = ("config.hardware.device[4000].macAddress", "config.hardware.device[9]", "guest.net")
+    (found,) = content.propertyCollector.RetrieveContents(
+        [spec_of(made, vim.VirtualMachine, *paths)]
+    )
+    told = {each.name: each.val for each in found.propSet}
+    assert told[paths[0]] == told["guest.net"][0].macAddress
+    assert paths[1] not in told
+
+
 @pytest.mark.parametrize("path", ["config", "runtime", "guest", "summary", "config.hardware"])
 def test_the_whole_says_what_its_parts_say(content: Any, world: World, path: str) -> None:
     world.add_vm("web", ip_addresses=("10.1.2.3",))
