@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chaosvm.lab.vcenter.service import Service
     from chaosvm.lab.vcenter.sessions import Session
 
-__all__ = ["EventManager"]
+__all__ = ["EventHistoryCollector", "EventManager"]
 
 _PAGE = 10
 _LONGEST_PAGE = 1000
@@ -127,7 +127,7 @@ class EventManager(Managed):
         kinds = {kind for kind, _ in _KINDS.values()}
         infos = [
             _e.EventDescription.EventDetail(
-                key=kind._wsdlName,
+                key=kind,
                 category="info",
                 formatOnDatacenter="",
                 formatOnComputeResource="",

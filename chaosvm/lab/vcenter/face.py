@@ -10,13 +10,13 @@ from contextvars import ContextVar
 from typing import Any
 
 from aiohttp import web
-from pyVmomi import VmomiSupport, vim, vmodl
+from pyVmomi import VmomiSupport, vmodl
 
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
 from chaosvm.lab.server import Route
 from chaosvm.lab.vcenter import soap
-from chaosvm.lab.vcenter.managed import Call, Refused
+from chaosvm.lab.vcenter.managed import Call, Refused, not_authenticated
 from chaosvm.lab.vcenter.named import named_fault
 from chaosvm.lab.vcenter.rest import Rest
 from chaosvm.lab.vcenter.service import Service
@@ -66,6 +66,7 @@ _PUBLIC = frozenset(
         "RetrieveServiceContent",
         "CurrentTime",
         "Login",
+        "Fetch",
         "RetrieveProperties",
         "RetrievePropertiesEx",
         "ContinueRetrievePropertiesEx",
@@ -175,8 +176,7 @@ class VCenterFace:
     async def _carried_out(self, asked: soap.Request, call: Call) -> Any:
         thing = self._service.find(asked.target._moId, call.session)
         if call.session is None and asked.method not in _PUBLIC:
-            fault = vim.fault.NotAuthenticated(object=asked.target, privilegeId="System.View")
-            raise Refused(fault, "The session is not authenticated.")
+            raise not_authenticated(asked.target)
         if thing is None:
             raise _gone(asked.target)
         handler = thing.handler(asked.method)

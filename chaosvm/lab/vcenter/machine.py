@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.power import Powered
-from chaosvm.lab.vcenter.values import encoded, encoder, leaf_type, made, walked
+from chaosvm.lab.vcenter.values import encoded, encoder, leaf_type, made, typed, walked
 from chaosvm.lab.vcenter.words import (
     CONNECTION_STATES,
     GUEST_STATES,
@@ -323,7 +323,7 @@ class VirtualMachine(Powered):
             if not isinstance(node, dict):
                 so_far = ".".join([*names[:position], bare])
                 value = _typed(so_far, node(self.estate, vm))
-                return walked(value, path[len(so_far) :].lstrip("."))
+                return typed(self.kind, path, walked(value, path[len(so_far) :].lstrip(".")))
         return self._assembled(vm, path, node)
 
     def encode(self, path: str, version: str, session: Session | None) -> str:

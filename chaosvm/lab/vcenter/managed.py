@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pyVmomi import VmomiSupport
+from pyVmomi import VmomiSupport, vim
 
-from chaosvm.lab.vcenter.values import encoded, leaf_type, walked
+from chaosvm.lab.vcenter.values import encoded, leaf_type, typed, walked
 
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.sessions import Session
     from chaosvm.lab.world import Asked
 
-__all__ = ["Call", "Managed", "Raw", "Refused", "method", "prop"]
+__all__ = ["Call", "Managed", "Raw", "Refused", "method", "not_authenticated", "prop"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,6 +26,11 @@ class Refused(Exception):
         name = type(fault).__name__.rsplit(".", 1)[-1]
         super().__init__(message or getattr(fault, "msg", None) or name)
         self.fault = fault
+
+
+def not_authenticated(reference: Any) -> Refused:
+    fault = vim.fault.NotAuthenticated(object=reference, privilegeId="System.View")
+    return Refused(fault, "The session is not authenticated.")
 
 
 class Raw(str):
@@ -69,6 +74,8 @@ class Managed:
     """An object that clients know by its kind and moid."""
 
     kind: ClassVar[Any] = VmomiSupport.ManagedObject
+    # May it be read by those who are not logged in?
+    public: ClassVar[bool] = False
     _properties: ClassVar[dict[str, str]] = {}
     _methods: ClassVar[dict[str, str]] = {"Fetch": "fetch"}
 
@@ -104,9 +111,7 @@ class Managed:
         if bare not in self._properties:
             return None
         value = getattr(self, self._properties[bare])(session)
-        if isinstance(value, list):
-            value = leaf_type(self.kind, bare)(value)
-        return walked(value, path[len(bare) :].lstrip("."))
+        return typed(self.kind, path, walked(value, path[len(bare) :].lstrip(".")))
 
     def encode(self, path: str, version: str, session: Session | None) -> str:
         """A property as an element; nothing where it is not set."""
@@ -116,6 +121,8 @@ class Managed:
     @method("Fetch")
     def fetch(self, call: Call) -> Raw:
         """pyvmomi's way to read one property."""
+        if call.session is None and not self.public:
+            raise not_authenticated(self.reference)
         value = self.encode(call.get("prop"), call.version, call.session)
         return Raw(
             value.replace("<val", "<returnval", 1).removesuffix("</val>") + "</returnval>"

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Pages", "Selection", "wanted_paths"]
 
-# What anybody may read.
-_PUBLIC = (vim.ServiceInstance,)
 _KEPT_SHAPES = 8
 
 
@@ -153,7 +151,7 @@ class Pages:
             paths = wanted.of(thing)
             if paths is None:
                 continue
-            if session is None and _private(thing):
+            if session is None and not thing.public:
                 found.append(_refused(thing, paths))
             elif isinstance(thing, VirtualMachine):
                 vm = machines.get(thing.moid)
@@ -187,10 +185,6 @@ def _fleeting(path: str) -> bool:
     return any(
         f"{path}.".startswith(f"{each}.") or f"{each}.".startswith(f"{path}.") for each in FLEETING
     )
-
-
-def _private(thing: Managed) -> bool:
-    return not issubclass(thing.kind, _PUBLIC)
 
 
 def _machine(

@@ -14,7 +14,7 @@ from chaosvm.lab.options import Options
 from chaosvm.lab.vcenter.collector import PropertyCollector
 from chaosvm.lab.vcenter.entities import Folder
 from chaosvm.lab.vcenter.estate import Estate
-from chaosvm.lab.vcenter.events import EventManager
+from chaosvm.lab.vcenter.events import EventHistoryCollector, EventManager
 from chaosvm.lab.vcenter.fields import CustomFieldsManager
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 from chaosvm.lab.vcenter.search import SearchIndex
@@ -143,12 +143,15 @@ class Service:
     def _hear(self, vms: Sequence[Machine]) -> None:
         """The world tells of VMs that changed: the tasks that waited for it end first."""
         ended = self.estate.tasks.settle(vms, lambda vm_id: self.vm_by_id(vm_id) is None)
-        changed = [*(vm.moid for vm in vms), *ended]
-        self.changed([*changed, EventManager.MOID, TaskManager.MOID])
+        changed = [*(vm.moid for vm in vms), *ended, EventManager.MOID, TaskManager.MOID]
+        for session in self.sessions.all():
+            changed += session.moids_of(EventHistoryCollector)
+        self.changed(changed)
 
 
 class ServiceInstance(Managed):
     kind = vim.ServiceInstance
+    public = True
 
     def __init__(self, service: Service) -> None:
         super().__init__("ServiceInstance")

@@ -39,6 +39,10 @@ class Session:
         with self._lock:
             return self._objects.get(moid)
 
+    def moids_of(self, kind: type[Managed]) -> list[str]:
+        with self._lock:
+            return [moid for moid, thing in self._objects.items() if isinstance(thing, kind)]
+
     def new_moid(self) -> str:
         return f"session[{self.key}]{uuid.uuid4()}"
 
@@ -163,6 +167,7 @@ class Sessions:
 
 class SessionManager(Managed):
     kind = vim.SessionManager
+    public = True
 
     def __init__(self, sessions: Sessions) -> None:
         super().__init__("SessionManager")
@@ -174,7 +179,8 @@ class SessionManager(Managed):
 
     @prop
     def sessionList(self, session: Session | None) -> Any:
-        return vim.UserSession.Array([each.told() for each in self._sessions.all()])
+        known = self._sessions.all() if session else []
+        return vim.UserSession.Array([each.told() for each in known])
 
     @prop
     def defaultLocale(self, session: Session | None) -> str:

@@ -139,13 +139,16 @@ def _typed(declared: Any, value: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def leaf_type(kind: Any, path: str) -> Any:
-    """The declared type of a property by its path; raises InvalidPath."""
+    """The declared type of a property by its path; raises InvalidPath.
+
+    Within one item of a list it is ``object``: which properties that has depends on the item.
+    """
     declared = kind
     for name in path.split("."):
         bare, bracket, _ = name.partition("[")
         declared = _type_of(declared, bare, path)
         if bracket:
-            declared = declared.Item if issubclass(declared, list) else object
+            return object
     return declared
 
 
@@ -169,6 +172,16 @@ def walked(value: Any, path: str) -> Any:
         if value is None:
             return None
     return value
+
+
+def typed(kind: Any, path: str, value: Any) -> Any:
+    """A list that may tell its type is of the type that is declared."""
+    if not isinstance(value, list) or isinstance(value, VmomiSupport.Array):
+        return value
+    declared = leaf_type(kind, path)
+    if declared is not object:
+        return declared(value)
+    return VmomiSupport.CreateArrayType(type(value[0]))(value) if value else None
 
 
 def _keyed(values: Any, bracketed: str) -> Any:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab.vcenter.entities import (
     Compute,
@@ -88,7 +88,7 @@ class ListView(_View):
 
     @prop
     def view(self, session: Any = None) -> Any:
-        return vmodl.ManagedObject.Array(list(self._shown.values()))
+        return VmomiSupport.ManagedObject.Array(list(self._shown.values()))
 
     @method("ModifyListView")
     def modify(self, call: Call) -> list[Any]:
