@@ -241,7 +241,7 @@ class DoraClient:
 def _token(content: bytes, shown: str) -> str:
     try:
         told = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ProtocolError(
             f"{shown} answered with something that is not JSON: is dora_auth_port right?"
         ) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import yaml
 
 from chaosvm import values
 from chaosvm.errors import InvalidValue
+from chaosvm.vsphere.settings import VSphereSettings
 
 __all__ = ["Catalogue", "Environment", "catalogue", "known"]
 
@@ -25,7 +26,6 @@ _EXAMPLE = (
     '"host_filter": "dev1", "vsphere": {"server": "vcenter.example.com"}}}'
 )
 _VSPHERE_EXAMPLE = '{"server": "vcenter.example.com", "credentials": "arvig"}'
-_VSPHERE_KEYS = ("server", "port", "ca_file", "insecure", "timeout", "credentials")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,21 +132,26 @@ def _read(key: str, value: Any) -> Any:
     text = values.text(key, value, expected).strip()
     if text.startswith("{"):  # as the environment variable DORA_ENVIRONMENTS may hold it
         return _parsed(key, text, "its text")
-    path = Path(text).expanduser()
     try:
-        content = path.read_text("utf-8")
+        content = Path(text).expanduser().read_text("utf-8")
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         raise values.invalid(key, value, f"{expected} ({reason})") from None
     except UnicodeDecodeError:
         raise values.invalid(key, value, f"{expected} (it is not UTF-8)") from None
-    return _parsed(key, content, str(path))
+    except (ValueError, RuntimeError) as error:  # no path at all, or of an unknown ~user
+        raise values.invalid(key, value, f"{expected} ({error})") from None
+    return _parsed(key, content, text)
 
 
 def _parsed(key: str, content: str, where: str) -> Any:
     try:
-        return yaml.safe_load(content)  # which reads JSON too
-    except yaml.YAMLError as error:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        pass  # then it is YAML
+    try:
+        return yaml.safe_load(content)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise InvalidValue(f"{key}: {where} is neither JSON nor YAML{line}") from None
@@ -168,13 +173,31 @@ def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
             raise InvalidValue(
                 f"{key} has the unknown key {name!r}{hint}: known are {', '.join(_VSPHERE_KEYS)}"
             )
-    return tuple(sorted(value.items()))
+    checked = {name: _VSPHERE_KEYS[name](f"{key}.{name}", item) for name, item in value.items()}
+    return tuple(sorted(checked.items()))
+
+
+def _credentials(key: str, value: Any) -> str:
+    prefix = values.text(key, value, "the beginning of the names of two secrets")
+    if prefix.split("_")[0].lower() in ("dora", "vsphere", "olvm", "chaosvm"):
+        raise values.invalid(
+            key, value, "a prefix that is not the one of settings, such as 'arvig'"
+        )
+    return prefix
 
 
 def _host_filter(key: str, value: Any) -> str:
     return "" if value == "" else values.text(key, value)
 
 
+_VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {
+    **{
+        field.name: field.metadata["convert"]
+        for field in fields(VSphereSettings)
+        if field.name not in ("username", "password")
+    },
+    "credentials": _credentials,
+}
 _KEYS: dict[str, Callable[[str, Any], Any]] = {
     "group": values.text,
     "vcenter": values.text,

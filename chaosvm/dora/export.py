@@ -46,30 +46,39 @@ class Format(StrEnum):
 
 def file_to_write(key: str, value: Any) -> Path:
     """A path in a folder that is there; checked before anything is asked for."""
-    path = Path(values.text(key, value, "the path of a file")).expanduser()
-    if path.is_dir():
-        raise values.invalid(key, value, "the path of a file, and this is a folder")
-    if not path.parent.is_dir():
-        raise values.invalid(key, value, f"a file in a folder that exists: {path.parent} does not")
+    expected = "the path of a file"
+    try:
+        path = Path(values.text(key, value, expected)).expanduser()
+        if path.is_dir():
+            raise values.invalid(key, value, f"{expected}, and this is a folder")
+        if not path.parent.is_dir():
+            raise values.invalid(key, value, f"{expected} in a folder that exists")
+    except InvalidValue:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:  # too long, or of an unknown ~user
+        raise values.invalid(key, value, f"{expected} ({error})") from None
     return path
 
 
 def write(inventories: Sequence[EnvironmentInventory], path: Path, form: Format) -> None:
     """Into a file beside it first, which then takes its place."""
     text = _as_csv(inventories) if form is Format.CSV else _as_json(inventories)
-    unfinished: str | None = None
+    # Half of a surrogate pair, which only JSON can hold, is written as JSON does.
+    content = text.encode("utf-8", "backslashreplace")
     try:
-        handle, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(unfinished).chmod(0o644)
-        Path(unfinished).replace(path)
-    except OSError as error:
-        if unfinished is not None:
-            Path(unfinished).unlink(missing_ok=True)
-        raise InvalidValue(f"{path} cannot be written: {error.strerror or error}") from None
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+            unfinished = Path(file.name)
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                unfinished.chmod(0o644)
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidValue(f"{str(path)!r} cannot be written: {reason}") from None
 
 
 def _as_json(inventories: Sequence[EnvironmentInventory]) -> str:

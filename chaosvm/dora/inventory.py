@@ -90,8 +90,9 @@ class EnvironmentInventory:
 def items(content: bytes, what: str) -> list[dict[str, Any]]:
     """The items of an answer: in {"items": [...]}, or a bare list."""
     try:
-        told = json.loads(content)
-    except ValueError:
+        # NaN and Infinity are no JSON, and would spoil the journal.
+        told = json.loads(content, parse_constant=lambda constant: None)
+    except (ValueError, RecursionError):
         raise ProtocolError(
             f"{what} answered with something that is not JSON, or not all of it"
         ) from None
@@ -105,11 +106,8 @@ def items(content: bytes, what: str) -> list[dict[str, Any]]:
 
 def read_vms(told: Iterable[dict[str, Any]], environment: Environment) -> tuple[VM, ...]:
     """The VMs of an environment by name; what is told twice in the same words is one."""
-    found: list[VM] = []
-    for vm in sorted((_vm(item, environment) for item in told), key=lambda vm: (vm.name, vm.id)):
-        if not found or found[-1] != vm:
-            found.append(vm)
-    return tuple(found)
+    found = dict.fromkeys(_vm(item, environment) for item in told)
+    return tuple(sorted(found, key=lambda vm: (vm.name, vm.id)))
 
 
 def read_hypervisors(
@@ -142,11 +140,11 @@ def _vm(item: dict[str, Any], environment: Environment) -> VM:
         memory_mb=_whole(item.get("memMb")),
         guest_os=_text(item.get("os")),
         metadata={
+            **{key: value for key, value in item.items() if key not in _VM_FIELDS},
             "environment": environment.name,
             "vcenter": environment.vcenter,
             "moid": moid,
             **{ours: _number(item.get(theirs)) for ours, theirs in _USAGE.items()},
-            **{key: value for key, value in item.items() if key not in _VM_FIELDS},
         },
     )
 

@@ -422,9 +422,14 @@ def matches_platform(
         moids = [vm.id for vm in told.vms]
         there = platform.inventory(Deadline(platform.timeout, platform.clock))
         kept = on_hosts(there, hosts, moids)
-        if not told.vms and not kept:
-            raise NoSuchVM(f"neither Dora nor the vCenter has a VM of {wanted}")
-        return compare(told.vms, kept)
+        found = compare(told.vms, kept)
+        if not found.compared and not found.found:
+            raise NoSuchVM(
+                f"nothing to compare: Dora tells {len(told.vms)} VMs of {wanted}, the vCenter has "
+                f"{len(there)}, and none of them is known by its moid on both sides or runs on "
+                f"the hosts {', '.join(hosts) or '(none)'}"
+            )
+        return found
 
     found = until_they_agree(look, tolerance)
     return {**found.to_json(), "hosts": hosts, "seconds": round(tolerance.elapsed, 1)}

@@ -47,7 +47,7 @@ _BROKEN = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
-    UnicodeError,
+    ValueError,  # an address that is none, a redirect to nowhere
 )
 
 _SECRET_PATH = re.compile(r"/v1/(Get\w+)/[^\s\"'?]*")
@@ -152,6 +152,8 @@ class Transport:
         session = requests.Session()
         # Neither proxies nor .netrc may get at the credentials.
         session.trust_env = False
+        # requests would look at where a redirect leads, even if it is not to follow it.
+        session.get_redirect_target = lambda response: None  # type: ignore
         session.verify = self._settings.ca_file or True
         session.headers["Accept"] = "application/json"
         session.mount(f"{self._settings.scheme}://", _Adapter(self._budget))
@@ -181,10 +183,18 @@ def _may_pass(error: BaseException) -> bool:
 def _answered(response: requests.Response, what: str) -> Answer:
     if response.status_code >= 500:
         raise ConnectionFailed(f"{what} answered with the error {response.status_code}")
-    location = urlsplit(response.headers.get("Location", ""))
-    # Not the path, where the token may be.
-    shown = f"{location.scheme}://{location.netloc.rpartition('@')[2]}" if location.netloc else None
-    return Answer(response.status_code, response.content, shown)
+    return Answer(
+        response.status_code, response.content, _origin(response.headers.get("Location", ""))
+    )
+
+
+def _origin(location: str) -> str | None:
+    """Where a redirect leads, without the path, where the token may be."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else None
 
 
 def _failure(error: BaseException, what: str, deadline: Deadline) -> PlatformError:
@@ -235,7 +245,8 @@ def _quoted(part: str) -> str:
     if part.strip(".") == "":
         # "." and ".." would mean another path, and nothing none.
         raise values.invalid("a part of Dora's path", "...", "a text of more than dots")
-    return quote(part, safe="")
+    # As an environment variable that is not UTF-8 holds it, byte by byte.
+    return quote(part, safe="", errors="surrogateescape")
 
 
 def _bracketed(host: str) -> str:
