@@ -285,3 +285,20 @@ def test_a_generated_world_is_the_same_for_the_same_seed() -> None:
     assert shape(1) == shape(1)
     assert shape(1) != shape(2)
     assert len({name for _, name, *_ in shape(1)}) == 100
+
+
+def test_what_is_done_again_and_again(slow_world: World, clock: FakeClock) -> None:
+    """At the very moments when it is due, whenever somebody looks, until it wants no more."""
+    moments: list[float] = []
+
+    def happens() -> bool:
+        moments.append(slow_world.now)
+        return len(moments) < 3
+
+    began = slow_world.now
+    slow_world.every(10, happens)
+    for seconds, times in ((9, 0), (1, 1), (100, 3), (100, 3)):
+        clock.sleep(seconds)
+        assert slow_world.now == clock.now
+        assert len(moments) == times
+    assert moments == [began + 10, began + 20, began + 30]

@@ -36,6 +36,7 @@ from chaosvm.lab.world.timeline import Timeline
 __all__ = ["NoSuchThing", "World"]
 
 _MOST_EVENTS = 100_000
+_NO_VM = ""  # whose plans nobody drops
 _UP_FOR = 3600.0  # how long a machine that is running at the start has been so
 
 Listener = Callable[[Sequence[Machine]], None]
@@ -326,6 +327,17 @@ class World:
                         news, self._news = self._news, news
         finally:
             self._tell(news)
+
+    def every(self, seconds: float, happens: Callable[[], bool]) -> None:
+        """Do it each so many seconds, at those very moments, until it returns False."""
+
+        def due() -> None:
+            if happens():
+                self.every(seconds, happens)
+
+        with self.present():
+            self._timeline.add(self._now + seconds, _NO_VM, due)
+            self._turn.notify_all()
 
     def start(self) -> None:
         """Keep time in a thread of its own, until :meth:`stop`."""
