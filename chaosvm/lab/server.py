@@ -239,12 +239,12 @@ class Server:
             shown = f"{request.method} {request.path}"
             return Call(shown, shown, "")
         # "/ovirt-engine/api/vms/1" is shown as "/api/vms/1".
-        hidden = len(route.path) - len(route.name)
+        hidden = route.path.removesuffix(route.name)
         verb = route.told_apart(request, body) if route.told_apart else route.verb
         shown = f" {verb}" if route.told_apart and verb else ""
         return Call(
             name=f"{request.method} {route.name}{shown}",
-            path=f"{request.method} {request.path[hidden:]}{shown}",
+            path=f"{request.method} {request.path.removeprefix(hidden)}{shown}",
             verb=verb,
             about=self.face.about(request),
         )
