@@ -233,7 +233,7 @@ class DoraClient:
         answer = self._transport.get(settings.auth_port, path, deadline)
         shown = f"{settings.host}:{settings.auth_port} (GetLoginToken)"
         if answer.status in _REFUSED:
-            raise LoginFailed("Dora refused the user name or password")
+            raise LoginFailed(f"{shown}: Dora refused the user name or password")
         _must_be_ok(answer, shown)
         self._token = _token(answer.content, shown)
 
@@ -247,7 +247,7 @@ def _token(content: bytes, shown: str) -> str:
         ) from None
     token = told.get("token") if isinstance(told, dict) else None
     if not isinstance(token, str) or not token.strip("."):
-        raise LoginFailed(f"{shown} gave no token: are user name and password right?")
+        raise ProtocolError(f"{shown} gave no token: are user name and password right?")
     return token
 
 

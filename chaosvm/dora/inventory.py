@@ -1,7 +1,7 @@
 """What Dora tells of VMs and hypervisors, read tolerantly.
 
 Only ``name`` or ``managedObjRef`` must be there. A field that is missing or
-makes no sense is None, and whatever is not understood is kept in ``metadata``.
+makes no sense is None, and fields that are not known are kept in ``metadata``.
 An answer of another shape is an error, and never an empty inventory.
 """
 

@@ -32,6 +32,7 @@ from chaosvm.errors import (
     CertificateRejected,
     ConnectionFailed,
     DeadlinePassed,
+    InvalidValue,
     PlatformError,
     ProtocolError,
 )
@@ -194,7 +195,8 @@ def _origin(location: str) -> str | None:
         parts = urlsplit(location)
     except ValueError:
         return None
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else None
+    scheme = f"{parts.scheme}:" if parts.scheme else ""
+    return f"{scheme}//{parts.netloc.rpartition('@')[2]}" if parts.netloc else None
 
 
 def _failure(error: BaseException, what: str, deadline: Deadline) -> PlatformError:
@@ -242,11 +244,15 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def _quoted(part: str) -> str:
-    if part.strip(".") == "":
-        # "." and ".." would mean another path, and nothing none.
-        raise values.invalid("a part of Dora's path", "...", "a text of more than dots")
-    # As an environment variable that is not UTF-8 holds it, byte by byte.
-    return quote(part, safe="", errors="surrogateescape")
+    if part in ("", ".", ".."):
+        raise values.invalid("a part of Dora's path", part, "a text that a path can hold")
+    try:
+        # As an environment variable that is not UTF-8 holds it, byte by byte.
+        return quote(part, safe="", errors="surrogateescape")
+    except UnicodeEncodeError:
+        pass
+    # Out here the error with the text in it is not this one's context.
+    raise InvalidValue("a part of Dora's path cannot be sent: expected a text that UTF-8 can hold")
 
 
 def _bracketed(host: str) -> str:

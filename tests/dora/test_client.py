@@ -78,15 +78,19 @@ def test_a_password_arrives_as_it_is(dora: Dora, client_of: Clients, password: s
     assert dora.requests[0].query == {}
 
 
-@pytest.mark.parametrize("odd", ["\udcfc", "\ud800"])
-def test_a_password_that_is_not_utf8_is_no_traceback(
-    dora: Dora, client_of: Clients, odd: str
-) -> None:
-    """As os.environ gives a password whose bytes are Latin-1, or JSON half a character."""
+def test_a_password_that_is_not_utf8_logs_in(dora: Dora, client_of: Clients) -> None:
+    """As os.environ gives a password whose bytes are Latin-1."""
     dora.then(LOGIN, told({"token": "t"}))
-    client = client_of(password=f"geheim{odd}")
-    client.connect()
+    client_of(password="geheim\udcfc").connect()
     assert dora.count(LOGIN) == 1
+
+
+def test_half_a_character_is_refused(dora: Dora, client_of: Clients) -> None:
+    """As JSON may hold it."""
+    with pytest.raises(InvalidValue) as raised:
+        client_of(password="geheim\ud800").connect()
+    assert "geheim" not in str(raised.value)
+    assert raised.value.__context__ is None
 
 
 @pytest.mark.parametrize("password", [".", ".."])
@@ -195,7 +199,7 @@ def test_a_refused_login_is_no_login(dora: Dora, client: DoraClient) -> None:
 @pytest.mark.parametrize("token", [{}, {"token": ""}, {"token": None}, {"token": 7}, [], "x"])
 def test_an_answer_without_token(dora: Dora, client: DoraClient, token: object) -> None:
     dora.always[LOGIN] = told(token)
-    with pytest.raises(LoginFailed, match="token"):
+    with pytest.raises(ProtocolError, match="token"):
         client.connect()
     assert dora.count(LOGIN) == 1
 
@@ -502,6 +506,21 @@ def test_no_secret_is_told_by_a_silent_server(
         client.list_vms(ENV)
     assert secrets_in("".join(traceback.format_exception(caught.value))) == []
     assert "/v1/GetLoginToken/***" in logs.text
+    assert secrets_in(logs.text) == []
+
+
+@pytest.mark.parametrize("port", ["auth_port", "api_port"])
+def test_no_secret_is_told_when_nobody_listens(
+    dora: Dora, client_of: Clients, logs: pytest.LogCaptureFixture, port: str
+) -> None:
+    """Of all errors of urllib3, this one's text has the URL."""
+    logs.set_level(logging.DEBUG)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = listener.getsockname()[1]
+    with pytest.raises(ConnectionFailed) as caught:
+        client_of(**{port: closed}).list_vms(ENV)
+    assert secrets_in("".join(traceback.format_exception(caught.value))) == []
+    assert f":{closed}" in str(caught.value)
     assert secrets_in(logs.text) == []
 
 

@@ -1,8 +1,14 @@
-"""The lab's Dora: two ports, one for logins and one for the inventory, over a world.
+"""The lab's Dora: a read-only inventory in front of vCenters, over a world.
 
-It follows what is known of Dora's contract. What is not known of the real one
-is not modelled: paging, its log, and the names of a hypervisor's fields, which
-are the lab's guess.
+It follows what is known of the real one's answers; nobody here has seen its
+source, and it is not Dora. There are the login, which hands out a token, and
+the lists of hypervisors and of VMs, on two ports as in reality.
+
+What is not known was decided here: what hypervisors say beside their name,
+address, type and connection status, how refusals are worded, and that a token
+can hold characters which mean something in a URL. ``listing_only`` is accepted
+and makes no difference. VMs have no tools, addresses or tags, because the real
+answers are not known to have any. There is no logout.
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def faces(world: World, options: Options) -> Sequence[Face]:
+    """One for each port: tokens of the first open the second."""
     from chaosvm.lab.dora.face import InventoryFace, LoginFace
     from chaosvm.lab.dora.tokens import Tokens
 
