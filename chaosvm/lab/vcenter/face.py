@@ -112,7 +112,7 @@ class VCenterFace:
 
     def about(self, request: web.Request) -> frozenset[str]:
         """Every VM that the request mentions, by its moid and its name."""
-        asked = _ASKED.get()
+        asked = _asked(request)
         if not isinstance(asked, soap.Request):
             return frozenset()
         moids = {asked.target._moId}
@@ -126,7 +126,7 @@ class VCenterFace:
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
         """The fault that the rule names, filled with what is known of the request."""
-        asked = _ASKED.get()
+        asked = _asked(request)
         if not isinstance(asked, soap.Request):
             return web.Response(status=rule.code or 500)
         thing = self._service.find(asked.target._moId, self._session_of(request))
@@ -197,6 +197,10 @@ class VCenterFace:
         return web.Response(
             status=500, body=soap.fault(refused, version), content_type="text/xml", charset="utf-8"
         )
+
+
+def _asked(request: web.Request) -> soap.Request | Refused | None:
+    return _ASKED.get() if request.path.startswith("/sdk") else None
 
 
 def _gone(target: Any) -> Refused:

@@ -181,7 +181,8 @@ class Tasks:
     def settle(self, vms: Iterable[Machine], gone: Callable[[str], bool]) -> list[str]:
         """End the tasks that waited for what these VMs are now; returns what changed by it."""
         changed: list[str] = []
-        with self._lock:
+        # The world's lock comes first everywhere: a verb holds it when it makes its task.
+        with self._world.present(), self._lock:
             for vm in vms:
                 task = self._running.get(vm.moid)
                 if task is None:
@@ -202,7 +203,7 @@ class Tasks:
             return [task.moid for task in self._running.values()]
 
     def _made(self, entity: Managed, name: str, asked: Asked) -> Task:
-        with self._lock:
+        with self._world.present(), self._lock:
             task = Task(f"task-{next(self._numbers)}", self._world, entity, name, asked.user or "")
             self._tasks[task.moid] = task
             own = self._of.setdefault(entity.moid, [])

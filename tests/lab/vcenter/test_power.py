@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -11,8 +12,10 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Durations, Guest, Lab, State, World, rule
 from tests.lab.conftest import eventually
-from tests.lab.vcenter.conftest import task_ended
+from tests.lab.vcenter.conftest import Soap, task_ended
 from tests.lab.vcenter.test_reading import view
+
+BUSY = "TaskInProgressFault"
 
 
 def machine(content: Any, name: str) -> Any:
@@ -243,6 +246,30 @@ def test_custom_attributes_are_set(content: Any, vm: Any, world: World) -> None:
     assert world.vm("web").attributes == {"owner": "data team"}
     with pytest.raises(vim.fault.DuplicateName):
         manager.AddCustomFieldDef("owner", vim.VirtualMachine)
+
+
+def test_many_at_once(world: World, lab: Lab) -> None:
+    """Verbs, ends of tasks and readings meet in several threads."""
+    world.durations = Durations(launch=0.001, boot=0.001, power_off=0.001)
+    moids = [world.add_vm(f"web-{number}").moid for number in range(8)]
+    failed: list[str] = []
+
+    def work(moid: str) -> None:
+        with Soap(lab) as soap:
+            soap.login()
+            for verb in ("PowerOffVM_Task", "PowerOnVM_Task") * 8:
+                answers = [soap(verb, "VirtualMachine", moid) for _ in range(2)]
+                answers.append(soap("Fetch", "TaskManager", inner="<prop>recentTask</prop>"))
+                texts = [answer.text for answer in answers]
+                failed.extend(text for text in texts if "Response" not in text and BUSY not in text)
+
+    threads = [threading.Thread(target=work, args=(moid,)) for moid in moids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    assert failed == []
 
 
 def test_rules_make_trouble_with_tasks(vm: Any, lab: Lab) -> None:
