@@ -46,6 +46,7 @@ class Differences:
             "only_in_vcenter": self.of("only_in_vcenter"),
             "different_state": self.of("different_state"),
             "different_name": self.of("different_name"),
+            "told_twice": self.of("told_twice"),
             "without_moid": list(self.without_moid),
         }
 
@@ -64,7 +65,8 @@ def on_hosts(vms: Iterable[VM], hosts: Iterable[str | None], moids: Iterable[str
 def compare(dora: Iterable[VM], vcenter: Iterable[VM]) -> Differences:
     """Every VM that is only here, only there, or in another state or of another name."""
     told = list(dora)
-    here = {vm.id: vm for vm in told if vm.metadata.get("moid")}
+    known = [vm for vm in told if vm.metadata.get("moid")]
+    here = {vm.id: vm for vm in known}
     there = {vm.id: vm for vm in vcenter}
     found: dict[Key, dict[str, Any]] = {}
     for vm_id in sorted(here.keys() | there.keys()):
@@ -79,6 +81,9 @@ def compare(dora: Iterable[VM], vcenter: Iterable[VM]) -> Differences:
             found["different_state", vm_id] = _both(ours, theirs, "power_state")
         if ours.name != theirs.name:
             found["different_name", vm_id] = _both(ours, theirs, "name")
+    for vm in known:
+        if vm != here[vm.id]:
+            found["told_twice", vm.id] = {"id": vm.id, "name": vm.name}
     without = tuple(vm.name for vm in told if not vm.metadata.get("moid"))
     return Differences(len(here.keys() & there.keys()), found, without)
 

@@ -27,6 +27,9 @@ _USAGE = {"cpu_usage_percent": "cpuUsagePerc", "memory_usage_percent": "memUsage
 _VM_FIELDS = frozenset(
     ("name", "path", "host", "os", "cpus", "memMb", "state", "managedObjRef", *_USAGE.values())
 )
+# Beside an empty list these say why it is empty.
+_TROUBLE = ("error", "errors", "errorMessage")
+_NOT_JSON = object()
 # The names of a hypervisor's fields are not certain: the first that is there is taken.
 _ADDRESS = ("address", "ipAddress", "ip", "host")
 _TYPE = ("type", "hypervisorType", "productType")
@@ -87,16 +90,22 @@ class EnvironmentInventory:
         }
 
 
-def items(content: bytes, what: str) -> list[dict[str, Any]]:
-    """The items of an answer: in {"items": [...]}, or a bare list."""
+def _parsed(content: bytes) -> Any:
     try:
         # NaN and Infinity are no JSON, and would spoil the journal.
-        told = json.loads(content, parse_constant=lambda constant: None)
+        return json.loads(content, parse_constant=lambda constant: None)
     except (ValueError, RecursionError):
-        raise ProtocolError(
-            f"{what} answered with something that is not JSON, or not all of it"
-        ) from None
+        return _NOT_JSON
+
+
+def items(content: bytes, what: str) -> list[dict[str, Any]]:
+    """The items of an answer: in {"items": [...]}, or a bare list."""
+    told = _parsed(content)
+    if told is _NOT_JSON:
+        raise ProtocolError(f"{what} answered with something that is not JSON, or not all of it")
     found = told.get("items") if isinstance(told, dict) else told
+    if not found and isinstance(told, dict) and any(told.get(key) for key in _TROUBLE):
+        raise ProtocolError(f"{what} answered with an error in the place of items")
     if not isinstance(found, list):
         raise ProtocolError(f"{what} answered with JSON that has no list of items")
     if not all(isinstance(item, dict) for item in found):
@@ -105,8 +114,10 @@ def items(content: bytes, what: str) -> list[dict[str, Any]]:
 
 
 def read_vms(told: Iterable[dict[str, Any]], environment: Environment) -> tuple[VM, ...]:
-    """The VMs of an environment by name; what is told twice in the same words is one."""
-    found = dict.fromkeys(_vm(item, environment) for item in told)
+    """The VMs of an environment by name; with a moid, what is told twice alike is one."""
+    read = [_vm(item, environment) for item in told]
+    known = dict.fromkeys(vm for vm in read if vm.metadata["moid"])
+    found = [*known, *(vm for vm in read if not vm.metadata["moid"])]
     return tuple(sorted(found, key=lambda vm: (vm.name, vm.id)))
 
 

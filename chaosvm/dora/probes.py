@@ -379,8 +379,9 @@ def matches_platform(
     `tolerance_seconds` are over: what every look has seen is a real difference.
 
     Returns `matches`, `compared` (VMs on both sides), `only_in_dora`,
-    `only_in_vcenter`, `different_state` and `different_name` (each a list with
-    `id` and `name`), `without_moid` (VMs that cannot be compared), `hosts` and
+    `only_in_vcenter`, `different_state`, `different_name` and `told_twice`
+    (a moid of which Dora tells two different things; each a list with `id` and
+    `name`), `without_moid` (VMs that cannot be compared), `hosts` and
     `seconds`. Fails if either side cannot be asked, or if there is no VM to
     compare.
 

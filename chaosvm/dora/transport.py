@@ -24,7 +24,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from chaosvm import values
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.dora.settings import DoraSettings
@@ -51,6 +50,12 @@ _BROKEN = (
     ValueError,  # an address that is none, a redirect to nowhere
 )
 
+_CUT = (
+    http.client.IncompleteRead,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+
 _SECRET_PATH = re.compile(r"/v1/(Get\w+)/[^\s\"'?]*")
 _LOGGERS = (
     "urllib3.connection",
@@ -68,6 +73,9 @@ class _HidePaths(logging.Filter):
         text = record.getMessage()
         if _SECRET_PATH.search(text):
             record.msg, record.args = _SECRET_PATH.sub(r"/v1/\1/***", text), ()
+        if record.exc_info:
+            # Of headers that cannot be read: they may repeat the path.
+            record.exc_info = record.exc_text = None
         return True
 
 
@@ -217,7 +225,7 @@ def _failure(error: BaseException, what: str, deadline: Deadline) -> PlatformErr
                 f"{what} does not speak TLS as it should ({cause.reason or 'no reason given'}): "
                 "is dora_scheme right?"
             )
-    if any(isinstance(cause, http.client.IncompleteRead) for cause in causes):
+    if any(isinstance(cause, _CUT) for cause in causes):
         return ConnectionFailed(f"{what} broke off in the middle of its answer")
     if any(isinstance(cause, http.client.RemoteDisconnected) for cause in causes):
         return ConnectionFailed(f"{what} closed the connection instead of answering")
@@ -245,7 +253,10 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _quoted(part: str) -> str:
     if part in ("", ".", ".."):
-        raise values.invalid("a part of Dora's path", part, "a text that a path can hold")
+        raise InvalidValue(
+            "a part of Dora's path (user name, password, token or a coordinate) is empty or only "
+            "dots, which a path cannot hold"
+        )
     try:
         # As an environment variable that is not UTF-8 holds it, byte by byte.
         return quote(part, safe="", errors="surrogateescape")

@@ -532,3 +532,18 @@ def test_no_secret_is_in_the_settings_as_shown(client: DoraClient) -> None:
 def test_the_search_for_secrets_finds_them() -> None:
     assert secrets_in(f"GET /v1/GetLoginToken/x/{quote(PASSWORD, safe='')} HTTP/1.1")
     assert secrets_in(f"{PASSWORD}")
+
+
+def test_a_traceback_of_urllib3_does_not_tell_the_path(
+    client: DoraClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Headers that cannot be read are logged with the error that quotes them."""
+    logger = logging.getLogger("urllib3.connection")
+    try:
+        raise ValueError("unparsed data: 'GET /v1/GetVirtualMachines/geheim/Paytv'")
+    except ValueError:
+        logger.warning(
+            "Failed to parse headers (url=%s)", "/v1/GetHypervisors/geheim/x", exc_info=True
+        )
+    assert "GetHypervisors/***" in caplog.text
+    assert "geheim" not in caplog.text

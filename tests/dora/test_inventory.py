@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chaosvm.dora.client import DoraClient
+from chaosvm.dora.comparison import compare
 from chaosvm.dora.environments import known
 from chaosvm.dora.inventory import (
     EnvironmentInventory,
@@ -22,7 +23,7 @@ from chaosvm.dora.inventory import (
 )
 from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, PlatformError, ProtocolError
 from chaosvm.vm import VM, PowerState
-from tests.dora.conftest import LOGIN, VMS, Dora, host, status, vm
+from tests.dora.conftest import LOGIN, VMS, Dora, host, silent, status, vm
 
 Clients = Callable[..., DoraClient]
 
@@ -416,3 +417,32 @@ def test_an_unknown_environment_asks_nothing(dora: Dora, client: DoraClient) -> 
     with pytest.raises(InvalidValue, match="Paytw"):
         client.inventories(["Paytv", "Paytw"])
     assert dora.requests == []
+
+
+def test_environments_that_hang_do_not_hold_up_the_others(
+    dora: Dora, client_of: Callable[..., DoraClient]
+) -> None:
+    hanging = [each.name for each in known().environments[:9]]
+    for name in hanging:
+        dora.of[name] = {"vms": silent}
+    found = client_of(own_clock=False, timeout=1).inventories()
+    assert [name for name, each in found.items() if isinstance(each, PlatformError)] == hanging
+
+
+def test_what_has_no_identity_may_be_two() -> None:
+    assert len(read_vms([{"name": "a"}, {"name": "a"}], known().find(ENV))) == 2
+
+
+@pytest.mark.parametrize("key", ["error", "errors", "errorMessage"])
+def test_an_error_beside_no_items_is_an_error(key: str) -> None:
+    with pytest.raises(ProtocolError, match="an error in the place of items") as caught:
+        items(json.dumps({key: "/v1/GetHypervisors/geheim", "items": []}).encode(), "dora")
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_moid_of_which_dora_tells_two_things_is_a_difference() -> None:
+    told_of = [{"managedObjRef": "vm-1", "state": each} for each in ("poweredOn", "poweredOff")]
+    vms = read_vms(told_of, known().find(ENV))
+    for there in vms:
+        assert compare(vms, [there]).to_json()["matches"] is False
+        assert [each["id"] for each in compare(vms, [there]).of("told_twice")] == ["vm-1"]

@@ -65,10 +65,15 @@ def test_the_batch_example(chaos: Chaos, estate: Estate, vcsim: Vcsim) -> None:
     assert set(estate.power_states().values()) == {"poweredOn"}
 
 
+def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    assert len(dict(pairs)) == len(pairs), f"a key twice among {[key for key, _ in pairs]}"
+    return dict(pairs)
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.name)
 def test_every_example_is_valid(chaos: Chaos, path: Any) -> None:
     assert chaos("validate", str(path)) == 0, chaos.console
-    written = json.loads(path.read_text())
+    written = json.loads(path.read_text(), object_pairs_hook=without_repetition)
     assert written["steady-state-hypothesis"]["probes"]
     assert written["method"]
     actions = [activity for activity in written["method"] if activity["type"] == "action"]
