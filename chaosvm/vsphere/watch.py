@@ -27,7 +27,6 @@ _VM_PROPERTIES = ["runtime.powerState", "runtime.question", "guest.toolsRunningS
 _TASK_PROPERTIES = ["info.state", "info.error"]
 # Below any timeout of the server or of what is in between.
 _LONGEST_SERVER_WAIT = 10
-_SHORT_SLEEP, _LAST_LOOK = 0.05, 0.25
 _CLOSING_SECONDS = 5.0
 
 
@@ -86,8 +85,7 @@ class VSphereWatch(Watch):
     def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
         whole = min(int(seconds), _LONGEST_SERVER_WAIT, int(self._client.settings.timeout) - 1)
         if 0 < seconds < 1:
-            # The server only waits whole seconds. Some time stays for a last look.
-            deadline.sleep(min(seconds, max(_SHORT_SLEEP, deadline.remaining - _LAST_LOOK)))
+            deadline.sleep(seconds)
         changed: set[str] = set()
         update = None
         while update is None or update.truncated:
