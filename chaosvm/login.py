@@ -42,13 +42,17 @@ class Login:
             self._lock.release()
 
     def _try(self, deadline: Deadline) -> None:
-        """Not again after a refusal: a few wrong passwords lock an account."""
+        """Not again after a refusal: a few wrong passwords lock an account.
+
+        But what was right before may be so again, and rollbacks depend on it.
+        """
         if self._refused is not None:
             raise LoginFailed(f"{self._refused} (before, so it is not tried again)")
         try:
             self._log_in(deadline)
         except LoginFailed as error:
-            self._refused = str(error)
+            if self.generation == 0:
+                self._refused = str(error)
             raise
 
     def forget(self) -> None:

@@ -39,3 +39,18 @@ def test_a_login_that_got_no_answer_is_tried_again() -> None:
     with pytest.raises(ConnectionFailed):
         login.ensure(Deadline(1))
     assert login.ensure(Deadline(1)) == 1
+
+
+def test_a_password_that_was_right_before_is_tried_again() -> None:
+    """A server in trouble may refuse it for a while, and rollbacks still have to log in."""
+    answers = iter([None, LoginFailed("not now"), None])
+
+    def log_in(deadline: Deadline) -> None:
+        if (error := next(answers)) is not None:
+            raise error
+
+    login = Login(log_in, "server:443")
+    first = login.ensure(Deadline(1))
+    with pytest.raises(LoginFailed, match="not now"):
+        login.ensure(Deadline(1), lost=first)
+    assert login.ensure(Deadline(1), lost=first) == first + 1

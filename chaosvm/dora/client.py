@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from logzero import logger
 
@@ -28,6 +28,8 @@ from chaosvm.selection import Selection, find_one
 from chaosvm.vm import VM
 
 __all__ = ["DoraClient"]
+
+T = TypeVar("T")
 
 _REFUSED = (401, 403)
 # Enough for all of the usual environments: one that hangs must not hold up another.
@@ -125,7 +127,7 @@ class DoraClient:
     def list_vms(self, environment: str, vms: Any = None) -> list[VM]:
         """Every VM of an environment, or those that fit a selection (then possibly none)."""
         selection = _selection({"all": True} if vms is None else vms)
-        return selection.read(self._vms_of(environment))
+        return selection.read(self._vms(self.catalogue.find(environment), self._reading()))
 
     def count_vms(self, environment: str, vms: Any = None) -> int:
         """How many VMs an environment has, or fit a selection."""
@@ -133,16 +135,15 @@ class DoraClient:
 
     def choose_vms(self, environment: str, vms: Any) -> list[VM]:
         """The VMs that a selection means: never none, and every name must be there."""
-        selection = _selection(vms)
-        found = self._vms_of(environment)
-        return list(_placed(lambda: selection.choose(found).vms, self.catalogue.find(environment)))
+        selection, wanted = _selection(vms), self.catalogue.find(environment)
+        found = self._vms(wanted, self._reading())
+        return list(_placed(lambda: selection.choose(found).vms, wanted))
 
     def get_vm(self, environment: str, vm_name: str) -> VM:
         """The one VM of this name, moid or path."""
-        found = self._vms_of(environment)
         wanted = self.catalogue.find(environment)
-        vm: VM = _placed(lambda: find_one(found, vm_name), wanted)
-        return vm
+        found = self._vms(wanted, self._reading())
+        return _placed(lambda: find_one(found, vm_name), wanted)
 
     def hypervisors(self, environment: str) -> list[Hypervisor]:
         """The hosts of an environment."""
@@ -184,9 +185,6 @@ class DoraClient:
 
     def _reading(self) -> Deadline:
         return Deadline(self.timeout, self.clock)
-
-    def _vms_of(self, environment: str) -> tuple[VM, ...]:
-        return self._vms(self.catalogue.find(environment), self._reading())
 
     def _inventory(self, environment: Environment, deadline: Deadline) -> EnvironmentInventory:
         vms = self._vms(environment, deadline)
@@ -271,7 +269,7 @@ def _selection(vms: Any) -> Selection:
     return selection
 
 
-def _placed(choose: Callable[[], Any], environment: Environment) -> Any:
+def _placed(choose: Callable[[], T], environment: Environment) -> T:
     """Say with which coordinates nothing was found."""
     try:
         return choose()

@@ -82,7 +82,8 @@ def compare(dora: Iterable[VM], vcenter: Iterable[VM]) -> Differences:
         if ours.name != theirs.name:
             found["different_name", vm_id] = _both(ours, theirs, "name")
     for vm in known:
-        if vm != here[vm.id]:
+        taken = here[vm.id]
+        if (vm.name, vm.power_state) != (taken.name, taken.power_state):
             found["told_twice", vm.id] = {"id": vm.id, "name": vm.name}
     without = tuple(vm.name for vm in told if not vm.metadata.get("moid"))
     return Differences(len(here.keys() & there.keys()), found, without)

@@ -73,8 +73,7 @@ class _HidePaths(logging.Filter):
         text = record.getMessage()
         if _SECRET_PATH.search(text):
             record.msg, record.args = _SECRET_PATH.sub(r"/v1/\1/***", text), ()
-        if record.exc_info:
-            # Of headers that cannot be read: they may repeat the path.
+            # Where headers cannot be read, the error quotes them: they may repeat the path.
             record.exc_info = record.exc_text = None
         return True
 

@@ -229,10 +229,6 @@ class Lab:
         """How often each of the present rules was applied, in their order."""
         return self.faults.applied()
 
-    def expire_sessions(self) -> None:
-        """The same as :meth:`expire_tokens`, in a vCenter's words."""
-        self.expire_tokens()
-
     def expire_tokens(self) -> None:
         """Every login so far is worth nothing from now on."""
         for sessions in self._sessions():

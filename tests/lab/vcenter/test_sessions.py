@@ -73,7 +73,7 @@ def test_logging_in_twice_is_refused(content: Any, lab: Lab) -> None:
 
 def test_what_a_session_made_goes_with_it(content: Any, lab: Lab) -> None:
     view = content.viewManager.CreateContainerView(content.rootFolder, [], True)
-    lab.expire_sessions()
+    lab.expire_tokens()
     with pytest.raises(vim.fault.NotAuthenticated):
         content.viewManager.CreateContainerView(content.rootFolder, [], True)
     assert content.sessionManager.currentSession is None

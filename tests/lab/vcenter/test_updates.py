@@ -115,7 +115,7 @@ def test_a_wait_ends_with_its_session(content: Any, world: World, lab: Lab) -> N
     world.add_vm("one")
     collector = filtered(content, "name")
     version = collector.WaitForUpdatesEx("", None).version
-    threading.Timer(0.3, lab.expire_sessions).start()
+    threading.Timer(0.3, lab.expire_tokens).start()
     began = time.monotonic()
     assert collector.WaitForUpdatesEx(version, Wait(maxWaitSeconds=30)) is None
     assert time.monotonic() - began < 5

@@ -81,6 +81,6 @@ def test_two_hundred_cost_little_more_than_their_requests(
 def test_a_session_that_ends_is_renewed(platform: VSpherePlatform, world: World, lab: Lab) -> None:
     world.add_vm("web")
     assert platform.count_vms() == 1
-    lab.expire_sessions()
+    lab.expire_tokens()
     assert platform.count_vms() == 1
     assert lab.sessions()["logins"] == 2
