@@ -58,7 +58,7 @@ def test_validate_then_power_off(chaos: Chaos, world: World, lab: Lab) -> None:
     )
     assert (journal["status"], journal["deviated"]) == ("completed", False), chaos.console
     assert [step["status"] for step in journal["run"]] == ["succeeded"] * len(journal["run"])
-    assert world.vm("web-01").state is State.RUNNING
+    assert world.vm("web-01").state in (State.BOOTING, State.RUNNING)  # its power is on
     assert lab.requests()["POST /sdk ShutdownGuest"] == 1
     written = chaos.everything_written()
     for secret in (PASSWORD, quote(PASSWORD, safe=""), "GetLoginToken/a"):
