@@ -3,11 +3,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import logzero
 import pytest
 
-from chaosvm import connections
+from chaosvm import connections, ledger
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -24,6 +25,20 @@ def closed_connections() -> Iterator[None]:
     """None is left for the end of the process, when nobody sees what it says."""
     yield
     connections.close_all()
+
+
+@pytest.fixture(autouse=True)
+def own_ledgers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """What a test changes is noted in a folder of its own, which is made when it is needed."""
+
+    def default_folder(run: object) -> Path:
+        return tmp_path_factory.mktemp("ledgers")
+
+    monkeypatch.setattr(ledger, "_default_folder", default_folder)
+    yield
+    ledger.close_all()
 
 
 @pytest.fixture
