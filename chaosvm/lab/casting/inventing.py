@@ -27,8 +27,8 @@ def series(glob: str) -> Iterator[str]:
 
 def literal(glob: str) -> str | None:
     """The shortest text that fits, for what needs no number; None if none was found."""
-    bare = re.sub(r"\*", "", glob)
-    candidates = (bare, next(series(glob), None))
+    bare = glob.replace("*", "")
+    candidates = (None if _TOKEN.search(bare) else bare, next(series(glob), None))
     return next((text for text in candidates if text and fnmatchcase(text, glob)), None)
 
 

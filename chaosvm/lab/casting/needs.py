@@ -151,7 +151,7 @@ def _limits(tolerance: Any) -> tuple[int, int]:
 
 def _selected(base: Need, vms: Any, limits: tuple[int, int]) -> list[Need]:
     Selection(vms)  # refuses what an activity would refuse
-    least, most = max(limits[0], int(vms.get("count", 1))), limits[1]
+    least, most = max(limits[0], int(vms.get("count", 0))), limits[1]
     if "percent" in vms:
         least = max(least, math.ceil(100 / float(vms["percent"])))
     kept = {key: value for key, value in vms.items() if key not in (*_SAMPLE, "power_state")}
