@@ -420,3 +420,13 @@ def test_the_clients_read_what_ships(shown: Lab, monkeypatch: pytest.MonkeyPatch
     configuration = {"dora_environments": {"Here": coordinates}}
     told = dora.list_vms("Here", configuration=configuration)
     assert sorted(vm["name"] for vm in told) == sorted(name.strip() for name in everything)
+
+
+def test_the_example_of_the_guide() -> None:
+    guide = Path(__file__).resolve().parents[2] / "docs" / "lab.md"
+    example = guide.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    described = load(yaml.safe_load(example))
+    assert described.title == "A shop in two clusters"
+    assert len(described.world.vms) == 216
+    assert described.world.vm("web-12").fqdn == "web-12.shop.example"
+    assert described.rules[0].vm == "old-01"
