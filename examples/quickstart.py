@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,8 @@ SDKS = {"vsphere": ("pyVmomi",), "olvm": ("ovirtsdk4", "pycurl")}
 TIERS = {"vsphere": "web-", "olvm": "app-"}
 # For Chaos Toolkit to write its journal and log out, once it was interrupted.
 ENDING_SECONDS = 5.0
+BOOTING_SECONDS = 5.0
+HEADINGS = ("platform", "action", "VM", "before", "after", "how")
 COLUMNS = {"platform": 10, "operation": 11, "name": 8, "before": 13, "after": 13, "how": 7}
 
 Journal = dict[str, Any]
@@ -45,7 +48,7 @@ def main() -> int:
         ):
             print(f"The lab runs on 127.0.0.1, with {' and '.join(platforms)}.", flush=True)
             journal = run(experiment(platforms, Path(folder)), lab, Path(folder))
-            states = {vm.name: vm.state for vm in lab.world.vms}
+            states = settled(lab)
     except ChaosVMError as error:
         print(f"The quickstart cannot run: {error}", file=sys.stderr)
         return 2
@@ -103,6 +106,14 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
+def settled(lab: Lab) -> dict[str, State]:
+    """How the VMs are: a vCenter calls one on while its guest still boots, so wait for that."""
+    until = time.monotonic() + BOOTING_SECONDS
+    while any(vm.state is State.BOOTING for vm in lab.world.vms) and time.monotonic() < until:
+        time.sleep(0.05)
+    return {vm.name: vm.state for vm in lab.world.vms}
+
+
 def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> int:
     """Print what happened; the exit code."""
     status = "deviated" if journal.get("deviated") else journal.get("status", "not run")
@@ -119,12 +130,8 @@ def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> 
     print(f"In the end, says the lab: {told}.")
     print("The lab is stopped and its files are removed.")
     went_off = {each["platform"] for each in changed if each["after"] == "powered_off"}
-    # A vCenter calls a VM on while its guest still boots.
-    back = all(state in (State.RUNNING, State.BOOTING) for state in ends.values())
+    back = all(state is State.RUNNING for state in ends.values())
     return 0 if status == "completed" and went_off == set(platforms) and back else 1
-
-
-HEADINGS = ("platform", "action", "VM", "before", "after", "how")
 
 
 def row(told: dict[str, Any]) -> str:
