@@ -22,7 +22,7 @@ AGAIN = $(MAKE) --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install system-packages system-python system-sdk system-simulator \
+.PHONY: help install system-packages system-sdk system-simulator \
 	vcsim quickstart quickstart-olvm test lint format clean FORCE
 
 help: ## list the targets (the default)
@@ -82,7 +82,7 @@ $(VENV)/.installed-for-quickstart: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)
 quickstart-olvm:
 	@$(BIN)/python -c 'import ovirtsdk4, pycurl' 2>/dev/null || { \
 		echo "Installing oVirt's SDK into $(VENV)"; \
-		$(PIP_INSTALL) -q '.[olvm]' $(EXTRA_PINS:%='%') >$(VENV)/olvm.log 2>&1; } || { \
+		$(PIP_INSTALL) -q -e '.[olvm]' $(EXTRA_PINS:%='%') >$(VENV)/olvm.log 2>&1; } || { \
 		echo "oVirt's SDK could not be installed: $(VENV)/olvm.log tells why. It is built from source."; \
 		$(if $(strip $(SDK_LACKS)),$(call name-packages,$(strip $(SDK_LACKS))),:); }
 
@@ -109,9 +109,6 @@ build/vcsim: $(wildcard tests/vcsim/*.go)
 
 system-packages: ## install what the system lacks, all at once
 	@$(call need,$(PYTHON_LACKS) $(SDK_LACKS) $(SIMULATOR_LACKS))
-
-system-python:
-	@$(call need,$(PYTHON_LACKS))
 
 system-sdk:
 	@$(call need,$(SDK_LACKS))
