@@ -323,6 +323,11 @@ def test_variables() -> None:
         (action("batch_power_off", vms={"name": "web-[9-0]*"}), "no more names"),
         (action("batch_power_off", vms={"name": "w-*", "exclude": "w*"}), "no more names"),
         (action("batch_power_off", vms={"names": ["lb-01"], "cluster": "test"}), "does not fit"),
+        (
+            action("batch_power_on", vms={"names": ["lb-01"], "power_state": "powered_off"}),
+            "is powered_on",
+        ),
+        (action("batch_power_off", vms={"tag": "colour/web"}), "another category"),
         (probe("count_vms", 2, vms={"name": "web-*"}), "at most 2 are expected"),
     ],
 )
