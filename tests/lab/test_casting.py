@@ -254,7 +254,7 @@ def test_every_example_can_be_rehearsed(
 ELSEWHERE = {
     "selections of all kinds": [
         action("batch_power_off", vms={"name": "pay-*", "cluster": "prod-eu*", "count": 2}),
-        action("batch_reboot", vms={"tag": "tier/gold", "power_state": "powered_on"}),
+        action("batch_reboot", vms={"tag": "tier/silver", "power_state": "powered_on"}),
         action("batch_suspend", vms={"folder": "/DC West/vm/shop/data"}),
         action("batch_power_off", vms={"datacenter": "DC*", "guest_os": "*windows*"}),
         action("batch_power_on", vms={"host": "esx-9[0-9].example.com", "percent": 10}),
