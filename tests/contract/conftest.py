@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from pyVim.connect import Disconnect, SmartConnect
+from pyVmomi import vim
+
+from chaosvm.verbs import VMPlatform
+from tests.contract.backends import BACKENDS, VCENTERS, Backend, VCenter
+from tests.contract.exceptions import EXCEPTIONS
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        chosen = getattr(item, "callspec", None)
+        if chosen is None or not item.nodeid.startswith("tests/contract/"):
+            continue
+        system = chosen.params.get("backend") or chosen.params.get("vcenter")
+        reason = EXCEPTIONS.get((item.originalname, system))  # type: ignore[attr-defined]
+        if reason is not None:
+            item.add_marker(pytest.mark.xfail(reason=f"{system}: {reason}", strict=True))
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Callable[[str], Backend]]:
+    """Starts each backend when it is first asked for."""
+    started: dict[str, Backend] = {}
+    with ExitStack() as opened:
+
+        def get(name: str) -> Backend:
+            if name not in started:
+                started[name] = opened.enter_context(BACKENDS[name]())
+            return started[name]
+
+        yield get
+
+
+@pytest.fixture(params=list(BACKENDS))
+def backend(request: pytest.FixtureRequest, running: Callable[[str], Backend]) -> Iterator[Backend]:
+    """Each system, with its estate as it was made."""
+    found = running(request.param)
+    found.restore()
+    yield found
+    found.reset()
+
+
+@pytest.fixture(params=VCENTERS)
+def vcenter(request: pytest.FixtureRequest, running: Callable[[str], Backend]) -> Iterator[Backend]:
+    found = running(request.param)
+    found.restore()
+    yield found
+    found.reset()
+
+
+@pytest.fixture
+def platform(backend: Backend) -> VMPlatform:
+    return backend.platform()
+
+
+@pytest.fixture
+def connect(vcenter: VCenter) -> Iterator[Callable[..., Any]]:
+    """pyvmomi, connected as any script would be."""
+    with ExitStack() as opened:
+
+        def made(**replaced: Any) -> Any:
+            at = vcenter.address
+            arguments = {
+                "host": at["server"],
+                "port": at["port"],
+                "user": at["username"],
+                "pwd": at["password"],
+                "sslContext": ssl.create_default_context(cafile=at["ca_file"]),
+            }
+            connection = SmartConnect(**(arguments | replaced))
+            opened.callback(connection._stub.DropConnections)
+            opened.callback(_leave, connection)
+            return connection
+
+        yield made
+
+
+def _leave(connection: Any) -> None:
+    Disconnect(connection)
+
+
+@pytest.fixture
+def instance(connect: Callable[..., Any]) -> Any:
+    return connect()
+
+
+@pytest.fixture
+def content(instance: Any) -> Any:
+    return instance.RetrieveContent()
+
+
+@pytest.fixture
+def vm(vcenter: VCenter, instance: Any) -> Callable[[str], Any]:
+    """A VM of the estate, as a script has it."""
+    return lambda known_as: vim.VirtualMachine(vcenter.ids[known_as], instance._stub)

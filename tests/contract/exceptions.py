@@ -1,0 +1,14 @@
+"""Where a backend may differ, and why. All else holds for each of them.
+
+A test that is named here is expected to fail on the backend, and to fail is
+what it must: one that begins to pass has to leave the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["EXCEPTIONS"]
+
+# By the name of the test, and of the backend.
+EXCEPTIONS: Mapping[tuple[str, str], str] = {}
