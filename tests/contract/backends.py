@@ -385,7 +385,7 @@ class LabVCenter(LabBackend, VCenter):
 
     def sent(self) -> dict[str, int]:
         asked = self._lab.requests()
-        counts = {verb: asked.get(f"{word}", 0) for verb, word in self.verbs.items()}
+        counts = {verb: asked.get(f"POST /sdk {word}", 0) for verb, word in self.verbs.items()}
         return {verb: count for verb, count in counts.items() if count}
 
 

@@ -141,10 +141,10 @@ def test_the_guest_makes_it_just_before_its_power_is_cut(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     vcsim.rules(
-        rule("ShutdownGuest", "guest_after", seconds=1.3),
-        rule("PowerOffVM_Task", "delay", seconds=0.6),
+        rule("ShutdownGuest", "guest_after", seconds=2.7),
+        rule("PowerOffVM_Task", "delay", seconds=0.4),
     )
-    outcome = platform.power_off(VM, timeout=1.5)
+    outcome = platform.power_off(VM, timeout=3)
     assert (outcome.after, outcome.changed, outcome.how) == (
         PowerState.POWERED_OFF,
         True,

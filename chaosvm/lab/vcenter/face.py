@@ -132,7 +132,7 @@ class VCenterFace:
         thing = self._service.find(asked.target._moId, self._session_of(request))
         if thing is None:
             return self._fault(request, _gone(asked.target))
-        return self._fault(request, Refused(named_fault(rule.fault, thing), rule.message))
+        return self._fault(request, Refused(named_fault(rule, thing), rule.message))
 
     # SOAP ------------------------------------------------------------------------------
 

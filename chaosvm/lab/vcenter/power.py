@@ -111,7 +111,7 @@ class Powered(Managed):
                 return tasks.failed(self, vm, name, asked, fault, _WRONG_STATE)
             rule = TASK_RULE.get()
             if rule is not None and rule.action == "failed_task":
-                fault = named_fault(rule.fault, self)
+                fault = named_fault(rule, self)
                 return tasks.failed(self, vm, name, asked, fault, rule.message)
             if IGNORED.get() or (rule is not None and rule.action == "stuck_task"):
                 return tasks.started(self, vm, name, asked, never, seconds)
