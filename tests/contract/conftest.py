@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from pyVim.connect import Disconnect, SmartConnect
-from pyVmomi import vim
+from pyVmomi import SoapStubAdapter, VmomiSupport, vim
 
 from chaosvm.verbs import VMPlatform
 from tests.contract.backends import BACKENDS, VCENTERS, Backend, VCenter
@@ -62,29 +62,31 @@ def platform(backend: Backend) -> VMPlatform:
 
 
 @pytest.fixture
-def connect(vcenter: VCenter) -> Iterator[Callable[..., Any]]:
+def connect(vcenter: VCenter) -> Iterator[Callable[[], Any]]:
     """pyvmomi, connected as any script would be."""
     with ExitStack() as opened:
 
-        def made(**replaced: Any) -> Any:
+        def made() -> Any:
             at = vcenter.address
-            arguments = {
-                "host": at["server"],
-                "port": at["port"],
-                "user": at["username"],
-                "pwd": at["password"],
-                "sslContext": ssl.create_default_context(cafile=at["ca_file"]),
-            }
-            connection = SmartConnect(**(arguments | replaced))
-            opened.callback(connection._stub.DropConnections)
-            opened.callback(_leave, connection)
+            connection = SmartConnect(user=at["username"], pwd=at["password"], **_where(at))
+            opened.callback(Disconnect, connection)
             return connection
 
         yield made
 
 
-def _leave(connection: Any) -> None:
-    Disconnect(connection)
+@pytest.fixture
+def stranger(vcenter: VCenter) -> Iterator[Any]:
+    """pyvmomi without a login; SmartConnect would not close its connection when that fails."""
+    version = VmomiSupport.newestVersions.GetName("vim")
+    stub = SoapStubAdapter(version=version, **_where(vcenter.address))
+    yield vim.ServiceInstance("ServiceInstance", stub)
+    stub.DropConnections()
+
+
+def _where(at: Mapping[str, Any]) -> dict[str, Any]:
+    context = ssl.create_default_context(cafile=at["ca_file"])
+    return {"host": at["server"], "port": at["port"], "sslContext": context}
 
 
 @pytest.fixture

@@ -16,4 +16,8 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
         "libcurl by itself repeats a request when a connection that it had used before dies; "
         "what must not go out twice gets a new connection, and a stop may"
     ),
+    ("test_a_stranger_has_no_session", "vcsim"): (
+        "it refuses to tell, where the documentation says that currentSession is not set for "
+        "who is not logged in, which scripts look at to log in again"
+    ),
 }

@@ -64,7 +64,6 @@ _LONG = 200_000
 _PUBLIC = frozenset(
     (
         "RetrieveServiceContent",
-        "CurrentTime",
         "Login",
         "Fetch",
         "RetrieveProperties",
