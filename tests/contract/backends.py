@@ -182,6 +182,8 @@ class VcsimBackend(VCenter):
         )
         self.ids[entry.known_as] = vm._moId
         estate.set_guest(vm, False, entry.hostname, entry.address, tools_installed=entry.tools)
+        if entry.address:
+            estate.set(vm, **{"summary.guest.ipAddress": entry.address})
         if entry.template:
             estate.mark_template(vm)
         if entry.managed_by:
