@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chaosvm import job, power
 from chaosvm.errors import NoSuchVM, OperationFailed, OperationRefused
 from chaosvm.outcome import How, Outcome
 from chaosvm.verbs import VMPlatform
@@ -41,10 +42,10 @@ def test_a_guest_shuts_down(platform: VMPlatform, backend: Backend) -> None:
 
 
 def test_a_slow_guest_is_waited_for(platform: VMPlatform, backend: Backend) -> None:
-    backend.guest("web-01", seconds=0.7)
+    backend.guest("web-01", seconds=0.4)
     outcome = platform.power_off("web-01", timeout=20)
     assert (outcome.how, outcome.after) == (How.GUEST, PowerState.POWERED_OFF)
-    assert outcome.seconds >= 0.7
+    assert outcome.seconds >= 0.4
     assert backend.sent() == {"shutdown": 1}
 
 
@@ -60,7 +61,7 @@ def test_a_guest_that_ignores_it_loses_its_power(platform: VMPlatform, backend: 
 def test_a_guest_that_ignores_it_fails_where_asked(platform: VMPlatform, backend: Backend) -> None:
     backend.guest("web-01", obeys=False)
     with pytest.raises(OperationFailed, match=r"'web-01'.*did not shut down") as caught:
-        platform.power_off("web-01", timeout=1, on_timeout="fail")
+        platform.power_off("web-01", timeout=0.7, on_timeout="fail")
     (outcome,) = caught.value.outcomes
     assert (outcome.changed, outcome.failed) == (False, True)
     assert backend.power("web-01") is Power.ON
@@ -71,7 +72,7 @@ def test_a_guest_that_ignores_it_is_left_where_asked(
     platform: VMPlatform, backend: Backend
 ) -> None:
     backend.guest("web-01", obeys=False)
-    outcome = platform.power_off("web-01", timeout=1, on_timeout="leave")
+    outcome = platform.power_off("web-01", timeout=0.7, on_timeout="leave")
     assert (outcome.changed, outcome.failed) == (False, False)
     assert "left as it is" in (outcome.detail or "")
     assert backend.power("web-01") is Power.ON
@@ -105,7 +106,7 @@ def test_a_guest_that_ignores_the_reboot_is_not_said_to_have_rebooted(
 ) -> None:
     backend.guest("web-01", obeys=False)
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
-        platform.reboot("web-01", timeout=1)
+        platform.reboot("web-01", timeout=0.7)
     assert backend.sent() == {"reboot": 1}
     assert backend.power("web-01") is Power.ON
 
@@ -217,7 +218,7 @@ def test_a_batch_goes_off_and_on_again(platform: VMPlatform, backend: Backend) -
 
 def test_a_batch_of_guests(platform: VMPlatform, backend: Backend) -> None:
     backend.guest("web-02", obeys=False)
-    batch = platform.batch_power_off({"name": "web-*"}, timeout=3)
+    batch = platform.batch_power_off({"name": "web-*"}, timeout=2)
     assert {outcome.name: outcome.how.value for outcome in batch.outcomes} == {
         "web-01": "guest",
         "web-02": "fallback_hard",
@@ -287,6 +288,13 @@ def test_several_callers_share_a_platform(platform: VMPlatform, backend: Backend
 # Trouble -----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a lost answer it looks for a shorter time before it asks again."""
+    for module in (job, power):
+        monkeypatch.setattr(module, "LOOK_FIRST", 0.3)
+
+
 @pytest.mark.parametrize("manner", ["drop_after", "cut"])
 def test_a_lost_answer_is_resolved_by_looking(
     platform: VMPlatform, backend: Backend, manner: str
@@ -302,6 +310,7 @@ def test_a_step_whose_answer_was_lost_goes_out_once(platform: VMPlatform, backen
     assert backend.sent() == {"power_off": 1}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_request_that_was_lost_is_repeated_after_a_look(
     platform: VMPlatform, backend: Backend
 ) -> None:
@@ -311,10 +320,11 @@ def test_a_request_that_was_lost_is_repeated_after_a_look(
     assert backend.sent() == {"power_off": 2}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_reset_is_never_sent_twice(platform: VMPlatform, backend: Backend) -> None:
     backend.trouble("reset", "drop_before", "web-01")
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
-        platform.reboot("web-01", graceful=False, timeout=2.5)
+        platform.reboot("web-01", graceful=False, timeout=1.2)
     assert backend.sent() == {"reset": 1}
 
 
@@ -323,17 +333,17 @@ def test_an_action_that_is_accepted_and_not_done(platform: VMPlatform, backend: 
     action = "stuck_task" if isinstance(backend, VCenter) else "ignore"
     backend.trouble("power_off", action, "stuck-01")
     with pytest.raises(OperationFailed, match="'stuck-01'") as caught:
-        platform.power_off("stuck-01", graceful=False, timeout=1)
+        platform.power_off("stuck-01", graceful=False, timeout=0.7)
     (outcome,) = caught.value.outcomes
     assert (outcome.failed, outcome.changed) == (True, False)
     assert backend.power("stuck-01") is Power.ON
 
 
 def test_a_slow_task_is_waited_for(vcenter: VCenter) -> None:
-    vcenter.trouble("reset", "slow_task", "web-01", seconds=0.7)
+    vcenter.trouble("reset", "slow_task", "web-01", seconds=0.4)
     outcome = vcenter.platform().reboot("web-01", graceful=False)
     assert (outcome.how, outcome.changed) == (How.HARD, True)
-    assert outcome.seconds >= 0.7
+    assert outcome.seconds >= 0.4
 
 
 def test_a_task_that_fails_says_why(vcenter: VCenter) -> None:
@@ -379,7 +389,7 @@ def test_a_vm_that_vanishes_meanwhile(platform: VMPlatform, backend: Backend) ->
     backend.add(Entry(name="brief-01"))
     backend.guest("brief-01", obeys=False, seconds=20)
     start = time.monotonic()
-    leaves = threading.Timer(0.6, backend.remove, ("brief-01",))
+    leaves = threading.Timer(0.3, backend.remove, ("brief-01",))
     leaves.start()
     with pytest.raises(OperationFailed, match=r"'brief-01'"):
         platform.power_off("brief-01", timeout=30, on_timeout="fail")
@@ -391,7 +401,7 @@ def test_a_vm_that_somebody_else_switches_off_meanwhile(
     platform: VMPlatform, backend: Backend
 ) -> None:
     backend.guest("web-01", obeys=False, seconds=20)
-    other = threading.Timer(0.6, backend.switch_off, ("web-01",))
+    other = threading.Timer(0.3, backend.switch_off, ("web-01",))
     other.start()
     outcome = platform.power_off("web-01", timeout=30)
     other.join()

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from pyVmomi import vim, vmodl
 
+from chaosvm.deadline import Deadline
 from chaosvm.errors import CertificateRejected, LoginFailed
+from chaosvm.order import Order
+from chaosvm.platform import Step
 from chaosvm.verbs import VMPlatform
 from tests.contract.backends import Backend, VCenter
 from tests.contract.estate import Power
+from tests.contract.vim_helpers import until
 
 
 @pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"username": "nobody@nowhere"}])
@@ -53,23 +57,19 @@ def test_a_session_that_ended_is_renewed(platform: VMPlatform, backend: Backend)
     assert backend.sessions()["logins"] == before + 1
 
 
-@pytest.mark.parametrize("verb", ["power_off", "suspend"])
 def test_a_session_that_ends_between_look_and_request(
-    platform: VMPlatform, backend: Backend, verb: str
+    platform: VMPlatform, backend: Backend
 ) -> None:
-    platform.connect()
-    ends = threading.Timer(0.3, backend.expire_sessions)
-    backend.trouble(verb, "delay", "web-01", seconds=0.6)
-    ends.start()
-    options = {"graceful": False} if verb == "power_off" else {}
-    assert getattr(platform, verb)("web-01", timeout=20, **options).changed
-    ends.join()
-    assert backend.power("web-01") is not Power.ON
+    vm, deadline = platform.get_vm("web-01"), Deadline(20)
+    backend.expire_sessions()
+    platform.send(vm, Step.POWER_OFF, Order.checked("power_off", 20), deadline)
+    until(lambda: backend.power("web-01") is Power.OFF)
+    assert backend.sent()["power_off"] == 2
 
 
 def test_a_session_that_ends_while_waiting(platform: VMPlatform, backend: Backend) -> None:
-    backend.guest("web-01", seconds=1.0)
-    ends = threading.Timer(0.4, backend.expire_sessions)
+    backend.guest("web-01", seconds=0.6)
+    ends = threading.Timer(0.2, backend.expire_sessions)
     ends.start()
     outcome = platform.power_off("web-01", timeout=20)
     ends.join()
@@ -86,8 +86,8 @@ def test_dropped_connections_are_opened_again(platform: VMPlatform, backend: Bac
 
 
 def test_connections_that_drop_while_waiting(platform: VMPlatform, backend: Backend) -> None:
-    backend.guest("web-01", seconds=1.0)
-    drops = threading.Timer(0.4, backend.drop_connections)
+    backend.guest("web-01", seconds=0.6)
+    drops = threading.Timer(0.2, backend.drop_connections)
     drops.start()
     assert platform.power_off("web-01", timeout=20).how.value == "guest"
     drops.join()
