@@ -191,7 +191,8 @@ class VcsimBackend(VCenter):
         if entry.owner:
             estate.set_custom_attribute(vm, "owner", entry.owner)
         if entry.tag:
-            estate.tag(vm, "tier", entry.tag)
+            category, _, tag = entry.tag.rpartition("/")
+            estate.tag(vm, category or "tier", tag)
         if not entry.template:
             self._bring(vm, entry)
 

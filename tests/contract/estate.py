@@ -28,7 +28,7 @@ class Entry:
     power: Power = Power.ON
     datacenter: str = "DC0"
     tools: bool = True
-    tag: str | None = None
+    tag: str | None = None  # of the category "tier", unless it is "category/tag"
     hostname: str | None = None
     address: str | None = None
     # On vCenters only.
@@ -55,6 +55,6 @@ EVERYWHERE = (
 ON_VCENTERS = (
     Entry(name="golden", power=Power.OFF, template=True),
     Entry(name="agent-01", managed_by="com.vmware.vim.eam"),
-    Entry(name="pair", key="left pair", folder="left", owner="data team"),
-    Entry(name="pair", key="right pair", folder="right"),
+    Entry(name="pair", key="left pair", folder="left", owner="data team", tag="tier/gold"),
+    Entry(name="pair", key="right pair", folder="right", tag="site/gold"),
 )

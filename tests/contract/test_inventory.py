@@ -277,3 +277,12 @@ def test_tags_are_told_with_their_category(vcenter: VCenter) -> None:
     platform = vcenter.platform()
     assert platform.get_vm("web-01").metadata["qualified_tags"] == ["tier/web"]
     assert platform.count_vms({"tag": "tier/web"}) == 3
+
+
+def test_one_tag_in_two_categories(vcenter: VCenter) -> None:
+    platform = vcenter.platform()
+    found = platform.list_vms({"tag": "gold"})
+    assert known_as(vcenter, found) == ["left pair", "right pair"]
+    assert {vm.tags for vm in found} == {("gold",)}
+    assert known_as(vcenter, platform.list_vms({"tag": "site/gold"})) == ["right pair"]
+    assert known_as(vcenter, platform.list_vms({"tag": "tier/gold"})) == ["left pair"]
