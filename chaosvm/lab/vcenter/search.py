@@ -7,7 +7,8 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.lab.vcenter.entities import Compute, Datacenter, Folder
+from chaosvm.lab.vcenter.compute import Compute
+from chaosvm.lab.vcenter.entities import Datacenter, Folder
 from chaosvm.lab.vcenter.estate import Estate
 from chaosvm.lab.vcenter.machine import VirtualMachine
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method
