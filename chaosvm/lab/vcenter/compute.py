@@ -147,6 +147,10 @@ class HostSystem(Entity):
         )
 
     @prop
+    def config(self, session: Any = None) -> Any:
+        return made(vim.host.ConfigInfo, host=self.reference, product=_product())
+
+    @prop
     def hardware(self, session: Any = None) -> Any:
         topology = self._host.topology
         return made(

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pyVmomi import vim
 
+from chaosvm.lab.vcenter.devices import (
+    devices,
+    guest_nics,
+    layout,
+    storage_summary,
+    storage_usage,
+    vmx_path,
+)
 from chaosvm.lab.vcenter.words import (
     CONNECTION_STATES,
     GUEST_STATES,
@@ -30,7 +38,6 @@ Leaf = Callable[["Estate", Machine], Any]
 _MIB = 1024**2
 _TOOLS_VERSION = 12352
 _MHZ = 2400
-_FIRST_NIC = 4000
 
 
 def bios_uuid(vm: Machine) -> str:
@@ -48,47 +55,8 @@ def _running_tools_tell(told: Callable[[Machine], Any]) -> Leaf:
     return lambda estate, vm: told(vm) if tools_running(vm) else None
 
 
-def _files(estate: Estate, vm: Machine) -> str:
-    return f"[{estate.datastore_of(vm).plain_name}] {vm.name}/{vm.name}.vmx"
-
-
-def _mac(vm: Machine) -> str:
-    number = int(vm.moid.rpartition("-")[2])
-    return f"00:50:56:{number >> 16 & 0x3F:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
-
-
-def _nics(vm: Machine) -> list[Any] | None:
-    addresses = list(vm.ip_addresses)
-    return [
-        vim.vm.GuestInfo.NicInfo(
-            network=_NETWORK,
-            ipAddress=addresses,
-            macAddress=_mac(vm),
-            connected=True,
-            deviceConfigId=_FIRST_NIC,
-        )
-    ]
-
-
-_NETWORK = "VM Network"
-
-
-def _devices(estate: Estate, vm: Machine) -> list[Any]:
-    card = vim.vm.device.VirtualVmxnet3(
-        key=_FIRST_NIC,
-        deviceInfo=vim.Description(label="Network adapter 1", summary=_NETWORK),
-        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=_NETWORK),
-        connectable=vim.vm.device.VirtualDevice.ConnectInfo(
-            startConnected=True,
-            allowGuestControl=True,
-            connected=POWER_STATES[vm.state] == "poweredOn",
-        ),
-        controllerKey=100,
-        unitNumber=7,
-        addressType="assigned",
-        macAddress=_mac(vm),
-    )
-    return [card]
+def _when_on(value: int) -> Leaf:
+    return lambda estate, vm: value if POWER_STATES[vm.state] == "poweredOn" else None
 
 
 def _managed_by(estate: Estate, vm: Machine) -> Any:
@@ -143,6 +111,8 @@ _ENTITY: Mapping[str, Leaf] = {
     "effectiveRole": lambda estate, vm: [-1],
     "disabledMethod": lambda estate, vm: [],
     "recentTask": lambda estate, vm: estate.tasks.recent(vm.moid),
+    "storage": storage_usage,
+    "layoutEx": layout,
 }
 
 _CONFIG: Mapping[str, Leaf] = {
@@ -160,11 +130,11 @@ _CONFIG: Mapping[str, Leaf] = {
     "createDate": lambda estate, vm: vm.created,
     "firmware": lambda estate, vm: "bios",
     "managedBy": _managed_by,
-    "files.vmPathName": _files,
+    "files.vmPathName": vmx_path,
     "hardware.numCPU": lambda estate, vm: vm.topology.cpus,
     "hardware.numCoresPerSocket": lambda estate, vm: vm.topology.cores * vm.topology.threads,
     "hardware.memoryMB": lambda estate, vm: vm.memory // _MIB,
-    "hardware.device": _devices,
+    "hardware.device": devices,
     "cpuAllocation.limit": lambda estate, vm: -1,
     "memoryAllocation.limit": lambda estate, vm: -1,
     "extraConfig": lambda estate, vm: [],
@@ -203,7 +173,7 @@ _GUEST: Mapping[str, Leaf] = {
     "guestFamily": _running_tools_tell(lambda vm: guest_family(vm.os)),
     "hostName": _running_tools_tell(lambda vm: vm.fqdn),
     "ipAddress": _running_tools_tell(lambda vm: next(iter(vm.ip_addresses), None)),
-    "net": _running_tools_tell(_nics),
+    "net": _running_tools_tell(guest_nics),
     "guestState": lambda estate, vm: (
         "running" if tools_running(vm) else GUEST_STATES.get(vm.state, "notRunning")
     ),
@@ -217,9 +187,13 @@ _SUMMARY: Mapping[str, Leaf] = {
     "customValue": _custom_values,
     "config.memorySizeMB": _CONFIG["hardware.memoryMB"],
     "config.numCpu": _CONFIG["hardware.numCPU"],
-    "config.vmPathName": _files,
+    "config.vmPathName": vmx_path,
     "config.numEthernetCards": lambda estate, vm: 1,
-    "config.numVirtualDisks": lambda estate, vm: 0,
+    "config.numVirtualDisks": lambda estate, vm: 1,
+    "storage": storage_summary,
+    "quickStats.overallCpuUsage": _when_on(0),
+    "quickStats.hostMemoryUsage": _when_on(0),
+    "quickStats.guestMemoryUsage": _when_on(0),
     "quickStats.guestHeartbeatStatus": _ENTITY["guestHeartbeatStatus"],
     "quickStats.uptimeSeconds": _uptime,
 }

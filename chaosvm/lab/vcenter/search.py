@@ -8,6 +8,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.vcenter.compute import Compute
+from chaosvm.lab.vcenter.devices import vmx_path
 from chaosvm.lab.vcenter.entities import Datacenter, Folder
 from chaosvm.lab.vcenter.estate import Estate
 from chaosvm.lab.vcenter.machine import VirtualMachine
@@ -35,6 +36,15 @@ class SearchIndex(Managed):
             if at is None:
                 return None
         return at.reference if at is not None and names else None
+
+    @method("FindByDatastorePath")
+    def by_datastore_path(self, call: Call) -> Any:
+        wanted, within = call.get("path"), call.get("datacenter")._moId
+        around = self._estate.compute_of
+        found = self._estate.machines_where(
+            lambda vm: vmx_path(self._estate, vm) == wanted and around(vm).datacenter.moid == within
+        )
+        return vim.VirtualMachine(found[0].moid) if found else None
 
     @method("FindChild")
     def child(self, call: Call) -> Any:

@@ -120,7 +120,9 @@ class ViewManager(Managed):
 
     @prop
     def viewList(self, session: Any = None) -> Any:
-        return vim.view.View.Array([])
+        moids = session.moids_of(_View) if session is not None else []
+        found = (self._service.find(moid, session) for moid in moids)
+        return vim.view.View.Array([view.reference for view in found if view is not None])
 
     @method("CreateContainerView")
     def create_container_view(self, call: Call) -> Any:
