@@ -20,11 +20,6 @@ from chaosvm.errors import InvalidValue
 
 __all__ = ["Settings", "ca_file", "host_name", "load", "port", "setting"]
 
-# Settings of this package rather than of a platform. There are none yet, and
-# one that is not understood must not be passed over: it may be meant as a guard.
-_GENERAL: frozenset[str] = frozenset()
-_GENERAL_PREFIX = "chaosvm_"
-
 Converter = Callable[[str, Any], Any]
 S = TypeVar("S", bound="Settings")
 
@@ -138,10 +133,6 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
             hint = values.nearest(key.lower().removeprefix(f"{prefix}_"), names)
             hint = hint.replace("mean '", f"mean '{prefix}_")
             raise InvalidValue(f"unknown setting {key}{hint}: known are {', '.join(fields)}")
-        if key.startswith(_GENERAL_PREFIX) and key not in _GENERAL:
-            raise InvalidValue(
-                f"unknown setting {key}: this version has none that begin with {_GENERAL_PREFIX}"
-            )
 
 
 # Converters that only settings need --------------------------------------------

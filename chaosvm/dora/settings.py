@@ -38,7 +38,7 @@ class DoraSettings(Settings):
     scheme: str = setting(_scheme, "http")
     ca_file: str | None = setting(settings.ca_file, None)
     timeout: float = setting(values.timeout_seconds, 20.0)
-    environments: Catalogue | None = setting(catalogue, None)  # noqa: RUF009  # it is frozen
+    environments: Catalogue | None = setting(catalogue, None)
 
     @property
     def catalogue(self) -> Catalogue:
