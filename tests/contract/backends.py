@@ -8,7 +8,7 @@ administrator's own door, the lab by its world.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any, ClassVar, Self
@@ -50,6 +50,8 @@ class Backend(ABC):
     entries: ClassVar[Sequence[Entry]] = EVERYWHERE
     # What each step of chaosvm.platform.Step is called on the wire.
     verbs: ClassVar[Mapping[str, str]]
+    # What makes the system's rules of trouble.
+    rule: ClassVar[Callable[..., Any]]
 
     def __init__(self) -> None:
         self.ids: dict[str, str] = {}
@@ -123,13 +125,9 @@ class Backend(ABC):
         """How the guest takes requests from now on."""
 
     def trouble(self, verb: str, action: str, vm: str = "", **options: Any) -> None:
-        """One more rule: what happens to a step of ``verbs``, or to a call of the platform."""
+        """What happens to a step of ``verbs`` from now on, until the end of the test."""
         about = self.ids[vm] if vm else ""
-        self.rule(self.verbs.get(verb, verb), action, about, **options)
-
-    def rule(self, method: str, action: str, about: str = "", **options: Any) -> None:
-        make = vcsim_rule if isinstance(self, VcsimBackend) else lab_rule
-        self._troubles.append(make(method, action, vm=about, **options))
+        self._troubles.append(self.rule(self.verbs[verb], action, vm=about, **options))
         self.set_rules(self._troubles)
 
     def calm(self) -> None:
@@ -163,6 +161,7 @@ class VCenter(Backend):
 
 class VcsimBackend(VCenter):
     name = "vcsim"
+    rule = staticmethod(vcsim_rule)
     _vcsim: Vcsim
     _estate: Estate
 
@@ -286,6 +285,7 @@ _STATES = {Power.ON: State.RUNNING, Power.OFF: State.OFF, Power.SUSPENDED: State
 class LabBackend(Backend):
     """A face of the lab; the world is what is true."""
 
+    rule = staticmethod(lab_rule)
     platform_served: ClassVar[str]
     _lab: Lab
     _world: World
