@@ -10,8 +10,15 @@ from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import SoapStubAdapter, VmomiSupport, vim
 
 from chaosvm.verbs import VMPlatform
-from tests.contract.backends import BACKENDS, VCENTERS, Backend, VCenter
+from tests.contract.backend import Backend, VCenter
 from tests.contract.exceptions import EXCEPTIONS
+from tests.contract.lab_backends import LabEngine, LabVCenter
+from tests.contract.vcsim_backend import VcsimBackend
+
+BACKENDS: Mapping[str, type[Backend]] = {
+    made.name: made for made in (VcsimBackend, LabVCenter, LabEngine)
+}
+VCENTERS = tuple(name for name, made in BACKENDS.items() if issubclass(made, VCenter))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = EXCEPTIONS.get((item.originalname, system))  # type: ignore[attr-defined]
         if reason is not None:
             item.add_marker(pytest.mark.xfail(reason=f"{system}: {reason}", strict=True))
+
+
+@pytest.fixture(autouse=True)
+def no_failure_inside(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The lab's server writes its own failures to its log, and answers 500."""
+    yield
+    logged = caplog.get_records("call")
+    assert [record.getMessage() for record in logged if record.name == "aiohttp.server"] == []
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM
 from chaosvm.verbs import VMPlatform
 from chaosvm.vm import PowerState
-from tests.contract.backends import Backend, VCenter
+from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry
 
 TYPES: dict[str, Any] = {

@@ -14,7 +14,7 @@ from chaosvm.errors import CertificateRejected, LoginFailed
 from chaosvm.order import Order
 from chaosvm.platform import Step
 from chaosvm.verbs import VMPlatform
-from tests.contract.backends import Backend, VCenter
+from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Power
 from tests.contract.vim_helpers import until
 

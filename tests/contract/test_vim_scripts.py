@@ -9,7 +9,7 @@ import pytest
 from pyVim.task import WaitForTasks
 from pyVmomi import vim
 
-from tests.contract.backends import VCenter
+from tests.contract.backend import VCenter
 from tests.contract.estate import Power
 from tests.contract.vim_helpers import view_of
 

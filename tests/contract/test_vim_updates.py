@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim, vmodl
 
-from tests.contract.backends import VCenter
+from tests.contract.backend import VCenter
 from tests.contract.vim_helpers import COLLECTOR, filter_of, view_of, walk_of
 
 Find = Callable[[str], Any]

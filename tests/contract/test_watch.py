@@ -9,7 +9,7 @@ from chaosvm.order import Order
 from chaosvm.platform import Step
 from chaosvm.verbs import VMPlatform
 from chaosvm.vm import PowerState
-from tests.contract.backends import Backend
+from tests.contract.backend import Backend
 from tests.fakes import FakeClock
 
 # Ids that no VM has.
