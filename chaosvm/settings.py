@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from chaosvm import values
+from chaosvm import rehearsal, values
 from chaosvm.errors import InvalidValue
 
 __all__ = ["Settings", "ca_file", "host_name", "load", "port", "setting"]
@@ -38,6 +38,11 @@ class Settings:
     # from "badly configured".
     essential: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def addresses(self) -> frozenset[tuple[str, int]]:
+        """Each host and port that these settings lead to."""
+        raise NotImplementedError
+
     @classmethod
     def of(cls: type[S], **given: Any) -> S:
         """From Python arguments; raises InvalidValue as :func:`load` does."""
@@ -47,11 +52,19 @@ class Settings:
         return cls(**{name: _converted(fields[name], name, v) for name, v in found.items()})
 
 
-def setting(convert: Converter, default: Any = dataclasses.MISSING, secret: bool = False) -> Any:
-    """One setting. A secret one is never shown and never taken from configuration."""
-    return dataclasses.field(
-        default=default, repr=not secret, metadata={"convert": convert, "secret": secret}
-    )
+def setting(
+    convert: Converter,
+    default: Any = dataclasses.MISSING,
+    secret: bool = False,
+    rehearsed: bool = False,
+) -> Any:
+    """One setting. A secret one is never shown and never taken from configuration.
+
+    In a rehearsal it is the lab's, unless it is ``rehearsed`` as it is: that is
+    only for what neither leads anywhere nor lets anybody in.
+    """
+    metadata = {"convert": convert, "secret": secret, "rehearsed": rehearsed}
+    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
 def load(
@@ -60,7 +73,11 @@ def load(
     secrets: Mapping[str, Any] | None,
     environment: Mapping[str, str] | None = None,
 ) -> S:
-    """Fill a platform's settings; raises InvalidValue, naming the key."""
+    """Fill a platform's settings; raises InvalidValue, naming the key.
+
+    In a rehearsal the lab's environment is all there is for most of them.
+    """
+    lab = rehearsal.environment()
     configuration, secrets = configuration or {}, secrets or {}
     environment = os.environ if environment is None else environment
     fields = {f"{cls.prefix}_{field.name}": field for field in dataclasses.fields(cls)}
@@ -68,16 +85,26 @@ def load(
     _refuse_unknown(cls.prefix, fields, configuration, secrets)
     found = {}
     for key, field in fields.items():
-        value = _first(key, configuration, secrets, environment)
+        if lab is None or field.metadata["rehearsed"]:
+            value = _first(key, configuration, secrets, environment)
+        else:
+            value = _first(key, {}, {}, lab)
         if value is not None:
             found[field.name] = _converted(field, key, value)
-    _require(found, [(f.name, key) for key, f in fields.items() if _required(f)])
+    required = [(f.name, key) for key, f in fields.items() if _required(f)]
+    if lab is not None and not all(name in found for name, _ in required):
+        raise InvalidValue(f"the lab of this rehearsal has no {cls.prefix}: see its `platforms`")
+    _require(found, required)
     return cls(**found)
 
 
 def configured(cls: type[Settings], environment: Mapping[str, str] | None = None) -> bool:
     """Does the environment name a server of this platform at all?"""
-    environment = os.environ if environment is None else environment
+    lab = rehearsal.environment()
+    if lab is not None:
+        environment = lab
+    elif environment is None:
+        environment = os.environ
     return all(environment.get(f"{cls.prefix}_{name}".upper()) for name in cls.essential)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import logzero
 import pytest
 
-from chaosvm import connections
+from chaosvm import connections, rehearsal
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -17,6 +17,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of whoever runs it."""
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_rehearsal() -> Iterator[None]:
+    """What a test or an import began is over for the next one."""
+    rehearsal.forget()
+    yield
+    rehearsal.forget()
 
 
 @pytest.fixture(autouse=True)

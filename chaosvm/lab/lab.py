@@ -183,6 +183,11 @@ class Lab:
             raise RuntimeError("the lab was not started")
         return str(self._home / "ca.pem")
 
+    @property
+    def addresses(self) -> frozenset[tuple[str, int]]:
+        """Each host and port where it listens."""
+        return frozenset((server.host, server.port) for server in self._running)
+
     def environment(self) -> dict[str, str]:
         """The environment variables with which chaosvm finds it."""
         found: dict[str, str] = {}
