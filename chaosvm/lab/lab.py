@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import secrets
 import shutil
 import ssl
@@ -20,7 +21,7 @@ from chaosvm.lab.options import Options
 from chaosvm.lab.server import Face, Server, Sessions
 from chaosvm.lab.world import World
 
-__all__ = ["Lab"]
+__all__ = ["Lab", "installed"]
 
 # Where the faces of each platform are made, and what has to be installed for them.
 _FACES = {
@@ -28,6 +29,15 @@ _FACES = {
     "olvm": ("chaosvm.lab.ovirt", ("ovirtsdk4", "pycurl"), "lab,olvm"),
     "dora": ("chaosvm.lab.dora", (), "lab"),
 }
+
+
+def installed() -> tuple[str, ...]:
+    """The platforms whose packages are there."""
+    return tuple(
+        platform
+        for platform, (_, packages, _) in _FACES.items()
+        if all(importlib.util.find_spec(package) for package in packages)
+    )
 
 
 class Lab:
@@ -80,6 +90,7 @@ class Lab:
         names: Sequence[str] = ("localhost", "127.0.0.1"),
     ) -> None:
         self.world = world if world is not None else World.generated()
+        self.platforms = tuple(platforms)
         self.username = username
         self.password = password or secrets.token_urlsafe(12)
         self.faults = Faults()
