@@ -17,6 +17,7 @@ from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.lab.account import power_changes
 from chaosvm.lab.others import OtherActions, Others
+from chaosvm.lab.worlds import load as load_world
 from chaosvm.olvm import olvm
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.settings import Settings, load
@@ -104,8 +105,6 @@ class Stage:
 
     def set_up(self) -> None:
         """Start the lab, and lead everything there."""
-        from chaosvm.lab.worlds import load as load_world
-
         # What was connected before, wherever to, is not used again.
         connections.close_all()
         described = load_world(self._plan.world)

@@ -1,8 +1,8 @@
 """What an experiment needs to be loaded, and a rehearsal does not.
 
-Secrets, and where platforms are.
 Chaos Toolkit does not run an experiment whose environment variables are not
-set, or whose Vault cannot be reached. In a rehearsal that is no reason.
+set, or whose Vault cannot be reached. Where platforms are, and how to log in,
+is the lab's in a rehearsal, so placeholders do as well.
 """
 
 from __future__ import annotations

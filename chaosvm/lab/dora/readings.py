@@ -61,7 +61,10 @@ class Readings:
             choices[host.cluster_id].append(host.id)
         before = self._hosts_of
         return {
-            vm.id: vm.host_id or before.get(vm.id) or _some(choices.get(vm.cluster_id), vm.id)
+            vm.id: vm.host_id
+            or before.get(vm.id)
+            or vm.home_id
+            or _some(choices.get(vm.cluster_id), vm.id)
             for vm in vms
         }
 
