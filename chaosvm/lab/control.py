@@ -27,15 +27,17 @@ and after them chaosvm connects nowhere.
 from __future__ import annotations
 
 import atexit
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaoslib.exceptions import InterruptExecution
 from logzero import logger
 
 from chaosvm import rehearsal
-from chaosvm.lab import unset
 from chaosvm.lab.others import note_skipped
-from chaosvm.lab.stage import Plan, Stage
+
+if TYPE_CHECKING:
+    from chaosvm.lab.stage import Stage
+    from chaosvm.lab.unset import Unset
 
 __all__ = [
     "after_activity_control",
@@ -53,11 +55,12 @@ _NOT_YET = (
 _OVER = "the rehearsal is over"
 
 # Chaos Toolkit goes on without a control that it cannot call, as with `arguments:`
-# and nothing below, and tells nobody. But it has imported it.
+# and nothing below, or cannot import, and tells nobody. So this comes first, and
+# what may fail to be imported is imported where that stops the run.
 rehearsal.block(_NOT_YET)
 
 _stage: Stage | None = None
-_experiments: list[unset.Experiment] = []
+_unset: list[Unset] = []
 
 
 def after_loading_experiment_control(
@@ -67,8 +70,10 @@ def after_loading_experiment_control(
 
     The lab is there from now on, as probes in the configuration are run next.
     """
+    from chaosvm.lab.unset import stand_in
+
     if state:
-        _experiments.append(unset.stand_in(state))
+        _unset.append(stand_in(state))
     _set_up(arguments)
 
 
@@ -110,8 +115,8 @@ def after_experiment_control(
     journal = state or {}
     for run in (*journal.get("run", ()), *journal.get("rollbacks", ())):
         note_skipped(run)
-    while _experiments:
-        _experiments.pop().restore(context, journal)
+    while _unset:
+        _unset.pop().restore(context, journal)
 
 
 def cleanup_control() -> None:
@@ -122,6 +127,8 @@ def cleanup_control() -> None:
 def _set_up(arguments: dict[str, Any]) -> Stage:
     """The stage, with the lab running on it."""
     global _stage
+    from chaosvm.lab.stage import Plan, Stage
+
     if _stage is None:
         rehearsal.block(_NOT_YET)
         _stage = Stage(Plan.read(arguments))

@@ -31,6 +31,7 @@ __all__ = ["Plan", "Stage"]
 
 _CONTROL = "chaosvm.lab.control"
 _READY_MADE = "small"
+_LOGIN_SECONDS = 20.0
 _SETTINGS: dict[str, type[Settings]] = {
     "vsphere": VSphereSettings,
     "olvm": OLVMSettings,
@@ -172,18 +173,15 @@ class Stage:
 
     def _log_in(self) -> None:
         """By each platform's own way, as activities do."""
-        opening = {
-            "vsphere": lambda: vsphere(None, None).open(Deadline(_LOGIN_SECONDS)),
-            "olvm": lambda: olvm(None, None).open(Deadline(_LOGIN_SECONDS)),
-            "dora": lambda: dora(None, None).connect(),
-        }
-        for platform in self.lab.platforms:
-            opening[platform]()
+        deadline = Deadline(_LOGIN_SECONDS)
+        if "vsphere" in self.lab.platforms:
+            vsphere(None, None).open(deadline)
+        if "olvm" in self.lab.platforms:
+            olvm(None, None).open(deadline)
+        if "dora" in self.lab.platforms:
+            dora(None, None).connect()
         # The experiment's own logins are its own to make.
         connections.close_all()
-
-
-_LOGIN_SECONDS = 20.0
 
 
 def _as_activities_get_them(secrets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -195,10 +193,11 @@ def _as_activities_get_them(secrets: Mapping[str, Any]) -> Iterator[dict[str, An
 
 
 def _lab(world: Any, platforms: Sequence[str] | None) -> Lab:
-    from chaosvm.lab import Lab
+    # From the package, which tells what is missing for it.
+    from chaosvm.lab import Lab as Made
     from chaosvm.lab.lab import installed
 
-    return Lab(world, platforms=installed() if platforms is None else platforms)
+    return Made(world, platforms=installed() if platforms is None else platforms)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from chaosvm.lab.others import activities, is_ours
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.vsphere.settings import VSphereSettings
 
-__all__ = ["Experiment", "stand_in"]
+__all__ = ["Unset", "stand_in"]
 
 _PLACEHOLDER = "rehearsal"
 _REDIRECTED = frozenset(
@@ -32,7 +32,7 @@ _REDIRECTED = frozenset(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Experiment:
+class Unset:
     """What was replaced in an experiment."""
 
     before: Mapping[str, Any]
@@ -43,7 +43,7 @@ class Experiment:
                 each.update(deepcopy(dict(self.before)))
 
 
-def stand_in(experiment: dict[str, Any]) -> Experiment:
+def stand_in(experiment: dict[str, Any]) -> Unset:
     """Put placeholders for what is not there and not needed."""
     before = {
         key: deepcopy(experiment[key])
@@ -56,7 +56,7 @@ def stand_in(experiment: dict[str, Any]) -> Experiment:
     ]
     if replaced:
         logger.info(f"rehearsal: placeholders stand for {', '.join(replaced)}")
-    return Experiment(before)
+    return Unset(before)
 
 
 def _in_configuration(configuration: dict[str, Any]) -> list[str]:
