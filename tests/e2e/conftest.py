@@ -28,6 +28,8 @@ class Chaos:
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "LANG": "C.UTF-8",
+            # This tree, whatever is installed.
+            "PYTHONPATH": str(ROOT),
             **settings,
         }
         self.console = ""

@@ -1,0 +1,364 @@
+"""A rehearsal connects to nothing but its lab, whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaoslib.control import reset_global_controls
+from chaoslib.exceptions import InterruptExecution
+from chaoslib.types import Strategy
+
+from chaosvm import rehearsal
+from chaosvm.errors import NotInRehearsal
+from chaosvm.lab import control, stage
+from chaosvm.lab.server import Server
+from tests import production
+from tests.e2e.conftest import EXAMPLES, Chaos
+from tests.production import (
+    CONTROL_FILE,
+    Production,
+    everything,
+    from_python,
+    read,
+    run,
+    switch,
+)
+
+PLATFORMS = ("vsphere", "olvm", "dora")
+WAYS = [*map(read, PLATFORMS), *map(switch, PLATFORMS[:2])]
+
+
+@pytest.fixture
+def real() -> Iterator[Production]:
+    with Production() as counting:
+        yield counting
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    yield
+    control.cleanup_control()
+    reset_global_controls()
+
+
+def statuses(journal: dict[str, Any]) -> list[str]:
+    return [step["status"] for step in journal["run"]]
+
+
+# That it would be noticed ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("each", [*WAYS, from_python("vsphere"), from_python("olvm")], ids=str)
+def test_without_a_rehearsal_every_way_leads_to_the_server(
+    each: dict[str, Any], real: Production, tmp_path: Path
+) -> None:
+    assert statuses(run(real.experiment(each), tmp_path)) == ["failed"]
+    assert real.connections > 0
+
+
+# Nothing goes wrong ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["experiment", "environment"])
+@pytest.mark.parametrize("how", ["declared", "by control file"])
+def test_a_rehearsal(
+    where: str, how: str, real: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = real.experiment(*everything())
+    if where == "environment":
+        environment = real.environment()
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        experiment["configuration"] = {"production_port": real.port}
+        experiment["secrets"] = {"all": {}}
+    if how == "declared":
+        experiment["controls"] = [production.control()]
+    journal = run(experiment, tmp_path, CONTROL_FILE if how == "by control file" else None)
+    assert journal["status"] == "completed"
+    # The last two ask for the server by its address: they are refused.
+    assert statuses(journal) == ["succeeded"] * 6 + ["failed"] * 2, journal["run"]
+    assert "in a rehearsal only the lab's" in str(journal["run"][-1]["exception"])
+    assert real.connections == 0
+
+
+@pytest.mark.parametrize("how", ["background", "continuously"])
+def test_in_other_threads(how: str, real: Production, tmp_path: Path) -> None:
+    background = [{**each, "background": True} for each in everything()]
+    probes = [{**read(platform), "tolerance": 12} for platform in PLATFORMS]
+    experiment = real.experiment(
+        *(background if how == "background" else everything()),
+        **{"steady-state-hypothesis": {"title": "All are there", "probes": probes}},
+    )
+    strategy = Strategy.CONTINUOUS if how == "continuously" else Strategy.DEFAULT
+    journal = run(experiment, tmp_path, CONTROL_FILE, strategy=strategy)
+    assert journal["steady_states"]["before"]["steady_state_met"]
+    assert statuses(journal)[:3] == ["succeeded"] * 3
+    assert real.connections == 0
+
+
+def test_connections_from_before_are_not_used(real: Production, tmp_path: Path) -> None:
+    for each in WAYS[:3]:
+        run(real.experiment(each), tmp_path)
+    before = real.connections
+    assert statuses(run(real.experiment(*WAYS), tmp_path, CONTROL_FILE)) == ["succeeded"] * 5
+    assert real.connections == before > 0
+
+
+def test_what_is_not_on_this_machine_does_not_matter(real: Production, tmp_path: Path) -> None:
+    missing = {"type": "env", "key": "CHAOSVM_TEST_NOT_SET"}
+    experiment = real.experiment(*WAYS, switch("dora", "web-02"))
+    own = {"server": "vcenter.example.com", "ca_file": "/not/there.pem", "credentials": "nobody"}
+    experiment["configuration"] |= {
+        "vsphere_server": missing,
+        "vsphere_port": {**missing, "env_var_type": "int"},
+        "vsphere_ca_file": "/not/there.pem",
+        "olvm_ca_file": "/not/there.pem",
+        "dora_environments": {production.ENVIRONMENT: {"vsphere": own}},
+    }
+    experiment["secrets"] = {
+        "all": {
+            "vsphere_username": missing,
+            "vsphere_password": {"type": "vault", "path": "not/there"},
+        },
+        "more": {"type": "vault", "path": "not/there"},
+    }
+    journal = run(experiment, tmp_path, CONTROL_FILE)
+    assert statuses(journal) == ["succeeded"] * 6, journal["run"]
+    assert journal["experiment"]["secrets"] == experiment["secrets"]
+    assert journal["experiment"]["configuration"] == experiment["configuration"]
+
+
+def test_proxies_are_not_asked(
+    real: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{real.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert statuses(run(real.experiment(*WAYS), tmp_path, CONTROL_FILE)) == ["succeeded"] * 5
+    assert real.connections == 0
+
+
+def test_probes_in_the_configuration_ask_the_lab(real: Production, tmp_path: Path) -> None:
+    found = {**read("vsphere"), "name": "how-many"}
+    experiment = real.experiment(read("vsphere"))
+    experiment["configuration"]["vms"] = found
+    experiment["configuration"]["vsphere_username"] = "admin@internal"
+    journal = run(experiment, tmp_path, CONTROL_FILE)
+    assert journal["status"] == "completed"
+    assert real.connections == 0
+
+
+# The rehearsal cannot be set up -----------------------------------------------------------
+
+
+def no_aiohttp(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    return {}
+
+
+def no_port(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    async def refuse(server: Server) -> None:
+        raise OSError("no port is free")
+
+    monkeypatch.setattr(Server, "_serve", refuse)
+    return {}
+
+
+def no_world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"world": "not-there.yaml"}
+
+
+def no_such_argument(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"wrold": "small"}
+
+
+def no_such_module(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setitem(sys.modules, "chaosvm.lab.stage", None)
+    return {}
+
+
+def settings_go_astray(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(rehearsal, "environment", lambda: None)
+    return {}
+
+
+def an_environment_that_goes_astray(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    begin = rehearsal.begin
+
+    def elsewhere(environment: dict[str, str], addresses: Any) -> None:
+        begin({**environment, "VSPHERE_SERVER": "localhost"}, addresses)
+
+    monkeypatch.setattr(rehearsal, "begin", elsewhere)
+    return {}
+
+
+TROUBLE = [
+    no_aiohttp,
+    no_port,
+    no_world,
+    no_such_argument,
+    no_such_module,
+    settings_go_astray,
+    an_environment_that_goes_astray,
+]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_nothing_is_run_when_it_cannot_be_set_up(
+    trouble: Any,
+    declared: bool,
+    real: Production,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    logs: pytest.LogCaptureFixture,
+) -> None:
+    arguments = trouble(monkeypatch)
+    ways = everything()
+    touched = tmp_path / "touched"
+    process = {"type": "process", "path": "touch", "arguments": str(touched)}
+    ways.append({"type": "action", "name": "touch", "provider": process})
+    background = [{**each, "background": True} for each in ways]
+    experiment = real.experiment(*background, rollbacks=ways[::-1])
+    control_file = None
+    if declared:
+        experiment["controls"] = [production.control(**arguments)]
+    else:
+        control_file = tmp_path / "control.json"
+        control_file.write_text(json.dumps({"rehearse": production.control(**arguments)}))
+    for strategy in (Strategy.DEFAULT, Strategy.CONTINUOUS):
+        journal = run(experiment, tmp_path, control_file, "always", strategy)
+        assert journal["status"] == "interrupted"
+        assert journal["run"] == journal["rollbacks"] == []
+    assert "the rehearsal could not be set up, so nothing was run" in logs.text
+    # Nor does Python connect any more.
+    for connect in (production.connect_vsphere, production.connect_olvm):
+        with pytest.raises(NotInRehearsal, match="nothing was connected to"):
+            connect(real.port)
+    assert real.connections == 0
+    assert not touched.exists()
+
+
+def test_the_second_wall_holds_without_the_first(
+    real: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "environment", lambda: None)
+    monkeypatch.setattr(stage.Stage, "_verify", lambda *_: None)
+    monkeypatch.setattr(stage.Stage, "_log_in", lambda _: None)
+    journal = run(real.experiment(*everything()), tmp_path, CONTROL_FILE, "always")
+    assert statuses(journal) == ["failed"] * 8
+    for step in journal["run"]:
+        assert "in a rehearsal only the lab's platforms are" in str(step["exception"])
+    assert real.connections == 0
+
+
+# It is interrupted ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rollbacks", ["default", "always"])
+def test_after_an_interruption(rollbacks: str, real: Production, tmp_path: Path) -> None:
+    stop = production.activity("tests.production", "interrupt")
+    experiment = real.experiment(switch("vsphere"), stop, *WAYS, rollbacks=everything())
+    journal = run(experiment, tmp_path, CONTROL_FILE, rollbacks)
+    assert journal["status"] == "interrupted"
+    played = [step["status"] for step in journal["rollbacks"]]
+    assert played == (["succeeded"] * 6 + ["failed"] * 2 if rollbacks == "always" else [])
+    with pytest.raises(NotInRehearsal, match="the rehearsal is over"):
+        production.connect_vsphere(real.port)
+    assert real.connections == 0
+
+
+def test_another_control_interrupts_at_once(
+    real: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise InterruptExecution("not now")
+
+    monkeypatch.setattr(control, "before_experiment_control", interrupt)
+    journal = run(real.experiment(*WAYS, rollbacks=WAYS), tmp_path, CONTROL_FILE, "always")
+    assert (journal["status"], journal["rollbacks"]) == ("interrupted", [])
+    assert real.connections == 0
+
+
+# As the `chaos` command runs it -------------------------------------------------------------
+
+
+@pytest.fixture
+def chaos(tmp_path: Path) -> Chaos:
+    return Chaos(tmp_path, {"TMPDIR": str(tmp_path)})
+
+
+def left_behind(chaos: Chaos) -> list[Path]:
+    return list(chaos.folder.glob("chaosvm-lab-*"))
+
+
+def test_with_the_command(chaos: Chaos, real: Production) -> None:
+    experiment = real.experiment(*WAYS)
+    assert chaos(*chaos.command(experiment, "--control-file", str(CONTROL_FILE))) == 0
+    assert "VMs stands for vSphere, OLVM and Dora; nothing real is touched" in chaos.console
+    assert "rehearsal: web-01: shutdown asked for, then off" in chaos.console
+    assert statuses(chaos.journal()) == ["succeeded"] * 5
+    assert real.connections == 0
+    assert left_behind(chaos) == []
+
+
+def test_arguments_that_chaos_toolkit_cannot_pass(chaos: Chaos, real: Production) -> None:
+    """It goes on without the control then, and tells nobody."""
+    module = "chaosvm.lab.control"
+    nothing = {"provider": {"type": "python", "module": module, "arguments": None}}
+    path = chaos.folder / "control.json"
+    path.write_text(json.dumps({"rehearse": nothing}))
+    experiment = real.experiment(*WAYS)
+    chaos(*chaos.command(experiment, "--control-file", str(path)))
+    assert statuses(chaos.journal()) == ["failed"] * 5
+    assert "a rehearsal was asked for and has not begun" in chaos.console
+    assert real.connections == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals(number: signal.Signals, chaos: Chaos, real: Production) -> None:
+    process = {"type": "process", "path": "sleep", "arguments": "30"}
+    waiting = {"type": "probe", "name": "wait", "provider": process}
+    experiment = real.experiment(switch("vsphere"), waiting, rollbacks=WAYS)
+    command = chaos.command(
+        experiment, "--control-file", str(CONTROL_FILE), "--rollback-strategy", "always"
+    )
+    running = chaos.start(*command)
+    log = chaos.folder / "chaostoolkit.log"
+    until = time.monotonic() + 30
+    while not (log.exists() and "Probe: wait" in log.read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    running.send_signal(number)
+    chaos.finish(running)
+    assert chaos.journal()["status"] in ("interrupted", "completed")
+    assert "rehearsal: web-01: shutdown asked for" in chaos.console
+    assert left_behind(chaos) == []
+    assert real.connections == 0
+
+
+# The examples -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
+def test_examples(path: Path, real: Production, tmp_path: Path, monkeypatch: Any) -> None:
+    environment = real.environment()
+    environment["DORA_ENVIRONMENTS"] = json.dumps({production.ENVIRONMENT: {"vsphere": {}}})
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    vm_name = "web-*" if "batch" in path.stem else "web-01"
+    variables = {"vm_name": vm_name, "environment": production.ENVIRONMENT}
+    journal = run(path, tmp_path, CONTROL_FILE, variables=variables)
+    assert (journal["status"], journal["deviated"]) == ("completed", False)
+    assert set(statuses(journal)) == {"succeeded"}
+    assert {step["status"] for step in journal["rollbacks"]} <= {"succeeded"}
+    assert real.connections == 0
