@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chaosvm.lab.world import EventKind, World
 
-__all__ = ["power_changes"]
+__all__ = ["listed", "power_changes", "shown"]
 
 _MOST_VMS = 20
+_PLATFORMS = {"vsphere": "vSphere", "olvm": "OLVM", "dora": "Dora"}
 _TOLD = {
     EventKind.START_ASKED: "power on asked for",
     EventKind.POWERED_OFF: "powered off hard",
@@ -40,3 +43,13 @@ def power_changes(world: World) -> list[str]:
     lines = [f"{names[vm_id]}: {', then '.join(steps)}" for vm_id, steps in told.items()]
     more = len(lines) - _MOST_VMS
     return lines[:_MOST_VMS] + ([f"and so on, with {more} more VMs"] if more > 0 else [])
+
+
+def shown(platform: str) -> str:
+    """A platform's name as people write it."""
+    return _PLATFORMS.get(platform, platform)
+
+
+def listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -15,7 +15,7 @@ from chaosvm.deadline import Deadline
 from chaosvm.dora import dora
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import InvalidValue, NotInRehearsal
-from chaosvm.lab.account import power_changes
+from chaosvm.lab.account import listed, power_changes, shown
 from chaosvm.lab.others import OtherActions, Others
 from chaosvm.lab.worlds import load as load_world
 from chaosvm.olvm import olvm
@@ -37,7 +37,6 @@ _SETTINGS: dict[str, type[Settings]] = {
     "olvm": OLVMSettings,
     "dora": DoraSettings,
 }
-_SHOWN = {"vsphere": "vSphere", "olvm": "OLVM", "dora": "Dora"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +132,7 @@ class Stage:
             logger.debug("the rehearsal has begun already")
             return
         lines = cast(experiment, configuration, self.lab.world) if self._plan.cast else []
-        names = _listed([_SHOWN[each] for each in self.lab.platforms])
+        names = listed([shown(each) for each in self.lab.platforms])
         logger.info(
             f"rehearsal: a lab with {len(self.lab.world.vms)} VMs stands for {names}; "
             "nothing real is touched by chaosvm"
@@ -214,8 +213,3 @@ def _no_proxy_for_the_lab() -> Iterator[None]:
             os.environ.pop("no_proxy", None)
         else:
             os.environ["no_proxy"] = before
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
