@@ -41,7 +41,7 @@ class Others:
     def stand_aside(self, experiment: dict[str, Any]) -> None:
         """Raises InvalidValue where such actions are to stop the run."""
         others = [each for each in activities(experiment) if not is_ours(each)]
-        actions = [each for each in others if each.get("type") == "action" and not _waits(each)]
+        actions = [each for each in others if each.get("type") == "action"]
         probes = [each for each in others if each.get("type") == "probe"]
         if probes:
             logger.info(f"rehearsal: run as they are, as they only read: {_names(probes)}")
@@ -94,15 +94,6 @@ def is_ours(activity: Activity) -> bool:
     provider = activity.get("provider") or {}
     module = str(provider.get("module", ""))
     return provider.get("type") == "python" and module.startswith("chaosvm.")
-
-
-def _waits(activity: Activity) -> bool:
-    provider = activity.get("provider") or {}
-    return (provider.get("type"), provider.get("module"), provider.get("func")) == (
-        "python",
-        "time",
-        "sleep",
-    )
 
 
 def _names(activities: list[Activity]) -> str:
