@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,7 +155,7 @@ def test_stuck_and_busy() -> None:
     made = house(
         {"name": "s", "state": "booting", "stuck": True}, {"name": "b", "busy_for": 1000}
     ).world
-    made.power.stop(made.vm("s").id)
+    made.power.shut_down(made.vm("s").id)
     assert made.vm("s").state is State.BOOTING
     assert made.vm("b").busy_until > made.now
 
@@ -235,9 +234,6 @@ def test_faults_become_rules() -> None:
         2,
         1,
     )
-
-
-VM = "vms[0]"
 
 
 @pytest.mark.parametrize(
@@ -420,17 +416,7 @@ def test_the_clients_read_what_ships(shown: Lab, monkeypatch: pytest.MonkeyPatch
             assert olvm.get_vm(vm.id).name == vm.name
     for key, value in shown.environment().items():
         monkeypatch.setenv(key, value)
-    monkeypatch.setenv(
-        "DORA_ENVIRONMENTS",
-        str(_environments(Path(os.environ["DORA_CA_FILE"]).parent))
-        if "DORA_CA_FILE" in os.environ
-        else str(_environments(Path(shown.ca_file).parent)),
-    )
-    assert sorted(vm["name"] for vm in dora.list_vms("e")) == [name.strip() for name in everything]
-
-
-def _environments(folder: Path) -> Path:
-    path = folder / "environments.json"
-    told = {"environments": {"e": {"vcenter": "v", "path": "/p"}}}
-    path.write_text(json.dumps(told), encoding="utf-8")
-    return path
+    coordinates = {"vcenter": "v", "pattern_path": "p", "vm_path": "p", "host_filter": ""}
+    configuration = {"dora_environments": {"Here": coordinates}}
+    told = dora.list_vms("Here", configuration=configuration)
+    assert sorted(vm["name"] for vm in told) == sorted(name.strip() for name in everything)

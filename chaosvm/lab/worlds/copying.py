@@ -13,7 +13,7 @@ from chaosvm.lab.worlds.places import Places
 from chaosvm.lab.worlds.words import MIB
 from chaosvm.vm import PowerState
 
-__all__ = ["Copy"]
+__all__ = ["Copy", "unescaped"]
 
 Record = Mapping[str, Any]
 
@@ -161,7 +161,12 @@ def _own(record: Record) -> dict[str, Any]:
 def _state(record: Record) -> State:
     told = (record["metadata"].get("connection_state"), record.get("status"))
     exact = next((_MORE_EXACT[word] for word in told if word in _MORE_EXACT), None)
-    return exact or _STATES[values.choice("power_state", record["power_state"], PowerState)]
+    if exact is not None:
+        return exact
+    state = _STATES[values.choice("power_state", record["power_state"], PowerState)]
+    # An engine has no word for a VM with broken disks, which runs nowhere.
+    nowhere = record.get("platform") == "olvm" and not record.get("host")
+    return State.DISKS_ILLEGAL if state is State.UNREACHABLE and nowhere else state
 
 
 def _guest(record: Record) -> Guest | None:
@@ -187,14 +192,15 @@ def _folder(record: Record) -> tuple[str, ...]:
     path, datacenter = record.get("folder"), record.get("datacenter")
     if not path or not datacenter:
         return ()
-    parts = [_unescaped(part) for part in path.split("/") if part]
+    parts = [unescaped(part) for part in path.split("/") if part]
     for position in range(len(parts) - 1):
         if parts[position] == datacenter and parts[position + 1] == "vm":
             return tuple(parts[position + 2 :])
     return ()
 
 
-def _unescaped(name: str) -> str:
+def unescaped(name: str) -> str:
+    """A part of an inventory path, as the thing itself is called."""
     return re.sub("%(2f|5c|25)", lambda match: _ESCAPED[match[0].lower()], name, flags=re.I)
 
 

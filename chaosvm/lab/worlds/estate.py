@@ -15,7 +15,7 @@ from logzero import logger
 from chaosvm import values
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.world import World
-from chaosvm.lab.worlds.copying import Copy
+from chaosvm.lab.worlds.copying import Copy, unescaped
 
 __all__ = ["copied", "records_in", "table"]
 
@@ -24,6 +24,7 @@ Record = dict[str, Any]
 # The one that tells most comes first: what it tells of a VM is what counts.
 _PLATFORMS = ("vsphere", "olvm", "dora")
 _NEEDED = ("name", "power_state")
+_PLACES = ("datacenter", "cluster", "host")
 _WHOLE = ("cpu_count", "memory_mb")
 _MOID = re.compile(r"([A-Za-z]+-)?\d+")
 # What the export puts before a cell that a spreadsheet would take for a formula.
@@ -188,10 +189,13 @@ def _merged(records: Iterable[Record]) -> list[Record]:
     kept: list[Record] = []
     known: dict[str, list[Record]] = {}
     for record in sorted(map(_identified, records), key=_rank):
-        same = next((each for each in known.get(record["id"], ()) if _one(each, record)), None)
+        numbers = {record["id"], record.get("instance_uuid") or record["id"]}
+        alike = (each for number in numbers for each in known.get(number, ()))
+        same = next((each for each in alike if _one(each, record)), None)
         if same is None:
             kept.append(record)
-            known.setdefault(record["id"], []).append(record)
+            for number in numbers:
+                known.setdefault(number, []).append(record)
         else:
             same.update({k: v for k, v in record.items() if same.get(k) is None})
     return kept
@@ -199,10 +203,13 @@ def _merged(records: Iterable[Record]) -> list[Record]:
 
 def _identified(record: Record) -> Record:
     """With the id that its platform knows it by; a Dora that tells no moid has its path there."""
-    told = record.get("id")
-    if record.get("platform") == "dora" and not (isinstance(told, str) and _MOID.fullmatch(told)):
-        told = None
-    return {**record, "id": told or f"?{record['name']}", "metadata": record.get("metadata") or {}}
+    told = {**record, "metadata": record.get("metadata") or {}}
+    number = record.get("id")
+    if record.get("platform") == "dora":
+        number = number if isinstance(number, str) and _MOID.fullmatch(number) else None
+        # What it knows of places, it has from paths.
+        told |= {key: unescaped(record[key]) for key in _PLACES if record.get(key)}
+    return {**told, "id": number or f"?{record['name']}"}
 
 
 def _rank(record: Record) -> int:

@@ -23,12 +23,14 @@ class Places:
     ) -> tuple[Cluster | None, Host | None]:
         """The one cluster and host that are meant. Raises InvalidValue that begins with place."""
         clusters = self._clusters(place, datacenter, cluster)
-        if host is None:
-            return (None if cluster is datacenter is None else clusters[0]), None
-        ids = {each.id for each in clusters}
-        fitting = [each for each in self._world.hosts if each.cluster_id in ids]
-        found = _named(f"{place}.host", host, fitting)
-        return self._world.cluster(found.cluster_id), found
+        if host is not None:
+            ids = {each.id for each in clusters}
+            fitting = [each for each in self._world.hosts if each.cluster_id in ids]
+            found = _named(f"{place}.host", host, fitting)
+            return self._world.cluster(found.cluster_id), found
+        if cluster is not None:
+            return _named(f"{place}.cluster", cluster, clusters), None
+        return (clusters[0] if datacenter is not None else None), None
 
     def _clusters(self, place: str, datacenter: str | None, cluster: str | None) -> list[Cluster]:
         fitting = self._world.clusters
@@ -39,7 +41,9 @@ class Places:
                 raise InvalidValue(f"{place}.datacenter is {datacenter!r}, which has no cluster")
         if cluster is not None:
             real = [each for each in fitting if not each.standalone]
-            fitting = [_named(f"{place}.cluster", cluster, real)]
+            fitting = [each for each in real if each.name == cluster]
+            if not fitting:
+                raise _unknown(f"{place}.cluster", cluster, real)
         return fitting
 
     # Making what is not there yet ----------------------------------------------------------
@@ -79,8 +83,12 @@ def _named(place: str, name: str, things: Iterable[Any]) -> Any:
             f"{place} is {name!r}, which {len(found)} are called: say which of them by "
             "datacenter or cluster"
         )
-    known = sorted({thing.name for thing in there})
+    raise _unknown(place, name, there)
+
+
+def _unknown(place: str, name: str, things: Iterable[Any]) -> InvalidValue:
+    known = sorted({thing.name for thing in things})
     shown = f"known are {', '.join(known)}" if known else "there are none"
-    raise InvalidValue(
+    return InvalidValue(
         f"{place} is {name!r}, and nothing is called so{nearest(name, known)}: {shown}"
     )
