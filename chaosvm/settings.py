@@ -93,7 +93,10 @@ def load(
             found[field.name] = _converted(field, key, value)
     required = [(f.name, key) for key, f in fields.items() if _required(f)]
     if lab is not None and not all(name in found for name, _ in required):
-        raise InvalidValue(f"the lab of this rehearsal has no {cls.prefix}: see its `platforms`")
+        raise InvalidValue(
+            f"the lab of this rehearsal has no {cls.prefix}: is it missing in its `platforms`, "
+            f"or the extra {cls.prefix} not installed?"
+        )
     _require(found, required)
     return cls(**found)
 

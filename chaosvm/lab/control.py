@@ -60,7 +60,7 @@ _OVER = "the rehearsal is over"
 rehearsal.block(_NOT_YET)
 
 _stage: Stage | None = None
-_unset: list[Unset] = []
+_unset: Unset | None = None
 
 
 def after_loading_experiment_control(
@@ -70,10 +70,11 @@ def after_loading_experiment_control(
 
     The lab is there from now on, as probes in the configuration are run next.
     """
+    global _unset
     from chaosvm.lab.unset import stand_in
 
     if state:
-        _unset.append(stand_in(state))
+        _unset = stand_in(state)
     _set_up(arguments)
 
 
@@ -115,8 +116,8 @@ def after_experiment_control(
     journal = state or {}
     for run in (*journal.get("run", ()), *journal.get("rollbacks", ())):
         note_skipped(run)
-    while _unset:
-        _unset.pop().restore(context, journal)
+    if _unset is not None and _unset.experiment is context:
+        _unset.restore(journal)
 
 
 def cleanup_control() -> None:

@@ -35,12 +35,13 @@ _REDIRECTED = frozenset(
 class Unset:
     """What was replaced in an experiment."""
 
+    experiment: dict[str, Any]
     before: Mapping[str, Any]
 
-    def restore(self, experiment: dict[str, Any], journal: dict[str, Any]) -> None:
-        for each in (experiment, journal.get("experiment")):
-            if each is not None:
-                each.update(deepcopy(dict(self.before)))
+    def restore(self, journal: dict[str, Any]) -> None:
+        """Show the experiment, there and in its journal, as it was written."""
+        self.experiment.update(self.before)
+        journal.get("experiment", {}).update(self.before)
 
 
 def stand_in(experiment: dict[str, Any]) -> Unset:
@@ -56,7 +57,7 @@ def stand_in(experiment: dict[str, Any]) -> Unset:
     ]
     if replaced:
         logger.info(f"rehearsal: placeholders stand for {', '.join(replaced)}")
-    return Unset(before)
+    return Unset(experiment, before)
 
 
 def _in_configuration(configuration: dict[str, Any]) -> list[str]:

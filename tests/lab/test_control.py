@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from chaoslib.control import reset_global_controls
+from chaoslib.exceptions import InvalidExperiment
 from chaoslib.experiment import run_experiment
 
 from chaosvm import rehearsal
@@ -234,3 +235,23 @@ def test_one_after_the_other(tmp_path: Path) -> None:
         assert (
             outputs(rehearse(tmp_path, experiment(count(), switch("vsphere", "web-01"))))[0] == 12
         )
+
+
+def test_an_export_does_not_take_the_place_of_a_real_one(tmp_path: Path) -> None:
+    path = tmp_path / "staging.json"
+    path.write_text("what was really there")
+    arguments = {"environments": ["staging"], "path": str(path)}
+    made = experiment(activity("chaosvm.dora.actions", "export_inventory", **arguments))
+    written = tmp_path / "staging.rehearsal.json"
+    assert outputs(rehearse(tmp_path, made))[0]["path"] == str(written)
+    assert written.exists()
+    assert path.read_text() == "what was really there"
+
+
+def test_an_experiment_that_was_never_run_is_not_mixed_up(tmp_path: Path) -> None:
+    missing = {"type": "env", "key": "CHAOSVM_TEST_NOT_SET"}
+    with pytest.raises(InvalidExperiment, match="CHAOSVM_TEST_NOT_SET"):
+        rehearse(tmp_path, experiment(count(), configuration={"vm_name": missing}))
+    made = experiment(count(), configuration={"mine": 1}, controls=[declared()])
+    journal = run_experiment(made, settings={})
+    assert journal["experiment"]["configuration"] == {"mine": 1}
