@@ -112,7 +112,6 @@ class Stage:
         self._lab = lab = self._ending.enter_context(_lab(described.world, self._plan.platforms))
         self._ending.enter_context(_no_proxy_for_the_lab())
         rehearsal.begin(lab.environment(), lab.addresses)
-        self._verify({}, {})
         self._log_in()
         lab.latency = self._plan.latency
         lab.rules(*described.rules)

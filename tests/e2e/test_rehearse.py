@@ -200,6 +200,30 @@ def an_environment_that_goes_astray(monkeypatch: pytest.MonkeyPatch) -> dict[str
     return {}
 
 
+def configuration_that_wins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Where the experiment is silent, everything leads to the lab; where it is not, astray."""
+    begin = rehearsal.begin
+
+    def by_the_way(environment: dict[str, str], addresses: Any) -> None:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        begin(environment, addresses)
+
+    monkeypatch.setattr(rehearsal, "begin", by_the_way)
+    monkeypatch.setattr(rehearsal, "environment", lambda: None)
+    return {}
+
+
+def a_password_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    begin = rehearsal.begin
+
+    def misled(environment: dict[str, str], addresses: Any) -> None:
+        begin({**environment, "OLVM_PASSWORD": "wrong"}, addresses)
+
+    monkeypatch.setattr(rehearsal, "begin", misled)
+    return {}
+
+
 TROUBLE = [
     no_aiohttp,
     no_port,
@@ -208,6 +232,8 @@ TROUBLE = [
     no_such_module,
     settings_go_astray,
     an_environment_that_goes_astray,
+    configuration_that_wins,
+    a_password_that_is_wrong,
 ]
 
 
@@ -320,6 +346,16 @@ def test_arguments_that_chaos_toolkit_cannot_pass(chaos: Chaos, real: Production
     chaos(*chaos.command(experiment, "--control-file", str(path)))
     assert statuses(chaos.journal()) == ["failed"] * 5
     assert "a rehearsal was asked for and has not begun" in chaos.console
+    assert real.connections == 0
+
+
+def test_an_experiment_that_is_not_valid(chaos: Chaos, real: Production) -> None:
+    """The lab is there by then, and nobody else stops it."""
+    experiment = real.experiment(*WAYS)
+    experiment["configuration"]["vm_name"] = {"type": "env", "key": "CHAOSVM_TEST_NOT_SET"}
+    assert chaos(*chaos.command(experiment, "--control-file", str(CONTROL_FILE))) == 1
+    assert "CHAOSVM_TEST_NOT_SET" in chaos.console
+    assert left_behind(chaos) == []
     assert real.connections == 0
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from chaoslib.control import reset_global_controls
-from chaoslib.exceptions import InvalidExperiment
+from chaoslib.exceptions import InterruptExecution, InvalidExperiment
 from chaoslib.experiment import run_experiment
 
 from chaosvm import rehearsal
-from chaosvm.errors import InvalidValue
+from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.lab import control
 from chaosvm.lab.others import OtherActions
 from chaosvm.lab.stage import Plan
@@ -255,3 +255,12 @@ def test_an_experiment_that_was_never_run_is_not_mixed_up(tmp_path: Path) -> Non
     made = experiment(count(), configuration={"mine": 1}, controls=[declared()])
     journal = run_experiment(made, settings={})
     assert journal["experiment"]["configuration"] == {"mine": 1}
+
+
+def test_what_could_not_be_set_up_is_blocked(tmp_path: Path) -> None:
+    with pytest.raises(InterruptExecution, match="other_actions is stop"):
+        control.before_experiment_control(experiment(process(tmp_path)), other_actions="stop")
+    with pytest.raises(NotInRehearsal, match="nothing was connected to: the rehearsal could not"):
+        rehearsal.permit("127.0.0.1", 443)
+    with pytest.raises(InterruptExecution, match="'touch-touched' was not run"):
+        control.before_activity_control(process(tmp_path))
