@@ -15,8 +15,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chaosvm.errors import NotInRehearsal
+from chaosvm.experiment import declares_control
 
-__all__ = ["begin", "block", "environment", "forget", "is_on", "permit"]
+__all__ = ["CONTROL", "NOT_YET", "begin", "block", "environment", "forget", "is_on", "permit"]
+
+CONTROL = "chaosvm.lab.control"
+NOT_YET = (
+    "a rehearsal was asked for and has not begun: is chaosvm.lab.control declared "
+    "among the controls of the experiment itself?"
+)
 
 Address = tuple[str, int]
 
@@ -57,28 +64,28 @@ def is_on() -> bool:
 
 def environment() -> Mapping[str, str] | None:
     """The lab's environment variables; None outside of a rehearsal."""
-    now = _now
-    if now is None:
-        return None
-    _refuse_if_blocked(now)
-    return now.environment
+    now = _current()
+    return None if now is None else now.environment
 
 
 def permit(host: str, port: int | None) -> None:
     """Raises NotInRehearsal if nothing may be sent to this address now."""
-    now = _now
-    if now is None:
-        return
-    _refuse_if_blocked(now)
-    if (host, port) not in now.addresses:
+    now = _current()
+    if now is not None and (host, port) not in now.addresses:
         raise NotInRehearsal(
             f"{host}:{port} was not connected to: in a rehearsal only the lab's platforms are"
         )
 
 
-def _refuse_if_blocked(now: _Rehearsal) -> None:
-    if now.blocked:
+def _current() -> _Rehearsal | None:
+    """Raises NotInRehearsal if it is blocked."""
+    # Probes in an experiment's configuration are run before any control is heard of.
+    if _now is None and declares_control(CONTROL):
+        block(NOT_YET)
+    now = _now
+    if now is not None and now.blocked:
         raise NotInRehearsal(f"nothing was connected to: {now.blocked}")
+    return now
 
 
 def _set(now: _Rehearsal | None) -> None:

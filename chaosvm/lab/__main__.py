@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -84,7 +83,8 @@ def _env_file(path: Path, environment: Mapping[str, str]) -> Iterator[None]:
         ) from None
     try:
         with os.fdopen(opened, "w", encoding="utf-8") as file:
-            file.writelines(f"{name}={shlex.quote(told)}\n" for name, told in environment.items())
+            # Without quotes, which --var-file would take for a part of the value.
+            file.writelines(f"{name}={told}\n" for name, told in environment.items())
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -95,10 +95,14 @@ def _introduce(lab: Lab) -> None:
     platforms = listed([shown(platform) for platform in lab.platforms])
     lines = [
         f"# A lab with {len(lab.world.vms)} VMs stands for {platforms}, until Ctrl-C.",
-        *(f"export {name}='{told}'" for name, told in lab.environment().items()),
+        *(f"export {name}={_quoted(told)}" for name, told in lab.environment().items()),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _quoted(told: str) -> str:
+    return "'" + told.replace("'", "'\\''") + "'"
 
 
 def _watch(lab: Lab, stopping: threading.Event) -> None:

@@ -48,16 +48,12 @@ __all__ = [
     "cleanup_control",
 ]
 
-_NOT_YET = (
-    "a rehearsal was asked for and has not begun: is chaosvm.lab.control declared "
-    "among the controls of the experiment itself?"
-)
 _OVER = "the rehearsal is over"
 
 # Chaos Toolkit goes on without a control that it cannot call, as with `arguments:`
 # and nothing below, or cannot import, and tells nobody. So this comes first, and
 # what may fail to be imported is imported where that stops the run.
-rehearsal.block(_NOT_YET)
+rehearsal.block(rehearsal.NOT_YET)
 
 _stage: Stage | None = None
 _unset: Unset | None = None
@@ -131,12 +127,12 @@ def _set_up(arguments: dict[str, Any]) -> Stage:
     from chaosvm.lab.stage import Plan, Stage
 
     if _stage is None:
-        rehearsal.block(_NOT_YET)
+        rehearsal.block(rehearsal.NOT_YET)
         _stage = Stage(Plan.read(arguments))
         try:
             _stage.set_up()
         except BaseException:
-            _take_down(_NOT_YET)
+            _take_down(rehearsal.NOT_YET)
             raise
     return _stage
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "Stage"]
 
-_CONTROL = "chaosvm.lab.control"
 _READY_MADE = "small"
 _LOGIN_SECONDS = 20.0
 _SETTINGS: dict[str, type[Settings]] = {
@@ -55,7 +54,7 @@ class Plan:
         """Raises InvalidValue, naming the argument."""
         if not arguments:
             return cls()
-        read = values.mapping(_CONTROL, dict(arguments), _ARGUMENTS, '{"world": "small"}')
+        read = values.mapping(rehearsal.CONTROL, dict(arguments), _ARGUMENTS, '{"world": "small"}')
         # Whoever gives a world has decided who is in it.
         return replace(cls(cast="world" not in read), **read)
 

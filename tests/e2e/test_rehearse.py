@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from chaoslib.control import reset_global_controls
 from chaoslib.exceptions import InterruptExecution
+from chaoslib.experiment import run_experiment
 from chaoslib.types import Strategy
 
 from chaosvm import rehearsal
@@ -153,6 +154,16 @@ def test_probes_in_the_configuration_ask_the_lab(real: Production, tmp_path: Pat
     experiment["configuration"]["vsphere_username"] = "admin@internal"
     journal = run(experiment, tmp_path, CONTROL_FILE)
     assert journal["status"] == "completed"
+    assert real.connections == 0
+
+
+def test_nor_do_they_ask_anything_else(real: Production, tmp_path: Path) -> None:
+    """They are run before a control that the experiment declares is even imported."""
+    found = [{**each, "name": f"found-{number}"} for number, each in enumerate(everything())]
+    experiment = real.experiment(read("vsphere"), controls=[production.control()])
+    experiment["configuration"] |= {each["name"]: each for each in found}
+    journal = run_experiment(experiment, settings={})
+    assert statuses(journal) == ["succeeded"]
     assert real.connections == 0
 
 
