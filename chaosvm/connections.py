@@ -18,7 +18,7 @@ from logzero import logger
 from chaosvm.deadline import Deadline
 from chaosvm.settings import Settings
 
-__all__ = ["close_all", "shared"]
+__all__ = ["close_all", "opened", "shared"]
 
 
 class Connection(Protocol):
@@ -32,21 +32,26 @@ class Connection(Protocol):
 
 
 C = TypeVar("C", bound=Connection)
-S = TypeVar("S", bound=Settings)
 
 # All logouts together: the end of an experiment must not hang on a dead server.
 _CLOSING_SECONDS = 10.0
 
-_open: dict[Settings, Connection] = {}
+_open: dict[tuple[Settings, ...], Connection] = {}
 _lock = threading.Lock()
 
 
-def shared(settings: S, make: Callable[[S], C]) -> C:
-    """The connection for these settings, made on first use."""
+def shared(make: Callable[..., C], *settings: Settings) -> C:
+    """The connection for these settings, made of them on first use."""
     with _lock:
         if settings not in _open:
-            _open[settings] = make(settings)
+            _open[settings] = make(*settings)
         return _open[settings]  # type: ignore[return-value]
+
+
+def opened() -> list[Connection]:
+    """All that are shared at the moment."""
+    with _lock:
+        return list(_open.values())
 
 
 def close_all() -> None:

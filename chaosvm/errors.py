@@ -28,6 +28,7 @@ __all__ = [
     "DeadlinePassed",
     "GuestUnavailable",
     "InvalidValue",
+    "LedgerError",
     "LoginFailed",
     "MissingExtra",
     "NoAnswer",
@@ -147,6 +148,13 @@ class NoAnswer(StepFailed):
 
 class VMGone(StepFailed):
     """The VM does not exist any more."""
+
+
+# Keeping account ---------------------------------------------------------------
+
+
+class LedgerError(ChaosVMError):
+    """The ledger cannot be written or read; what it could not note was not done."""
 
 
 # What became of an operation ---------------------------------------------------

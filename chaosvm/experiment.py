@@ -1,44 +1,96 @@
-"""Which experiment is running, as far as a call that is part of it can tell."""
+"""Which experiment is running, as far as an activity can know.
+
+Chaos Toolkit tells an activity nothing about the run it is part of. But the
+functions of its own that execute the run have it in their local variables,
+further up the stack: of the same thread, or of the main thread where an
+activity runs in the background.
+"""
 
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
-__all__ = ["declares_control", "reason_to_give"]
+__all__ = ["Running", "declares_control", "reason_to_give", "running"]
 
 _LONGEST_TITLE = 200
 
 
+@dataclass(frozen=True)
+class Running:
+    """One run of an experiment, told from others by ``journal``, the object that it fills."""
+
+    title: str | None
+    journal: dict[str, Any]
+    journal_path: Path | None
+
+
 def reason_to_give() -> str:
-    """Names the experiment, or says that there is none: left in a platform's records."""
-    title = (_running() or {}).get("title")
-    if not isinstance(title, str) or not title:
-        return "chaosvm, called from Python"
-    return f"Chaos Toolkit experiment: {title[:_LONGEST_TITLE]}"
+    """Names the experiment, or says that there is none: for a platform's own records."""
+    title = next(_titles(_stack(sys._getframe())), None)
+    return f"Chaos Toolkit experiment: {title}" if title else "chaosvm, called from Python"
+
+
+def running() -> Running | None:
+    """The run that this call is part of; None outside of Chaos Toolkit."""
+    own = sys._getframe()
+    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    for frame in (own, main):
+        found = _running(list(_stack(frame))) if frame is not None else None
+        if found is not None:
+            return found
+    return None
 
 
 def declares_control(module: str) -> bool:
     """Does the experiment that this call is part of have a control of this module?"""
-    controls = (_running() or {}).get("controls")
-    return isinstance(controls, list) and any(
-        isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
-        for each in controls
-    )
+    for frame in _stack(sys._getframe()):
+        experiment = _local(frame, "chaoslib.", "experiment")
+        if isinstance(experiment, dict):
+            controls = experiment.get("controls")
+            return isinstance(controls, list) and any(
+                isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
+                for each in controls
+            )
+    return False
 
 
-def _running() -> dict[str, Any] | None:
-    """The experiment that this call is part of.
-
-    Chaos Toolkit tells an activity nothing about its experiment, but the
-    function of its own that executes the activity has it, further up the stack
-    of the same thread.
-    """
-    frame = sys._getframe()
-    while (above := frame.f_back) is not None:
-        frame = above
-        if frame.f_globals.get("__name__", "").startswith("chaoslib."):
-            experiment = frame.f_locals.get("experiment")
-            if isinstance(experiment, dict) and "title" in experiment:
-                return experiment
+def _running(stack: list[FrameType]) -> Running | None:
+    for frame in stack:
+        journal = _local(frame, "chaoslib.", "journal")
+        if isinstance(journal, dict):
+            return Running(next(_titles(stack), None), journal, _journal_path(stack))
     return None
+
+
+def _journal_path(stack: list[FrameType]) -> Path | None:
+    for frame in stack:
+        path = _local(frame, "chaostoolkit.", "journal_path")
+        if isinstance(path, str):
+            return Path(path)
+    return None
+
+
+def _titles(stack: Iterator[FrameType] | list[FrameType]) -> Iterator[str]:
+    for frame in stack:
+        experiment = _local(frame, "chaoslib.", "experiment")
+        if isinstance(experiment, dict) and isinstance(experiment.get("title"), str):
+            yield experiment["title"][:_LONGEST_TITLE]
+
+
+def _local(frame: FrameType, package: str, name: str) -> Any:
+    """A local variable of a function of that package; None for what it does not have."""
+    if not frame.f_globals.get("__name__", "").startswith(package):
+        return None
+    return frame.f_locals.get(name)
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

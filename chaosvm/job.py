@@ -23,6 +23,7 @@ from chaosvm.errors import (
     StepFailed,
     VMGone,
 )
+from chaosvm.history import TARGETS
 from chaosvm.order import OnTimeout, Operation, Order
 from chaosvm.outcome import How, Outcome
 from chaosvm.platform import Sighting, Step, Ticket
@@ -35,13 +36,6 @@ _FIRST_RETRY, _LONGEST_RETRY = 0.5, 8.0
 # After a lost answer, how long to look before asking the same again.
 LOOK_FIRST = 2.0
 _MOST_RESENDS = 3
-
-_TARGETS = {
-    Operation.POWER_ON: PowerState.POWERED_ON,
-    Operation.POWER_OFF: PowerState.POWERED_OFF,
-    Operation.SUSPEND: PowerState.SUSPENDED,
-    Operation.REBOOT: PowerState.POWERED_ON,
-}
 
 _LEADS_TO: dict[Step | None, PowerState] = {
     Step.POWER_ON: PowerState.POWERED_ON,
@@ -88,7 +82,7 @@ class Job:
         self._platform_refusal = refusal
         self.order = order
         self.deadline = deadline
-        self.target = _TARGETS[order.operation]
+        self.target = TARGETS[order.operation]
         self.seen = Sighting(vm_id=vm.id, power_state=vm.power_state)
         self.before = vm.power_state
         self.step: Step | None = None  # the last step sent
@@ -152,6 +146,10 @@ class Job:
         if reason is not None:
             self._fail(f"{reason}; it was {self.before} before")
         return reason is None
+
+    def give_up(self, why: str) -> None:
+        """It may not be sent what it needs."""
+        self._fail(f"was not touched: {why}")
 
     def queue(self, step: Step) -> None:
         self.queued = step
@@ -406,6 +404,13 @@ class Job:
             return True
         tracked = self.ticket is not None and self.ticket.tracked
         return tracked and not self.finished
+
+    @property
+    def pending(self) -> bool:
+        """May something that was sent still change its power state?"""
+        if self.step is None or self.seen.power_state is self.target:
+            return False
+        return self.state_unknown or self.guest_asked or self._request_pending()
 
     def _held_up(self) -> str:
         return f": {self.detail}" if self.detail else ""

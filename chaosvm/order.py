@@ -39,6 +39,8 @@ class Order:
     parallel: int = 1
     # May the saved memory of a suspended VM be thrown away?
     discard_memory: bool = False
+    # Is it to put back what an earlier one changed?
+    restores: bool = False
     # Names the call in the platform's own records, where it keeps any.
     run: str = field(default_factory=lambda: f"chaosvm-{secrets.token_hex(6)}", compare=False)
     reason: str = field(default_factory=reason_to_give, compare=False)

@@ -125,6 +125,11 @@ class Platform(ABC):
 
     # The primitives ------------------------------------------------------------
 
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The server as the ledger names it: the same for every client of it."""
+
     @abstractmethod
     def open(self, deadline: Deadline) -> None:
         """Log in, unless that was done; every primitive does so by itself."""
@@ -152,6 +157,10 @@ class Platform(ABC):
     @abstractmethod
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> Watch:
         """Start to watch these VMs."""
+
+    def busy(self, vms: Sequence[VM], deadline: Deadline) -> set[str]:
+        """The ids of those for which the platform has an operation under way, where it tells."""
+        return set()
 
     def untouchable(self, vm: VM) -> str | None:
         """Why no action may ever touch this VM, as "is a template"; None if it may."""

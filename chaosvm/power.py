@@ -4,6 +4,8 @@ All requests go out through a few workers, which never wait for a VM. One
 watch brings the news of every VM, and for each VM a small state machine
 (``job.py``) decides what the news means. One deadline ends everything; what
 is not known by then is reported as unknown.
+
+Nothing is sent about a VM before the ledger has it on disk.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     Busy,
     ConnectionFailed,
+    LedgerError,
     OperationRefused,
     PlatformError,
     ProtocolError,
     StepFailed,
 )
 from chaosvm.job import LOOK_FIRST, Answer, Job
+from chaosvm.ledger import Ledger
 from chaosvm.order import Order
 from chaosvm.outcome import Outcome
 from chaosvm.platform import Platform, Step, Watch
@@ -45,12 +49,13 @@ _PROGRESS_EVERY = 10.0
 
 
 def carry_out(
-    platform: Platform, vms: Sequence[VM], order: Order, deadline: Deadline
+    platform: Platform, vms: Sequence[VM], order: Order, deadline: Deadline, ledger: Ledger
 ) -> list[Outcome]:
     """Bring every VM where the order wants it; one outcome each, in the order given.
 
     Raises OperationRefused, with nothing touched, where the operation cannot be
-    done to one of them as it is. What fails later is in the outcomes.
+    done to one of them as it is, and LedgerError, with nothing touched, where it
+    cannot be noted first. What fails later is in the outcomes.
     """
     jobs = [Job(vm, order, deadline, platform.refusal) for vm in vms]
     _refuse(jobs, order)
@@ -58,7 +63,7 @@ def carry_out(
         if job.open and (caution := platform.caution(job.vm, order)):
             logger.warning(f"{order.operation}: {job.vm} {caution}")
     if any(job.open for job in jobs):
-        _Run(platform, jobs, order, deadline).until_done()
+        _Run(platform, jobs, order, deadline, ledger).until_done()
     return [job.outcome() for job in jobs]
 
 
@@ -74,10 +79,13 @@ def _refuse(jobs: Sequence[Job], order: Order) -> None:
 class _Sender:
     """A few workers that send steps and bring back the answers."""
 
-    def __init__(self, platform: Platform, order: Order, deadline: Deadline) -> None:
+    def __init__(
+        self, platform: Platform, order: Order, deadline: Deadline, ledger: Ledger
+    ) -> None:
         self._platform = platform
         self._order = order
         self._deadline = deadline
+        self._ledger = ledger
         self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
         self._waiting: deque[Job] = deque()
         self._under_way: set[Future[Answer]] = set()
@@ -118,6 +126,10 @@ class _Sender:
 
     def _send(self, job: Job, step: Step) -> Answer:
         try:
+            self._ledger.request(job.vm.id, step, self._order)
+        except LedgerError as error:
+            return Answer(job, step, error=StepFailed(f"not sent: {error}"))
+        try:
             ticket = self._platform.send(job.vm, step, self._order, self._deadline)
             return Answer(job, step, ticket=ticket)
         except StepFailed as error:
@@ -127,6 +139,8 @@ class _Sender:
             return Answer(job, step, error=Busy(str(error)))
         except PlatformError as error:
             return Answer(job, step, error=StepFailed(str(error)))
+        finally:
+            self._ledger.answered(job.vm.id, self._order)
 
     def __enter__(self) -> Self:
         return self
@@ -145,11 +159,19 @@ class _Run:
     """One operation on a set of VMs, from the first look to the last outcome."""
 
     def __init__(
-        self, platform: Platform, jobs: Sequence[Job], order: Order, deadline: Deadline
+        self,
+        platform: Platform,
+        jobs: Sequence[Job],
+        order: Order,
+        deadline: Deadline,
+        ledger: Ledger,
     ) -> None:
         self._platform = platform
         self._order = order
         self._deadline = deadline
+        self._ledger = ledger
+        self._noted: set[str] = set()  # the ledger has them, and not yet their outcome
+        self._any_noted = False
         self._jobs = {job.vm.id: job for job in jobs}
         self._told = 0.0
         self._looked = 0.0  # when the last look succeeded
@@ -158,7 +180,7 @@ class _Run:
         watched = [job.vm for job in self._open()]
         with (
             self._platform.watch(watched, self._order, self._deadline) as watch,
-            _Sender(self._platform, self._order, self._deadline) as sender,
+            _Sender(self._platform, self._order, self._deadline, self._ledger) as sender,
         ):
             for sighting in watch.news(0, self._deadline):
                 if (job := self._jobs[sighting.vm_id]).open:
@@ -166,6 +188,7 @@ class _Run:
             try:
                 self._drive(watch, sender)
             finally:
+                self._note_outcomes()
                 self._tell_if_interrupted()
 
     def _drive(self, watch: Watch, sender: _Sender) -> None:
@@ -178,13 +201,40 @@ class _Run:
                 return
             for job in self._open():
                 job.decide()
+            self._note_outcomes()
             self._tell_progress()
 
     def _send_due(self, sender: _Sender) -> None:
-        for job in self._open():
-            due = job.send_next is not None and job.send_next[1] <= self._deadline.elapsed
-            if job.send_next and due and job.may_send():
+        due = [job for job in self._open() if self._is_due(job) and job.may_send()]
+        self._note([job for job in due if job.vm.id not in self._noted])
+        for job in due:
+            if job.open and job.send_next is not None:
                 sender.submit(job, job.send_next[0])
+
+    def _is_due(self, job: Job) -> bool:
+        return job.send_next is not None and job.send_next[1] <= self._deadline.elapsed
+
+    def _note(self, jobs: Sequence[Job]) -> None:
+        """Have it on disk, for all of them at once, before anything is sent about them."""
+        if not jobs:
+            return
+        states = [(job.vm, job.seen.power_state) for job in jobs]
+        try:
+            self._ledger.intend(self._platform.name, self._platform.address, states, self._order)
+        except LedgerError as error:
+            if not self._any_noted:
+                raise
+            for job in jobs:
+                job.give_up(str(error))
+            return
+        self._any_noted = True
+        self._noted.update(job.vm.id for job in jobs)
+
+    def _note_outcomes(self) -> None:
+        ended = [self._jobs[vm_id] for vm_id in self._noted if not self._jobs[vm_id].open]
+        if ended:
+            self._ledger.ended([(job.outcome(), job.pending) for job in ended], self._order)
+            self._noted.difference_update(job.vm.id for job in ended)
 
     def _look(self, watch: Watch, sender: _Sender) -> bool:
         """Gather answers and news; False when the platform cannot be watched any more."""

@@ -20,11 +20,6 @@ from chaosvm.errors import InvalidValue
 
 __all__ = ["Settings", "ca_file", "host_name", "load", "port", "setting"]
 
-# Settings of this package rather than of a platform. There are none yet, and
-# one that is not understood must not be passed over: it may be meant as a guard.
-_GENERAL: frozenset[str] = frozenset()
-_GENERAL_PREFIX = "chaosvm_"
-
 Converter = Callable[[str, Any], Any]
 S = TypeVar("S", bound="Settings")
 
@@ -37,6 +32,15 @@ class Settings:
     # The keys without which nothing can be reached, to tell "not configured"
     # from "badly configured".
     essential: ClassVar[tuple[str, ...]] = ()
+    # In a rehearsal, are they the experiment's own where a setting does not say? Only
+    # where they say neither where something is nor how to log in.
+    rehearsed: ClassVar[bool] = False
+
+    @classmethod
+    def rehearses(cls, field: dataclasses.Field[Any]) -> bool:
+        """Is this setting the experiment's own, also in a rehearsal?"""
+        own: bool | None = field.metadata["rehearsed"]
+        return cls.rehearsed if own is None else own
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:
@@ -56,12 +60,12 @@ def setting(
     convert: Converter,
     default: Any = dataclasses.MISSING,
     secret: bool = False,
-    rehearsed: bool = False,
+    rehearsed: bool | None = None,
 ) -> Any:
     """One setting. A secret one is never shown and never taken from configuration.
 
-    In a rehearsal it is the lab's, unless it is ``rehearsed`` as it is: that is
-    only for what neither leads anywhere nor lets anybody in.
+    In a rehearsal it is the lab's, unless it is ``rehearsed`` as it is; by
+    default as the class says.
     """
     metadata = {"convert": convert, "secret": secret, "rehearsed": rehearsed}
     return dataclasses.field(default=default, repr=not secret, metadata=metadata)
@@ -85,7 +89,7 @@ def load(
     _refuse_unknown(cls.prefix, fields, configuration, secrets)
     found = {}
     for key, field in fields.items():
-        if lab is None or field.metadata["rehearsed"]:
+        if lab is None or cls.rehearses(field):
             value = _first(key, configuration, secrets, environment)
         else:
             value = _first(key, {}, {}, lab)
@@ -168,10 +172,6 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
             hint = values.nearest(key.lower().removeprefix(f"{prefix}_"), names)
             hint = hint.replace("mean '", f"mean '{prefix}_")
             raise InvalidValue(f"unknown setting {key}{hint}: known are {', '.join(fields)}")
-        if key.startswith(_GENERAL_PREFIX) and key not in _GENERAL:
-            raise InvalidValue(
-                f"unknown setting {key}: this version has none that begin with {_GENERAL_PREFIX}"
-            )
 
 
 # Converters that only settings need --------------------------------------------

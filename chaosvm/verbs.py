@@ -6,7 +6,7 @@ inventory once, chooses, and hands over to ``power.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,11 +15,15 @@ from logzero import logger
 from chaosvm import values
 from chaosvm.deadline import Deadline
 from chaosvm.errors import NoSuchVM, OperationFailed, OperationRefused
+from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Order
 from chaosvm.outcome import Batch, Outcome, failure_text
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out
+from chaosvm.safety import Safety
 from chaosvm.selection import Choice, Selection, find_one
+from chaosvm.settling import settle
+from chaosvm.undo import judged, restore
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["VMPlatform"]
@@ -30,6 +34,8 @@ _LONGEST_LOGOUT = 10.0
 
 class VMPlatform(Platform):
     """A platform whose VMs can be listed and switched."""
+
+    safety: Safety = Safety()
 
     # Connecting, for Python ------------------------------------------------------
 
@@ -177,6 +183,25 @@ class VMPlatform(Platform):
             )
         return self._switch(order, found[0], deadline)
 
+    def restore_power_states(
+        self,
+        timeout: float = 300,
+        parallel: int = 10,
+        force: bool = False,
+        ledger: Ledger | None = None,
+    ) -> Batch:
+        """Bring every VM that this run has changed back to the state it had before.
+
+        ``ledger`` is another run's, as ``Ledger.resumed(path)`` gives it. The VM
+        changed last comes first. One that is back already is left alone, and so
+        is one that somebody else has changed since, unless ``force`` is true.
+        """
+        seconds = values.timeout_seconds("timeout", timeout)
+        width = values.integer("parallel", parallel, 1, self.most_parallel)
+        forced = values.boolean("force", force)
+        deadline = Deadline(seconds, self.clock)
+        return judged(restore(self, ledger or self._ledger(), deadline, width, forced))
+
     # How an action goes: check everything, read once, choose, carry out ------------
 
     def _one(self, operation: str, vm_name: str, **options: Any) -> Outcome:
@@ -222,14 +247,27 @@ class VMPlatform(Platform):
         return order, Deadline(order.timeout, self.clock)
 
     def _carry_out(self, order: Order, choice: Choice, deadline: Deadline) -> Batch:
+        ledger = self._ledger()
+        vms = self._settled(choice.vms, ledger, deadline)
         drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
-        names = ", ".join(str(vm) for vm in choice.vms)
-        logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
-        outcomes = carry_out(self, choice.vms, order, deadline)
+        names = ", ".join(str(vm) for vm in vms)
+        logger.info(f"{order.operation} of {len(vms)} VM(s){drawn}: {names}")
+        outcomes = carry_out(self, vms, order, deadline, ledger)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:
             raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
         return batch
+
+    def _settled(self, vms: Sequence[VM], ledger: Ledger, deadline: Deadline) -> list[VM]:
+        """These VMs, once nothing that was sent to them earlier is under way any more."""
+        now = settle(self, vms, ledger, deadline)
+        gone = [vm for vm in vms if now[vm.id] is None]
+        if gone:
+            raise NoSuchVM(f"does not exist any more: {', '.join(str(vm) for vm in gone)}")
+        return [vm for vm in now.values() if vm is not None]
+
+    def _ledger(self) -> Ledger:
+        return of_run(self.safety.ledger)
 
     def _reading(self) -> Deadline:
         return Deadline(self.timeout, self.clock)

@@ -3,11 +3,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import logzero
 import pytest
 
-from chaosvm import connections, rehearsal
+from chaosvm import connections, ledger, rehearsal
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -34,6 +35,20 @@ def closed_connections() -> Iterator[None]:
     connections.close_all()
 
 
+@pytest.fixture(autouse=True)
+def own_ledgers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """What a test changes is noted in a folder of its own, which is made when it is needed."""
+
+    def default_folder(run: object) -> Path:
+        return tmp_path_factory.mktemp("ledgers")
+
+    monkeypatch.setattr(ledger, "_default_folder", default_folder)
+    yield
+    ledger.close_all()
+
+
 @pytest.fixture
 def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
     """What logzero's logger, which does not propagate, is told during the test."""
@@ -41,3 +56,8 @@ def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
     logzero.logger.addHandler(caplog.handler)
     yield caplog
     logzero.logger.removeHandler(caplog.handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--crashes", type=int, default=2, help="runs to kill, for each kind of crash")
+    parser.addoption("--crash-seed", type=int, default=0, help="draws the moments of the kills")

@@ -211,6 +211,10 @@ class FakePlatform(VMPlatform):
 
     # The primitives ----------------------------------------------------------------
 
+    @property
+    def address(self) -> str:
+        return "fake.example.com"
+
     def open(self, deadline: Deadline) -> None:
         self.opened += 1
 

@@ -42,8 +42,8 @@ def make(settings: Settings) -> FakePlatform:
 
 
 def test_the_same_settings_share_a_platform():
-    assert connections.shared(HERE, make) is connections.shared(
-        FakeSettings("here", "secret"), make
+    assert connections.shared(make, HERE) is connections.shared(
+        make, FakeSettings("here", "secret")
     )
 
 
@@ -56,7 +56,7 @@ def test_the_same_settings_share_a_platform():
     ],
 )
 def test_other_settings_have_a_platform_of_their_own(other):
-    assert connections.shared(HERE, make) is not connections.shared(other, make)
+    assert connections.shared(make, HERE) is not connections.shared(make, other)
 
 
 def test_a_platform_is_made_once_though_many_threads_ask():
@@ -68,7 +68,7 @@ def test_a_platform_is_made_once_though_many_threads_ask():
         return made[-1]
 
     with ThreadPoolExecutor(8) as threads:
-        got = list(threads.map(lambda _: connections.shared(HERE, slowly), range(8)))
+        got = list(threads.map(lambda _: connections.shared(slowly, HERE), range(8)))
 
     assert len(made) == 1
     assert all(platform is made[0] for platform in got)
@@ -79,19 +79,19 @@ def test_what_could_not_be_made_is_not_kept():
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        connections.shared(HERE, fails)
-    assert isinstance(connections.shared(HERE, make), FakePlatform)
+        connections.shared(fails, HERE)
+    assert isinstance(connections.shared(make, HERE), FakePlatform)
 
 
 def test_closing_logs_out_of_all_once_and_forgets_them():
-    first = connections.shared(HERE, make)
-    second = connections.shared(FakeSettings("there", "secret"), make)
+    first = connections.shared(make, HERE)
+    second = connections.shared(make, FakeSettings("there", "secret"))
 
     connections.close_all()
     connections.close_all()
 
     assert (first.closed, second.closed) == (1, 1)
-    assert connections.shared(HERE, make) is not first
+    assert connections.shared(make, HERE) is not first
 
 
 def test_all_logouts_share_ten_seconds(monkeypatch):
@@ -102,7 +102,7 @@ def test_all_logouts_share_ten_seconds(monkeypatch):
             left.append(deadline.remaining)
 
     for name in ("a", "b", "c"):
-        connections.shared(FakeSettings(name, "secret"), lambda settings: Slow())
+        connections.shared(lambda settings: Slow(), FakeSettings(name, "secret"))
 
     connections.close_all()
 
@@ -121,7 +121,7 @@ def test_a_logout_that_takes_all_the_time_leaves_none_for_the_others(monkeypatch
             deadline.sleep(60)
 
     for name in ("a", "b", "c"):
-        connections.shared(FakeSettings(name, "secret"), lambda settings: Hanging())
+        connections.shared(lambda settings: Hanging(), FakeSettings(name, "secret"))
 
     connections.close_all()
 

@@ -24,6 +24,7 @@ from chaosvm.errors import (
     StepFailed,
     VMGone,
 )
+from chaosvm.ledger import of_run
 from chaosvm.order import Order
 from chaosvm.outcome import How, Outcome
 from chaosvm.platform import Step, Ticket
@@ -79,7 +80,8 @@ def run(
     """The operation on every VM of the platform."""
     order = Order.checked(operation, timeout, parallel=parallel, **options)
     deadline = Deadline(order.timeout, platform.clock)
-    return carry_out(platform, platform.inventory(deadline), order, deadline)
+    ledger = of_run(None)
+    return carry_out(platform, platform.inventory(deadline), order, deadline, ledger)
 
 
 def run_one(platform: FakePlatform, operation: str, **options: Any) -> Outcome:
@@ -1111,7 +1113,7 @@ def test_time_that_has_gone_before_counts(platform):
     start = platform.clock.monotonic()
     platform.clock.sleep(50)
 
-    (outcome,) = carry_out(platform, vms, order, deadline)
+    (outcome,) = carry_out(platform, vms, order, deadline, of_run(None))
 
     assert platform.clock.monotonic() - start == pytest.approx(60, abs=0.1)
     assert outcome.seconds == pytest.approx(60, abs=0.1)
@@ -1124,7 +1126,7 @@ def test_a_deadline_that_passed_before_the_start_touches_nothing(platform):
     vms = platform.inventory(deadline)
     platform.clock.sleep(61)
 
-    (outcome,) = carry_out(platform, vms, order, deadline)
+    (outcome,) = carry_out(platform, vms, order, deadline, of_run(None))
 
     assert platform.sent == []
     assert "not touched" in outcome.error

@@ -9,6 +9,7 @@ import trustme
 
 from chaosvm import settings, values
 from chaosvm.errors import InvalidValue
+from chaosvm.safety import Safety
 from chaosvm.settings import Settings, configured, load, setting
 
 PASSWORD = "hunter2-Passw0rd"
@@ -208,9 +209,10 @@ def test_an_unknown_setting_is_refused(key, hint, source):
 def test_a_general_setting_that_this_version_does_not_have_is_refused(source):
     """It may be meant as a guard."""
     given = {"configuration": dict(CONFIGURATION), "secrets": dict(SECRETS)}
-    given[source]["chaosvm_dry_run"] = True
-    with pytest.raises(InvalidValue, match="unknown setting chaosvm_dry_run"):
-        load(VSphere, given["configuration"], given["secrets"], {})
+    given[source]["chaosvm_legder"] = "here"
+    expected = r"unknown setting chaosvm_legder \(did you mean 'chaosvm_ledger'\?\)"
+    with pytest.raises(InvalidValue, match=expected):
+        load(Safety, given["configuration"], given["secrets"], {})
 
 
 def test_keys_that_are_no_texts_are_not_ours():

@@ -15,6 +15,7 @@ from chaosvm.discovery import discover_platform
 from chaosvm.dora.client import DoraClient
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import ChaosVMError
+from chaosvm.safety import Safety
 from chaosvm.settings import load
 
 __all__ = ["DoraClient", "discover", "dora"]
@@ -25,7 +26,8 @@ def dora(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | N
 
     Raises InvalidValue for settings that cannot be used.
     """
-    return shared(load(DoraSettings, configuration, secrets), DoraClient.from_settings)
+    load(Safety, configuration, secrets)  # so that a key that is misspelt does not go unnoticed
+    return shared(DoraClient.from_settings, load(DoraSettings, configuration, secrets))
 
 
 def discover(discover_system: bool = True) -> Discovery:

@@ -38,9 +38,7 @@ class DoraSettings(Settings):
     scheme: str = setting(_scheme, "http")
     ca_file: str | None = setting(settings.ca_file, None)
     timeout: float = setting(values.timeout_seconds, 20.0, rehearsed=True)
-    environments: Catalogue | None = setting(  # noqa: RUF009  # it is frozen
-        catalogue, None, rehearsed=True
-    )
+    environments: Catalogue | None = setting(catalogue, None, rehearsed=True)
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:

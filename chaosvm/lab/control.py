@@ -30,6 +30,7 @@ import atexit
 from typing import TYPE_CHECKING, Any
 
 from chaoslib.exceptions import InterruptExecution
+from chaoslib.run import EventHandlerRegistry, RunEventHandler
 from logzero import logger
 
 from chaosvm import rehearsal
@@ -46,6 +47,7 @@ __all__ = [
     "before_activity_control",
     "before_experiment_control",
     "cleanup_control",
+    "configure_control",
 ]
 
 _OVER = "the rehearsal is over"
@@ -56,6 +58,7 @@ _OVER = "the rehearsal is over"
 rehearsal.block(rehearsal.NOT_YET)
 
 _stage: Stage | None = None
+_events: EventHandlerRegistry | None = None
 _unset: Unset | None = None
 
 
@@ -72,6 +75,12 @@ def after_loading_experiment_control(
     if state:
         _unset = stand_in(state)
     _set_up(arguments)
+
+
+def configure_control(event_registry: EventHandlerRegistry | None = None, **arguments: Any) -> None:
+    """Know where to hear of the end of the run."""
+    global _events
+    _events = event_registry
 
 
 def before_experiment_control(
@@ -117,8 +126,18 @@ def after_experiment_control(
 
 
 def cleanup_control() -> None:
-    """All controls have had their say: stop the lab."""
-    _take_down(_OVER)
+    """Stop the lab when everybody has had their say, those at the run's very end included."""
+    if _events is None:
+        _take_down(_OVER)
+    else:
+        _events.register(_End())
+
+
+class _End(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
+    """Chaos Toolkit's very last step, after that of all who wanted to hear of it before."""
+
+    def finish(self, journal: dict[str, Any]) -> None:
+        _take_down(_OVER)
 
 
 def _set_up(arguments: dict[str, Any]) -> Stage:

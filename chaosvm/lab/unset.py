@@ -27,7 +27,7 @@ _REDIRECTED = frozenset(
     f"{cls.prefix}_{field.name}"
     for cls in (VSphereSettings, OLVMSettings, DoraSettings)
     for field in dataclasses.fields(cls)
-    if not field.metadata["rehearsed"]
+    if not cls.rehearses(field)
 )
 
 

@@ -15,6 +15,7 @@ from chaosvm.connections import shared
 from chaosvm.discovery import discover_platform
 from chaosvm.errors import MissingExtra
 from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.safety import Safety
 from chaosvm.settings import load
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def olvm(
     without the SDK.
     """
     settings = load(OLVMSettings, configuration, secrets)
-    return shared(settings, _platform_class().from_settings)
+    safety = load(Safety, configuration, secrets)
+    return shared(_platform_class().from_settings, settings, safety)
 
 
 def discover(discover_system: bool = True) -> Discovery:

@@ -26,6 +26,8 @@ from chaosvm.olvm.watch import OLVMWatch
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.platform import Step, Ticket
+from chaosvm.safety import Safety
+from chaosvm.settings import load
 from chaosvm.verbs import VMPlatform
 from chaosvm.vm import VM, PowerState
 
@@ -59,7 +61,8 @@ class OLVMPlatform(VMPlatform):
 
     ``timeout`` in seconds bounds each reading, and each single request of an
     action. Safe to use from several threads. Raises InvalidValue for arguments
-    that cannot be used.
+    that cannot be used. ``safety`` is what the chaosvm_* settings are in an
+    experiment; by default it comes from the environment.
     """
 
     name: ClassVar[str] = "olvm"
@@ -75,6 +78,7 @@ class OLVMPlatform(VMPlatform):
         ca_file: str | None = None,
         insecure: bool = False,
         timeout: float = 60,
+        safety: Safety | None = None,
     ) -> None:
         self._set_up(
             OLVMSettings.of(
@@ -84,17 +88,19 @@ class OLVMPlatform(VMPlatform):
                 ca_file=ca_file,
                 insecure=insecure,
                 timeout=timeout,
-            )
+            ),
+            safety,
         )
 
     @classmethod
-    def from_settings(cls, settings: OLVMSettings) -> OLVMPlatform:
+    def from_settings(cls, settings: OLVMSettings, safety: Safety | None = None) -> OLVMPlatform:
         platform = cls.__new__(cls)
-        platform._set_up(settings)
+        platform._set_up(settings, safety)
         return platform
 
-    def _set_up(self, settings: OLVMSettings) -> None:
+    def _set_up(self, settings: OLVMSettings, safety: Safety | None) -> None:
         self.settings = settings
+        self.safety = safety or load(Safety, None, None)
         self.timeout = settings.timeout
         self._client = OLVMClient(settings)
 
@@ -139,6 +145,10 @@ class OLVMPlatform(VMPlatform):
         )
 
     # Primitives ------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        return self.settings.address.lower()
 
     def open(self, deadline: Deadline) -> None:
         self._client.login(deadline)

@@ -14,6 +14,7 @@ from chaoslib.types import Discovery
 from chaosvm.connections import shared
 from chaosvm.discovery import discover_platform
 from chaosvm.errors import MissingExtra
+from chaosvm.safety import Safety
 from chaosvm.settings import load
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -32,7 +33,8 @@ def vsphere(
     without pyvmomi.
     """
     settings = load(VSphereSettings, configuration, secrets)
-    return shared(settings, _platform_class().from_settings)
+    safety = load(Safety, configuration, secrets)
+    return shared(_platform_class().from_settings, settings, safety)
 
 
 def discover(discover_system: bool = True) -> Discovery:

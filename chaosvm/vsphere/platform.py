@@ -14,8 +14,11 @@ from chaosvm.deadline import Deadline
 from chaosvm.errors import GuestUnavailable, PlatformError
 from chaosvm.order import Operation, Order
 from chaosvm.platform import Step, Ticket
+from chaosvm.safety import Safety
+from chaosvm.settings import load
 from chaosvm.verbs import VMPlatform
 from chaosvm.vm import VM, PowerState
+from chaosvm.vsphere.busy import read_busy
 from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.faults import step_error
 from chaosvm.vsphere.inventory import Inventory, fault_in_reading, read_inventory
@@ -43,7 +46,8 @@ class VSpherePlatform(VMPlatform):
 
     ``timeout`` in seconds bounds each reading, and each single request of an
     action. Safe to use from several threads. Raises InvalidValue for arguments
-    that cannot be used.
+    that cannot be used. ``safety`` is what the chaosvm_* settings are in an
+    experiment; by default it comes from the environment.
     """
 
     name: ClassVar[str] = "vsphere"
@@ -57,6 +61,7 @@ class VSpherePlatform(VMPlatform):
         ca_file: str | None = None,
         insecure: bool = False,
         timeout: float = 60,
+        safety: Safety | None = None,
     ) -> None:
         self.settings = VSphereSettings.of(
             server=server,
@@ -67,22 +72,29 @@ class VSpherePlatform(VMPlatform):
             insecure=insecure,
             timeout=timeout,
         )
-        self._set_up()
+        self._set_up(safety)
 
     @classmethod
-    def from_settings(cls, settings: VSphereSettings) -> VSpherePlatform:
+    def from_settings(
+        cls, settings: VSphereSettings, safety: Safety | None = None
+    ) -> VSpherePlatform:
         platform = cls.__new__(cls)
         platform.settings = settings
-        platform._set_up()
+        platform._set_up(safety)
         return platform
 
-    def _set_up(self) -> None:
+    def _set_up(self, safety: Safety | None) -> None:
+        self.safety = safety or load(Safety, None, None)
         self.timeout = self.settings.timeout
         self._client = VSphereClient(self.settings, pool_size=self.most_parallel)
         self._tag_reader: TagReader | None = None
         self._tag_lock = threading.Lock()
 
     # Primitives ------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        return f"{self.settings.server.lower()}:{self.settings.port}"
 
     def open(self, deadline: Deadline) -> None:
         self._client.login(deadline)
@@ -119,6 +131,14 @@ class VSpherePlatform(VMPlatform):
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> VSphereWatch:
         return VSphereWatch(self._client, vms)
+
+    def busy(self, vms: Sequence[VM], deadline: Deadline) -> set[str]:
+        try:
+            return self._client.read(
+                lambda content: read_busy(content, [vm.id for vm in vms]), deadline
+            )
+        except vmodl.MethodFault as fault:
+            raise fault_in_reading(fault) from fault
 
     def untouchable(self, vm: VM) -> str | None:
         if vm.template:

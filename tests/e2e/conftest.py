@@ -28,8 +28,7 @@ class Chaos:
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "LANG": "C.UTF-8",
-            # This tree, whatever is installed.
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(ROOT),  # this tree, whatever is installed
             **settings,
         }
         self.console = ""

@@ -876,7 +876,7 @@ def test_reason_and_correlation_id_are_in_the_engines_events(
     graceful: bool,
     kind: EventKind,
 ) -> None:
-    monkeypatch.setattr(experiment, "_running_title", lambda: "Do we survive? <ü&>")
+    monkeypatch.setattr(experiment, "_titles", lambda stack: iter(["Do we survive? <ü&>"]))
     outcome = platform.power_off(VM, graceful=graceful)
     (event,) = [event for event in world.events if event.kind is kind]
     assert event.correlation_id == outcome.correlation_id

@@ -1,0 +1,150 @@
+"""What a ledger tells: which VMs were changed, from which state, and by what.
+
+A history is made of the lines of a ledger, one after the other, and nothing
+else: whether they come from a file or were written a moment ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chaosvm.order import Operation
+from chaosvm.vm import PowerState
+
+__all__ = ["TARGETS", "Deed", "History", "Touched"]
+
+TARGETS = {
+    Operation.POWER_ON: PowerState.POWERED_ON,
+    Operation.POWER_OFF: PowerState.POWERED_OFF,
+    Operation.SUSPEND: PowerState.SUSPENDED,
+    Operation.REBOOT: PowerState.POWERED_ON,
+}
+
+# A platform, its server, and a VM's id there.
+Key = tuple[str, str, str]
+
+
+@dataclass
+class Deed:
+    """One operation on one VM, as far as it is known."""
+
+    run: str
+    call: str
+    operation: Operation
+    before: PowerState
+    restores: bool
+    step: str | None = None  # the last request about it, if any was sent
+    asks_guest: bool = False
+    asked_at: datetime | None = None
+    after: PowerState | None = None  # None as long as there is no outcome
+    pending: bool = False  # at its outcome, something that was sent could still happen
+
+    @property
+    def target(self) -> PowerState:
+        return TARGETS[self.operation]
+
+    @property
+    def open_ended(self) -> bool:
+        """Was something sent whose end nobody saw?"""
+        return self.step is not None and (self.after is None or self.pending)
+
+    @property
+    def may_have_left(self) -> set[PowerState]:
+        """The states in which it may have left the VM."""
+        if self.after is not None and self.after.settled and not self.pending:
+            return {self.after}
+        passed = {PowerState.POWERED_OFF} if self.operation is Operation.REBOOT else set()
+        known = {self.after} if self.after is not None and self.after.settled else set()
+        return known | passed | {self.before, self.target}
+
+
+@dataclass
+class Touched:
+    """A VM, the state it had before it was first touched, and what was done to it since."""
+
+    platform: str
+    server: str
+    id: str
+    name: str
+    instance_uuid: str | None
+    original: PowerState
+    status: str  # the platform's own word for it
+    deeds: list[Deed] = field(default_factory=list)
+
+    @property
+    def last(self) -> Deed:
+        return self.deeds[-1]
+
+    def __str__(self) -> str:
+        return f"{self.name!r} ({self.id})"
+
+
+class History:
+    """The VMs that are not known to be back where they were, in the order of their first touch."""
+
+    def __init__(self) -> None:
+        self._touched: dict[Key, Touched] = {}
+        self._deeds: dict[tuple[str, str], tuple[Key, Deed]] = {}
+        self._ever: dict[str, set[Key]] = {}
+
+    # Reading -----------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Touched]:
+        return iter(list(self._touched.values()))
+
+    def of(self, platform: str, server: str, vm_id: str) -> Touched | None:
+        return self._touched.get((platform, server, vm_id))
+
+    def ever_touched(self, run: str) -> set[Key]:
+        """Every VM that a run has touched, put back or not; what restored others not counted."""
+        return set(self._ever.get(run, ()))
+
+    # Being told --------------------------------------------------------------------
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Take in one line; raises KeyError or ValueError for one that is not as it should be."""
+        match line["kind"]:
+            case "intent":
+                self._intended(line)
+            case "request":
+                _, deed = self._deeds[line["call"], line["id"]]
+                deed.step, deed.asked_at = str(line["step"]), datetime.fromisoformat(line["at"])
+                deed.asks_guest = bool(line["asks_guest"])
+            case "outcome":
+                self._ended(line)
+
+    def _intended(self, line: Mapping[str, Any]) -> None:
+        key = (str(line["platform"]), str(line["server"]), str(line["id"]))
+        deed = Deed(
+            run=str(line["run"]),
+            call=str(line["call"]),
+            operation=Operation(line["operation"]),
+            before=PowerState(line["before"]),
+            restores=bool(line["restores"]),
+        )
+        touched = self._touched.get(key)
+        if touched is None:
+            touched = self._touched[key] = Touched(
+                *key,
+                name=str(line["name"]),
+                instance_uuid=line["instance_uuid"],
+                original=deed.before,
+                status=str(line["status"]),
+            )
+        touched.deeds.append(deed)
+        self._deeds[deed.call, touched.id] = (key, deed)
+        if not deed.restores:
+            self._ever.setdefault(deed.run, set()).add(key)
+
+    def _ended(self, line: Mapping[str, Any]) -> None:
+        key, deed = self._deeds[line["call"], line["id"]]
+        deed.after = PowerState(line["after"])
+        deed.pending = bool(line["pending"])
+        touched = self._touched.get(key)
+        if touched is None or not deed.restores or deed.pending:
+            return
+        if deed.after is touched.original:
+            del self._touched[key]

@@ -1,0 +1,277 @@
+"""The ledger: what is about to be changed, on disk before it is changed.
+
+One line of JSON for each operation on a VM is written and synced before the
+first request about it is sent, and another one when its outcome is known. So
+whatever happens to this process, the file tells which VMs may have been
+changed and from which state; ``undo.py`` puts them back.
+
+The kinds of lines, each with ``at`` (UTC):
+
+``run``      a run begins: ``version`` (of this format), ``run``, ``experiment``,
+             ``pid``, ``host``
+``intent``   ``run``, ``call``, ``platform``, ``server``, ``id``, ``name``,
+             ``instance_uuid``, ``path``, ``before`` (the power state), ``status``,
+             ``operation``, ``restores`` (is it an undo?). Always synced before
+             anything is sent.
+``request``  ``call``, ``id``, ``step``, ``asks_guest``: it is being sent now. This
+             one outlives the process, but perhaps not the machine.
+``outcome``  ``call``, ``id``, ``after``, ``changed``, ``how``, ``error``, ``pending``
+             (may something that was sent still happen?)
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from logzero import logger
+
+import chaosvm
+from chaosvm import experiment, ledgerfile
+from chaosvm.errors import LedgerError
+from chaosvm.history import Deed, History, Touched
+from chaosvm.ledgerfile import VERSION, LedgerFile, opened
+from chaosvm.order import Order
+from chaosvm.outcome import Outcome
+from chaosvm.platform import Step
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["Ledger", "close_all", "of_journal", "of_run", "read"]
+
+# How long a request may be on its way before it is no longer expected to have
+# an effect; and how long a guest may take that was asked to shut down.
+_REQUEST_SECONDS = 5.0
+_GUEST_SECONDS = 60.0
+
+
+def read(path: Path) -> History:
+    """What a ledger tells; raises LedgerError for a file that is none."""
+    history = History()
+    for number, line in LedgerFile(path).lines():
+        try:
+            history.add(line)
+        except (KeyError, ValueError, TypeError) as error:
+            raise LedgerError(
+                f"{path}, line {number}, is not a line of a ledger: {error}"
+            ) from None
+    return history
+
+
+class Ledger:
+    """The ledger of one run: safe to use from several threads.
+
+    The file is made, and locked for this process, when the first change is
+    about to be made. ``now`` gives the time, with its zone.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        title: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.path = path
+        self.run = f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.history = History()
+        self._title = title
+        self._now = now
+        self._file: LedgerFile | None = None
+        self._begun = False
+        self._lock = threading.RLock()
+        self._in_flight: set[tuple[str, str]] = set()
+        self._barred: str | None = None
+
+    @classmethod
+    def resumed(cls, path: Path, title: str | None = None) -> Ledger:
+        """A new run that begins with the history that a file has, to put it right."""
+        ledger = cls(path, title)
+        ledger._file = opened(path)  # it is locked: a run that still goes on is left alone
+        ledger.history = read(path)
+        return ledger
+
+    # Before, while and after something is changed --------------------------------------
+
+    def intend(
+        self, platform: str, server: str, vms: Sequence[tuple[VM, PowerState]], order: Order
+    ) -> None:
+        """Have on disk what is about to be done to these VMs, which are in these states now.
+
+        Raises LedgerError where that is not possible: then nothing may be sent.
+        """
+        lines = [
+            {
+                "kind": "intent",
+                "at": self._stamp(),
+                "run": self.run,
+                "call": order.run,
+                "platform": platform,
+                "server": server,
+                "id": vm.id,
+                "name": vm.name,
+                "instance_uuid": vm.instance_uuid,
+                "path": vm.path,
+                "before": before.value,
+                "status": vm.status,
+                "operation": order.operation.value,
+                "restores": order.restores,
+            }
+            for vm, before in vms
+        ]
+        with self._lock:
+            self._refuse_if_barred(order)
+            self._write(lines, sync=True)
+
+    def request(self, vm_id: str, step: Step, order: Order) -> None:
+        """This request is sent now. Raises LedgerError if nothing more may be sent."""
+        line = {
+            "kind": "request",
+            "at": self._stamp(),
+            "call": order.run,
+            "id": vm_id,
+            "step": step.value,
+            "asks_guest": step.asks_guest,
+        }
+        with self._lock:
+            self._refuse_if_barred(order)
+            self._write([line], sync=False)
+            self._in_flight.add((order.run, vm_id))
+
+    def answered(self, vm_id: str, order: Order) -> None:
+        """The request is not under way any more."""
+        with self._lock:
+            self._in_flight.discard((order.run, vm_id))
+
+    def ended(self, outcomes: Sequence[tuple[Outcome, bool]], order: Order) -> None:
+        """These are the outcomes, each with whether something that was sent may still happen.
+
+        A ledger that cannot be written now is only warned of: without its
+        outcome a VM is looked at again before it is put back.
+        """
+        lines = [
+            {
+                "kind": "outcome",
+                "at": self._stamp(),
+                "call": order.run,
+                "id": outcome.id,
+                "after": outcome.after.value,
+                "changed": outcome.changed,
+                "how": outcome.how.value,
+                "error": outcome.error,
+                "pending": pending,
+            }
+            for outcome, pending in outcomes
+        ]
+        try:
+            with self._lock:
+                self._write(lines, sync=False)
+        except LedgerError as error:
+            logger.warning(f"outcomes are missing in the ledger: {error}")
+
+    def bar(self, why: str) -> None:
+        """From now on nothing but what restores may be sent."""
+        with self._lock:
+            self._barred = why
+
+    # Asking ------------------------------------------------------------------------------
+
+    def under_way(self, touched: Touched) -> float:
+        """For how many seconds more what was sent last may take effect; 0 if it cannot."""
+        deed = touched.last
+        if not deed.open_ended:
+            return 0.0
+        with self._lock:
+            if (deed.call, touched.id) in self._in_flight:
+                return _REQUEST_SECONDS
+        patience = _GUEST_SECONDS if deed.asks_guest else _REQUEST_SECONDS
+        return max(0.0, min(patience, patience - self._age(deed)))
+
+    def _age(self, deed: Deed) -> float:
+        """Seconds since it was asked for; a clock that was set back makes it new."""
+        if deed.asked_at is None:
+            return 0.0
+        return max(0.0, (self._now() - deed.asked_at).total_seconds())
+
+    # Writing -----------------------------------------------------------------------------
+
+    def _refuse_if_barred(self, order: Order) -> None:
+        if self._barred is not None and not order.restores:
+            raise LedgerError(f"{order.operation} is not carried out any more: {self._barred}")
+
+    def _write(self, lines: list[dict[str, Any]], sync: bool) -> None:
+        if self._file is None:
+            self._file = opened(self.path)
+        if not self._begun:
+            self._file.append([self._header()], sync=False)
+            self._begun = True
+            logger.info(f"what is changed is written to the ledger {self.path}")
+        self._file.append(lines, sync)
+        for line in lines:
+            self.history.add(line)
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "kind": "run",
+            "version": VERSION,
+            "at": self._stamp(),
+            "run": self.run,
+            "experiment": self._title,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "by": f"chaosvm {chaosvm.__version__}",
+        }
+
+    def _stamp(self) -> str:
+        return self._now().isoformat(timespec="milliseconds")
+
+
+# The ledger of the run that a call is part of ---------------------------------------------
+
+_of_runs: dict[tuple[int, Path | None], tuple[Any, Ledger]] = {}
+_of_runs_lock = threading.Lock()
+
+
+def of_run(path: Path | None) -> Ledger:
+    """The ledger of the present run: of the experiment, or of this process outside of one.
+
+    ``path`` is the file that the settings name; by default each run has a file
+    of its own beside the journal.
+    """
+    run = experiment.running()
+    journal = run.journal if run else None
+    key = (id(journal), path)
+    with _of_runs_lock:
+        # The journal is kept with it, so that its identity is not given away again.
+        if key not in _of_runs:
+            title = run.title if run else None
+            _of_runs[key] = (journal, Ledger(path or _default_path(run), title))
+        return _of_runs[key][1]
+
+
+def of_journal(journal: Mapping[str, Any]) -> list[Ledger]:
+    """Every ledger of the run that fills this journal: mostly one, or none."""
+    with _of_runs_lock:
+        return [ledger for known, ledger in _of_runs.values() if known is journal]
+
+
+def close_all() -> None:
+    """End every run of this process: its ledgers are complete, and others may use the files."""
+    with _of_runs_lock:
+        _of_runs.clear()
+    ledgerfile.close_all()
+
+
+def _default_folder(run: experiment.Running | None) -> Path:
+    """The journal's, or else the one in which the process works."""
+    journal = run.journal_path if run else None
+    return (journal.parent if journal else Path()).absolute()
+
+
+def _default_path(run: experiment.Running | None) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return _default_folder(run) / f"chaosvm-ledger-{stamp}-{secrets.token_hex(3)}.jsonl"

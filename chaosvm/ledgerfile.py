@@ -1,0 +1,185 @@
+"""The ledger's file: lines of JSON, appended whole, and locked by the process that does so."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chaosvm.errors import LedgerError
+
+__all__ = ["VERSION", "LedgerFile", "close_all", "opened"]
+
+VERSION = 1
+
+
+class LedgerFile:
+    """Appends lines, all or none of a group, and reads them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+        self._lock = threading.Lock()
+
+    # Writing -----------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """For appending; raises LedgerError where the file is in use, or is no ledger."""
+        try:
+            new = not self.path.exists()
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise self._cannot("opened", error) from None
+        try:
+            self._lock_file(descriptor)
+            self._descriptor = descriptor
+            for _ in self.lines():  # a file that is not understood is not added to
+                pass
+            self._end_torn_line(descriptor)
+            if new:
+                self._sync_folder()
+        except BaseException:
+            self._descriptor = None
+            os.close(descriptor)
+            raise
+
+    def append(self, lines: Sequence[Mapping[str, Any]], sync: bool) -> None:
+        """All of them or, with LedgerError, none; with ``sync``, on disk when it returns."""
+        text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
+        with self._lock:
+            descriptor = self._descriptor
+            if descriptor is None:
+                raise LedgerError(f"the ledger {self.path} is not open")
+            found = os.fstat(descriptor)
+            if found.st_nlink == 0:
+                raise LedgerError(f"the ledger {self.path} was deleted; nothing more is changed")
+            try:
+                _write_all(descriptor, text)
+                if sync:
+                    os.fsync(descriptor)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, found.st_size)
+                raise self._cannot("written", error) from None
+
+    def _lock_file(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise self._cannot("locked", error) from None
+            raise LedgerError(
+                f"the ledger {self.path} is in use by another run{self._whose()}: wait for its "
+                "end, or name another file as chaosvm_ledger; nothing was touched"
+            ) from None
+
+    def _whose(self) -> str:
+        with contextlib.suppress(LedgerError):
+            runs = [line for _, line in self.lines() if line["kind"] == "run"]
+            if runs:
+                return f" (process {runs[-1].get('pid')} on {runs[-1].get('host')})"
+        return ""
+
+    def _end_torn_line(self, descriptor: int) -> None:
+        """What follows a line that was cut off begins a line of its own."""
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            os.write(descriptor, b"\n")
+
+    def _sync_folder(self) -> None:
+        """Or else the new file's name might not outlive the machine."""
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._descriptor = None
+
+    # Reading -----------------------------------------------------------------------------
+
+    def lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Each line with its number.
+
+        A line that was cut off as its writer died is passed over. Nothing was
+        sent because of it: it was still being written.
+        """
+        try:
+            raw = self.path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise self._cannot("read", error) from None
+        torn: int | None = None
+        for number, text in enumerate(raw, 1):
+            if not text.strip(b"\0 \r\t"):
+                continue
+            line = _decoded(text)
+            begins_run = line is not None and line["kind"] == "run"
+            if torn is not None and not begins_run:
+                raise LedgerError(f"{self.path}, line {torn}, is not a line of a ledger")
+            torn = number if line is None else None
+            if line is None:
+                continue
+            if begins_run:
+                self._check_version(number, line)
+            yield number, line
+
+    def _check_version(self, number: int, line: Mapping[str, Any]) -> None:
+        if line.get("version") != VERSION:
+            raise LedgerError(
+                f"{self.path}, line {number}, is of version {line.get('version')!r} of the "
+                f"ledger, and this chaosvm knows version {VERSION}: use the one that wrote it, or "
+                "name another file as chaosvm_ledger; nothing was touched"
+            )
+
+    def _cannot(self, what: str, error: OSError) -> LedgerError:
+        return LedgerError(
+            f"the ledger {self.path} cannot be {what} ({error.strerror or error}); without it "
+            "nothing is changed. chaosvm_ledger names another file"
+        )
+
+
+def _decoded(text: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and isinstance(line.get("kind"), str) else None
+
+
+def _write_all(descriptor: int, text: bytes) -> None:
+    while text:
+        text = text[os.write(descriptor, text) :]
+
+
+# A file is opened once in a process, so that its lock is not in its own way.
+_files: dict[Path, LedgerFile] = {}
+_files_lock = threading.Lock()
+
+
+def opened(path: Path) -> LedgerFile:
+    """The file, open for appending until the end of the process."""
+    with _files_lock:
+        real = path.resolve()
+        if real not in _files:
+            file = LedgerFile(path)
+            file.open()
+            _files[real] = file
+        return _files[real]
+
+
+def close_all() -> None:
+    """Give the files free, for other processes as well."""
+    with _files_lock:
+        for file in _files.values():
+            file.close()
+        _files.clear()

@@ -1,0 +1,450 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaoslib.experiment import run_experiment
+
+from chaosvm import ledger as ledgers
+from chaosvm.errors import LedgerError
+from chaosvm.history import History
+from chaosvm.ledger import Ledger, of_run
+from chaosvm.order import Order
+from chaosvm.outcome import How, Outcome
+from chaosvm.platform import Step
+from chaosvm.vm import VM, PowerState
+from tests.fakes import OFF, ON, FakePlatform
+
+SERVER = "fake.example.com"
+
+
+class Now:
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def later(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.jsonl"
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def ledger(path: Path, now: Now) -> Ledger:
+    return Ledger(path, "Do we survive?", now)
+
+
+def machine(number: int = 1, state: PowerState = ON) -> VM:
+    return VM(
+        id=f"vm-{number}",
+        name=f"web-{number}",
+        platform="fake",
+        power_state=state,
+        status=state.value,
+        instance_uuid=f"uuid-{number}",
+    )
+
+
+def order(operation: str = "power_off", **options: Any) -> Order:
+    return Order.checked(operation, 60, **options)
+
+
+def intend(ledger: Ledger, given: Order, *vms: VM) -> None:
+    ledger.intend("fake", SERVER, [(vm, vm.power_state) for vm in vms], given)
+
+
+def outcome(vm: VM, given: Order, after: PowerState, error: str | None = None) -> Outcome:
+    return Outcome(
+        name=vm.name,
+        id=vm.id,
+        platform="fake",
+        operation=given.operation.value,
+        before=vm.power_state,
+        after=after,
+        changed=after is not vm.power_state,
+        how=How.HARD,
+        seconds=1.0,
+        error=error,
+    )
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def told(history: History) -> dict[str, PowerState]:
+    return {touched.name: touched.original for touched in history}
+
+
+# Writing -------------------------------------------------------------------------------
+
+
+def test_there_is_no_file_before_anything_is_to_be_changed(ledger: Ledger, path: Path) -> None:
+    assert list(ledger.history) == []
+    assert not path.exists()
+
+
+def test_what_is_intended_is_readable_by_a_person(ledger: Ledger, path: Path) -> None:
+    given = order()
+    intend(ledger, given, machine())
+    header, line = lines(path)
+    assert header["kind"] == "run"
+    assert (header["version"], header["run"], header["experiment"]) == (
+        1,
+        ledger.run,
+        "Do we survive?",
+    )
+    assert header["pid"] == os.getpid()
+    assert line == {
+        "kind": "intent",
+        "at": "2026-03-01T12:00:00.000+00:00",
+        "run": ledger.run,
+        "call": given.run,
+        "platform": "fake",
+        "server": SERVER,
+        "id": "vm-1",
+        "name": "web-1",
+        "instance_uuid": "uuid-1",
+        "path": None,
+        "before": "powered_on",
+        "status": "powered_on",
+        "operation": "power_off",
+        "restores": False,
+    }
+
+
+def test_all_of_a_batch_is_synced_at_once(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intend(ledger, order(), machine(0))
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(path.stat().st_size))
+    intend(ledger, order(), *(machine(number) for number in range(1, 200)))
+    assert sizes == [path.stat().st_size]
+
+
+def test_what_a_platform_is_told_was_on_disk_before(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each request: by then its VM's line had been synced."""
+    for number in range(30):
+        platform.add(f"web-{number}")
+    synced: set[str] = set()
+
+    def fsync(descriptor: int) -> None:
+        synced.update(line["id"] for line in lines(of_run(None).path) if line["kind"] == "intent")
+
+    send, early = platform.send, []
+
+    def sending(vm: VM, *arguments: Any) -> Any:
+        early.extend([vm.id] if vm.id not in synced else [])
+        return send(vm, *arguments)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(platform, "send", sending)
+    platform.batch_power_off({"all": True}, graceful=False)
+    assert early == []
+    assert len(synced) == 30
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    return FakePlatform()
+
+
+def test_the_outcome_follows(platform: FakePlatform) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    written = lines(of_run(None).path)
+    assert [line["kind"] for line in written] == ["run", "intent", "request", "outcome"]
+    assert written[2]["step"] == "guest shutdown"
+    assert (written[3]["after"], written[3]["how"], written[3]["pending"]) == (
+        "powered_off",
+        "guest",
+        False,
+    )
+
+
+def test_what_needs_no_request_leaves_no_line(platform: FakePlatform) -> None:
+    platform.add("web-1", OFF)
+    platform.power_off("web-1")
+    assert not of_run(None).path.exists()
+
+
+def test_many_threads_write_whole_lines(ledger: Ledger, path: Path) -> None:
+    def write(number: int) -> None:
+        for each in range(20):
+            intend(ledger, order(), machine(number * 100 + each))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list(ledgers.read(path))) == 160
+
+
+# Trouble -------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written(platform: FakePlatform, tmp_path: Path) -> None:
+    platform.add("web-1")
+    ledger = Ledger(tmp_path / "missing" / "ledger.jsonl")
+    with pytest.raises(LedgerError, match=r"cannot be opened \(No such file.*chaosvm_ledger"):
+        intend(ledger, order(), machine())
+
+
+def test_without_a_ledger_nothing_is_sent(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    platform.add("web-1")
+    monkeypatch.setattr(ledgers, "_default_folder", lambda run: tmp_path / "missing")
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        platform.power_off("web-1")
+    assert platform.sent == []
+
+
+def test_a_full_disk_leaves_no_half_line(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intend(ledger, order(), machine(1))
+    before = path.read_bytes()
+    write = os.write
+
+    def full(descriptor: int, text: bytes) -> int:
+        if len(text) > 10:
+            return write(descriptor, text[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(LedgerError, match=r"cannot be written \(No space left on device\)"):
+        intend(ledger, order(), machine(2))
+    assert path.read_bytes() == before
+    assert told(ledger.history) == {"web-1": ON}
+    monkeypatch.undo()
+    intend(ledger, order(), machine(3))
+    assert told(ledgers.read(path)) == {"web-1": ON, "web-3": ON}
+
+
+def test_a_disk_that_fills_up_during_a_batch(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcomes cannot be noted, which is said, and is no reason to fail."""
+    platform.add("web-1")
+
+    def full(self: Ledger, lines: Any, sync: bool) -> None:
+        if any(line["kind"] == "outcome" for line in lines):
+            raise LedgerError("the disk is full")
+        write(self, lines, sync)
+
+    write = Ledger._write
+    monkeypatch.setattr(Ledger, "_write", full)
+    assert platform.power_off("web-1").changed
+
+
+def test_a_ledger_that_was_deleted(ledger: Ledger, path: Path) -> None:
+    intend(ledger, order(), machine(1))
+    path.unlink()
+    with pytest.raises(LedgerError, match="was deleted"):
+        intend(ledger, order(), machine(2))
+
+
+@pytest.mark.parametrize("torn", [b'{"kind": "inte', b"\0\0\0\0", b'{"kind": "intent", "at"'])
+def test_a_torn_last_line_is_passed_over(ledger: Ledger, path: Path, torn: bytes, now: Now) -> None:
+    intend(ledger, order(), machine(1))
+    ledgers.close_all()
+    with path.open("ab") as file:
+        file.write(torn)
+    assert told(ledgers.read(path)) == {"web-1": ON}
+    resumed = Ledger.resumed(path)
+    intend(resumed, order("power_on", restores=True), machine(1, OFF))
+    assert told(ledgers.read(path)) == {"web-1": ON}
+
+
+def test_a_damaged_line_in_the_middle_is_an_error(ledger: Ledger, path: Path) -> None:
+    intend(ledger, order(), machine(1))
+    intend(ledger, order(), machine(2))
+    ledgers.close_all()
+    written = path.read_text().splitlines(keepends=True)
+    path.write_text(written[0] + written[1][:30] + "\n" + written[2])
+    with pytest.raises(LedgerError, match="line 2, is not a line of a ledger"):
+        ledgers.read(path)
+    with pytest.raises(LedgerError, match="line 2, is not a line of a ledger"):
+        intend(Ledger(path), order(), machine(3))
+
+
+@pytest.mark.parametrize(
+    "line", ['{"kind": "intent"}', '{"kind": "request", "call": "x", "id": "vm-1"}']
+)
+def test_a_line_that_lacks_something_is_an_error(ledger: Ledger, path: Path, line: str) -> None:
+    intend(ledger, order(), machine(1))
+    ledgers.close_all()
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(LedgerError, match="line 3, is not a line of a ledger"):
+        ledgers.read(path)
+
+
+def test_a_ledger_of_another_version(path: Path) -> None:
+    path.write_text('{"kind": "run", "version": 99}\n')
+    for use in (lambda: ledgers.read(path), lambda: intend(Ledger(path), order(), machine())):
+        with pytest.raises(LedgerError, match=r"line 1, is of version 99 .* knows version 1"):
+            use()
+    assert path.read_text() == '{"kind": "run", "version": 99}\n'
+
+
+@pytest.mark.parametrize("content", ["hello\nworld\n", '["kind"]\n{"a": 1}\n'])
+def test_a_file_that_is_no_ledger_is_not_added_to(path: Path, content: str) -> None:
+    path.write_text(content)
+    with pytest.raises(LedgerError, match="line 1, is not a line of a ledger"):
+        intend(Ledger(path), order(), machine())
+    assert path.read_text() == content
+
+
+def test_a_folder_in_the_ledgers_place(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(LedgerError, match=r"cannot be opened \(Is a directory\)"):
+        intend(Ledger(path), order(), machine())
+
+
+def test_two_processes_cannot_write_one_ledger(ledger: Ledger, path: Path) -> None:
+    intend(ledger, order(), machine())
+    script = (
+        "import sys; from pathlib import Path; from chaosvm.ledgerfile import opened\n"
+        "opened(Path(sys.argv[1]))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False
+    )
+    assert f"is in use by another run (process {os.getpid()}" in other.stderr
+    ledgers.close_all()
+    other = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert other.returncode == 0
+
+
+# Runs ----------------------------------------------------------------------------------
+
+
+def test_two_runs_in_one_file_are_told_apart(path: Path) -> None:
+    first, second = Ledger(path), Ledger(path)
+    intend(first, order(), machine(1))
+    intend(second, order(), machine(2))
+    assert told(first.history) == {"web-1": ON}
+    assert told(second.history) == {"web-2": ON}
+    assert told(ledgers.read(path)) == {"web-1": ON, "web-2": ON}
+
+
+def whose() -> str:
+    """An activity, as far as Chaos Toolkit is concerned."""
+    ledger = of_run(None)
+    return f"{id(ledger)} {ledger.path.name} {ledger._title}"
+
+
+def test_a_run_of_an_experiment_has_one_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    probe = {
+        "type": "probe",
+        "name": "whose",
+        "provider": {"type": "python", "module": __name__, "func": "whose"},
+    }
+
+    def run() -> set[str]:
+        journal = run_experiment(
+            {
+                "title": "Do we survive?",
+                "description": "n/a",
+                "method": [probe, {**probe, "background": True}],
+                "rollbacks": [probe],
+            }
+        )
+        return {each["output"] for each in [*journal["run"], *journal["rollbacks"]]}
+
+    first, second = run(), run()
+    assert len(first) == len(second) == 1
+    assert first != second
+    assert first.pop().endswith("Do we survive?")
+    assert of_run(None) is of_run(None)
+
+
+def test_after_the_undo_has_begun_nothing_else_is_sent(ledger: Ledger, path: Path) -> None:
+    intend(ledger, order(), machine(1))
+    ledger.bar("the run is being undone")
+    with pytest.raises(LedgerError, match="power_off is not carried out any more: the run is"):
+        intend(ledger, order(), machine(2))
+    with pytest.raises(LedgerError, match="not carried out any more"):
+        ledger.request("vm-1", Step.POWER_OFF, order())
+    intend(ledger, order("power_on", restores=True), machine(1, OFF))
+
+
+# What a history tells --------------------------------------------------------------------
+
+
+def test_the_first_state_counts(ledger: Ledger, path: Path) -> None:
+    for operation, state, after in (("power_off", ON, OFF), ("power_on", OFF, ON)):
+        given, vm = order(operation), machine(1, state)
+        intend(ledger, given, vm)
+        ledger.request(vm.id, Step.POWER_OFF, given)
+        ledger.answered(vm.id, given)
+        ledger.ended([(outcome(vm, given, after), False)], given)
+    for history in (ledger.history, ledgers.read(path)):
+        (touched,) = history
+        assert touched.original is ON
+        assert [deed.before for deed in touched.deeds] == [ON, OFF]
+        assert touched.last.may_have_left == {ON}
+
+
+def test_what_was_put_back_is_not_touched_any_more(ledger: Ledger, path: Path) -> None:
+    off, back = order(), order("power_on", restores=True)
+    intend(ledger, off, machine(1))
+    ledger.ended([(outcome(machine(1), off, OFF), False)], off)
+    intend(ledger, back, machine(1, OFF))
+    ledger.ended([(outcome(machine(1, OFF), back, ON), False)], back)
+    assert told(ledger.history) == told(ledgers.read(path)) == {}
+    assert len(ledger.history.ever_touched(ledger.run)) == 1
+
+
+def test_without_an_outcome_it_may_be_either(ledger: Ledger) -> None:
+    given = order()
+    intend(ledger, given, machine(1))
+    ledger.request("vm-1", Step.POWER_OFF, given)
+    (touched,) = ledger.history
+    assert touched.last.open_ended
+    assert touched.last.may_have_left == {ON, OFF}
+
+
+@pytest.mark.parametrize(("step", "patience"), [(Step.POWER_OFF, 5), (Step.SHUTDOWN_GUEST, 60)])
+def test_what_was_sent_is_expected_for_a_while(
+    ledger: Ledger, now: Now, step: Step, patience: float
+) -> None:
+    given = order()
+    intend(ledger, given, machine(1))
+    (touched,) = ledger.history
+    assert ledger.under_way(touched) == 0
+    ledger.request("vm-1", step, given)
+    now.later(1000)
+    assert ledger.under_way(touched) > 0  # the answer has not come yet
+    ledger.answered("vm-1", given)
+    assert ledger.under_way(touched) == 0
+    now.later(-999)
+    assert ledger.under_way(touched) == patience - 1
+    now.later(-500)  # somebody set the clock back
+    assert ledger.under_way(touched) == patience
