@@ -403,7 +403,9 @@ def test_examples(path: Path, real: Production, tmp_path: Path, monkeypatch: Any
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     vm_name = "web-*" if "batch" in path.stem else "web-01"
-    variables = {"vm_name": vm_name, "environment": production.ENVIRONMENT}
+    ledger = tmp_path / "ledger.jsonl"  # of a run that changed nothing
+    ledger.write_text('{"kind": "run", "version": 1}\n')
+    variables = {"vm_name": vm_name, "environment": production.ENVIRONMENT, "ledger": str(ledger)}
     journal = run(path, tmp_path, CONTROL_FILE, variables=variables)
     assert (journal["status"], journal["deviated"]) == ("completed", False)
     assert set(statuses(journal)) == {"succeeded"}

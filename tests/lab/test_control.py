@@ -204,9 +204,35 @@ def test_other_controls_still_find_the_lab(how: str, tmp_path: Path) -> None:
     made = experiment(switch("vsphere"), controls=controls.get(how, [late]))
     made["method"][0]["provider"].pop("secrets")
     run(made, tmp_path, CONTROL_FILE if how == "by control file" else None)
-    assert late_control.done == ["web-01"]
+    assert late_control.done == ["after", "cleanup", "finish"]
     assert control._stage is None
     assert not rehearsal.is_on()
+
+
+@pytest.mark.parametrize("rollbacks", ["default", "always"])
+def test_what_is_undone_is_undone_in_the_lab(
+    rollbacks: str, tmp_path: Path, logs: pytest.LogCaptureFixture
+) -> None:
+    undo = {"name": "undo", "provider": {"type": "python", "module": "chaosvm.controls.undo"}}
+    real = tmp_path / "real.jsonl"
+    made = experiment(
+        switch("vsphere"),
+        switch("olvm", "web-02"),
+        made_activity("tests.production", "interrupt"),
+        configuration={"chaosvm_ledger": str(real)},
+        controls=[undo],
+    )
+    for each in made["method"]:
+        each["provider"].pop("secrets")
+    journal = run(made, tmp_path, CONTROL_FILE, rollbacks)
+    assert journal["status"] == "interrupted"
+    undone = journal["chaosvm_undo"]["outcomes"]
+    assert {(each["name"], each["after"]) for each in undone} == {
+        ("web-01", "powered_on"),
+        ("web-02", "powered_on"),
+    }
+    assert "rehearsal: web-01: shutdown asked for, then off, then power on asked for" in logs.text
+    assert not real.exists()
 
 
 def test_nothing_is_left_behind(
