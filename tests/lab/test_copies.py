@@ -175,6 +175,18 @@ def test_dora_and_vcenter_tell_of_one_vm() -> None:
         assert (vm.moid, vm.topology.cpus, vm.memory, vm.os) == ("vm-5", 2, 2**29, "Ubuntu")
 
 
+def test_what_dora_exported_beside_what_was_discovered(estate: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "inventory.json"
+    export_inventory(["Here"], str(path), configuration=ENVIRONMENTS)
+    told = chaosvm.vsphere.discover()["system"]
+    both = {"vsphere": told, "dora": json.loads(path.read_text(encoding="utf-8"))}
+    copy = load(both).world
+    # Dora tells this one without its spaces, so that it is another one.
+    twice = [vm.name for vm in copy.vms if "two  spaces" in vm.name]
+    assert len(twice) == 2
+    assert len(copy.vms) == len(told["vms"]) + 1
+
+
 def test_one_moid_in_two_vcenters_is_two_vms() -> None:
     def dora(name: str, vcenter: str) -> dict[str, Any]:
         return record(name, id="vm-5", platform="dora", metadata={"vcenter": vcenter})
@@ -239,7 +251,12 @@ def test_a_cluster_without_a_host_gets_one() -> None:
     ("told", "said"),
     [
         ([{"name": "a"}], r"\[0\]"),
-        ([record("a", power_state="onn")], "power_state is 'onn'.*"),
+        ([record("a"), record("a", power_state="onn")], r"\[1\].power_state is 'onn'"),
+        ([record("a", cpu_count="2")], r"\[0\].cpu_count is '2'"),
+        ([record("a", tags="web")], r"\[0\].tags is 'web'"),
+        ([record("a", ip_addresses=[1])], r"\[0\].ip_addresses"),
+        ([record("a", metadata=[])], r"\[0\].metadata"),
+        ({"counts": {}, "vms": [record("a")], "clusters": "prod"}, "clusters is 'prod'"),
         ({"environments": ["a"]}, r"environments\[0\]"),
         ({"environments": [{"vms": [3]}]}, r"environments\[0\].vms\[0\]"),
         ({"activities": [], "system": {"aws": {}}}, "aws"),

@@ -18,6 +18,7 @@ from chaosvm.olvm import OLVMPlatform
 from chaosvm.vm import VM
 from chaosvm.vsphere import VSpherePlatform
 
+ID = "6f790959-1c2b-4d3e-8f40-a1b2c3d4e5f6"
 HOUSE = {
     "title": "a house",
     "datacenters": {
@@ -59,7 +60,7 @@ def test_places() -> None:
 
 
 def test_a_vm_with_everything() -> None:
-    number = "6f790959-1c2b-4d3e-8f40-a1b2c3d4e5f6"
+    number = ID
     told = {
         "name": "web",
         "id": number.upper(),
@@ -220,6 +221,19 @@ def test_ids_that_are_given_out_do_not_meet_those_that_are_written() -> None:
     assert len({vm.moid for vm in made.vms}) == 8
 
 
+def test_an_id_of_another_world_is_not_given_to_something_else() -> None:
+    """Ids are random, but the same for a seed: that of a VM elsewhere may be anything's here."""
+    elsewhere = load("small").world
+    ids = [
+        *(each.id for each in (*elsewhere.datacenters, *elsewhere.clusters, *elsewhere.hosts)),
+        *(vm.id for vm in elsewhere.vms),
+    ]
+    made = house({"name": "a"}, *({"name": f"vm {id}", "id": id} for id in ids)).world
+    assert len(made.vms) == len(ids) + 1
+    things = [*made.datacenters, *made.clusters, *made.hosts, *made.vms]
+    assert len({thing.id for thing in things}) == len(things)
+
+
 def test_faults_become_rules() -> None:
     told = {"method": "stop", "action": "fault", "vm": "a", "times": 2, "code": 409, "skip": 1}
     described = house({"name": "a"}, faults=[told])
@@ -284,6 +298,18 @@ def test_faults_become_rules() -> None:
         (
             {"datacenters": {"a": {"hosts": [{"name": "h", "up": "maybe"}]}}},
             ["datacenters.a.hosts[0].up is 'maybe'"],
+        ),
+        (
+            {"datacenters": {"a": {"clusters": {"b": {"hosts": ["h{1..3}", "h2"]}}}}},
+            ["datacenters.a.clusters.b.hosts", "h2", "already"],
+        ),
+        (
+            {"datacenters": {"a": {"id": ID}, "b": {"clusters": {"c": {"id": ID}}}}},
+            ["datacenters.b.clusters.c.id", "already that of 'datacenters.a'"],
+        ),
+        (
+            {"datacenters": {"a": {"hosts": [{"name": "h{1..3}", "id": ID}]}}},
+            ["datacenters.a.hosts", "already that of 'h1'"],
         ),
         ({"faults": [{"method": "stop"}]}, ["faults[0]", "no action"]),
         (
@@ -420,3 +446,13 @@ def test_the_clients_read_what_ships(shown: Lab, monkeypatch: pytest.MonkeyPatch
     configuration = {"dora_environments": {"Here": coordinates}}
     told = dora.list_vms("Here", configuration=configuration)
     assert sorted(vm["name"] for vm in told) == sorted(name.strip() for name in everything)
+
+
+def test_the_example_of_the_guide() -> None:
+    guide = Path(__file__).resolve().parents[2] / "docs" / "lab.md"
+    example = guide.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    described = load(yaml.safe_load(example))
+    assert described.title == "A shop in two clusters"
+    assert len(described.world.vms) == 216
+    assert described.world.vm("web-12").fqdn == "web-12.shop.example"
+    assert described.rules[0].vm == "old-01"

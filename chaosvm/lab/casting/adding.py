@@ -66,7 +66,7 @@ class Adding:
             self._acted_on.update(vm.instance_uuid or "" for vm in self._fitting(need))
 
     def _inventory(self, platform: str) -> list[VM]:
-        return [shown(self._world, vm, platform) for vm in self._world.vms]
+        return shown(self._world, self._world.vms, platform)
 
     def _fitting(self, need: Need) -> list[VM]:
         inventory = self._inventory(need.platform)
@@ -151,8 +151,7 @@ class Adding:
         )
 
     def _fits(self, need: Need, vm: Machine) -> bool:
-        told = shown(self._world, vm, need.platform)
-        return bool(Selection(need.vms).read([told]))
+        return bool(Selection(need.vms).read(shown(self._world, [vm], need.platform)))
 
     def _described(self, need: Need, globs: dict[str, list[str]]) -> dict[str, Any]:
         """Tag, system and folder; a folder's path may say which data center is meant."""

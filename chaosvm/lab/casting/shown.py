@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from chaosvm.lab.vcenter.words import escaped_name, guest_full_name
 from chaosvm.lab.world import Machine, State, World
 from chaosvm.vm import VM, PowerState
@@ -16,8 +18,13 @@ POWER_STATES = {
 }
 
 
-def shown(world: World, vm: Machine, platform: str) -> VM:
-    """As vSphere and Dora or, for "olvm", an engine tell of it."""
+def shown(world: World, vms: Iterable[Machine], platform: str) -> list[VM]:
+    """As vSphere and Dora or, for "olvm", an engine tell of them."""
+    categories = {tag.name: tag.parent or "lab" for tag in world.tags}
+    return [_shown(world, vm, platform, categories) for vm in vms]
+
+
+def _shown(world: World, vm: Machine, platform: str, categories: Mapping[str, str]) -> VM:
     in_engine = platform == "olvm"
     cluster = world.cluster(vm.cluster_id)
     around = world.datacenter(cluster.datacenter_id) if cluster else None
@@ -25,7 +32,6 @@ def shown(world: World, vm: Machine, platform: str) -> VM:
     datacenter = around.name if around else None
     folder = _path(datacenter or "Datacenter", "vm", *vm.folder)
     path = _path(datacenter, cluster.name if cluster else None, vm.name, escape=False)
-    parents = {tag.name: tag.parent or "lab" for tag in world.tags}
     return VM(
         id=vm.id if in_engine else vm.moid,
         name=vm.name,
@@ -42,7 +48,7 @@ def shown(world: World, vm: Machine, platform: str) -> VM:
         guest_os=guest_full_name(vm.os) if platform == "vsphere" else vm.os,
         tags=vm.tags,
         template=vm.template,
-        metadata={"qualified_tags": [f"{parents[name]}/{name}" for name in vm.tags]},
+        metadata={"qualified_tags": [f"{categories[name]}/{name}" for name in vm.tags]},
     )
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -66,6 +66,7 @@ class World:
         self._hosts: dict[str, Host] = {}
         self._vms: dict[str, Machine] = {}
         self._vm_number = 1000
+        self._reserved: set[str] = set()
         self._tag_parents: dict[str, str | None] = {}
         self._load: dict[str, int] = {}  # running machines of each host
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
@@ -176,7 +177,14 @@ class World:
 
     def new_id(self) -> str:
         with self._turn:
-            return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+            while True:
+                made = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+                if made not in self._reserved:
+                    return made
+
+    def reserve(self, ids: Iterable[str]) -> None:
+        """Never give these to anything: they are those of things that are added later."""
+        self._reserved.update(ids)
 
     def add_datacenter(self, name: str = "Default", **fields: Any) -> Datacenter:
         with self._turn:

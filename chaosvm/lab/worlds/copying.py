@@ -46,8 +46,11 @@ _ESCAPED = {"%2f": "/", "%5c": "\\", "%25": "%"}
 class Copy:
     """A world that is filled record by record; ``finish`` adds what no VM told of."""
 
-    def __init__(self, datacenters: Iterable[str], hosts: Sequence[Record]) -> None:
+    def __init__(
+        self, datacenters: Iterable[str], hosts: Sequence[Record], ids: Iterable[str]
+    ) -> None:
         self.world = World()
+        self.world.reserve(ids)
         self._places = Places(self.world)
         self._hosts = {host["name"]: host for host in hosts if isinstance(host.get("name"), str)}
         self._taken: set[str] = set()
@@ -85,7 +88,7 @@ class Copy:
             assert found is not None
             return found, host
         number = record["metadata"].get("cluster_id")
-        fields = {"id": number} if _is_uuid(number) else {}
+        fields = {"id": number} if _is_uuid(number) and not self.world.cluster(number) else {}
         cluster = self._places.cluster(record.get("cluster") or _NO_PLACE, around, **fields)
         if not name:
             return cluster, None
@@ -95,7 +98,8 @@ class Copy:
         told = self._hosts.get(name, {})
         status = told.get("status") or told.get("connection_state")
         up = status in (None, "up", "connected") and not told.get("maintenance")
-        return {"up": up, **({"id": told["id"]} if _is_uuid(told.get("id")) else {})}
+        number = told.get("id")
+        return {"up": up, "id": number} if _is_uuid(number) else {"up": up}
 
     def finish(self, clusters: Iterable[str]) -> World:
         """Clusters and hosts without VMs; they do not tell in which data center they are."""

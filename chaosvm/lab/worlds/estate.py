@@ -16,6 +16,7 @@ from chaosvm import values
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.world import World
 from chaosvm.lab.worlds.copying import Copy, unescaped
+from chaosvm.vm import PowerState
 
 __all__ = ["copied", "records_in", "table"]
 
@@ -24,6 +25,17 @@ Record = dict[str, Any]
 # The one that tells most comes first: what it tells of a VM is what counts.
 _PLATFORMS = ("vsphere", "olvm", "dora")
 _NEEDED = ("name", "power_state")
+_TEXT = ((str,), "a text")
+_WHOLE_NUMBER = ((int,), "a whole number")
+_LIST = ((list,), "a list")
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("id", "platform", "status", "instance_uuid", "datacenter", "cluster"), _TEXT),
+    **dict.fromkeys(("host", "folder", "guest_os", "hostname", "tools_status"), _TEXT),
+    **dict.fromkeys(("cpu_count", "memory_mb"), _WHOLE_NUMBER),
+    **dict.fromkeys(("ip_addresses", "tags"), _LIST),
+    "template": ((bool,), "true or false"),
+    "metadata": ((dict,), "a mapping"),
+}
 _PLACES = ("datacenter", "cluster", "host")
 _WHOLE = ("cpu_count", "memory_mb")
 _MOID = re.compile(r"([A-Za-z]+-)?\d+")
@@ -63,10 +75,10 @@ def table(rows: Iterable[Mapping[str, str]]) -> list[Record]:
     missing = [name for name in (*_NEEDED, "id") if read and name not in read[0]]
     if missing or not read:
         raise InvalidValue(f"a table of VMs needs the columns name, id and power_state: {missing}")
-    return [_row(row) for row in read]
+    return [_row(f"row {number}", row) for number, row in enumerate(read, 2)]
 
 
-def _row(cells: Mapping[str, str]) -> Record:
+def _row(place: str, cells: Mapping[str, str]) -> Record:
     record: Record = {
         key: (cell[1:] if _GUARDED.match(cell) else cell) or None
         for key, cell in cells.items()
@@ -74,7 +86,8 @@ def _row(cells: Mapping[str, str]) -> Record:
     }
     for key in _WHOLE:
         if record.get(key) is not None:
-            record[key] = values.integer(key, record[key], 0, 2**40)
+            record[key] = values.integer(f"{place}.{key}", record[key], 0, 2**40)
+    _check(place, record)
     return {**record, "platform": "dora", "folder": _folder_of(record)}
 
 
@@ -94,10 +107,7 @@ def _listed(told: Any, found: Estate) -> bool:
     """What list_vms returns."""
     if not isinstance(told, list):
         return False
-    for number, item in enumerate(told):
-        if not _is_vm(item):
-            raise values.invalid(f"[{number}]", item, "a VM as list_vms returns it")
-    found.vms += told
+    found.vms += _vms(told, "")
     return True
 
 
@@ -120,7 +130,8 @@ def _systems(told: Any, found: Estate) -> bool:
         if isinstance(part, dict) and "error" in part:
             logger.warning(f"{platform} is missing in the copy, as it could not be discovered")
         elif part:
-            _system(part, found)
+            # Of Dora discovery tells no VMs, but what it exported can be put in that place.
+            _system(part, found) or _exported(part, found)
     return True
 
 
@@ -129,9 +140,10 @@ def _system(told: Any, found: Estate) -> bool:
     if not isinstance(told, dict) or not {"counts", "vms"} <= told.keys():
         return False
     found.vms += _vms(told["vms"], "vms")
-    found.hosts += [host for host in told.get("hosts", ()) if isinstance(host, dict)]
-    found.datacenters += told.get("datacenters", ())
-    found.clusters += told.get("clusters", ())
+    hosts = told.get("hosts") or ()
+    found.hosts += [host for host in hosts if isinstance(host, dict)]
+    found.datacenters += _names(told, "datacenters")
+    found.clusters += _names(told, "clusters")
     return True
 
 
@@ -151,7 +163,7 @@ def _journaled(told: Any, found: Estate) -> bool:
     """A journal: the VMs that its activities returned, as they were told first."""
     if not isinstance(told, dict) or not {"experiment", "run"} <= told.keys():
         return False
-    found.vms += _vms_within(told)
+    found.vms += _vms(list(_vms_within(told)), "VMs")
     return True
 
 
@@ -168,9 +180,29 @@ def _vms(told: Any, place: str) -> Sequence[Record]:
     if not isinstance(told, list):
         raise values.invalid(place, told, "a list of VMs")
     for number, item in enumerate(told):
-        if not _is_vm(item):
-            raise values.invalid(f"{place}[{number}]", item, "a VM with name and power_state")
+        _check(f"{place}[{number}]", item)
     return told
+
+
+def _check(place: str, item: Any) -> None:
+    """Each thing that is told has the type that this package writes."""
+    if not _is_vm(item):
+        raise values.invalid(place, item, "a VM as list_vms returns it, with name and power_state")
+    values.choice(f"{place}.power_state", item["power_state"], PowerState)
+    for key, (kinds, expected) in _TYPES.items():
+        value = item.get(key)
+        if value is not None and not isinstance(value, kinds):
+            raise values.invalid(f"{place}.{key}", value, expected)
+    for key in ("tags", "ip_addresses"):
+        if not all(isinstance(each, str) for each in item.get(key) or ()):
+            raise values.invalid(f"{place}.{key}", item[key], "a list of texts")
+
+
+def _names(told: Mapping[str, Any], key: str) -> list[str]:
+    names = told.get(key) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise values.invalid(key, names, "a list of names")
+    return names
 
 
 # One world of them ---------------------------------------------------------------------
@@ -178,10 +210,20 @@ def _vms(told: Any, place: str) -> Sequence[Record]:
 
 def copied(found: Estate) -> World:
     """Every VM once: what several platforms tell of one is put together."""
-    copy = Copy(found.datacenters, found.hosts)
-    for record in _merged(found.vms):
+    records = _merged(found.vms)
+    copy = Copy(found.datacenters, found.hosts, _ids(records, found.hosts))
+    for record in records:
         copy.add_vm(record)
     return copy.finish(found.clusters)
+
+
+def _ids(records: Iterable[Record], hosts: Iterable[Record]) -> Iterator[str]:
+    """All that are told, of whatever."""
+    for record in records:
+        metadata = record["metadata"]
+        told = (record["id"], record.get("instance_uuid"), metadata.get("cluster_id"))
+        yield from (number for number in told if number)
+    yield from (host["id"] for host in hosts if isinstance(host.get("id"), str))
 
 
 def _merged(records: Iterable[Record]) -> list[Record]:

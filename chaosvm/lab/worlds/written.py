@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -88,6 +88,7 @@ def world(told: Any) -> tuple[World, tuple[Rule, ...], str]:
     seed = read.get("seed", 0)
     made = World(durations=read.get("durations"), seed=seed)
     places = Places(made)
+    made.reserve(_ids(read.get("datacenters", {}), read.get("vms", [])))
     _add_places(places, read.get("datacenters", {}))
     for name, parent in read.get("tags", {}).items():
         made.add_tag(name, parent)
@@ -236,6 +237,34 @@ _TOP: Known = {
 # Making ------------------------------------------------------------------------------
 
 
+def _ids(datacenters: Mapping[str, dict[str, Any]], vms: Entries) -> Iterable[str]:
+    """All that are written. Of two things with one id, one would be lost."""
+    taken: dict[str, str] = {}
+    for place, told in _each_place(datacenters):
+        if "id" in told:
+            _refuse_taken(f"{place}.id", told["id"], place, taken)
+        names: dict[str, str] = {}
+        for host in told.get("hosts", ()):
+            _refuse_taken(f"{place}.hosts", host["name"], host["name"], names)
+            if "id" in host:
+                _refuse_taken(f"{place}.hosts", host["id"], host["name"], taken)
+    for place, told in vms:
+        for key in ("id", "moid"):
+            if key in told:
+                _refuse_taken(f"{place}.{key}", told[key], told["name"], taken)
+    return taken
+
+
+def _each_place(datacenters: Mapping[str, dict[str, Any]]) -> Entries:
+    """Data centers and clusters."""
+    found: Entries = []
+    for name, told in datacenters.items():
+        place = f"datacenters.{name}"
+        found.append((place, told))
+        found += [(f"{place}.clusters.{key}", of) for key, of in told.get("clusters", {}).items()]
+    return found
+
+
 def _add_places(places: Places, datacenters: Mapping[str, dict[str, Any]]) -> None:
     for name, told in datacenters.items():
         clusters, hosts = told.pop("clusters", {}), told.pop("hosts", ())
@@ -262,11 +291,6 @@ def _renamed(told: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any
 
 def _add_vms(made: World, places: Places, entries: Entries) -> None:
     """Those without a moid get one that no other has, wherever in the file that one is."""
-    taken: dict[str, str] = {}
-    for place, told in entries:
-        for key in ("id", "moid"):
-            if key in told:
-                _refuse_taken(f"{place}.{key}", told[key], told["name"], taken)
     numbers = (int(told["moid"].rpartition("-")[2]) for _, told in entries if "moid" in told)
     fresh = count(max(_FIRST_MOID, *numbers, _FIRST_MOID) + 1)
     for place, told in entries:
