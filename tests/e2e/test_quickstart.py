@@ -65,8 +65,8 @@ def test_one_vm_of_each_tier_goes_and_comes_back(tmp_path: Path) -> None:
     assert off_app[:2] == ("olvm", "power_off")
     assert off_app[2].startswith("app-")
     assert [line[:3] for line in (on_web, on_app)] == [
-        ("vsphere", "power_on", off_web[2]),
-        ("olvm", "power_on", off_app[2]),
+        ("vsphere", "restore", off_web[2]),
+        ("olvm", "restore", off_app[2]),
     ]
     assert "says the lab: web-01 " in console
     assert left_in(tmp_path) == []
@@ -79,7 +79,7 @@ def test_without_the_sdk_of_ovirt_its_half_is_left_out(tmp_path: Path) -> None:
     assert "the half of the experiment on OLVM is left out" in console
     assert [line[:2] for line in table(console)] == [
         ("vsphere", "power_off"),
-        ("vsphere", "power_on"),
+        ("vsphere", "restore"),
     ]
     assert "app-01" not in console
 

@@ -50,15 +50,15 @@ class Adding:
         try:
             fitting = self._fitting(need)
             touched = any(vm.instance_uuid in self._acted_on for vm in fitting)
-            if need.filtered and need.state and not touched:
-                wanted = POWER_STATES[need.state]
-                fitting = [vm for vm in fitting if vm.power_state is wanted]
-            if need.words and not fitting:
+            in_state = fitting if touched else _in_state(need, fitting)
+            if not need.words:
+                self._add_some(need, len(in_state))
+            elif not fitting:
                 self._add_named(need)
-            elif need.words and not Selection(need.vms).read(fitting):
+            elif not Selection(need.vms).read(fitting):
                 raise CannotMake(f"{fitting[0]} is there, but does not fit {need.vms}")
-            elif not need.words:
-                self._add_some(need, len(fitting))
+            elif not in_state:
+                raise CannotMake(f"{fitting[0]} is there, but is {fitting[0].power_state}")
         except (CannotMake, SelectionError) as error:
             line = f"not added: for {need.activity!r}: {error}"
             self.lines += [] if line in self.lines else [line]
@@ -70,7 +70,7 @@ class Adding:
 
     def _fitting(self, need: Need) -> list[VM]:
         inventory = self._inventory(need.platform)
-        if need.words:  # two of one name are an error, but not one of this place
+        if need.words:  # wherever they are: a second one of the name would be ambiguous
             return [vm for vm in inventory if vm.answers_to(need.words[0])]
         return Selection(need.vms).read(inventory)
 
@@ -175,6 +175,8 @@ class Adding:
             if any(fnmatchcase(name, glob) for name in names for glob in globs):
                 return tag.name
         category, _, name = _made_up("tag", globs).rpartition("/")
+        if any(tag.name == name for tag in self._world.tags):
+            raise CannotMake(f"the tag {name!r} is there, in another category than {category!r}")
         self._world.add_tag(name, category or None)
         return name
 
@@ -208,6 +210,14 @@ class Adding:
         running = {host.cluster_id for host in self._world.hosts if host.up}
         usual = [c for c in self._world.clusters if c.id in running and not c.standalone]
         return usual[0] if usual else None
+
+
+def _in_state(need: Need, vms: list[VM]) -> list[VM]:
+    """Those that count, where the selection asks for a power state."""
+    if not need.filtered or need.state is None:
+        return vms
+    wanted = POWER_STATES[need.state]
+    return [vm for vm in vms if vm.power_state is wanted]
 
 
 def _texts(value: Any) -> list[str]:

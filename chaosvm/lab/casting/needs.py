@@ -33,6 +33,8 @@ _BEFORE = {
     "reboot": State.RUNNING,
     "suspend": State.RUNNING,
 }
+# What these expect unless they are told otherwise.
+_EXPECTS_ON = ("validate_targets", "vm_has_power_state", "all_vms_have_power_state")
 _SAMPLE = ("count", "percent", "seed")
 
 
@@ -110,20 +112,15 @@ class _Reader:
     def _needs(self, activity: Mapping[str, Any], platform: str, steady: bool) -> list[Need]:
         provider = activity["provider"]
         arguments = substitute(provider.get("arguments") or {}, self._configuration, {})
-        verb = str(provider.get("func", "")).removeprefix("batch_")
-        state = _STATES.get(str(arguments.get("expected") or arguments.get("power_state")))
-        if verb == "validate_targets":
-            state = state or State.RUNNING
         tolerance = substitute(activity.get("tolerance"), self._configuration, {})
-        if verb == "vm_power_state" and isinstance(tolerance, str):
-            state = _STATES.get(tolerance)
-        if tolerance is False:
-            state = None
+        verb = str(provider.get("func", "")).removeprefix("batch_")
+        if verb == "vm_exists" and tolerance is False:
+            return []
         base = Need(
             activity=str(activity.get("name")),
             platform=platform,
             vms={},
-            state=_BEFORE.get(verb, state),
+            state=_state(verb, arguments, tolerance),
             acts=verb in _BEFORE,
         )
         found = []
@@ -134,6 +131,20 @@ class _Reader:
             word = values.text("vm_name", arguments["vm_name"])
             found.append(replace(base, vms={"names": [word]}, words=(word,)))
         return found
+
+
+def _state(verb: str, arguments: Mapping[str, Any], tolerance: Any) -> State | None:
+    """The state in which an activity wants to find the VMs, where it says so."""
+    if verb in _BEFORE:
+        return _BEFORE[verb]
+    if tolerance is False:
+        return None
+    if verb == "vm_power_state" and isinstance(tolerance, str):
+        return _STATES.get(tolerance)
+    told = arguments.get("expected", arguments.get("power_state"))
+    if verb in _EXPECTS_ON:
+        told = told or PowerState.POWERED_ON.value
+    return _STATES.get(str(told))
 
 
 def _limits(tolerance: Any) -> tuple[int, int]:

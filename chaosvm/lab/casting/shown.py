@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from chaosvm.lab.vcenter.words import escaped_name, guest_full_name
-from chaosvm.lab.world import Machine, State, World
+from chaosvm.lab.world import Host, Machine, State, World
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["POWER_STATES", "shown"]
@@ -21,14 +22,28 @@ POWER_STATES = {
 def shown(world: World, vms: Iterable[Machine], platform: str) -> list[VM]:
     """As vSphere and Dora or, for "olvm", an engine tell of them."""
     categories = {tag.name: tag.parent or "lab" for tag in world.tags}
-    return [_shown(world, vm, platform, categories) for vm in vms]
+    hosts: dict[str, list[Host]] = defaultdict(list)
+    for host in world.hosts:
+        hosts[host.cluster_id].append(host)
+    return [
+        _shown(world, vm, platform, categories, _host(world, vm, platform, hosts)) for vm in vms
+    ]
 
 
-def _shown(world: World, vm: Machine, platform: str, categories: Mapping[str, str]) -> VM:
+def _host(world: World, vm: Machine, platform: str, hosts: Mapping[str, list[Host]]) -> Host | None:
+    """In a vCenter, and so in Dora, also what is off is on a host."""
+    if vm.host_id or platform == "olvm":
+        return world.host(vm.host_id)
+    number, around = int(vm.moid.rpartition("-")[2]), hosts.get(vm.cluster_id, [])
+    return world.host(vm.home_id) or (around[number % len(around)] if around else None)
+
+
+def _shown(
+    world: World, vm: Machine, platform: str, categories: Mapping[str, str], host: Host | None
+) -> VM:
     in_engine = platform == "olvm"
     cluster = world.cluster(vm.cluster_id)
     around = world.datacenter(cluster.datacenter_id) if cluster else None
-    host = world.host(vm.host_id or (None if in_engine else vm.home_id))
     datacenter = around.name if around else None
     folder = _path(datacenter or "Datacenter", "vm", *vm.folder)
     path = _path(datacenter, cluster.name if cluster else None, vm.name, escape=False)

@@ -72,9 +72,13 @@ def records_in(told: Any) -> Estate | None:
 def table(rows: Iterable[Mapping[str, str]]) -> list[Record]:
     """The VMs of an exported CSV file."""
     read = list(rows)
-    missing = [name for name in (*_NEEDED, "id") if read and name not in read[0]]
-    if missing or not read:
-        raise InvalidValue(f"a table of VMs needs the columns name, id and power_state: {missing}")
+    columns = list(read[0]) if read else []
+    if not {*_NEEDED, "id"} <= set(columns):
+        shown = ", ".join(map(str, columns)) or "none"
+        raise InvalidValue(
+            "a table of VMs needs the columns name, id and power_state, and at least one row: "
+            f"this one has {shown}"
+        )
     return [_row(f"row {number}", row) for number, row in enumerate(read, 2)]
 
 
