@@ -35,7 +35,7 @@ from chaosvm.outcome import Outcome
 from chaosvm.platform import Platform, Step, Watch
 from chaosvm.vm import VM
 
-__all__ = ["carry_out"]
+__all__ = ["carry_out", "not_possible"]
 
 # While requests are going out, their tickets are gathered for so long before
 # the watch is told of them; afterwards the watch itself waits for news.
@@ -58,7 +58,9 @@ def carry_out(
     cannot be noted first. What fails later is in the outcomes.
     """
     jobs = [Job(vm, order, deadline, platform.refusal) for vm in vms]
-    _refuse(jobs, order)
+    refused = [(job.vm, reason) for job in jobs if job.open and (reason := job.refusal())]
+    if refused:
+        raise not_possible(order, refused)
     for job in jobs:
         if job.open and (caution := platform.caution(job.vm, order)):
             logger.warning(f"{order.operation}: {job.vm} {caution}")
@@ -67,13 +69,10 @@ def carry_out(
     return [job.outcome() for job in jobs]
 
 
-def _refuse(jobs: Sequence[Job], order: Order) -> None:
-    reasons = [(job, job.refusal()) for job in jobs if job.open]
-    refused = [f"{job.vm} {reason}" for job, reason in reasons if reason]
-    if refused:
-        raise OperationRefused(
-            f"{order.operation} refused, and nothing was touched: {'; '.join(refused)}"
-        )
+def not_possible(order: Order, refused: Iterable[tuple[VM, str]]) -> OperationRefused:
+    """The error for an order that cannot be carried out on some of its VMs."""
+    told = "; ".join(f"{vm} {reason}" for vm, reason in refused)
+    return OperationRefused(f"{order.operation} refused, and nothing was touched: {told}")
 
 
 class _Sender:

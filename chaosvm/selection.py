@@ -14,7 +14,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,21 +23,40 @@ from chaosvm import values
 from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, OperationRefused, SelectionError
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Choice", "Selection", "find_one"]
+__all__ = [
+    "Barred",
+    "Choice",
+    "Selection",
+    "Untouchable",
+    "find_one",
+    "reasons_against",
+    "refusal",
+]
 
 EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
 
-# A reason why no action may touch a VM, or None.
+# A reason why no action may touch a VM, or None; and those of many VMs, by id,
+# where finding them out one by one would cost too much.
 Untouchable = Callable[[VM], str | None]
+Barred = Callable[[Sequence[VM]], Mapping[str, str]]
+
+# What narrows a selection down to single VMs, or to those that are in some
+# state at the moment. The rest says which part of the inventory it is about.
+_SINGLING_OUT = ("names", "ids", "power_state")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The VMs chosen, the seed that chose among them, and those passed over."""
+    """The VMs chosen, the seed that chose among them, and those passed over.
+
+    ``refused`` are those that were asked for by name or id and may not be
+    touched, where that is to be told rather than raised.
+    """
 
     vms: tuple[VM, ...]
     seed: int | None = None
     passed_over: tuple[tuple[VM, str], ...] = ()
+    refused: tuple[tuple[VM, str], ...] = ()
 
 
 def _regex(key: str, value: Any) -> re.Pattern[str]:
@@ -178,6 +197,24 @@ class Selection:
         return min(named, key=len) if named else None
 
     @property
+    def given(self) -> Any:
+        """As it was written."""
+        return self._given
+
+    def about(self, vm: VM) -> bool:
+        """Is it one of those among which the selection chooses, whatever its state?"""
+        return all(
+            fits(vm, self._keys[key])
+            for key, fits in _FILTERS.items()
+            if key in self._keys and key not in _SINGLING_OUT
+        )
+
+    @property
+    def draws(self) -> bool:
+        """Does it draw a sample?"""
+        return self._sampling
+
+    @property
     def _sampling(self) -> bool:
         return "count" in self._keys or "percent" in self._keys
 
@@ -206,27 +243,34 @@ class Selection:
                 fitting = [vm for vm in fitting if vm.id in named]
         return fitting
 
-    def choose(self, inventory: Iterable[VM], untouchable: Untouchable | None = None) -> Choice:
+    def choose(
+        self,
+        inventory: Iterable[VM],
+        untouchable: Untouchable | None = None,
+        barred: Barred | None = None,
+        tell_refused: bool = False,
+    ) -> Choice:
         """The VMs to act on: never none of them.
 
-        A VM for which ``untouchable`` has a reason is passed over where a
-        pattern reached it, and refused where it was asked for by name or id.
+        A VM for which ``untouchable`` or ``barred`` has a reason is passed over
+        where a pattern reached it. Where it was asked for by name or id, the
+        whole is refused or, with ``tell_refused``, that VM alone.
         """
         everything = list(inventory)
         self._refuse_idle_exclusions(everything)
         fitting = self._matching(everything, must_exist=True)
-        passed_over: list[tuple[VM, str]] = []
-        if untouchable is not None:
-            reasons = [(vm, reason) for vm in fitting if (reason := untouchable(vm))]
-            self._refuse_named(reasons)
-            passed_over = reasons
-            barred = {vm.id for vm, _ in reasons}
-            fitting = [vm for vm in fitting if vm.id not in barred]
-        if not fitting:
+        reasons = reasons_against(fitting, untouchable, barred)
+        told = [(vm, reasons[vm.id]) for vm in fitting if vm.id in reasons]
+        refused = [(vm, reason) for vm, reason in told if self._names(vm)]
+        if refused and not tell_refused:
+            raise refusal(refused)
+        passed_over = tuple(each for each in told if each not in refused)
+        fitting = [vm for vm in fitting if vm.id not in reasons]
+        if not fitting and not refused:
             raise NoSuchVM(self._why_none(everything, passed_over))
         seed = self._seed() if self._sampling else None
         sample = fitting if seed is None else self._sample(fitting, seed)
-        return Choice(tuple(sample), seed, tuple(passed_over))
+        return Choice(tuple(sample), seed, passed_over, tuple(refused))
 
     def _refuse_idle_exclusions(self, inventory: Sequence[VM]) -> None:
         """A name to keep out that no VM has is most likely misspelt, and protects nothing."""
@@ -235,12 +279,10 @@ class Selection:
                 hint = values.nearest(word, (vm.name for vm in inventory))
                 raise NoSuchVM(f"exclude names {word!r}, but no VM is called so{hint}")
 
-    def _refuse_named(self, reasons: list[tuple[VM, str]]) -> None:
+    def _names(self, vm: VM) -> bool:
+        """Is it asked for by name or id?"""
         wanted = (*self._keys.get("names", ()), *self._keys.get("ids", ()))
-        named = [(vm, why) for vm, why in reasons if any(vm.answers_to(word) for word in wanted)]
-        if named:
-            told = "; ".join(f"{vm} {why}" for vm, why in named)
-            raise OperationRefused(f"refused, and nothing was touched: {told}")
+        return any(vm.answers_to(word) for word in wanted)
 
     def _seed(self) -> int:
         given: int | None = self._keys.get("seed")
@@ -267,7 +309,7 @@ class Selection:
             )
         return size
 
-    def _why_none(self, inventory: list[VM], passed_over: list[tuple[VM, str]]) -> str:
+    def _why_none(self, inventory: list[VM], passed_over: Sequence[tuple[VM, str]]) -> str:
         said = f"no VM fits {self}: {len(inventory)} VMs are known"
         if passed_over:
             told = "; ".join(f"{vm} {reason}" for vm, reason in passed_over)
@@ -284,6 +326,23 @@ class Selection:
 
     def __str__(self) -> str:
         return json.dumps(self._given, ensure_ascii=False, default=str)
+
+
+def refusal(refused: Iterable[tuple[VM, str]]) -> OperationRefused:
+    """The error for VMs that may not be touched."""
+    told = "; ".join(f"{vm} {reason}" for vm, reason in refused)
+    return OperationRefused(f"refused, and nothing was touched: {told}")
+
+
+def reasons_against(
+    vms: Sequence[VM], untouchable: Untouchable | None, barred: Barred | None
+) -> dict[str, str]:
+    """Why some of these VMs may not be touched, by id."""
+    found: dict[str, str] = {}
+    if untouchable is not None:
+        found = {vm.id: reason for vm in vms if (reason := untouchable(vm))}
+    left = [vm for vm in vms if vm.id not in found]
+    return {**found, **barred(left)} if barred is not None and left else found
 
 
 def find_one(inventory: Sequence[VM], vm_name: str, key: str = "vm_name") -> VM:

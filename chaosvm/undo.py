@@ -19,13 +19,13 @@ from chaosvm.errors import OperationFailed, OperationRefused
 from chaosvm.history import Touched
 from chaosvm.ledger import Ledger
 from chaosvm.order import OnTimeout, Operation, Order
-from chaosvm.outcome import Batch, How, Outcome, failure_text
+from chaosvm.outcome import Batch, How, Outcome, failure_text, not_done
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out
 from chaosvm.settling import settle
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["judged", "left_changed", "not_restored", "restore"]
+__all__ = ["judged", "left_changed", "not_restored", "rehearsed", "restore"]
 
 RESTORE = "restore"
 
@@ -57,12 +57,18 @@ def left_changed(ledger: Ledger, platform: str, server: str | None = None) -> li
 
 
 def restore(
-    platform: Platform, ledger: Ledger, deadline: Deadline, parallel: int, force: bool = False
+    platform: Platform,
+    ledger: Ledger,
+    deadline: Deadline,
+    parallel: int,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> list[Outcome]:
     """One outcome for each VM that the ledger has, the VM touched last first.
 
-    With ``force`` also VMs that somebody else has changed since. Raises
-    LedgerError, with nothing touched, where it cannot be noted first.
+    With ``force`` also VMs that somebody else has changed since. With
+    ``dry_run`` they only tell what would be done. Raises LedgerError, with
+    nothing touched, where it cannot be noted first.
     """
     wanted = left_changed(ledger, platform.name, platform.address)
     if not wanted:
@@ -79,6 +85,9 @@ def restore(
             outcomes[touched.id] = reason
         elif vm is not None:
             going.append((touched, vm))
+    if dry_run:
+        outcomes |= {touched.id: _foreseen(touched, vm) for touched, vm in going}
+        return [outcomes[touched.id] for touched in wanted]
     for _ in range(_MOST_STEPS):
         going = _take_a_step(platform, ledger, deadline, parallel, going, outcomes)
     return [outcomes[touched.id] for touched in wanted]
@@ -90,6 +99,29 @@ def judged(outcomes: Sequence[Outcome]) -> Batch:
     if batch.failed:
         raise OperationFailed(failure_text(RESTORE, outcomes), outcomes)
     return batch
+
+
+def rehearsed(batch: Batch) -> Batch:
+    """The same, told as a dry run."""
+    shown = [
+        {
+            "id": outcome.id,
+            "name": outcome.name,
+            "power_state": outcome.before.value,
+            "will": outcome.detail,
+        }
+        for outcome in batch.outcomes
+    ]
+    for outcome in batch.outcomes:
+        logger.info(f"{RESTORE}: {outcome}, {outcome.before}: {outcome.detail}")
+    return replace(batch, plan={"operation": RESTORE, "vms": shown})
+
+
+def _foreseen(touched: Touched, vm: VM) -> Outcome:
+    operation = _next_operation((touched, vm))
+    if operation is None:
+        return _outcome(touched, vm.power_state, error=_no_way(touched, vm))
+    return not_done(vm, RESTORE, f"{operation}, to bring it to {_wanted(touched)}")
 
 
 def _nothing_to_do(

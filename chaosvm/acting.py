@@ -1,0 +1,214 @@
+"""How an action goes: read once, choose, check everything, and only then carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from logzero import logger
+
+from chaosvm import values
+from chaosvm.account import Counted
+from chaosvm.deadline import Deadline
+from chaosvm.errors import GuardUnchecked, NoSuchVM, OperationFailed, PlatformError
+from chaosvm.forecast import Forecast, foresee
+from chaosvm.guards import Case, going_down, name_protects, stop_if_passed, takes_down, verdicts
+from chaosvm.ledger import Ledger, of_run
+from chaosvm.order import Operation, Order
+from chaosvm.outcome import Batch, Outcome, failure_text, not_done
+from chaosvm.plan import Plan, PlannedVMs, is_plan, read_plan
+from chaosvm.platform import Platform
+from chaosvm.power import carry_out, not_possible
+from chaosvm.safety import Safety
+from chaosvm.selection import Barred, Choice, Selection, reasons_against
+from chaosvm.settling import settle
+from chaosvm.vm import VM
+
+__all__ = ["Acting", "Meant"]
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What an action found: the VMs it is for, and those with which guards compare."""
+
+    choice: Choice
+    inventory: Sequence[VM]  # all that may be touched, as far as it was read
+    about: Callable[[VM], bool]  # does the selection choose among such as this?
+    given: Any
+    since: int
+
+
+class Acting(Platform):
+    """A platform on which actions are carried out, within the bounds of ``safety``."""
+
+    safety: Safety = Safety()
+
+    def _one(self, operation: str, vm_name: str, **options: Any) -> Outcome:
+        values.text("vm_name", vm_name)
+        order, deadline = self._ordered(operation, **options)
+        meant = self._meant(Selection({"names": [vm_name]}), deadline)
+        return self._alone(order, meant, deadline)
+
+    def _alone(self, order: Order, meant: Meant, deadline: Deadline) -> Outcome:
+        batch = self._carry_out(order, meant, deadline)
+        return replace(batch.outcomes[0], plan=batch.plan)
+
+    def _many(self, operation: str, vms: Any, parallel: int, **options: Any) -> Batch:
+        width = values.integer("parallel", parallel, 1, self.most_parallel)
+        order, deadline = self._ordered(operation, parallel=width, **options)
+        return self._carry_out(order, self._meant(self._target(vms, order), deadline), deadline)
+
+    def _selection(self, vms: Any) -> Selection:
+        selection = Selection(vms)
+        selection.refuse_keys(self.lacks, self.name)
+        return selection
+
+    def _target(self, vms: Any, order: Order) -> Selection | PlannedVMs:
+        if not is_plan(vms):
+            return self._selection(vms)
+        planned = read_plan(vms)
+        planned.refuse_unless_for(self.name, self.address, order)
+        return planned
+
+    def _meant(
+        self,
+        target: Selection | PlannedVMs,
+        deadline: Deadline,
+        tell_refused: bool = False,
+        check: Callable[[Sequence[VM]], None] = lambda vms: None,
+    ) -> Meant:
+        """The VMs to act on, and those with which the guards compare."""
+        since = self._ledger().account.mark()
+        whole = self.safety.needs_inventory
+        vms = self.inventory(deadline, only=None if whole else target.only)
+        check(vms)
+        if target.needs_tags:
+            vms = self.with_tags(vms, deadline)
+        barred = self._barring(vms if whole else (), deadline)
+        choice = target.choose(vms, self.untouchable, barred, tell_refused)
+        touchable = vms if whole else choice.vms
+        reasons = reasons_against(touchable, self.untouchable, barred) if whole else {}
+        inventory = [vm for vm in touchable if vm.id not in reasons]
+        return Meant(choice, inventory, target.about, target.given, since)
+
+    def _barring(self, known: Sequence[VM], deadline: Deadline) -> Barred:
+        """Tells which VMs are protected; of those ``known`` it asks only once."""
+        told: dict[str, str | None] = {}
+
+        def barred(vms: Sequence[VM]) -> dict[str, str]:
+            unknown = [vm for vm in (*known, *vms) if vm.id not in told]
+            found = self._protected(unknown, deadline) if unknown else {}
+            told.update({vm.id: found.get(vm.id) for vm in unknown})
+            return {vm.id: reason for vm in vms if (reason := told[vm.id])}
+
+        return barred
+
+    def _protected(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, str]:
+        """Why nothing may touch these VMs, by id: as the settings say, or a mark on the VM."""
+        safety = self.safety
+        found = {vm.id: why for vm in vms if (why := name_protects(vm, safety.protect))}
+        left = [vm for vm in vms if vm.id not in found]
+        if safety.protect_tag is None or not left:
+            return found
+        try:
+            marked = self.opted_out(left, safety.protect_tag, deadline)
+        except PlatformError as error:
+            raise GuardUnchecked(
+                "nothing was touched, as it cannot be told which VMs are marked with "
+                f'chaosvm_protect_tag ({safety.protect_tag!r}; "none" switches it off): {error}'
+            ) from error
+        marks = {
+            vm_id: f"is protected: it {mark}, as chaosvm_protect_tag says"
+            for vm_id, mark in marked.items()
+        }
+        return {**found, **marks}
+
+    def _ordered(self, operation: str, **options: Any) -> tuple[Order, Deadline]:
+        order = Order.checked(operation, **options)
+        return order, Deadline(order.timeout, self.clock)
+
+    def _carry_out(self, order: Order, meant: Meant, deadline: Deadline) -> Batch:
+        for vm, reason in meant.choice.passed_over:
+            logger.info(f"{order.operation}: {vm} {reason}, so it is passed over")
+        if self.safety.dry_run:
+            return self._rehearsed(order, meant)
+        ledger, choice = self._ledger(), meant.choice
+        vms = self._settled(choice.vms, ledger, deadline)
+        case = self._case(order, meant, _possible(order, [foresee(self, vm, order) for vm in vms]))
+        with ledger.account.entered(
+            case.entry, takes_down(order.operation), meant.since, self._guard(case)
+        ):
+            drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
+            names = ", ".join(str(vm) for vm in vms)
+            logger.info(f"{order.operation} of {len(vms)} VM(s){drawn}: {names}")
+            outcomes = carry_out(self, vms, order, deadline, ledger)
+        batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
+        if batch.failed:
+            raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
+        return batch
+
+    def _rehearsed(self, order: Order, meant: Meant) -> Batch:
+        """All but the doing: checked as if it were done, and told."""
+        plan = self._planned(order, meant)
+        for line in plan.lines():
+            logger.info(f"dry run: {line}")
+        _possible(order, plan.forecasts)
+        case = self._case(order, meant, plan.forecasts)
+        account = self._ledger().account
+        account.rehearse(case.entry, takes_down(order.operation), meant.since, self._guard(case))
+        if order.operation is Operation.POWER_ON:
+            account.bring_up({case.key(each.vm) for each in plan.forecasts})
+        outcomes = [not_done(each.vm, order.operation, each.will) for each in plan.forecasts]
+        return Batch(tuple(outcomes), plan.seed, meant.choice.passed_over, plan.to_json())
+
+    def _planned(self, order: Order, meant: Meant) -> Plan:
+        forecasts = [foresee(self, vm, order) for vm in meant.choice.vms]
+        case = self._case(order, meant, forecasts)
+        counted = self._ledger().account.counted(meant.since)
+        return Plan(
+            platform=self.name,
+            server=self.address,
+            order=order,
+            selection=meant.given,
+            seed=meant.choice.seed,
+            forecasts=forecasts,
+            passed_over=meant.choice.passed_over,
+            barred=meant.choice.refused,
+            verdicts=verdicts(case, counted, self.safety),
+        )
+
+    def _case(self, order: Order, meant: Meant, forecasts: Sequence[Forecast]) -> Case:
+        states = {each.vm.id: each.vm.power_state for each in forecasts}
+        return Case(
+            operation=order.operation,
+            platform=self.name,
+            server=self.address,
+            changing=[each.vm for each in forecasts if each.changes],
+            inventory=[
+                replace(vm, power_state=states.get(vm.id, vm.power_state)) for vm in meant.inventory
+            ],
+            matching=meant.about,
+            going_down=going_down(self._ledger().history),
+        )
+
+    def _guard(self, case: Case) -> Callable[[Counted], None]:
+        return lambda counted: stop_if_passed(verdicts(case, counted, self.safety), case)
+
+    def _settled(self, vms: Sequence[VM], ledger: Ledger, deadline: Deadline) -> list[VM]:
+        """These VMs, once nothing that was sent to them earlier is under way any more."""
+        now = settle(self, vms, ledger, deadline)
+        gone = [vm for vm in vms if now[vm.id] is None]
+        if gone:
+            raise NoSuchVM(f"does not exist any more: {', '.join(str(vm) for vm in gone)}")
+        return [vm for vm in now.values() if vm is not None]
+
+    def _ledger(self) -> Ledger:
+        return of_run(self.safety.ledger)
+
+
+def _possible(order: Order, forecasts: Sequence[Forecast]) -> Sequence[Forecast]:
+    refused = [(each.vm, each.refused) for each in forecasts if each.refused]
+    if refused:
+        raise not_possible(order, refused)
+    return forecasts
