@@ -97,9 +97,9 @@ class Acting(Platform):
         told: dict[str, str | None] = {}
 
         def barred(vms: Sequence[VM]) -> dict[str, str]:
-            unknown = [vm for vm in (*known, *vms) if vm.id not in told]
-            found = self._protected(unknown, deadline) if unknown else {}
-            told.update({vm.id: found.get(vm.id) for vm in unknown})
+            unknown = {vm.id: vm for vm in (*known, *vms) if vm.id not in told}
+            found = self._protected(list(unknown.values()), deadline) if unknown else {}
+            told.update({vm_id: found.get(vm_id) for vm_id in unknown})
             return {vm.id: reason for vm in vms if (reason := told[vm.id])}
 
         return barred

@@ -15,13 +15,14 @@ from typing import Any
 
 from chaosvm import values
 from chaosvm.errors import InvalidValue, OperationRefused, PlanOutdated
+from chaosvm.files import file_to_write, write_whole
 from chaosvm.forecast import Forecast
 from chaosvm.guards import Verdict
 from chaosvm.order import Order
 from chaosvm.selection import Barred, Choice, Selection, Untouchable, reasons_against, refusal
 from chaosvm.vm import VM
 
-__all__ = ["Plan", "PlannedVMs", "is_plan", "read_plan"]
+__all__ = ["Plan", "PlannedVMs", "is_plan", "read_plan", "save_plan"]
 
 VERSION = 1
 # With another one of these, the same VMs would meet with something else.
@@ -84,6 +85,15 @@ class Plan:
 
     def text(self) -> str:
         return json.dumps(self.to_json(), ensure_ascii=False, indent=2) + "\n"
+
+
+def save_plan(path: str, make: Callable[[], Plan]) -> dict[str, Any]:
+    """Make a plan, and write it to the file of this path, unless that is empty."""
+    file = None if path == "" else file_to_write("path", path)
+    plan = make()
+    if file is not None:
+        write_whole(file, plan.text())
+    return plan.to_json()
 
 
 def _shown(forecast: Forecast) -> dict[str, Any]:

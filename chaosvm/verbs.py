@@ -196,9 +196,9 @@ class VMPlatform(Acting):
         verb = values.choice("operation", operation, Operation)
         given = _with_defaults(getattr(self, f"batch_{verb}"), options)
         width = values.integer("parallel", parallel, 1, self.most_parallel)
-        order, deadline = self._ordered(verb, parallel=width, **given)
-        target = self._target(vms, order)
-        plan = self._planned(order, self._meant(target, deadline, tell_refused=True))
+        order, _ = self._ordered(verb, parallel=width, **given)
+        meant = self._meant(self._target(vms, order), self._reading(), tell_refused=True)
+        plan = self._planned(order, meant)
         for line in plan.lines():
             logger.info(f"plan: {line}")
         return plan
