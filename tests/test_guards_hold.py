@@ -37,19 +37,19 @@ machines = st.fixed_dictionaries(
     }
 )
 estates = st.lists(machines, min_size=1, max_size=14)
-limits = st.fixed_dictionaries(
-    {
-        "max_vms": st.none() | st.integers(0, 6),
-        "max_percent": st.none()
-        | st.builds(
-            Percent,
-            st.none() | st.integers(0, 100),
-            st.none() | st.integers(0, 100),
-            st.none() | st.integers(0, 100),
-        ),
-        "min_running": st.none() | st.integers(0, 8),
-        "protect": st.sampled_from(((), ("db-*",), ("web-1", "app-2"))),
-    }
+shares = st.sampled_from((0, 20, 34, 50, 75, 100))
+guards = {
+    "max_vms": st.integers(0, 6),
+    "max_percent": st.builds(Percent, shares)
+    | st.builds(Percent, st.none(), shares, shares)
+    | st.builds(Percent, *[st.none() | shares] * 3),
+    "min_running": st.integers(0, 8),
+}
+protected = {"protect": st.sampled_from(((), ("db-*",), ("web-1", "app-2")))}
+# Alone, so that no other guard stops what this one has to, and together.
+limits = st.one_of(
+    *(st.fixed_dictionaries({key: values, **protected}) for key, values in guards.items()),
+    st.fixed_dictionaries({**guards, **protected}),
 )
 narrowed = st.sampled_from(({}, {"count": 1}, {"count": 2}, {"percent": 50}))
 selections = st.builds(
@@ -135,8 +135,8 @@ def check(
     percent = safety.max_percent or Percent()
     scopes = [("inventory", pool)]
     for part in ("cluster", "host"):
-        for place in {getattr(vm, part) for vm in free} - {None}:
-            scopes.append((part, [vm for vm in free if getattr(vm, part) == place]))
+        places = {getattr(vm, part) for vm in free} - {None}
+        scopes += [(part, [vm for vm in free if getattr(vm, part) == place]) for place in places]
     for part, scope in scopes:
         most, names = getattr(percent, part), {vm.name for vm in scope}
         if most is not None and added & names:
