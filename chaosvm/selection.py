@@ -391,7 +391,8 @@ def _rank(seed: int, vm: VM) -> bytes:
 
 
 def _ambiguous(wanted: str, found: Sequence[VM]) -> str:
-    places = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in found)
+    by_place = sorted(found, key=lambda vm: (vm.path or vm.name, vm.id))
+    places = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in by_place)
     return f"{wanted!r} fits {len(found)} VMs: {places}. Use the path or the id"
 
 
