@@ -186,7 +186,8 @@ class Acting(Platform):
             server=self.address,
             changing=[each.vm for each in forecasts if each.changes],
             inventory=[
-                replace(vm, power_state=states.get(vm.id, vm.power_state)) for vm in meant.inventory
+                replace(vm, power_state=states[vm.id]) if vm.id in states else vm
+                for vm in meant.inventory
             ],
             matching=meant.about,
             going_down=going_down(self._ledger().history),

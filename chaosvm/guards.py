@@ -219,11 +219,15 @@ def _matching(case: Case, counted: Counted) -> set[Key]:
     found = set(case.entry)
     for vm in case.inventory:
         key = case.key(vm)
-        first = counted.vms.get(key, vm)
-        placed = replace(vm, host=first.host, cluster=first.cluster)
-        if key not in found and (case.matching(vm) or case.matching(placed)):
+        if key not in found and (case.matching(vm) or _matched_first(key, vm, case, counted)):
             found.add(key)
     return found
+
+
+def _matched_first(key: Key, vm: VM, case: Case, counted: Counted) -> bool:
+    """Did it match where it was when the run first changed it?"""
+    first = counted.vms.get(key)
+    return first is not None and case.matching(replace(vm, host=first.host, cluster=first.cluster))
 
 
 def _survivors(case: Case, counted: Counted, least: int) -> Verdict:

@@ -66,7 +66,8 @@ class Order:
             shown["graceful"] = self.graceful
         if self.operation is Operation.POWER_OFF:
             shown["on_timeout"] = self.on_timeout.value
-            shown["discard_memory"] = self.discard_memory
+        if self.discard_memory:
+            shown["discard_memory"] = True
         return shown
 
     @property

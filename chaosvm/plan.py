@@ -181,14 +181,13 @@ class PlannedVMs:
                     f"{self._plan.get(key)!r}, and this is {value!r}"
                 )
         planned = self._plan.get("options")
+        options = planned if isinstance(planned, Mapping) else {}
         for key in _BINDING:
-            if isinstance(planned, Mapping) and key in planned:
-                now = order.options.get(key)
-                if now != planned[key]:
-                    raise PlanOutdated(
-                        f"refused, and nothing was touched: the plan is for {key}="
-                        f"{planned[key]!r}, and this is {key}={now!r}"
-                    )
+            if options.get(key) != order.options.get(key):
+                raise PlanOutdated(
+                    f"refused, and nothing was touched: the plan is for {key}="
+                    f"{options.get(key)!r}, and this is {key}={order.options.get(key)!r}"
+                )
 
     def choose(
         self,

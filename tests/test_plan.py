@@ -55,7 +55,6 @@ def test_a_plan_in_full(platform: FakePlatform) -> None:
             "parallel": 4,
             "graceful": True,
             "on_timeout": "hard",
-            "discard_memory": False,
         },
         "selection": VMS,
         "seed": None,

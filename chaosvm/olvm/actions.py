@@ -4,9 +4,10 @@ Every action checks its arguments and settings first, finds the VMs in the
 inventory, and only then sends anything. It is idempotent, so it also serves as
 a rollback: a VM that is there already is left alone, with ``changed`` false.
 ``timeout`` in seconds bounds the whole call, logging in included. The engine's
-own VM (hosted engine) is always refused. Outcomes carry the ``correlation_id``
-under which the engine's events have the request. docs/olvm.md explains
-settings, selection and outcomes.
+own VM (hosted engine) is always refused, and so are protected VMs. Outcomes
+carry the ``correlation_id`` under which the engine's events have the request.
+docs/safety.md explains protected VMs, limits for a whole run, plans and dry
+runs; docs/olvm.md settings, selection and outcomes.
 """
 
 from typing import Any, Dict

@@ -5,8 +5,9 @@ inventory, and only then sends anything. It is idempotent, so it also serves as
 a rollback: a VM that is there already is left alone, with ``changed`` false.
 ``timeout`` in seconds bounds the whole call, logging in included. Templates,
 VMs managed by vCenter (agents such as vCLS), fault tolerance secondaries and
-the vCenter's own VM are refused. docs/vsphere.md explains settings, selection
-and outcomes.
+the vCenter's own VM are refused, and so are protected VMs. docs/safety.md
+explains these, limits for a whole run, plans and dry runs; docs/vsphere.md
+settings, selection and outcomes.
 """
 
 from typing import Any, Dict
