@@ -11,7 +11,7 @@ from logzero import logger
 from chaosvm import values
 from chaosvm.account import Counted
 from chaosvm.deadline import Deadline
-from chaosvm.errors import GuardUnchecked, NoSuchVM, OperationFailed, PlatformError
+from chaosvm.errors import GuardUnchecked, OperationFailed, PlatformError
 from chaosvm.forecast import Forecast, foresee
 from chaosvm.guards import Case, going_down, name_protects, stop_if_passed, takes_down, verdicts
 from chaosvm.ledger import Ledger, of_run
@@ -19,10 +19,10 @@ from chaosvm.order import Operation, Order
 from chaosvm.outcome import Batch, Outcome, failure_text, not_done
 from chaosvm.plan import Plan, PlannedVMs, is_plan, read_plan
 from chaosvm.platform import Platform
-from chaosvm.power import carry_out, not_possible
+from chaosvm.power import carry_out, refuse
 from chaosvm.safety import Safety
 from chaosvm.selection import Barred, Choice, Selection, reasons_against
-from chaosvm.settling import settle
+from chaosvm.settling import settle, unsettled
 from chaosvm.vm import VM
 
 __all__ = ["Acting", "Meant"]
@@ -133,27 +133,45 @@ class Acting(Platform):
             logger.info(f"{order.operation}: {vm} {reason}, so it is passed over")
         if self.safety.dry_run:
             return self._rehearsed(order, meant)
-        ledger, choice = self._ledger(), meant.choice
-        vms = self._settled(choice.vms, ledger, deadline)
-        case = self._case(order, meant, _possible(order, [foresee(self, vm, order) for vm in vms]))
-        with ledger.account.entered(
+        choice = meant.choice
+        refuse(self, choice.vms, order)
+        case = self._case(order, meant, [foresee(self, vm, order) for vm in choice.vms])
+        with self._ledger().account.entered(
             case.entry, takes_down(order.operation), meant.since, self._guard(case)
         ):
             drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
-            names = ", ".join(str(vm) for vm in vms)
-            logger.info(f"{order.operation} of {len(vms)} VM(s){drawn}: {names}")
-            outcomes = carry_out(self, vms, order, deadline, ledger)
+            names = ", ".join(str(vm) for vm in choice.vms)
+            logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
+            outcomes = self._outcomes(choice.vms, order, deadline)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:
             raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
         return batch
+
+    def _outcomes(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> list[Outcome]:
+        """Those for which something that was sent earlier is under way come last.
+
+        They were changed by the run before, so whatever they need now adds
+        nothing to what the guards count.
+        """
+        ledger = self._ledger()
+        late = unsettled(self, vms, ledger)
+        ready = [vm for vm in vms if vm not in late]
+        outcomes = carry_out(self, ready, order, deadline, ledger)
+        if late:
+            settled = settle(self, late, ledger, deadline)
+            # One that is gone meanwhile is found to be so, and told, like any other.
+            again = [settled[vm.id] or vm for vm in late]
+            outcomes += carry_out(self, again, order, deadline, ledger, all_or_none=False)
+        by_id = {outcome.id: outcome for outcome in outcomes}
+        return [by_id[vm.id] for vm in vms]
 
     def _rehearsed(self, order: Order, meant: Meant) -> Batch:
         """All but the doing: checked as if it were done, and told."""
         plan = self._planned(order, meant)
         for line in plan.lines():
             logger.info(f"dry run: {line}")
-        _possible(order, plan.forecasts)
+        refuse(self, meant.choice.vms, order)
         case = self._case(order, meant, plan.forecasts)
         account = self._ledger().account
         account.rehearse(case.entry, takes_down(order.operation), meant.since, self._guard(case))
@@ -179,16 +197,12 @@ class Acting(Platform):
         )
 
     def _case(self, order: Order, meant: Meant, forecasts: Sequence[Forecast]) -> Case:
-        states = {each.vm.id: each.vm.power_state for each in forecasts}
         return Case(
             operation=order.operation,
             platform=self.name,
             server=self.address,
             changing=[each.vm for each in forecasts if each.changes],
-            inventory=[
-                replace(vm, power_state=states[vm.id]) if vm.id in states else vm
-                for vm in meant.inventory
-            ],
+            inventory=meant.inventory,
             matching=meant.about,
             going_down=going_down(self._ledger().history),
         )
@@ -196,20 +210,5 @@ class Acting(Platform):
     def _guard(self, case: Case) -> Callable[[Counted], None]:
         return lambda counted: stop_if_passed(verdicts(case, counted, self.safety), case)
 
-    def _settled(self, vms: Sequence[VM], ledger: Ledger, deadline: Deadline) -> list[VM]:
-        """These VMs, once nothing that was sent to them earlier is under way any more."""
-        now = settle(self, vms, ledger, deadline)
-        gone = [vm for vm in vms if now[vm.id] is None]
-        if gone:
-            raise NoSuchVM(f"does not exist any more: {', '.join(str(vm) for vm in gone)}")
-        return [vm for vm in now.values() if vm is not None]
-
     def _ledger(self) -> Ledger:
         return of_run(self.safety.ledger)
-
-
-def _possible(order: Order, forecasts: Sequence[Forecast]) -> Sequence[Forecast]:
-    refused = [(each.vm, each.refused) for each in forecasts if each.refused]
-    if refused:
-        raise not_possible(order, refused)
-    return forecasts

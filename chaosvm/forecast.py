@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chaosvm.deadline import Deadline
-from chaosvm.job import Job
+from chaosvm.job import Job, needless
 from chaosvm.order import OnTimeout, Operation, Order
 from chaosvm.platform import Platform, Step
+from chaosvm.power import refusal
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Forecast", "foresee"]
@@ -26,11 +27,11 @@ class Forecast:
 
 def foresee(platform: Platform, vm: VM, order: Order) -> Forecast:
     """As far as what is known of the VM now tells."""
-    job = Job(vm, order, Deadline(order.timeout, platform.clock), platform.refusal)
-    if not job.open:
+    if needless(vm, order):
         return Forecast(vm, f"nothing: is {vm.power_state} already")
-    if reason := job.refusal():
+    if reason := refusal(platform, vm, order):
         return Forecast(vm, f"refused: {reason}", refused=reason)
+    job = Job(vm, order, Deadline(order.timeout, platform.clock), platform.refusal)
     will = _way(platform, vm, order, job.next_step())
     if job.must_settle():
         will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"
