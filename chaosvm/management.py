@@ -9,7 +9,7 @@ from chaosvm.vm import VM
 
 __all__ = ["is_at"]
 
-# Many guests call themselves so, and it means each of them.
+# Many guests call themselves so, and it means no one of them.
 _ANYBODY = ("localhost", "localhost.localdomain")
 
 
@@ -24,11 +24,11 @@ def is_at(vm: VM, server: str, peers: Iterable[str] = ()) -> bool:
 def _same_host(one: str, other: str) -> bool:
     """Also if only one of them is told with its domain."""
     one, other = one.rstrip(".").lower(), other.rstrip(".").lower()
+    if one in _ANYBODY or other in _ANYBODY:
+        return False
     if one == other:
         return True
-    if one in _ANYBODY or other in _ANYBODY or ("." in one) == ("." in other):
-        return False
-    if _is_address(one) or _is_address(other):
+    if ("." in one) == ("." in other) or _is_address(one) or _is_address(other):
         return False
     return one.partition(".")[0] == other.partition(".")[0]
 

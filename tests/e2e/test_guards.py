@@ -172,6 +172,21 @@ def test_a_dry_run_by_setting(
     assert not [asked for asked in lab.requests() if any(verb in asked for verb in changes)]
 
 
+def test_a_recovery_can_be_rehearsed(
+    chaos: Chaos, lab: Lab, world: World, experiment: Experiment, activity: Activity, name: str
+) -> None:
+    chaos.run(experiment([activity("action", "batch_power_off", vms=some(0, 2))]))
+    (ledger,) = chaos.folder.glob("chaosvm-ledger-*")
+    before = ledger.read_bytes()
+    restore = activity("action", "restore_power_states", ledger=str(ledger))
+    dry = chaos.run(experiment([restore], configuration={"chaosvm_dry_run": True}))
+    assert [vm["name"] for vm in dry["run"][0]["output"]["plan"]["vms"]] == ["web-1", "web-0"]
+    assert "power_on, to bring it to powered_on" in chaos.console
+    assert (off(world), ledger.read_bytes()) == ({"web-0", "web-1"}, before)
+    assert chaos.run(experiment([restore]))["run"][0]["output"]["changed"] == 2
+    assert off(world) == set()
+
+
 CONTROL = {
     "name": "tell-what-is-left-out",
     "provider": {"type": "python", "module": "chaosvm.controls.dry_run"},

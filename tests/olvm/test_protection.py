@@ -44,6 +44,15 @@ def test_a_tag_that_the_engine_cannot_be_asked_for(connect: Connect, world: Worl
     assert platform.power_off(VM, graceful=False).changed
 
 
+@pytest.mark.parametrize("fqdn", ["engine.example.com", "ENGINE"])
+def test_the_engines_own_vm_is_known_by_its_name(connect: Connect, world: World, fqdn: str) -> None:
+    world.add_vm("manager", fqdn=fqdn)
+    platform = connect(url="https://engine.example.com/ovirt-engine/api")
+    manager = connect().get_vm("manager")
+    assert platform.untouchable(manager) == "is the engine's own VM"
+    assert platform.untouchable(connect().get_vm(VM)) is None
+
+
 def test_marks_cost_one_request_however_many_vms_there_are(
     connect: Connect, world: World, lab: Lab
 ) -> None:

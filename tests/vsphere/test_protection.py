@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from chaosvm.errors import GuardUnchecked, OperationRefused
+from chaosvm.errors import GuardUnchecked, OperationRefused, PlatformError
 from chaosvm.lab import Lab, State, World
 from chaosvm.lab import rule as lab_rule
 from chaosvm.safety import Safety
+from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere import VSpherePlatform
+from chaosvm.vsphere.attributes import marked_by_attribute
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 from tests.vsphere.conftest import CLUSTERED, STANDALONE
@@ -74,6 +76,20 @@ def test_the_vcenters_own_vm_is_known_by_the_address_it_is_reached_at(
     estate.set_guest(STANDALONE, tools_running=True, hostname="somewhere", ip="127.0.0.1")
     with pytest.raises(OperationRefused, match="is the vCenter's own VM"):
         connect(server="localhost").power_off(STANDALONE)
+
+
+def test_attributes_without_names_let_nothing_pass() -> None:
+    """As of a user who may see the VM but not what its attributes are called."""
+    vm = VM(
+        id="vm-1",
+        name="web",
+        platform="vsphere",
+        power_state=PowerState.POWERED_ON,
+        status="poweredOn",
+        metadata={"custom_attributes": {"101": "yes"}, "nameless_attributes": [101]},
+    )
+    with pytest.raises(PlatformError, match="names the vCenter does not tell"):
+        marked_by_attribute(vm, MARK)
 
 
 # Against the lab's vCenter ------------------------------------------------------------------
