@@ -6,6 +6,8 @@ PYTHON := $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python
 VENV := .venv
 EXTRA_PINS :=
 ARGS :=
+# Tests wait more than they compute, so more of them run at once than there are cores.
+WORKERS := 3
 
 # Where Debian and Ubuntu put the sources of packaged Go libraries.
 GOCODE := /usr/share/gocode
@@ -23,7 +25,7 @@ AGAIN = $(MAKE) --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help install system-packages system-sdk system-simulator \
-	vcsim quickstart quickstart-olvm test lint format clean FORCE
+	vcsim quickstart quickstart-olvm test crash-test lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +35,7 @@ help: ## list the targets (the default)
 	@echo '  VENV        the environment (now $(VENV))'
 	@echo '  EXTRA_PINS  more requirements for pip, such as "pyvmomi<9"'
 	@echo '  ARGS        arguments for pytest'
+	@echo '  WORKERS     how many tests run at once (now $(WORKERS))'
 
 install: $(VENV)/.installed ## make the environment: the package, its extras, the tools
 
@@ -41,7 +44,10 @@ quickstart: $(VENV)/.installed-for-quickstart ## shut down VMs of a small lab, a
 	@$(BIN)/python -m examples.quickstart
 
 test: $(VENV)/.installed build/vcsim ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, and see that all comes back
+	@$(BIN)/python -m pytest tests/e2e/test_crash.py --crashes 100 $(ARGS)
 
 lint: $(VENV)/.installed ## check style, format and types
 	@$(BIN)/ruff check .
