@@ -34,6 +34,7 @@ class Counted:
 class _Entry:
     vms: Mapping[Key, VM]
     takes_down: bool
+    rehearsed: bool = False  # in a dry run: it only counts there
     ended: int | None = None
 
 
@@ -51,10 +52,10 @@ class Account:
         with self._lock:
             return self._ends
 
-    def counted(self, since: int) -> Counted:
+    def counted(self, since: int, dry_run: bool = False) -> Counted:
         """What counts at present; ``since`` is when the caller's VMs were read."""
         with self._lock:
-            return self._counted(since)
+            return self._counted(since, dry_run)
 
     @contextmanager
     def entered(
@@ -70,7 +71,7 @@ class Account:
         """
         entry = _Entry(vms, takes_down)
         with self._lock:
-            check(self._counted(since))
+            check(self._counted(since, dry_run=False))
             self._entries.append(entry)
         try:
             yield
@@ -88,28 +89,29 @@ class Account:
         since: int,
         check: Callable[[Counted], None],
     ) -> None:
-        """As if these VMs were changed, for a dry run: they count until its end."""
+        """As if these VMs were changed, for a dry run: they count in it until its end."""
         with self._lock:
-            check(self._counted(since))
-            self._entries.append(_Entry(vms, takes_down))
+            check(self._counted(since, dry_run=True))
+            self._entries.append(_Entry(vms, takes_down, rehearsed=True))
 
     def bring_up(self, keys: set[Key]) -> None:
         """As if these VMs ran again, for a dry run."""
         with self._lock:
             for entry in self._entries:
-                if entry.ended is None and entry.takes_down and keys.intersection(entry.vms):
+                if entry.rehearsed and entry.takes_down and keys.intersection(entry.vms):
                     up = {key: vm for key, vm in entry.vms.items() if key in keys}
                     entry.vms = {key: vm for key, vm in entry.vms.items() if key not in keys}
-                    self._entries.append(_Entry(up, takes_down=False))
+                    self._entries.append(_Entry(up, takes_down=False, rehearsed=True))
 
-    def _counted(self, since: int) -> Counted:
+    def _counted(self, since: int, dry_run: bool) -> Counted:
+        counting = [entry for entry in self._entries if dry_run or not entry.rehearsed]
         vms: dict[Key, VM] = {}
-        for entry in self._entries:
+        for entry in counting:
             for key, vm in entry.vms.items():
                 vms.setdefault(key, vm)
         down = {
             key
-            for entry in self._entries
+            for entry in counting
             if entry.takes_down and (entry.ended is None or entry.ended > since)
             for key in entry.vms
         }

@@ -183,7 +183,7 @@ class Acting(Platform):
     def _planned(self, order: Order, meant: Meant) -> Plan:
         forecasts = [foresee(self, vm, order) for vm in meant.choice.vms]
         case = self._case(order, meant, forecasts)
-        counted = self._ledger().account.counted(meant.since)
+        counted = self._ledger().account.counted(meant.since, self.safety.dry_run)
         return Plan(
             platform=self.name,
             server=self.address,

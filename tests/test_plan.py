@@ -399,6 +399,16 @@ def test_a_dry_run_fails_where_the_run_would(dry: FakePlatform) -> None:
     assert dry.sent == []
 
 
+def test_what_was_rehearsed_does_not_count_in_earnest(platform: FakePlatform) -> None:
+    platform.power_off("web-0")
+    platform.safety = Safety.of(dry_run=True, max_vms=2)
+    platform.power_off("web-1")
+    with pytest.raises(GuardStopped, match="changed 2 so far"):
+        platform.power_off("web-2")
+    platform.safety = Safety.of(max_vms=2)
+    assert platform.power_off("web-3").changed
+
+
 def test_in_a_dry_run_what_was_powered_on_again_is_a_survivor(platform: FakePlatform) -> None:
     platform.safety = Safety.of(dry_run=True, min_running=3)
     platform.power_off("web-0")
