@@ -10,6 +10,7 @@ from logzero import logger
 
 from chaosvm import values
 from chaosvm.account import Counted
+from chaosvm.choice import Barred, Choice, reasons_against
 from chaosvm.deadline import Deadline
 from chaosvm.errors import GuardUnchecked, OperationFailed, PlatformError
 from chaosvm.forecast import Forecast, foresee
@@ -21,7 +22,7 @@ from chaosvm.plan import Plan, PlannedVMs, is_plan, read_plan
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out, refuse
 from chaosvm.safety import Safety
-from chaosvm.selection import Barred, Choice, Selection, reasons_against
+from chaosvm.selection import Selection
 from chaosvm.settling import settle, unsettled
 from chaosvm.vm import VM
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from chaosvm import values
+from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
 from chaosvm.errors import InvalidValue, OperationRefused, PlanOutdated
 from chaosvm.files import file_to_write, write_whole
 from chaosvm.forecast import Forecast
 from chaosvm.guards import Verdict
 from chaosvm.order import Order
-from chaosvm.selection import Barred, Choice, Selection, Untouchable, reasons_against, refusal
+from chaosvm.selection import Selection
 from chaosvm.vm import VM
 
 __all__ = ["Plan", "PlannedVMs", "is_plan", "read_plan", "save_plan"]

@@ -14,49 +14,22 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from chaosvm import values
-from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, OperationRefused, SelectionError
+from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
+from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, SelectionError
 from chaosvm.vm import VM, PowerState
 
-__all__ = [
-    "Barred",
-    "Choice",
-    "Selection",
-    "Untouchable",
-    "find_one",
-    "reasons_against",
-    "refusal",
-]
+__all__ = ["Selection", "find_one"]
 
 EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
-
-# A reason why no action may touch a VM, or None; and those of many VMs, by id,
-# where finding them out one by one would cost too much.
-Untouchable = Callable[[VM], str | None]
-Barred = Callable[[Sequence[VM]], Mapping[str, str]]
 
 # What narrows a selection down to single VMs, or to those that are in some
 # state at the moment. The rest says which part of the inventory it is about.
 _SINGLING_OUT = ("names", "ids", "power_state")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The VMs chosen, the seed that chose among them, and those passed over.
-
-    ``refused`` are those that were asked for by name or id and may not be
-    touched, where that is to be told rather than raised.
-    """
-
-    vms: tuple[VM, ...]
-    seed: int | None = None
-    passed_over: tuple[tuple[VM, str], ...] = ()
-    refused: tuple[tuple[VM, str], ...] = ()
 
 
 def _regex(key: str, value: Any) -> re.Pattern[str]:
@@ -326,23 +299,6 @@ class Selection:
 
     def __str__(self) -> str:
         return json.dumps(self._given, ensure_ascii=False, default=str)
-
-
-def refusal(refused: Iterable[tuple[VM, str]]) -> OperationRefused:
-    """The error for VMs that may not be touched."""
-    told = "; ".join(f"{vm} {reason}" for vm, reason in refused)
-    return OperationRefused(f"refused, and nothing was touched: {told}")
-
-
-def reasons_against(
-    vms: Sequence[VM], untouchable: Untouchable | None, barred: Barred | None
-) -> dict[str, str]:
-    """Why some of these VMs may not be touched, by id."""
-    found: dict[str, str] = {}
-    if untouchable is not None:
-        found = {vm.id: reason for vm in vms if (reason := untouchable(vm))}
-    left = [vm for vm in vms if vm.id not in found]
-    return {**found, **barred(left)} if barred is not None and left else found
 
 
 def find_one(inventory: Sequence[VM], vm_name: str, key: str = "vm_name") -> VM:
