@@ -145,7 +145,7 @@ class Selection:
         self._keys = values.mapping(key, vms, _KEYS, EXAMPLE)
         if "count" in self._keys and "percent" in self._keys:
             raise InvalidValue(f"{key} has both count and percent: give one of them")
-        if "seed" in self._keys and not self._sampling:
+        if "seed" in self._keys and not self.draws:
             raise InvalidValue(f"{key} has a seed but nothing to sample: add count or percent")
         if all(name in _NARROWING for name in self._keys):
             raise InvalidValue(
@@ -185,16 +185,12 @@ class Selection:
     @property
     def draws(self) -> bool:
         """Does it draw a sample?"""
-        return self._sampling
-
-    @property
-    def _sampling(self) -> bool:
         return "count" in self._keys or "percent" in self._keys
 
     def read(self, inventory: Iterable[VM]) -> list[VM]:
         """The VMs to look at: possibly none."""
         fitting = self._matching(inventory, must_exist=False)
-        return self._sample(fitting, self._seed()) if fitting and self._sampling else fitting
+        return self._sample(fitting, self._seed()) if fitting and self.draws else fitting
 
     def _matching(self, inventory: Iterable[VM], must_exist: bool) -> list[VM]:
         """Every VM that fits, before any sample is drawn; none is not an error.
@@ -241,7 +237,7 @@ class Selection:
         fitting = [vm for vm in fitting if vm.id not in reasons]
         if not fitting and not refused:
             raise NoSuchVM(self._why_none(everything, passed_over))
-        seed = self._seed() if self._sampling else None
+        seed = self._seed() if self.draws else None
         sample = fitting if seed is None else self._sample(fitting, seed)
         return Choice(tuple(sample), seed, passed_over, tuple(refused))
 
