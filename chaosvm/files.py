@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from chaosvm import values
+from chaosvm import rehearsal, values
 from chaosvm.errors import InvalidValue
 
-__all__ = ["file_to_write", "write_whole"]
+__all__ = ["at_hand", "file_to_write", "write_whole"]
 
 
 def file_to_write(key: str, value: Any) -> Path:
@@ -26,7 +26,15 @@ def file_to_write(key: str, value: Any) -> Path:
         raise
     except (OSError, ValueError, RuntimeError) as error:  # too long, or of an unknown ~user
         raise values.invalid(key, value, f"{expected} ({error})") from None
-    return path
+    return at_hand(path)
+
+
+def at_hand(path: Path) -> Path:
+    """The file itself or, in a rehearsal, one beside it.
+
+    What a lab tells does not take the place of what was really there.
+    """
+    return path.with_stem(f"{path.stem}.rehearsal") if rehearsal.is_on() else path
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from chaosvm import values
 from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
 from chaosvm.errors import InvalidValue, OperationRefused, PlanOutdated
-from chaosvm.files import file_to_write, write_whole
+from chaosvm.files import at_hand, file_to_write, write_whole
 from chaosvm.forecast import Forecast
 from chaosvm.guards import Verdict
 from chaosvm.order import Order
@@ -136,7 +136,7 @@ def read_plan(vms: Any) -> PlannedVMs:
 
 def _loaded(given: str) -> Any:
     expected = f"the path of {_EXPECTED}"
-    path = Path(values.text("vms.plan", given, expected)).expanduser()
+    path = at_hand(Path(values.text("vms.plan", given, expected)).expanduser())
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -82,10 +82,13 @@ class Safety(Settings):
     """``chaosvm_ledger`` and its like; docs/safety.md explains them."""
 
     prefix: ClassVar[str] = "chaosvm"
+    # What an experiment must not do, it must not do in a rehearsal either.
+    rehearsed: ClassVar[bool] = True
 
     # Where the changes of a run are written down; by default a file of its own
-    # beside the journal.
-    ledger: Path | None = setting(_path, None)
+    # beside the journal, as always in a rehearsal: a lab's VMs are not to be put
+    # back anywhere else.
+    ledger: Path | None = setting(_path, None, rehearsed=False)
     # How many VMs a run may change in all, and how large a part of them.
     max_vms: int | None = setting(_vms, None)
     max_percent: Percent | None = setting(_percent, None)

@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 
 import pycurl
 
+from chaosvm import rehearsal
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ConnectionFailed, LoginFailed, ProtocolError
 from chaosvm.olvm.faults import curl_error
-from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.olvm.settings import OLVMSettings, address_of
 
 __all__ = ["fetch_token", "revoke_token"]
 
@@ -56,6 +57,7 @@ def _post(
     settings: OLVMSettings, path: str, form: dict[str, str], deadline: Deadline
 ) -> tuple[int, Any]:
     """Status and JSON (None if it is none) of the answer, by the deadline whatever happens."""
+    rehearsal.permit(*address_of(settings.url))
     body = io.BytesIO()
     curl = pycurl.Curl()
     seconds = min(settings.timeout, deadline.remaining)

@@ -16,6 +16,7 @@ from xml.parsers.expat import ExpatError
 from pyVmomi import SoapStubAdapter, vmodl
 from urllib3.util.wait import wait_for_read
 
+from chaosvm import rehearsal
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ProtocolError
@@ -88,6 +89,7 @@ class Transport(SoapStubAdapter):
             poolSize=pool_size,
             connectionPoolTimeout=_IDLE_SECONDS,
         )
+        self._address = (settings.server, settings.port)
         self._budget = _Budget(settings.timeout)
         self.scheme = _Connection
         self.schemeArgs["budget"] = self._budget
@@ -110,6 +112,7 @@ class Transport(SoapStubAdapter):
 
     def GetConnection(self) -> Any:
         """A connection that is open and fresh, so that a request is not lost on a dead one."""
+        rehearsal.permit(*self._address)
         while True:
             connection = super().GetConnection()
             self._budget.connection = connection
