@@ -257,8 +257,12 @@ def _metadata(item: _Object, fields: dict[int, str], above: list[_Object]) -> di
         "custom_attributes": {
             fields.get(value.key, str(value.key)): value.value for value in get("customValue") or ()
         },
+        # Whose names the server does not tell.
+        "nameless_attributes": [
+            value.key for value in get("customValue") or () if value.key not in fields
+        ],
     }
-    return {key: value for key, value in told.items() if value not in (None, {}, "")}
+    return {key: value for key, value in told.items() if value not in (None, {}, [], "")}
 
 
 def _power_state(word: str, connection: str | None) -> PowerState:
