@@ -139,11 +139,17 @@ class Platform(ABC):
         """Log out; never raises for what the server does."""
 
     @abstractmethod
-    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
+    def inventory(
+        self, deadline: Deadline, only: Sequence[str] | None = None, remembered: bool = False
+    ) -> list[VM]:
         """Every VM, in a number of requests that does not depend on how many.
 
         ``only`` names the VMs that matter (as ``VM.answers_to`` takes them): the
-        others may be left out, if that is cheaper.
+        others may be left out, if that is cheaper. With ``remembered``, a word
+        that meant one VM before may be taken to mean the same one, as long as
+        that answers to it. This is for probes that are repeated: it does not
+        see another VM that has got the same name since, and so no action may
+        be based on it.
         """
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:

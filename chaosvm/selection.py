@@ -174,8 +174,9 @@ class Selection:
     @property
     def only(self) -> tuple[str, ...] | None:
         """The names and ids that can be meant, where the selection gives any."""
-        named = [self._keys[key] for key in ("names", "ids") if key in self._keys]
-        return min(named, key=len) if named else None
+        words = (*self._keys.get("names", ()), *self._keys.get("ids", ()))
+        # Whether what is excluded exists at all, only the whole inventory can tell.
+        return None if "exclude" in self._keys else words or None
 
     @property
     def _sampling(self) -> bool:

@@ -74,11 +74,11 @@ class VMPlatform(Platform):
     def get_vm(self, vm_name: str) -> VM:
         """The one VM of this name, id, instance UUID or inventory path."""
         deadline = self._reading()
-        return self.with_tags([self._find(vm_name, deadline)], deadline)[0]
+        return self.with_tags([self._find(vm_name, deadline, remembered=True)], deadline)[0]
 
     def vm_power_state(self, vm_name: str) -> PowerState:
         """The power state of one VM."""
-        return self._find(vm_name, self._reading()).power_state
+        return self._find(vm_name, self._reading(), remembered=True).power_state
 
     def vm_has_power_state(self, vm_name: str, expected: str) -> bool:
         """Is one VM in this power state?"""
@@ -238,9 +238,10 @@ class VMPlatform(Platform):
         selection.refuse_keys(self.lacks, self.name)
         return selection
 
-    def _find(self, vm_name: str, deadline: Deadline) -> VM:
+    def _find(self, vm_name: str, deadline: Deadline, remembered: bool = False) -> VM:
+        """The one VM that is meant; for an action, never by what was true before."""
         wanted = values.text("vm_name", vm_name)
-        return find_one(self.inventory(deadline, only=[wanted]), wanted)
+        return find_one(self.inventory(deadline, [wanted], remembered), wanted)
 
     def _inventory_for(self, selection: Selection, deadline: Deadline) -> list[VM]:
         vms = self.inventory(deadline, only=selection.only)

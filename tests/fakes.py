@@ -221,7 +221,9 @@ class FakePlatform(VMPlatform):
     def close(self, deadline: Deadline) -> None:
         self.closed += 1
 
-    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
+    def inventory(
+        self, deadline: Deadline, only: Sequence[str] | None = None, remembered: bool = False
+    ) -> list[VM]:
         self.inventories += 1
         return [
             replace(machine.vm, power_state=machine.state, tags=None)
