@@ -25,7 +25,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from chaosvm.outcome import Outcome
 from chaosvm.platform import Step
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Ledger", "close_all", "of_present_run", "of_run", "read"]
+__all__ = ["Ledger", "close_all", "of_journal", "of_run", "read"]
 
 # How long a request may be on its way before it is no longer expected to have
 # an effect; and how long a guest may take that was asked to shut down.
@@ -82,6 +82,7 @@ class Ledger:
         self._title = title
         self._now = now
         self._file: LedgerFile | None = None
+        self._begun = False
         self._lock = threading.RLock()
         self._in_flight: set[tuple[str, str]] = set()
         self._barred: str | None = None
@@ -90,7 +91,7 @@ class Ledger:
     def resumed(cls, path: Path, title: str | None = None) -> Ledger:
         """A new run that begins with the history that a file has, to put it right."""
         ledger = cls(path, title)
-        ledger._open()
+        ledger._file = opened(path)  # it is locked: a run that still goes on is left alone
         ledger.history = read(path)
         return ledger
 
@@ -203,18 +204,15 @@ class Ledger:
             raise LedgerError(f"{order.operation} is not carried out any more: {self._barred}")
 
     def _write(self, lines: list[dict[str, Any]], sync: bool) -> None:
-        self._open().append(lines, sync)
+        if self._file is None:
+            self._file = opened(self.path)
+        if not self._begun:
+            self._file.append([self._header()], sync=False)
+            self._begun = True
+            logger.info(f"what is changed is written to the ledger {self.path}")
+        self._file.append(lines, sync)
         for line in lines:
             self.history.add(line)
-
-    def _open(self) -> LedgerFile:
-        with self._lock:
-            if self._file is None:
-                file = opened(self.path)
-                file.append([self._header()], sync=True)
-                logger.info(f"what is changed is written to the ledger {self.path}")
-                self._file = file
-            return self._file
 
     def _header(self) -> dict[str, Any]:
         return {
@@ -255,12 +253,10 @@ def of_run(path: Path | None) -> Ledger:
         return _of_runs[key][1]
 
 
-def of_present_run() -> Iterable[Ledger]:
-    """Every ledger that the present run has: mostly one, or none."""
-    run = experiment.running()
-    wanted = id(run.journal if run else None)
+def of_journal(journal: Mapping[str, Any]) -> list[Ledger]:
+    """Every ledger of the run that fills this journal: mostly one, or none."""
     with _of_runs_lock:
-        return [ledger for (journal, _), (_, ledger) in _of_runs.items() if journal == wanted]
+        return [ledger for known, ledger in _of_runs.values() if known is journal]
 
 
 def close_all() -> None:

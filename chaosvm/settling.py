@@ -34,51 +34,51 @@ def settle(
     which something may still happen then is warned of.
     """
     latest: dict[str, VM | None] = {vm.id: vm for vm in vms}
-    waiting = _under_way(platform, vms, ledger)
+    waiting = [vm for vm in vms if _open_ended(platform, vm, ledger)]
     if not waiting:
         return latest
     names = ", ".join(str(vm) for vm in waiting)
-    logger.info(f"waiting for the end of what was sent earlier to {names}")
+    logger.info(f"looking for the end of what was sent earlier to {names}")
     time = Deadline(deadline.remaining * _MOST_OF_IT, deadline.clock)
-    busy: set[str] = set()
     while True:
         seen = {vm.id: vm for vm in platform.inventory(deadline, only=[vm.id for vm in waiting])}
         latest |= {vm.id: seen.get(vm.id) for vm in waiting}
         there = [now for vm in waiting if (now := latest[vm.id]) is not None]
         busy = platform.busy(there, deadline) if there else set()
-        waiting = _under_way(platform, there, ledger, busy)
+        open_ended = [vm for vm in there if _open_ended(platform, vm, ledger)]
+        waiting = [vm for vm in open_ended if _expected(platform, vm, ledger, busy)]
         if not waiting or time.passed:
             break
         time.sleep(_LOOK_EVERY)
-    for vm in latest.values():
-        if vm is not None and _may_still_change(platform, vm, ledger, busy):
+    _warn(platform, open_ended, ledger, busy)
+    return latest
+
+
+def _touched(platform: Platform, vm: VM, ledger: Ledger) -> Touched | None:
+    return ledger.history.of(platform.name, platform.address, vm.id)
+
+
+def _open_ended(platform: Platform, vm: VM, ledger: Ledger) -> bool:
+    """Was something sent last that would change the state it is in?"""
+    touched = _touched(platform, vm, ledger)
+    if touched is None or not touched.last.open_ended:
+        return False
+    return vm.power_state is not touched.last.target
+
+
+def _expected(platform: Platform, vm: VM, ledger: Ledger, busy: set[str]) -> bool:
+    """Is it likely that it happens yet?"""
+    touched = _touched(platform, vm, ledger)
+    due = touched is not None and ledger.under_way(touched) > 0
+    return due or vm.id in busy or not vm.power_state.settled
+
+
+def _warn(platform: Platform, open_ended: Sequence[VM], ledger: Ledger, busy: set[str]) -> None:
+    for vm in open_ended:
+        touched = _touched(platform, vm, ledger)
+        asked = touched is not None and touched.last.asks_guest
+        if asked or _expected(platform, vm, ledger, busy):
             logger.warning(
                 f"{vm} is {vm.power_state}, but something that was sent to it earlier "
                 "may still be carried out"
             )
-    return latest
-
-
-def _under_way(
-    platform: Platform, vms: Sequence[VM], ledger: Ledger, busy: set[str] | None = None
-) -> list[VM]:
-    return [vm for vm in vms if _expected(platform, vm, ledger, busy or set())]
-
-
-def _expected(platform: Platform, vm: VM, ledger: Ledger, busy: set[str]) -> bool:
-    """Is it likely that the VM's state changes because of what was sent?"""
-    touched = ledger.history.of(platform.name, platform.address, vm.id)
-    if touched is None or not touched.last.open_ended or _arrived(vm, touched):
-        return False
-    return vm.id in busy or not vm.power_state.settled or ledger.under_way(touched) > 0
-
-
-def _may_still_change(platform: Platform, vm: VM, ledger: Ledger, busy: set[str]) -> bool:
-    touched = ledger.history.of(platform.name, platform.address, vm.id)
-    if touched is None or not touched.last.open_ended or _arrived(vm, touched):
-        return False
-    return vm.id in busy or touched.last.asks_guest or ledger.under_way(touched) > 0
-
-
-def _arrived(vm: VM, touched: Touched) -> bool:
-    return vm.power_state is touched.last.target

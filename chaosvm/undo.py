@@ -15,17 +15,17 @@ from itertools import groupby
 from logzero import logger
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import OperationRefused
+from chaosvm.errors import OperationFailed, OperationRefused
 from chaosvm.history import Touched
 from chaosvm.ledger import Ledger
 from chaosvm.order import OnTimeout, Operation, Order
-from chaosvm.outcome import How, Outcome
+from chaosvm.outcome import Batch, How, Outcome, failure_text
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out
 from chaosvm.settling import settle
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["RESTORE", "left_changed", "restore"]
+__all__ = ["judged", "left_changed", "not_restored", "restore"]
 
 RESTORE = "restore"
 
@@ -82,6 +82,14 @@ def restore(
     for _ in range(_MOST_STEPS):
         going = _take_a_step(platform, ledger, deadline, parallel, going, outcomes)
     return [outcomes[touched.id] for touched in wanted]
+
+
+def judged(outcomes: Sequence[Outcome]) -> Batch:
+    """All of them; raises OperationFailed if a VM is not where it should be."""
+    batch = Batch(tuple(outcomes))
+    if batch.failed:
+        raise OperationFailed(failure_text(RESTORE, outcomes), outcomes)
+    return batch
 
 
 def _nothing_to_do(
@@ -180,6 +188,11 @@ def _no_way(touched: Touched, vm: VM) -> str:
     if _wanted(touched) is SUSPENDED:
         return f"was suspended, and is {vm.power_state}: the memory that was saved is lost"
     return f"is {vm.power_state}, from where it cannot be brought to {_wanted(touched)}"
+
+
+def not_restored(touched: Touched, why: str) -> Outcome:
+    """Of a VM that could not even be looked at."""
+    return _outcome(touched, PowerState.UNKNOWN, error=why)
 
 
 def _outcome(

@@ -23,7 +23,7 @@ from chaosvm.power import carry_out
 from chaosvm.safety import Safety
 from chaosvm.selection import Choice, Selection, find_one
 from chaosvm.settling import settle
-from chaosvm.undo import RESTORE, restore
+from chaosvm.undo import judged, restore
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["VMPlatform"]
@@ -200,11 +200,7 @@ class VMPlatform(Platform):
         width = values.integer("parallel", parallel, 1, self.most_parallel)
         forced = values.boolean("force", force)
         deadline = Deadline(seconds, self.clock)
-        outcomes = restore(self, ledger or self._ledger(), deadline, width, forced)
-        batch = Batch(tuple(outcomes))
-        if batch.failed:
-            raise OperationFailed(failure_text(RESTORE, outcomes), outcomes)
-        return batch
+        return judged(restore(self, ledger or self._ledger(), deadline, width, forced))
 
     # How an action goes: check everything, read once, choose, carry out ------------
 

@@ -48,3 +48,8 @@ def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
     logzero.logger.addHandler(caplog.handler)
     yield caplog
     logzero.logger.removeHandler(caplog.handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--crashes", type=int, default=2, help="runs to kill, for each kind of crash")
+    parser.addoption("--crash-seed", type=int, default=0, help="draws the moments of the kills")

@@ -22,7 +22,7 @@ ACTIONS = {
     f"{prefix}{verb}"
     for prefix in ("", "batch_")
     for verb in ("power_on", "power_off", "reboot", "suspend")
-}
+} | {"restore_power_states"}
 PROBES = {
     "vm_info",
     "list_vms",

@@ -14,6 +14,8 @@ from typing import Any, Dict
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.olvm import olvm
+from chaosvm.recovery import restore_on
+from chaosvm.verbs import VMPlatform
 
 __all__ = [
     "batch_power_off",
@@ -23,6 +25,7 @@ __all__ = [
     "power_off",
     "power_on",
     "reboot",
+    "restore_power_states",
     "suspend",
 ]
 
@@ -331,3 +334,52 @@ def batch_suspend(
     """
     platform = olvm(configuration, secrets)
     return platform.batch_suspend(vms, parallel, timeout).to_json()
+
+
+def restore_power_states(
+    timeout: float = 300,
+    parallel: int = 10,
+    force: bool = False,
+    ledger: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    Bring every VM that this run has changed back to the state it had before.
+
+    Made for `rollbacks`. The ledger tells which VMs the run has touched, and
+    the state that each had before the first touch; the one touched last comes
+    first. A VM that is back already is left alone, and so is one that is in a
+    state in which the run did not leave it, because somebody else has changed
+    it since: with `force` it is put back all the same. What was sent to a VM,
+    and whose end nobody saw, is waited for, for half of `timeout` at most.
+    A VM that was off is shut down again, hard if its guest does not obey; one
+    that was suspended and is off now cannot be put back: that is a failure.
+
+    With `ledger`, the path of the file that another run has left behind, what
+    that run changed is undone instead, also after a crash. Nothing is
+    connected to where there is nothing to undo.
+
+    Returns `outcomes` (one for each VM that was touched, with `detail` where it
+    was left alone), `changed` and `failed` (how many). Fails if any VM could
+    not be put back, naming each and why.
+
+    ```json
+    {
+      "type": "action",
+      "name": "put-everything-back",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.actions",
+        "func": "restore_power_states",
+        "arguments": {"timeout": 300, "parallel": 10}
+      }
+    }
+    ```
+    """
+
+    def connect() -> VMPlatform:
+        return olvm(configuration, secrets)
+
+    batch = restore_on("olvm", connect, configuration, secrets, timeout, parallel, force, ledger)
+    return batch.to_json()

@@ -1,0 +1,112 @@
+"""Undoing a whole run: which servers it touched, and the connections to them.
+
+``undo.py`` does it on one server. Here it is found out where there is something
+to undo at all, so that an experiment that touched one platform needs no
+settings for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from logzero import logger
+
+from chaosvm import values
+from chaosvm.connections import opened
+from chaosvm.deadline import Deadline
+from chaosvm.errors import ChaosVMError, OperationFailed
+from chaosvm.history import Touched
+from chaosvm.ledger import Ledger, of_run
+from chaosvm.outcome import Batch, Outcome
+from chaosvm.safety import Safety
+from chaosvm.settings import load
+from chaosvm.undo import judged, left_changed, not_restored
+from chaosvm.verbs import VMPlatform
+
+__all__ = ["restore_from", "restore_on"]
+
+Connect = Callable[[], VMPlatform]
+
+
+def restore_on(
+    platform: str,
+    connect: Connect,
+    configuration: Mapping[str, Any] | None,
+    secrets: Mapping[str, Any] | None,
+    timeout: float,
+    parallel: int,
+    force: bool,
+    ledger: str,
+) -> Batch:
+    """Undo what this run, or the runs of the ledger that is named, changed on one platform."""
+    seconds = values.timeout_seconds("timeout", timeout)
+    width = values.integer("parallel", parallel, 1, VMPlatform.most_parallel)
+    forced = values.boolean("force", force)
+    safety = load(Safety, configuration, secrets)
+    source = _resumed(ledger) if ledger != "" else of_run(safety.ledger)
+    return judged(restore_from(source, platform, connect, Deadline(seconds), width, forced))
+
+
+def restore_from(
+    ledger: Ledger,
+    platform: str,
+    connect: Connect | None,
+    deadline: Deadline,
+    parallel: int,
+    force: bool,
+) -> list[Outcome]:
+    """One outcome for each VM that the ledger has of a platform, whatever its server.
+
+    A server is reached by a connection that is open already or, where
+    ``connect`` makes one to it, by that.
+    """
+    wanted = left_changed(ledger, platform)
+    if not wanted:
+        logger.info(f"{platform}: there is nothing to restore according to {ledger.path}")
+        return []
+    outcomes: list[Outcome] = []
+    for server in dict.fromkeys(touched.server for touched in wanted):
+        there = [touched for touched in wanted if touched.server == server]
+        try:
+            reached = _reach(platform, server, connect)
+            batch = reached.restore_power_states(
+                max(deadline.remaining, 0.1), parallel, force, ledger
+            )
+            outcomes += batch.outcomes
+        except OperationFailed as failed:
+            outcomes += failed.outcomes
+        except ChaosVMError as error:
+            outcomes += [_unreached(touched, error) for touched in there]
+    return outcomes
+
+
+def _reach(platform: str, server: str, connect: Connect | None) -> VMPlatform:
+    for connection in opened():
+        if isinstance(connection, VMPlatform) and (connection.name, connection.address) == (
+            platform,
+            server,
+        ):
+            return connection
+    if connect is None:
+        raise ChaosVMError(f"there is no connection to {server} any more")
+    made = connect()
+    if made.address != server:
+        raise ChaosVMError(
+            f"it is on {server}, and the settings lead to {made.address}: restore it with the "
+            "settings of that server"
+        )
+    return made
+
+
+def _unreached(touched: Touched, error: ChaosVMError) -> Outcome:
+    return not_restored(touched, f"was not restored: {error}")
+
+
+def _resumed(ledger: str) -> Ledger:
+    expected = "the path of a ledger, as a run wrote it"
+    path = Path(values.text("ledger", ledger, expected)).expanduser().absolute()
+    if not path.is_file():
+        raise values.invalid("ledger", ledger, f"{expected} (there is no such file)")
+    return Ledger.resumed(path)

@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import LedgerError, OperationFailed, StepFailed
+from chaosvm.ledger import Ledger
+from chaosvm.outcome import Batch, How
+from chaosvm.platform import Step
+from chaosvm.undo import restore
+from chaosvm.vm import PowerState
+from tests.fakes import (
+    OFF,
+    ON,
+    SUSPENDED,
+    FakePlatform,
+    does,
+    fails,
+    ignores,
+    loses_answer,
+    refuses,
+)
+
+pytestmark = pytest.mark.timeout(20)
+
+PAUSED, TRANSITIONING = PowerState.PAUSED, PowerState.TRANSITIONING
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    return FakePlatform()
+
+
+@pytest.fixture
+def ledger(platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """The ledger of every call in the test, on the platform's own time."""
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    made = Ledger(
+        tmp_path / "ledger.jsonl", now=lambda: start + timedelta(seconds=platform.clock.now)
+    )
+    monkeypatch.setattr(platform, "_ledger", lambda: made, raising=False)
+    return made
+
+
+def states(platform: FakePlatform) -> dict[str, PowerState]:
+    return {machine.vm.name: machine.state for machine in platform.machines.values()}
+
+
+class Died(BaseException):
+    """The end of the process, in the middle of an action."""
+
+
+# The ordinary way ----------------------------------------------------------------------
+
+
+def test_nothing_was_changed(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1")
+    assert platform.restore_power_states() == Batch(())
+    assert (platform.inventories, platform.sent) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("state", "verb", "back"),
+    [
+        (ON, "power_off", Step.POWER_ON),
+        (ON, "suspend", Step.POWER_ON),
+        (OFF, "power_on", Step.SHUTDOWN_GUEST),
+        (SUSPENDED, "power_on", Step.SUSPEND),
+    ],
+)
+def test_each_vm_gets_its_state_back(
+    platform: FakePlatform, ledger: Ledger, state: PowerState, verb: str, back: Step
+) -> None:
+    platform.add("web-1", state)
+    getattr(platform, verb)("web-1")
+    (outcome,) = platform.restore_power_states().outcomes
+    assert states(platform) == {"web-1": state}
+    assert platform.steps("web-1")[-1] is back
+    assert (outcome.operation, outcome.changed, outcome.after) == ("restore", True, state)
+
+
+def test_the_state_before_the_first_touch_counts(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1")
+    platform.suspend("web-1")
+    platform.power_on("web-1")
+    platform.power_off("web-1")
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": ON}
+
+
+def test_what_was_touched_last_is_back_first(platform: FakePlatform, ledger: Ledger) -> None:
+    for name in ("db", "app", "web"):
+        platform.add(name)
+        platform.power_off(name)
+    platform.sent.clear()
+    outcomes = platform.restore_power_states(parallel=1).outcomes
+    assert [name for name, _ in platform.sent] == ["web", "app", "db"]
+    assert [outcome.name for outcome in outcomes] == ["web", "app", "db"]
+
+
+def test_a_second_time_changes_nothing(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    platform.restore_power_states()
+    platform.sent.clear()
+    assert platform.restore_power_states().outcomes == ()
+    assert platform.sent == []
+
+
+def test_vms_that_were_not_changed_are_left_alone(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1")
+    platform.add("web-2", OFF)
+    platform.batch_power_off({"all": True})
+    platform.change("web-2", state=ON)  # by somebody else
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": ON, "web-2": ON}
+    assert platform.steps("web-2") == []
+
+
+def test_what_a_rollback_put_back_already(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    platform.power_on("web-1")
+    (outcome,) = platform.restore_power_states().outcomes
+    assert (outcome.changed, outcome.detail) == (False, "is powered_on already")
+
+
+def test_suspended_by_the_run_and_off_before(platform: FakePlatform, ledger: Ledger) -> None:
+    """There is no way from suspended to off but through on."""
+    platform.add("web-1", OFF)
+    platform.power_on("web-1")
+    platform.suspend("web-1")
+    (outcome,) = platform.restore_power_states().outcomes
+    assert states(platform) == {"web-1": OFF}
+    assert outcome.after is OFF
+    assert platform.restore_power_states().outcomes == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"), [("powering_up", ON), ("powering_down", OFF), ("reboot_in_progress", ON)]
+)
+def test_a_state_that_was_passing_is_taken_for_what_it_led_to(
+    platform: FakePlatform, ledger: Ledger, status: str, wanted: PowerState
+) -> None:
+    platform.add("web-1", TRANSITIONING, status=status)
+    platform.power_off("web-1", graceful=False)
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": wanted}
+
+
+# Others --------------------------------------------------------------------------------
+
+
+def test_what_somebody_else_changed_since_is_left_alone(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    platform.change("web-1", state=SUSPENDED)
+    (outcome,) = platform.restore_power_states().outcomes
+    assert states(platform) == {"web-1": SUSPENDED}
+    assert not outcome.changed
+    assert "somebody else has changed it" in (outcome.detail or "")
+    platform.restore_power_states(force=True)
+    assert states(platform) == {"web-1": ON}
+
+
+def test_a_vm_that_is_gone(platform: FakePlatform, ledger: Ledger) -> None:
+    for name in ("web-1", "web-2"):
+        platform.add(name)
+        platform.power_off(name)
+    platform.change("web-1", exists=False)
+    with pytest.raises(OperationFailed, match=r"'web-1' \(vm-1\) does not exist any more"):
+        platform.restore_power_states()
+    assert states(platform)["web-2"] is ON
+
+
+def test_an_id_that_belongs_to_another_vm_now(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1", instance_uuid="uuid-1")
+    platform.power_off("web-1")
+    machine = platform.machine("web-1")
+    machine.vm = replace(machine.vm, name="payroll", instance_uuid="uuid-9")
+    with pytest.raises(OperationFailed, match="does not exist any more"):
+        platform.restore_power_states(force=True)
+    assert states(platform) == {"payroll": OFF}
+
+
+def test_a_vm_that_was_renamed_is_the_same(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1", instance_uuid="uuid-1")
+    platform.power_off("web-1")
+    machine = platform.machine("web-1")
+    machine.vm = replace(machine.vm, name="web-one")
+    platform.restore_power_states()
+    assert states(platform) == {"web-one": ON}
+
+
+def test_memory_that_is_lost_cannot_be_put_back(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1", SUSPENDED)
+    platform.power_on("web-1")
+    platform.power_off("web-1")
+    with pytest.raises(OperationFailed, match="was suspended, and is powered_off: the memory"):
+        platform.restore_power_states()
+
+
+def test_one_that_is_refused_does_not_keep_the_others(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    for number in range(4):
+        platform.add(f"web-{number}")
+    platform.batch_power_off({"all": True})
+    platform.refused["web-2"] = "waits for an answer"
+    with pytest.raises(OperationFailed, match=r"failed for 1 of 4.*web-2.*waits for an answer"):
+        platform.restore_power_states()
+    assert list(states(platform).values()).count(ON) == 3
+
+
+def test_a_vm_that_does_not_come_back_is_a_failure(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    platform.on("web-1", Step.POWER_ON, fails(StepFailed("no host has room")))
+    with pytest.raises(OperationFailed, match="no host has room"):
+        platform.restore_power_states(timeout=30)
+    platform.on("web-1", Step.POWER_ON, does())
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": ON}
+
+
+# What was under way --------------------------------------------------------------------
+
+
+def test_a_guest_that_is_still_shutting_down_is_waited_for(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    platform.add("web-1")
+    platform.on("web-1", Step.SHUTDOWN_GUEST, does(40, tracked=False))
+    with pytest.raises(OperationFailed, match="did not shut down"):
+        platform.power_off("web-1", timeout=10, on_timeout="fail")
+    platform.restore_power_states(timeout=300)
+    platform.clock.sleep(100)
+    assert states(platform) == {"web-1": ON}
+    assert platform.steps("web-1") == [Step.SHUTDOWN_GUEST, Step.POWER_ON]
+
+
+def test_a_plain_rollback_waits_for_it_as_well(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1")
+    platform.on("web-1", Step.SHUTDOWN_GUEST, does(40, tracked=False))
+    platform.power_off("web-1", timeout=10, on_timeout="leave")
+    assert platform.power_on("web-1", timeout=300).changed
+    platform.clock.sleep(100)
+    assert states(platform) == {"web-1": ON}
+
+
+def test_a_guest_that_never_shuts_down_is_warned_of(
+    platform: FakePlatform, ledger: Ledger, logs: pytest.LogCaptureFixture
+) -> None:
+    platform.add("web-1")
+    platform.on("web-1", Step.SHUTDOWN_GUEST, ignores(tracked=False))
+    platform.power_off("web-1", timeout=10, on_timeout="leave")
+    outcome = platform.power_on("web-1", timeout=300)
+    assert (outcome.changed, outcome.after) == (False, ON)
+    assert "may still be carried out" in logs.text
+    assert platform.clock.now < 1000 + 10 + 70
+
+
+def test_a_request_whose_answer_was_lost_is_resolved_by_looking(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    for name, done in (("web-1", True), ("web-2", False)):
+        platform.add(name)
+        platform.on(name, Step.POWER_OFF, loses_answer(done, seconds=3))
+    platform.trouble_watching(Died())
+    with pytest.raises(Died):
+        platform.batch_power_off({"all": True}, graceful=False)
+    platform.trouble_watching()
+    resumed = Ledger(ledger.path, now=ledger._now)
+    resumed.history = ledger.history
+    outcomes = restore(platform, resumed, Deadline(60, platform.clock), 10)
+    platform.clock.sleep(100)
+    assert states(platform) == {"web-1": ON, "web-2": ON}
+    assert {outcome.name: outcome.changed for outcome in outcomes} == {
+        "web-1": True,
+        "web-2": False,
+    }
+
+
+def test_what_the_platform_is_busy_with_is_waited_for(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that takes longer than any request is under way."""
+    vm = platform.add("web-1")
+    platform.on("web-1", Step.POWER_OFF, does(100))
+    busy = {vm.id}
+    platform.clock.at(100, busy.clear)
+    monkeypatch.setattr(platform, "busy", lambda vms, deadline: busy)
+    with pytest.raises(OperationFailed, match="unknown"):
+        platform.power_off("web-1", graceful=False, timeout=5)
+    platform.restore_power_states(timeout=600)
+    platform.clock.sleep(200)
+    assert states(platform) == {"web-1": ON}
+
+
+def test_without_a_line_in_the_ledger_nothing_is_put_back(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    platform.sent.clear()
+
+    def full(*arguments: Any) -> None:
+        raise LedgerError("the disk is full")
+
+    monkeypatch.setattr(ledger, "intend", full)
+    with pytest.raises(LedgerError, match="the disk is full"):
+        platform.restore_power_states()
+    assert platform.sent == []
+
+
+def test_a_restore_that_died_is_finished_by_the_next(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    platform.add("web-1")
+    platform.add("web-2")
+    platform.batch_power_off({"all": True})
+    platform.on("web-1", Step.POWER_ON, refuses(Died()), does())
+    with pytest.raises(Died):
+        platform.restore_power_states(parallel=1)
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": ON, "web-2": ON}
+    assert platform.restore_power_states().changed == 0
+
+
+def test_the_means_are_told(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1", OFF)
+    platform.power_on("web-1")
+    platform.on("web-1", Step.SHUTDOWN_GUEST, ignores(tracked=False))
+    (outcome,) = platform.restore_power_states(timeout=60).outcomes
+    assert (outcome.how, outcome.after) == (How.FALLBACK_HARD, OFF)
