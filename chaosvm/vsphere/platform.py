@@ -114,7 +114,7 @@ class VSpherePlatform(VMPlatform):
         if not only:
             return self._inventory(deadline).vms
         words = only
-        return self._read(lambda content: self._lookup.vms(content, words, remembered), deadline)
+        return self._told(lambda content: self._lookup.vms(content, words, remembered), deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         try:
@@ -202,9 +202,9 @@ class VSpherePlatform(VMPlatform):
         }
 
     def _inventory(self, deadline: Deadline) -> Inventory:
-        return self._read(read_inventory, deadline)
+        return self._told(read_inventory, deadline)
 
-    def _read(self, request: Callable[[Any], T], deadline: Deadline) -> T:
+    def _told(self, request: Callable[[Any], T], deadline: Deadline) -> T:
         try:
             return self._client.read(request, deadline)
         except vmodl.MethodFault as fault:
