@@ -201,7 +201,7 @@ def _is_placed(told: Element, places: Places) -> bool:
 
 def _vm(told: Element, places: Places) -> VM:
     parts = {part.tag: part for part in told}
-    text = {tag: part.text for tag, part in parts.items()}.get
+    text = _texts(parts)
     cluster = places.clusters.get(_id(parts.get("cluster")))
     host = places.hosts.get(_id(parts.get("host")))
     datacenter = places.datacenters.get(cluster.datacenter_id or "") if cluster else None
@@ -233,9 +233,19 @@ def _vm(told: Element, places: Places) -> VM:
     )
 
 
+def _texts(parts: dict[str, Element]) -> Callable[[str], str | None]:
+    """What is in an element, by its tag."""
+
+    def text(tag: str) -> str | None:
+        part = parts.get(tag)
+        return part.text if part is not None else None
+
+    return text
+
+
 def _metadata(parts: dict[str, Element]) -> dict[str, Any]:
     """What only oVirt has; keys that say nothing about this VM are left out."""
-    text = {tag: part.text for tag, part in parts.items()}.get
+    text = _texts(parts)
     started = text("start_time")
     metadata = {
         "description": text("description"),
