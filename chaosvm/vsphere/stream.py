@@ -147,7 +147,12 @@ class Page:
     def _tree(self, text: str) -> Element:
         """What these elements of the answer are, within an element of no meaning."""
         assert self._begin is not None
-        return XML(f'<in xmlns="urn:vim25"{self._begin["spaces"]}>{text}</in>')
+        tree = XML(f'<in xmlns="urn:vim25"{self._begin["spaces"]}>{text}</in>')
+        for each in tree.iter():
+            around = (each.text if len(each) else "", each.tail)
+            if "".join(part or "" for part in around).strip():
+                raise NotUnderstood(f"text beside {each.tag}")
+        return tree
 
     # Anything that is not plain ----------------------------------------------------------
 
