@@ -28,6 +28,7 @@ class Chaos:
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "LANG": "C.UTF-8",
+            "PYTHONPATH": str(ROOT),  # this tree, whatever is installed
             **settings,
         }
         self.console = ""
