@@ -69,6 +69,6 @@ def test_what_is_no_such_list_is_refused(body: str) -> None:
 
 def test_a_value_of_the_wrong_kind() -> None:
     items = Items("vms", "vm", lambda vm: int(vm.findtext("memory") or ""))
-    with pytest.raises(NotExpected, match="vm 5: .*much"):
-        items.feed(b"<vms><vm id='5'><memory>much</memory></vm></vms>")
+    items.feed(b"<vms><vm id='5'><memory>much</memory></vm></vms>")
+    with pytest.raises(NotExpected, match=r"vm 5: .*much"):
         items.close()
