@@ -1,10 +1,13 @@
-# `make` lists the targets. `make quickstart` and `make test` install what they
-# need: the Python packages into $(VENV), the system's by apt-get when root.
+# `make` lists the targets. They install the Python packages that they need into
+# $(VENV); `make test` also what it needs of the system, by apt-get when root.
+# `make quickstart` needs nothing but Python.
 
 PYTHON := $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 VENV := .venv
 EXTRA_PINS :=
 ARGS :=
+# Tests wait more than they compute, so more of them run at once than there are cores.
+WORKERS := 3
 
 # Where Debian and Ubuntu put the sources of packaged Go libraries.
 GOCODE := /usr/share/gocode
@@ -21,8 +24,8 @@ AGAIN = $(MAKE) --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install system-packages system-python system-sdk system-simulator \
-	vcsim quickstart test lint format clean FORCE
+.PHONY: help install system-packages system-sdk system-simulator \
+	vcsim quickstart quickstart-olvm test crash-test lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,14 +35,19 @@ help: ## list the targets (the default)
 	@echo '  VENV        the environment (now $(VENV))'
 	@echo '  EXTRA_PINS  more requirements for pip, such as "pyvmomi<9"'
 	@echo '  ARGS        arguments for pytest'
+	@echo '  WORKERS     how many tests run at once (now $(WORKERS))'
 
 install: $(VENV)/.installed ## make the environment: the package, its extras, the tools
 
-quickstart: $(VENV)/.installed-for-quickstart build/vcsim ## power a simulated VM off and on again
+quickstart: $(VENV)/.installed-for-quickstart ## shut down VMs of a small lab, and bring them back
+	@$(AGAIN) quickstart-olvm
 	@$(BIN)/python -m examples.quickstart
 
 test: $(VENV)/.installed build/vcsim ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, and see that all comes back
+	@$(BIN)/python -m pytest tests/e2e/test_crash.py --crashes 100 $(ARGS)
 
 lint: $(VENV)/.installed ## check style, format and types
 	@$(BIN)/ruff check .
@@ -59,9 +67,9 @@ clean: ## remove the environments and whatever was built
 
 # --- The environment --------------------------------------------------------
 # Of the platforms' SDKs only oVirt's needs a compiler. The quickstart does
-# without it, so that it also runs where nothing can be compiled.
+# without it where it cannot be had.
 
-QUICKSTART_EXTRAS := vsphere,test
+QUICKSTART_EXTRAS := vsphere,lab
 ALL_EXTRAS := platforms,lab,test,dev
 
 $(VENV)/.installed: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
@@ -72,15 +80,24 @@ $(VENV)/.installed: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
 
 $(VENV)/.installed-for-quickstart: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
 	@echo 'Installing the package into $(VENV)'
-	@$(QUIETLY) $(PIP_INSTALL) -e '.[$(QUICKSTART_EXTRAS)]' -e companion $(EXTRA_PINS:%='%')
+	@$(QUIETLY) $(PIP_INSTALL) -e '.[$(QUICKSTART_EXTRAS)]' -e companion 'chaostoolkit>=1.19' \
+		$(EXTRA_PINS:%='%')
 	@touch $@
+
+# Tried each time until it is there: what was missing may have been installed.
+quickstart-olvm:
+	@$(BIN)/python -c 'import ovirtsdk4, pycurl' 2>/dev/null || { \
+		echo "Installing oVirt's SDK into $(VENV)"; \
+		$(PIP_INSTALL) -q -e '.[olvm]' $(EXTRA_PINS:%='%') >$(VENV)/olvm.log 2>&1; } || { \
+		echo "oVirt's SDK could not be installed: $(VENV)/olvm.log tells why. It is built from source."; \
+		$(if $(strip $(SDK_LACKS)),$(call name-packages,$(strip $(SDK_LACKS))),:); }
 
 # Changes only when EXTRA_PINS does, and then has everything installed again.
 $(VENV)/.extra-pins: FORCE | $(BIN)/python
 	@echo '$(EXTRA_PINS)' | cmp -s - $@ || echo '$(EXTRA_PINS)' > $@
 
 $(BIN)/python:
-	@$(AGAIN) system-python
+	@$(call $(if $(filter quickstart,$(MAKECMDGOALS)),demand,need),$(PYTHON_LACKS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "chaosvm needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 		echo 'Name another one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
@@ -98,9 +115,6 @@ build/vcsim: $(wildcard tests/vcsim/*.go)
 
 system-packages: ## install what the system lacks, all at once
 	@$(call need,$(PYTHON_LACKS) $(SDK_LACKS) $(SIMULATOR_LACKS))
-
-system-python:
-	@$(call need,$(PYTHON_LACKS))
 
 system-sdk:
 	@$(call need,$(SDK_LACKS))
@@ -124,6 +138,7 @@ SIMULATOR_LACKS = \
 	$(shell test -d $(GOCODE)/src/github.com/vmware/govmomi/simulator || echo golang-github-vmware-govmomi-dev)
 
 need = $(if $(strip $(1)),$(call apt-install,$(strip $(1))),:)
+demand = $(if $(strip $(1)),{ $(call name-packages,$(strip $(1))); exit 1; } >&2,:)
 
 define apt-install
 if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
@@ -132,11 +147,14 @@ if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
 	DEBIAN_FRONTEND=noninteractive $(QUIETLY) \
 		apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 $(1); \
 else \
-	echo 'These system packages are missing: $(1)' >&2; \
-	echo 'On Debian or Ubuntu, install them with' >&2; \
-	echo '    sudo apt-get update && sudo apt-get install -y --no-install-recommends $(1)' >&2; \
-	echo 'or all that any target needs with `sudo make system-packages`;' >&2; \
-	echo 'elsewhere, install what corresponds to them. Then run make again.' >&2; \
-	exit 1; \
+	{ $(call name-packages,$(1)); exit 1; } >&2; \
 fi
+endef
+
+define name-packages
+echo 'These system packages are missing: $(1)'; \
+echo 'On Debian or Ubuntu, install them with'; \
+echo '    sudo apt-get update && sudo apt-get install -y --no-install-recommends $(1)'; \
+echo 'or all that any target needs with `sudo make system-packages`;'; \
+echo 'elsewhere, install what corresponds to them. Then run make again.'
 endef

@@ -58,7 +58,7 @@ class Deed:
             return {self.after}
         passed = {PowerState.POWERED_OFF} if self.operation is Operation.REBOOT else set()
         known = {self.after} if self.after is not None and self.after.settled else set()
-        return known | passed | {self.before, self.target}
+        return known | passed | {self.before, self.target, PowerState.TRANSITIONING}
 
 
 @dataclass

@@ -29,7 +29,7 @@ from chaosvm.outcome import How, Outcome
 from chaosvm.platform import Sighting, Step, Ticket
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["LOOK_FIRST", "Answer", "Job"]
+__all__ = ["LOOK_FIRST", "Answer", "Job", "impossible", "needless"]
 
 # A VM that is busy with something else is tried again after 0.5 s, then 1 s...
 _FIRST_RETRY, _LONGEST_RETRY = 0.5, 8.0
@@ -43,7 +43,13 @@ _LEADS_TO: dict[Step | None, PowerState] = {
 }
 
 
-def _impossible(vm: VM, order: Order) -> str | None:
+def needless(vm: VM, order: Order) -> bool:
+    """Is the VM where the order wants it?"""
+    reboots = order.operation is Operation.REBOOT
+    return not reboots and vm.power_state is TARGETS[order.operation]
+
+
+def impossible(vm: VM, order: Order) -> str | None:
     """What no platform can do; what only some can is for them to refuse."""
     if vm.power_state is PowerState.UNKNOWN:
         return f"is in a state that the platform does not know ({vm.status})"
@@ -111,7 +117,7 @@ class Job:
         self.error: str | None = None
         self.state_unknown = False
         self.seconds = 0.0
-        if order.operation is not Operation.REBOOT and vm.power_state is self.target:
+        if needless(vm, order):
             self._close(detail=f"was {self.target} already")
 
     # What happens to it ----------------------------------------------------------
@@ -138,7 +144,7 @@ class Job:
     def refusal(self) -> str | None:
         """Why the operation cannot, or must not, be done to the VM in its present state."""
         now = replace(self.vm, power_state=self.seen.power_state)
-        return _impossible(now, self.order) or self._platform_refusal(now, self.order)
+        return impossible(now, self.order) or self._platform_refusal(now, self.order)
 
     def may_send(self) -> bool:
         """Looks once more before a step that had to wait; fails the job if it may not go."""

@@ -28,14 +28,14 @@ from chaosvm.errors import (
     ProtocolError,
     StepFailed,
 )
-from chaosvm.job import LOOK_FIRST, Answer, Job
+from chaosvm.job import LOOK_FIRST, Answer, Job, impossible, needless
 from chaosvm.ledger import Ledger
 from chaosvm.order import Order
 from chaosvm.outcome import Outcome
 from chaosvm.platform import Platform, Step, Watch
 from chaosvm.vm import VM
 
-__all__ = ["carry_out"]
+__all__ = ["carry_out", "refusal", "refuse"]
 
 # While requests are going out, their tickets are gathered for so long before
 # the watch is told of them; afterwards the watch itself waits for news.
@@ -49,31 +49,47 @@ _PROGRESS_EVERY = 10.0
 
 
 def carry_out(
-    platform: Platform, vms: Sequence[VM], order: Order, deadline: Deadline, ledger: Ledger
+    platform: Platform,
+    vms: Sequence[VM],
+    order: Order,
+    deadline: Deadline,
+    ledger: Ledger,
+    all_or_none: bool = True,
 ) -> list[Outcome]:
     """Bring every VM where the order wants it; one outcome each, in the order given.
 
     Raises OperationRefused, with nothing touched, where the operation cannot be
-    done to one of them as it is, and LedgerError, with nothing touched, where it
-    cannot be noted first. What fails later is in the outcomes.
+    done to one of them as it is; without ``all_or_none`` that is this VM's
+    failure, and the others are switched. Raises LedgerError, with nothing
+    touched, where it cannot be noted first. What fails later is in the outcomes.
     """
+    if all_or_none:
+        refuse(platform, vms, order)
     jobs = [Job(vm, order, deadline, platform.refusal) for vm in vms]
-    _refuse(jobs, order)
     for job in jobs:
-        if job.open and (caution := platform.caution(job.vm, order)):
+        if job.open and (reason := job.refusal()):
+            job.give_up(reason)
+        elif job.open and (caution := platform.caution(job.vm, order)):
             logger.warning(f"{order.operation}: {job.vm} {caution}")
     if any(job.open for job in jobs):
         _Run(platform, jobs, order, deadline, ledger).until_done()
     return [job.outcome() for job in jobs]
 
 
-def _refuse(jobs: Sequence[Job], order: Order) -> None:
-    reasons = [(job, job.refusal()) for job in jobs if job.open]
-    refused = [f"{job.vm} {reason}" for job, reason in reasons if reason]
-    if refused:
+def refuse(platform: Platform, vms: Sequence[VM], order: Order) -> None:
+    """Raises OperationRefused where the order cannot be done to one of them as it is."""
+    told = [f"{vm} {reason}" for vm in vms if (reason := refusal(platform, vm, order))]
+    if told:
         raise OperationRefused(
-            f"{order.operation} refused, and nothing was touched: {'; '.join(refused)}"
+            f"{order.operation} refused, and nothing was touched: {'; '.join(told)}"
         )
+
+
+def refusal(platform: Platform, vm: VM, order: Order) -> str | None:
+    """Why the order cannot be done to the VM as it is; None if it can, or is done already."""
+    if needless(vm, order):
+        return None
+    return impossible(vm, order) or platform.refusal(vm, order)
 
 
 class _Sender:

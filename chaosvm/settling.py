@@ -18,25 +18,28 @@ from chaosvm.ledger import Ledger
 from chaosvm.platform import Platform
 from chaosvm.vm import VM
 
-__all__ = ["settle"]
+__all__ = ["settle", "unsettled"]
 
 _LOOK_EVERY = 1.0
 # Of the time that is left: the rest is for what is to be done.
 _MOST_OF_IT = 0.5
 
 
+def unsettled(platform: Platform, vms: Sequence[VM], ledger: Ledger) -> list[VM]:
+    """Those of the VMs for which something may be under way."""
+    return [vm for vm in vms if _open_ended(platform, vm, ledger)]
+
+
 def settle(
     platform: Platform, vms: Sequence[VM], ledger: Ledger, deadline: Deadline
 ) -> dict[str, VM | None]:
-    """These VMs, by id, as they are when nothing is under way for them any more.
+    """These unsettled VMs, by id, when nothing is under way for them any more.
 
     None for one that is gone. It takes half of the time left at most; a VM for
     which something may still happen then is warned of.
     """
     latest: dict[str, VM | None] = {vm.id: vm for vm in vms}
-    waiting = [vm for vm in vms if _open_ended(platform, vm, ledger)]
-    if not waiting:
-        return latest
+    waiting = list(vms)
     names = ", ".join(str(vm) for vm in waiting)
     logger.info(f"looking for the end of what was sent earlier to {names}")
     time = Deadline(deadline.remaining * _MOST_OF_IT, deadline.clock)

@@ -9,20 +9,20 @@ changed it since.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from logzero import logger
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import OperationFailed, OperationRefused
+from chaosvm.errors import OperationFailed
 from chaosvm.history import Touched
 from chaosvm.ledger import Ledger
 from chaosvm.order import OnTimeout, Operation, Order
 from chaosvm.outcome import Batch, How, Outcome, failure_text
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out
-from chaosvm.settling import settle
+from chaosvm.settling import settle, unsettled
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["judged", "left_changed", "not_restored", "restore"]
@@ -36,6 +36,8 @@ _WAYS: dict[tuple[PowerState, PowerState], Operation] = {
     (OFF, ON): Operation.POWER_ON,
     (SUSPENDED, ON): Operation.POWER_ON,
     (PowerState.PAUSED, ON): Operation.POWER_ON,
+    (PowerState.TRANSITIONING, ON): Operation.POWER_ON,
+    (PowerState.TRANSITIONING, OFF): Operation.POWER_OFF,
     (ON, OFF): Operation.POWER_OFF,
     (PowerState.PAUSED, OFF): Operation.POWER_OFF,
     # Its memory was saved by the run itself, after the run had started it.
@@ -43,6 +45,7 @@ _WAYS: dict[tuple[PowerState, PowerState], Operation] = {
     (ON, SUSPENDED): Operation.SUSPEND,
     (PowerState.PAUSED, SUSPENDED): Operation.POWER_ON,
 }
+_LEAST_TIME = 0.1  # seconds
 _MOST_STEPS = 2  # the longest way between two states, as in suspended, on, off
 
 
@@ -68,20 +71,15 @@ def restore(
     if not wanted:
         return []
     ids = [touched.id for touched in wanted]
-    found = {vm.id: vm for vm in platform.inventory(deadline, only=ids) if vm.id in ids}
-    now = settle(platform, list(found.values()), ledger, deadline)
-    outcomes: dict[str, Outcome] = {}
-    going: list[tuple[Touched, VM]] = []
-    for touched in wanted:
-        vm = now.get(touched.id)
-        reason = _nothing_to_do(touched, vm, platform, force)
-        if reason is not None:
-            outcomes[touched.id] = reason
-        elif vm is not None:
-            going.append((touched, vm))
-    for _ in range(_MOST_STEPS):
-        going = _take_a_step(platform, ledger, deadline, parallel, going, outcomes)
-    return [outcomes[touched.id] for touched in wanted]
+    found = [vm for vm in platform.inventory(deadline, only=ids) if vm.id in ids]
+    late = {vm.id for vm in unsettled(platform, found, ledger)}
+    now: dict[str, VM | None] = {vm.id: vm for vm in found}
+    steps = _Steps(platform, ledger, deadline, parallel, force)
+    steps.take([(touched, now.get(touched.id)) for touched in wanted if touched.id not in late])
+    if late:
+        now = settle(platform, [vm for vm in found if vm.id in late], ledger, deadline)
+        steps.take([(touched, now[touched.id]) for touched in wanted if touched.id in late])
+    return [steps.outcomes[touched.id] for touched in wanted]
 
 
 def judged(outcomes: Sequence[Outcome]) -> Batch:
@@ -92,76 +90,76 @@ def judged(outcomes: Sequence[Outcome]) -> Batch:
     return batch
 
 
-def _nothing_to_do(
-    touched: Touched, vm: VM | None, platform: Platform, force: bool
-) -> Outcome | None:
-    """The outcome of a VM that is not to be switched; None for one that is."""
-    if vm is None or _is_another(touched, vm):
-        return _outcome(touched, PowerState.UNKNOWN, error="does not exist any more")
-    if vm.power_state is _wanted(touched):
-        return _outcome(touched, vm.power_state, detail=f"is {vm.power_state} already")
-    if vm.power_state in touched.last.may_have_left or force:
-        barred = platform.untouchable(vm)
-        return _outcome(touched, vm.power_state, error=barred) if barred else None
-    return _outcome(
-        touched,
-        vm.power_state,
-        detail=f"left alone: it is {vm.power_state}, which is not how this run left it, so "
-        "somebody else has changed it since (force=true puts it back all the same)",
-    )
+@dataclass
+class _Steps:
+    """Brings VMs back, one operation after the other, and keeps what became of them."""
 
+    platform: Platform
+    ledger: Ledger
+    deadline: Deadline
+    parallel: int
+    force: bool
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
 
-def _take_a_step(
-    platform: Platform,
-    ledger: Ledger,
-    deadline: Deadline,
-    parallel: int,
-    going: Sequence[tuple[Touched, VM]],
-    outcomes: dict[str, Outcome],
-) -> list[tuple[Touched, VM]]:
-    """Bring each VM one operation nearer; what is then left to do."""
-    left: list[tuple[Touched, VM]] = []
-    for operation, group in groupby(going, key=_next_operation):
-        pairs = list(group)
-        if operation is None:
-            for touched, vm in pairs:
-                outcomes[touched.id] = _outcome(touched, vm.power_state, error=_no_way(touched, vm))
-            continue
-        names = ", ".join(str(vm) for _, vm in pairs)
-        logger.info(f"{RESTORE}: {operation} of {len(pairs)} VM(s): {names}")
-        order = Order(
+    def take(self, pairs: Sequence[tuple[Touched, VM | None]]) -> None:
+        going: list[tuple[Touched, VM]] = []
+        for touched, vm in pairs:
+            if outcome := self._nothing_to_do(touched, vm):
+                self.outcomes[touched.id] = outcome
+            elif vm is not None:
+                going.append((touched, vm))
+        for _ in range(_MOST_STEPS):
+            going = self._take_one(going)
+
+    def _nothing_to_do(self, touched: Touched, vm: VM | None) -> Outcome | None:
+        """The outcome of a VM that is not to be switched; None for one that is."""
+        if vm is None or _is_another(touched, vm):
+            return _outcome(touched, PowerState.UNKNOWN, error="does not exist any more")
+        if vm.power_state is _wanted(touched):
+            return _outcome(touched, vm.power_state, detail=f"is {vm.power_state} already")
+        if vm.power_state in touched.last.may_have_left or self.force:
+            barred = self.platform.untouchable(vm)
+            return _outcome(touched, vm.power_state, error=barred) if barred else None
+        return _outcome(
+            touched,
+            vm.power_state,
+            detail=f"left alone: it is {vm.power_state}, which is not how this run left it, so "
+            "somebody else has changed it since (force=true puts it back all the same)",
+        )
+
+    def _take_one(self, going: Sequence[tuple[Touched, VM]]) -> list[tuple[Touched, VM]]:
+        """Bring each VM one operation nearer; what is then left to do."""
+        left: list[tuple[Touched, VM]] = []
+        for operation, group in groupby(going, key=_next_operation):
+            pairs = list(group)
+            if operation is None:
+                self.outcomes |= {touched.id: _no_way(touched, vm) for touched, vm in pairs}
+                continue
+            names = ", ".join(str(vm) for _, vm in pairs)
+            logger.info(f"{RESTORE}: {operation} of {len(pairs)} VM(s): {names}")
+            done = carry_out(
+                self.platform,
+                [vm for _, vm in pairs],
+                self._order(operation),
+                Deadline(max(self.deadline.remaining, _LEAST_TIME), self.platform.clock),
+                self.ledger,
+                all_or_none=False,
+            )
+            for (touched, vm), outcome in zip(pairs, done, strict=True):
+                self.outcomes[touched.id] = replace(outcome, operation=RESTORE)
+                if not outcome.failed and outcome.after is not _wanted(touched):
+                    left.append((touched, replace(vm, power_state=outcome.after)))
+        return left
+
+    def _order(self, operation: Operation) -> Order:
+        return Order(
             operation=operation,
-            timeout=max(deadline.remaining, 0.1),
+            timeout=max(self.deadline.remaining, _LEAST_TIME),
             graceful=operation is Operation.POWER_OFF,
             on_timeout=OnTimeout.HARD,
-            parallel=parallel,
+            parallel=self.parallel,
             restores=True,
         )
-        done = _carried_out(platform, [vm for _, vm in pairs], order, ledger)
-        for touched, vm in pairs:
-            outcome = done[vm.id]
-            outcomes[touched.id] = replace(outcome, operation=RESTORE)
-            if not outcome.failed and outcome.after is not _wanted(touched):
-                left.append((touched, replace(vm, power_state=outcome.after)))
-    return left
-
-
-def _carried_out(
-    platform: Platform, vms: Sequence[VM], order: Order, ledger: Ledger
-) -> dict[str, Outcome]:
-    """One that is refused does not keep the others from being put back."""
-    try:
-        outcomes = carry_out(platform, vms, order, Deadline(order.timeout, platform.clock), ledger)
-        return {outcome.id: outcome for outcome in outcomes}
-    except OperationRefused as refused:
-        if len(vms) == 1:
-            vm = vms[0]
-            return {vm.id: _outcome(vm, vm.power_state, error=str(refused))}
-    return {
-        vm_id: outcome
-        for vm in vms
-        for vm_id, outcome in _carried_out(platform, [vm], order, ledger).items()
-    }
 
 
 def _next_operation(pair: tuple[Touched, VM]) -> Operation | None:
@@ -184,10 +182,11 @@ def _is_another(touched: Touched, vm: VM) -> bool:
     return bool(both) and touched.instance_uuid != vm.instance_uuid
 
 
-def _no_way(touched: Touched, vm: VM) -> str:
+def _no_way(touched: Touched, vm: VM) -> Outcome:
+    why = f"is {vm.power_state}, from where it cannot be brought to {_wanted(touched)}"
     if _wanted(touched) is SUSPENDED:
-        return f"was suspended, and is {vm.power_state}: the memory that was saved is lost"
-    return f"is {vm.power_state}, from where it cannot be brought to {_wanted(touched)}"
+        why = f"was suspended, and is {vm.power_state}: the memory that was saved is lost"
+    return _outcome(touched, vm.power_state, error=why)
 
 
 def not_restored(touched: Touched, why: str) -> Outcome:

@@ -19,10 +19,10 @@ from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Order
 from chaosvm.outcome import Batch, Outcome, failure_text
 from chaosvm.platform import Platform
-from chaosvm.power import carry_out
+from chaosvm.power import carry_out, refuse
 from chaosvm.safety import Safety
 from chaosvm.selection import Choice, Selection, find_one
-from chaosvm.settling import settle
+from chaosvm.settling import settle, unsettled
 from chaosvm.undo import judged, restore
 from chaosvm.vm import VM, PowerState
 
@@ -248,24 +248,29 @@ class VMPlatform(Platform):
         return order, Deadline(order.timeout, self.clock)
 
     def _carry_out(self, order: Order, choice: Choice, deadline: Deadline) -> Batch:
-        ledger = self._ledger()
-        vms = self._settled(choice.vms, ledger, deadline)
         drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
-        names = ", ".join(str(vm) for vm in vms)
-        logger.info(f"{order.operation} of {len(vms)} VM(s){drawn}: {names}")
-        outcomes = carry_out(self, vms, order, deadline, ledger)
+        refuse(self, choice.vms, order)
+        names = ", ".join(str(vm) for vm in choice.vms)
+        logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
+        outcomes = self._outcomes(choice.vms, order, deadline)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:
             raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
         return batch
 
-    def _settled(self, vms: Sequence[VM], ledger: Ledger, deadline: Deadline) -> list[VM]:
-        """These VMs, once nothing that was sent to them earlier is under way any more."""
-        now = settle(self, vms, ledger, deadline)
-        gone = [vm for vm in vms if now[vm.id] is None]
-        if gone:
-            raise NoSuchVM(f"does not exist any more: {', '.join(str(vm) for vm in gone)}")
-        return [vm for vm in now.values() if vm is not None]
+    def _outcomes(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> list[Outcome]:
+        """Those for which something that was sent earlier is under way come last."""
+        ledger = self._ledger()
+        late = unsettled(self, vms, ledger)
+        ready = [vm for vm in vms if vm not in late]
+        outcomes = carry_out(self, ready, order, deadline, ledger)
+        if late:
+            settled = settle(self, late, ledger, deadline)
+            # One that is gone meanwhile is found to be so, and told, like any other.
+            again = [settled[vm.id] or vm for vm in late]
+            outcomes += carry_out(self, again, order, deadline, ledger, all_or_none=False)
+        by_id = {outcome.id: outcome for outcome in outcomes}
+        return [by_id[vm.id] for vm in vms]
 
     def _ledger(self) -> Ledger:
         return of_run(self.safety.ledger)

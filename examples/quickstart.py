@@ -1,8 +1,10 @@
-"""A first experiment: a simulated vCenter, one of its VMs powered off, and on again.
+"""A first experiment: one VM of each tier of a small shop shut down, and powered on again.
 
 Run by `make quickstart`, or from the repository's root by
-`python -m examples.quickstart`. Starts the simulator, has Chaos Toolkit run
-vsphere_vm_poweroff.json as it is, says what happened and leaves nothing behind.
+`python -m examples.quickstart`. Starts the lab with the world "small", has Chaos
+Toolkit run quickstart.json on it, says what happened and leaves nothing behind.
+Where oVirt's SDK is not installed, it runs what is left of the experiment without
+it: the half on vSphere.
 """
 
 from __future__ import annotations
@@ -13,63 +15,87 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.vcsim import Vcsim, VcsimError
-from tests.vcsim.estate import Estate
+from chaosvm.errors import ChaosVMError
+from chaosvm.lab import Lab, State
 
-EXPERIMENT = Path(__file__).resolve().with_name("vsphere_vm_poweroff.json")
-VM_NAME = "DC0_H0_VM0"
+EXPERIMENT = Path(__file__).resolve().with_name("quickstart.json")
+SDKS = {"vsphere": ("pyVmomi",), "olvm": ("ovirtsdk4", "pycurl")}
+TIERS = {"vsphere": "web-", "olvm": "app-"}
 # For Chaos Toolkit to write its journal and log out, once it was interrupted.
 ENDING_SECONDS = 5.0
-# Of the columns of the summary.
-WIDTHS = (11, 12, 12, 12, 15)
+BOOTING_SECONDS = 5.0
+HEADINGS = ("platform", "action", "VM", "before", "after", "how")
+COLUMNS = {"platform": 10, "operation": 11, "name": 8, "before": 13, "after": 13, "how": 7}
 
 Journal = dict[str, Any]
 
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _end)
+    platforms = [name for name, sdk in SDKS.items() if all(map(find_spec, sdk))]
+    if "olvm" not in platforms:
+        print("oVirt's SDK is not installed: the half of the experiment on OLVM is left out.")
     try:
-        with Vcsim.start() as vcsim, tempfile.TemporaryDirectory(prefix="quickstart-") as folder:
-            print(f"A simulated vCenter runs at https://{vcsim.host}:{vcsim.port}/sdk.", flush=True)
-            journal = run_experiment(vcsim, Path(folder))
-            with Estate(vcsim) as estate:
-                state = estate.power_state(VM_NAME)
-    except VcsimError as error:
+        with (
+            tempfile.TemporaryDirectory(prefix="quickstart-") as folder,
+            Lab("small", platforms=platforms) as lab,
+        ):
+            print(f"The lab runs on 127.0.0.1, with {' and '.join(platforms)}.", flush=True)
+            journal = run(experiment(platforms, Path(folder)), lab, Path(folder))
+            states = settled(lab)
+    except ChaosVMError as error:
         print(f"The quickstart cannot run: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nInterrupted. The simulator is stopped and its files are removed.", file=sys.stderr)
+        print("\nInterrupted. The lab is stopped and its files are removed.", file=sys.stderr)
         return 130
-    return report(journal, state)
+    return report(journal, states, platforms)
 
 
-def run_experiment(vcsim: Vcsim, folder: Path) -> Journal:
+def experiment(platforms: list[str], folder: Path) -> Path:
+    """The experiment or, where a platform is missing, a copy without its activities."""
+    if set(platforms) == set(SDKS):
+        return EXPERIMENT
+    told = json.loads(EXPERIMENT.read_text(encoding="utf-8"))
+    modules = tuple(f"chaosvm.{name}." for name in platforms)
+    hypothesis = told["steady-state-hypothesis"]
+    for part, key in ((hypothesis, "probes"), (told, "method"), (told, "rollbacks")):
+        part[key] = [each for each in part[key] if each["provider"]["module"].startswith(modules)]
+    path = folder / EXPERIMENT.name
+    path.write_text(json.dumps(told), encoding="utf-8")
+    return path
+
+
+def run(path: Path, lab: Lab, folder: Path) -> Journal:
     """The journal of the run; an empty one if Chaos Toolkit did not get so far."""
-    shown = f"chaos run {EXPERIMENT.parent.name}/{EXPERIMENT.name} --var vm_name={VM_NAME}"
-    print(f"$ {shown}", flush=True)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    print(f"$ chaos run --rollback-strategy always {shown}", flush=True)
     # The settings file does not exist: nobody's own controls take part.
     options = ["--no-version-check", "--settings", str(folder / "settings.yaml")]
-    command = [*options, "run", str(EXPERIMENT), "--var", f"vm_name={VM_NAME}"]
+    command = [*options, "run", "--rollback-strategy", "always", str(path)]
     with subprocess.Popen(
-        [sys.executable, "-m", "chaostoolkit", *command], cwd=folder, env=environment(vcsim)
+        [sys.executable, "-m", "chaostoolkit", *command], cwd=folder, env=environment(lab)
     ) as chaos:
         try:
             chaos.wait()
         except BaseException:
             stop(chaos)
             raise
-    path = folder / "journal.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    journal = folder / "journal.json"
+    return json.loads(journal.read_text(encoding="utf-8")) if journal.is_file() else {}
 
 
-def environment(vcsim: Vcsim) -> dict[str, str]:
-    """The user's environment, with this vCenter in place of any other."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("VSPHERE_")}
-    return kept | vcsim.environment()
+def environment(lab: Lab) -> dict[str, str]:
+    """The user's environment, with the lab in place of any platform, and no proxy before it."""
+    ours = ("VSPHERE_", "OLVM_", "DORA_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    return kept | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | lab.environment()
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -80,23 +106,36 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def report(journal: Journal, state: str) -> int:
+def settled(lab: Lab) -> dict[str, State]:
+    """How the VMs are: a vCenter calls one on while its guest still boots, so wait for that."""
+    until = time.monotonic() + BOOTING_SECONDS
+    while any(vm.state is State.BOOTING for vm in lab.world.vms) and time.monotonic() < until:
+        time.sleep(0.05)
+    return {vm.name: vm.state for vm in lab.world.vms}
+
+
+def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> int:
     """Print what happened; the exit code."""
     status = "deviated" if journal.get("deviated") else journal.get("status", "not run")
-    told = list(outcomes(journal))
-    print(f"\nThe experiment: {status}. Its actions:")
-    print(f"  {'action':<11}{'VM':<12}{'before':<12}{'after':<12}{'how':<15}seconds")
-    for outcome in told:
-        shown = (outcome[key] for key in ("operation", "name", "before", "after", "how"))
-        columns = (f"{text:<{width}}" for text, width in zip(shown, WIDTHS, strict=True))
-        print(f"  {''.join(columns)}{outcome['seconds']:.2f}")
+    changed = [outcome for outcome in outcomes(journal) if outcome["changed"]]
+    print(f"\nThe experiment: {status}, in {journal.get('duration', 0):.1f} s. What changed:")
+    print(f"  {row(dict(zip(COLUMNS, HEADINGS, strict=True)))}seconds")
+    for outcome in changed:
+        print(f"  {row(outcome)}{outcome['seconds']:.2f}")
     for failure in failures(journal):
         print(f"  failed: {failure}")
-    back = state == "poweredOn"
-    print(f"The simulator says that {VM_NAME} is {'on' if back else f'not on, but {state}'}.")
-    print("The simulator is stopped and its files are removed.")
-    was_off = any(outcome["after"] == "powered_off" for outcome in told)
-    return 0 if status == "completed" and was_off and back else 1
+    tiers = tuple(TIERS[platform] for platform in platforms)
+    ends = {name: state for name, state in states.items() if name.startswith(tiers)}
+    told = ", ".join(f"{name} {state}" for name, state in ends.items())
+    print(f"In the end, says the lab: {told}.")
+    print("The lab is stopped and its files are removed.")
+    went_off = {each["platform"] for each in changed if each["after"] == "powered_off"}
+    back = all(state is State.RUNNING for state in ends.values())
+    return 0 if status == "completed" and went_off == set(platforms) and back else 1
+
+
+def row(told: dict[str, Any]) -> str:
+    return "".join(f"{told[key]:<{width}}" for key, width in COLUMNS.items())
 
 
 def activities(journal: Journal) -> Iterator[Journal]:
@@ -109,10 +148,10 @@ def activities(journal: Journal) -> Iterator[Journal]:
 
 
 def outcomes(journal: Journal) -> Iterator[dict[str, Any]]:
-    """What each action returned."""
+    """What became of each VM that an action was about."""
     for activity in activities(journal):
         if activity["activity"]["type"] == "action" and activity["output"]:
-            yield activity["output"]
+            yield from activity["output"]["outcomes"]
 
 
 def failures(journal: Journal) -> Iterator[str]:

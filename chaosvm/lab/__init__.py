@@ -26,11 +26,24 @@ from typing import TYPE_CHECKING, Any
 from chaosvm.errors import MissingExtra
 from chaosvm.lab.faults import Rule, rule
 from chaosvm.lab.world import Durations, Guest, Machine, State, Topology, World
+from chaosvm.lab.worlds import Described, load
 
 if TYPE_CHECKING:
     from chaosvm.lab.lab import Lab
 
-__all__ = ["Durations", "Guest", "Lab", "Machine", "Rule", "State", "Topology", "World", "rule"]
+__all__ = [
+    "Described",
+    "Durations",
+    "Guest",
+    "Lab",
+    "Machine",
+    "Rule",
+    "State",
+    "Topology",
+    "World",
+    "load",
+    "rule",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from chaosvm.lab.faults import Faults, Rule
 from chaosvm.lab.options import Options
 from chaosvm.lab.server import Face, Server, Sessions
 from chaosvm.lab.world import World
+from chaosvm.lab.worlds import Described, Source, load
 
 __all__ = ["Lab"]
 
@@ -45,6 +46,8 @@ class Lab:
     but "all", and things take fractions of a second unless the world's durations
     say otherwise.
 
+    world: a World; or what chaosvm.lab.load takes, such as "small" or the path of
+        a file, whose rules are then set as well. By default twelve VMs are made up.
     platforms: which of them to serve; all by default.
     username: the one account, in the form of the engine to be imitated:
         admin@internal, or admin@ovirt@internalsso with Keycloak.
@@ -64,7 +67,7 @@ class Lab:
 
     def __init__(
         self,
-        world: World | None = None,
+        world: World | Source | None = None,
         *,
         platforms: Sequence[str] = tuple(_FACES),
         username: str = "admin@internal",
@@ -79,10 +82,12 @@ class Lab:
         ca: trustme.CA | None = None,
         names: Sequence[str] = ("localhost", "127.0.0.1"),
     ) -> None:
-        self.world = world if world is not None else World.generated()
+        described = _described(world)
+        self.world = described.world
         self.username = username
         self.password = password or secrets.token_urlsafe(12)
         self.faults = Faults()
+        self.faults.set(described.rules)
         self._latency = latency
         self._ca = ca or trustme.CA()
         self._names = names
@@ -258,3 +263,9 @@ class Lab:
         if self._home is None:
             raise RuntimeError("the lab was not started")
         return self._servers
+
+
+def _described(world: World | Source | None) -> Described:
+    if world is None:
+        return Described(World.generated())
+    return Described(world) if isinstance(world, World) else load(world)

@@ -74,11 +74,12 @@ def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def test_every_example_is_valid(chaos: Chaos, path: Any) -> None:
     assert chaos("validate", str(path)) == 0, chaos.console
     written = json.loads(path.read_text(), object_pairs_hook=without_repetition)
-    assert written["steady-state-hypothesis"]["probes"]
+    if path.name != "recover.json":  # after a crash there is no steady state to speak of
+        assert written["steady-state-hypothesis"]["probes"]
     assert written["method"]
     actions = [activity for activity in written["method"] if activity["type"] == "action"]
     reads_only = all(action["provider"]["func"].startswith("export") for action in actions)
-    assert bool(written["rollbacks"]) != reads_only
+    assert bool(written.get("rollbacks")) != reads_only or path.name == "recover.json"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_settings_from_a_var_file(
 def test_an_interruption_during_a_wait_ends_soon_and_rollbacks_put_things_back(
     chaos: Chaos, vcsim: Vcsim, estate: Estate, experiment: Experiment, sent: signal.Signals
 ) -> None:
-    vcsim.rules(rule("ShutdownGuest", "ignore", vm=VM))
+    vcsim.rules(rule("ShutdownGuest", "guest_after", vm=VM, seconds=6))
     made = experiment(
         [activity("action", "batch_power_off", vms={"host": "DC0_H0"}, timeout=60)],
         rollbacks=[activity("action", "batch_power_on", vms={"host": "DC0_H0"})],
@@ -210,6 +211,7 @@ def test_an_interruption_during_a_wait_ends_soon_and_rollbacks_put_things_back(
     chaos.finish(process, within=30)
     assert time.monotonic() - start < 20
     assert "was interrupted: sent to" in chaos.console
+    assert "looking for the end of what was sent earlier" in chaos.console
     assert asked(vcsim, "PowerOffVM_Task") == 0
     assert set(estate.power_states().values()) == {"poweredOn"}
 

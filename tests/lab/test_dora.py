@@ -233,7 +233,7 @@ def test_a_vm(world: World, dora: Dora) -> None:
     assert shown == {
         "name": "wëb/2",
         "path": "/Default/Default/wëb%2f2",
-        "host": "/Default/Default/host-1",
+        "host": "/Default/host/Default/host-1",
         "os": "AlmaLinux:8.10",
         "cpus": 1,
         "memMb": 3072,
@@ -244,7 +244,7 @@ def test_a_vm(world: World, dora: Dora) -> None:
 
 def test_a_vm_that_is_off_has_a_host_and_uses_nothing(dora: Dora) -> None:
     shown = dora.vms()["db-01"]
-    assert shown["host"] == "/Default/Default/host-1"
+    assert shown["host"] == "/Default/host/Default/host-1"
     assert (shown["state"], shown["cpuUsagePerc"], shown["memUsagePerc"]) == ("poweredOff", 0, 0)
 
 
@@ -276,7 +276,7 @@ def test_a_hypervisor(world: World, dora: Dora) -> None:
     assert {key: shown["host-1"][key] for key in ("address", "connectionStatus", "path")} == {
         "address": "host-1.lab.example",
         "connectionStatus": "connected",
-        "path": "/Default/Default/host-1",
+        "path": "/Default/host/Default/host-1",
     }
     assert shown["host-2"]["connectionStatus"] == "disconnected"
     assert shown["host-1"]["type"]

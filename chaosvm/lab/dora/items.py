@@ -80,7 +80,10 @@ class Items:
 
     def _host_path(self, host: Host) -> str:
         cluster = self._world.cluster(host.cluster_id)
-        return _path(self._datacenter(cluster), cluster.name if cluster else None, host.name)
+        """As an inventory path: a data center's clusters are in its folder of hosts."""
+        center = self._datacenter(cluster)
+        around = cluster.name if cluster else None
+        return _path(center, center and "host", around, host.name)
 
     def _datacenter(self, cluster: Cluster | None) -> str | None:
         found = self._world.datacenter(cluster.datacenter_id) if cluster else None

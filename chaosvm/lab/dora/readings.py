@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +60,10 @@ class Readings:
             choices[host.cluster_id].append(host.id)
         before = self._hosts_of
         return {
-            vm.id: vm.host_id or before.get(vm.id) or _some(choices.get(vm.cluster_id), vm.id)
+            vm.id: vm.host_id
+            or before.get(vm.id)
+            or vm.home_id
+            or _some(choices.get(vm.cluster_id), vm)
             for vm in vms
         }
 
@@ -78,5 +80,6 @@ def _refreshing(readings: weakref.ref[Readings]) -> Callable[[], bool]:
     return refresh
 
 
-def _some(choices: Sequence[str] | None, vm_id: str) -> str | None:
-    return choices[zlib.crc32(vm_id.encode()) % len(choices)] if choices else None
+def _some(choices: Sequence[str] | None, vm: Machine) -> str | None:
+    """The one that the lab's vCenter shows."""
+    return choices[int(vm.moid.rpartition("-")[2]) % len(choices)] if choices else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -36,6 +37,8 @@ __all__ = [
 
 _BLANK = "00000000-0000-0000-0000-000000000000"
 VERSION = (4, 5, 5)
+# Such as rhel_9x64, for what a VM was made; anything else is a name for people.
+_ENGINE_WORD = re.compile(r"[a-z0-9_]+")
 
 
 def vm_type(world: World, vm: Machine) -> Any:
@@ -71,7 +74,7 @@ def vm_type(world: World, vm: Machine) -> Any:
         shown.host = _linked(types.Host, "hosts", vm.host_id)
     if running and vm.guest.agent and vm.fqdn:
         shown.fqdn = vm.fqdn
-        shown.guest_operating_system = types.GuestOperatingSystem(family="Linux")
+        shown.guest_operating_system = _guest_system(vm)
     if running and vm.tells_start and vm.started_at is not None:
         shown.start_time = world.moment(vm.started_at)
         shown.run_once = False
@@ -80,6 +83,12 @@ def vm_type(world: World, vm: Machine) -> Any:
         if vm.stopped_at is not None:
             shown.stop_time = world.moment(vm.stopped_at)
     return shown
+
+
+def _guest_system(vm: Machine) -> Any:
+    """The agent tells more than one of the engine's own words, if there is more to tell."""
+    told = None if _ENGINE_WORD.fullmatch(vm.os) else vm.os
+    return types.GuestOperatingSystem(family="Linux", distribution=told)
 
 
 def host_type(world: World, host: Host) -> Any:

@@ -86,8 +86,9 @@ class Estate:
     def host_of(self, vm: Machine) -> Any:
         """Reference to its host: the one it runs on, or where it is registered."""
         tree = self.tree
-        if vm.host_id in tree.hosts:
-            return tree.hosts[vm.host_id].reference
+        for host_id in (vm.host_id, vm.home_id):
+            if host_id in tree.hosts:
+                return tree.hosts[host_id].reference
         hosts = tree.computes[vm.cluster_id].hosts
         number = int(vm.moid.rpartition("-")[2])
         return hosts[number % len(hosts)].reference if hosts else None

@@ -72,8 +72,9 @@ _SYSTEMS = {
     "other_linux": ("otherLinux64Guest", "Other Linux (64-bit)"),
     "windows_2019x64": ("windows2019srv_64Guest", "Microsoft Windows Server 2019 (64-bit)"),
     "debian_9": ("debian9_64Guest", "Debian GNU/Linux 9 (64-bit)"),
+    "other": ("otherGuest", "Other (32-bit)"),
 }
-_OTHER_SYSTEM = ("otherGuest", "Other (32-bit)")
+_OTHER_SYSTEM = "otherGuest64"
 
 _ESCAPES = {"%": "%25", "/": "%2f", "\\": "%5c"}
 _UNESCAPES = {escape: character for character, escape in _ESCAPES.items()}
@@ -91,15 +92,16 @@ def question_of(vm: Machine) -> str | None:
 
 
 def guest_id(system: str) -> str:
-    return _SYSTEMS.get(system, _OTHER_SYSTEM)[0]
+    return _SYSTEMS[system][0] if system in _SYSTEMS else _OTHER_SYSTEM
 
 
 def guest_full_name(system: str) -> str:
-    return _SYSTEMS.get(system, _OTHER_SYSTEM)[1]
+    """A system that is not known is told as it is called."""
+    return _SYSTEMS[system][1] if system in _SYSTEMS else system
 
 
 def guest_family(system: str) -> str:
-    return "windowsGuest" if system.startswith("windows") else "linuxGuest"
+    return "windowsGuest" if "windows" in system.lower() else "linuxGuest"
 
 
 def escaped_name(name: str) -> str:

@@ -195,6 +195,8 @@ class Machine:
     cluster_id: str
     state: State = State.OFF
     host_id: str | None = None
+    # Where it is registered, also while it is off; it starts there if it can.
+    home_id: str | None = None
     topology: Topology = Topology()
     memory: int = GIB
     os: str = "other_linux"

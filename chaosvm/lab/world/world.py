@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -66,6 +66,7 @@ class World:
         self._hosts: dict[str, Host] = {}
         self._vms: dict[str, Machine] = {}
         self._vm_number = 1000
+        self._reserved: set[str] = set()
         self._tag_parents: dict[str, str | None] = {}
         self._load: dict[str, int] = {}  # running machines of each host
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
@@ -176,7 +177,14 @@ class World:
 
     def new_id(self) -> str:
         with self._turn:
-            return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+            while True:
+                made = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+                if made not in self._reserved:
+                    return made
+
+    def reserve(self, ids: Iterable[str]) -> None:
+        """Never give these to anything: they are those of things that are added later."""
+        self._reserved.update(ids)
 
     def add_datacenter(self, name: str = "Default", **fields: Any) -> Datacenter:
         with self._turn:
@@ -228,15 +236,20 @@ class World:
         """
         with self.present():
             belongs = (cluster or self._some_cluster()).id
-            self._vm_number += 1
-            given = {"id": self.new_id(), "moid": f"vm-{self._vm_number}", "name": name}
-            vm = Machine(**{**given, "cluster_id": belongs, **fields})
+            given = {"id": self.new_id(), "moid": self._new_moid(fields.get("moid")), "name": name}
+            home_id = host.id if host else None
+            vm = Machine(**{**given, "cluster_id": belongs, "home_id": home_id, **fields})
             if state.on_a_host:
                 since = self._now - up_for
-                vm = vm.changed(started_at=since, booted_at=since)
-                vm = vm.changed(host_id=host.id) if host else vm
+                vm = vm.changed(started_at=since, booted_at=since, host_id=home_id)
             self.put(self._in_state(vm, state))
             return self._vms[vm.id]
+
+    def _new_moid(self, given: str | None) -> str:
+        """One behind all that there are."""
+        number = int(given.rpartition("-")[2]) if given else self._vm_number + 1
+        self._vm_number = max(self._vm_number, number)
+        return given or f"vm-{number}"
 
     def remove_vm(self, wanted: str) -> None:
         with self.present():
@@ -403,7 +416,10 @@ class World:
         self._turn.notify_all()
 
     def place(self, vm: Machine) -> str | None:
-        """The host of its cluster with the fewest machines."""
+        """Its own host, or the one of its cluster with the fewest machines."""
+        home = self.host(vm.home_id)
+        if home is not None and home.up:
+            return home.id
         hosts = [h for h in self._hosts.values() if h.cluster_id == vm.cluster_id and h.up]
         return min(hosts, key=lambda host: self._load[host.id]).id if hosts else None
 
