@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -140,7 +140,11 @@ class Platform(ABC):
 
     @abstractmethod
     def inventory(
-        self, deadline: Deadline, only: Sequence[str] | None = None, remembered: bool = False
+        self,
+        deadline: Deadline,
+        only: Sequence[str] | None = None,
+        remembered: bool = False,
+        fields: Collection[str] | None = None,
     ) -> list[VM]:
         """Every VM, in a number of requests that does not depend on how many.
 
@@ -149,7 +153,8 @@ class Platform(ABC):
         that meant one VM before may be taken to mean the same one, as long as
         that answers to it. This is for probes that are repeated: it does not
         see another VM that has got the same name since, and so no action may
-        be based on it.
+        be based on it. ``fields`` are those that the caller will look at: the
+        others may be None, if that is cheaper.
         """
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -158,7 +158,11 @@ class OLVMPlatform(VMPlatform):
         self._client.close(deadline)
 
     def inventory(
-        self, deadline: Deadline, only: Sequence[str] | None = None, remembered: bool = False
+        self,
+        deadline: Deadline,
+        only: Sequence[str] | None = None,
+        remembered: bool = False,
+        fields: Collection[str] | None = None,
     ) -> list[VM]:
         if not only:
             return self._inventory.everything(deadline)[0]

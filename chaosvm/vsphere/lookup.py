@@ -9,12 +9,14 @@ from pyVmomi import vmodl
 
 from chaosvm.vm import VM
 from chaosvm.vsphere.inventory import Objects, read_everything, read_inventory
-from chaosvm.vsphere.properties import ALL, NAMES
+from chaosvm.vsphere.properties import ALL, wanted_for
 from chaosvm.vsphere.retrieval import retrieve
 from chaosvm.vsphere.walks import machines
 
 __all__ = ["Lookup"]
 
+# What VM.answers_to() looks at.
+_NAMES = wanted_for(("name", "id", "instance_uuid", "path"))
 # More are found faster in one reading of everything.
 _FEW = 20
 
@@ -57,7 +59,7 @@ class Lookup:
         return vms
 
     def _fresh(self, content: Any, words: set[str]) -> list[VM]:
-        named = read_everything(content, NAMES).vms()
+        named = read_everything(content, _NAMES).vms()
         meant = {word: [vm.id for vm in named if vm.answers_to(word)] for word in words}
         if not all(meant.values()):
             # Who asks for what does not exist is told what does.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
@@ -21,8 +21,14 @@ from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere.busy import read_busy
 from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.faults import step_error
-from chaosvm.vsphere.inventory import Inventory, fault_in_reading, read_inventory
+from chaosvm.vsphere.inventory import (
+    Inventory,
+    fault_in_reading,
+    read_everything,
+    read_inventory,
+)
 from chaosvm.vsphere.lookup import Lookup
+from chaosvm.vsphere.properties import ALL, wanted_for
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.tags import Tag, TagReader
 from chaosvm.vsphere.watch import VSphereWatch
@@ -109,12 +115,19 @@ class VSpherePlatform(VMPlatform):
         self._client.close(deadline)
 
     def inventory(
-        self, deadline: Deadline, only: Sequence[str] | None = None, remembered: bool = False
+        self,
+        deadline: Deadline,
+        only: Sequence[str] | None = None,
+        remembered: bool = False,
+        fields: Collection[str] | None = None,
     ) -> list[VM]:
-        if not only:
-            return self._inventory(deadline).vms
-        words = only
-        return self._told(lambda content: self._lookup.vms(content, words, remembered), deadline)
+        def read(content: Any) -> list[VM]:
+            if only:
+                return self._lookup.vms(content, only, remembered)
+            wanted = ALL if fields is None else wanted_for(fields)
+            return read_everything(content, wanted).vms()
+
+        return self._told(read, deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         try:

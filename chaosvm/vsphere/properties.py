@@ -9,7 +9,7 @@ older clients cannot read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from sys import intern
 from typing import Any
@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 
 from pyVmomi.VmomiSupport import ManagedObject
 
-__all__ = ["ALL", "FROM_PYVMOMI", "FROM_TEXT", "FROM_TREE", "NAMES", "Told", "Wanted", "plain"]
+__all__ = ["ALL", "FROM_TEXT", "FROM_TREE", "Told", "Wanted", "plain", "wanted_for"]
 
 # The paths that are asked of each kind.
 Wanted = Mapping[str, list[str]]
@@ -71,13 +71,34 @@ ALL: Wanted = {
     "CustomFieldsManager": ["field"],
 }
 
-# As much as VM.answers_to() needs: names, ids, UUIDs and paths.
-NAMES: Wanted = {
-    "VirtualMachine": [*_PLACE, "parentVApp", "config.instanceUuid"],
-    "Datacenter": _PLACE,
-    "Folder": _PLACE,
-    "VirtualApp": _APP,
+# What a field of a VM is made of, beside its name and its place, which are always asked.
+_PATHS = {
+    "name": [],
+    "id": [],
+    "path": [],
+    "folder": [],
+    "datacenter": [],
+    "cluster": ["runtime.host"],
+    "host": ["runtime.host"],
+    "power_state": ["runtime.powerState", "runtime.connectionState"],
+    "instance_uuid": ["config.instanceUuid"],
+    "guest_os": ["config.guestFullName"],
 }
+
+
+def wanted_for(fields: Collection[str]) -> Wanted:
+    """As much as these fields of a VM need; the others come out as not known."""
+    if not _PATHS.keys() >= set(fields):
+        return ALL
+    paths = sorted({path for field in fields for path in _PATHS[field]})
+    wanted = {
+        "VirtualMachine": [*_PLACE, "parentVApp", *paths],
+        "Datacenter": _PLACE,
+        "Folder": _PLACE,
+        "VirtualApp": _APP,
+    }
+    hosts = {"HostSystem": _PLACE, "ComputeResource": _PLACE} if "runtime.host" in paths else {}
+    return wanted | hosts
 
 
 def _boolean(text: str) -> bool:
