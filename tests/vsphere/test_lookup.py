@@ -9,8 +9,10 @@ import pytest
 from chaosvm.deadline import Deadline
 from chaosvm.errors import AmbiguousVM, NoSuchVM
 from chaosvm.lab import Lab, State, World
+from chaosvm.selection import _LOOKS_AT
 from chaosvm.vm import VM
 from chaosvm.vsphere import VSpherePlatform, retrieval
+from chaosvm.vsphere.properties import ALL, wanted_for
 from chaosvm.vsphere.walks import everything
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
@@ -136,6 +138,56 @@ def test_names_and_ids_at_once(platform: VSpherePlatform) -> None:
     vm = platform.get_vm(NAME)
     batch = platform.batch_power_off({"names": [NAME, OTHER], "ids": [vm.id]}, graceful=False)
     assert [outcome.name for outcome in batch.outcomes] == [NAME]
+
+
+# No more than is needed ----------------------------------------------------------------
+
+
+@pytest.fixture
+def varied(platform: VSpherePlatform, estate: Estate) -> dict[str, VM]:
+    """The inventory, in which no two VMs are alike."""
+    estate.create_vm("deep", folder="/DC0/vm/data/prod", cluster="DC0_C0")
+    estate.set("deep", **{"config.guestFullName": "CentOS 7 (64-bit)"})
+    estate.set("DC0_H0_VM1", **{"runtime.connectionState": "disconnected"})
+    estate.suspend("DC0_C0_RP0_VM0")
+    estate.tag("DC0_H0_VM0", "tier", "gold")
+    return everything_of(platform)
+
+
+@pytest.mark.parametrize("key", [*_LOOKS_AT])
+def test_a_count_is_the_same_without_the_rest(
+    platform: VSpherePlatform, varied: dict[str, VM], key: str
+) -> None:
+    deep = next(vm for vm in varied.values() if vm.name == "deep")
+    selections: dict[str, dict[str, object]] = {
+        "names": {"names": ["deep", deep.instance_uuid, NAME]},
+        "ids": {"ids": [deep.id, (deep.instance_uuid or "").upper()]},
+        "name": {"name": "DC0_H0*"},
+        "regex": {"regex": "d.+p"},
+        "datacenter": {"datacenter": "DC0", "name": "deep"},
+        "cluster": {"cluster": "DC0_C*"},
+        "host": {"host": deep.host},
+        "folder": {"folder": "prod"},
+        "tag": {"tag": "gold"},
+        "guest_os": {"guest_os": "centos*"},
+        "power_state": {"power_state": ["unknown", "suspended"]},
+        "exclude": {"all": True, "exclude": [deep.path, NAME, "*_VM1"]},
+        "count": {"all": True, "count": 2},
+        "percent": {"all": True, "percent": 50},
+        "seed": {"name": "DC0*", "count": 3, "seed": 7},
+        "all": {"all": True},
+    }
+    counted = platform.count_vms(selections[key])
+    assert counted == len(platform.list_vms(selections[key]))
+    assert counted > 0
+    assert counted < len(varied) or key == "all"
+
+
+def test_what_a_count_does_not_need_is_not_asked_for() -> None:
+    assert "HostSystem" not in wanted_for(["name", "id"])
+    assert wanted_for(["name"])["VirtualMachine"] == ["name", "parent", "parentVApp"]
+    assert "runtime.host" in wanted_for(["cluster"])["VirtualMachine"]
+    assert wanted_for(["name", "metadata"]) == ALL
 
 
 # Both readers -----------------------------------------------------------------------
