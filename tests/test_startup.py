@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
-LARGE = {"pyVmomi", "pyVim", "ovirtsdk4", "pycurl", "requests", "urllib3", "aiohttp", "http.client"}
+LARGE = {
+    *("pyVmomi", "pyVim", "ovirtsdk4", "pycurl", "requests", "urllib3", "aiohttp", "http.client"),
+    *("chaosvm.verbs", "chaosvm.power", "chaosvm.ledger"),
+}
 PLATFORMS = ("vsphere", "olvm", "dora")
 ACTIVITIES = [f"chaosvm.{name}.{kind}" for name in PLATFORMS for kind in ("actions", "probes")]
 
