@@ -33,6 +33,7 @@ __all__ = [
     "MissingExtra",
     "NoAnswer",
     "NoSuchVM",
+    "NotInRehearsal",
     "NotSupported",
     "OperationFailed",
     "OperationRefused",
@@ -101,6 +102,10 @@ class PermissionDenied(PlatformError):
 
 class ProtocolError(PlatformError):
     """The server answered something that is not its protocol."""
+
+
+class NotInRehearsal(PlatformError):
+    """In a rehearsal nothing may be sent there; nothing was."""
 
 
 # What may become of one request about one VM ----------------------------------

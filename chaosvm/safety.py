@@ -23,7 +23,10 @@ class Safety(Settings):
     """``chaosvm_ledger`` and its like; docs/safety.md explains them."""
 
     prefix: ClassVar[str] = "chaosvm"
+    # What an experiment must not do, it must not do in a rehearsal either.
+    rehearsed: ClassVar[bool] = True
 
     # Where the changes of a run are written down; by default a file of its own
-    # beside the journal.
-    ledger: Path | None = setting(_path, None)
+    # beside the journal, as always in a rehearsal: a lab's VMs are not to be put
+    # back anywhere else.
+    ledger: Path | None = setting(_path, None, rehearsed=False)

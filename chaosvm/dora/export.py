@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from chaosvm import values
+from chaosvm import rehearsal, values
 from chaosvm.dora.inventory import EnvironmentInventory
 from chaosvm.errors import InvalidValue
 
@@ -57,7 +57,8 @@ def file_to_write(key: str, value: Any) -> Path:
         raise
     except (OSError, ValueError, RuntimeError) as error:  # too long, or of an unknown ~user
         raise values.invalid(key, value, f"{expected} ({error})") from None
-    return path
+    # What a lab tells does not take the place of what was really there.
+    return path.with_stem(f"{path.stem}.rehearsal") if rehearsal.is_on() else path
 
 
 def write(inventories: Sequence[EnvironmentInventory], path: Path, form: Format) -> None:

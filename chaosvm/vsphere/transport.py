@@ -19,7 +19,7 @@ from pyVmomi import SoapStubAdapter, vmodl
 from pyVmomi.SoapAdapter import SoapResponseDeserializer
 from urllib3.util.wait import wait_for_read
 
-from chaosvm import __version__
+from chaosvm import __version__, rehearsal
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ProtocolError
@@ -95,6 +95,7 @@ class Transport(SoapStubAdapter):
             poolSize=pool_size,
             connectionPoolTimeout=_IDLE_SECONDS,
         )
+        self._address = (settings.server, settings.port)
         self._budget = _Budget(settings.timeout)
         # Are this server's answers understood by a reader other than pyvmomi's?
         self.streaming = True
@@ -116,6 +117,7 @@ class Transport(SoapStubAdapter):
 
     def GetConnection(self) -> Any:
         """A connection that is open and fresh, so that a request is not lost on a dead one."""
+        rehearsal.permit(*self._address)
         while True:
             connection = super().GetConnection()
             self._budget.connection = connection

@@ -27,6 +27,8 @@ _VM_PROPERTIES = ["runtime.powerState", "runtime.question", "guest.toolsRunningS
 _TASK_PROPERTIES = ["info.state", "info.error"]
 # Below any timeout of the server or of what is in between.
 _LONGEST_SERVER_WAIT = 10
+# What is left of a deadline for the last look, and the pause between looks when no more is left.
+_LAST_LOOK, _SHORT_PAUSE = 0.5, 0.05
 _CLOSING_SECONDS = 5.0
 
 
@@ -85,7 +87,8 @@ class VSphereWatch(Watch):
     def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
         whole = min(int(seconds), _LONGEST_SERVER_WAIT, int(self._client.settings.timeout) - 1)
         if 0 < seconds < 1:
-            deadline.sleep(seconds)
+            # The server waits whole seconds only.
+            deadline.sleep(min(seconds, max(_SHORT_PAUSE, deadline.remaining - _LAST_LOOK)))
         changed: set[str] = set()
         update = None
         while update is None or update.truncated:
