@@ -26,6 +26,8 @@ __all__ = [
     "ChaosVMError",
     "ConnectionFailed",
     "DeadlinePassed",
+    "GuardStopped",
+    "GuardUnchecked",
     "GuestUnavailable",
     "InvalidValue",
     "LedgerError",
@@ -38,6 +40,7 @@ __all__ = [
     "OperationFailed",
     "OperationRefused",
     "PermissionDenied",
+    "PlanOutdated",
     "PlatformError",
     "ProtocolError",
     "SelectionError",
@@ -162,6 +165,18 @@ class LedgerError(ChaosVMError):
 
 class OperationRefused(ChaosVMError):
     """The operation makes no sense for, or must not be done to, a VM; nothing was touched."""
+
+
+class GuardStopped(OperationRefused):
+    """A guard of the chaosvm_* settings would have been passed; nothing was touched."""
+
+
+class GuardUnchecked(PlatformError):
+    """What a guard needs to know could not be read, so that it lets nothing pass."""
+
+
+class PlanOutdated(OperationRefused):
+    """The VMs are not any more what the plan says; nothing was touched."""
 
 
 class OperationFailed(ChaosVMError):

@@ -58,6 +58,10 @@ class OLVMSettings(Settings):
         return urlsplit(self.url).netloc
 
     @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
     def origin(self) -> str:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"

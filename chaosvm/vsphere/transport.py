@@ -66,15 +66,17 @@ class _Budget(Budget):
 
 
 class _Connection(http.client.HTTPSConnection):
-    def __init__(self, *args: Any, budget: _Budget, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, budget: _Budget, peers: set[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._budget = budget
+        self._peers = peers
         self.used = False
         self.response_class = budget.response  # type: ignore[assignment]
 
     def connect(self) -> None:
         self.timeout = self._budget.seconds()
         super().connect()
+        self._peers.add(self.sock.getpeername()[0])
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
@@ -101,6 +103,9 @@ class Transport(SoapStubAdapter):
         self.streaming = True
         self.scheme = _Connection
         self.schemeArgs["budget"] = self._budget
+        # The addresses that the server was reached at.
+        self.peers: set[str] = set()
+        self.schemeArgs["peers"] = self.peers
 
     def within(self, deadline: Deadline) -> AbstractContextManager[None]:
         """Bound all that this thread sends in the block by the deadline."""
