@@ -11,17 +11,19 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaosvm import values
 from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
 from chaosvm.errors import InvalidValue, OperationRefused, PlanOutdated
 from chaosvm.files import at_hand, file_to_write, write_whole
-from chaosvm.forecast import Forecast
-from chaosvm.guards import Verdict
 from chaosvm.order import Order
 from chaosvm.selection import Selection
 from chaosvm.vm import VM
+
+if TYPE_CHECKING:
+    from chaosvm.forecast import Forecast
+    from chaosvm.guards import Verdict
 
 __all__ = ["Plan", "PlannedVMs", "is_plan", "read_plan", "save_plan"]
 
