@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Running", "declares_control", "reason_to_give", "running"]
+__all__ = ["Running", "declares_control", "of_activity", "reason_to_give", "running"]
 
 _LONGEST_TITLE = 200
 
@@ -54,10 +54,14 @@ def running() -> Running | None:
     return next(iter(runs.values())) if len(runs) == 1 else None
 
 
+def of_activity() -> dict[str, Any] | None:
+    """The experiment that this call is part of, also when its run is over."""
+    return next(_experiments(_stack(sys._getframe())), None)
+
+
 def declares_control(module: str) -> bool:
     """Does the experiment that this call is part of have a control of this module?"""
-    experiment = next(_experiments(_stack(sys._getframe())), {})
-    controls = experiment.get("controls")
+    controls = (of_activity() or {}).get("controls")
     return isinstance(controls, list) and any(
         isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
         for each in controls
