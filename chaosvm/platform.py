@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -139,11 +139,22 @@ class Platform(ABC):
         """Log out; never raises for what the server does."""
 
     @abstractmethod
-    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
+    def inventory(
+        self,
+        deadline: Deadline,
+        only: Sequence[str] | None = None,
+        remembered: bool = False,
+        fields: Collection[str] | None = None,
+    ) -> list[VM]:
         """Every VM, in a number of requests that does not depend on how many.
 
         ``only`` names the VMs that matter (as ``VM.answers_to`` takes them): the
-        others may be left out, if that is cheaper.
+        others may be left out, if that is cheaper. With ``remembered``, a word
+        that meant one VM before may be taken to mean the same one, as long as
+        that answers to it. This is for probes that are repeated: it does not
+        see another VM that has got the same name since, and so no action may
+        be based on it. ``fields`` are those that the caller will look at: the
+        others may be None, if that is cheaper.
         """
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:

@@ -132,6 +132,24 @@ _FILTERS: dict[str, Callable[[VM, Any], bool]] = {
     "exclude": lambda vm, globs: not _excluded(vm, globs),
 }
 
+# The fields of a VM that each key looks at.
+_WORDS = ("name", "id", "instance_uuid", "path")
+_LOOKS_AT: dict[str, tuple[str, ...]] = {
+    "names": _WORDS,
+    "ids": _WORDS,
+    "name": ("name",),
+    "regex": ("name",),
+    "datacenter": ("datacenter",),
+    "cluster": ("cluster",),
+    "host": ("host",),
+    "folder": ("folder",),
+    "tag": ("id",),  # tags are read on their own, by id
+    "guest_os": ("guest_os",),
+    "power_state": ("power_state",),
+    "exclude": _WORDS,
+    **dict.fromkeys(("count", "percent", "seed", "all"), ("id",)),
+}
+
 # What to offer instead, when nothing has the value that was asked for.
 _SUGGESTIONS: dict[str, Callable[[VM], str | None]] = {
     "name": lambda vm: vm.name,
@@ -172,10 +190,16 @@ class Selection:
                 raise InvalidValue(f"the selection has the key {key!r}, but {platform} has none")
 
     @property
+    def fields(self) -> frozenset[str]:
+        """All that it looks at of each VM."""
+        return frozenset(("name", "id")).union(*(_LOOKS_AT[key] for key in self._keys))
+
+    @property
     def only(self) -> tuple[str, ...] | None:
         """The names and ids that can be meant, where the selection gives any."""
-        named = [self._keys[key] for key in ("names", "ids") if key in self._keys]
-        return min(named, key=len) if named else None
+        words = (*self._keys.get("names", ()), *self._keys.get("ids", ()))
+        # Whether what is excluded exists at all, only the whole inventory can tell.
+        return None if "exclude" in self._keys else words or None
 
     @property
     def _sampling(self) -> bool:

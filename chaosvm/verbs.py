@@ -6,7 +6,7 @@ inventory once, chooses, and hands over to ``power.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -69,16 +69,16 @@ class VMPlatform(Platform):
 
     def count_vms(self, vms: Any = None) -> int:
         """How many VMs there are, or fit a selection."""
-        return len(self._read(vms, self._reading()))
+        return len(self._read(vms, self._reading(), count_only=True))
 
     def get_vm(self, vm_name: str) -> VM:
         """The one VM of this name, id, instance UUID or inventory path."""
         deadline = self._reading()
-        return self.with_tags([self._find(vm_name, deadline)], deadline)[0]
+        return self.with_tags([self._find(vm_name, deadline, remembered=True)], deadline)[0]
 
     def vm_power_state(self, vm_name: str) -> PowerState:
         """The power state of one VM."""
-        return self._find(vm_name, self._reading()).power_state
+        return self._find(vm_name, self._reading(), remembered=True).power_state
 
     def vm_has_power_state(self, vm_name: str, expected: str) -> bool:
         """Is one VM in this power state?"""
@@ -224,22 +224,26 @@ class VMPlatform(Platform):
             logger.info(f"{operation}: {vm} {reason}, so it is passed over")
         return self._carry_out(order, choice, deadline)
 
-    def _read(self, vms: Any, deadline: Deadline) -> list[VM]:
+    def _read(self, vms: Any, deadline: Deadline, count_only: bool = False) -> list[VM]:
         """All VMs, or those that fit; none is an answer too."""
         selection = self._selection({"all": True} if vms is None else vms)
-        return selection.read(self._inventory_for(selection, deadline))
+        fields = selection.fields if count_only else None
+        return selection.read(self._inventory_for(selection, deadline, fields))
 
     def _selection(self, vms: Any) -> Selection:
         selection = Selection(vms)
         selection.refuse_keys(self.lacks, self.name)
         return selection
 
-    def _find(self, vm_name: str, deadline: Deadline) -> VM:
+    def _find(self, vm_name: str, deadline: Deadline, remembered: bool = False) -> VM:
+        """The one VM that is meant; for an action, never by what was true before."""
         wanted = values.text("vm_name", vm_name)
-        return find_one(self.inventory(deadline, only=[wanted]), wanted)
+        return find_one(self.inventory(deadline, [wanted], remembered), wanted)
 
-    def _inventory_for(self, selection: Selection, deadline: Deadline) -> list[VM]:
-        vms = self.inventory(deadline, only=selection.only)
+    def _inventory_for(
+        self, selection: Selection, deadline: Deadline, fields: Collection[str] | None = None
+    ) -> list[VM]:
+        vms = self.inventory(deadline, only=selection.only, fields=fields)
         return self.with_tags(vms, deadline) if selection.needs_tags else vms
 
     def _ordered(self, operation: str, **options: Any) -> tuple[Order, Deadline]:

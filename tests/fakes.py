@@ -10,7 +10,7 @@ import heapq
 import itertools
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -221,7 +221,13 @@ class FakePlatform(VMPlatform):
     def close(self, deadline: Deadline) -> None:
         self.closed += 1
 
-    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
+    def inventory(
+        self,
+        deadline: Deadline,
+        only: Sequence[str] | None = None,
+        remembered: bool = False,
+        fields: Collection[str] | None = None,
+    ) -> list[VM]:
         self.inventories += 1
         return [
             replace(machine.vm, power_state=machine.state, tags=None)

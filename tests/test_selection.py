@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaosvm import selection
 from chaosvm.errors import (
     AmbiguousVM,
     InvalidValue,
@@ -786,3 +787,14 @@ def test_choosing_leaves_the_state_of_random_alone():
     random.seed(1)
     chosen({"all": True, "count": 3}, HUNDRED)
     assert random.random() == expected
+
+
+def test_it_is_known_of_every_key_what_it_looks_at() -> None:
+    assert selection._LOOKS_AT.keys() == selection._KEYS.keys()
+    assert Selection({"cluster": "prod", "count": 2}).fields == {"name", "id", "cluster"}
+
+
+def test_only_what_is_named_can_be_meant_unless_something_is_excluded() -> None:
+    assert Selection({"names": ["a", "b"], "ids": ["vm-1"]}).only == ("a", "b", "vm-1")
+    assert Selection({"names": ["a"], "exclude": ["b"]}).only is None
+    assert Selection({"name": "a"}).only is None

@@ -400,8 +400,8 @@ def test_logging_out_is_not_waited_for_for_long(platform, monkeypatch, timeout, 
 def test_probes_have_the_platforms_timeout_and_actions_their_own(platform):
     given: list[float] = []
     inventory = platform.inventory
-    platform.inventory = lambda deadline, only=None: (
-        given.append(deadline.seconds) or inventory(deadline, only)
+    platform.inventory = lambda deadline, *others, **named: (
+        given.append(deadline.seconds) or inventory(deadline, *others, **named)
     )
 
     platform.timeout = 7

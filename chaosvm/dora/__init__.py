@@ -1,22 +1,25 @@
 """Dora: one read-only inventory in front of many vCenters.
 
-``actions`` and ``probes`` are for experiments, ``DoraClient`` for Python.
+``actions`` and ``probes`` are for experiments, ``DoraClient`` for Python. What
+speaks to Dora is imported when it is first used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaoslib.types import Discovery
 
 from chaosvm.connections import shared
 from chaosvm.discovery import discover_platform
-from chaosvm.dora.client import DoraClient
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import ChaosVMError
 from chaosvm.safety import Safety
 from chaosvm.settings import load
+
+if TYPE_CHECKING:
+    from chaosvm.dora.client import DoraClient
 
 __all__ = ["DoraClient", "discover", "dora"]
 
@@ -27,7 +30,7 @@ def dora(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | N
     Raises InvalidValue for settings that cannot be used.
     """
     load(Safety, configuration, secrets)  # so that a key that is misspelt does not go unnoticed
-    return shared(DoraClient.from_settings, load(DoraSettings, configuration, secrets))
+    return shared(_client_class().from_settings, load(DoraSettings, configuration, secrets))
 
 
 def discover(discover_system: bool = True) -> Discovery:
@@ -49,3 +52,15 @@ def _system() -> dict[str, Any]:
 
 def _counted(told: Any) -> dict[str, Any]:
     return {"error": str(told)} if isinstance(told, ChaosVMError) else {"counts": told.counts()}
+
+
+def _client_class() -> type[DoraClient]:
+    from chaosvm.dora.client import DoraClient
+
+    return DoraClient
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DoraClient":
+        return _client_class()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chaosvm.dora.client import DoraClient
 from chaosvm.dora.environments import Environment
 from chaosvm.errors import InvalidValue, OperationRefused
 from chaosvm.outcome import Outcome
 from chaosvm.vsphere import vsphere
 
 if TYPE_CHECKING:
+    from chaosvm.dora.client import DoraClient
     from chaosvm.vsphere.platform import VSpherePlatform
 
 __all__ = ["switch", "vcenter_of"]

@@ -26,7 +26,9 @@ from chaosvm.errors import (
     ProtocolError,
 )
 from chaosvm.login import Login
-from chaosvm.olvm.faults import NeverSent, platform_error
+from chaosvm.olvm.faults import NeverSent, platform_error, status_error
+from chaosvm.olvm.http import Line
+from chaosvm.olvm.items import Items, NotExpected
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.olvm.sso import fetch_token, revoke_token
 
@@ -53,6 +55,7 @@ class OLVMClient:
         self.address = settings.address
         self._token: str | None = None
         self._idle: list[_Connection] = []
+        self._lines: list[Line] = []
         self._lock = threading.Lock()
         self._login = Login(self._fetch_token, self.address)
         if settings.insecure:
@@ -89,30 +92,59 @@ class OLVMClient:
         itself repeats a request when a connection that it had used before dies:
         what must reach the engine ``once`` at the most goes over a new one.
         """
+        passing = (400, 404, 409)
         try:
-            return self._call(request, deadline, passing=(400, 404, 409), fresh=once)
+            return self._authorised(
+                lambda: self._send(request, deadline, fresh=once, passing=passing), deadline
+            )
         except NeverSent:
             raise
         except (ConnectionFailed, ProtocolError) as error:
             raise NoAnswer(f"the answer was lost ({error})") from error
 
+    def items(
+        self,
+        path: str,
+        items: Callable[[], Items[T]],
+        deadline: Deadline,
+        **query: str,
+    ) -> list[T]:
+        """A list of the engine's, read as it arrives."""
+        found = self._twice(lambda: self._get(path, query, items(), deadline), deadline)
+        if found is None:
+            raise status_error(404, b"", self.address)
+        return found
+
+    def item(self, path: str, items: Callable[[], Items[T]], deadline: Deadline) -> T | None:
+        """One of the engine's things; None if there is none (404)."""
+        found = self._twice(lambda: self._get(path, {}, items(), deadline), deadline)
+        return found[0] if found else None
+
     def _read(self, request: Callable[[Any], T], deadline: Deadline, passing: tuple[int, ...]) -> T:
+        return self._twice(
+            lambda: self._send(request, deadline, fresh=False, passing=passing), deadline
+        )
+
+    def _twice(self, send: Callable[[], T], deadline: Deadline) -> T:
         try:
-            return self._call(request, deadline, passing)
+            return self._authorised(send, deadline)
         except DeadlinePassed:
             raise
         except (ConnectionFailed, ProtocolError) as error:
             logger.debug(f"reading once more: {error}")
-            return self._call(request, deadline, passing)
+            return self._authorised(send, deadline)
 
     def close(self, deadline: Deadline) -> None:
         """Revoke the token and close the connections."""
         with self._lock:
             idle, self._idle = self._idle, []
+            lines, self._lines = self._lines, []
             token, self._token = self._token, None
         self._login.forget()
         for connection in idle:
             connection.close(logout=False)
+        for line in lines:
+            line.close()
         if token is not None:
             try:
                 revoke_token(self.settings, token, deadline)
@@ -122,21 +154,15 @@ class OLVMClient:
     def _fetch_token(self, deadline: Deadline) -> None:
         self._token = fetch_token(self.settings, deadline)
 
-    def _call(
-        self,
-        request: Callable[[Any], T],
-        deadline: Deadline,
-        passing: tuple[int, ...],
-        fresh: bool = False,
-    ) -> T:
+    def _authorised(self, send: Callable[[], T], deadline: Deadline) -> T:
         generation = self._logged_in(deadline)
         try:
-            return self._send(request, deadline, fresh, passing)
+            return send()
         except _TokenRefused:
             logger.info(f"{self.address} does not accept the token any more: logging in again")
         self._logged_in(deadline, lost=generation)
         try:
-            return self._send(request, deadline, fresh, passing)
+            return send()
         except _TokenRefused:
             raise LoginFailed("the engine does not accept a token, not even a new one") from None
 
@@ -177,6 +203,35 @@ class OLVMClient:
             raise platform_error(error, self.address) from error
         finally:
             self._take_back(connection, sound and not fresh)
+
+    def _get(
+        self, path: str, query: dict[str, str], items: Items[T], deadline: Deadline
+    ) -> list[T] | None:
+        if deadline.passed:
+            raise NeverSent("the time for the call is over")
+        with self._lock:
+            line = self._lines.pop() if self._lines else Line(self.settings)
+        sound = False
+        try:
+            status, other = line.get(path, query, self._token or "", items.feed, deadline)
+            found = items.close() if status == 200 else None
+            sound = True
+        except NotExpected as error:
+            raise ProtocolError(
+                f"{self.address} answered with something that is not what was asked for, or "
+                f"not all of it: {error}"
+            ) from error
+        finally:
+            if sound:
+                with self._lock:
+                    self._lines.append(line)
+            else:
+                line.close()
+        if status == 401:
+            raise _TokenRefused
+        if status not in (200, 404):
+            raise status_error(status, other, self.address)
+        return found
 
     def _lent(self, deadline: Deadline, fresh: bool) -> _Connection:
         if deadline.passed:

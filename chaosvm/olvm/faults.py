@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
+from xml.etree.ElementTree import XML, ParseError
 
 import ovirtsdk4 as sdk
 import pycurl
@@ -17,7 +19,7 @@ from chaosvm.errors import (
     ProtocolError,
 )
 
-__all__ = ["NeverSent", "curl_error", "fault_text", "platform_error"]
+__all__ = ["NeverSent", "curl_error", "fault_text", "platform_error", "status_error"]
 
 # libcurl's numbers in the SDK's texts: "[(<pycurl.Curl object>, 28, 'Operation timed out')]"
 # from its loop, "(7, 'Failed to connect')" from the rest.
@@ -64,21 +66,39 @@ def platform_error(error: Exception, address: str) -> PlatformError:
 
 
 def _sdk_error(error: Any, address: str) -> PlatformError:
-    if error.code == 403:
-        return PermissionDenied(f"the user may not do this: {fault_text(error)}")
-    if error.code is not None and 400 <= error.code < 500:
-        return PlatformError(f"the engine refused: {fault_text(error)}")
-    found = _CURL_CODE.search(str(error))
-    if found is not None:
-        return curl_error(int(found[1]), found[2], address)
-    if error.code is not None and error.code >= 500:
-        return ConnectionFailed(f"{address} answered with an error: {error.code}")
+    if error.code is None or error.code >= 500:
+        found = _CURL_CODE.search(str(error))
+        if found is not None:
+            return curl_error(int(found[1]), found[2], address)
+    return _status_error(error.code, fault_text(error), address)
+
+
+def status_error(status: int, body: bytes, address: str) -> PlatformError:
+    """An answer that is neither 200 nor anything that the caller knows what to do with."""
+    try:
+        fault = XML(body)
+        words = [fault.findtext("reason"), fault.findtext("detail")]
+    except ParseError:
+        words = []
+    return _status_error(status, _said(words, status), address)
+
+
+def _status_error(status: int | None, text: str, address: str) -> PlatformError:
+    if status == 403:
+        return PermissionDenied(f"the user may not do this: {text}")
+    if status is not None and 400 <= status < 500:
+        return PlatformError(f"the engine refused: {text}")
+    if status is not None and status >= 500:
+        return ConnectionFailed(f"{address} answered with an error: {status}")
     return ProtocolError(f"{address} answered as an engine does not: is it one?")
 
 
 def fault_text(error: Any) -> str:
     """The engine's own words, in the language it speaks."""
     fault = getattr(error, "fault", None)
-    words = [getattr(fault, name, None) for name in ("reason", "detail")]
+    return _said([getattr(fault, name, None) for name in ("reason", "detail")], error.code)
+
+
+def _said(words: Sequence[str | None], code: int | None) -> str:
     said = ": ".join(word.strip("[] .") for word in words if word)
-    return said or f"code {error.code}"
+    return said or f"code {code}"

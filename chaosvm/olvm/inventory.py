@@ -2,23 +2,32 @@
 
 The engine's VM list only has links to hosts and clusters, and following them
 costs a request each (or, with ``follow``, an error where a link is empty). So
-the four lists are read side by side and joined here by id.
+the four lists are read side by side and joined here by id. They are long, and
+little of them is needed: they are not made into the SDK's objects, which takes
+several times as long.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
+from xml.etree.ElementTree import Element
 
 from chaosvm.deadline import Deadline
 from chaosvm.olvm.client import OLVMClient
+from chaosvm.olvm.items import Items
 from chaosvm.olvm.search import by_names
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Places", "power_state", "read_one", "read_places", "read_vms", "status_of"]
+__all__ = ["Inventory", "Places", "power_state", "read_one", "status_of"]
+
+T = TypeVar("T")
+Made = Callable[[Element], VM]
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -39,12 +48,24 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Hosts, clusters and data centres by id, as the SDK gives them."""
+class Place:
+    """A host, a cluster or a data centre."""
 
-    hosts: dict[str, Any]
-    clusters: dict[str, Any]
-    datacenters: dict[str, Any]
+    id: str
+    name: str
+    # Of a host.
+    status: str | None = None
+    # Of a cluster; not every one is in a data centre.
+    datacenter_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Hosts, clusters and data centres by id."""
+
+    hosts: dict[str, Place]
+    clusters: dict[str, Place]
+    datacenters: dict[str, Place]
 
 
 def power_state(status: str) -> PowerState:
@@ -57,36 +78,89 @@ def status_of(told: Any) -> str:
     return told.status.value if told.status is not None else "unknown"
 
 
-def read_vms(
-    client: OLVMClient, deadline: Deadline, only: Sequence[str] | None = None
-) -> tuple[list[VM], Places]:
-    """All VMs, or at least those that answer to ``only``."""
-    with ThreadPoolExecutor(2, thread_name_prefix="chaosvm-read") as pool:
-        places = pool.submit(read_places, client, deadline)
-        told = pool.submit(_told, client, deadline, only)
-        return [_vm(each, places.result()) for each in told.result()], places.result()
+class Inventory:
+    """Reads VMs, and remembers which one a word meant and what the places are called."""
 
+    def __init__(self, client: OLVMClient) -> None:
+        self._client = client
+        self._known: dict[str, str] = {}  # from the word to the VM's id
+        self._places: Places | None = None
 
-def read_places(client: OLVMClient, deadline: Deadline) -> Places:
-    return Places(
-        hosts=_by_id(client, lambda system: system.hosts_service().list(), deadline),
-        clusters=_by_id(client, lambda system: system.clusters_service().list(), deadline),
-        datacenters=_by_id(client, lambda system: system.data_centers_service().list(), deadline),
-    )
+    def everything(self, deadline: Deadline) -> tuple[list[VM], Places]:
+        return self._with_places(deadline, lambda made: self._list(made, deadline))
 
+    def some(self, only: Sequence[str], remembered: bool, deadline: Deadline) -> list[VM]:
+        """Every VM that answers to one of these words, and possibly others.
 
-def _told(client: OLVMClient, deadline: Deadline, only: Sequence[str] | None) -> list[Any]:
-    """The SDK's VMs, by a search where that is safe and finds all that is asked for."""
-    search = by_names(only) if only else None
-    if search is not None and only is not None:
-        found = client.read(lambda system: system.vms_service().list(search=search), deadline)
-        ids = [word for word in only if _UUID.fullmatch(word)]
-        found = [*found, *(vm for vm_id in ids if (vm := read_one(client, vm_id, deadline)))]
-        if {each.name for each in found}.union(each.id for each in found).issuperset(only):
-            return list({each.id: each for each in found}.values())
-        # Something was not found: it goes by another word, or the engine did
-        # not understand the search. Only the whole list can tell.
-    return list(client.read(lambda system: system.vms_service().list(), deadline))
+        With ``remembered``, a word that meant one VM before means the same one
+        now, as long as that still answers to it.
+        """
+        if remembered and len(only) == 1:
+            known = self._known_vm(only[0], deadline)
+            if known is not None:
+                return [known]
+        vms, _ = self._with_places(deadline, lambda made: self._named(made, only, deadline))
+        for word in only:
+            meant = [vm.id for vm in vms if vm.answers_to(word)]
+            if len(meant) == 1:
+                self._known[word] = meant[0]
+        return vms
+
+    def _known_vm(self, word: str, deadline: Deadline) -> VM | None:
+        """None where it is not known, or not known any more."""
+        vm_id, places = self._known.get(word), self._places
+        if vm_id is None or places is None:
+            return None
+
+        def made(told: Element) -> VM | None:
+            return _vm(told, places) if _is_placed(told, places) else None
+
+        vm = self._one(made, vm_id, deadline)
+        if vm is not None and vm.answers_to(word):
+            return vm
+        self._known.pop(word, None)
+        return None
+
+    # Requests ------------------------------------------------------------------------
+
+    def _with_places(
+        self, deadline: Deadline, read: Callable[[Made], list[VM]]
+    ) -> tuple[list[VM], Places]:
+        """All lists at once; those of the places are short, and are there first."""
+        with ThreadPoolExecutor(len(_PLACES), thread_name_prefix="chaosvm-read") as pool:
+            lists = [
+                pool.submit(self._client.items, path, items, deadline)
+                for path, items in _PLACES.items()
+            ]
+
+            @cache
+            def places() -> Places:
+                hosts, clusters, datacenters = (_by_id(each.result()) for each in lists)
+                return Places(hosts, clusters, datacenters)
+
+            vms = read(lambda told: _vm(told, places()))
+            self._places = places()
+            return vms, places()
+
+    def _named(self, made: Made, only: Sequence[str], deadline: Deadline) -> list[VM]:
+        """By a search where that is safe and finds all that is asked for."""
+        search = by_names(only)
+        if search is not None:
+            found = self._list(made, deadline, search=search)
+            for word in only:
+                if _UUID.fullmatch(word) and (vm := self._one(made, word, deadline)):
+                    found.append(vm)
+            if {vm.name for vm in found}.union(vm.id for vm in found).issuperset(only):
+                return list({vm.id: vm for vm in found}.values())
+            # Something was not found: it goes by another word, or the engine did
+            # not understand the search. Only the whole list can tell.
+        return self._list(made, deadline)
+
+    def _list(self, made: Made, deadline: Deadline, **query: str) -> list[VM]:
+        return self._client.items("vms", lambda: Items("vms", "vm", made), deadline, **query)
+
+    def _one(self, made: Callable[[Element], T], vm_id: str, deadline: Deadline) -> T | None:
+        return self._client.item(f"vms/{vm_id}", lambda: Items("vms", "vm", made), deadline)
 
 
 def read_one(client: OLVMClient, vm_id: str, deadline: Deadline) -> Any:
@@ -96,86 +170,147 @@ def read_one(client: OLVMClient, vm_id: str, deadline: Deadline) -> Any:
     )
 
 
-def _by_id(
-    client: OLVMClient, request: Callable[[Any], list[Any]], deadline: Deadline
-) -> dict[str, Any]:
-    return {each.id: each for each in client.read(request, deadline)}
-
-
-def _vm(told: Any, places: Places) -> VM:
-    cluster = places.clusters.get(_id(told.cluster))
-    host = places.hosts.get(_id(told.host))
-    datacenter = places.datacenters.get(_id(cluster.data_center)) if cluster else None
-    status = status_of(told)
-    names = [_name(datacenter), _name(cluster), told.name]
-    return VM(
-        id=told.id,
-        name=told.name or told.id,
-        platform="olvm",
-        power_state=power_state(status),
-        status=status,
-        instance_uuid=told.id,
-        path="/" + "/".join(name for name in names if name),
-        datacenter=_name(datacenter),
-        cluster=_name(cluster),
-        host=_name(host),
-        cpu_count=_cpu_count(told.cpu),
-        memory_mb=told.memory // 1024**2 if told.memory else None,
-        guest_os=_guest_os(told),
-        hostname=told.fqdn or None,
-        ip_addresses=_ip_addresses(told),
-        # An empty list with a link is one that was not followed.
-        tags=tuple(sorted(tag.name for tag in told.tags)) if told.tags else None,
-        metadata=_metadata(told),
+def _place(told: Element) -> Place:
+    return Place(
+        id=told.attrib["id"],
+        name=told.findtext("name") or told.attrib["id"],
+        status=told.findtext("status"),
+        datacenter_id=_id(told.find("data_center")),
     )
 
 
-def _metadata(told: Any) -> dict[str, Any]:
+_PLACES: dict[str, Callable[[], Items[Place]]] = {
+    "hosts": lambda: Items("hosts", "host", _place),
+    "clusters": lambda: Items("clusters", "cluster", _place),
+    "datacenters": lambda: Items("data_centers", "data_center", _place),
+}
+
+
+def _by_id(places: list[Place]) -> dict[str, Place]:
+    return {place.id: place for place in places}
+
+
+def _is_placed(told: Element, places: Places) -> bool:
+    """Are its host and its cluster among those that are known?"""
+    host, cluster = _id(told.find("host")), _id(told.find("cluster"))
+    return (not host or host in places.hosts) and (not cluster or cluster in places.clusters)
+
+
+# What is told of a VM ------------------------------------------------------------------
+
+
+def _vm(told: Element, places: Places) -> VM:
+    parts = {part.tag: part for part in told}
+    text = _texts(parts)
+    cluster = places.clusters.get(_id(parts.get("cluster")))
+    host = places.hosts.get(_id(parts.get("host")))
+    datacenter = places.datacenters.get(cluster.datacenter_id or "") if cluster else None
+    # The engine leaves it out for a VM whose disks are broken.
+    status = text("status") or "unknown"
+    vm_id = told.attrib["id"]
+    name = text("name") or vm_id
+    names = [_name(datacenter), _name(cluster), name]
+    memory = text("memory")
+    return VM(
+        id=vm_id,
+        name=name,
+        platform="olvm",
+        power_state=power_state(status),
+        status=status,
+        instance_uuid=vm_id,
+        path="/" + "/".join(each for each in names if each),
+        datacenter=_name(datacenter),
+        cluster=_name(cluster),
+        host=_name(host),
+        cpu_count=_cpu_count(parts.get("cpu")),
+        memory_mb=int(memory) // 1024**2 if memory else None,
+        guest_os=_guest_os(parts),
+        hostname=text("fqdn") or None,
+        ip_addresses=_ip_addresses(parts.get("reported_devices")),
+        # Without any, these are a link that was not followed.
+        tags=_tags(parts.get("tags")),
+        metadata=_metadata(parts),
+    )
+
+
+def _texts(parts: dict[str, Element]) -> Callable[[str], str | None]:
+    """What is in an element, by its tag."""
+
+    def text(tag: str) -> str | None:
+        part = parts.get(tag)
+        return part.text if part is not None else None
+
+    return text
+
+
+def _metadata(parts: dict[str, Element]) -> dict[str, Any]:
     """What only oVirt has; keys that say nothing about this VM are left out."""
-    availability = told.high_availability
+    text = _texts(parts)
+    started = text("start_time")
     metadata = {
-        "description": told.description,
-        "comment": told.comment,
-        "origin": told.origin,
-        "highly_available": availability.enabled if availability else None,
-        "stateless": told.stateless,
-        "pool_id": _id(told.vm_pool) or None,
-        "start_time": told.start_time.isoformat() if told.start_time else None,
-        "status_detail": told.status_detail,
-        "stop_reason": told.stop_reason,
-        "host_id": _id(told.host) or None,
-        "cluster_id": _id(told.cluster) or None,
+        "description": text("description"),
+        "comment": text("comment"),
+        "origin": text("origin"),
+        "highly_available": _boolean(_inner(parts.get("high_availability"), "enabled")),
+        "stateless": _boolean(text("stateless")),
+        "pool_id": _id(parts.get("vm_pool")),
+        "start_time": dt.datetime.fromisoformat(started).isoformat() if started else None,
+        "status_detail": text("status_detail"),
+        "stop_reason": text("stop_reason"),
+        "host_id": _id(parts.get("host")),
+        "cluster_id": _id(parts.get("cluster")),
     }
     return {key: value for key, value in metadata.items() if value not in (None, "")}
 
 
-def _cpu_count(cpu: Any) -> int | None:
-    topology = cpu.topology if cpu else None
-    if topology is None or not topology.sockets:
+def _cpu_count(cpu: Element | None) -> int | None:
+    topology = cpu.find("topology") if cpu is not None else None
+    if topology is None:
         return None
-    return int(topology.sockets * (topology.cores or 1) * (topology.threads or 1))
+    sockets, cores, threads = (
+        int(topology.findtext(name) or 0) for name in ("sockets", "cores", "threads")
+    )
+    return sockets * (cores or 1) * (threads or 1) if sockets else None
 
 
-def _guest_os(told: Any) -> str | None:
+def _guest_os(parts: dict[str, Element]) -> str | None:
     """What the guest agent tells, or else what the VM was made for."""
-    guest = told.guest_operating_system
+    guest = parts.get("guest_operating_system")
     if guest is not None:
-        version = guest.version.full_version if guest.version else None
-        words = [guest.distribution or guest.family, version]
+        system = guest.findtext("distribution") or guest.findtext("family")
+        words = [system, guest.findtext("version/full_version")]
         if any(words):
             return " ".join(word for word in words if word)
-    return (told.os.type if told.os else None) or None
+    return _inner(parts.get("os"), "type") or None
 
 
-def _ip_addresses(told: Any) -> tuple[str, ...] | None:
-    devices = told.reported_devices or ()
-    addresses = [ip.address for device in devices for ip in device.ips or ()]
+def _ip_addresses(devices: Element | None) -> tuple[str, ...] | None:
+    if devices is None:
+        return None
+    addresses = [address.text for address in devices.iterfind("reported_device/ips/ip/address")]
     return tuple(dict.fromkeys(address for address in addresses if address)) or None
 
 
-def _id(link: Any) -> str:
-    return link.id if link is not None and link.id else ""
+def _tags(tags: Element | None) -> tuple[str, ...] | None:
+    names = [tag.findtext("name") or "" for tag in tags] if tags is not None else []
+    return tuple(sorted(names)) or None
 
 
-def _name(told: Any) -> str | None:
-    return told.name if told is not None else None
+def _boolean(text: str | None) -> bool | None:
+    if not text:
+        return None
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(f"{text} is neither true nor false")
+    return text.lower() in ("true", "1")
+
+
+def _inner(part: Element | None, tag: str) -> str | None:
+    return part.findtext(tag) if part is not None else None
+
+
+def _id(link: Element | None) -> str:
+    return (link.get("id") or "") if link is not None else ""
+
+
+def _name(place: Place | None) -> str | None:
+    return place.name if place is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from chaosvm.errors import (
 )
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.faults import fault_text
-from chaosvm.olvm.inventory import power_state, read_one, read_vms, status_of
+from chaosvm.olvm.inventory import Inventory, power_state, read_one, status_of
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.olvm.tags import read_tags
 from chaosvm.olvm.watch import OLVMWatch
@@ -103,6 +103,7 @@ class OLVMPlatform(VMPlatform):
         self.safety = safety or load(Safety, None, None)
         self.timeout = settings.timeout
         self._client = OLVMClient(settings)
+        self._inventory = Inventory(self._client)
 
     # What only an engine can do --------------------------------------------------
 
@@ -156,8 +157,16 @@ class OLVMPlatform(VMPlatform):
     def close(self, deadline: Deadline) -> None:
         self._client.close(deadline)
 
-    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
-        return read_vms(self._client, deadline, only)[0]
+    def inventory(
+        self,
+        deadline: Deadline,
+        only: Sequence[str] | None = None,
+        remembered: bool = False,
+        fields: Collection[str] | None = None,
+    ) -> list[VM]:
+        if not only:
+            return self._inventory.everything(deadline)[0]
+        return self._inventory.some(only, remembered, deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         tags = read_tags(self._client, [vm.id for vm in vms], deadline)
@@ -232,7 +241,7 @@ class OLVMPlatform(VMPlatform):
     def system(self) -> dict[str, Any]:
         """The engine with its data centres, clusters, hosts and VMs."""
         deadline = Deadline(self.timeout, self.clock)
-        vms, places = read_vms(self._client, deadline)
+        vms, places = self._inventory.everything(deadline)
         return {
             **self.server_info(deadline),
             "counts": {
@@ -244,7 +253,7 @@ class OLVMPlatform(VMPlatform):
             "datacenters": sorted(each.name for each in places.datacenters.values()),
             "clusters": sorted(each.name for each in places.clusters.values()),
             "hosts": [
-                {"name": host.name, "id": host.id, "status": host.status and host.status.value}
+                {"name": host.name, "id": host.id, "status": host.status}
                 for host in sorted(places.hosts.values(), key=lambda host: (host.name, host.id))
             ],
             "vms": [vm.to_json() for vm in sorted(vms, key=lambda vm: (vm.name, vm.id))],

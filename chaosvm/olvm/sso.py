@@ -15,14 +15,12 @@ import pycurl
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ConnectionFailed, LoginFailed, ProtocolError
-from chaosvm.olvm.faults import curl_error
+from chaosvm.olvm.http import configured, perform
 from chaosvm.olvm.settings import OLVMSettings
 
 __all__ = ["fetch_token", "revoke_token"]
 
 _SCOPE = "ovirt-app-api"
-# Signals reach us between two looks at the connection.
-_LOOK_EVERY = 0.25
 
 
 def fetch_token(settings: OLVMSettings, deadline: Deadline) -> str:
@@ -57,40 +55,17 @@ def _post(
 ) -> tuple[int, Any]:
     """Status and JSON (None if it is none) of the answer, by the deadline whatever happens."""
     body = io.BytesIO()
-    curl = pycurl.Curl()
-    seconds = min(settings.timeout, deadline.remaining)
+    multi = pycurl.CurlMulti()
+    curl = configured(settings, f"{settings.origin}{path}", ["Accept: application/json"], deadline)
     try:
-        curl.setopt(pycurl.URL, f"{settings.origin}{path}")
         curl.setopt(pycurl.POSTFIELDS, urlencode(form))
-        curl.setopt(pycurl.HTTPHEADER, ["Accept: application/json"])
-        curl.setopt(pycurl.TIMEOUT_MS, max(1, int(seconds * 1000)))
-        curl.setopt(pycurl.NOSIGNAL, 1)
-        curl.setopt(pycurl.SSL_VERIFYPEER, 0 if settings.insecure else 1)
-        curl.setopt(pycurl.SSL_VERIFYHOST, 0 if settings.insecure else 2)
-        if settings.ca_file is not None:
-            curl.setopt(pycurl.CAINFO, settings.ca_file)
         curl.setopt(pycurl.WRITEDATA, body)
-        _perform(curl, settings)
+        perform(multi, curl, settings.address)
         status = curl.getinfo(pycurl.RESPONSE_CODE)
     finally:
         curl.close()
+        multi.close()
     try:
         return status, json.loads(body.getvalue())
     except ValueError:
         return status, None
-
-
-def _perform(curl: Any, settings: OLVMSettings) -> None:
-    multi = pycurl.CurlMulti()
-    multi.add_handle(curl)
-    try:
-        _, running = multi.perform()
-        while running:
-            multi.select(_LOOK_EVERY)
-            _, running = multi.perform()
-        _, _, failed = multi.info_read()
-        for _, code, message in failed:
-            raise curl_error(code, message, settings.address)
-    finally:
-        multi.remove_handle(curl)
-        multi.close()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from logzero import logger
 from pyVmomi import vim, vmodl
@@ -21,12 +21,21 @@ from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere.busy import read_busy
 from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.faults import step_error
-from chaosvm.vsphere.inventory import Inventory, fault_in_reading, read_inventory
+from chaosvm.vsphere.inventory import (
+    Inventory,
+    fault_in_reading,
+    read_everything,
+    read_inventory,
+)
+from chaosvm.vsphere.lookup import Lookup
+from chaosvm.vsphere.properties import ALL, wanted_for
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.tags import Tag, TagReader
 from chaosvm.vsphere.watch import VSphereWatch
 
 __all__ = ["VSpherePlatform"]
+
+T = TypeVar("T")
 
 _METHODS = {
     Step.POWER_ON: "PowerOn",
@@ -89,6 +98,7 @@ class VSpherePlatform(VMPlatform):
         self._client = VSphereClient(self.settings, pool_size=self.most_parallel)
         self._tag_reader: TagReader | None = None
         self._tag_lock = threading.Lock()
+        self._lookup = Lookup()
 
     # Primitives ------------------------------------------------------------------
 
@@ -104,8 +114,20 @@ class VSpherePlatform(VMPlatform):
             self._tag_reader.close(deadline)
         self._client.close(deadline)
 
-    def inventory(self, deadline: Deadline, only: Sequence[str] | None = None) -> list[VM]:
-        return self._inventory(deadline).vms
+    def inventory(
+        self,
+        deadline: Deadline,
+        only: Sequence[str] | None = None,
+        remembered: bool = False,
+        fields: Collection[str] | None = None,
+    ) -> list[VM]:
+        def read(content: Any) -> list[VM]:
+            if only:
+                return self._lookup.vms(content, only, remembered)
+            wanted = ALL if fields is None else wanted_for(fields)
+            return read_everything(content, wanted).vms()
+
+        return self._told(read, deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         try:
@@ -193,8 +215,11 @@ class VSpherePlatform(VMPlatform):
         }
 
     def _inventory(self, deadline: Deadline) -> Inventory:
+        return self._told(read_inventory, deadline)
+
+    def _told(self, request: Callable[[Any], T], deadline: Deadline) -> T:
         try:
-            return self._client.read(read_inventory, deadline)
+            return self._client.read(request, deadline)
         except vmodl.MethodFault as fault:
             raise fault_in_reading(fault) from fault
 

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 from xml.parsers.expat import ExpatError
 
 from pyVmomi import SoapStubAdapter, vmodl
+from pyVmomi.SoapAdapter import SoapResponseDeserializer
 from urllib3.util.wait import wait_for_read
 
+from chaosvm import __version__
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ProtocolError
 from chaosvm.vsphere.settings import VSphereSettings
 
 __all__ = ["Transport", "tls_context"]
+
+T = TypeVar("T")
 
 # vSphere API 6.5: everything asked for here was there by then, every vCenter in
 # support speaks it, and a fixed version saves asking for the list of versions
@@ -30,6 +36,9 @@ _API_VERSION = "vim.version.version11"
 
 # What pyvmomi's reader raises for anything but a whole SOAP answer.
 _NOT_SOAP = (ExpatError, LookupError, AttributeError, TypeError, ValueError, AssertionError)
+
+# So much of an answer is taken at a time.
+_PIECE = 65_536
 
 # Idle connections are dropped sooner than any proxy in between drops them.
 _IDLE_SECONDS = 30
@@ -87,6 +96,8 @@ class Transport(SoapStubAdapter):
             connectionPoolTimeout=_IDLE_SECONDS,
         )
         self._budget = _Budget(settings.timeout)
+        # Are this server's answers understood by a reader other than pyvmomi's?
+        self.streaming = True
         self.scheme = _Connection
         self.schemeArgs["budget"] = self._budget
 
@@ -129,16 +140,86 @@ class Transport(SoapStubAdapter):
         except (OSError, http.client.HTTPException):
             raise
         except _NOT_SOAP as error:
-            raise ProtocolError(
-                f"{self.host} answered {info.wsdlName} with something that is not SOAP, "
-                f"or not all of it ({type(error).__name__}): is it a vCenter?"
-            ) from error
+            raise self._not_soap(info, error) from error
         finally:
             if not whole:
                 self.abandon()
+
+    def stream(self, mo: Any, info: Any, args: Any, read: Callable[[Iterator[bytes]], T]) -> T:
+        """As InvokeMethod, but ``read`` gets the pieces of the answer as they arrive.
+
+        Faults are raised as always. So is what ``read`` raises, except that
+        ExpatError means an answer that is not SOAP, or not all of it.
+        """
+        whole = False
+        try:
+            response = self._posted(self.SerializeRequest(mo, info, args))
+            if response.status == 500:
+                raise self._fault(response, info)
+            if response.status != 200:
+                raise http.client.HTTPException(f"{response.status} {response.reason}")
+            answer = read(_pieces(response))
+            whole = True
+            return answer
+        except vmodl.MethodFault:
+            whole = True
+            raise
+        except (ExpatError, zlib.error) as error:
+            raise self._not_soap(info, error) from error
+        finally:
+            if whole:
+                self._give_back()
+            else:
+                self.abandon()
+
+    def _posted(self, body: bytes) -> http.client.HTTPResponse:
+        headers = {
+            "Cookie": self.cookie,
+            "SOAPAction": self.versionId,
+            "Content-Type": "text/xml; charset=utf-8",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"chaosvm/{__version__}",
+        }
+        connection = self.GetConnection()
+        connection.request("POST", self.path, body, headers)
+        response: http.client.HTTPResponse = connection.getresponse()
+        return response
+
+    def _fault(self, response: http.client.HTTPResponse, info: Any) -> Exception:
+        body = b"".join(_pieces(response))
+        try:
+            fault = SoapResponseDeserializer(self).Deserialize(body, info.result)
+        except _NOT_SOAP as error:
+            raise self._not_soap(info, error) from error
+        if isinstance(fault, Exception):
+            return fault
+        return http.client.HTTPException(f"{response.status} {response.reason}")
+
+    def _give_back(self) -> None:
+        connection, self._budget.connection = self._budget.connection, None
+        if connection is not None:
+            self.ReturnConnection(connection)
+
+    def _not_soap(self, info: Any, error: Exception) -> ProtocolError:
+        return ProtocolError(
+            f"{self.host} answered {info.wsdlName} with something that is not SOAP, "
+            f"or not all of it ({type(error).__name__}): is it a vCenter?"
+        )
 
     def abandon(self) -> None:
         """Close the connection of this thread's last request: pyvmomi does not always."""
         connection, self._budget.connection = self._budget.connection, None
         if connection is not None:
             connection.close()
+
+
+def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The answer as it arrives, unpacked; to its end, so that the connection can be used again."""
+    packed = response.getheader("Content-Encoding", "identity").lower()
+    if packed not in ("identity", "gzip"):
+        raise http.client.HTTPException(f"an answer packed as {packed}")
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed == "gzip" else None
+    while piece := response.read(_PIECE):
+        yield piece if unpacker is None else unpacker.decompress(piece)
+    if unpacker is not None and not unpacker.eof:
+        raise zlib.error("the answer ends in the middle")

@@ -79,7 +79,10 @@ def test_activities_share_one_login(environment: dict[str, str], vcsim: Vcsim) -
     probes.count_vms()
     vcsim.reset_requests()
     probes.vm_power_state(VM)
-    assert vcsim.requests()["methods"] == {"RetrievePropertiesEx": 1}
+    # The names of all, and then the one: which is remembered.
+    assert vcsim.requests()["methods"] == {"RetrievePropertiesEx": 2}
+    probes.vm_power_state(VM)
+    assert vcsim.requests()["methods"] == {"RetrievePropertiesEx": 3}
     actions.power_off(VM)
     assert "Login" not in vcsim.requests()["methods"]
 

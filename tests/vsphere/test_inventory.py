@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from pyVmomi import vmodl
@@ -8,7 +9,10 @@ from pyVmomi import vmodl
 from chaosvm.errors import AmbiguousVM, NoSuchVM, SelectionError
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere.inventory import read_inventory
+from chaosvm.vsphere.inventory import Objects
+from chaosvm.vsphere.properties import ALL
+from chaosvm.vsphere.retrieval import by_pyvmomi
+from chaosvm.vsphere.walks import everything
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -188,9 +192,7 @@ def test_a_spelling_that_could_mean_two_vms_is_ambiguous(
     assert platform.get_vm("a/b").path == "/DC0/vm/a%2fb"
 
 
-def test_an_inventory_in_pages_is_read_to_the_end(
-    platform: VSpherePlatform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pyvmomis_reader_reads_pages_to_the_end(platform: VSpherePlatform) -> None:
     """Debian's vcsim never pages, so the pages are made from its one answer."""
     whole = platform.list_vms()
     content = platform._client._content
@@ -198,12 +200,8 @@ def test_an_inventory_in_pages_is_read_to_the_end(
     class Paging:
         """The real collector, handing out its answer in threes."""
 
-        def __init__(self, collector) -> None:
-            self._collector = collector
-            self._left: list = []
-
         def RetrievePropertiesEx(self, spec, options):
-            self._left = self._collector.RetrievePropertiesEx(spec, options).objects
+            self._left = content.propertyCollector.RetrievePropertiesEx(spec, options).objects
             return self.ContinueRetrievePropertiesEx("0")
 
         def ContinueRetrievePropertiesEx(self, token):
@@ -211,13 +209,10 @@ def test_an_inventory_in_pages_is_read_to_the_end(
             result = vmodl.query.PropertyCollector.RetrieveResult
             return result(objects=now, token=str(len(self._left)) if self._left else None)
 
-    class Content:
-        propertyCollector = Paging(content.propertyCollector)
-        rootFolder = content.rootFolder
-        customFieldsManager = content.customFieldsManager
-
-    read = read_inventory(Content)
-    assert sorted(vm.id for vm in read.vms) == sorted(vm.id for vm in whole)
+    told = by_pyvmomi(Paging(), everything(content, ALL))
+    assert sorted(Objects(told).vms(), key=lambda vm: vm.id) == sorted(
+        (replace(vm, tags=None) for vm in whole), key=lambda vm: vm.id
+    )
 
 
 def test_tags_are_read_with_their_categories(platform: VSpherePlatform, estate: Estate) -> None:

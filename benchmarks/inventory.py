@@ -1,0 +1,95 @@
+"""How long an inventory takes, and a probe of one VM of it: `python -m benchmarks.inventory`.
+
+The vCenter is the simulator of the tests (`make vcsim`), the engine the lab,
+with VMs as long as real ones. What is measured runs in other processes, which
+import this module too: so it imports nothing large until it has to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.measure import Result, Way, measured, printed, written
+
+# More VMs than these are too many for a request each.
+_FEW = 100
+
+
+def vsphere(size: int, rounds: int) -> Iterator[list[Result]]:
+    from benchmarks import vsphere_inventory
+    from tests.vcsim import Vcsim
+
+    with Vcsim.start(vms=size // 2, ready_within=300) as vcsim:
+        target = {
+            "server": vcsim.host,
+            "port": vcsim.port,
+            "username": vcsim.username,
+            "password": vcsim.password,
+            "ca_file": vcsim.ca_file,
+            "vms": size,
+            "vm_name": f"DC0_H0_VM{size // 4}",
+        }
+
+        def requests() -> int:
+            return int(vcsim.requests()["total"])
+
+        ways = _usable(vsphere_inventory.INVENTORY, vsphere_inventory.SLOW, size)
+        yield measured("vSphere inventory", size, target, ways, requests, rounds)
+        ways = _usable(vsphere_inventory.PROBE, vsphere_inventory.SLOW, size)
+        yield measured("vSphere probe", size, target, ways, requests, rounds)
+
+
+def olvm(size: int, rounds: int) -> Iterator[list[Result]]:
+    from benchmarks import olvm_inventory
+    from chaosvm.lab import Lab, World
+
+    world = World.generated(size)
+    world.add_vm("probed")
+    with Lab(world, platforms=["olvm"], real_size=True) as lab:
+        target = {
+            "url": lab.olvm_url,
+            "username": lab.username,
+            "password": lab.password,
+            "ca_file": lab.ca_file,
+            "vms": size + 1,
+            "vm_name": "probed",
+        }
+
+        def requests() -> int:
+            return sum(lab.requests().values())
+
+        ways = _usable(olvm_inventory.INVENTORY, olvm_inventory.SLOW, size)
+        yield measured("OLVM inventory", size, target, ways, requests, rounds)
+        yield measured("OLVM probe", size, target, olvm_inventory.PROBE, requests, rounds)
+
+
+def _usable(ways: Mapping[str, Way], slow: Sequence[str], size: int) -> dict[str, Way]:
+    return {
+        name: way
+        for name, way in ways.items()
+        if not (name in slow and size > _FEW)
+        and not (name == "govc" and shutil.which("govc") is None)
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vsphere", type=int, nargs="*", default=[100, 1000, 10_000])
+    parser.add_argument("--olvm", type=int, nargs="*", default=[100, 1000, 5000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, default=Path("build/benchmarks/inventory.json"))
+    arguments = parser.parse_args()
+    results: list[Result] = []
+    for sizes, benchmark in ((arguments.vsphere, vsphere), (arguments.olvm, olvm)):
+        for size in sizes:
+            for found in benchmark(size, arguments.rounds):
+                results += found
+                print(printed(found), flush=True)
+    written(arguments.json, results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Ways to read the inventory of a vCenter, and to ask for one VM of it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import subprocess
+from collections.abc import Callable
+from typing import Any
+from xml.parsers.expat import ParserCreate
+
+from pyVim.connect import SmartConnect
+from pyVmomi import vim, vmodl
+
+from chaosvm.deadline import Deadline
+from chaosvm.vsphere import VSpherePlatform
+from chaosvm.vsphere.properties import ALL
+from chaosvm.vsphere.walks import everything, machines
+
+__all__ = ["INVENTORY", "PROBE", "SLOW"]
+
+Target = dict[str, Any]
+_collector = vmodl.query.PropertyCollector
+
+
+def _platform(target: Target) -> VSpherePlatform:
+    names = ("server", "port", "username", "password", "ca_file")
+    arguments = {name: target[name] for name in names}
+    return VSpherePlatform(**arguments, timeout=600).connect()
+
+
+def _service(target: Target) -> Any:
+    return SmartConnect(
+        host=target["server"],
+        port=target["port"],
+        user=target["username"],
+        pwd=target["password"],
+        sslContext=ssl.create_default_context(cafile=target["ca_file"]),
+    ).RetrieveContent()
+
+
+# The whole inventory ------------------------------------------------------------------
+
+
+def floor(target: Target) -> Callable[[], int]:
+    """The same answer fetched and given to expat, which has nothing to do with it."""
+    content = _platform(target)._client._content
+    fetch = _fetching(target, content, everything(content, ALL))
+
+    def read() -> int:
+        fetch()
+        return int(target["vms"])
+
+    return read
+
+
+def _fetching(target: Target, content: Any, spec: Any) -> Callable[[], None]:
+    collector = content.propertyCollector
+    stub, info = collector._stub, _collector.RetrievePropertiesEx.info
+    body = stub.SerializeRequest(collector, info, [[spec], _collector.RetrieveOptions()])
+    context = ssl.create_default_context(cafile=target["ca_file"])
+    connection = http.client.HTTPSConnection(target["server"], target["port"], context=context)
+    headers = {"Cookie": stub.cookie, "SOAPAction": stub.versionId, "Content-Type": "text/xml"}
+
+    def fetch() -> None:
+        connection.request("POST", "/sdk", body, headers)
+        response = connection.getresponse()
+        parser = ParserCreate()
+        while piece := response.read(65_536):
+            parser.Parse(piece)
+        parser.Parse(b"", True)
+
+    return fetch
+
+
+def chaosvm(target: Target) -> Callable[[], int]:
+    platform = _platform(target)
+    return lambda: len(platform.inventory(Deadline(600)))
+
+
+def property_collector(target: Target) -> Callable[[], int]:
+    """pyvmomi as its users are advised to use it: a view, and leaf properties in one request."""
+    content = _service(target)
+    kinds = {getattr(vim, name): paths for name, paths in ALL.items() if name != _FIELDS}
+    step = _collector.TraversalSpec(name="view", path="view", type=vim.view.ContainerView)
+
+    def read() -> int:
+        view = content.viewManager.CreateContainerView(content.rootFolder, list(kinds), True)
+        spec = _collector.FilterSpec(
+            objectSet=[_collector.ObjectSpec(obj=view, skip=True, selectSet=[step])],
+            propSet=[_collector.PropertySpec(type=kind, pathSet=kinds[kind]) for kind in kinds],
+        )
+        found = {}
+        page = content.propertyCollector.RetrievePropertiesEx([spec], _collector.RetrieveOptions())
+        while page is not None:
+            for each in page.objects:
+                found[each.obj] = {item.name: item.val for item in each.propSet}
+            token = page.token
+            page = content.propertyCollector.ContinueRetrievePropertiesEx(token) if token else None
+        view.Destroy()
+        return sum(isinstance(each, vim.VirtualMachine) for each in found)
+
+    return read
+
+
+_FIELDS = "CustomFieldsManager"
+
+
+def attributes(target: Target) -> Callable[[], int]:
+    """pyvmomi as in most scripts: a view, and then one attribute after another."""
+    content = _service(target)
+
+    def read() -> int:
+        view = content.viewManager.CreateContainerView(
+            content.rootFolder, [vim.VirtualMachine], True
+        )
+        found = [_described(vm) for vm in view.view]
+        view.Destroy()
+        return len(found)
+
+    return read
+
+
+def _described(vm: Any) -> tuple[Any, ...]:
+    host = vm.runtime.host
+    cluster, folder = host.parent, vm.parent
+    while folder is not None and not isinstance(folder, vim.Datacenter):
+        folder = folder.parent
+    return (
+        vm.name,
+        vm.runtime.powerState,
+        vm.config.instanceUuid,
+        vm.config.hardware.numCPU,
+        vm.config.hardware.memoryMB,
+        vm.config.template,
+        vm.config.guestFullName,
+        vm.guest.hostName,
+        vm.guest.ipAddress,
+        vm.guest.toolsRunningStatus,
+        host.name,
+        cluster.name,
+        folder.name if folder is not None else None,
+    )
+
+
+def govc(target: Target) -> Callable[[], int]:
+    """govmomi's program, from its start to its end."""
+    paths = [path for path in ALL["VirtualMachine"] if path != "customValue"]
+    command = ["govc", "object.collect", "-json", "-type", "m", "/", *paths]
+    environment = {
+        **os.environ,
+        "GOVC_URL": f"https://{target['server']}:{target['port']}/sdk",
+        "GOVC_USERNAME": target["username"],
+        "GOVC_PASSWORD": target["password"],
+        "GOVC_TLS_CA_CERTS": target["ca_file"],
+    }
+
+    def read() -> int:
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+        return int(target["vms"])
+
+    return read
+
+
+# One VM -------------------------------------------------------------------------------
+
+
+def probe_floor(target: Target) -> Callable[[], int]:
+    """The same request about the VM, when its id is known: the server's own time."""
+    platform = _platform(target)
+    vm = platform.get_vm(target["vm_name"])
+    content = platform._client._content
+    fetch = _fetching(target, content, machines(content, [vm.id], ALL))
+
+    def read() -> int:
+        fetch()
+        return 1
+
+    return read
+
+
+def probe_chaosvm(target: Target) -> Callable[[], int]:
+    """As a hypothesis asks for it, again and again."""
+    platform = _platform(target)
+    return lambda: int(platform.vm_has_power_state(target["vm_name"], "powered_on"))
+
+
+def probe_attributes(target: Target) -> Callable[[], int]:
+    """pyvmomi: a view, and look at the names until it is found."""
+    content = _service(target)
+
+    def read() -> int:
+        view = content.viewManager.CreateContainerView(
+            content.rootFolder, [vim.VirtualMachine], True
+        )
+        found = next(vm for vm in view.view if vm.name == target["vm_name"])
+        powered_on = found.runtime.powerState == "poweredOn"
+        view.Destroy()
+        return int(powered_on)
+
+    return read
+
+
+INVENTORY = {
+    "floor": floor,
+    "chaosvm": chaosvm,
+    "pyvmomi, PropertyCollector": property_collector,
+    "pyvmomi, attributes": attributes,
+    "govc": govc,
+}
+PROBE = {"floor": probe_floor, "chaosvm": probe_chaosvm, "pyvmomi, attributes": probe_attributes}
+# A request or more for each VM: only where there are few.
+SLOW = ("pyvmomi, attributes",)

@@ -1,0 +1,89 @@
+"""Properties of many managed objects in one request, read by the fastest way that works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from sys import intern
+from typing import Any
+
+from logzero import logger
+from pyVmomi import vim, vmodl
+
+from chaosvm.vsphere.properties import Told, plain
+from chaosvm.vsphere.stream import NotUnderstood, Page, read_page
+
+__all__ = ["by_pyvmomi", "retrieve"]
+
+_collector = vmodl.query.PropertyCollector
+_METHODS = (_collector.RetrievePropertiesEx, _collector.ContinueRetrievePropertiesEx)
+_FIRST, _NEXT = (method.info for method in _METHODS)
+
+
+def retrieve(content: Any, spec: Any) -> dict[str, Told]:
+    """What the property collector tells for this specification, by moid.
+
+    Raises NotAuthenticated when the session is dead, and the server's other
+    faults.
+    """
+    collector = content.propertyCollector
+    if not collector._stub.streaming:
+        return by_pyvmomi(collector, spec)
+    try:
+        return _streamed(collector, spec)
+    except NotUnderstood as error:
+        logger.debug(f"from now on pyvmomi reads what {collector._stub.host} answers: {error}")
+        collector._stub.streaming = False
+        return by_pyvmomi(collector, spec)
+
+
+def _options() -> Any:
+    return _collector.RetrieveOptions()
+
+
+def _streamed(collector: Any, spec: Any) -> dict[str, Told]:
+    told: dict[str, Told] = {}
+    page = _page(collector, _FIRST, [[spec], _options()])
+    while True:
+        if page.unauthenticated:
+            # With a dead session the server answers 200 and an empty inventory.
+            raise vim.fault.NotAuthenticated()
+        told |= {each.moid: each for each in page.objects}
+        if not page.token:
+            return told
+        page = _page(collector, _NEXT, [page.token])
+
+
+def _page(collector: Any, method: Any, arguments: list[Any]) -> Page:
+    def read(pieces: Iterator[bytes]) -> Page:
+        return read_page(pieces, method.wsdlName)
+
+    page: Page = collector._stub.stream(collector, method, arguments, read)
+    return page
+
+
+def by_pyvmomi(collector: Any, spec: Any) -> dict[str, Told]:
+    """The same by pyvmomi's own reader, which takes many times as long."""
+    told: dict[str, Told] = {}
+    page = collector.RetrievePropertiesEx([spec], _options())
+    while page is not None:
+        for each in page.objects or ():
+            _refuse_dead_session(each)
+            item = _plain(each)
+            told[item.moid] = item
+        page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
+    return told
+
+
+def _refuse_dead_session(told: Any) -> None:
+    for missing in told.missingSet or ():
+        if isinstance(missing.fault, vim.fault.NotAuthenticated):
+            raise missing.fault
+
+
+def _plain(told: Any) -> Told:
+    kind = type(told.obj).__name__.rsplit(".", 1)[-1]
+    properties = {
+        intern(str(item.name)): plain(item.name, getattr(item, "val", None))
+        for item in told.propSet or ()
+    }
+    return Told(kind, told.obj._GetMoId(), properties)

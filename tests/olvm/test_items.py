@@ -1,0 +1,74 @@
+"""Lists of an engine's, as they could come, and what is made of them."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from chaosvm.olvm.items import Items, NotExpected
+
+LISTED = (
+    '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<vms>\n'
+    '    <vm href="/api/vms/1" id="1">\n        <actions>\n            <link href="a" rel="b"/>\n'
+    "        </actions>\n        <name>web&amp;01 名前</name>\n        <cluster id='c'/>\n"
+    "        <custom_properties><custom_property><name>x</name></custom_property>"
+    "</custom_properties>\n    </vm>\n"
+    '    <vm id="2"><name>db &lt;actions&gt;</name><actions/><tags><tag><vm id="9"></vm></tag>'
+    "</tags></vm>\n</vms>"
+)
+
+
+def names(*pieces: str | bytes) -> list[tuple[str | None, str | None]]:
+    def made(vm: Element) -> tuple[str | None, str | None]:
+        assert vm.find("actions/link") is None
+        return vm.get("id"), vm.findtext("name")
+
+    items = Items("vms", "vm", made)
+    for piece in pieces:
+        items.feed(piece.encode() if isinstance(piece, str) else piece)
+    return items.close()
+
+
+@pytest.mark.parametrize("size", [1, 5, 64, 1000])
+def test_it_does_not_matter_where_the_answer_is_divided(size: int) -> None:
+    body = LISTED.encode()
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    assert names(*pieces) == [("1", "web&01 名前"), ("2", "db <actions>")]
+
+
+def test_one_by_itself_and_none() -> None:
+    assert names("<vm id='7'><name>one</name></vm>") == [("7", "one")]
+    assert names("<vms/>") == names("<vms>\n</vms>") == []
+
+
+@pytest.mark.parametrize("end", range(1, len(LISTED.encode()), 29))
+def test_an_answer_that_is_cut_is_not_half_an_answer(end: int) -> None:
+    with pytest.raises(NotExpected):
+        names(LISTED.encode()[:end])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "Service Unavailable",
+        "<html><body>503</body></html>",
+        "<!DOCTYPE html><html><body><p>Sorry<br></body></html>",
+        "<fault><detail>no</detail></fault>",
+        "<vms><fault/></vms>",
+        "<vms><vm><name>no id</name></vm></vms>",
+        "<vms><vm id='1'><actions></vm><vm id='2'></actions></vm></vms>",
+        "<vms><vm id='1'></vm></vms><vms/>",
+    ],
+)
+def test_what_is_no_such_list_is_refused(body: str) -> None:
+    with pytest.raises(NotExpected):
+        names(body)
+
+
+def test_a_value_of_the_wrong_kind() -> None:
+    items = Items("vms", "vm", lambda vm: int(vm.findtext("memory") or ""))
+    items.feed(b"<vms><vm id='5'><memory>much</memory></vm></vms>")
+    with pytest.raises(NotExpected, match=r"vm 5: .*much"):
+        items.close()

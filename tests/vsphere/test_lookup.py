@@ -1,0 +1,276 @@
+"""One VM by name: what it costs, and what must never be taken from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import AmbiguousVM, NoSuchVM
+from chaosvm.lab import Lab, State, World
+from chaosvm.selection import _LOOKS_AT
+from chaosvm.vm import VM
+from chaosvm.vsphere import VSpherePlatform, retrieval
+from chaosvm.vsphere.properties import ALL, wanted_for
+from chaosvm.vsphere.walks import everything
+from tests.vcsim import Vcsim, rule
+from tests.vcsim.estate import Estate
+
+Connect = Callable[..., VSpherePlatform]
+NAME, OTHER = "DC0_H0_VM0", "DC0_H0_VM1"
+
+
+def everything_of(platform: VSpherePlatform) -> dict[str, VM]:
+    return {vm.id: vm for vm in platform.inventory(Deadline(20))}
+
+
+def reads(vcsim: Vcsim) -> dict[str, int]:
+    """What was asked since the last time."""
+    methods: dict[str, int] = vcsim.requests()["methods"]
+    vcsim.reset_requests()
+    return methods
+
+
+def test_a_probe_that_is_repeated_costs_one_request(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    assert platform.vm_has_power_state(NAME, "powered_on")
+    reads(vcsim)
+    for _ in range(3):
+        assert platform.vm_has_power_state(NAME, "powered_on")
+    assert reads(vcsim) == {"RetrievePropertiesEx": 3}
+    estate.power_off(NAME)
+    assert not platform.vm_has_power_state(NAME, "powered_on")
+
+
+@pytest.mark.parametrize("app", [True, False])
+def test_a_vm_is_the_same_however_it_was_asked_for(connect: Connect, app: bool) -> None:
+    with Vcsim.start(clusters=1, folders=1, apps=1, pools=1, vms=1) as deep, Estate(deep) as estate:
+        estate.set_custom_attribute("DC0_C0_APP0_VM0", "owner", "a & b <c>")
+        estate.set_guest("DC0_H0_VM0", hostname="h0", ip="10.0.0.9")
+        platform = connect(port=deep.port, password=deep.password, ca_file=deep.ca_file)
+        whole = everything_of(platform)
+        vm = next(vm for vm in whole.values() if ("APP" in vm.name) is app)
+        for word in (vm.name, vm.id, vm.path, (vm.instance_uuid or "").upper()):
+            for remembered in (False, True):
+                assert word
+                found = platform.inventory(Deadline(20), [word], remembered)
+                assert found == [vm]
+        assert vm.path != f"/{vm.name}"
+        assert vm.host
+
+
+def test_no_action_is_based_on_what_was_true_before(
+    platform: VSpherePlatform, estate: Estate
+) -> None:
+    first = estate.create_vm("twin", folder="/DC0/vm/one")
+    assert platform.vm_power_state("twin").value == "powered_on"
+    estate.create_vm("twin", folder="/DC0/vm/two")
+    # The probe stays with the VM that it began with.
+    assert platform.get_vm("twin").id == first._moId
+    for act in (platform.power_off, platform.suspend, platform.reboot):
+        with pytest.raises(AmbiguousVM, match=r"/DC0/vm/one/twin.*/DC0/vm/two/twin"):
+            act("twin")
+    with pytest.raises(AmbiguousVM):
+        platform.batch_power_off({"names": ["twin"]})
+
+
+def test_a_vm_that_was_made_anew_is_found(platform: VSpherePlatform, estate: Estate) -> None:
+    gone = platform.get_vm(NAME).id
+    estate.destroy(NAME)
+    with pytest.raises(NoSuchVM):
+        platform.vm_power_state(NAME)
+    made = estate.create_vm(NAME, power_on=False)
+    assert platform.get_vm(NAME).id == made._moId != gone
+    assert platform.vm_power_state(NAME).value == "powered_off"
+
+
+def test_a_vm_that_has_another_name_now_is_not_the_one(
+    platform: VSpherePlatform, estate: Estate
+) -> None:
+    vm = platform.get_vm(NAME)
+    platform.get_vm(OTHER)
+    estate.rename(NAME, "renamed")
+    with pytest.raises(NoSuchVM):
+        platform.get_vm(NAME)
+    estate.rename(OTHER, NAME)
+    assert platform.get_vm(NAME).id != vm.id
+    assert platform.get_vm("renamed").id == vm.id
+    assert platform.get_vm(vm.id).name == "renamed"
+
+
+def test_what_was_ambiguous_is_not_remembered(platform: VSpherePlatform, estate: Estate) -> None:
+    estate.create_vm("twin", folder="/DC0/vm/one")
+    second = estate.create_vm("twin", folder="/DC0/vm/two")
+    for _ in range(2):
+        with pytest.raises(AmbiguousVM):
+            platform.vm_power_state("twin")
+    estate.rename("/DC0/vm/one/twin", "other")
+    assert platform.get_vm("twin").id == second._moId
+
+
+def test_a_session_that_ends_between_two_probes(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    vm = platform.inventory(Deadline(20), [NAME], True)
+    vcsim.expire_sessions()
+    assert platform.inventory(Deadline(20), [NAME], True) == vm
+    vcsim.rules(rule("RetrievePropertiesEx", "drop_after", times=1))
+    assert platform.inventory(Deadline(20), [NAME], True) == vm
+    vcsim.rules(rule("RetrievePropertiesEx", "fault", fault="ManagedObjectNotFound", times=1))
+    assert platform.inventory(Deadline(20), [NAME], True) == vm
+
+
+def test_a_name_that_nobody_has_is_answered_with_those_there_are(
+    platform: VSpherePlatform,
+) -> None:
+    with pytest.raises(NoSuchVM, match=r"DC0_H0_VM9.*4 VMs are known"):
+        platform.power_off("DC0_H0_VM9")
+
+
+def test_what_is_excluded_may_be_another_than_what_is_named(platform: VSpherePlatform) -> None:
+    chosen = platform.list_vms({"names": [NAME, OTHER], "exclude": [OTHER]})
+    assert [vm.name for vm in chosen] == [NAME]
+    batch = platform.batch_power_off({"names": [NAME], "exclude": [OTHER]}, graceful=False)
+    assert [outcome.name for outcome in batch.outcomes] == [NAME]
+
+
+def test_names_and_ids_at_once(platform: VSpherePlatform) -> None:
+    vm = platform.get_vm(NAME)
+    batch = platform.batch_power_off({"names": [NAME, OTHER], "ids": [vm.id]}, graceful=False)
+    assert [outcome.name for outcome in batch.outcomes] == [NAME]
+
+
+# No more than is needed ----------------------------------------------------------------
+
+
+@pytest.fixture
+def varied(platform: VSpherePlatform, estate: Estate) -> dict[str, VM]:
+    """The inventory, in which no two VMs are alike."""
+    estate.create_vm("deep", folder="/DC0/vm/data/prod", cluster="DC0_C0")
+    estate.set("deep", **{"config.guestFullName": "CentOS 7 (64-bit)"})
+    estate.set("DC0_H0_VM1", **{"runtime.connectionState": "disconnected"})
+    estate.suspend("DC0_C0_RP0_VM0")
+    estate.tag("DC0_H0_VM0", "tier", "gold")
+    return everything_of(platform)
+
+
+@pytest.mark.parametrize("key", [*_LOOKS_AT])
+def test_a_count_is_the_same_without_the_rest(
+    platform: VSpherePlatform, varied: dict[str, VM], key: str
+) -> None:
+    deep = next(vm for vm in varied.values() if vm.name == "deep")
+    selections: dict[str, dict[str, object]] = {
+        "names": {"names": ["deep", deep.instance_uuid, NAME]},
+        "ids": {"ids": [deep.id, (deep.instance_uuid or "").upper()]},
+        "name": {"name": "DC0_H0*"},
+        "regex": {"regex": "d.+p"},
+        "datacenter": {"datacenter": "DC0", "name": "deep"},
+        "cluster": {"cluster": "DC0_C*"},
+        "host": {"host": deep.host},
+        "folder": {"folder": "prod"},
+        "tag": {"tag": "gold"},
+        "guest_os": {"guest_os": "centos*"},
+        "power_state": {"power_state": ["unknown", "suspended"]},
+        "exclude": {"all": True, "exclude": [deep.path, NAME, "*_VM1"]},
+        "count": {"all": True, "count": 2},
+        "percent": {"all": True, "percent": 50},
+        "seed": {"name": "DC0*", "count": 3, "seed": 7},
+        "all": {"all": True},
+    }
+    counted = platform.count_vms(selections[key])
+    assert counted == len(platform.list_vms(selections[key]))
+    assert counted > 0
+    assert counted < len(varied) or key == "all"
+
+
+def test_what_a_count_does_not_need_is_not_asked_for() -> None:
+    assert "HostSystem" not in wanted_for(["name", "id"])
+    assert wanted_for(["name"])["VirtualMachine"] == ["name", "parent", "parentVApp"]
+    assert "runtime.host" in wanted_for(["cluster"])["VirtualMachine"]
+    assert wanted_for(["name", "metadata"]) == ALL
+
+
+# Both readers -----------------------------------------------------------------------
+
+
+def by_both(platform: VSpherePlatform, logs: pytest.LogCaptureFixture) -> list[dict[str, VM]]:
+    """The whole inventory, by the one reader and the other, and through pages."""
+    streamed = everything_of(platform)
+    assert platform._client.transport.streaming, logs.text
+    platform._client.transport.streaming = False
+    return [streamed, everything_of(platform)]
+
+
+def test_pyvmomis_reader_tells_the_same(
+    platform: VSpherePlatform, estate: Estate, logs: pytest.LogCaptureFixture
+) -> None:
+    for name in ("<tag>&amp;", "名前-ünïcode-🐒", "web%2f01", " spaced ", 'a">b', "a'b"):
+        estate.create_vm(name, folder="/DC0/vm/odd & ends")
+    estate.mark_template("DC0_H0_VM0")
+    estate.set_managed_by("DC0_H0_VM1", "com.vmware.vim.eam")
+    estate.set_question("DC0_C0_RP0_VM0", "Moved, or\ncopied? <&>")
+    estate.set_guest("DC0_C0_RP0_VM1", hostname="h & co", ip="10.1.2.3")
+    estate.set_custom_attribute("DC0_C0_RP0_VM1", "owner", "data & <team>")
+    streamed, deserialized = by_both(platform, logs)
+    assert streamed == deserialized
+    assert len(streamed) == 10
+    assert {vm.metadata.get("question") for vm in streamed.values()} > {"Moved, or\ncopied? <&>"}
+
+
+@pytest.fixture
+def lab() -> Lab:
+    world = World.generated(60, seed=3)
+    world.add_vm("a&b <c>", folder=("x/y", "50%"), attributes={"owner": "me & you"})
+    world.add_vm("asks", question="Moved & copied?", managed_by="vcls", template=False)
+    world.add_vm("gone", State.UNREACHABLE)
+    return Lab(world, platforms=["vsphere"])
+
+
+def in_lab(running: Lab) -> VSpherePlatform:
+    return VSpherePlatform(
+        running.vsphere_server,
+        running.username,
+        running.password,
+        running.vsphere_port,
+        running.ca_file,
+        timeout=20,
+    )
+
+
+def test_in_the_lab_too_and_in_pages(
+    lab: Lab, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lab, in_lab(lab) as platform:
+        streamed, deserialized = by_both(platform, logs)
+        assert streamed == deserialized
+        assert len(streamed) == 63
+        few = retrieval._collector.RetrieveOptions(maxObjects=7)
+        monkeypatch.setattr(retrieval, "_options", lambda: few)
+        for platform._client.transport.streaming in (True, False):
+            assert everything_of(platform) == streamed
+        assert lab.requests()["POST /sdk ContinueRetrievePropertiesEx"] > 18
+
+
+def test_what_is_not_understood_is_left_to_pyvmomi(
+    platform: VSpherePlatform, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything_of(platform)
+
+    def not_understood(*_: object) -> None:
+        raise retrieval.NotUnderstood("a new world")
+
+    monkeypatch.setattr(retrieval, "read_page", not_understood)
+    assert everything_of(platform) == before
+    assert everything_of(platform) == before
+    assert [record.levelname for record in logs.records if "new world" in record.message] == [
+        "DEBUG"
+    ]
+
+
+def test_an_object_that_is_told_twice_counts_once(platform: VSpherePlatform) -> None:
+    platform.connect()
+    content = platform._client._content
+    spec = everything(content, {"VirtualMachine": ["name"]})
+    told = retrieval.retrieve(content, spec)
+    assert len(told) == 4
+    assert {each.kind for each in told.values()} == {"VirtualMachine"}
