@@ -81,8 +81,8 @@ class Sighting:
 class Watch(ABC):
     """News of a fixed set of VMs, through one channel however many they are."""
 
-    # Do the news of many VMs come one by one, so that a pause lets them pile up?
-    pushed: ClassVar[bool] = False
+    # Did the last news come as it happened, so that a pause would let more pile up?
+    pushed = False
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +105,9 @@ class Watch(ABC):
 
         The first call tells the present state of every VM.
         """
+
+    def forget(self, vm_ids: Sequence[str]) -> None:  # noqa: B027  # it may be told all the same
+        """No more news of these are needed."""
 
     def close(self) -> None:  # noqa: B027  # not every watch holds something
         """Give back what the watch holds at the server, in bounded time."""

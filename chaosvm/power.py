@@ -1,18 +1,20 @@
 """Does one operation to many VMs: send, watch, fall back, report.
 
-All requests go out through a few workers, which never wait for a VM. One
-watch brings the news of every VM, and for each VM a small state machine
-(``job.py``) decides what the news means. One deadline ends everything; what
-is not known by then is reported as unknown.
+All requests go out through a few workers, which never wait for a VM, nor for
+a look at the others. One watch brings the news of every VM, and for each VM a
+small state machine (``job.py``) decides what the news means. One deadline ends
+everything; what is not known by then is reported as unknown.
 
 Nothing is sent about a VM before the ledger has it on disk.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -93,51 +95,67 @@ def refusal(platform: Platform, vm: VM, order: Order) -> str | None:
 
 
 class _Sender:
-    """A few workers that send steps and bring back the answers."""
+    """A few workers that send steps and bring back the answers.
+
+    A worker that is free takes the next step by itself. So whoever looks at the
+    jobs, or changes them, holds ``jobs_lock`` meanwhile.
+    """
 
     def __init__(
         self, platform: Platform, order: Order, deadline: Deadline, ledger: Ledger
     ) -> None:
+        self.jobs_lock = threading.RLock()
         self._platform = platform
         self._order = order
         self._deadline = deadline
         self._ledger = ledger
         self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
         self._waiting: deque[Job] = deque()
-        self._under_way: set[Future[Answer]] = set()
+        self._under_way = 0
+        self._answers: SimpleQueue[Future[Answer]] = SimpleQueue()
+        self._ended = False
 
     @property
     def busy(self) -> bool:
-        return bool(self._under_way)
+        with self.jobs_lock:
+            return self._under_way > 0
 
     def submit(self, job: Job, step: Step) -> None:
-        job.queue(step)
-        self._waiting.append(job)
-        self._start_more()
+        with self.jobs_lock:
+            job.queue(step)
+            self._waiting.append(job)
+            self._start_more()
 
     def _start_more(self) -> None:
         """A step counts as sent only when a worker is free for it."""
-        while self._waiting and len(self._under_way) < self._order.parallel:
-            if self._deadline.passed:
+        while self._waiting and self._under_way < self._order.parallel:
+            if self._ended or self._deadline.passed:
                 return
             job = self._waiting.popleft()
-            if job.open and job.queued is not None:
+            # Much may have happened to it while it stood in the queue.
+            if job.open and job.queued is not None and job.may_send():
                 step = job.queued
                 job.sending(step)
-                self._under_way.add(self._workers.submit(self._send, job, step))
+                self._under_way += 1
+                self._workers.submit(self._send, job, step).add_done_callback(self._sent)
+
+    def _sent(self, future: Future[Answer]) -> None:
+        with self.jobs_lock:
+            self._under_way -= 1
+            self._answers.put(future)
+            self._start_more()
 
     def answers(self, seconds: float) -> list[Answer]:
         """What has come in, waiting so long for all that is under way."""
         clock = self._deadline.clock
         until = clock.monotonic() + min(seconds, self._deadline.remaining)
         found: list[Answer] = []
-        while self._under_way:
-            left = max(0.0, until - clock.monotonic())
-            done, self._under_way = wait(self._under_way, left, FIRST_COMPLETED)
-            if not done:
+        while self.busy or not self._answers.empty():
+            try:
+                future = self._answers.get(timeout=max(0.0, until - clock.monotonic()))
+            except Empty:
                 break
-            found += [future.result() for future in done]
-            self._start_more()
+            found.append(future.result())
         return found
 
     def _send(self, job: Job, step: Step) -> Answer:
@@ -168,7 +186,9 @@ class _Sender:
         trace: TracebackType | None,
     ) -> None:
         # After an interruption nothing more may go out.
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        with self.jobs_lock:
+            self._ended = True
+            self._workers.shutdown(wait=False, cancel_futures=True)
 
 
 class _Run:
@@ -212,12 +232,15 @@ class _Run:
             if self._deadline.passed:
                 self._time_out(sender)
                 return
-            self._send_due(sender)
+            with sender.jobs_lock:
+                self._send_due(sender)
             if not self._look(watch, sender):
                 return
-            for job in self._open():
-                job.decide()
+            with sender.jobs_lock:
+                for job in self._open():
+                    job.decide()
             self._note_outcomes()
+            watch.forget([job.vm.id for job in self._jobs.values() if not job.open])
             self._tell_progress()
 
     def _send_due(self, sender: _Sender) -> None:
@@ -254,15 +277,18 @@ class _Run:
 
     def _look(self, watch: Watch, sender: _Sender) -> bool:
         """Gather answers and news; False when the platform cannot be watched any more."""
-        sending = sender.busy
         answers = sender.answers(_GATHER)
-        for answer in answers:
-            answer.job.answered(answer)
+        with sender.jobs_lock:
+            sending = sender.busy
+            for answer in answers:
+                answer.job.answered(answer)
         try:
             watch.follow([answer.to_follow for answer in answers if answer.to_follow])
-            for sighting in watch.news(0 if sending else self._patience(), self._deadline):
-                if (job := self._jobs.get(sighting.vm_id)) and job.open:
-                    job.saw(sighting)
+            news = watch.news(0 if sending else self._patience(), self._deadline)
+            with sender.jobs_lock:
+                for sighting in news:
+                    if (job := self._jobs.get(sighting.vm_id)) and job.open:
+                        job.saw(sighting)
             self._looked = self._deadline.elapsed
             self._mark_blind(False)
         except (ConnectionFailed, ProtocolError) as error:
@@ -274,8 +300,9 @@ class _Run:
                 logger.warning(f"watching was interrupted, trying again: {error}")
                 self._deadline.sleep(1.0)
         except PlatformError as error:
-            for job in self._open():
-                job.cut_off(error)
+            with sender.jobs_lock:
+                for job in self._open():
+                    job.cut_off(error)
             return False
         if watch.pushed and not sending:
             self._deadline.sleep(min(_LONGEST_PAUSE, _PAUSE_PER_VM * len(self._open())))
@@ -295,10 +322,11 @@ class _Run:
         return max(0.0, min(moments) - self._deadline.elapsed)
 
     def _time_out(self, sender: _Sender) -> None:
-        for answer in sender.answers(0):
-            answer.job.answered(answer)
-        for job in self._open():
-            job.time_out()
+        with sender.jobs_lock:
+            for answer in sender.answers(0):
+                answer.job.answered(answer)
+            for job in self._open():
+                job.time_out()
 
     def _open(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.open]
