@@ -40,8 +40,8 @@ from chaosvm.vm import VM
 __all__ = ["carry_out", "refusal", "refuse"]
 
 # While requests are going out, their tickets are gathered for so long before
-# the watch is told of them; afterwards the watch itself waits for news.
-_GATHER = 0.5
+# the next look at the VMs; afterwards the watch itself waits for news.
+_GATHER, _LEAST_GATHER = 0.5, 0.1
 _LONGEST_WAIT = 5.0
 # Where the news of many VMs come one by one, a pause that grows with the VMs
 # still open lets them pile up, and keeps the number of requests small.
@@ -277,7 +277,9 @@ class _Run:
 
     def _look(self, watch: Watch, sender: _Sender) -> bool:
         """Gather answers and news; False when the platform cannot be watched any more."""
-        answers = sender.answers(_GATHER)
+        # Sooner towards the end: what is not seen by then is not known.
+        gather = max(_LEAST_GATHER, self._deadline.remaining / 2)
+        answers = sender.answers(min(_GATHER, gather))
         with sender.jobs_lock:
             sending = sender.busy
             for answer in answers:

@@ -152,7 +152,7 @@ class VSpherePlatform(VMPlatform):
         return Ticket(vm.id, tracked=task is not None, reference=task)
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> VSphereWatch:
-        return VSphereWatch(self._client, vms)
+        return VSphereWatch(self._client, vms, order)
 
     def busy(self, vms: Sequence[VM], deadline: Deadline) -> set[str]:
         try:
