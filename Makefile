@@ -25,7 +25,7 @@ AGAIN = $(MAKE) --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help install system-packages system-sdk system-simulator \
-	vcsim quickstart quickstart-olvm test crash-test lint format clean FORCE
+	vcsim quickstart quickstart-olvm test crash-test bench lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,7 +34,7 @@ help: ## list the targets (the default)
 	@echo '  PYTHON      interpreter that a new environment is made with (now $(PYTHON))'
 	@echo '  VENV        the environment (now $(VENV))'
 	@echo '  EXTRA_PINS  more requirements for pip, such as "pyvmomi<9"'
-	@echo '  ARGS        arguments for pytest'
+	@echo '  ARGS        arguments for pytest, or for the benchmark'
 	@echo '  WORKERS     how many tests run at once (now $(WORKERS))'
 
 install: $(VENV)/.installed ## make the environment: the package, its extras, the tools
@@ -48,6 +48,9 @@ test: $(VENV)/.installed build/vcsim ## run the tests
 
 crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, and see that all comes back
 	@$(BIN)/python -m pytest tests/e2e/test_crash.py --crashes 100 $(ARGS)
+
+bench: $(VENV)/.installed build/vcsim ## measure what it costs, beside what could be used instead
+	@$(BIN)/python -m benchmarks.inventory $(ARGS)
 
 lint: $(VENV)/.installed ## check style, format and types
 	@$(BIN)/ruff check .

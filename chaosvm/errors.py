@@ -26,6 +26,8 @@ __all__ = [
     "ChaosVMError",
     "ConnectionFailed",
     "DeadlinePassed",
+    "GuardStopped",
+    "GuardUnchecked",
     "GuestUnavailable",
     "InvalidValue",
     "LedgerError",
@@ -33,10 +35,12 @@ __all__ = [
     "MissingExtra",
     "NoAnswer",
     "NoSuchVM",
+    "NotInRehearsal",
     "NotSupported",
     "OperationFailed",
     "OperationRefused",
     "PermissionDenied",
+    "PlanOutdated",
     "PlatformError",
     "ProtocolError",
     "SelectionError",
@@ -103,6 +107,10 @@ class ProtocolError(PlatformError):
     """The server answered something that is not its protocol."""
 
 
+class NotInRehearsal(PlatformError):
+    """In a rehearsal nothing may be sent there; nothing was."""
+
+
 # What may become of one request about one VM ----------------------------------
 
 
@@ -157,6 +165,18 @@ class LedgerError(ChaosVMError):
 
 class OperationRefused(ChaosVMError):
     """The operation makes no sense for, or must not be done to, a VM; nothing was touched."""
+
+
+class GuardStopped(OperationRefused):
+    """A guard of the chaosvm_* settings would have been passed; nothing was touched."""
+
+
+class GuardUnchecked(PlatformError):
+    """What a guard needs to know could not be read, so that it lets nothing pass."""
+
+
+class PlanOutdated(OperationRefused):
+    """The VMs are not any more what the plan says; nothing was touched."""
 
 
 class OperationFailed(ChaosVMError):

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Running", "reason_to_give", "running"]
+__all__ = ["Running", "declares_control", "reason_to_give", "running"]
 
 _LONGEST_TITLE = 200
 
@@ -45,6 +45,19 @@ def running() -> Running | None:
         if found is not None:
             return found
     return None
+
+
+def declares_control(module: str) -> bool:
+    """Does the experiment that this call is part of have a control of this module?"""
+    for frame in _stack(sys._getframe()):
+        experiment = _local(frame, "chaoslib.", "experiment")
+        if isinstance(experiment, dict):
+            controls = experiment.get("controls")
+            return isinstance(controls, list) and any(
+                isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
+                for each in controls
+            )
+    return False
 
 
 def _running(stack: list[FrameType]) -> Running | None:

@@ -130,7 +130,7 @@ class Job:
         self.seen = sighting
         if not self.waited_first:
             self.before = sighting.power_state
-        if self._must_settle():
+        if self.must_settle():
             self.waited_first = True
             return
         if self.order.operation is not Operation.REBOOT and self.seen.power_state is self.target:
@@ -139,7 +139,7 @@ class Job:
         elif reason := self.refusal():
             self._fail(f"{reason}; it was {self.vm.power_state} a moment ago")
         else:
-            self._plan(self._first_step())
+            self._plan(self.next_step())
 
     def refusal(self) -> str | None:
         """Why the operation cannot, or must not, be done to the VM in its present state."""
@@ -256,7 +256,8 @@ class Job:
 
     # What it means ---------------------------------------------------------------
 
-    def _first_step(self) -> Step:
+    def next_step(self) -> Step:
+        """What is sent first, in its present state."""
         match self.order.operation:
             case Operation.POWER_ON:
                 return Step.POWER_ON
@@ -311,7 +312,7 @@ class Job:
             and state not in (self.state_when_sent, self.target)
         )
 
-    def _must_settle(self) -> bool:
+    def must_settle(self) -> bool:
         """A state that will pass is waited out, except by what cuts it short anyway."""
         cuts = self.order.operation in (Operation.POWER_OFF, Operation.REBOOT)
         passing = self.seen.power_state is PowerState.TRANSITIONING

@@ -34,6 +34,7 @@ from logzero import logger
 
 import chaosvm
 from chaosvm import experiment, ledgerfile
+from chaosvm.account import Account
 from chaosvm.errors import LedgerError
 from chaosvm.history import Deed, History, Touched
 from chaosvm.ledgerfile import VERSION, LedgerFile, opened
@@ -79,6 +80,7 @@ class Ledger:
         self.path = path
         self.run = f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.history = History()
+        self.account = Account(lambda: self.history.ever_touched(self.run))
         self._title = title
         self._now = now
         self._file: LedgerFile | None = None

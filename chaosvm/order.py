@@ -59,6 +59,18 @@ class Order:
         return cls(operation=Operation(operation), timeout=seconds, **options)
 
     @property
+    def options(self) -> dict[str, Any]:
+        """Those that matter to its operation, under the names that people give them."""
+        shown: dict[str, Any] = {"timeout": self.timeout, "parallel": self.parallel}
+        if self.operation in (Operation.POWER_OFF, Operation.REBOOT):
+            shown["graceful"] = self.graceful
+        if self.operation is Operation.POWER_OFF:
+            shown["on_timeout"] = self.on_timeout.value
+        if self.discard_memory:
+            shown["discard_memory"] = True
+        return shown
+
+    @property
     def guest_seconds(self) -> float:
         """How long a guest may take to shut down.
 

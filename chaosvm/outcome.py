@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Batch", "How", "Outcome"]
+__all__ = ["Batch", "How", "Outcome", "failure_text", "not_done"]
 
 
 class How(StrEnum):
@@ -42,6 +42,8 @@ class Outcome:
     detail: str | None = None
     error: str | None = None
     correlation_id: str | None = None
+    # In a dry run, where nothing was done: what would have been.
+    plan: dict[str, Any] | None = field(default=None, hash=False, compare=False)
 
     @property
     def failed(self) -> bool:
@@ -64,7 +66,11 @@ class Outcome:
             "error": self.error,
             "correlation_id": self.correlation_id,
         }
-        return {**shown, **{key: value for key, value in optional.items() if value}}
+        return {
+            **shown,
+            **{key: value for key, value in optional.items() if value},
+            **_dry(self.plan),
+        }
 
     def __str__(self) -> str:
         return f"{self.name!r} ({self.id})"
@@ -77,6 +83,8 @@ class Batch:
     outcomes: tuple[Outcome, ...]
     seed: int | None = None
     passed_over: tuple[tuple[VM, str], ...] = ()
+    # In a dry run, where nothing was done: what would have been.
+    plan: dict[str, Any] | None = field(default=None, hash=False, compare=False)
 
     @property
     def changed(self) -> int:
@@ -97,7 +105,27 @@ class Batch:
             shown["passed_over"] = [
                 {"name": vm.name, "id": vm.id, "reason": reason} for vm, reason in self.passed_over
             ]
-        return shown
+        return {**shown, **_dry(self.plan)}
+
+
+def not_done(vm: VM, operation: str, will: str) -> Outcome:
+    """Of a dry run."""
+    return Outcome(
+        name=vm.name,
+        id=vm.id,
+        platform=vm.platform,
+        operation=operation,
+        before=vm.power_state,
+        after=vm.power_state,
+        changed=False,
+        how=How.NONE,
+        seconds=0.0,
+        detail=f"dry run: {will}",
+    )
+
+
+def _dry(plan: dict[str, Any] | None) -> dict[str, Any]:
+    return {} if plan is None else {"dry_run": True, "plan": plan}
 
 
 def failure_text(operation: str, outcomes: Sequence[Outcome], seed: int | None = None) -> str:

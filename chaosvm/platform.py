@@ -184,6 +184,19 @@ class Platform(ABC):
         """Why this operation cannot be done to the VM as it is; None if it can."""
         return None
 
+    def guest_unavailable(self, vm: VM) -> str | None:
+        """Why its guest cannot be asked for anything, as far as is known; None if it can."""
+        return None
+
+    def opted_out(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
+        """Those of these VMs that carry a mark that nothing may touch them, by id.
+
+        The text tells the mark, as "has the tag 'x'". The number of requests does
+        not depend on how many VMs they are. Raises PlatformError where it cannot
+        be told.
+        """
+        return {}
+
     def caution(self, vm: VM, order: Order) -> str | None:
         """What the user should know before the operation is done to the VM; mostly None."""
         return None

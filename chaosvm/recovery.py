@@ -22,7 +22,7 @@ from chaosvm.ledger import Ledger, of_run
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.safety import Safety
 from chaosvm.settings import load
-from chaosvm.undo import judged, left_changed, not_restored
+from chaosvm.undo import judged, left_changed, not_restored, rehearsed
 from chaosvm.verbs import VMPlatform
 
 __all__ = ["restore_from", "restore_on"]
@@ -46,7 +46,9 @@ def restore_on(
     forced = values.boolean("force", force)
     safety = load(Safety, configuration, secrets)
     source = _resumed(ledger) if ledger != "" else of_run(safety.ledger)
-    return judged(restore_from(source, platform, connect, Deadline(seconds), width, forced))
+    deadline, dry = Deadline(seconds), safety.dry_run
+    batch = judged(restore_from(source, platform, connect, deadline, width, forced, dry))
+    return rehearsed(batch) if dry else batch
 
 
 def restore_from(
@@ -56,6 +58,7 @@ def restore_from(
     deadline: Deadline,
     parallel: int,
     force: bool,
+    dry_run: bool = False,
 ) -> list[Outcome]:
     """One outcome for each VM that the ledger has of a platform, whatever its server.
 
@@ -72,7 +75,7 @@ def restore_from(
         try:
             reached = _reach(platform, server, connect)
             batch = reached.restore_power_states(
-                max(deadline.remaining, 0.1), parallel, force, ledger
+                max(deadline.remaining, 0.1), parallel, force, ledger, dry_run
             )
             outcomes += batch.outcomes
         except OperationFailed as failed:

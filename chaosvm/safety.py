@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +11,20 @@ from typing import Any, ClassVar
 from chaosvm import values
 from chaosvm.settings import Settings, setting
 
-__all__ = ["Safety"]
+__all__ = ["Percent", "Safety"]
+
+_MOST_VMS = 1_000_000
+_PERCENT = 'a number from 0 to 100, or a mapping such as {"inventory": 30, "cluster": 50}'
+_GLOBS = 'a glob or a list of them, such as ["db-*", "vcenter"]; in a text, commas part them'
+
+
+@dataclass(frozen=True)
+class Percent:
+    """How large a part of each may be changed; None where there is no limit."""
+
+    inventory: float | None = None
+    cluster: float | None = None
+    host: float | None = None
 
 
 def _path(key: str, value: Any) -> Path:
@@ -18,12 +33,74 @@ def _path(key: str, value: Any) -> Path:
     return path.expanduser().absolute()
 
 
+def _vms(key: str, value: Any) -> int:
+    return values.integer(key, value, 0, _MOST_VMS)
+
+
+def _share(key: str, value: Any) -> float:
+    return values.number(key, value, 0, 100)
+
+
+def _percent(key: str, value: Any) -> Percent:
+    given = _from_json(value, "{")
+    if isinstance(given, Percent):
+        return given
+    if isinstance(given, Mapping):
+        known: dict[str, Any] = dict.fromkeys(("inventory", "cluster", "host"), _share)
+        return Percent(**values.mapping(key, dict(given), known, '{"inventory": 30}'))
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        raise values.invalid(key, value, _PERCENT)
+    share = _share(key, given)
+    return Percent(share, share, share)
+
+
+def _globs(key: str, value: Any) -> tuple[str, ...]:
+    given = _from_json(value, "[")
+    if isinstance(given, str):
+        given = [part.strip() for part in given.split(",") if part.strip()]
+    return values.text_list(key, given, _GLOBS)
+
+
+def _protect_tag(key: str, value: Any) -> str | None:
+    if value is False or (isinstance(value, str) and value.strip().lower() == "none"):
+        return None
+    return values.text(key, value, 'the name of a tag, or "none"').strip()
+
+
+def _from_json(value: Any, opening: str) -> Any:
+    """What an environment variable holds, where it looks like JSON."""
+    if not isinstance(value, str) or not value.lstrip().startswith(opening):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
 @dataclass(frozen=True)
 class Safety(Settings):
     """``chaosvm_ledger`` and its like; docs/safety.md explains them."""
 
     prefix: ClassVar[str] = "chaosvm"
+    # What an experiment must not do, it must not do in a rehearsal either.
+    rehearsed: ClassVar[bool] = True
 
     # Where the changes of a run are written down; by default a file of its own
-    # beside the journal.
-    ledger: Path | None = setting(_path, None)
+    # beside the journal, as always in a rehearsal: a lab's VMs are not to be put
+    # back anywhere else.
+    ledger: Path | None = setting(_path, None, rehearsed=False)
+    # How many VMs a run may change in all, and how large a part of them.
+    max_vms: int | None = setting(_vms, None)
+    max_percent: Percent | None = setting(_percent, None)
+    # So many of the VMs that match have to go on running.
+    min_running: int | None = setting(_vms, None)
+    # Names of VMs that are never touched, and what marks them on the platform.
+    protect: tuple[str, ...] = setting(_globs, ())
+    protect_tag: str | None = setting(_protect_tag, "chaosvm-protect")
+    # Say what would be done, and do nothing.
+    dry_run: bool = setting(values.boolean, False)
+
+    @property
+    def needs_inventory(self) -> bool:
+        """Do the guards compare with VMs that are not meant themselves?"""
+        return self.max_percent is not None or self.min_running is not None

@@ -15,29 +15,21 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from chaosvm import values
-from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, OperationRefused, SelectionError
+from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
+from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, SelectionError
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Choice", "Selection", "find_one"]
+__all__ = ["Selection", "find_one"]
 
 EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
 
-# A reason why no action may touch a VM, or None.
-Untouchable = Callable[[VM], str | None]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The VMs chosen, the seed that chose among them, and those passed over."""
-
-    vms: tuple[VM, ...]
-    seed: int | None = None
-    passed_over: tuple[tuple[VM, str], ...] = ()
+# What narrows a selection down to single VMs, or to those that are in some
+# state at the moment. The rest says which part of the inventory it is about.
+_SINGLING_OUT = ("names", "ids", "power_state")
 
 
 def _regex(key: str, value: Any) -> re.Pattern[str]:
@@ -171,7 +163,7 @@ class Selection:
         self._keys = values.mapping(key, vms, _KEYS, EXAMPLE)
         if "count" in self._keys and "percent" in self._keys:
             raise InvalidValue(f"{key} has both count and percent: give one of them")
-        if "seed" in self._keys and not self._sampling:
+        if "seed" in self._keys and not self.draws:
             raise InvalidValue(f"{key} has a seed but nothing to sample: add count or percent")
         if all(name in _NARROWING for name in self._keys):
             raise InvalidValue(
@@ -202,13 +194,27 @@ class Selection:
         return None if "exclude" in self._keys else words or None
 
     @property
-    def _sampling(self) -> bool:
+    def given(self) -> Any:
+        """As it was written."""
+        return self._given
+
+    def about(self, vm: VM) -> bool:
+        """Is it one of those among which the selection chooses, whatever its state?"""
+        return all(
+            fits(vm, self._keys[key])
+            for key, fits in _FILTERS.items()
+            if key in self._keys and key not in _SINGLING_OUT
+        )
+
+    @property
+    def draws(self) -> bool:
+        """Does it draw a sample?"""
         return "count" in self._keys or "percent" in self._keys
 
     def read(self, inventory: Iterable[VM]) -> list[VM]:
         """The VMs to look at: possibly none."""
         fitting = self._matching(inventory, must_exist=False)
-        return self._sample(fitting, self._seed()) if fitting and self._sampling else fitting
+        return self._sample(fitting, self._seed()) if fitting and self.draws else fitting
 
     def _matching(self, inventory: Iterable[VM], must_exist: bool) -> list[VM]:
         """Every VM that fits, before any sample is drawn; none is not an error.
@@ -230,27 +236,34 @@ class Selection:
                 fitting = [vm for vm in fitting if vm.id in named]
         return fitting
 
-    def choose(self, inventory: Iterable[VM], untouchable: Untouchable | None = None) -> Choice:
+    def choose(
+        self,
+        inventory: Iterable[VM],
+        untouchable: Untouchable | None = None,
+        barred: Barred | None = None,
+        tell_refused: bool = False,
+    ) -> Choice:
         """The VMs to act on: never none of them.
 
-        A VM for which ``untouchable`` has a reason is passed over where a
-        pattern reached it, and refused where it was asked for by name or id.
+        A VM for which ``untouchable`` or ``barred`` has a reason is passed over
+        where a pattern reached it. Where it was asked for by name or id, the
+        whole is refused or, with ``tell_refused``, that VM alone.
         """
         everything = list(inventory)
         self._refuse_idle_exclusions(everything)
         fitting = self._matching(everything, must_exist=True)
-        passed_over: list[tuple[VM, str]] = []
-        if untouchable is not None:
-            reasons = [(vm, reason) for vm in fitting if (reason := untouchable(vm))]
-            self._refuse_named(reasons)
-            passed_over = reasons
-            barred = {vm.id for vm, _ in reasons}
-            fitting = [vm for vm in fitting if vm.id not in barred]
-        if not fitting:
+        reasons = reasons_against(fitting, untouchable, barred)
+        told = [(vm, reasons[vm.id]) for vm in fitting if vm.id in reasons]
+        refused = [(vm, reason) for vm, reason in told if self._names(vm)]
+        if refused and not tell_refused:
+            raise refusal(refused)
+        passed_over = tuple(each for each in told if each not in refused)
+        fitting = [vm for vm in fitting if vm.id not in reasons]
+        if not fitting and not refused:
             raise NoSuchVM(self._why_none(everything, passed_over))
-        seed = self._seed() if self._sampling else None
+        seed = self._seed() if self.draws else None
         sample = fitting if seed is None else self._sample(fitting, seed)
-        return Choice(tuple(sample), seed, tuple(passed_over))
+        return Choice(tuple(sample), seed, passed_over, tuple(refused))
 
     def _refuse_idle_exclusions(self, inventory: Sequence[VM]) -> None:
         """A name to keep out that no VM has is most likely misspelt, and protects nothing."""
@@ -259,12 +272,10 @@ class Selection:
                 hint = values.nearest(word, (vm.name for vm in inventory))
                 raise NoSuchVM(f"exclude names {word!r}, but no VM is called so{hint}")
 
-    def _refuse_named(self, reasons: list[tuple[VM, str]]) -> None:
+    def _names(self, vm: VM) -> bool:
+        """Is it asked for by name or id?"""
         wanted = (*self._keys.get("names", ()), *self._keys.get("ids", ()))
-        named = [(vm, why) for vm, why in reasons if any(vm.answers_to(word) for word in wanted)]
-        if named:
-            told = "; ".join(f"{vm} {why}" for vm, why in named)
-            raise OperationRefused(f"refused, and nothing was touched: {told}")
+        return any(vm.answers_to(word) for word in wanted)
 
     def _seed(self) -> int:
         given: int | None = self._keys.get("seed")
@@ -291,7 +302,7 @@ class Selection:
             )
         return size
 
-    def _why_none(self, inventory: list[VM], passed_over: list[tuple[VM, str]]) -> str:
+    def _why_none(self, inventory: list[VM], passed_over: Sequence[tuple[VM, str]]) -> str:
         said = f"no VM fits {self}: {len(inventory)} VMs are known"
         if passed_over:
             told = "; ".join(f"{vm} {reason}" for vm, reason in passed_over)
@@ -356,7 +367,8 @@ def _rank(seed: int, vm: VM) -> bytes:
 
 
 def _ambiguous(wanted: str, found: Sequence[VM]) -> str:
-    places = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in found)
+    by_place = sorted(found, key=lambda vm: (vm.path or vm.name, vm.id))
+    places = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in by_place)
     return f"{wanted!r} fits {len(found)} VMs: {places}. Use the path or the id"
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from chaosvm import values
+from chaosvm import rehearsal, values
 from chaosvm.errors import InvalidValue
 
 __all__ = ["Settings", "ca_file", "host_name", "load", "port", "setting"]
@@ -32,6 +32,20 @@ class Settings:
     # The keys without which nothing can be reached, to tell "not configured"
     # from "badly configured".
     essential: ClassVar[tuple[str, ...]] = ()
+    # In a rehearsal, are they the experiment's own where a setting does not say? Only
+    # where they say neither where something is nor how to log in.
+    rehearsed: ClassVar[bool] = False
+
+    @classmethod
+    def rehearses(cls, field: dataclasses.Field[Any]) -> bool:
+        """Is this setting the experiment's own, also in a rehearsal?"""
+        own: bool | None = field.metadata["rehearsed"]
+        return cls.rehearsed if own is None else own
+
+    @property
+    def addresses(self) -> frozenset[tuple[str, int]]:
+        """Each host and port that these settings lead to."""
+        raise NotImplementedError
 
     @classmethod
     def of(cls: type[S], **given: Any) -> S:
@@ -42,11 +56,19 @@ class Settings:
         return cls(**{name: _converted(fields[name], name, v) for name, v in found.items()})
 
 
-def setting(convert: Converter, default: Any = dataclasses.MISSING, secret: bool = False) -> Any:
-    """One setting. A secret one is never shown and never taken from configuration."""
-    return dataclasses.field(
-        default=default, repr=not secret, metadata={"convert": convert, "secret": secret}
-    )
+def setting(
+    convert: Converter,
+    default: Any = dataclasses.MISSING,
+    secret: bool = False,
+    rehearsed: bool | None = None,
+) -> Any:
+    """One setting. A secret one is never shown and never taken from configuration.
+
+    In a rehearsal it is the lab's, unless it is ``rehearsed`` as it is; by
+    default as the class says.
+    """
+    metadata = {"convert": convert, "secret": secret, "rehearsed": rehearsed}
+    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
 def load(
@@ -55,7 +77,11 @@ def load(
     secrets: Mapping[str, Any] | None,
     environment: Mapping[str, str] | None = None,
 ) -> S:
-    """Fill a platform's settings; raises InvalidValue, naming the key."""
+    """Fill a platform's settings; raises InvalidValue, naming the key.
+
+    In a rehearsal the lab's environment is all there is for most of them.
+    """
+    lab = rehearsal.environment()
     configuration, secrets = configuration or {}, secrets or {}
     environment = os.environ if environment is None else environment
     fields = {f"{cls.prefix}_{field.name}": field for field in dataclasses.fields(cls)}
@@ -63,16 +89,29 @@ def load(
     _refuse_unknown(cls.prefix, fields, configuration, secrets)
     found = {}
     for key, field in fields.items():
-        value = _first(key, configuration, secrets, environment)
+        if lab is None or cls.rehearses(field):
+            value = _first(key, configuration, secrets, environment)
+        else:
+            value = _first(key, {}, {}, lab)
         if value is not None:
             found[field.name] = _converted(field, key, value)
-    _require(found, [(f.name, key) for key, f in fields.items() if _required(f)])
+    required = [(f.name, key) for key, f in fields.items() if _required(f)]
+    if lab is not None and not all(name in found for name, _ in required):
+        raise InvalidValue(
+            f"the lab of this rehearsal has no {cls.prefix}: is it missing in its `platforms`, "
+            f"or the extra {cls.prefix} not installed?"
+        )
+    _require(found, required)
     return cls(**found)
 
 
 def configured(cls: type[Settings], environment: Mapping[str, str] | None = None) -> bool:
     """Does the environment name a server of this platform at all?"""
-    environment = os.environ if environment is None else environment
+    lab = rehearsal.environment()
+    if lab is not None:
+        environment = lab
+    elif environment is None:
+        environment = os.environ
     return all(environment.get(f"{cls.prefix}_{name}".upper()) for name in cls.essential)
 
 

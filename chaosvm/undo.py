@@ -19,13 +19,13 @@ from chaosvm.errors import OperationFailed
 from chaosvm.history import Touched
 from chaosvm.ledger import Ledger
 from chaosvm.order import OnTimeout, Operation, Order
-from chaosvm.outcome import Batch, How, Outcome, failure_text
+from chaosvm.outcome import Batch, How, Outcome, failure_text, not_done
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out
 from chaosvm.settling import settle, unsettled
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["judged", "left_changed", "not_restored", "restore"]
+__all__ = ["judged", "left_changed", "not_restored", "rehearsed", "restore"]
 
 RESTORE = "restore"
 
@@ -60,21 +60,27 @@ def left_changed(ledger: Ledger, platform: str, server: str | None = None) -> li
 
 
 def restore(
-    platform: Platform, ledger: Ledger, deadline: Deadline, parallel: int, force: bool = False
+    platform: Platform,
+    ledger: Ledger,
+    deadline: Deadline,
+    parallel: int,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> list[Outcome]:
     """One outcome for each VM that the ledger has, the VM touched last first.
 
-    With ``force`` also VMs that somebody else has changed since. Raises
-    LedgerError, with nothing touched, where it cannot be noted first.
+    With ``force`` also VMs that somebody else has changed since. With
+    ``dry_run`` they only tell what would be done. Raises LedgerError, with
+    nothing touched, where it cannot be noted first.
     """
     wanted = left_changed(ledger, platform.name, platform.address)
     if not wanted:
         return []
     ids = [touched.id for touched in wanted]
     found = [vm for vm in platform.inventory(deadline, only=ids) if vm.id in ids]
-    late = {vm.id for vm in unsettled(platform, found, ledger)}
+    late = set() if dry_run else {vm.id for vm in unsettled(platform, found, ledger)}
     now: dict[str, VM | None] = {vm.id: vm for vm in found}
-    steps = _Steps(platform, ledger, deadline, parallel, force)
+    steps = _Steps(platform, ledger, deadline, parallel, force, dry_run)
     steps.take([(touched, now.get(touched.id)) for touched in wanted if touched.id not in late])
     if late:
         now = settle(platform, [vm for vm in found if vm.id in late], ledger, deadline)
@@ -90,6 +96,29 @@ def judged(outcomes: Sequence[Outcome]) -> Batch:
     return batch
 
 
+def rehearsed(batch: Batch) -> Batch:
+    """The same, told as a dry run."""
+    shown = [
+        {
+            "id": outcome.id,
+            "name": outcome.name,
+            "power_state": outcome.before.value,
+            "will": outcome.detail,
+        }
+        for outcome in batch.outcomes
+    ]
+    for outcome in batch.outcomes:
+        logger.info(f"{RESTORE}: {outcome}, {outcome.before}: {outcome.detail}")
+    return replace(batch, plan={"operation": RESTORE, "vms": shown})
+
+
+def _foreseen(touched: Touched, vm: VM) -> Outcome:
+    operation = _next_operation((touched, vm))
+    if operation is None:
+        return _no_way(touched, vm)
+    return not_done(vm, RESTORE, f"{operation}, to bring it to {_wanted(touched)}")
+
+
 @dataclass
 class _Steps:
     """Brings VMs back, one operation after the other, and keeps what became of them."""
@@ -99,6 +128,7 @@ class _Steps:
     deadline: Deadline
     parallel: int
     force: bool
+    dry_run: bool
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def take(self, pairs: Sequence[tuple[Touched, VM | None]]) -> None:
@@ -108,6 +138,9 @@ class _Steps:
                 self.outcomes[touched.id] = outcome
             elif vm is not None:
                 going.append((touched, vm))
+        if self.dry_run:
+            self.outcomes |= {touched.id: _foreseen(touched, vm) for touched, vm in going}
+            return
         for _ in range(_MOST_STEPS):
             going = self._take_one(going)
 

@@ -6,24 +6,23 @@ inventory once, chooses, and hands over to ``power.py``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import inspect
+from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from logzero import logger
 
 from chaosvm import values
+from chaosvm.acting import Acting
 from chaosvm.deadline import Deadline
-from chaosvm.errors import NoSuchVM, OperationFailed, OperationRefused
-from chaosvm.ledger import Ledger, of_run
-from chaosvm.order import Order
-from chaosvm.outcome import Batch, Outcome, failure_text
-from chaosvm.platform import Platform
-from chaosvm.power import carry_out, refuse
-from chaosvm.safety import Safety
-from chaosvm.selection import Choice, Selection, find_one
-from chaosvm.settling import settle, unsettled
-from chaosvm.undo import judged, restore
+from chaosvm.errors import InvalidValue, NoSuchVM, OperationRefused
+from chaosvm.ledger import Ledger
+from chaosvm.order import Operation
+from chaosvm.outcome import Batch, Outcome
+from chaosvm.plan import Plan
+from chaosvm.selection import Selection, find_one
+from chaosvm.undo import judged, rehearsed, restore
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["VMPlatform"]
@@ -32,10 +31,8 @@ __all__ = ["VMPlatform"]
 _LONGEST_LOGOUT = 10.0
 
 
-class VMPlatform(Platform):
+class VMPlatform(Acting):
     """A platform whose VMs can be listed and switched."""
-
-    safety: Safety = Safety()
 
     # Connecting, for Python ------------------------------------------------------
 
@@ -89,8 +86,11 @@ class VMPlatform(Platform):
         """Are all the selected VMs in this power state? No VM selected is an error."""
         wanted = values.choice("expected", expected, PowerState)
         selection = self._selection(vms)
-        inventory = self._inventory_for(selection, self._reading())
-        chosen = selection.choose(inventory, self.untouchable).vms
+        deadline = self._reading()
+        inventory = self._inventory_for(selection, deadline)
+        # What is protected is judged like any other, but is in no sample.
+        barred = self._barring((), deadline) if selection.draws else None
+        chosen = selection.choose(inventory, self.untouchable, barred).vms
         others = [vm for vm in chosen if vm.power_state is not wanted]
         for vm in others:
             logger.info(f"{vm} is {vm.power_state}, not {wanted}")
@@ -172,16 +172,36 @@ class VMPlatform(Platform):
         Raises NoSuchVM where the platform has no such id, and OperationRefused
         where the VM of that id has another name: it is not the one that was meant.
         """
+
+        def check(vms: Sequence[VM]) -> None:
+            found = [vm for vm in vms if vm.id == vm_id]
+            if not found:
+                raise NoSuchVM(f"no VM has the id {vm_id!r}, where {vm_name!r} should be")
+            if found[0].name != vm_name:
+                raise OperationRefused(
+                    f"refused, and nothing was touched: {vm_id} is {found[0].name!r} and not "
+                    f"{vm_name!r}"
+                )
+
         order, deadline = self._ordered(operation, **options)
-        found = [vm for vm in self.inventory(deadline, only=[vm_id]) if vm.id == vm_id]
-        if not found:
-            raise NoSuchVM(f"no VM has the id {vm_id!r}, where {vm_name!r} should be")
-        if found[0].name != vm_name:
-            raise OperationRefused(
-                f"refused, and nothing was touched: {vm_id} is {found[0].name!r} and not "
-                f"{vm_name!r}"
-            )
-        return self._switch(order, found[0], deadline)
+        meant = self._meant(Selection({"ids": [vm_id]}), deadline, check=check)
+        return self._alone(order, meant, deadline)
+
+    def plan(self, operation: str, vms: Any, parallel: int = 10, **options: Any) -> Plan:
+        """What a batch action of these arguments would do now; nothing is touched.
+
+        Takes the options of ``batch_power_off`` and its like. The plan can be
+        given to the batch action of its operation in the place of a selection.
+        """
+        verb = values.choice("operation", operation, Operation)
+        given = _with_defaults(getattr(self, f"batch_{verb}"), options)
+        width = values.integer("parallel", parallel, 1, self.most_parallel)
+        order, _ = self._ordered(verb, parallel=width, **given)
+        meant = self._meant(self._target(vms, order), self._reading(), tell_refused=True)
+        plan = self._planned(order, meant)
+        for line in plan.lines():
+            logger.info(f"plan: {line}")
+        return plan
 
     def restore_power_states(
         self,
@@ -189,51 +209,28 @@ class VMPlatform(Platform):
         parallel: int = 10,
         force: bool = False,
         ledger: Ledger | None = None,
+        dry_run: bool | None = None,
     ) -> Batch:
         """Bring every VM that this run has changed back to the state it had before.
 
         ``ledger`` is another run's, as ``Ledger.resumed(path)`` gives it. The VM
         changed last comes first. One that is back already is left alone, and so
         is one that somebody else has changed since, unless ``force`` is true.
+        Guards do not hold it up. ``dry_run`` is by default as ``safety`` says.
         """
         seconds = values.timeout_seconds("timeout", timeout)
         width = values.integer("parallel", parallel, 1, self.most_parallel)
         forced = values.boolean("force", force)
         deadline = Deadline(seconds, self.clock)
-        return judged(restore(self, ledger or self._ledger(), deadline, width, forced))
-
-    # How an action goes: check everything, read once, choose, carry out ------------
-
-    def _one(self, operation: str, vm_name: str, **options: Any) -> Outcome:
-        values.text("vm_name", vm_name)
-        order, deadline = self._ordered(operation, **options)
-        return self._switch(order, self._find(vm_name, deadline), deadline)
-
-    def _switch(self, order: Order, vm: VM, deadline: Deadline) -> Outcome:
-        if reason := self.untouchable(vm):
-            raise OperationRefused(f"refused, and nothing was touched: {vm} {reason}")
-        return self._carry_out(order, Choice((vm,)), deadline).outcomes[0]
-
-    def _many(self, operation: str, vms: Any, parallel: int, **options: Any) -> Batch:
-        selection = self._selection(vms)
-        width = values.integer("parallel", parallel, 1, self.most_parallel)
-        order, deadline = self._ordered(operation, parallel=width, **options)
-        inventory = self._inventory_for(selection, deadline)
-        choice = selection.choose(inventory, self.untouchable)
-        for vm, reason in choice.passed_over:
-            logger.info(f"{operation}: {vm} {reason}, so it is passed over")
-        return self._carry_out(order, choice, deadline)
+        dry = self.safety.dry_run if dry_run is None else dry_run
+        batch = judged(restore(self, ledger or self._ledger(), deadline, width, forced, dry))
+        return rehearsed(batch) if dry and dry_run is None else batch
 
     def _read(self, vms: Any, deadline: Deadline, count_only: bool = False) -> list[VM]:
         """All VMs, or those that fit; none is an answer too."""
         selection = self._selection({"all": True} if vms is None else vms)
         fields = selection.fields if count_only else None
         return selection.read(self._inventory_for(selection, deadline, fields))
-
-    def _selection(self, vms: Any) -> Selection:
-        selection = Selection(vms)
-        selection.refuse_keys(self.lacks, self.name)
-        return selection
 
     def _find(self, vm_name: str, deadline: Deadline, remembered: bool = False) -> VM:
         """The one VM that is meant; for an action, never by what was true before."""
@@ -246,40 +243,22 @@ class VMPlatform(Platform):
         vms = self.inventory(deadline, only=selection.only, fields=fields)
         return self.with_tags(vms, deadline) if selection.needs_tags else vms
 
-    def _ordered(self, operation: str, **options: Any) -> tuple[Order, Deadline]:
-        order = Order.checked(operation, **options)
-        return order, Deadline(order.timeout, self.clock)
-
-    def _carry_out(self, order: Order, choice: Choice, deadline: Deadline) -> Batch:
-        drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
-        refuse(self, choice.vms, order)
-        names = ", ".join(str(vm) for vm in choice.vms)
-        logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
-        outcomes = self._outcomes(choice.vms, order, deadline)
-        batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
-        if batch.failed:
-            raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
-        return batch
-
-    def _outcomes(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> list[Outcome]:
-        """Those for which something that was sent earlier is under way come last."""
-        ledger = self._ledger()
-        late = unsettled(self, vms, ledger)
-        ready = [vm for vm in vms if vm not in late]
-        outcomes = carry_out(self, ready, order, deadline, ledger)
-        if late:
-            settled = settle(self, late, ledger, deadline)
-            # One that is gone meanwhile is found to be so, and told, like any other.
-            again = [settled[vm.id] or vm for vm in late]
-            outcomes += carry_out(self, again, order, deadline, ledger, all_or_none=False)
-        by_id = {outcome.id: outcome for outcome in outcomes}
-        return [by_id[vm.id] for vm in vms]
-
-    def _ledger(self) -> Ledger:
-        return of_run(self.safety.ledger)
-
     def _reading(self) -> Deadline:
         return Deadline(self.timeout, self.clock)
+
+
+def _with_defaults(action: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a batch action, with its own defaults for those that are not given."""
+    known = {
+        name: parameter.default
+        for name, parameter in inspect.signature(action).parameters.items()
+        if name not in ("vms", "parallel")
+    }
+    for name in options:
+        if name not in known:
+            hint = values.nearest(name, known)
+            raise InvalidValue(f"unknown option {name!r}{hint}: known are {', '.join(known)}")
+    return {**known, **options}
 
 
 def _counted(words: Iterable[str | None]) -> dict[str, int]:

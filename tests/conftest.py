@@ -8,7 +8,7 @@ from pathlib import Path
 import logzero
 import pytest
 
-from chaosvm import connections, ledger
+from chaosvm import connections, ledger, rehearsal
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -18,6 +18,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of whoever runs it."""
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_rehearsal() -> Iterator[None]:
+    """What a test or an import began is over for the next one."""
+    rehearsal.forget()
+    yield
+    rehearsal.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -160,6 +160,8 @@ class FakePlatform(VMPlatform):
         self.sent: list[tuple[str, Step]] = []
         self.sent_at: list[float] = []
         self.inventories = 0
+        self.marks_read: list[int] = []  # of how many VMs, each time
+        self.deaf: dict[str, str] = {}
         self.looks = 0
         self.opened = self.closed = self.watching = 0
         self.repeats_news = False  # tell of every VM at every look, as a polled API does
@@ -252,6 +254,14 @@ class FakePlatform(VMPlatform):
 
     def refusal(self, vm: VM, order: Order) -> str | None:
         return self.refused.get(vm.name)
+
+    def guest_unavailable(self, vm: VM) -> str | None:
+        return self.deaf.get(vm.name)
+
+    def opted_out(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
+        self.marks_read.append(len(vms))
+        marked = [vm for vm in vms if tag in (self.machines[vm.id].vm.tags or ())]
+        return {vm.id: f"has the tag {tag!r}" for vm in marked}
 
     def server_info(self, deadline: Deadline) -> dict[str, Any]:
         return {"version": "1.2.3"}

@@ -31,6 +31,7 @@ PROBES = {
     "vm_has_power_state",
     "all_vms_have_power_state",
     "inventory_summary",
+    *(f"plan_{verb}" for verb in ("power_on", "power_off", "reboot", "suspend")),
 }
 
 

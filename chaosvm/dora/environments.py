@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from chaosvm import values
+from chaosvm import rehearsal, settings, values
 from chaosvm.errors import InvalidValue
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -190,12 +190,18 @@ def _host_filter(key: str, value: Any) -> str:
     return "" if value == "" else values.text(key, value)
 
 
+def _ca_file(key: str, value: Any) -> str:
+    # In a rehearsal it is the lab's, and that of the environment may not be here.
+    return values.text(key, value) if rehearsal.is_on() else settings.ca_file(key, value)
+
+
 _VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {
     **{
         field.name: field.metadata["convert"]
         for field in fields(VSphereSettings)
         if field.name not in ("username", "password")
     },
+    "ca_file": _ca_file,
     "credentials": _credentials,
 }
 _KEYS: dict[str, Callable[[str, Any], Any]] = {

@@ -5,16 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from chaosvm import values
 from chaosvm.dora.inventory import EnvironmentInventory
-from chaosvm.errors import InvalidValue
+from chaosvm.files import file_to_write, write_whole
 
 __all__ = ["Format", "file_to_write", "write"]
 
@@ -44,41 +41,10 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def file_to_write(key: str, value: Any) -> Path:
-    """A path in a folder that is there; checked before anything is asked for."""
-    expected = "the path of a file"
-    try:
-        path = Path(values.text(key, value, expected)).expanduser()
-        if path.is_dir():
-            raise values.invalid(key, value, f"{expected}, and this is a folder")
-        if not path.parent.is_dir():
-            raise values.invalid(key, value, f"{expected} in a folder that exists")
-    except InvalidValue:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:  # too long, or of an unknown ~user
-        raise values.invalid(key, value, f"{expected} ({error})") from None
-    return path
-
-
 def write(inventories: Sequence[EnvironmentInventory], path: Path, form: Format) -> None:
-    """Into a file beside it first, which then takes its place."""
+    """The file is replaced only when the new one is complete."""
     text = _as_csv(inventories) if form is Format.CSV else _as_json(inventories)
-    # Half of a surrogate pair, which only JSON can hold, is written as JSON does.
-    content = text.encode("utf-8", "backslashreplace")
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            unfinished = Path(file.name)
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                unfinished.chmod(0o644)
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidValue(f"{str(path)!r} cannot be written: {reason}") from None
+    write_whole(path, text)
 
 
 def _as_json(inventories: Sequence[EnvironmentInventory]) -> str:

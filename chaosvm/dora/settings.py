@@ -37,8 +37,12 @@ class DoraSettings(Settings):
     auth_port: int = setting(settings.port, 51051)
     scheme: str = setting(_scheme, "http")
     ca_file: str | None = setting(settings.ca_file, None)
-    timeout: float = setting(values.timeout_seconds, 20.0)
-    environments: Catalogue | None = setting(catalogue, None)
+    timeout: float = setting(values.timeout_seconds, 20.0, rehearsed=True)
+    environments: Catalogue | None = setting(catalogue, None, rehearsed=True)
+
+    @property
+    def addresses(self) -> frozenset[tuple[str, int]]:
+        return frozenset({(self.host, self.api_port), (self.host, self.auth_port)})
 
     @property
     def catalogue(self) -> Catalogue:

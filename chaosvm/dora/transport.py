@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from chaosvm import rehearsal
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.dora.settings import DoraSettings
@@ -123,7 +124,7 @@ class Transport:
         self._session = self._opened()
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_hide_paths)
-        if settings.scheme == "http":
+        if settings.scheme == "http" and not rehearsal.is_on():
             logger.warning(
                 f"Dora at {settings.host} is asked over plain HTTP: user name and password "
                 "travel in the clear. Set dora_scheme to https if it can do that"
@@ -151,7 +152,7 @@ class Transport:
             sleep=deadline.sleep,
             reraise=True,
         )
-        return trying(self._once, url, query, what, deadline)
+        return trying(self._once, port, url, query, what, deadline)
 
     def close(self) -> None:
         self._session.close()
@@ -168,8 +169,9 @@ class Transport:
         return session
 
     def _once(
-        self, url: str, query: Mapping[str, str] | None, what: str, deadline: Deadline
+        self, port: int, url: str, query: Mapping[str, str] | None, what: str, deadline: Deadline
     ) -> Answer:
+        rehearsal.permit(self._settings.host, port)
         with self._budget.within(deadline):
             seconds = max(0.01, self._budget.seconds())
             try:

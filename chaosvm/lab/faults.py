@@ -55,6 +55,8 @@ class Rule:
     code: int = 0
     message: str = ""
     fault: str = ""
+    requested: str = ""
+    existing: str = ""
     matched: int = field(default=0, compare=False)
     applied: int = field(default=0, compare=False)
 
@@ -85,6 +87,8 @@ def rule(
     code: int = 0,
     message: str = "",
     fault: str = "",
+    requested: str = "",
+    existing: str = "",
 ) -> Rule:
     """A rule for ``Lab.rules()``.
 
@@ -94,6 +98,8 @@ def rule(
     action: one of ACTIONS.
     vm: a name or id, empty for any.
     fault: what a vCenter calls the fault to refuse with, as TaskInProgress.
+    requested, existing: the states that InvalidPowerState tells; by default existing is
+        the true one.
     The first `skip` matching calls pass, then the rule applies to `times` calls
     (0: to all).
     """
@@ -101,7 +107,7 @@ def rule(
         raise ValueError(f"no such action: {action!r}; there are {', '.join(ACTIONS)}")
     if code and not 200 <= code <= 599:
         raise ValueError(f"not an HTTP status: {code}")
-    return Rule(method, action, vm, skip, times, seconds, code, message, fault)
+    return Rule(method, action, vm, skip, times, seconds, code, message, fault, requested, existing)
 
 
 class Faults:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import secrets
 import shutil
 import ssl
@@ -21,7 +22,7 @@ from chaosvm.lab.server import Face, Server, Sessions
 from chaosvm.lab.world import World
 from chaosvm.lab.worlds import Described, Source, load
 
-__all__ = ["Lab"]
+__all__ = ["Lab", "installed"]
 
 # Where the faces of each platform are made, and what has to be installed for them.
 _FACES = {
@@ -29,6 +30,15 @@ _FACES = {
     "olvm": ("chaosvm.lab.ovirt", ("ovirtsdk4", "pycurl"), "lab,olvm"),
     "dora": ("chaosvm.lab.dora", (), "lab"),
 }
+
+
+def installed() -> tuple[str, ...]:
+    """The platforms whose packages are there."""
+    return tuple(
+        platform
+        for platform, (_, packages, _) in _FACES.items()
+        if all(importlib.util.find_spec(package) for package in packages)
+    )
 
 
 class Lab:
@@ -84,6 +94,7 @@ class Lab:
     ) -> None:
         described = _described(world)
         self.world = described.world
+        self.platforms = tuple(platforms)
         self.username = username
         self.password = password or secrets.token_urlsafe(12)
         self.faults = Faults()
@@ -187,6 +198,11 @@ class Lab:
         if self._home is None:
             raise RuntimeError("the lab was not started")
         return str(self._home / "ca.pem")
+
+    @property
+    def addresses(self) -> frozenset[tuple[str, int]]:
+        """Each host and port where it listens."""
+        return frozenset((server.host, server.port) for server in self._running)
 
     def environment(self) -> dict[str, str]:
         """The environment variables with which chaosvm finds it."""

@@ -4,9 +4,10 @@ Every action checks its arguments and settings first, finds the VMs in the
 inventory, and only then sends anything. It is idempotent, so it also serves as
 a rollback: a VM that is there already is left alone, with ``changed`` false.
 ``timeout`` in seconds bounds the whole call, logging in included. The engine's
-own VM (hosted engine) is always refused. Outcomes carry the ``correlation_id``
-under which the engine's events have the request. docs/olvm.md explains
-settings, selection and outcomes.
+own VM (hosted engine) is always refused, and so are protected VMs. Outcomes
+carry the ``correlation_id`` under which the engine's events have the request.
+docs/safety.md explains protected VMs, limits for a whole run, plans and dry
+runs; docs/olvm.md settings, selection and outcomes.
 """
 
 from typing import Any, Dict
@@ -186,10 +187,11 @@ def batch_power_on(
     Power on all the selected VMs; suspended ones resume.
 
     `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
-    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`,
-    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. No
-    more than `parallel` requests are under way at once, and all VMs are waited
-    for together, for `timeout` seconds in all.
+    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`, and `count`
+    or `percent` with a `seed`; `{"all": true}` means every VM,
+    `{"plan": "plan.json"}` those of a plan. No more than `parallel` requests
+    are under way at once, and all VMs are waited for together, for `timeout`
+    seconds in all.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
     the `seed` that drew the sample. Fails if any VM failed, naming each and
@@ -226,11 +228,12 @@ def batch_power_off(
     Power off all the selected VMs, as `power_off` does for one.
 
     `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
-    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`,
-    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. No
-    more than `parallel` requests are under way at once, and all VMs are waited
-    for together, for `timeout` seconds in all. `graceful`, `on_timeout` (`hard`,
-    `fail` or `leave`) and `discard_memory` are those of `power_off`.
+    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`, and `count`
+    or `percent` with a `seed`; `{"all": true}` means every VM,
+    `{"plan": "plan.json"}` those of a plan. No more than `parallel` requests
+    are under way at once, and all VMs are waited for together, for `timeout`
+    seconds in all. `graceful`, `on_timeout` (`hard`, `fail` or `leave`) and
+    `discard_memory` are those of `power_off`.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
     the `seed` that drew the sample: give it to draw the same VMs again. Fails

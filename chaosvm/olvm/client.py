@@ -16,6 +16,7 @@ import ovirtsdk4 as sdk
 import pycurl
 from logzero import logger
 
+from chaosvm import rehearsal
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     ConnectionFailed,
@@ -29,7 +30,7 @@ from chaosvm.login import Login
 from chaosvm.olvm.faults import NeverSent, platform_error, status_error
 from chaosvm.olvm.http import Line
 from chaosvm.olvm.items import Items, NotExpected
-from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.olvm.settings import OLVMSettings, address_of
 from chaosvm.olvm.sso import fetch_token, revoke_token
 
 __all__ = ["OLVMClient"]
@@ -42,6 +43,10 @@ class _TokenRefused(Exception):
 
 
 class _Connection(sdk.Connection):  # type: ignore[misc]  # untyped
+    def send(self, request: Any) -> Any:
+        rehearsal.permit(*address_of(self._url))
+        return super().send(request)
+
     def _get_access_token(self) -> str:
         # The SDK would log in here by itself, without a timeout.
         raise _TokenRefused

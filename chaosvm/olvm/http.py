@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 import pycurl
 
-from chaosvm import __version__
+from chaosvm import __version__, rehearsal
 from chaosvm.deadline import Deadline
 from chaosvm.olvm.faults import curl_error
-from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.olvm.settings import OLVMSettings, address_of
 
 __all__ = ["Line", "configured", "perform"]
 
@@ -23,6 +23,7 @@ _MOST_OF_AN_ERROR = 65_536
 
 def configured(settings: OLVMSettings, url: str, headers: list[str], deadline: Deadline) -> Any:
     """A request that ends by the deadline, whatever happens."""
+    rehearsal.permit(*address_of(url))
     seconds = min(settings.timeout, deadline.remaining)
     curl = pycurl.Curl()
     curl.setopt(pycurl.URL, url)

@@ -17,11 +17,12 @@ from chaosvm.errors import (
     StepFailed,
     VMGone,
 )
+from chaosvm.management import is_at
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.faults import fault_text
 from chaosvm.olvm.inventory import Inventory, power_state, read_one, status_of
 from chaosvm.olvm.settings import OLVMSettings
-from chaosvm.olvm.tags import read_tags
+from chaosvm.olvm.tags import read_tagged, read_tags
 from chaosvm.olvm.watch import OLVMWatch
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import Batch, Outcome
@@ -196,7 +197,14 @@ class OLVMPlatform(VMPlatform):
     def untouchable(self, vm: VM) -> str | None:
         if vm.metadata.get("origin") in ("hosted_engine", "managed_hosted_engine"):
             return "is the engine's own VM"
+        if is_at(vm, self.settings.host):
+            return "is the engine's own VM"
         return None
+
+    def opted_out(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
+        """As the engine's search has it: a tag below it, or written in capitals, counts too."""
+        carrying = read_tagged(self._client, tag, [vm.id for vm in vms], deadline)
+        return {vm.id: f"has the tag {tag!r}" for vm in vms if vm.id in carrying}
 
     def refusal(self, vm: VM, order: Order) -> str | None:
         suspended = vm.power_state is PowerState.SUSPENDED

@@ -10,12 +10,17 @@ from typing import Any, Dict, List
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.olvm import olvm
+from chaosvm.plan import save_plan
 
 __all__ = [
     "all_vms_have_power_state",
     "count_vms",
     "inventory_summary",
     "list_vms",
+    "plan_power_off",
+    "plan_power_on",
+    "plan_reboot",
+    "plan_suspend",
     "vm_has_power_state",
     "vm_info",
     "vm_power_state",
@@ -231,3 +236,144 @@ def inventory_summary(
     """
     platform = olvm(configuration, secrets)
     return platform.inventory_summary(vms)
+
+
+def plan_power_off(
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    graceful: bool = True,
+    timeout: float = 300,
+    on_timeout: str = "hard",
+    discard_memory: bool = False,
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `batch_power_off` with these arguments would do now. Nothing is touched.
+
+    Chooses the VMs, draws the sample, checks the guards (`chaosvm_max_vms` and
+    its like) and foresees what would be refused. Returns `plan` (its version),
+    `platform`, `server`, `operation`, `options`, `selection`, `seed`,
+    `possible` (would it be carried out?), `vms` (each with `id`, `name`,
+    `power_state` and what `will` be done), `passed_over`, `refused` and
+    `guards`. With a `path` it is also written to that file, whole or not at all.
+
+    A plan can take the place of the selection in `batch_power_off`:
+    `{"plan": "plan.json"}`. It means the same VMs then, and is refused if one of
+    them was renamed, is gone or is in another power state.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-would-be-powered-off",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.probes",
+        "func": "plan_power_off",
+        "arguments": {"vms": {"name": "web-*", "count": 2}, "path": "plan.json"}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    options = {"graceful": graceful, "timeout": timeout, "on_timeout": on_timeout}
+    options["discard_memory"] = discard_memory
+    return save_plan(path, lambda: platform.plan("power_off", vms, parallel, **options))
+
+
+def plan_power_on(
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    timeout: float = 300,
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `batch_power_on` with these arguments would do now. Nothing is touched.
+
+    Returns the same as `plan_power_off`, and can be given to `batch_power_on` in
+    the same way; with a `path` it is also written to that file.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-would-be-powered-on",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.probes",
+        "func": "plan_power_on",
+        "arguments": {"vms": {"name": "web-*"}}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    options = {"timeout": timeout}
+    return save_plan(path, lambda: platform.plan("power_on", vms, parallel, **options))
+
+
+def plan_reboot(
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    graceful: bool = True,
+    timeout: float = 300,
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `batch_reboot` with these arguments would do now. Nothing is touched.
+
+    Returns the same as `plan_power_off`, and can be given to `batch_reboot` in
+    the same way; with a `path` it is also written to that file.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-would-be-rebooted",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.probes",
+        "func": "plan_reboot",
+        "arguments": {"vms": {"name": "web-*"}}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    options = {"graceful": graceful, "timeout": timeout}
+    return save_plan(path, lambda: platform.plan("reboot", vms, parallel, **options))
+
+
+def plan_suspend(
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    timeout: float = 300,
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `batch_suspend` with these arguments would do now. Nothing is touched.
+
+    Returns the same as `plan_power_off`, and can be given to `batch_suspend` in
+    the same way; with a `path` it is also written to that file.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-would-be-suspended",
+      "provider": {
+        "type": "python",
+        "module": "chaosvm.olvm.probes",
+        "func": "plan_suspend",
+        "arguments": {"vms": {"name": "web-*"}}
+      }
+    }
+    ```
+    """
+    platform = olvm(configuration, secrets)
+    options = {"timeout": timeout}
+    return save_plan(path, lambda: platform.plan("suspend", vms, parallel, **options))

@@ -10,7 +10,7 @@ from chaosvm import settings, values
 from chaosvm.errors import InvalidValue
 from chaosvm.settings import Settings, setting
 
-__all__ = ["OLVMSettings"]
+__all__ = ["OLVMSettings", "address_of"]
 
 _EXPECTED = "the engine's API, such as https://engine.example.com/ovirt-engine/api"
 
@@ -28,6 +28,12 @@ def _api_url(key: str, value: Any) -> str:
     return url
 
 
+def address_of(url: str) -> tuple[str, int]:
+    """Host and port that a URL leads to."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
 @dataclass(frozen=True)
 class OLVMSettings(Settings):
     """See ``docs/olvm.md``. ``timeout`` in seconds bounds a probe, and each single request."""
@@ -40,12 +46,20 @@ class OLVMSettings(Settings):
     password: str = setting(values.text, secret=True)
     ca_file: str | None = setting(settings.ca_file, None)
     insecure: bool = setting(values.boolean, False)
-    timeout: float = setting(values.timeout_seconds, 60.0)
+    timeout: float = setting(values.timeout_seconds, 60.0, rehearsed=True)
+
+    @property
+    def addresses(self) -> frozenset[tuple[str, int]]:
+        return frozenset({address_of(self.url)})
 
     @property
     def address(self) -> str:
         """The host, and the port if one was given, for messages."""
         return urlsplit(self.url).netloc
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
 
     @property
     def origin(self) -> str:

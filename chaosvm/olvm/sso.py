@@ -55,8 +55,8 @@ def _post(
 ) -> tuple[int, Any]:
     """Status and JSON (None if it is none) of the answer, by the deadline whatever happens."""
     body = io.BytesIO()
-    multi = pycurl.CurlMulti()
     curl = configured(settings, f"{settings.origin}{path}", ["Accept: application/json"], deadline)
+    multi = pycurl.CurlMulti()
     try:
         curl.setopt(pycurl.POSTFIELDS, urlencode(form))
         curl.setopt(pycurl.WRITEDATA, body)

@@ -9,7 +9,7 @@ from chaosvm.deadline import Deadline
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.search import searchable
 
-__all__ = ["read_tags"]
+__all__ = ["read_tagged", "read_tags"]
 
 # So few VMs are asked one by one.
 _FEW = 5
@@ -37,6 +37,19 @@ def read_tags(
             doubtful |= on.intersection(found)
     sure = {vm_id: tuple(sorted(names)) for vm_id, names in found.items()}
     return {**sure, **{vm_id: _tags_of(client, vm_id, deadline) for vm_id in doubtful}}
+
+
+def read_tagged(
+    client: OLVMClient, tag: str, vm_ids: Sequence[str], deadline: Deadline
+) -> set[str]:
+    """The ids of those that carry a tag, or one below it, by a single request.
+
+    A tag that the engine cannot be asked for is looked for on each VM.
+    """
+    if searchable(tag):
+        return _vms_with(client, tag, deadline)
+    tags = read_tags(client, vm_ids, deadline)
+    return {vm_id for vm_id in vm_ids if tag in (tags[vm_id] or ())}
 
 
 def _ambiguous(tag: Any, listed: Sequence[Any]) -> bool:

@@ -5,8 +5,9 @@ inventory, and only then sends anything. It is idempotent, so it also serves as
 a rollback: a VM that is there already is left alone, with ``changed`` false.
 ``timeout`` in seconds bounds the whole call, logging in included. Templates,
 VMs managed by vCenter (agents such as vCLS), fault tolerance secondaries and
-the vCenter's own VM are refused. docs/vsphere.md explains settings, selection
-and outcomes.
+the vCenter's own VM are refused, and so are protected VMs. docs/safety.md
+explains these, limits for a whole run, plans and dry runs; docs/vsphere.md
+settings, selection and outcomes.
 """
 
 from typing import Any, Dict
@@ -181,9 +182,10 @@ def batch_power_on(
 
     `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
     `cluster`, `host`, `folder`, `tag`, `guest_os`, `power_state`, `exclude`,
-    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. No
-    more than `parallel` requests are under way at once, and all VMs are waited
-    for together, for `timeout` seconds in all.
+    and `count` or `percent` with a `seed`; `{"all": true}` means every VM,
+    `{"plan": "plan.json"}` those of a plan. No more than `parallel` requests
+    are under way at once, and all VMs are waited for together, for `timeout`
+    seconds in all.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
     the `seed` that drew the sample. Fails if any VM failed, naming each and
@@ -220,10 +222,11 @@ def batch_power_off(
 
     `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
     `cluster`, `host`, `folder`, `tag`, `guest_os`, `power_state`, `exclude`,
-    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. No
-    more than `parallel` requests are under way at once, and all VMs are waited
-    for together, for `timeout` seconds in all. `graceful` and `on_timeout`
-    (`hard`, `fail` or `leave`) are those of `power_off`.
+    and `count` or `percent` with a `seed`; `{"all": true}` means every VM,
+    `{"plan": "plan.json"}` those of a plan. No more than `parallel` requests
+    are under way at once, and all VMs are waited for together, for `timeout`
+    seconds in all. `graceful` and `on_timeout` (`hard`, `fail` or `leave`) are
+    those of `power_off`.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
     the `seed` that drew the sample: give it to draw the same VMs again. Fails

@@ -24,7 +24,7 @@ __all__ = ["Inventory", "Objects", "fault_in_reading", "read_everything", "read_
 
 # The three characters that vCenter escapes in names.
 _ESCAPED = {"%2f": "/", "%5c": "\\", "%25": "%"}
-_NOTHING: tuple[Any, ...] = (None, {}, "")
+_NOTHING: tuple[Any, ...] = (None, {}, [], "")
 
 
 @dataclass(slots=True)
@@ -123,6 +123,7 @@ class Objects:
     def _metadata(self, item: Told, vapp: str | None) -> dict[str, Any]:
         """What only vSphere has; keys that say nothing about this VM are left out."""
         get = item.properties.get
+        attributes = get("customValue") or ()
         told = {
             "bios_uuid": get("config.uuid"),
             "guest_id": get("config.guestId"),
@@ -133,8 +134,10 @@ class Objects:
             "question": get("runtime.question.text"),
             "vapp": vapp,
             "custom_attributes": {
-                self._fields.get(key, str(key)): value for key, value in get("customValue") or ()
+                self._fields.get(key, str(key)): value for key, value in attributes
             },
+            # Whose names the server does not tell.
+            "nameless_attributes": [key for key, _ in attributes if key not in self._fields],
         }
         return {key: value for key, value in told.items() if value not in _NOTHING}
 

@@ -12,12 +12,14 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import GuestUnavailable, PlatformError
+from chaosvm.management import is_at
 from chaosvm.order import Operation, Order
 from chaosvm.platform import Step, Ticket
 from chaosvm.safety import Safety
 from chaosvm.settings import load
 from chaosvm.verbs import VMPlatform
 from chaosvm.vm import VM, PowerState
+from chaosvm.vsphere.attributes import marked_by_attribute
 from chaosvm.vsphere.busy import read_busy
 from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.faults import step_error
@@ -138,8 +140,8 @@ class VSpherePlatform(VMPlatform):
         return list(vms) if found is None else [_tagged(vm, found.get(vm.id, [])) for vm in vms]
 
     def send(self, vm: VM, step: Step, order: Order, deadline: Deadline) -> Ticket:
-        if step.asks_guest and vm.metadata.get("tools_running_status") == "guestToolsNotRunning":
-            raise GuestUnavailable("VMware Tools are not running in the guest")
+        if step.asks_guest and (deaf := self.guest_unavailable(vm)):
+            raise GuestUnavailable(deaf)
 
         def request(content: Any) -> Any:
             machine = vim.VirtualMachine(vm.id, self._client.transport)
@@ -169,9 +171,23 @@ class VSpherePlatform(VMPlatform):
             return f"is managed by {owner}"
         if vm.metadata.get("fault_tolerance_role", 1) > 1:
             return "is the secondary of a fault tolerant VM"
-        if self.settings.server in (vm.hostname, *(vm.ip_addresses or ())):
+        if is_at(vm, self.settings.server, self._client.transport.peers):
             return "is the vCenter's own VM"
         return None
+
+    def guest_unavailable(self, vm: VM) -> str | None:
+        if vm.metadata.get("tools_running_status") == "guestToolsNotRunning":
+            return "VMware Tools are not running in the guest"
+        return None
+
+    def opted_out(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
+        """By a custom attribute, which the inventory has, or a tag, of any category."""
+        found = {vm.id: why for vm in vms if (why := marked_by_attribute(vm, tag))}
+        tags = self._read_tags([vm for vm in vms if vm.id not in found], deadline) or {}
+        for vm_id, carried in tags.items():
+            if any(tag.lower() in (each.name.lower(), each.qualified.lower()) for each in carried):
+                found[vm_id] = f"has the tag {tag!r}"
+        return found
 
     def refusal(self, vm: VM, order: Order) -> str | None:
         if question := vm.metadata.get("question"):
@@ -226,8 +242,12 @@ class VSpherePlatform(VMPlatform):
     def _read_tags(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, list[Tag]] | None:
         with self._tag_lock:
             if self._tag_reader is None:
-                api_version = self._client.read(lambda content: content.about.apiVersion, deadline)
-                self._tag_reader = TagReader(self._client.transport, self.settings, api_version)
+                about = self._client.read(lambda content: content.about, deadline)
+                if about.apiType == "HostAgent":  # a single host, which knows no tags
+                    return None
+                self._tag_reader = TagReader(
+                    self._client.transport, self.settings, about.apiVersion
+                )
             return self._tag_reader.read((vm.id for vm in vms), deadline)
 
 

@@ -18,7 +18,7 @@ from chaosvm.errors import ConnectionFailed, PlatformError
 from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.faults import platform_error
 
-__all__ = ["Push"]
+__all__ = ["Push", "pause"]
 
 _Collector = vmodl.query.PropertyCollector
 _VM_PROPERTIES = ["runtime.powerState", "runtime.question", "guest.toolsRunningStatus"]
@@ -26,6 +26,13 @@ _TASK_PROPERTIES = ["info.state", "info.error"]
 # Below any timeout of the server or of what is in between.
 _LONGEST_SERVER_WAIT = 10
 _CLOSING_SECONDS = 5.0
+# What is left of a deadline for the last look, and the pause between looks when no more is left.
+_LAST_LOOK, _SHORT_PAUSE = 0.5, 0.05
+
+
+def pause(seconds: float, deadline: Deadline) -> None:
+    """Before looking again: shorter at the end, so that there is a last look before it."""
+    deadline.sleep(min(seconds, max(_SHORT_PAUSE, deadline.remaining - _LAST_LOOK)))
 
 
 class Push:
@@ -51,7 +58,8 @@ class Push:
         longest = min(_LONGEST_SERVER_WAIT, int(self._client.settings.timeout) - 1)
         whole = max(0, min(int(seconds), longest))
         if 0 < seconds < 1:
-            deadline.sleep(seconds)
+            # The server waits whole seconds only.
+            pause(seconds, deadline)
         found: list[Any] = []
         while (update := self._wait(whole, deadline)) is not None:
             found += update.filterSet or ()

@@ -24,4 +24,8 @@ class VSphereSettings(Settings):
     port: int = setting(settings.port, 443)
     ca_file: str | None = setting(settings.ca_file, None)
     insecure: bool = setting(values.boolean, False)
-    timeout: float = setting(values.timeout_seconds, 60.0)
+    timeout: float = setting(values.timeout_seconds, 60.0, rehearsed=True)
+
+    @property
+    def addresses(self) -> frozenset[tuple[str, int]]:
+        return frozenset({(self.server, self.port)})

@@ -89,7 +89,7 @@ class Page:
     def close(self) -> None:
         """All that arrived is all there is."""
         self._parser.Parse(b"", True)
-        soap = (self._begin and self._begin["soap"]) or ""
+        soap = re.escape((self._begin and self._begin["soap"]) or "")
         after = _AFTER % (self._method, soap, soap)
         if self._begin is None or not re.fullmatch(after, self._rest.decode()):
             raise NotUnderstood("an answer without objects, or with something behind them")

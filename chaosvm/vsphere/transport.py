@@ -19,7 +19,7 @@ from pyVmomi import SoapStubAdapter, vmodl
 from pyVmomi.SoapAdapter import SoapResponseDeserializer
 from urllib3.util.wait import wait_for_read
 
-from chaosvm import __version__
+from chaosvm import __version__, rehearsal
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ProtocolError
@@ -66,15 +66,17 @@ class _Budget(Budget):
 
 
 class _Connection(http.client.HTTPSConnection):
-    def __init__(self, *args: Any, budget: _Budget, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, budget: _Budget, peers: set[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._budget = budget
+        self._peers = peers
         self.used = False
         self.response_class = budget.response  # type: ignore[assignment]
 
     def connect(self) -> None:
         self.timeout = self._budget.seconds()
         super().connect()
+        self._peers.add(self.sock.getpeername()[0])
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
@@ -95,11 +97,15 @@ class Transport(SoapStubAdapter):
             poolSize=pool_size,
             connectionPoolTimeout=_IDLE_SECONDS,
         )
+        self._address = (settings.server, settings.port)
         self._budget = _Budget(settings.timeout)
         # Are this server's answers understood by a reader other than pyvmomi's?
         self.streaming = True
         self.scheme = _Connection
         self.schemeArgs["budget"] = self._budget
+        # The addresses that the server was reached at.
+        self.peers: set[str] = set()
+        self.schemeArgs["peers"] = self.peers
 
     def within(self, deadline: Deadline) -> AbstractContextManager[None]:
         """Bound all that this thread sends in the block by the deadline."""
@@ -116,6 +122,7 @@ class Transport(SoapStubAdapter):
 
     def GetConnection(self) -> Any:
         """A connection that is open and fresh, so that a request is not lost on a dead one."""
+        rehearsal.permit(*self._address)
         while True:
             connection = super().GetConnection()
             self._budget.connection = connection

@@ -26,7 +26,7 @@ from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.faults import POWER_STATES, step_error
 from chaosvm.vsphere.inventory import fault_in_reading
 from chaosvm.vsphere.properties import Told
-from chaosvm.vsphere.push import Push
+from chaosvm.vsphere.push import Push, pause
 from chaosvm.vsphere.retrieval import by_pyvmomi, retrieve
 
 __all__ = ["VSphereWatch"]
@@ -123,7 +123,7 @@ class VSphereWatch(Watch):
             changed = self._take_inventory(first)
         else:
             if seconds > 0:
-                deadline.sleep(min(seconds, self._interval))
+                pause(min(seconds, self._interval), deadline)
             changed = self._look(deadline)
         self._set_pace(len(changed))
         return [self._seen[vm_id].sighting(vm_id) for vm_id in sorted(changed)]

@@ -10,7 +10,14 @@ import pytest
 
 from chaosvm import connections
 from chaosvm.dora import actions, probes
-from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, OperationRefused, SelectionError
+from chaosvm.errors import (
+    AmbiguousVM,
+    GuardStopped,
+    InvalidValue,
+    NoSuchVM,
+    OperationRefused,
+    SelectionError,
+)
 from chaosvm.lab import Lab, State, World
 
 ENVIRONMENT = "Arvig-Staging"
@@ -61,6 +68,19 @@ def test_the_vcenter_switches_the_vm_that_dora_finds(lab: Lab, world: World) -> 
     assert actions.power_on(ENVIRONMENT, "web-01", timeout=20)["changed"]
     assert actions.reboot(ENVIRONMENT, "web-01", graceful=False, timeout=20)["changed"]
     assert lab.requests()[SWITCHED] == 1
+
+
+def test_guards_and_dry_runs_are_for_dora_too(lab: Lab, world: World) -> None:
+    world.change("web-02", tags=("chaosvm-protect",))
+    with pytest.raises(OperationRefused, match="has the tag 'chaosvm-protect'"):
+        actions.power_off(ENVIRONMENT, "web-02", timeout=20)
+    with pytest.raises(GuardStopped, match="chaosvm_max_vms is 0"):
+        actions.power_off(ENVIRONMENT, "web-01", timeout=20, configuration={"chaosvm_max_vms": 0})
+    dry = actions.power_off(
+        ENVIRONMENT, "web-01", timeout=20, configuration={"chaosvm_dry_run": True}
+    )
+    assert (dry["dry_run"], dry["plan"]["vms"][0]["name"]) == (True, "web-01")
+    assert {vm.state for vm in world.vms if vm.name != "db-01"} == {State.RUNNING}
 
 
 def test_a_vm_of_another_name_there_is_left_alone(late: Lab, world: World) -> None:

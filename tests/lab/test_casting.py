@@ -79,6 +79,13 @@ def test_the_first_action_says_how_a_vm_is(verb: str, state: State, at: str) -> 
     assert made(action(verb, at, vm_name="a", **told)) == {"a": state}
 
 
+@pytest.mark.parametrize(("verb", "state"), [("power_off", ON), ("power_on", OFF)])
+def test_a_plan_says_how_a_vm_is_and_acting_on_it_adds_none(verb: str, state: State) -> None:
+    plan = activity("probe", f"plan_{verb}", vms={"names": ["a"]}, path="plan.json")
+    act = action(f"batch_{verb}", vms={"plan": "plan.json"})
+    assert made(plan, act) == {"a": state}
+
+
 def test_what_comes_later_does_not() -> None:
     first = action("power_off", vm_name="a")
     then = action("power_on", vm_name="a")

@@ -141,8 +141,14 @@ def test_the_guest_makes_it_just_before_its_power_is_cut(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     vcsim.rules(
-        rule("ShutdownGuest", "guest_after", seconds=1.3),
-        rule("PowerOffVM_Task", "delay", seconds=0.6),
+        rule("ShutdownGuest", "ignore"),
+        rule(
+            "PowerOffVM_Task",
+            "fault",
+            fault="InvalidPowerState",
+            requested="poweredOff",
+            existing="poweredOff",
+        ),
     )
     outcome = platform.power_off(VM, timeout=1.5)
     assert (outcome.after, outcome.changed, outcome.how) == (

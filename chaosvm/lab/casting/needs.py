@@ -12,6 +12,7 @@ from chaoslib import substitute
 from chaosvm import values
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.world import State
+from chaosvm.plan import is_plan
 from chaosvm.selection import Selection
 from chaosvm.vm import PowerState
 
@@ -113,7 +114,7 @@ class _Reader:
         provider = activity["provider"]
         arguments = substitute(provider.get("arguments") or {}, self._configuration, {})
         tolerance = substitute(activity.get("tolerance"), self._configuration, {})
-        verb = str(provider.get("func", "")).removeprefix("batch_")
+        verb = str(provider.get("func", "")).removeprefix("batch_").removeprefix("plan_")
         if verb == "vm_exists" and tolerance is False:
             return []
         base = Need(
@@ -124,7 +125,8 @@ class _Reader:
             acts=verb in _BEFORE,
         )
         found = []
-        if arguments.get("vms") is not None:
+        # Those of a plan are there already, or else it is outdated.
+        if arguments.get("vms") is not None and not is_plan(arguments["vms"]):
             limits = _limits(tolerance) if steady and verb == "count_vms" else (_USUAL, _MOST)
             found += _selected(base, arguments["vms"], limits)
         if "vm_name" in arguments:

@@ -1,4 +1,4 @@
-"""What is in the inventory besides VMs."""
+"""The inventory's folders, data centers, datastores and networks."""
 
 from __future__ import annotations
 
@@ -11,24 +11,13 @@ from chaosvm.lab.vcenter.managed import Managed, prop
 from chaosvm.lab.vcenter.power import PowersOnMany
 from chaosvm.lab.vcenter.values import made
 from chaosvm.lab.vcenter.words import escaped_name
-from chaosvm.lab.world import Cluster, Host
 
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.estate import Estate
     from chaosvm.lab.vcenter.machine import VirtualMachine
 
-__all__ = [
-    "Compute",
-    "Datacenter",
-    "Datastore",
-    "Entity",
-    "Folder",
-    "HostSystem",
-    "Network",
-    "ResourcePool",
-]
+__all__ = ["Datacenter", "Datastore", "Entity", "Folder", "Network", "references"]
 
-_MHZ = 2400
 _TIB = 1024**4
 
 
@@ -91,7 +80,7 @@ class Entity(Managed):
         return []
 
 
-def _references(kind: Any, things: Any) -> Any:
+def references(kind: Any, things: Any) -> Any:
     return kind.Array([thing.reference for thing in things])
 
 
@@ -118,7 +107,7 @@ class Folder(Entity):
 
     @prop
     def childEntity(self, session: Any = None) -> Any:
-        return _references(vim.ManagedEntity, self.children)
+        return references(vim.ManagedEntity, self.children)
 
     @prop
     def childType(self, session: Any = None) -> list[Any]:
@@ -151,174 +140,56 @@ class Datacenter(PowersOnMany, Entity):
         return self.network_folder.reference
 
     @prop
+    def configuration(self, session: Any = None) -> Any:
+        return vim.Datacenter.ConfigInfo(defaultHardwareVersionKey="vmx-19")
+
+    @prop
     def datastore(self, session: Any = None) -> Any:
-        return _references(vim.Datastore, [self.store])
+        return references(vim.Datastore, [self.store])
 
     @prop
     def network(self, session: Any = None) -> Any:
-        return _references(vim.Network, [self.net])
+        return references(vim.Network, [self.net])
 
 
-class Compute(Entity):
-    """A cluster, or what is around a host in none."""
+class _Shared(Entity):
+    """What all hosts and VMs of a data center have."""
 
-    kind = vim.ComputeResource
-    pool: ResourcePool
     datacenter: Datacenter
 
-    @classmethod
-    def of(cls, estate: Estate, moid: str, cluster: Cluster, datacenter: Datacenter) -> Compute:
-        made_as = Compute if cluster.standalone else ClusterCompute
-        compute = made_as(estate, moid, cluster.name, datacenter.host_folder)
-        compute.cluster = cluster
-        compute.datacenter = datacenter
-        return compute
+    def hosts(self) -> list[Any]:
+        computes = self.estate.tree.computes.values()
+        own = (compute for compute in computes if compute.datacenter is self.datacenter)
+        return [host for compute in own for host in compute.hosts]
 
-    def __init__(self, estate: Estate, moid: str, name: str, above: Entity) -> None:
-        super().__init__(estate, moid, name, above)
-        self.hosts: list[HostSystem] = []
-        self.cluster: Cluster | None = None
+    @prop
+    def vm(self, session: Any = None) -> Any:
+        around = self.estate.compute_of
+        here = self.estate.machines_where(lambda vm: around(vm).datacenter is self.datacenter)
+        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
 
-    def adopt(self, entity: Entity) -> None:
-        if isinstance(entity, HostSystem):
-            self.hosts.append(entity)
+
+class Datastore(_Shared):
+    kind = vim.Datastore
+
+    @property
+    def url(self) -> str:
+        return f"ds:///vmfs/volumes/{self.moid}/"
 
     @prop
     def host(self, session: Any = None) -> Any:
-        return _references(vim.HostSystem, self.hosts)
-
-    @prop
-    def resourcePool(self, session: Any = None) -> Any:
-        return self.pool.reference
-
-    @prop
-    def datastore(self, session: Any = None) -> Any:
-        return _references(vim.Datastore, [self.datacenter.store])
-
-    @prop
-    def network(self, session: Any = None) -> Any:
-        return _references(vim.Network, [self.datacenter.net])
-
-    @prop
-    def summary(self, session: Any = None) -> Any:
-        cores = sum(host.cores for host in self.hosts)
-        memory = sum(host.host_memory for host in self.hosts)
-        return made(
-            self._SUMMARY,
-            totalCpu=cores * _MHZ,
-            totalMemory=memory,
-            numCpuCores=cores,
-            numCpuThreads=cores * 2,
-            effectiveCpu=cores * _MHZ,
-            effectiveMemory=memory // 1024**2,
-            numHosts=len(self.hosts),
-            numEffectiveHosts=sum(host.host_up for host in self.hosts),
-            overallStatus="green",
+        mount = vim.host.MountInfo(
+            path=f"/vmfs/volumes/{self.moid}", accessMode="readWrite", mounted=True, accessible=True
         )
-
-    _SUMMARY = vim.ComputeResource.Summary
-
-
-class ClusterCompute(Compute):
-    kind = vim.ClusterComputeResource
-    _SUMMARY = vim.ClusterComputeResource.Summary
-
-
-class HostSystem(Entity):
-    kind = vim.HostSystem
-
-    def __init__(self, estate: Estate, moid: str, host: Host, compute: Compute) -> None:
-        super().__init__(estate, moid, host.name, compute)
-        self._host = host
-        self._compute = compute
-
-    @property
-    def cores(self) -> int:
-        return self._host.topology.sockets * self._host.topology.cores
-
-    @property
-    def host_memory(self) -> int:
-        return self._host.memory
-
-    @property
-    def host_up(self) -> bool:
-        return self._host.up
-
-    @prop
-    def vm(self, session: Any = None) -> Any:
-        here = self.estate.machines_where(lambda vm: self.estate.host_of(vm)._moId == self.moid)
-        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
-
-    @prop
-    def datastore(self, session: Any = None) -> Any:
-        return self._compute.datastore(session)
-
-    @prop
-    def network(self, session: Any = None) -> Any:
-        return self._compute.network(session)
-
-    @prop
-    def runtime(self, session: Any = None) -> Any:
-        up = self._host.up
-        return made(
-            vim.host.RuntimeInfo,
-            connectionState="connected" if up else "notResponding",
-            powerState="poweredOn" if up else "unknown",
-            inMaintenanceMode=False,
+        return vim.Datastore.HostMount.Array(
+            vim.Datastore.HostMount(key=host.reference, mountInfo=mount) for host in self.hosts()
         )
 
     @prop
-    def summary(self, session: Any = None) -> Any:
-        cores = self.cores
-        hardware = made(
-            vim.host.Summary.HardwareSummary,
-            vendor="chaosvm",
-            model="lab",
-            uuid=self._host.id,
-            memorySize=self._host.memory,
-            cpuModel="lab",
-            cpuMhz=_MHZ,
-            numCpuPkgs=self._host.topology.sockets,
-            numCpuCores=cores,
-            numCpuThreads=self._host.topology.cpus,
-            numNics=1,
-            numHBAs=1,
+    def info(self, session: Any = None) -> Any:
+        return vim.Datastore.Info(
+            name=self.plain_name, url=self.url, freeSpace=_TIB, maxFileSize=_TIB
         )
-        return made(
-            vim.host.Summary,
-            host=self.reference,
-            hardware=hardware,
-            runtime=self.runtime(session),
-            config=made(vim.host.Summary.ConfigSummary, name=self._host.name, port=443),
-            quickStats=vim.host.Summary.QuickStats(overallCpuUsage=0, overallMemoryUsage=0),
-            overallStatus="green",
-            rebootRequired=False,
-        )
-
-
-class ResourcePool(Entity):
-    kind = vim.ResourcePool
-    above: Compute
-
-    @prop
-    def owner(self, session: Any = None) -> Any:
-        return self.above.reference
-
-    @prop
-    def vm(self, session: Any = None) -> Any:
-        cluster = self.above.cluster
-        here = self.estate.machines_where(
-            lambda vm: cluster is not None and vm.cluster_id == cluster.id and not vm.template
-        )
-        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
-
-    @prop
-    def resourcePool(self, session: Any = None) -> Any:
-        return vim.ResourcePool.Array([])
-
-
-class Datastore(Entity):
-    kind = vim.Datastore
 
     @prop
     def summary(self, session: Any = None) -> Any:
@@ -326,17 +197,23 @@ class Datastore(Entity):
             vim.Datastore.Summary,
             datastore=self.reference,
             name=self.plain_name,
-            url=f"ds:///vmfs/volumes/{self.moid}/",
+            url=self.url,
             capacity=_TIB,
             freeSpace=_TIB,
+            uncommitted=0,
             accessible=True,
             multipleHostAccess=True,
             type="VMFS",
+            maintenanceMode="normal",
         )
 
 
-class Network(Entity):
+class Network(_Shared):
     kind = vim.Network
+
+    @prop
+    def host(self, session: Any = None) -> Any:
+        return references(vim.HostSystem, self.hosts())
 
     @prop
     def summary(self, session: Any = None) -> Any:

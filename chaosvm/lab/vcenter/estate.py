@@ -12,16 +12,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chaosvm.lab.vcenter.entities import (
-    Compute,
-    Datacenter,
-    Datastore,
-    Entity,
-    Folder,
-    HostSystem,
-    Network,
-    ResourcePool,
-)
+from chaosvm.lab.vcenter.compute import Compute, HostSystem, ResourcePool
+from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Entity, Folder, Network
 from chaosvm.lab.vcenter.fields import Fields
 from chaosvm.lab.vcenter.machine import VirtualMachine
 from chaosvm.lab.vcenter.managed import Managed
@@ -136,6 +128,7 @@ class Estate:
         store = Datastore(self, self._moid("datastore-", id), f"datastore{number}", stores)
         made.store = tree.add(store)
         made.net = tree.add(Network(self, self._moid("network-", id), "VM Network", networks))
+        made.store.datacenter = made.net.datacenter = made
         return made
 
     def _add_cluster(self, tree: _Tree, cluster: Cluster) -> None:

@@ -64,7 +64,6 @@ _LONG = 200_000
 _PUBLIC = frozenset(
     (
         "RetrieveServiceContent",
-        "CurrentTime",
         "Login",
         "Fetch",
         "RetrieveProperties",
@@ -132,7 +131,7 @@ class VCenterFace:
         thing = self._service.find(asked.target._moId, self._session_of(request))
         if thing is None:
             return self._fault(request, _gone(asked.target))
-        return self._fault(request, Refused(named_fault(rule.fault, thing), rule.message))
+        return self._fault(request, Refused(named_fault(rule, thing), rule.message))
 
     # SOAP ------------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING, Any
 
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
-from chaosvm.lab.world import World
+from chaosvm.lab.world import Machine, World
 
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.estate import Estate
@@ -24,19 +25,53 @@ class Fields:
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
+        self._new_keys = itertools.count(_FIRST_KEY)
         self._keys: dict[str, int] = {}
 
     def key(self, name: str) -> int:
         with self._lock:
-            return self._keys.setdefault(name, _FIRST_KEY + len(self._keys))
+            return self._key(name)
 
-    def name(self, key: int) -> str | None:
+    def _key(self, name: str) -> int:
+        if name not in self._keys:
+            self._keys[name] = next(self._new_keys)
+        return self._keys[name]
+
+    def name(self, key: int) -> str:
+        """Raises Refused for a key that stands for nothing."""
         with self._lock:
-            return next((name for name, known in self._keys.items() if known == key), None)
+            for name, known in self._keys.items():
+                if known == key:
+                    return name
+        raise Refused(vmodl.fault.InvalidArgument(invalidProperty="key"))
 
     def knows(self, name: str) -> bool:
         with self._lock:
             return name in self._keys
+
+    def add(self, name: str) -> int:
+        """Raises Refused for a name that is taken."""
+        with self._lock:
+            self._refuse_taken(name)
+            return self._key(name)
+
+    def set(self, vm: Machine, name: str, value: str) -> None:
+        self._world.change(vm.id, attributes={**vm.attributes, name: value})
+
+    def rename(self, key: int, new: str) -> None:
+        """The VMs that have the attribute keep their values."""
+        old = self.name(key)
+        with self._lock:
+            self._refuse_taken(new)
+            self._keys[new] = self._keys.pop(old)
+        self._change(old, new)
+
+    def remove(self, key: int) -> None:
+        """Also from the VMs that have the attribute."""
+        name = self.name(key)
+        self._change(name, None)
+        with self._lock:
+            del self._keys[name]
 
     def definitions(self) -> Any:
         for vm in self._world.vms:
@@ -44,10 +79,25 @@ class Fields:
                 self.key(name)
         with self._lock:
             known = list(self._keys.items())
-        return vim.CustomFieldsManager.FieldDef.Array([_definition(*each) for each in known])
+        return vim.CustomFieldsManager.FieldDef.Array([definition(*each) for each in known])
+
+    def _refuse_taken(self, name: str) -> None:
+        if name in self._keys:
+            taken = vim.CustomFieldsManager(CustomFieldsManager.MOID)
+            fault = vim.fault.DuplicateName(name=name, object=taken)
+            raise Refused(fault, f"The name '{name}' already exists.")
+
+    def _change(self, old: str, new: str | None) -> None:
+        with self._world.present():
+            for vm in self._world.vms:
+                if old in vm.attributes:
+                    kept = {name: value for name, value in vm.attributes.items() if name != old}
+                    if new is not None:
+                        kept[new] = vm.attributes[old]
+                    self._world.change(vm.id, attributes=kept)
 
 
-def _definition(name: str, key: int) -> Any:
+def definition(name: str, key: int) -> Any:
     return vim.CustomFieldsManager.FieldDef(
         key=key, name=name, type=str, managedObjectType=vim.VirtualMachine
     )
@@ -55,9 +105,10 @@ def _definition(name: str, key: int) -> Any:
 
 class CustomFieldsManager(Managed):
     kind = vim.CustomFieldsManager
+    MOID = "CustomFieldsManager"
 
     def __init__(self, estate: Estate) -> None:
-        super().__init__("CustomFieldsManager")
+        super().__init__(self.MOID)
         self._estate = estate
 
     @prop
@@ -67,17 +118,20 @@ class CustomFieldsManager(Managed):
     @method("AddCustomFieldDef")
     def add(self, call: Call) -> Any:
         name = call.get("name")
-        if self._estate.fields.knows(name):
-            raise Refused(vim.fault.DuplicateName(name=name, object=self.reference))
-        return _definition(name, self._estate.fields.key(name))
+        return definition(name, self._estate.fields.add(name))
+
+    @method("RenameCustomFieldDef")
+    def rename(self, call: Call) -> None:
+        self._estate.fields.rename(call.get("key"), call.get("name"))
+
+    @method("RemoveCustomFieldDef")
+    def remove(self, call: Call) -> None:
+        self._estate.fields.remove(call.get("key"))
 
     @method("SetField")
     def set(self, call: Call) -> None:
         entity, name = call.get("entity"), self._estate.fields.name(call.get("key"))
-        if name is None:
-            raise Refused(vmodl.fault.InvalidArgument(invalidProperty="key"))
         vm = self._estate.machines().get(entity._moId)
         if vm is None:
             raise Refused(vmodl.fault.ManagedObjectNotFound(obj=entity))
-        attributes = {**vm.attributes, name: call.get("value")}
-        self._estate.world.change(vm.id, attributes=attributes)
+        self._estate.fields.set(vm, name, call.get("value"))

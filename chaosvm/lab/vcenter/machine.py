@@ -1,8 +1,7 @@
 """A virtual machine as a vCenter tells of it.
 
-One table has every property that is known of a VM, by its whole path; ``config``,
-``runtime``, ``guest`` and ``summary`` are put together from it when they are
-asked for as a whole.
+``config``, ``runtime``, ``guest`` and ``summary`` are put together of the single
+properties when they are asked for as a whole.
 """
 
 from __future__ import annotations
@@ -10,277 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
+from chaosvm.lab.vcenter.managed import Call, Refused, method
 from chaosvm.lab.vcenter.power import Powered
+from chaosvm.lab.vcenter.properties import LEAVES, Leaf
 from chaosvm.lab.vcenter.values import encoded, encoder, leaf_type, made, typed, walked
-from chaosvm.lab.vcenter.words import (
-    CONNECTION_STATES,
-    GUEST_STATES,
-    POWER_STATES,
-    escaped_name,
-    guest_family,
-    guest_full_name,
-    guest_id,
-    question_of,
-    tools_running,
-)
 from chaosvm.lab.world import Machine
 
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.estate import Estate
     from chaosvm.lab.vcenter.sessions import Session
 
-__all__ = ["FLEETING", "VirtualMachine", "bios_uuid"]
-
-Leaf = Callable[["Estate", Machine], Any]
-
-_MIB = 1024**2
-_TOOLS_VERSION = 12352
-_MHZ = 2400
-_FIRST_NIC = 4000
-
-
-def bios_uuid(vm: Machine) -> str:
-    return f"42{vm.id[2:]}"
-
-
-def _tools_status(estate: Estate, vm: Machine) -> str:
-    if not vm.guest.agent:
-        return "toolsNotInstalled"
-    return "toolsOk" if tools_running(vm) else "toolsNotRunning"
-
-
-def _running_tools_tell(told: Callable[[Machine], Any]) -> Leaf:
-    """What a vCenter only knows while Tools run."""
-    return lambda estate, vm: told(vm) if tools_running(vm) else None
-
-
-def _files(estate: Estate, vm: Machine) -> str:
-    return f"[{estate.datastore_of(vm).plain_name}] {vm.name}/{vm.name}.vmx"
-
-
-def _mac(vm: Machine) -> str:
-    number = int(vm.moid.rpartition("-")[2])
-    return f"00:50:56:{number >> 16 & 0x3F:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
-
-
-def _nics(vm: Machine) -> list[Any] | None:
-    addresses = list(vm.ip_addresses)
-    return [
-        vim.vm.GuestInfo.NicInfo(
-            network=_NETWORK,
-            ipAddress=addresses,
-            macAddress=_mac(vm),
-            connected=True,
-            deviceConfigId=_FIRST_NIC,
-        )
-    ]
-
-
-_NETWORK = "VM Network"
-
-
-def _devices(estate: Estate, vm: Machine) -> list[Any]:
-    card = vim.vm.device.VirtualVmxnet3(
-        key=_FIRST_NIC,
-        deviceInfo=vim.Description(label="Network adapter 1", summary=_NETWORK),
-        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=_NETWORK),
-        connectable=vim.vm.device.VirtualDevice.ConnectInfo(
-            startConnected=True,
-            allowGuestControl=True,
-            connected=POWER_STATES[vm.state] == "poweredOn",
-        ),
-        controllerKey=100,
-        unitNumber=7,
-        addressType="assigned",
-        macAddress=_mac(vm),
-    )
-    return [card]
-
-
-def _managed_by(estate: Estate, vm: Machine) -> Any:
-    if vm.managed_by is None:
-        return None
-    return vim.ext.ManagedByInfo(extensionKey=vm.managed_by, type="agent")
-
-
-def _custom_values(estate: Estate, vm: Machine) -> list[Any]:
-    key_of = estate.fields.key
-    return [
-        vim.CustomFieldsManager.StringValue(key=key_of(name), value=value)
-        for name, value in vm.attributes.items()
-    ]
-
-
-def _question(estate: Estate, vm: Machine) -> Any:
-    text = question_of(vm)
-    if text is None:
-        return None
-    choices = [
-        vim.ElementDescription(key=str(number), label=label, summary=label)
-        for number, label in enumerate(("Cancel", "Retry"))
-    ]
-    choice = vim.option.ChoiceOption(choiceInfo=choices, defaultIndex=0)
-    return vim.vm.QuestionInfo(id=vm.moid, text=text, choice=choice)
-
-
-def _uptime(estate: Estate, vm: Machine) -> int | None:
-    if vm.started_at is None or POWER_STATES[vm.state] != "poweredOn":
-        return None
-    return max(0, int(estate.world.now - vm.started_at))
-
-
-_ENTITY: Mapping[str, Leaf] = {
-    "name": lambda estate, vm: escaped_name(vm.name),
-    "parent": lambda estate, vm: estate.folder_of(vm).reference,
-    "resourcePool": lambda estate, vm: (
-        None if vm.template else estate.compute_of(vm).pool.reference
-    ),
-    "datastore": lambda estate, vm: [estate.datastore_of(vm).reference],
-    "network": lambda estate, vm: [estate.network_of(vm).reference],
-    "customValue": _custom_values,
-    "value": _custom_values,
-    "availableField": lambda estate, vm: estate.fields.definitions(),
-    "overallStatus": lambda estate, vm: "green",
-    "configStatus": lambda estate, vm: "green",
-    "guestHeartbeatStatus": lambda estate, vm: "green" if tools_running(vm) else "gray",
-    "alarmActionsEnabled": lambda estate, vm: True,
-    "triggeredAlarmState": lambda estate, vm: [],
-    "declaredAlarmState": lambda estate, vm: [],
-    "effectiveRole": lambda estate, vm: [-1],
-    "disabledMethod": lambda estate, vm: [],
-    "recentTask": lambda estate, vm: estate.tasks.recent(vm.moid),
-}
-
-_CONFIG: Mapping[str, Leaf] = {
-    "name": _ENTITY["name"],
-    "template": lambda estate, vm: vm.template,
-    "uuid": lambda estate, vm: bios_uuid(vm),
-    "instanceUuid": lambda estate, vm: vm.id,
-    "guestId": lambda estate, vm: guest_id(vm.os),
-    "guestFullName": lambda estate, vm: guest_full_name(vm.os),
-    "alternateGuestName": lambda estate, vm: "",
-    "annotation": lambda estate, vm: vm.description or "",
-    "version": lambda estate, vm: "vmx-19",
-    "changeVersion": lambda estate, vm: "1",
-    "modified": lambda estate, vm: vm.created,
-    "createDate": lambda estate, vm: vm.created,
-    "firmware": lambda estate, vm: "bios",
-    "managedBy": _managed_by,
-    "files.vmPathName": _files,
-    "hardware.numCPU": lambda estate, vm: vm.topology.cpus,
-    "hardware.numCoresPerSocket": lambda estate, vm: vm.topology.cores * vm.topology.threads,
-    "hardware.memoryMB": lambda estate, vm: vm.memory // _MIB,
-    "hardware.device": _devices,
-    "cpuAllocation.limit": lambda estate, vm: -1,
-    "memoryAllocation.limit": lambda estate, vm: -1,
-    "extraConfig": lambda estate, vm: [],
-}
-
-_RUNTIME: Mapping[str, Leaf] = {
-    "host": lambda estate, vm: estate.host_of(vm),
-    "connectionState": lambda estate, vm: CONNECTION_STATES.get(vm.state, "connected"),
-    "powerState": lambda estate, vm: POWER_STATES[vm.state],
-    "bootTime": lambda estate, vm: (
-        estate.world.moment(vm.started_at)
-        if vm.started_at is not None and POWER_STATES[vm.state] == "poweredOn"
-        else None
-    ),
-    "question": _question,
-    "faultToleranceState": lambda estate, vm: "notConfigured",
-    "maxCpuUsage": lambda estate, vm: vm.topology.cpus * _MHZ,
-    "maxMemoryUsage": lambda estate, vm: vm.memory // _MIB,
-    "recordReplayState": lambda estate, vm: "inactive",
-}
-
-_GUEST: Mapping[str, Leaf] = {
-    "toolsStatus": _tools_status,
-    "toolsRunningStatus": lambda estate, vm: (
-        "guestToolsRunning" if tools_running(vm) else "guestToolsNotRunning"
-    ),
-    "toolsVersionStatus": lambda estate, vm: (
-        "guestToolsCurrent" if vm.guest.agent else "guestToolsNotInstalled"
-    ),
-    "toolsVersionStatus2": lambda estate, vm: (
-        "guestToolsCurrent" if vm.guest.agent else "guestToolsNotInstalled"
-    ),
-    "toolsVersion": lambda estate, vm: str(_TOOLS_VERSION if vm.guest.agent else 0),
-    "guestId": _running_tools_tell(lambda vm: guest_id(vm.os)),
-    "guestFullName": _running_tools_tell(lambda vm: guest_full_name(vm.os)),
-    "guestFamily": _running_tools_tell(lambda vm: guest_family(vm.os)),
-    "hostName": _running_tools_tell(lambda vm: vm.fqdn),
-    "ipAddress": _running_tools_tell(lambda vm: next(iter(vm.ip_addresses), None)),
-    "net": _running_tools_tell(_nics),
-    "guestState": lambda estate, vm: (
-        "running" if tools_running(vm) else GUEST_STATES.get(vm.state, "notRunning")
-    ),
-    "guestOperationsReady": lambda estate, vm: tools_running(vm),
-    "interactiveGuestOperationsReady": lambda estate, vm: False,
-}
-
-_SUMMARY: Mapping[str, Leaf] = {
-    "vm": lambda estate, vm: vim.VirtualMachine(vm.moid),
-    "overallStatus": _ENTITY["overallStatus"],
-    "customValue": _custom_values,
-    "config.memorySizeMB": _CONFIG["hardware.memoryMB"],
-    "config.numCpu": _CONFIG["hardware.numCPU"],
-    "config.vmPathName": _files,
-    "config.numEthernetCards": lambda estate, vm: 1,
-    "config.numVirtualDisks": lambda estate, vm: 0,
-    "quickStats.guestHeartbeatStatus": _ENTITY["guestHeartbeatStatus"],
-    "quickStats.uptimeSeconds": _uptime,
-}
-_IN_SUMMARY: Mapping[str, tuple[Mapping[str, Leaf], tuple[str, ...]]] = {
-    "config": (
-        _CONFIG,
-        (
-            "name",
-            "template",
-            "uuid",
-            "instanceUuid",
-            "guestId",
-            "guestFullName",
-            "annotation",
-            "managedBy",
-        ),
-    ),
-    "guest": (
-        _GUEST,
-        (
-            "toolsStatus",
-            "toolsRunningStatus",
-            "toolsVersionStatus",
-            "toolsVersionStatus2",
-            "guestId",
-            "guestFullName",
-            "hostName",
-            "ipAddress",
-        ),
-    ),
-    "runtime": (_RUNTIME, tuple(_RUNTIME)),
-}
-
-
-def _below(prefix: str, leaves: Mapping[str, Leaf]) -> dict[str, Leaf]:
-    return {f"{prefix}.{path}": leaf for path, leaf in leaves.items()}
-
-
-_LEAVES: Mapping[str, Leaf] = {
-    **_ENTITY,
-    **_below("config", _CONFIG),
-    **_below("runtime", _RUNTIME),
-    **_below("guest", _GUEST),
-    **_below("summary", _SUMMARY),
-    **{
-        f"summary.{part}.{name}": leaves[name]
-        for part, (leaves, names) in _IN_SUMMARY.items()
-        for name in names
-    },
-}
-
-# What changes without a change of the machine, and cannot be kept.
-FLEETING = ("recentTask", "summary.quickStats.uptimeSeconds", "availableField")
+__all__ = ["VirtualMachine"]
 
 
 def _tree(leaves: Mapping[str, Leaf]) -> dict[str, Any]:
@@ -294,7 +35,7 @@ def _tree(leaves: Mapping[str, Leaf]) -> dict[str, Any]:
     return root
 
 
-_TREE = _tree(_LEAVES)
+_TREE = _tree(LEAVES)
 _Writer = tuple[Leaf, Callable[[str, Any, str], str]]
 _WRITERS: dict[str, _Writer] = {}
 
@@ -339,6 +80,14 @@ class VirtualMachine(Powered):
         value = leaf(self.estate, vm)
         return "" if value is None else write("val", value, version)
 
+    @method("setCustomValue")
+    def set_custom_value(self, call: Call) -> None:
+        """By the attribute's name, which has to be known."""
+        vm, name = self.machine, call.get("key")
+        if not self.estate.fields.knows(name):
+            raise Refused(vmodl.fault.InvalidArgument(invalidProperty="key"))
+        self.estate.fields.set(vm, name, call.get("value"))
+
     def _assembled(self, vm: Machine, path: str, node: Mapping[str, Any]) -> Any:
         values: dict[str, Any] = {}
         for name, below in node.items():
@@ -352,7 +101,7 @@ class VirtualMachine(Powered):
 
 def _writer(path: str) -> _Writer | None:
     """What tells and writes a leaf; None for what is put together of several."""
-    leaf = _LEAVES.get(path)
+    leaf = LEAVES.get(path)
     if leaf is None:
         return None
     return _WRITERS.setdefault(path, (leaf, encoder(leaf_type(vim.VirtualMachine, path))))

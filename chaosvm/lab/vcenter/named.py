@@ -6,27 +6,30 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
+from chaosvm.lab.faults import Rule
 from chaosvm.lab.vcenter.managed import Managed
 
 __all__ = ["named_fault"]
 
 
-def named_fault(name: str, thing: Managed) -> Any:
-    """A fault of this name about something; SystemError without a name, or with an unknown one."""
-    reference = thing.reference
+def named_fault(rule: Rule, thing: Managed) -> Any:
+    """The rule's fault about something; SystemError without a name, or with an unknown one."""
     try:
-        kind = VmomiSupport.GuessWsdlType(name or "SystemError")
+        kind = VmomiSupport.GuessWsdlType(rule.fault or "SystemError")
     except KeyError:
         kind = None
     if kind is None or not issubclass(kind, vmodl.MethodFault):
-        return vmodl.fault.SystemError(reason=f"no fault is called {name}")
-    return kind(**_details(kind, thing, reference))
+        return vmodl.fault.SystemError(reason=f"no fault is called {rule.fault}")
+    return kind(**_details(kind, rule, thing))
 
 
-def _details(kind: Any, thing: Managed, reference: Any) -> dict[str, Any]:
+def _details(kind: Any, rule: Rule, thing: Managed) -> dict[str, Any]:
     """What clients look at in the faults that are most likely."""
+    reference = thing.reference
     if issubclass(kind, vim.fault.InvalidPowerState):
-        return {"existingState": str(thing.get("runtime.powerState"))}
+        existing = rule.existing or str(thing.get("runtime.powerState"))
+        requested = {"requestedState": rule.requested} if rule.requested else {}
+        return {"existingState": existing, **requested}
     if issubclass(kind, vmodl.fault.ManagedObjectNotFound):
         return {"obj": reference}
     if issubclass(kind, vim.fault.NoPermission):  # NotAuthenticated is one

@@ -1,7 +1,7 @@
 """What a vCenter does when it is asked to switch a VM or to tell its guest something.
 
-A VM that is in the wrong state makes the task fail, as with vcsim; a VM that
-another task holds, and whatever is asked of a guest, is refused at once.
+A VM that is in the wrong state makes the task fail, as with vcsim; a template, a
+VM that another task holds, and whatever is asked of a guest, is refused at once.
 """
 
 from __future__ import annotations
@@ -49,11 +49,13 @@ class Powered(Managed):
         return self.powered_on(call.asked).reference
 
     def powered_on(self, asked: Asked) -> Task:
+        if self.machine.template:
+            raise Refused(vmodl.fault.NotSupported(), "A template cannot be powered on.")
         durations = self.estate.world.durations
         return self._switched(
             "VirtualMachine.powerOn",
             asked,
-            lambda vm: _wrong_for_power_on(vm),
+            _wrong_for_power_on,
             self.estate.world.power.start,
             lambda vm: POWER_STATES[vm.state] == "poweredOn",
             max(durations.launch, durations.restore),
@@ -111,7 +113,7 @@ class Powered(Managed):
                 return tasks.failed(self, vm, name, asked, fault, _WRONG_STATE)
             rule = TASK_RULE.get()
             if rule is not None and rule.action == "failed_task":
-                fault = named_fault(rule.fault, self)
+                fault = named_fault(rule, self)
                 return tasks.failed(self, vm, name, asked, fault, rule.message)
             if IGNORED.get() or (rule is not None and rule.action == "stuck_task"):
                 return tasks.started(self, vm, name, asked, never, seconds)
@@ -174,8 +176,6 @@ class Powered(Managed):
 
 
 def _wrong_for_power_on(vm: Machine) -> Any:
-    if vm.template:
-        return vmodl.fault.NotSupported()
     if POWER_STATES[vm.state] == "poweredOn":
         return _wrong_state("poweredOn", vm)
     return _wrong_place(vm)

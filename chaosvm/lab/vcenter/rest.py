@@ -1,7 +1,7 @@
 """The part of the REST API that tells the tags of VMs; /rest as up to 8, /api as from 7 on.
 
-A world's tag becomes a tag of one category, which is called like the tag's
-parent or, without one, "lab".
+A world's tag becomes a tag of one category: "gold" of the one that is called
+like the tag's parent or, without one, "lab"; and "tier/gold" is gold of tier.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Rest:
             if _tag_id(tag.name) == wanted:
                 return {
                     "id": wanted,
-                    "name": tag.name,
+                    "name": _name(tag),
                     "description": "",
                     "category_id": _category_id(_category(tag)),
                     "used_by": [],
@@ -155,7 +155,12 @@ class Rest:
 
 
 def _category(tag: Tag) -> str:
-    return tag.parent or _NO_PARENT
+    return tag.name.rpartition("/")[0] or tag.parent or _NO_PARENT
+
+
+def _name(tag: Tag) -> str:
+    category, _, name = tag.name.rpartition("/")
+    return name if category else tag.name
 
 
 def _tag_id(name: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
-from chaosvm.lab.vcenter.entities import Compute, Datacenter, Folder
+from chaosvm.lab.vcenter.compute import Compute
+from chaosvm.lab.vcenter.devices import vmx_path
+from chaosvm.lab.vcenter.entities import Datacenter, Folder
 from chaosvm.lab.vcenter.estate import Estate
-from chaosvm.lab.vcenter.machine import VirtualMachine, bios_uuid
-from chaosvm.lab.vcenter.managed import Call, Managed, method
+from chaosvm.lab.vcenter.machine import VirtualMachine
+from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method
+from chaosvm.lab.vcenter.properties import bios_uuid
 from chaosvm.lab.vcenter.words import escaped_name, tools_running
 from chaosvm.lab.world import Machine
 
@@ -34,9 +37,22 @@ class SearchIndex(Managed):
                 return None
         return at.reference if at is not None and names else None
 
+    @method("FindByDatastorePath")
+    def by_datastore_path(self, call: Call) -> Any:
+        wanted, within = call.get("path"), call.get("datacenter")._moId
+        around = self._estate.compute_of
+        found = self._estate.machines_where(
+            lambda vm: vmx_path(self._estate, vm) == wanted and around(vm).datacenter.moid == within
+        )
+        return vim.VirtualMachine(found[0].moid) if found else None
+
     @method("FindChild")
     def child(self, call: Call) -> Any:
-        found = self._child(self._estate.find(call.get("entity")._moId), call.get("name"))
+        entity = call.get("entity")
+        above = self._estate.find(entity._moId)
+        if above is None:
+            raise Refused(vmodl.fault.ManagedObjectNotFound(obj=entity))
+        found = self._child(above, call.get("name"))
         return found.reference if found else None
 
     @method("FindByUuid")
@@ -47,7 +63,8 @@ class SearchIndex(Managed):
     def all_by_uuid(self, call: Call) -> list[Any]:
         wanted = (call.get("uuid") or "").lower()
         if not call.get("vmSearch"):
-            return []
+            hosts = self._estate.tree.hosts.items()
+            return [host.reference for host_id, host in hosts if (host_id or "").lower() == wanted]
         if call.get("instanceUuid"):
             return self._vms(call, lambda vm: vm.id.lower() == wanted)
         return self._vms(call, lambda vm: bios_uuid(vm).lower() == wanted)

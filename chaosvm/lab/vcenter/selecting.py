@@ -10,8 +10,9 @@ from xml.sax.saxutils import escape
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.vcenter.machine import FLEETING, VirtualMachine
+from chaosvm.lab.vcenter.machine import VirtualMachine
 from chaosvm.lab.vcenter.managed import Managed, Refused
+from chaosvm.lab.vcenter.properties import FLEETING
 from chaosvm.lab.vcenter.values import InvalidPath, encoded, leaf_type
 from chaosvm.lab.world import Machine, NoSuchThing
 

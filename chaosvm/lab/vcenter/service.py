@@ -11,6 +11,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.options import Options
+from chaosvm.lab.vcenter.bare import BARE, Bare
 from chaosvm.lab.vcenter.collector import PropertyCollector
 from chaosvm.lab.vcenter.entities import Folder
 from chaosvm.lab.vcenter.estate import Estate
@@ -51,6 +52,7 @@ class Service:
             CustomFieldsManager(self.estate),
             EventManager(self),
             TaskManager(self.estate.tasks),
+            *(Bare(name) for name in BARE),
         )
         self._managers = {manager.moid: manager for manager in managers}
         self.instance_uuid = str(uuid.uuid4())
@@ -169,6 +171,7 @@ class ServiceInstance(Managed):
             customFieldsManager=vim.CustomFieldsManager("CustomFieldsManager"),
             eventManager=vim.event.EventManager(EventManager.MOID),
             taskManager=vim.TaskManager(TaskManager.MOID),
+            **{name: Bare(name).reference for name in BARE},
         )
 
     @prop

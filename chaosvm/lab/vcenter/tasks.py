@@ -230,5 +230,18 @@ class TaskManager(Managed):
         return self._tasks.recent()
 
     @prop
+    def description(self, session: Session | None = None) -> Any:
+        methods = [
+            vim.ElementDescription(key=key, label=name.removesuffix("_Task"), summary=name)
+            for key, name in _METHODS.items()
+        ]
+        states = [
+            vim.ElementDescription(key=state, label=state.capitalize(), summary=state)
+            for state in ("running", "success", "error")
+        ]
+        reason = vim.TypeDescription(key=vim.TaskReasonUser, label="User", summary="User")
+        return vim.TaskDescription(methodInfo=methods, state=states, reason=[reason])
+
+    @prop
     def maxCollector(self, session: Session | None = None) -> int:
         return 32

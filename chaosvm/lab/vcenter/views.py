@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.vcenter.entities import (
-    Compute,
-    Datacenter,
-    Entity,
-    Folder,
-    HostSystem,
-    ResourcePool,
-)
+from chaosvm.lab.vcenter.compute import Compute, HostSystem, ResourcePool
+from chaosvm.lab.vcenter.entities import Datacenter, Entity, Folder
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 
 if TYPE_CHECKING:
@@ -126,7 +120,9 @@ class ViewManager(Managed):
 
     @prop
     def viewList(self, session: Any = None) -> Any:
-        return vim.view.View.Array([])
+        moids = session.moids_of(_View) if session is not None else []
+        found = (self._service.find(moid, session) for moid in moids)
+        return vim.view.View.Array([view.reference for view in found if view is not None])
 
     @method("CreateContainerView")
     def create_container_view(self, call: Call) -> Any:

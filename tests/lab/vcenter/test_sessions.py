@@ -85,7 +85,7 @@ def test_what_a_session_made_goes_with_it(content: Any, lab: Lab) -> None:
 def test_sessions_get_old(world: World) -> None:
     with Lab(world, platforms=["vsphere"], token_seconds=0.0) as lab, Soap(lab) as soap:
         assert soap.login().status_code == 200
-        answer = soap("CurrentTime", "ServiceInstance")
+        answer = soap("RetrieveServiceContent", "ServiceInstance")
         assert answer.status_code == 200  # anybody may ask that
         answer = soap("Logout", "SessionManager")
         assert (answer.status_code, "NotAuthenticatedFault" in answer.text) == (500, True)

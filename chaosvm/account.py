@@ -1,0 +1,118 @@
+"""Which VMs a run has set out to change: what guards count, whichever action it was.
+
+Two actions in the background may check their guards at the same moment. So
+whoever passes enters its VMs here in the same breath, before anything is noted
+or sent, and what was not touched in the end is taken out again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from chaosvm.history import Key
+from chaosvm.vm import VM
+
+__all__ = ["Account", "Counted"]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a run has changed or is changing: each VM as it was when that began.
+
+    ``going_down`` are those whose last reading may show them running although
+    they are not, or not for long.
+    """
+
+    vms: Mapping[Key, VM]
+    going_down: frozenset[Key]
+
+
+@dataclass(eq=False)
+class _Entry:
+    vms: Mapping[Key, VM]
+    takes_down: bool
+    rehearsed: bool = False  # in a dry run: it only counts there
+    ended: int | None = None
+
+
+class Account:
+    """Safe to use from several threads. ``touched`` tells what the ledger has."""
+
+    def __init__(self, touched: Callable[[], set[Key]]) -> None:
+        self._touched = touched
+        self._lock = threading.Lock()
+        self._ends = 0
+        self._entries: list[_Entry] = []
+
+    def mark(self) -> int:
+        """Now, as :meth:`counted` wants to know it: to be asked before VMs are read."""
+        with self._lock:
+            return self._ends
+
+    def counted(self, since: int, dry_run: bool = False) -> Counted:
+        """What counts at present; ``since`` is when the caller's VMs were read."""
+        with self._lock:
+            return self._counted(since, dry_run)
+
+    @contextmanager
+    def entered(
+        self,
+        vms: Mapping[Key, VM],
+        takes_down: bool,
+        since: int,
+        check: Callable[[Counted], None],
+    ) -> Iterator[None]:
+        """Count these VMs during the block, and those that were touched also afterwards.
+
+        ``check`` gets what counts without them; if it raises, they do not count.
+        """
+        entry = _Entry(vms, takes_down)
+        with self._lock:
+            check(self._counted(since, dry_run=False))
+            self._entries.append(entry)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends += 1
+                entry.ended = self._ends
+                touched = self._touched()
+                entry.vms = {key: vm for key, vm in vms.items() if key in touched}
+
+    def rehearse(
+        self,
+        vms: Mapping[Key, VM],
+        takes_down: bool,
+        since: int,
+        check: Callable[[Counted], None],
+    ) -> None:
+        """As if these VMs were changed, for a dry run: they count in it until its end."""
+        with self._lock:
+            check(self._counted(since, dry_run=True))
+            self._entries.append(_Entry(vms, takes_down, rehearsed=True))
+
+    def bring_up(self, keys: set[Key]) -> None:
+        """As if these VMs ran again, for a dry run."""
+        with self._lock:
+            for entry in self._entries:
+                if entry.rehearsed and entry.takes_down and keys.intersection(entry.vms):
+                    up = {key: vm for key, vm in entry.vms.items() if key in keys}
+                    entry.vms = {key: vm for key, vm in entry.vms.items() if key not in keys}
+                    self._entries.append(_Entry(up, takes_down=False, rehearsed=True))
+
+    def _counted(self, since: int, dry_run: bool) -> Counted:
+        counting = [entry for entry in self._entries if dry_run or not entry.rehearsed]
+        vms: dict[Key, VM] = {}
+        for entry in counting:
+            for key, vm in entry.vms.items():
+                vms.setdefault(key, vm)
+        down = {
+            key
+            for entry in counting
+            if entry.takes_down and (entry.ended is None or entry.ended > since)
+            for key in entry.vms
+        }
+        return Counted(vms, frozenset(down))

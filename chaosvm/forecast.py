@@ -1,0 +1,57 @@
+"""What an order would do to a VM as it is now, without doing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaosvm.deadline import Deadline
+from chaosvm.job import Job, needless
+from chaosvm.order import OnTimeout, Operation, Order
+from chaosvm.platform import Platform, Step
+from chaosvm.power import refusal
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["Forecast", "foresee"]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One VM, and what would become of it: ``refused`` is the reason why nothing may."""
+
+    vm: VM
+    will: str
+    changes: bool = False  # something would be sent
+    refused: str | None = None
+    caution: str | None = None
+
+
+def foresee(platform: Platform, vm: VM, order: Order) -> Forecast:
+    """As far as what is known of the VM now tells."""
+    if needless(vm, order):
+        return Forecast(vm, f"nothing: is {vm.power_state} already")
+    if reason := refusal(platform, vm, order):
+        return Forecast(vm, f"refused: {reason}", refused=reason)
+    job = Job(vm, order, Deadline(order.timeout, platform.clock), platform.refusal)
+    will = _way(platform, vm, order, job.next_step())
+    if job.must_settle():
+        will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"
+    return Forecast(vm, will, changes=True, caution=platform.caution(vm, order))
+
+
+def _way(platform: Platform, vm: VM, order: Order, step: Step) -> str:
+    if order.operation is Operation.POWER_ON and vm.power_state is PowerState.SUSPENDED:
+        return f"{step}, which resumes it"
+    if step is not Step.SHUTDOWN_GUEST:
+        return str(step)
+    if deaf := platform.guest_unavailable(vm):
+        return {
+            OnTimeout.HARD: f"hard power off, as {deaf}",
+            OnTimeout.FAIL: f"nothing, and fails, as {deaf}",
+            OnTimeout.LEAVE: f"nothing, as {deaf}",
+        }[order.on_timeout]
+    after = f"after {order.guest_seconds:g} s"
+    return {
+        OnTimeout.HARD: f"{step}, then hard power off {after}",
+        OnTimeout.FAIL: f"{step}, and fails if it still runs {after}",
+        OnTimeout.LEAVE: f"{step}, and is left as it is {after}",
+    }[order.on_timeout]

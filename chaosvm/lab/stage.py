@@ -1,0 +1,213 @@
+"""What a rehearsal takes place on: a lab that is running, and everything leading to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from logzero import logger
+
+from chaosvm import connections, rehearsal, values
+from chaosvm.deadline import Deadline
+from chaosvm.dora import dora
+from chaosvm.dora.settings import DoraSettings
+from chaosvm.errors import InvalidValue, NotInRehearsal
+from chaosvm.lab.account import listed, power_changes, shown
+from chaosvm.lab.others import OtherActions, Others
+from chaosvm.lab.worlds import load as load_world
+from chaosvm.olvm import olvm
+from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.settings import Settings, load
+from chaosvm.vsphere import vsphere
+from chaosvm.vsphere.settings import VSphereSettings
+
+if TYPE_CHECKING:
+    from chaosvm.lab.lab import Lab
+
+__all__ = ["Plan", "Stage"]
+
+_READY_MADE = "small"
+_LOGIN_SECONDS = 20.0
+_SETTINGS: dict[str, type[Settings]] = {
+    "vsphere": VSphereSettings,
+    "olvm": OLVMSettings,
+    "dora": DoraSettings,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The arguments of the control, checked."""
+
+    world: Any = _READY_MADE
+    cast: bool = True
+    platforms: Sequence[str] | None = None
+    latency: float = 0.0
+    durations: float = 1.0
+    other_actions: OtherActions = OtherActions.SKIP
+
+    @classmethod
+    def read(cls, arguments: Mapping[str, Any]) -> Plan:
+        """Raises InvalidValue, naming the argument."""
+        if not arguments:
+            return cls()
+        read = values.mapping(rehearsal.CONTROL, dict(arguments), _ARGUMENTS, '{"world": "small"}')
+        # Whoever gives a world has decided who is in it.
+        return replace(cls(cast="world" not in read), **read)
+
+
+def _world(key: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return values.text(key, value)
+    if isinstance(value, Mapping) and value:
+        return value
+    raise values.invalid(key, value, "the name or the path of a world, or a mapping with one")
+
+
+def _platforms(key: str, value: Any) -> Sequence[str]:
+    chosen = values.text_list(key, value)
+    for each in chosen:
+        if each not in _SETTINGS:
+            known = ", ".join(_SETTINGS)
+            raise values.invalid(key, each, f"platforms among {known}")
+    return chosen
+
+
+_ARGUMENTS = {
+    "world": _world,
+    "cast": values.boolean,
+    "platforms": _platforms,
+    "latency": lambda key, value: values.number(key, value, 0, 60, "seconds"),
+    "durations": lambda key, value: values.number(key, value, 0, 10_000, "times"),
+    "other_actions": lambda key, value: values.choice(key, value, OtherActions),
+}
+
+
+class Stage:
+    """One rehearsal, from the start of its lab to the end."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._ending = ExitStack()
+        self._lab: Lab | None = None
+        self.others = Others(plan.other_actions)
+        self.is_open = False
+
+    @property
+    def lab(self) -> Lab:
+        if self._lab is None:
+            raise NotInRehearsal("the rehearsal has no lab")
+        return self._lab
+
+    def set_up(self) -> None:
+        """Start the lab, and lead everything there."""
+        # What was connected before, wherever to, is not used again.
+        connections.close_all()
+        described = load_world(self._plan.world)
+        described.world.durations = described.world.durations.times(self._plan.durations)
+        self._lab = lab = self._ending.enter_context(_lab(described.world, self._plan.platforms))
+        self._ending.enter_context(_no_proxy_for_the_lab())
+        rehearsal.begin(lab.environment(), lab.addresses)
+        self._log_in()
+        lab.latency = self._plan.latency
+        lab.rules(*described.rules)
+        lab.reset_requests()
+
+    def open(
+        self,
+        experiment: dict[str, Any],
+        configuration: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+    ) -> None:
+        """Let the experiment begin, if it leads nowhere else."""
+        from chaosvm.lab.casting import cast
+
+        self._verify(configuration, secrets)
+        if self.is_open:
+            logger.debug("the rehearsal has begun already")
+            return
+        lines = cast(experiment, configuration, self.lab.world) if self._plan.cast else []
+        names = listed([shown(each) for each in self.lab.platforms])
+        logger.info(
+            f"rehearsal: a lab with {len(self.lab.world.vms)} VMs stands for {names}; "
+            "nothing real is touched by chaosvm"
+        )
+        for line in lines:
+            logger.info(f"rehearsal: {line}")
+        self.others.stand_aside(experiment)
+        self.is_open = True
+
+    def take_down(self, why: str) -> None:
+        """Tell what happened, and leave nothing behind."""
+        try:
+            if self.is_open:
+                for line in power_changes(self.lab.world):
+                    logger.info(f"rehearsal: {line}")
+            connections.close_all()
+        finally:
+            self.is_open = False
+            rehearsal.block(why)
+            self.others.come_back()
+            self._ending.close()
+
+    # Where everything leads --------------------------------------------------------
+
+    def _verify(self, configuration: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
+        """What the activities will do with their settings must lead to the lab."""
+        for platform in self.lab.platforms:
+            for given in _as_activities_get_them(secrets):
+                try:
+                    settings = load(_SETTINGS[platform], configuration, given)
+                except InvalidValue:
+                    continue  # its activities will say so, and connect nowhere
+                astray = settings.addresses - self.lab.addresses
+                if astray or not settings.addresses:
+                    told = ", ".join(f"{host}:{port}" for host, port in sorted(astray))
+                    raise NotInRehearsal(f"{platform} still leads to {told or 'nowhere'}")
+
+    def _log_in(self) -> None:
+        """By each platform's own way, as activities do."""
+        deadline = Deadline(_LOGIN_SECONDS)
+        if "vsphere" in self.lab.platforms:
+            vsphere(None, None).open(deadline)
+        if "olvm" in self.lab.platforms:
+            olvm(None, None).open(deadline)
+        if "dora" in self.lab.platforms:
+            dora(None, None).connect()
+        # The experiment's own logins are its own to make.
+        connections.close_all()
+
+
+def _as_activities_get_them(secrets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The groups of secrets one by one, none of them, and all together."""
+    groups = [dict(group) for group in secrets.values() if isinstance(group, Mapping)]
+    yield {}
+    yield from groups
+    yield {key: value for group in groups for key, value in group.items()}
+
+
+def _lab(world: Any, platforms: Sequence[str] | None) -> Lab:
+    # From the package, which tells what is missing for it.
+    from chaosvm.lab import Lab as Made
+    from chaosvm.lab.lab import installed
+
+    return Made(world, platforms=installed() if platforms is None else platforms)
+
+
+@contextmanager
+def _no_proxy_for_the_lab() -> Iterator[None]:
+    """libcurl would look for the lab behind the proxy that the environment names."""
+    before = os.environ.get("no_proxy")
+    known = before or os.environ.get("NO_PROXY", "")
+    if known != "*":
+        os.environ["no_proxy"] = ",".join(filter(None, [known, "127.0.0.1"]))
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("no_proxy", None)
+        else:
+            os.environ["no_proxy"] = before

@@ -1,0 +1,91 @@
+"""Rehearsals as the `chaos` command runs them, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Chaos
+from tests.production import CONTROL_FILE, Production, read, switch
+
+WAYS = [*map(read, ("vsphere", "olvm", "dora")), *map(switch, ("vsphere", "olvm"))]
+
+
+@pytest.fixture
+def real() -> Iterator[Production]:
+    with Production() as counting:
+        yield counting
+
+
+def statuses(journal: dict[str, Any]) -> list[str]:
+    return [step["status"] for step in journal["run"]]
+
+
+@pytest.fixture
+def chaos(tmp_path: Path) -> Chaos:
+    return Chaos(tmp_path, {"TMPDIR": str(tmp_path)})
+
+
+def left_behind(chaos: Chaos) -> list[Path]:
+    return list(chaos.folder.glob("chaosvm-lab-*"))
+
+
+def test_with_the_command(chaos: Chaos, real: Production) -> None:
+    experiment = real.experiment(*WAYS)
+    assert chaos(*chaos.command(experiment, "--control-file", str(CONTROL_FILE))) == 0
+    assert "VMs stands for vSphere, OLVM and Dora; nothing real is touched" in chaos.console
+    assert "rehearsal: web-01: shutdown asked for, then off" in chaos.console
+    assert statuses(chaos.journal()) == ["succeeded"] * 5
+    assert real.connections == 0
+    assert left_behind(chaos) == []
+
+
+def test_arguments_that_chaos_toolkit_cannot_pass(chaos: Chaos, real: Production) -> None:
+    """It goes on without the control then, and tells nobody."""
+    module = "chaosvm.lab.control"
+    nothing = {"provider": {"type": "python", "module": module, "arguments": None}}
+    path = chaos.folder / "control.json"
+    path.write_text(json.dumps({"rehearse": nothing}))
+    experiment = real.experiment(*WAYS)
+    chaos(*chaos.command(experiment, "--control-file", str(path)))
+    assert statuses(chaos.journal()) == ["failed"] * 5
+    assert "a rehearsal was asked for and has not begun" in chaos.console
+    assert real.connections == 0
+
+
+def test_an_experiment_that_is_not_valid(chaos: Chaos, real: Production) -> None:
+    """The lab is there by then, and nobody else stops it."""
+    experiment = real.experiment(*WAYS)
+    experiment["configuration"]["vm_name"] = {"type": "env", "key": "CHAOSVM_TEST_NOT_SET"}
+    assert chaos(*chaos.command(experiment, "--control-file", str(CONTROL_FILE))) == 1
+    assert "CHAOSVM_TEST_NOT_SET" in chaos.console
+    assert left_behind(chaos) == []
+    assert real.connections == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals(number: signal.Signals, chaos: Chaos, real: Production) -> None:
+    process = {"type": "process", "path": "sleep", "arguments": "30"}
+    waiting = {"type": "probe", "name": "wait", "provider": process}
+    experiment = real.experiment(switch("vsphere"), waiting, rollbacks=WAYS)
+    command = chaos.command(
+        experiment, "--control-file", str(CONTROL_FILE), "--rollback-strategy", "always"
+    )
+    running = chaos.start(*command)
+    log = chaos.folder / "chaostoolkit.log"
+    until = time.monotonic() + 30
+    while not (log.exists() and "Probe: wait" in log.read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    running.send_signal(number)
+    chaos.finish(running)
+    assert chaos.journal()["status"] in ("interrupted", "completed")
+    assert "rehearsal: web-01: shutdown asked for" in chaos.console
+    assert left_behind(chaos) == []
+    assert real.connections == 0

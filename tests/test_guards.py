@@ -1,0 +1,442 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from chaosvm import ledger as ledgers
+from chaosvm.errors import (
+    GuardStopped,
+    GuardUnchecked,
+    InvalidValue,
+    NoSuchVM,
+    OperationFailed,
+    OperationRefused,
+    PlatformError,
+)
+from chaosvm.platform import Step
+from chaosvm.safety import Percent, Safety
+from chaosvm.settings import load
+from tests.fakes import OFF, ON, FakePlatform, ignores, refuses
+
+pytestmark = pytest.mark.timeout(20)
+
+TAG = "chaosvm-protect"
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    """Ten that run: web-0 to web-9, half of them in each of two clusters, on five hosts."""
+    made = FakePlatform()
+    for number in range(10):
+        made.add(f"web-{number}", cluster=f"c{number % 2}", host=f"h{number % 5}", tags=())
+    return made
+
+
+def guarded(platform: FakePlatform, **settings: Any) -> FakePlatform:
+    platform.safety = Safety.of(**settings)
+    return platform
+
+
+def off(platform: FakePlatform, *names: str) -> int:
+    return platform.batch_power_off({"names": list(names)}, graceful=False).changed
+
+
+def touched(platform: FakePlatform) -> set[str]:
+    return {name for name, _ in platform.sent}
+
+
+# Settings ------------------------------------------------------------------------------
+
+
+def settings(**configuration: Any) -> Safety:
+    given = {f"chaosvm_{key}": value for key, value in configuration.items()}
+    return load(Safety, given, None, {})
+
+
+def test_without_settings_only_the_mark_is_looked_for() -> None:
+    assert load(Safety, None, None, {}) == Safety(
+        max_vms=None, max_percent=None, min_running=None, protect=(), protect_tag=TAG
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "meant"),
+    [
+        ("max_vms", "8", 8),
+        ("max_vms", 0, 0),
+        ("max_percent", "30", Percent(30, 30, 30)),
+        ("max_percent", 12.5, Percent(12.5, 12.5, 12.5)),
+        ("max_percent", {"inventory": 30, "host": "100"}, Percent(30, None, 100)),
+        ("max_percent", '{"cluster": 50}', Percent(None, 50, None)),
+        ("min_running", "2", 2),
+        ("protect", "db-*, vcenter", ("db-*", "vcenter")),
+        ("protect", ["db,1"], ("db,1",)),
+        ("protect", '["db,1", "x"]', ("db,1", "x")),
+        ("protect", "[ab]*", ("[ab]*",)),
+        ("protect_tag", "hands-off", "hands-off"),
+        ("protect_tag", "None", None),
+        ("protect_tag", False, None),
+        ("dry_run", "yes", True),
+    ],
+)
+def test_settings_as_people_write_them(key: str, given: Any, meant: Any) -> None:
+    found = settings(**{key: given})
+    assert getattr(found, key) == meant
+    assert hash(found) == hash(settings(**{key: given}))
+    if isinstance(given, str):
+        assert getattr(load(Safety, None, None, {f"CHAOSVM_{key.upper()}": given}), key) == meant
+
+
+@pytest.mark.parametrize(
+    ("key", "given"),
+    [
+        ("max_vms", -1),
+        ("max_vms", "few"),
+        ("max_vms", True),
+        ("max_percent", 101),
+        ("max_percent", "a third"),
+        ("max_percent", True),
+        ("max_percent", [30]),
+        ("max_percent", {"hosts": 30}),
+        ("max_percent", {}),
+        ("max_percent", '{"host": -1}'),
+        ("min_running", 1.5),
+        ("protect", 7),
+        ("protect", [""]),
+        ("protect", ","),
+        ("protect", "${names}"),
+        ("protect_tag", True),
+        ("protect_tag", 3),
+        ("dry_run", "perhaps"),
+    ],
+)
+def test_settings_that_cannot_be_used(key: str, given: Any) -> None:
+    with pytest.raises(InvalidValue, match=rf"^chaosvm_{key}"):
+        settings(**{key: given})
+
+
+# How many ------------------------------------------------------------------------------
+
+
+def test_two_actions_of_five_do_not_pass_a_limit_of_eight(platform: FakePlatform) -> None:
+    guarded(platform, max_vms=8)
+    assert off(platform, *(f"web-{n}" for n in range(5))) == 5
+    with pytest.raises(GuardStopped) as stopped:
+        off(platform, *(f"web-{n}" for n in range(5, 10)))
+    told = str(stopped.value)
+    assert "nothing was touched" in told
+    assert "'web-5' (vm-6)" in told
+    assert "chaosvm_max_vms is 8" in told
+    assert "5 so far" in told
+    assert "would be 10" in told
+    assert "raise chaosvm_max_vms" in told
+    assert len(touched(platform)) == 5
+    assert off(platform, "web-5", "web-6", "web-7") == 3
+
+
+def test_all_verbs_count(platform: FakePlatform) -> None:
+    guarded(platform, max_vms=3)
+    platform.power_off("web-0")
+    platform.suspend("web-1")
+    platform.reboot("web-2")
+    for act in (platform.power_off, platform.suspend, platform.reboot):
+        with pytest.raises(GuardStopped):
+            act("web-3")
+    with pytest.raises(GuardStopped):
+        platform.switch("power_off", "vm-4", "web-3", timeout=60, graceful=False)
+    assert touched(platform) == {"web-0", "web-1", "web-2"}
+
+
+def test_what_was_counted_is_not_counted_twice_so_a_rollback_passes(platform: FakePlatform) -> None:
+    guarded(platform, max_vms=2)
+    off(platform, "web-0", "web-1")
+    assert platform.batch_power_on({"name": "web-*"}).changed == 2
+    assert off(platform, "web-0", "web-1") == 2
+    assert platform.restore_power_states().changed == 2
+
+
+def test_undo_is_never_guarded(platform: FakePlatform) -> None:
+    guarded(platform, max_vms=2)
+    off(platform, "web-0", "web-1")
+    platform.safety = Safety.of(max_vms=0, protect=["web-*"], min_running=10)
+    assert platform.restore_power_states().changed == 2
+
+
+def test_vms_that_are_there_already_do_not_count(platform: FakePlatform) -> None:
+    for number in range(8):
+        platform.change(f"web-{number}", state=OFF)
+    guarded(platform, max_vms=2)
+    assert platform.batch_power_off({"all": True}, graceful=False).changed == 2
+
+
+def test_a_vm_to_which_nothing_was_sent_in_the_end_does_not_count(platform: FakePlatform) -> None:
+    guarded(platform, max_vms=1)
+    platform.before_first_look = lambda: platform.change("web-0", state=OFF)
+    assert platform.power_off("web-0").changed is False
+    assert platform.power_off("web-1").changed is True
+
+
+def test_a_vm_that_failed_counts(platform: FakePlatform) -> None:
+    guarded(platform, max_vms=1)
+    platform.on("web-0", Step.POWER_OFF, refuses(PlatformError("no")))
+    with pytest.raises(OperationFailed):
+        platform.power_off("web-0", graceful=False)
+    with pytest.raises(GuardStopped):
+        platform.power_off("web-1")
+
+
+def test_other_platforms_of_the_run_count_too(platform: FakePlatform) -> None:
+    other = FakePlatform()
+    other.add("db")
+    guarded(other, max_vms=1)
+    guarded(platform, max_vms=1)
+    type(other).address, address = property(lambda self: f"{id(self)}"), type(other).address
+    try:
+        other.power_off("db")
+        with pytest.raises(GuardStopped):
+            platform.power_off("web-0")
+    finally:
+        type(other).address = address
+
+
+def test_another_run_begins_at_nothing(platform: FakePlatform) -> None:
+    guarded(platform, max_vms=1)
+    platform.power_off("web-0")
+    ledgers.close_all()
+    assert platform.power_off("web-1").changed
+
+
+def test_nothing_is_said_to_be_done_before_the_guards_agree(
+    platform: FakePlatform, logs: pytest.LogCaptureFixture
+) -> None:
+    guarded(platform, max_vms=1)
+    with pytest.raises(GuardStopped):
+        off(platform, "web-0", "web-1")
+    platform.change("web-0", state=OFF)
+    with pytest.raises(OperationRefused):
+        platform.suspend("web-0")
+    assert " of 2 VM(s)" not in logs.text
+    assert " of 1 VM(s)" not in logs.text
+
+
+def test_two_at_the_same_moment_do_not_pass_together(platform: FakePlatform) -> None:
+    guarded(platform, max_vms=5)
+    inventory, both = platform.inventory, threading.Barrier(2)
+
+    def read(*arguments: Any, **more: Any) -> Any:
+        both.wait(10)
+        return inventory(*arguments, **more)
+
+    platform.inventory = read  # type: ignore[method-assign]
+    ends: list[BaseException | int] = []
+
+    def act(first: int) -> None:
+        try:
+            ends.append(off(platform, *(f"web-{n}" for n in range(first, first + 4))))
+        except GuardStopped as stopped:
+            ends.append(stopped)
+
+    threads = [threading.Thread(target=act, args=(first,)) for first in (0, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(end).__name__ for end in ends) == ["GuardStopped", "int"]
+    assert len(touched(platform)) == 4
+
+
+# How large a part ----------------------------------------------------------------------
+
+
+def test_a_percentage_of_what_matches_is_rounded_down(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"inventory": 39})
+    for number in range(5):
+        platform.add(f"db-{number}", tags=())
+    with pytest.raises(GuardStopped, match=r"39 \(3 of the 10 VMs\) for the matching inventory"):
+        platform.batch_power_off({"name": "web-*", "count": 4})
+    assert platform.batch_power_off({"name": "web-*", "count": 3}).changed == 3
+    with pytest.raises(GuardStopped, match="changed 3 so far, and it would be 4"):
+        platform.batch_power_off({"name": "web-*", "power_state": "powered_on", "count": 1})
+    assert platform.batch_power_off({"name": "db-*", "count": 1}).changed == 1
+
+
+def test_names_alone_are_measured_against_everything(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"inventory": 20})
+    assert off(platform, "web-0") == 1
+    assert platform.power_off("web-1").changed
+    with pytest.raises(GuardStopped, match="2 of the 10 VMs"):
+        platform.power_off("web-2")
+
+
+def test_a_percentage_in_each_cluster(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"cluster": 40})
+    assert off(platform, "web-0", "web-2", "web-1", "web-3") == 4
+    with pytest.raises(GuardStopped, match="for the cluster 'c0'"):
+        platform.power_off("web-4")
+
+
+def test_a_percentage_on_each_host_counts_a_vm_where_it_was(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"host": 50})
+    platform.power_off("web-0")
+    machine = platform.machine("web-0")
+    machine.vm = type(machine.vm)(
+        **{name: getattr(machine.vm, name) for name in machine.vm.__slots__ if name != "host"}
+    )
+    with pytest.raises(GuardStopped, match=r"\(1 of the 2 VMs\) for the host 'h0'"):
+        platform.power_off("web-5")
+    assert platform.power_off("web-1").changed
+
+
+def test_what_must_not_be_touched_is_no_part_of_the_whole(platform: FakePlatform) -> None:
+    for number in range(10):
+        platform.add(f"tpl-{number}", OFF, template=True, tags=())
+        platform.add(f"safe-{number}", tags=(TAG,))
+    guarded(platform, max_percent={"inventory": 10})
+    with pytest.raises(GuardStopped, match="1 of the 10 VMs"):
+        off(platform, "web-0", "web-1")
+
+
+def test_a_single_number_is_for_inventory_clusters_and_hosts(platform: FakePlatform) -> None:
+    guarded(platform, max_percent=50)
+    assert off(platform, "web-0", "web-1") == 2
+    with pytest.raises(GuardStopped, match="host 'h0'"):
+        off(platform, "web-5")
+
+
+# How many are left ---------------------------------------------------------------------
+
+
+def test_survivors_are_kept_and_those_down_already_are_none(platform: FakePlatform) -> None:
+    platform.change("web-9", state=OFF)
+    guarded(platform, min_running=7)
+    assert off(platform, "web-0", "web-1") == 2
+    with pytest.raises(GuardStopped) as stopped:
+        platform.reboot("web-2")
+    assert "chaosvm_min_running is 7: of the 10 VMs" in str(stopped.value)
+    assert "7 run, and 6 would be left" in str(stopped.value)
+    assert "lower chaosvm_min_running" in str(stopped.value)
+    assert platform.batch_power_on({"all": True}).changed == 3
+    assert platform.reboot("web-2").changed
+
+
+def test_survivors_are_counted_among_those_that_match_in_any_state(
+    platform: FakePlatform,
+) -> None:
+    guarded(platform, min_running=4)
+    sample = {"cluster": "c0", "power_state": "powered_on", "count": 1}
+    assert platform.batch_suspend(sample).changed == 1
+    with pytest.raises(GuardStopped, match="of the 5 VMs"):
+        platform.batch_suspend(sample)
+
+
+def test_a_guest_that_was_asked_to_shut_down_is_no_survivor(platform: FakePlatform) -> None:
+    guarded(platform, min_running=9)
+    platform.on("web-0", Step.SHUTDOWN_GUEST, ignores())
+    assert platform.power_off("web-0", timeout=5, on_timeout="leave").changed is False
+    with pytest.raises(GuardStopped, match="9 run, and 8 would be left"):
+        platform.power_off("web-1")
+
+
+def test_a_reading_from_before_another_action_ended_is_not_believed(
+    platform: FakePlatform,
+) -> None:
+    """The inventory shows a VM running which another thread has powered off since."""
+    guarded(platform, min_running=9)
+    inventory = platform.inventory
+
+    def read(*arguments: Any, **more: Any) -> Any:
+        platform.inventory = inventory  # type: ignore[method-assign]
+        seen = inventory(*arguments, **more)
+        assert off(platform, "web-0") == 1
+        return seen
+
+    platform.inventory = read  # type: ignore[method-assign]
+    with pytest.raises(GuardStopped, match="9 run, and 8 would be left"):
+        off(platform, "web-1")
+    assert touched(platform) == {"web-0"}
+
+
+# What is protected ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("glob", ["web-3", "WEB-3", "vm-4", "*b-3"])
+def test_a_protected_vm_is_passed_over_and_told(
+    platform: FakePlatform, glob: str, logs: pytest.LogCaptureFixture
+) -> None:
+    guarded(platform, protect=[glob])
+    batch = platform.batch_power_off({"name": "web-*"}, graceful=False)
+    assert batch.changed == 9
+    assert [vm.name for vm, _ in batch.passed_over] == ["web-3"]
+    reason = f"is protected: it fits {glob!r} in chaosvm_protect"
+    assert f"'web-3' (vm-4) {reason}, so it is passed over" in logs.text
+
+
+@pytest.mark.parametrize("word", ["web-3", "vm-4"])
+@pytest.mark.parametrize("verb", ["power_on", "power_off", "reboot", "suspend"])
+def test_a_protected_vm_that_is_asked_for_is_refused(
+    platform: FakePlatform, verb: str, word: str
+) -> None:
+    guarded(platform, protect="web-3")
+    with pytest.raises(OperationRefused, match=r"nothing was touched: 'web-3'.*chaosvm_protect$"):
+        getattr(platform, verb)(word)
+    with pytest.raises(OperationRefused):
+        getattr(platform, f"batch_{verb}")({"ids": ["vm-4", "vm-5"]})
+    assert platform.sent == []
+
+
+def test_a_marked_vm_is_passed_over_before_the_sample_is_drawn(platform: FakePlatform) -> None:
+    for number in range(20):
+        platform.add(f"web-safe-{number}", tags=(TAG,))
+    batch = platform.batch_power_off({"name": "web-*", "count": 10}, graceful=False)
+    assert (batch.changed, len(batch.passed_over)) == (10, 20)
+    assert touched(platform) == {f"web-{number}" for number in range(10)}
+    with pytest.raises(OperationRefused, match=f"has the tag '{TAG}', as chaosvm_protect_tag"):
+        platform.power_off("web-safe-1")
+
+
+def test_by_way_of_dora_too(platform: FakePlatform) -> None:
+    guarded(platform, protect="web-3")
+    with pytest.raises(OperationRefused, match="chaosvm_protect"):
+        platform.switch("power_off", "vm-4", "web-3", timeout=60)
+    assert platform.sent == []
+
+
+def test_marks_are_asked_for_once_and_only_where_they_matter(platform: FakePlatform) -> None:
+    platform.batch_power_off({"cluster": "c0"})
+    platform.power_off("web-1")
+    guarded(platform, max_percent=100)
+    platform.power_off("web-3")
+    assert platform.marks_read == [5, 1, 10]
+    guarded(platform, protect_tag="none")
+    platform.power_off("web-5")
+    assert len(platform.marks_read) == 3
+
+
+def test_marks_that_cannot_be_read_let_nothing_pass(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> dict[str, str]:
+        raise PlatformError("the tags cannot be read")
+
+    monkeypatch.setattr(platform, "opted_out", fails)
+    with pytest.raises(GuardUnchecked, match=r'chaosvm_protect_tag.*"none"'):
+        platform.power_off("web-0")
+    assert platform.sent == []
+    guarded(platform, protect_tag="none")
+    assert platform.power_off("web-0").changed
+
+
+def test_where_all_that_fits_is_protected_it_says_so(platform: FakePlatform) -> None:
+    guarded(platform, protect="web-*")
+    with pytest.raises(NoSuchVM, match=r"never touched: .*chaosvm_protect"):
+        platform.batch_power_off({"name": "web-*"})
+
+
+def test_a_protected_vm_is_judged_but_in_no_sample(platform: FakePlatform) -> None:
+    platform.change("web-3", state=OFF)
+    guarded(platform, protect="web-3")
+    assert platform.all_vms_have_power_state({"names": ["web-3"]}, "powered_off")
+    assert not platform.all_vms_have_power_state({"name": "web-*"}, "powered_on")
+    assert platform.all_vms_have_power_state({"name": "web-*", "count": 9}, ON.value)

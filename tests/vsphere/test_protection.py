@@ -1,0 +1,168 @@
+"""What a VM itself says about being touched: custom attributes and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chaosvm.errors import GuardUnchecked, OperationRefused, PlatformError
+from chaosvm.lab import Lab, State, World
+from chaosvm.lab import rule as lab_rule
+from chaosvm.safety import Safety
+from chaosvm.vm import VM, PowerState
+from chaosvm.vsphere import VSpherePlatform
+from chaosvm.vsphere.attributes import marked_by_attribute
+from tests.vcsim import Vcsim, rule
+from tests.vcsim.estate import Estate
+from tests.vsphere.conftest import CLUSTERED, STANDALONE
+
+MARK = "chaosvm-protect"
+
+
+@pytest.mark.parametrize("value", ["true", "yes", "ask the data team", "1"])
+def test_a_custom_attribute_protects(platform: VSpherePlatform, estate: Estate, value: str) -> None:
+    estate.set_custom_attribute(STANDALONE, MARK, value)
+    with pytest.raises(OperationRefused, match=f"has the custom attribute '{MARK}' = '{value}'"):
+        platform.power_off(STANDALONE)
+    batch = platform.batch_power_off({"host": "DC0_H0"}, graceful=False)
+    assert [vm.name for vm, _ in batch.passed_over] == [STANDALONE]
+    assert (batch.changed, estate.power_state(STANDALONE)) == (1, "poweredOn")
+
+
+@pytest.mark.parametrize("value", ["", "false", "No", " off "])
+def test_an_attribute_that_says_no_protects_nothing(
+    platform: VSpherePlatform, estate: Estate, value: str
+) -> None:
+    estate.set_custom_attribute(STANDALONE, MARK, value)
+    estate.set_custom_attribute(STANDALONE, "other", "true")
+    assert platform.power_off(STANDALONE, graceful=False).changed
+
+
+@pytest.mark.parametrize("name", [MARK, MARK.upper()])
+def test_a_tag_of_any_category_protects(
+    platform: VSpherePlatform, estate: Estate, name: str
+) -> None:
+    estate.tag(CLUSTERED, "anything", name)
+    with pytest.raises(OperationRefused, match=f"has the tag '{MARK}'"):
+        platform.suspend(CLUSTERED)
+    assert platform.batch_suspend({"cluster": "DC0_C0"}).changed == 1
+    assert estate.power_state(CLUSTERED) == "poweredOn"
+
+
+def test_another_tag_is_named_with_its_category(connect: Any, estate: Estate) -> None:
+    estate.tag(CLUSTERED, "chaos", "hands-off")
+    estate.tag(STANDALONE, "other", "hands-off")
+    platform = connect(safety=Safety.of(protect_tag="chaos/hands-off"))
+    with pytest.raises(OperationRefused, match="has the tag 'chaos/hands-off'"):
+        platform.power_off(CLUSTERED)
+    assert platform.power_off(STANDALONE, graceful=False).changed
+
+
+def test_tags_that_cannot_be_read_let_nothing_pass(
+    platform: VSpherePlatform, vcsim: Vcsim, connect: Any
+) -> None:
+    vcsim.rules(rule("POST /rest/com/vmware/cis/session", "html"))
+    with pytest.raises(GuardUnchecked, match=r"'chaosvm-protect'; \"none\" switches it off"):
+        platform.power_off(STANDALONE)
+    assert not [m for m in vcsim.requests()["methods"] if m.startswith(("Power", "Shutdown"))]
+    assert connect(safety=Safety.of(protect_tag="none")).power_off(STANDALONE).changed
+
+
+def test_the_vcenters_own_vm_is_known_by_the_address_it_is_reached_at(
+    connect: Any, estate: Estate
+) -> None:
+    estate.set_guest(STANDALONE, tools_running=True, hostname="somewhere", ip="127.0.0.1")
+    with pytest.raises(OperationRefused, match="is the vCenter's own VM"):
+        connect(server="localhost").power_off(STANDALONE)
+
+
+def test_attributes_without_names_let_nothing_pass() -> None:
+    """As of a user who may see the VM but not what its attributes are called."""
+    vm = VM(
+        id="vm-1",
+        name="web",
+        platform="vsphere",
+        power_state=PowerState.POWERED_ON,
+        status="poweredOn",
+        metadata={"custom_attributes": {"101": "yes"}, "nameless_attributes": [101]},
+    )
+    with pytest.raises(PlatformError, match="names the vCenter does not tell"):
+        marked_by_attribute(vm, MARK)
+
+
+# Against the lab's vCenter ------------------------------------------------------------------
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    for number in range(30):
+        made.add_vm(f"web-{number:02}", tags=("web",) if number % 2 else ())
+    made.add_vm("db-01", tags=(MARK,))
+    made.add_vm("db-02", attributes={MARK: "yes"})
+    return made
+
+
+@pytest.fixture
+def lab(world: World) -> Iterator[Lab]:
+    with Lab(world, platforms=["vsphere"]) as running:
+        yield running
+
+
+@pytest.fixture
+def on_lab(lab: Lab) -> Iterator[Any]:
+    made: list[VSpherePlatform] = []
+
+    def connected(**settings: Any) -> VSpherePlatform:
+        platform = VSpherePlatform(
+            lab.vsphere_server,
+            lab.username,
+            lab.password,
+            port=lab.vsphere_port,
+            ca_file=lab.ca_file,
+            timeout=10,
+            safety=Safety.of(**settings),
+        )
+        made.append(platform)
+        return platform
+
+    yield connected
+    for platform in made:
+        platform.disconnect()
+
+
+def test_attributes_and_tags_of_a_lab(on_lab: Any, world: World) -> None:
+    platform = on_lab()
+    for name in ("db-01", "db-02"):
+        with pytest.raises(OperationRefused, match="as chaosvm_protect_tag says"):
+            platform.power_off(name)
+    batch = platform.batch_power_off({"all": True}, graceful=False)
+    assert (batch.changed, len(batch.passed_over)) == (30, 2)
+    assert [vm.name for vm in world.vms if vm.state is State.RUNNING] == ["db-01", "db-02"]
+
+
+def test_marks_cost_a_request_however_many_vms_there_are(on_lab: Any, lab: Lab) -> None:
+    """And once a login, and each tag's name."""
+    platform = on_lab(max_percent=90)
+    platform.plan("power_off", {"name": "web-*"})
+    asked = {name: times for name, times in lab.requests().items() if "/rest/" in name}
+    tagging = "/rest/com/vmware/cis/tagging"
+    assert asked == {
+        "POST /rest/com/vmware/cis/session": 1,
+        f"POST {tagging}/tag-association": 1,
+        f"GET {tagging}/tag/{{id}}": 2,
+        f"GET {tagging}/category/{{id}}": 1,
+    }
+    lab.reset_requests()
+    platform.plan("power_off", {"all": True})
+    assert sum(lab.requests().values()) == 2  # the inventory, the tags
+    lab.reset_requests()
+    on_lab(protect_tag="none").plan("power_off", {"all": True})
+    assert not [name for name in lab.requests() if "/rest/" in name]
+
+
+def test_a_server_without_tags_has_none(on_lab: Any, lab: Lab) -> None:
+    lab.rules(lab_rule("POST /rest/com/vmware/cis/session", "status", code=404))
+    assert on_lab().power_off("db-01").changed
