@@ -121,6 +121,9 @@ class Platform(ABC):
     timeout: float
     # How many requests may be under way at once.
     most_parallel: ClassVar[int] = 64
+    # Does it refuse whatever a VM's state no longer allows, so that a state which
+    # was read a moment ago need not be looked at again?
+    refuses_what_is_late: ClassVar[bool] = False
     # Are tags cheap enough to be in every listing, whatever its length?
     tags_in_lists: ClassVar[bool] = True
     # Keys of a selection that cannot mean anything here.

@@ -32,13 +32,15 @@ from chaosvm.errors import (
 )
 from chaosvm.job import LOOK_FIRST, Answer, Job, impossible, needless
 from chaosvm.ledger import Ledger
-from chaosvm.order import Order
+from chaosvm.order import Operation, Order
 from chaosvm.outcome import Outcome
-from chaosvm.platform import Platform, Step, Watch
+from chaosvm.platform import Platform, Sighting, Step, Watch
 from chaosvm.vm import VM
 
 __all__ = ["carry_out", "refusal", "refuse"]
 
+# What the inventory told so long ago, at the most, need not be confirmed.
+_FRESH = 1.0
 # While requests are going out, their tickets are gathered for so long before
 # the next look at the VMs; afterwards the watch itself waits for news.
 _GATHER, _LEAST_GATHER = 0.5, 0.1
@@ -218,7 +220,7 @@ class _Run:
             self._platform.watch(watched, self._order, self._deadline) as watch,
             _Sender(self._platform, self._order, self._deadline, self._ledger) as sender,
         ):
-            for sighting in watch.news(0, self._deadline):
+            for sighting in self._first_look(watch):
                 if (job := self._jobs[sighting.vm_id]).open:
                     job.first_seen(sighting)
             try:
@@ -226,6 +228,18 @@ class _Run:
             finally:
                 self._note_outcomes()
                 self._tell_if_interrupted()
+
+    def _first_look(self, watch: Watch) -> list[Sighting]:
+        """The present states, from the inventory if this call has read it just now.
+
+        What is to be restored may have been read much earlier, and whether
+        something reboots can only be told from how it was before.
+        """
+        order, fresh = self._order, self._deadline.elapsed < _FRESH
+        reboots = order.operation is Operation.REBOOT
+        if self._platform.refuses_what_is_late and fresh and not (reboots or order.restores):
+            return [job.seen for job in self._open()]
+        return watch.news(0, self._deadline)
 
     def _drive(self, watch: Watch, sender: _Sender) -> None:
         while self._open():

@@ -62,6 +62,7 @@ class VSpherePlatform(VMPlatform):
     """
 
     name: ClassVar[str] = "vsphere"
+    refuses_what_is_late: ClassVar[bool] = True
 
     def __init__(
         self,

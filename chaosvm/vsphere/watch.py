@@ -44,8 +44,6 @@ _LOOKED_AT = {
 }
 _QUESTION = "runtime.question.text"
 
-# What the inventory told so long ago, at the most, needs no look to confirm it.
-_FRESH = 1.0
 # Between two looks: longer and longer while nothing happens, until the server is
 # to tell; short when so large a part of the VMs changed that the rest is about to.
 _FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.1, 1.5, 1.0
@@ -88,8 +86,6 @@ class _Seen:
 class VSphereWatch(Watch):
     def __init__(self, client: VSphereClient, vms: Sequence[VM], order: Order) -> None:
         self._client = client
-        self._order = order
-        self._unconfirmed = list(vms)  # nobody has looked at them yet
         self._seen = {vm.id: _Seen() for vm in vms}
         self._tickets: dict[str, Ticket] = {}  # by the moid of the task
         # What is looked at, by moid: such a specification takes its time to make.
@@ -115,12 +111,9 @@ class VSphereWatch(Watch):
             del self._tickets[moid], self._objects[moid]
 
     def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
-        first, self._unconfirmed = self._unconfirmed, []
         self.pushed = self._always_pushed or (seconds > 0 and self._interval > _LONGEST_INTERVAL)
         if self.pushed:
             changed = self._take_updates(self._push.updates(seconds, deadline))
-        elif first and self._is_fresh(deadline):
-            changed = self._take_inventory(first)
         else:
             if seconds > 0:
                 pause(min(seconds, self._interval), deadline)
@@ -132,21 +125,6 @@ class VSphereWatch(Watch):
         self._push.close()
 
     # Looking -----------------------------------------------------------------------
-
-    def _is_fresh(self, deadline: Deadline) -> bool:
-        """Was the inventory read within this call, and a moment ago?
-
-        What restores may act on what was read much earlier.
-        """
-        return deadline.elapsed < _FRESH and not self._order.restores
-
-    def _take_inventory(self, vms: Sequence[VM]) -> set[str]:
-        words = {state: word for word, state in POWER_STATES.items()}
-        for vm in vms:
-            properties = self._seen[vm.id].properties
-            properties["runtime.powerState"] = words.get(vm.power_state)
-            properties[_QUESTION] = vm.metadata.get("question")
-        return {vm.id for vm in vms}
 
     def _look(self, deadline: Deadline) -> set[str]:
         """Read everything again; returns the ids of the VMs that have changed."""
