@@ -10,31 +10,24 @@ Nothing is sent about a VM before the ledger has it on disk.
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Empty, SimpleQueue
-from types import TracebackType
-from typing import Self
 
 from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
-    Busy,
     ConnectionFailed,
     LedgerError,
     OperationRefused,
     PlatformError,
     ProtocolError,
-    StepFailed,
 )
-from chaosvm.job import LOOK_FIRST, Answer, Job, impossible, needless
+from chaosvm.job import LOOK_FIRST, Job, impossible, needless
 from chaosvm.ledger import Ledger
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import Outcome
-from chaosvm.platform import Platform, Sighting, Step, Watch
+from chaosvm.platform import Platform, Sighting, Watch
+from chaosvm.sender import Sender
 from chaosvm.vm import VM
 
 __all__ = ["carry_out", "refusal", "refuse"]
@@ -96,103 +89,6 @@ def refusal(platform: Platform, vm: VM, order: Order) -> str | None:
     return impossible(vm, order) or platform.refusal(vm, order)
 
 
-class _Sender:
-    """A few workers that send steps and bring back the answers.
-
-    A worker that is free takes the next step by itself. So whoever looks at the
-    jobs, or changes them, holds ``jobs_lock`` meanwhile.
-    """
-
-    def __init__(
-        self, platform: Platform, order: Order, deadline: Deadline, ledger: Ledger
-    ) -> None:
-        self.jobs_lock = threading.RLock()
-        self._platform = platform
-        self._order = order
-        self._deadline = deadline
-        self._ledger = ledger
-        self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
-        self._waiting: deque[Job] = deque()
-        self._under_way = 0
-        self._answers: SimpleQueue[Future[Answer]] = SimpleQueue()
-        self._ended = False
-
-    @property
-    def busy(self) -> bool:
-        with self.jobs_lock:
-            return self._under_way > 0
-
-    def submit(self, job: Job, step: Step) -> None:
-        with self.jobs_lock:
-            job.queue(step)
-            self._waiting.append(job)
-            self._start_more()
-
-    def _start_more(self) -> None:
-        """A step counts as sent only when a worker is free for it."""
-        while self._waiting and self._under_way < self._order.parallel:
-            if self._ended or self._deadline.passed:
-                return
-            job = self._waiting.popleft()
-            # Much may have happened to it while it stood in the queue.
-            if job.open and job.queued is not None and job.may_send():
-                step = job.queued
-                job.sending(step)
-                self._under_way += 1
-                self._workers.submit(self._send, job, step).add_done_callback(self._sent)
-
-    def _sent(self, future: Future[Answer]) -> None:
-        with self.jobs_lock:
-            self._under_way -= 1
-            self._answers.put(future)
-            self._start_more()
-
-    def answers(self, seconds: float) -> list[Answer]:
-        """What has come in, waiting so long for all that is under way."""
-        clock = self._deadline.clock
-        until = clock.monotonic() + min(seconds, self._deadline.remaining)
-        found: list[Answer] = []
-        while self.busy or not self._answers.empty():
-            try:
-                future = self._answers.get(timeout=max(0.0, until - clock.monotonic()))
-            except Empty:
-                break
-            found.append(future.result())
-        return found
-
-    def _send(self, job: Job, step: Step) -> Answer:
-        try:
-            self._ledger.request(job.vm.id, step, self._order)
-        except LedgerError as error:
-            return Answer(job, step, error=StepFailed(f"not sent: {error}"))
-        try:
-            ticket = self._platform.send(job.vm, step, self._order, self._deadline)
-            return Answer(job, step, ticket=ticket)
-        except StepFailed as error:
-            return Answer(job, step, error=error)
-        except ConnectionFailed as error:
-            # It never left this machine, so trying again is safe.
-            return Answer(job, step, error=Busy(str(error)))
-        except PlatformError as error:
-            return Answer(job, step, error=StepFailed(str(error)))
-        finally:
-            self._ledger.answered(job.vm.id, self._order)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # After an interruption nothing more may go out.
-        with self.jobs_lock:
-            self._ended = True
-            self._workers.shutdown(wait=False, cancel_futures=True)
-
-
 class _Run:
     """One operation on a set of VMs, from the first look to the last outcome."""
 
@@ -218,7 +114,7 @@ class _Run:
         watched = [job.vm for job in self._open()]
         with (
             self._platform.watch(watched, self._order, self._deadline) as watch,
-            _Sender(self._platform, self._order, self._deadline, self._ledger) as sender,
+            Sender(self._platform, self._order, self._deadline, self._ledger) as sender,
         ):
             for sighting in self._first_look(watch):
                 if (job := self._jobs[sighting.vm_id]).open:
@@ -241,7 +137,7 @@ class _Run:
             return [job.seen for job in self._open()]
         return watch.news(0, self._deadline)
 
-    def _drive(self, watch: Watch, sender: _Sender) -> None:
+    def _drive(self, watch: Watch, sender: Sender) -> None:
         while self._open():
             if self._deadline.passed:
                 self._time_out(sender)
@@ -257,7 +153,7 @@ class _Run:
             watch.forget([job.vm.id for job in self._jobs.values() if not job.open])
             self._tell_progress()
 
-    def _send_due(self, sender: _Sender) -> None:
+    def _send_due(self, sender: Sender) -> None:
         due = [job for job in self._open() if self._is_due(job) and job.may_send()]
         self._note([job for job in due if job.vm.id not in self._noted])
         for job in due:
@@ -289,7 +185,7 @@ class _Run:
             self._ledger.ended([(job.outcome(), job.pending) for job in ended], self._order)
             self._noted.difference_update(job.vm.id for job in ended)
 
-    def _look(self, watch: Watch, sender: _Sender) -> bool:
+    def _look(self, watch: Watch, sender: Sender) -> bool:
         """Gather answers and news; False when the platform cannot be watched any more."""
         # Sooner towards the end: what is not seen by then is not known.
         gather = max(_LEAST_GATHER, self._deadline.remaining / 2)
@@ -337,7 +233,7 @@ class _Run:
         moments.append(self._deadline.elapsed + min(_LONGEST_WAIT, self._deadline.remaining))
         return max(0.0, min(moments) - self._deadline.elapsed)
 
-    def _time_out(self, sender: _Sender) -> None:
+    def _time_out(self, sender: Sender) -> None:
         with sender.jobs_lock:
             for answer in sender.answers(0):
                 answer.job.answered(answer)
