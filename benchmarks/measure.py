@@ -158,7 +158,9 @@ def without_ledger() -> None:
     """From now on this process keeps its ledgers in memory only."""
     from chaosvm.ledgerfile import LedgerFile
 
-    LedgerFile.append = lambda *_: None  # type: ignore[method-assign]
+    def nothing(*_: Any, **__: Any) -> None: ...
+
+    LedgerFile.open = LedgerFile.append = nothing  # type: ignore[method-assign]
 
 
 def _cpu() -> float:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import ovirtsdk4
 
-from benchmarks.measure import Target, without_ledger
+from benchmarks.measure import Target
 from chaosvm.olvm import OLVMPlatform
 
 __all__ = ["BATCH"]
@@ -65,12 +65,6 @@ def chaosvm(target: Target) -> Callable[[], int]:
     return lambda: session.batch_power_off({"all": True}, **options).changed
 
 
-def unnoted(target: Target) -> Callable[[], int]:
-    """The same without a ledger on disk."""
-    without_ledger()
-    return chaosvm(target)
-
-
 def sdk_loops(target: Target) -> Callable[[], int]:
     """The SDK as in most scripts: a thread for each VM under way, which looks until it is down.
 
@@ -99,6 +93,5 @@ def sdk_loops(target: Target) -> Callable[[], int]:
 BATCH = {
     "floor": floor,
     "chaosvm": chaosvm,
-    "chaosvm, no ledger": unnoted,
     "SDK, thread pool": sdk_loops,
 }

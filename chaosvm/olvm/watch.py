@@ -22,7 +22,7 @@ from chaosvm.vm import VM, PowerState
 
 __all__ = ["OLVMWatch", "uptime"]
 
-_FIRST_INTERVAL, _LONGEST_INTERVAL = 0.25, 2.0
+_FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.15, 1.3, 2.0
 # When so large a part of the VMs changed between two looks, the rest is about to.
 _BURST = 0.2
 _BURST_INTERVAL = 0.05
@@ -133,7 +133,7 @@ class OLVMWatch(Watch):
         burst = bool(self._statuses) and moved >= _BURST * len(statuses)
         self._pause = _BURST_INTERVAL if burst else self._interval
         if not burst:
-            self._interval = min(self._interval * 1.5, _LONGEST_INTERVAL)
+            self._interval = min(self._interval * _GROWTH, _LONGEST_INTERVAL)
         self._statuses = statuses
 
     # What it means -----------------------------------------------------------------

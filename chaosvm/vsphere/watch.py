@@ -46,7 +46,7 @@ _QUESTION = "runtime.question.text"
 
 # Between two looks: longer and longer while nothing happens, until the server is
 # to tell; short when so large a part of the VMs changed that the rest is about to.
-_FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.1, 1.5, 1.0
+_FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.1, 1.3, 1.0
 _BURST = 0.05
 _BURST_INTERVAL, _BURST_PER_VM = 0.02, 0.0002
 
