@@ -28,7 +28,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Result", "Target", "Way", "measured", "printed", "without_ledger", "written"]
+__all__ = ["Result", "Target", "Way", "machine", "measured", "printed", "without_ledger", "written"]
 
 Target = dict[str, Any]
 Way = Callable[[Target], Callable[[], int]]
@@ -218,15 +218,16 @@ def _row(result: Result) -> tuple[str, ...]:
 def written(path: Path, results: Sequence[Result]) -> None:
     """As JSON, with what they were measured on."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    report = {"machine": _machine(), "results": [asdict(result) for result in results]}
+    report = {"machine": machine(), "results": [asdict(result) for result in results]}
     path.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     return {
         "python": sys.version.split()[0],
         "system": platform.platform(),
         "cores": os.cpu_count(),
+        "load": [round(load, 1) for load in os.getloadavg()],
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},
     }
 
