@@ -32,10 +32,8 @@ def _tables(results: list[Result]) -> str:
     """One for each thing that was measured, and what they were measured on."""
     told = machine()
     versions = ", ".join(f"{name} {found}" for name, found in told["versions"].items())
-    load = ", ".join(str(each) for each in told["load"])
-    parts = [
-        f"Python {told['python']}, {told['system']}, {told['cores']} cores, load {load}; {versions}."
-    ]
+    system = f"{told['system']}, {told['cores']} cores with a load of {told['load'][-1]}"
+    parts = [f"Python {told['python']}, {system}; {versions}."]
     for what in dict.fromkeys(result.what for result in results):
         parts.append(f"### {what}")
         parts.append(printed([result for result in results if result.what == what]))
