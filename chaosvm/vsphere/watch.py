@@ -87,6 +87,7 @@ class VSphereWatch(Watch):
     def __init__(self, client: VSphereClient, vms: Sequence[VM], order: Order) -> None:
         self._client = client
         self._seen = {vm.id: _Seen() for vm in vms}
+        self._told: dict[str, Sighting] = {}  # the last time
         self._tickets: dict[str, Ticket] = {}  # by the moid of the task
         # What is looked at, by moid: such a specification takes its time to make.
         self._objects = {vm.id: _object(vim.VirtualMachine(vm.id)) for vm in vms}
@@ -113,36 +114,60 @@ class VSphereWatch(Watch):
     def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
         self.pushed = self._always_pushed or (seconds > 0 and self._interval > _LONGEST_INTERVAL)
         if self.pushed:
-            changed = self._take_updates(self._push.updates(seconds, deadline))
+            self._take_updates(self._push.updates(seconds, deadline))
         else:
             if seconds > 0:
                 pause(min(seconds, self._interval), deadline)
-            changed = self._look(deadline)
+            self._look(deadline)
+        now = {vm_id: seen.sighting(vm_id) for vm_id, seen in self._seen.items()}
+        changed = [each for vm_id, each in now.items() if each != self._told.get(vm_id)]
+        self._told = now
         self._set_pace(len(changed))
-        return [self._seen[vm_id].sighting(vm_id) for vm_id in sorted(changed)]
+        return changed
 
     def close(self) -> None:
         self._push.close()
 
+    def _set_pace(self, changed: int) -> None:
+        if changed >= max(1, _BURST * len(self._seen)):
+            self._interval = _BURST_INTERVAL + _BURST_PER_VM * len(self._seen)
+        elif not self.pushed:
+            self._interval *= _GROWTH
+
+    def _end(self, moid: str, state: str, fault: Any) -> None:
+        """The task has come to its end, and needs no more looks."""
+        ticket = self._tickets.pop(moid)
+        del self._objects[moid]
+        seen = self._seen[ticket.vm_id]
+        seen.ended = ticket
+        seen.error = step_error(fault) if fault else None
+        if state == "error" and seen.error is None:
+            seen.error = StepFailed("the task failed without saying why")
+
     # Looking -----------------------------------------------------------------------
 
-    def _look(self, deadline: Deadline) -> set[str]:
-        """Read everything again; returns the ids of the VMs that have changed."""
-        told = self._read(lambda content: retrieve(content, self._spec(content)), deadline)
-        failed = [moid for moid in self._tickets if _state(told.get(moid)) == "error"]
+    def _look(self, deadline: Deadline) -> None:
+        """Read everything again."""
+        told = self._read(self._read_all, deadline)
+        states = {moid: _state(told.get(moid)) for moid in self._tickets}
+        failed = [moid for moid, state in states.items() if state == "error"]
         errors = self._errors(failed, deadline) if failed else {}
-        before = {vm_id: seen.sighting(vm_id) for vm_id, seen in self._seen.items()}
-        for moid, ticket in self._tickets.items():
-            if _state(told.get(moid)) in ("success", "error"):
-                self._end(ticket, _state(told[moid]), errors.get(moid))
+        for moid, state in states.items():
+            if state in ("success", "error"):
+                self._end(moid, state, errors.get(moid))
         for vm_id, seen in self._seen.items():
             seen.exists = vm_id in told
             for path in _LOOKED_AT[vim.VirtualMachine]:
                 if seen.exists:
                     seen.change(path, told[vm_id].properties.get(path))
-        return {
-            vm_id for vm_id, seen in self._seen.items() if seen.sighting(vm_id) != before[vm_id]
-        }
+
+    def _read_all(self, content: Any) -> dict[str, Told]:
+        root = content.rootFolder
+        told = retrieve(content, _spec([_object(root), *self._objects.values()], _LOOKED_AT))
+        if root._GetMoId() not in told:
+            # It is no answer: what is missing in it need not be gone.
+            raise vim.fault.NotAuthenticated(msg="the root folder is missing")
+        return told
 
     def _errors(self, moids: Iterable[str], deadline: Deadline) -> dict[str, Any]:
         """Why these tasks failed."""
@@ -157,56 +182,35 @@ class VSphereWatch(Watch):
             raise fault_in_reading(fault) from fault
         return told
 
-    def _spec(self, content: Any) -> Any:
-        return _spec([_object(content.rootFolder), *self._objects.values()], _LOOKED_AT)
-
-    def _set_pace(self, changed: int) -> None:
-        if changed >= max(1, _BURST * len(self._seen)):
-            self._interval = _BURST_INTERVAL + _BURST_PER_VM * len(self._seen)
-        elif not self.pushed:
-            self._interval *= _GROWTH
-
     # What the server pushes --------------------------------------------------------
 
-    def _take_updates(self, updates: Iterable[Any]) -> set[str]:
-        """Note what changed; returns the ids of the VMs concerned."""
-        changed: set[str] = set()
+    def _take_updates(self, updates: Iterable[Any]) -> None:
         for filtered in updates:
             for missing in filtered.missingSet or ():
-                changed |= self._gone(missing.obj._GetMoId())
+                self._gone(missing.obj._GetMoId())
             for update in filtered.objectSet or ():
-                changed |= self._take(update.obj._GetMoId(), update)
-        return changed
+                if update.kind == "leave":
+                    self._gone(update.obj._GetMoId())
+                else:
+                    told = {change.name: change.val for change in update.changeSet or ()}
+                    self._take(update.obj._GetMoId(), told)
 
-    def _take(self, moid: str, update: Any) -> set[str]:
-        if update.kind == "leave":
-            return self._gone(moid)
-        told = {change.name: change.val for change in update.changeSet or ()}
+    def _take(self, moid: str, told: dict[str, Any]) -> None:
+        """What has changed of a VM or a task."""
         if moid in self._seen:
             if "runtime.question" in told:
                 question = told.pop("runtime.question")
                 told[_QUESTION] = question.text if question else None
             for name, value in told.items():
                 self._seen[moid].change(name, value)
-            return {moid}
-        state, ticket = str(told.get("info.state")), self._tickets.get(moid)
-        if ticket is None or state not in ("success", "error"):
-            return set()
-        self._end(ticket, state, told.get("info.error"))
-        return {ticket.vm_id}
+        elif moid in self._tickets:
+            state = str(told.get("info.state"))
+            if state in ("success", "error"):
+                self._end(moid, state, told.get("info.error"))
 
-    def _gone(self, moid: str) -> set[str]:
-        if moid not in self._seen:
-            return set()
-        self._seen[moid].exists = False
-        return {moid}
-
-    def _end(self, ticket: Ticket, state: str | None, fault: Any) -> None:
-        seen = self._seen[ticket.vm_id]
-        seen.ended = ticket
-        seen.error = step_error(fault) if fault else None
-        if state == "error" and seen.error is None:
-            seen.error = StepFailed("the task failed without saying why")
+    def _gone(self, moid: str) -> None:
+        if moid in self._seen:
+            self._seen[moid].exists = False
 
 
 def _state(task: Told | None) -> str | None:
