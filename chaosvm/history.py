@@ -125,16 +125,15 @@ class History:
             before=PowerState(line["before"]),
             restores=bool(line["restores"]),
         )
-        touched = self._touched.get(key)
-        if touched is None:
-            touched = self._touched[key] = Touched(
-                *key,
-                name=str(line["name"]),
-                instance_uuid=line["instance_uuid"],
-                original=deed.before,
-                status=str(line["status"]),
-            )
+        touched = self._touched.get(key) or Touched(
+            *key,
+            name=str(line["name"]),
+            instance_uuid=line["instance_uuid"],
+            original=deed.before,
+            status=str(line["status"]),
+        )
         touched.deeds.append(deed)
+        self._touched[key] = touched  # whole, as other threads look at it
         self._deeds[deed.call, touched.id] = (key, deed)
         if not deed.restores:
             self._ever.setdefault(deed.run, set()).add(key)

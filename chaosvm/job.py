@@ -416,8 +416,8 @@ class Job:
         """May something that was sent still happen?"""
         if self.in_doubt or self.asking or self.blind:
             return True
-        tracked = self.ticket is not None and self.ticket.tracked
-        return tracked and not self.finished
+        # Of one that is not tracked only the VM's state would have told the end.
+        return self.ticket is not None and not self.finished
 
     @property
     def pending(self) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -383,6 +384,40 @@ def test_a_run_of_an_experiment_has_one_ledger(
     assert first != second
     assert first.pop().endswith("Do we survive?")
     assert of_run(None) is of_run(None)
+
+
+def test_a_run_that_is_not_on_the_main_thread_has_one_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs at once in one process, each with an activity in the background."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handler)
+    both = threading.Barrier(2, timeout=10)
+    monkeypatch.setattr(of_run, "both", both, raising=False)
+    probe = {
+        "type": "probe",
+        "name": "whose",
+        "provider": {"type": "python", "module": __name__, "func": "whose_at_once"},
+    }
+    found: list[set[str]] = []
+
+    def run() -> None:
+        method = [probe, {**probe, "background": True}]
+        made = {"title": "A run", "description": "n/a", "method": method, "rollbacks": []}
+        found.append({each["output"] for each in run_experiment(made)["run"]})
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(each) for each in found] == [1, 1]
+    assert found[0] != found[1]
+
+
+def whose_at_once() -> str:
+    of_run.both.wait()  # type: ignore[attr-defined]
+    return whose()
 
 
 def test_after_the_undo_has_begun_nothing_else_is_sent(ledger: Ledger, path: Path) -> None:
