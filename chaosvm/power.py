@@ -122,8 +122,9 @@ class _Run:
             try:
                 self._drive(watch, sender)
             finally:
-                self._note_outcomes()
-                self._tell_if_interrupted()
+                with sender.jobs_lock:
+                    self._note_outcomes()
+                    self._tell_if_interrupted()
 
     def _first_look(self, watch: Watch) -> list[Sighting]:
         """The present states, from the inventory if this call has read it just now.
@@ -149,7 +150,7 @@ class _Run:
             with sender.jobs_lock:
                 for job in self._open():
                     job.decide()
-            self._note_outcomes()
+                self._note_outcomes()
             watch.forget([job.vm.id for job in self._jobs.values() if not job.open])
             self._tell_progress()
 
