@@ -397,6 +397,29 @@ def test_broken_news_are_made_good(
     assert vcsim.applied() == [1, 2]
 
 
+def test_a_session_that_ends_while_a_vm_is_watched_does_not_make_it_look_gone(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=1.5))
+    threading.Timer(0.7, vcsim.expire_sessions).start()
+    assert platform.power_off(VM, graceful=False).changed
+    assert vcsim.sessions()["logins"] >= 2
+
+
+def test_every_task_of_a_batch_that_fails_says_why(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(
+        rule("PowerOffVM_Task", "failed_task", vm=VM, fault="InvalidState", message="not today"),
+        rule("PowerOffVM_Task", "slow_task", seconds=1),
+    )
+    with pytest.raises(OperationFailed, match="not today") as caught:
+        platform.batch_power_off({"all": True}, graceful=False)
+    failed = [outcome.name for outcome in caught.value.outcomes if outcome.failed]
+    assert failed == [VM]
+    assert vcsim.requests()["methods"]["RetrievePropertiesEx"] < 20
+
+
 def test_the_server_tells_when_nothing_has_happened_for_a_while(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
