@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from benchmarks.measure import Result
 
@@ -37,5 +38,10 @@ def _draw(place: Any, what: str, results: Sequence[Result]) -> None:
         style = {"chaosvm": "o-", "floor": "o:"}.get(way, "o--")
         place.plot([r.size for r in found], [r.seconds for r in found], style, label=way, ms=3)
     place.set(title=what, xscale="log", yscale="log", xlabel="VMs", ylabel="seconds")
+    sizes = sorted({result.size for result in results})
+    place.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    place.xaxis.set_minor_locator(NullLocator())
+    place.yaxis.set_major_formatter("{x:g}")
+    place.yaxis.set_minor_formatter(NullFormatter())
     place.grid(alpha=0.3)
     place.legend(fontsize=6)
