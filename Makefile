@@ -50,7 +50,7 @@ crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, an
 	@$(BIN)/python -m pytest tests/e2e/test_crash.py --crashes 100 $(ARGS)
 
 bench: $(VENV)/.installed build/vcsim ## measure what it costs, beside what could be used instead
-	@$(BIN)/python -m benchmarks.inventory $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.installed ## check style, format and types
 	@$(BIN)/ruff check .
@@ -73,7 +73,7 @@ clean: ## remove the environments and whatever was built
 # without it where it cannot be had.
 
 QUICKSTART_EXTRAS := vsphere,lab
-ALL_EXTRAS := platforms,lab,test,dev
+ALL_EXTRAS := platforms,lab,test,bench,dev
 
 $(VENV)/.installed: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
 	@$(AGAIN) system-sdk

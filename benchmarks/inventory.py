@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.measure import Result, Way, measured, printed, written
 
+VSPHERE, OLVM = (100, 1000, 10_000), (100, 1000, 5000)
 # More VMs than these are too many for a request each.
 _FEW = 100
 
@@ -75,19 +76,25 @@ def _usable(ways: Mapping[str, Way], slow: Sequence[str], size: int) -> dict[str
     }
 
 
+def run(
+    vsphere_sizes: Sequence[int] = VSPHERE, olvm_sizes: Sequence[int] = OLVM, rounds: int = 5
+) -> Iterator[list[Result]]:
+    for sizes, benchmark in ((vsphere_sizes, vsphere), (olvm_sizes, olvm)):
+        for size in sizes:
+            yield from benchmark(size, rounds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vsphere", type=int, nargs="*", default=[100, 1000, 10_000])
-    parser.add_argument("--olvm", type=int, nargs="*", default=[100, 1000, 5000])
+    parser.add_argument("--vsphere", type=int, nargs="*", default=VSPHERE)
+    parser.add_argument("--olvm", type=int, nargs="*", default=OLVM)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/inventory.json"))
     arguments = parser.parse_args()
     results: list[Result] = []
-    for sizes, benchmark in ((arguments.vsphere, vsphere), (arguments.olvm, olvm)):
-        for size in sizes:
-            for found in benchmark(size, arguments.rounds):
-                results += found
-                print(printed(found), flush=True)
+    for found in run(arguments.vsphere, arguments.olvm, arguments.rounds):
+        results += found
+        print(printed(found), flush=True)
     written(arguments.json, results)
 
 

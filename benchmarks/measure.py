@@ -11,13 +11,16 @@ take turns, so that whatever else the machine does meets all of them.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import multiprocessing
 import os
 import platform
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +28,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Result", "Way", "measured", "printed", "written"]
+__all__ = ["Result", "Target", "Way", "machine", "measured", "printed", "without_ledger", "written"]
 
 Target = dict[str, Any]
 Way = Callable[[Target], Callable[[], int]]
@@ -62,19 +65,28 @@ def measured(
     ways: Mapping[str, Way],
     requests: Callable[[], int],
     rounds: int = 5,
+    before: Callable[[], None] = lambda: None,
+    once: Sequence[str] = (),
 ) -> list[Result]:
-    """One result a way. ``requests`` says how many have reached the target so far."""
+    """One result a way. ``requests`` says how many have reached the target so far.
+
+    ``before`` makes the target ready for a sample, and is not measured. The ways
+    named in ``once`` are slow: they take one turn, with nothing to warm up.
+    """
     samples: dict[str, list[_Sample]] = {name: [] for name in ways}
     sent: dict[str, list[int]] = {name: [] for name in ways}
     workers = {name: _Worker(way, target) for name, way in ways.items()}
     try:
         for turn in range(rounds + 1):
             for name, worker in workers.items():
-                before = requests()
+                if name in once and turn != 1:
+                    continue
+                before()
+                asked = requests()
                 sample = worker.sample()
                 if turn > 0:  # the first is to warm up
                     samples[name].append(sample)
-                    sent[name].append(requests() - before)
+                    sent[name].append(requests() - asked)
     finally:
         for worker in workers.values():
             worker.end()
@@ -124,7 +136,13 @@ class _Worker:
 
 
 def _work(pipe: Any, way: Way, target: Target) -> None:
-    do = way(target)
+    # What chaosvm writes beside its work goes where nobody keeps it.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        logging.getLogger("logzero_default").setLevel(logging.WARNING)
+        _take_samples(pipe, way(target))
+
+
+def _take_samples(pipe: Any, do: Callable[[], int]) -> None:
     while True:
         try:
             pipe.recv()
@@ -134,6 +152,15 @@ def _work(pipe: Any, way: Way, target: Target) -> None:
         done = do()
         taken = time.perf_counter() - start
         pipe.send(_Sample(taken, _cpu() - used, done, _peak()))
+
+
+def without_ledger() -> None:
+    """From now on this process keeps its ledgers in memory only."""
+    from chaosvm.ledgerfile import LedgerFile
+
+    def nothing(*_: Any, **__: Any) -> None: ...
+
+    LedgerFile.open = LedgerFile.append = nothing  # type: ignore[method-assign]
 
 
 def _cpu() -> float:
@@ -191,15 +218,16 @@ def _row(result: Result) -> tuple[str, ...]:
 def written(path: Path, results: Sequence[Result]) -> None:
     """As JSON, with what they were measured on."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    report = {"machine": _machine(), "results": [asdict(result) for result in results]}
+    report = {"machine": machine(), "results": [asdict(result) for result in results]}
     path.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     return {
         "python": sys.version.split()[0],
         "system": platform.platform(),
         "cores": os.cpu_count(),
+        "load": [round(load, 1) for load in os.getloadavg()],
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},
     }
 

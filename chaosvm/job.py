@@ -239,7 +239,7 @@ class Job:
             )
         elif self.seen.power_state is self.target:
             # The answer never came, but what was asked for has happened.
-            self._arrive()
+            self._arrive_unanswered()
         else:
             self.state_unknown = self._request_pending()
             unknown = "; the outcome is unknown" if self.state_unknown else ""
@@ -289,6 +289,13 @@ class Job:
         detail = "stopped and started, as reset is not supported" if self.restarting else None
         how = self.seen.how or self._means()
         self._close(changed=True, how=how, detail=detail or self.fell_back)
+
+    def _arrive_unanswered(self) -> None:
+        if self.asking and self.guest_asked and self.fell_back:
+            # Its power is not known to have been cut; it did as it was asked before.
+            self._close(changed=True, how=How.GUEST, detail=f"{self.fell_back}, but then did")
+        else:
+            self._arrive()
 
     def _means(self) -> How:
         """By what the last step works."""

@@ -95,8 +95,8 @@ class Sighting:
 class Watch(ABC):
     """News of a fixed set of VMs, through one channel however many they are."""
 
-    # Do the news of many VMs come one by one, so that a pause lets them pile up?
-    pushed: ClassVar[bool] = False
+    # Did the last news come as it happened, so that a pause would let more pile up?
+    pushed = False
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +120,9 @@ class Watch(ABC):
         The first call tells the present state of every VM.
         """
 
+    def forget(self, vm_ids: Sequence[str]) -> None:  # noqa: B027  # it may be told all the same
+        """No more news of these are needed."""
+
     def close(self) -> None:  # noqa: B027  # not every watch holds something
         """Give back what the watch holds at the server, in bounded time."""
 
@@ -132,6 +135,9 @@ class Platform(ABC):
     timeout: float
     # How many requests may be under way at once.
     most_parallel: ClassVar[int] = 64
+    # Does it refuse whatever a VM's state no longer allows, so that a state which
+    # was read a moment ago need not be looked at again?
+    refuses_what_is_late: ClassVar[bool] = False
     # Are tags cheap enough to be in every listing, whatever its length?
     tags_in_lists: ClassVar[bool] = True
     # Keys of a selection that cannot mean anything here.

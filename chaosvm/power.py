@@ -1,45 +1,42 @@
 """Does one operation to many VMs: send, watch, fall back, report.
 
-All requests go out through a few workers, which never wait for a VM. One
-watch brings the news of every VM, and for each VM a small state machine
-(``job.py``) decides what the news means. One deadline ends everything; what
-is not known by then is reported as unknown.
+All requests go out through a few workers, which never wait for a VM, nor for
+a look at the others. One watch brings the news of every VM, and for each VM a
+small state machine (``job.py``) decides what the news means. One deadline ends
+everything; what is not known by then is reported as unknown.
 
 Nothing is sent about a VM before the ledger has it on disk.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from types import TracebackType
-from typing import Self
 
 from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
-    Busy,
     ConnectionFailed,
     LedgerError,
     OperationRefused,
     PlatformError,
     ProtocolError,
-    StepFailed,
 )
-from chaosvm.job import LOOK_FIRST, Answer, Job, impossible, needless
+from chaosvm.job import LOOK_FIRST, Job, impossible, needless
 from chaosvm.ledger import Ledger
-from chaosvm.order import Order
+from chaosvm.order import Operation, Order
 from chaosvm.outcome import Outcome
-from chaosvm.platform import Platform, Step, Watch
+from chaosvm.platform import Platform, Sighting, Watch
+from chaosvm.sender import Sender
 from chaosvm.vm import VM
 
 __all__ = ["carry_out", "refusal", "refuse"]
 
+# What the inventory told so long ago, at the most, need not be confirmed.
+_FRESH = 1.0
 # While requests are going out, their tickets are gathered for so long before
-# the watch is told of them; afterwards the watch itself waits for news.
-_GATHER = 0.5
+# the next look at the VMs; afterwards the watch itself waits for news.
+_GATHER, _LEAST_GATHER = 0.5, 0.1
 _LONGEST_WAIT = 5.0
 # Where the news of many VMs come one by one, a pause that grows with the VMs
 # still open lets them pile up, and keeps the number of requests small.
@@ -92,85 +89,6 @@ def refusal(platform: Platform, vm: VM, order: Order) -> str | None:
     return impossible(vm, order) or platform.refusal(vm, order)
 
 
-class _Sender:
-    """A few workers that send steps and bring back the answers."""
-
-    def __init__(
-        self, platform: Platform, order: Order, deadline: Deadline, ledger: Ledger
-    ) -> None:
-        self._platform = platform
-        self._order = order
-        self._deadline = deadline
-        self._ledger = ledger
-        self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
-        self._waiting: deque[Job] = deque()
-        self._under_way: set[Future[Answer]] = set()
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._under_way)
-
-    def submit(self, job: Job, step: Step) -> None:
-        job.queue(step)
-        self._waiting.append(job)
-        self._start_more()
-
-    def _start_more(self) -> None:
-        """A step counts as sent only when a worker is free for it."""
-        while self._waiting and len(self._under_way) < self._order.parallel:
-            if self._deadline.passed:
-                return
-            job = self._waiting.popleft()
-            if job.open and job.queued is not None:
-                step = job.queued
-                job.sending(step)
-                self._under_way.add(self._workers.submit(self._send, job, step))
-
-    def answers(self, seconds: float) -> list[Answer]:
-        """What has come in, waiting so long for all that is under way."""
-        clock = self._deadline.clock
-        until = clock.monotonic() + min(seconds, self._deadline.remaining)
-        found: list[Answer] = []
-        while self._under_way:
-            left = max(0.0, until - clock.monotonic())
-            done, self._under_way = wait(self._under_way, left, FIRST_COMPLETED)
-            if not done:
-                break
-            found += [future.result() for future in done]
-            self._start_more()
-        return found
-
-    def _send(self, job: Job, step: Step) -> Answer:
-        try:
-            self._ledger.request(job.vm.id, step, self._order)
-        except LedgerError as error:
-            return Answer(job, step, error=StepFailed(f"not sent: {error}"))
-        try:
-            ticket = self._platform.send(job.vm, step, self._order, self._deadline)
-            return Answer(job, step, ticket=ticket)
-        except StepFailed as error:
-            return Answer(job, step, error=error)
-        except ConnectionFailed as error:
-            # It never left this machine, so trying again is safe.
-            return Answer(job, step, error=Busy(str(error)))
-        except PlatformError as error:
-            return Answer(job, step, error=StepFailed(str(error)))
-        finally:
-            self._ledger.answered(job.vm.id, self._order)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # After an interruption nothing more may go out.
-        self._workers.shutdown(wait=False, cancel_futures=True)
-
-
 class _Run:
     """One operation on a set of VMs, from the first look to the last outcome."""
 
@@ -196,31 +114,47 @@ class _Run:
         watched = [job.vm for job in self._open()]
         with (
             self._platform.watch(watched, self._order, self._deadline) as watch,
-            _Sender(self._platform, self._order, self._deadline, self._ledger) as sender,
+            Sender(self._platform, self._order, self._deadline, self._ledger) as sender,
         ):
-            for sighting in watch.news(0, self._deadline):
+            for sighting in self._first_look(watch):
                 if (job := self._jobs[sighting.vm_id]).open:
                     job.first_seen(sighting)
             try:
                 self._drive(watch, sender)
             finally:
-                self._note_outcomes()
-                self._tell_if_interrupted()
+                with sender.jobs_lock:
+                    self._note_outcomes()
+                    self._tell_if_interrupted()
 
-    def _drive(self, watch: Watch, sender: _Sender) -> None:
+    def _first_look(self, watch: Watch) -> list[Sighting]:
+        """The present states, from the inventory if this call has read it just now.
+
+        What is to be restored may have been read much earlier, and whether
+        something reboots can only be told from how it was before.
+        """
+        order, fresh = self._order, self._deadline.elapsed < _FRESH
+        reboots = order.operation is Operation.REBOOT
+        if self._platform.refuses_what_is_late and fresh and not (reboots or order.restores):
+            return [job.seen for job in self._open()]
+        return watch.news(0, self._deadline)
+
+    def _drive(self, watch: Watch, sender: Sender) -> None:
         while self._open():
             if self._deadline.passed:
                 self._time_out(sender)
                 return
-            self._send_due(sender)
+            with sender.jobs_lock:
+                self._send_due(sender)
             if not self._look(watch, sender):
                 return
-            for job in self._open():
-                job.decide()
-            self._note_outcomes()
+            with sender.jobs_lock:
+                for job in self._open():
+                    job.decide()
+                self._note_outcomes()
+            watch.forget([job.vm.id for job in self._jobs.values() if not job.open])
             self._tell_progress()
 
-    def _send_due(self, sender: _Sender) -> None:
+    def _send_due(self, sender: Sender) -> None:
         due = [job for job in self._open() if self._is_due(job) and job.may_send()]
         self._note([job for job in due if job.vm.id not in self._noted])
         for job in due:
@@ -252,17 +186,22 @@ class _Run:
             self._ledger.ended([(job.outcome(), job.pending) for job in ended], self._order)
             self._noted.difference_update(job.vm.id for job in ended)
 
-    def _look(self, watch: Watch, sender: _Sender) -> bool:
+    def _look(self, watch: Watch, sender: Sender) -> bool:
         """Gather answers and news; False when the platform cannot be watched any more."""
-        sending = sender.busy
-        answers = sender.answers(_GATHER)
-        for answer in answers:
-            answer.job.answered(answer)
+        # Sooner towards the end: what is not seen by then is not known.
+        gather = max(_LEAST_GATHER, self._deadline.remaining / 2)
+        answers = sender.answers(min(_GATHER, gather))
+        with sender.jobs_lock:
+            sending = sender.busy
+            for answer in answers:
+                answer.job.answered(answer)
         try:
             watch.follow([answer.to_follow for answer in answers if answer.to_follow])
-            for sighting in watch.news(0 if sending else self._patience(), self._deadline):
-                if (job := self._jobs.get(sighting.vm_id)) and job.open:
-                    job.saw(sighting)
+            news = watch.news(0 if sending else self._patience(), self._deadline)
+            with sender.jobs_lock:
+                for sighting in news:
+                    if (job := self._jobs.get(sighting.vm_id)) and job.open:
+                        job.saw(sighting)
             self._looked = self._deadline.elapsed
             self._mark_blind(False)
         except (ConnectionFailed, ProtocolError) as error:
@@ -274,8 +213,9 @@ class _Run:
                 logger.warning(f"watching was interrupted, trying again: {error}")
                 self._deadline.sleep(1.0)
         except PlatformError as error:
-            for job in self._open():
-                job.cut_off(error)
+            with sender.jobs_lock:
+                for job in self._open():
+                    job.cut_off(error)
             return False
         if watch.pushed and not sending:
             self._deadline.sleep(min(_LONGEST_PAUSE, _PAUSE_PER_VM * len(self._open())))
@@ -294,11 +234,12 @@ class _Run:
         moments.append(self._deadline.elapsed + min(_LONGEST_WAIT, self._deadline.remaining))
         return max(0.0, min(moments) - self._deadline.elapsed)
 
-    def _time_out(self, sender: _Sender) -> None:
-        for answer in sender.answers(0):
-            answer.job.answered(answer)
-        for job in self._open():
-            job.time_out()
+    def _time_out(self, sender: Sender) -> None:
+        with sender.jobs_lock:
+            for answer in sender.answers(0):
+                answer.job.answered(answer)
+            for job in self._open():
+                job.time_out()
 
     def _open(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.open]

@@ -1075,6 +1075,47 @@ def test_so_many_requests_are_under_way_at_once_and_no_more(platform):
     assert all(outcome.changed for outcome in outcomes)
 
 
+def test_more_is_sent_while_the_others_are_looked_at(platform):
+    """A free worker takes the next step, whatever the one who watches is waiting for."""
+    all_sent = threading.Event()
+
+    def counts(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        if len(platform.sent) == 5:
+            all_sent.set()
+        return does()(platform, machine, step)
+
+    for number in range(5):
+        platform.add(f"web-{number}")
+        platform.on(f"web-{number}", Step.POWER_OFF, counts)
+    looks: list[bool] = []
+    platform.at_look[2] = lambda: looks.append(all_sent.wait(5))
+
+    outcomes = run(platform, "power_off", graceful=False, parallel=1)
+
+    assert looks == [True]
+    assert all(outcome.changed for outcome in outcomes)
+
+
+def test_what_happened_to_a_vm_in_the_queue_is_looked_at_before_it_is_sent(platform, gate):
+    """Here it may not be done any more: it is refused in the state it has got meanwhile."""
+    platform.add("first")
+    platform.add("second")
+
+    def waits(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.change("second", state=UNKNOWN)
+        gate.wait(10)
+        return does()(platform, machine, step)
+
+    platform.on("first", Step.POWER_OFF, waits)
+    platform.at_look[3] = gate.set
+
+    first, second = run(platform, "power_off", graceful=False, parallel=1)
+
+    assert first.changed
+    assert "does not know" in second.error
+    assert platform.steps("second") == []
+
+
 def test_a_large_batch_is_watched_with_few_looks(platform):
     for number in range(200):
         platform.add(f"web-{number:03}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import GuestUnavailable, PlatformError, StepFailed
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.inventory import power_state, read_one, status_of
+from chaosvm.olvm.inventory import power_state
+from chaosvm.olvm.items import Items
 from chaosvm.olvm.search import by_names
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import How
@@ -20,14 +22,29 @@ from chaosvm.vm import VM, PowerState
 
 __all__ = ["OLVMWatch", "uptime"]
 
-_FIRST_INTERVAL, _LONGEST_INTERVAL = 0.25, 2.0
+_FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.15, 1.3, 2.0
 # When so large a part of the VMs changed between two looks, the rest is about to.
 _BURST = 0.2
-_BURST_INTERVAL = 0.1
+_BURST_INTERVAL = 0.05
 # The engine reads uptimes every 15 s only, so one may be told so much too small.
 _UPTIME_LATE = 20.0
 # "VM was stopped forcibly", also where a shutdown was asked for.
 _FORCED_STOP_EVENT = 76
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What matters of a VM, as the engine told it."""
+
+    id: str
+    status: str
+    start_time: str | None
+
+    @classmethod
+    def of(cls, vm: Element) -> _Told:
+        # The engine leaves the status out for a VM whose disks are broken.
+        status = vm.findtext("status") or "unknown"
+        return cls(vm.attrib["id"], status, vm.findtext("start_time"))
 
 
 @dataclass(slots=True)
@@ -41,7 +58,7 @@ class _Seen:
     events_read: bool = False
     uptime: float | None = None  # seconds, before the reboot was asked for
     measured_at: float | None = None  # on the deadline's clock
-    started: Any = None  # start_time, then
+    started: str | None = None  # start_time, then
 
     def follow(self, ticket: Ticket) -> None:
         self.ticket = ticket
@@ -63,6 +80,10 @@ class OLVMWatch(Watch):
         if tickets:
             self._interval = self._pause = _FIRST_INTERVAL
 
+    def forget(self, vm_ids: Sequence[str]) -> None:
+        for vm_id in self._seen.keys() & set(vm_ids):
+            del self._seen[vm_id], self._names[vm_id]
+
     def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
         if seconds > 0:
             deadline.sleep(min(seconds, self._pause))
@@ -74,44 +95,45 @@ class OLVMWatch(Watch):
 
     # Looking -----------------------------------------------------------------------
 
-    def _look(self, deadline: Deadline) -> dict[str, Any]:
-        """The SDK's VMs by id; None for one that does not exist."""
+    def _look(self, deadline: Deadline) -> dict[str, _Told | None]:
+        """What is told of each VM, by id; None for one that does not exist."""
         if len(self._seen) == 1:
             (vm_id,) = self._seen
-            return {vm_id: read_one(self._client, vm_id, deadline)}
+            return {vm_id: self._one(vm_id, deadline)}
         search = by_names(sorted({*self._names.values()}))
-        listed = self._client.read(
-            lambda system: system.vms_service().list(search=search), deadline
-        )
-        told = {each.id: each for each in listed if each.id in self._seen}
+        query = {} if search is None else {"search": search}
+        listed = self._client.items("vms", _items, deadline, **query)
+        told: dict[str, _Told | None] = {vm.id: vm for vm in listed if vm.id in self._seen}
         # One that is missing may be gone, or have another name now.
         for vm_id in self._seen.keys() - told.keys():
-            told[vm_id] = read_one(self._client, vm_id, deadline)
+            told[vm_id] = self._one(vm_id, deadline)
         return told
 
-    def _sighting(self, vm_id: str, told: Any, deadline: Deadline) -> Sighting:
+    def _one(self, vm_id: str, deadline: Deadline) -> _Told | None:
+        return self._client.item(f"vms/{vm_id}", _items, deadline)
+
+    def _sighting(self, vm_id: str, told: _Told | None, deadline: Deadline) -> Sighting:
         if told is None:
             return Sighting(vm_id=vm_id, power_state=PowerState.UNKNOWN, exists=False)
         seen = self._seen[vm_id]
-        status = status_of(told)
-        error = self._guest_refused(seen, status)
+        error = self._guest_refused(seen, told.status)
         return Sighting(
             vm_id=vm_id,
-            power_state=power_state(status),
+            power_state=power_state(told.status),
             ended=seen.ticket if error else None,
             error=error,
             rebooted=self._rebooted(seen, told, deadline),
             how=How.ENGINE_CONVERTED if seen.converted else None,
         )
 
-    def _set_pace(self, told: dict[str, Any]) -> None:
+    def _set_pace(self, told: dict[str, _Told | None]) -> None:
         """Longer and longer while nothing happens, shorter in the middle of a burst."""
-        statuses = {vm_id: each and status_of(each) for vm_id, each in told.items()}
+        statuses = {vm_id: each.status if each else None for vm_id, each in told.items()}
         moved = sum(status != self._statuses.get(vm_id) for vm_id, status in statuses.items())
         burst = bool(self._statuses) and moved >= _BURST * len(statuses)
         self._pause = _BURST_INTERVAL if burst else self._interval
         if not burst:
-            self._interval = min(self._interval * 1.5, _LONGEST_INTERVAL)
+            self._interval = min(self._interval * _GROWTH, _LONGEST_INTERVAL)
         self._statuses = statuses
 
     # What it means -----------------------------------------------------------------
@@ -128,13 +150,13 @@ class OLVMWatch(Watch):
             return GuestUnavailable("the guest did not shut down, and the engine gave up on it")
         return None
 
-    def _note_conversions(self, told: dict[str, Any], deadline: Deadline) -> None:
+    def _note_conversions(self, told: dict[str, _Told | None], deadline: Deadline) -> None:
         """Find out, once a VM is down, whether the engine stopped it hard."""
         down = [
             vm_id
             for vm_id, each in told.items()
             if each is not None
-            and status_of(each) == "down"
+            and each.status == "down"
             and (ticket := self._seen[vm_id].ticket) is not None
             and ticket.reference is Step.SHUTDOWN_GUEST
             and not self._seen[vm_id].events_read
@@ -162,22 +184,22 @@ class OLVMWatch(Watch):
             logger.warning(f"whether the engine stopped a VM by force is not known: {error}")
             return []
 
-    def _note_uptimes(self, told: dict[str, Any], deadline: Deadline) -> None:
+    def _note_uptimes(self, told: dict[str, _Told | None], deadline: Deadline) -> None:
         """A reboot is proved by an uptime that fell, so what it was has to be known."""
         if self._order.operation is not Operation.REBOOT:
             return
         for vm_id, each in told.items():
             seen = self._seen[vm_id]
             asked = seen.ticket is not None or seen.measured_at is not None
-            if not asked and each is not None and status_of(each) == "up":
+            if not asked and each is not None and each.status == "up":
                 seen.started = each.start_time
                 seen.uptime = uptime(self._client, vm_id, deadline)
                 seen.measured_at = deadline.clock.monotonic()
 
-    def _rebooted(self, seen: _Seen, told: Any, deadline: Deadline) -> bool:
+    def _rebooted(self, seen: _Seen, told: _Told, deadline: Deadline) -> bool:
         if seen.ticket is None or self._order.operation is not Operation.REBOOT:
             return False
-        if status_of(told) != "up":
+        if told.status != "up":
             return False
         if seen.started is not None and told.start_time not in (None, seen.started):
             return True
@@ -188,6 +210,10 @@ class OLVMWatch(Watch):
             return False
         due = seen.uptime + deadline.clock.monotonic() - seen.measured_at
         return now < seen.uptime or now < due - _UPTIME_LATE
+
+
+def _items() -> Items[_Told]:
+    return Items("vms", "vm", _Told.of)
 
 
 def uptime(client: OLVMClient, vm_id: str, deadline: Deadline) -> float | None:

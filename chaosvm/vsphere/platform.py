@@ -62,6 +62,7 @@ class VSpherePlatform(VMPlatform):
     """
 
     name: ClassVar[str] = "vsphere"
+    refuses_what_is_late: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -154,7 +155,7 @@ class VSpherePlatform(VMPlatform):
         return Ticket(vm.id, tracked=task is not None, reference=task)
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> VSphereWatch:
-        return VSphereWatch(self._client, vms)
+        return VSphereWatch(self._client, vms, order)
 
     def busy(self, vms: Sequence[VM], deadline: Deadline) -> set[str]:
         try:

@@ -135,6 +135,7 @@ FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     "guest.ipAddress": str,
     "guest.toolsStatus": intern,
     "guest.toolsRunningStatus": intern,
+    "info.state": intern,
     # Lists with nothing in them.
     "customValue": lambda text: _empty(text, []),
     "field": lambda text: _empty(text, {}),

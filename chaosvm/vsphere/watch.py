@@ -1,40 +1,59 @@
-"""Watches the power of many VMs through one property collector.
+"""Watches the power of many VMs: looks at them while they change, and else has the news pushed.
 
-Each watch has a collector of its own: two waits on one collector disturb each
-other. When the session is renewed the collector is gone with the old one, and
-is made anew.
+A look is one request for all VMs and tasks that are still of interest, and
+costs the server nothing beyond it. After a request was sent, and in the middle
+of a burst of changes, looks come one after the other. When nothing happens for
+a while, the server is asked to answer when something does (``push.py``): that
+takes a few requests to begin with, and then brings each change as it happens.
+A guest's reboot is followed so from the beginning: its Tools may be down for
+less than the time between two looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-from logzero import logger
 from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import ConnectionFailed, PlatformError, StepFailed
+from chaosvm.errors import StepFailed
+from chaosvm.order import Operation, Order
 from chaosvm.platform import Sighting, Ticket, Watch
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere.client import VSphereClient
-from chaosvm.vsphere.faults import POWER_STATES, platform_error, step_error
+from chaosvm.vsphere.faults import POWER_STATES, step_error
+from chaosvm.vsphere.inventory import fault_in_reading
+from chaosvm.vsphere.properties import Told
+from chaosvm.vsphere.push import Push, pause
+from chaosvm.vsphere.retrieval import by_pyvmomi, retrieve
 
 __all__ = ["VSphereWatch"]
 
-_VM_PROPERTIES = ["runtime.powerState", "runtime.question", "guest.toolsRunningStatus"]
-_TASK_PROPERTIES = ["info.state", "info.error"]
-# Below any timeout of the server or of what is in between.
-_LONGEST_SERVER_WAIT = 10
-# What is left of a deadline for the last look, and the pause between looks when no more is left.
-_LAST_LOOK, _SHORT_PAUSE = 0.5, 0.05
-_CLOSING_SECONDS = 5.0
+_Collector = vmodl.query.PropertyCollector
+_LOOKED_AT = {
+    vim.VirtualMachine: [
+        "runtime.powerState",
+        "runtime.question.text",
+        "guest.toolsRunningStatus",
+    ],
+    vim.Task: ["info.state"],
+    # There is always one: without it, the answer is none.
+    vim.Folder: ["name"],
+}
+_QUESTION = "runtime.question.text"
+
+# Between two looks: longer and longer while nothing happens, until the server is
+# to tell; short when so large a part of the VMs changed that the rest is about to.
+_FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.1, 1.3, 1.0
+_BURST = 0.05
+_BURST_INTERVAL, _BURST_PER_VM = 0.02, 0.0002
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What the collector has told of one VM so far: it only sends what changes."""
+    """What was told of one VM so far."""
 
     properties: dict[str, Any] = field(default_factory=dict)
     exists: bool = True
@@ -43,7 +62,6 @@ class _Seen:
     error: StepFailed | None = None
 
     def sighting(self, vm_id: str) -> Sighting:
-        question = self.properties.get("runtime.question")
         word = str(self.properties.get("runtime.powerState"))
         return Sighting(
             vm_id=vm_id,
@@ -52,7 +70,7 @@ class _Seen:
             ended=self.ended,
             error=self.error,
             rebooted=self.tools_stopped and self._tools_running() is True,
-            question=question.text if question else None,
+            question=self.properties.get(_QUESTION),
         )
 
     def change(self, name: str, value: Any) -> None:
@@ -66,151 +84,147 @@ class _Seen:
 
 
 class VSphereWatch(Watch):
-    pushed: ClassVar[bool] = True
-
-    def __init__(self, client: VSphereClient, vms: Sequence[VM]) -> None:
+    def __init__(self, client: VSphereClient, vms: Sequence[VM], order: Order) -> None:
         self._client = client
         self._seen = {vm.id: _Seen() for vm in vms}
+        self._told: dict[str, Sighting] = {}  # the last time
         self._tickets: dict[str, Ticket] = {}  # by the moid of the task
-        self._collector: Any = None
-        self._filter: Any = None
-        self._filter_is_complete = False
-        self._untold: set[str] = set()  # VMs that a new filter has not told of yet
-        self._generation = 0
-        self._version = ""
+        # What is looked at, by moid: such a specification takes its time to make.
+        self._objects = {vm.id: _object(vim.VirtualMachine(vm.id)) for vm in vms}
+        self._push = Push(client)
+        self._always_pushed = order.operation is Operation.REBOOT and order.graceful
+        self._interval = _FIRST_INTERVAL
+        self._push.watch(self._objects.values())
 
     def follow(self, tickets: Sequence[Ticket]) -> None:
-        tracked = [ticket for ticket in tickets if ticket.tracked]
-        self._tickets |= {ticket.reference._GetMoId(): ticket for ticket in tracked}
-        self._filter_is_complete &= not tracked
+        tracked = {each.reference._GetMoId(): each for each in tickets if each.tracked}
+        if tickets:
+            self._interval = _FIRST_INTERVAL
+        if tracked:
+            self._tickets |= tracked
+            self._objects |= {moid: _object(each.reference) for moid, each in tracked.items()}
+            self._push.watch(self._objects.values())
+
+    def forget(self, vm_ids: Sequence[str]) -> None:
+        for vm_id in self._seen.keys() & set(vm_ids):
+            del self._seen[vm_id], self._objects[vm_id]
+        for moid in [moid for moid, each in self._tickets.items() if each.vm_id not in self._seen]:
+            del self._tickets[moid], self._objects[moid]
 
     def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
-        whole = min(int(seconds), _LONGEST_SERVER_WAIT, int(self._client.settings.timeout) - 1)
-        if 0 < seconds < 1:
-            # The server waits whole seconds only.
-            deadline.sleep(min(seconds, max(_SHORT_PAUSE, deadline.remaining - _LAST_LOOK)))
-        changed: set[str] = set()
-        update = None
-        while update is None or update.truncated:
-            update = self._wait(max(0, whole), deadline)
-            if update is None:
-                break
-            for filtered in update.filterSet or ():
-                changed |= self._took(filtered)
-            whole = 0  # a truncated update goes on at once in the next
+        self.pushed = self._always_pushed or (seconds > 0 and self._interval > _LONGEST_INTERVAL)
+        if self.pushed:
+            self._take_updates(self._push.updates(seconds, deadline))
         else:
-            changed |= self._missed()
-        return [self._seen[vm_id].sighting(vm_id) for vm_id in sorted(changed)]
-
-    def close(self) -> None:
-        if self._collector is None or self._generation != self._client.generation:
-            return
-        collector, self._collector = self._collector, None
-        deadline = Deadline(min(_CLOSING_SECONDS, self._client.settings.timeout))
-        try:
-            self._client.read(lambda _: collector.DestroyPropertyCollector(), deadline)
-        except (PlatformError, vmodl.MethodFault) as error:
-            # It goes with the session at the latest.
-            logger.debug(f"a property collector was left behind: {error}")
-
-    def _wait(self, seconds: int, deadline: Deadline) -> Any:
-        options = vmodl.query.PropertyCollector.WaitOptions(maxWaitSeconds=seconds)
-        asked = False
-
-        def request(content: Any) -> Any:
-            nonlocal asked
-            if asked:
-                # The news in a broken answer are lost: begin anew.
-                self._collector = None
-            asked = True
-            collector = self._ready_collector(content)
-            return collector.WaitForUpdatesEx(self._version, options)
-
-        try:
-            try:
-                update = self._client.read(request, deadline)
-            except vmodl.fault.ManagedObjectNotFound:
-                # The collector went with a session that ended unnoticed.
-                self._collector = None
-                update = self._client.read(request, deadline)
-        except ConnectionFailed:
-            self._collector = None
-            raise
-        except vmodl.MethodFault as fault:
-            raise platform_error(fault) from fault
-        if update is not None:
-            self._version = update.version
-        return update
-
-    def _ready_collector(self, content: Any) -> Any:
-        """The collector with its filter, made anew in a new session or for new tasks."""
-        if self._collector is None or self._generation != self._client.generation:
-            self._generation = self._client.generation
-            self._filter = None
-            self._collector = content.propertyCollector.CreatePropertyCollector()
-        if self._filter is None or not self._filter_is_complete:
-            outdated, self._filter = self._filter, self._collector.CreateFilter(self._spec(), False)
-            self._filter_is_complete = True
-            self._untold = set(self._seen)
-            # From the beginning: vcsim tells what a new filter finds only then,
-            # and a vCenter repeats what it told, which does no harm.
-            self._version = ""
-            if outdated is not None:
-                outdated.DestroyPropertyFilter()
-        return self._collector
-
-    def _spec(self) -> Any:
-        """All VMs and tasks in one filter: vcsim's work grows with the square of the filters."""
-        collector = vmodl.query.PropertyCollector
-        watched = [vim.VirtualMachine(vm_id) for vm_id in self._seen]
-        watched += [ticket.reference for ticket in self._tickets.values()]
-        return collector.FilterSpec(
-            objectSet=[collector.ObjectSpec(obj=item) for item in watched],
-            propSet=[
-                collector.PropertySpec(type=vim.VirtualMachine, pathSet=_VM_PROPERTIES),
-                collector.PropertySpec(type=vim.Task, pathSet=_TASK_PROPERTIES),
-            ],
-            # An object that is gone must not spoil the news of the others.
-            reportMissingObjectsInResults=True,
-        )
-
-    def _took(self, filtered: Any) -> set[str]:
-        """Note what changed; returns the ids of the VMs concerned."""
-        changed: set[str] = set()
-        for missing in filtered.missingSet or ():
-            changed |= self._gone(missing.obj._GetMoId())
-        for update in filtered.objectSet or ():
-            moid = update.obj._GetMoId()
-            if update.kind == "leave":
-                changed |= self._gone(moid)
-            elif moid in self._seen:
-                self._untold.discard(moid)
-                for change in update.changeSet or ():
-                    self._seen[moid].change(change.name, change.val)
-                changed.add(moid)
-            elif moid in self._tickets:
-                changed |= self._took_task(self._tickets[moid], update)
+            if seconds > 0:
+                pause(min(seconds, self._interval), deadline)
+            self._look(deadline)
+        now = {vm_id: seen.sighting(vm_id) for vm_id, seen in self._seen.items()}
+        changed = [each for vm_id, each in now.items() if each != self._told.get(vm_id)]
+        self._told = now
+        self._set_pace(len(changed))
         return changed
 
-    def _missed(self) -> set[str]:
-        """A new filter tells of all that exists; what it does not tell of is gone."""
-        missed, self._untold = self._untold, set()
-        return set().union(*(self._gone(vm_id) for vm_id in missed))
+    def close(self) -> None:
+        self._push.close()
 
-    def _gone(self, moid: str) -> set[str]:
-        if moid not in self._seen:
-            return set()
-        self._seen[moid].exists = False
-        return {moid}
+    def _set_pace(self, changed: int) -> None:
+        if changed >= max(1, _BURST * len(self._seen)):
+            self._interval = _BURST_INTERVAL + _BURST_PER_VM * len(self._seen)
+        elif not self.pushed:
+            self._interval *= _GROWTH
 
-    def _took_task(self, ticket: Ticket, update: Any) -> set[str]:
-        told = {change.name: change.val for change in update.changeSet or ()}
-        state = str(told.get("info.state"))
-        if state not in ("success", "error"):
-            return set()
+    def _end(self, moid: str, state: str, fault: Any) -> None:
+        """The task has come to its end, and needs no more looks."""
+        ticket = self._tickets.pop(moid)
+        del self._objects[moid]
         seen = self._seen[ticket.vm_id]
         seen.ended = ticket
-        seen.error = step_error(told["info.error"]) if told.get("info.error") else None
+        seen.error = step_error(fault) if fault else None
         if state == "error" and seen.error is None:
             seen.error = StepFailed("the task failed without saying why")
-        return {ticket.vm_id}
+
+    # Looking -----------------------------------------------------------------------
+
+    def _look(self, deadline: Deadline) -> None:
+        """Read everything again."""
+        told = self._read(self._read_all, deadline)
+        states = {moid: _state(told.get(moid)) for moid in self._tickets}
+        failed = [moid for moid, state in states.items() if state == "error"]
+        errors = self._errors(failed, deadline) if failed else {}
+        for moid, state in states.items():
+            if state in ("success", "error"):
+                self._end(moid, state, errors.get(moid))
+        for vm_id, seen in self._seen.items():
+            seen.exists = vm_id in told
+            for path in _LOOKED_AT[vim.VirtualMachine]:
+                if seen.exists:
+                    seen.change(path, told[vm_id].properties.get(path))
+
+    def _read_all(self, content: Any) -> dict[str, Told]:
+        root = content.rootFolder
+        told = retrieve(content, _spec([_object(root), *self._objects.values()], _LOOKED_AT))
+        if root._GetMoId() not in told:
+            # It is no answer: what is missing in it need not be gone.
+            raise vim.fault.NotAuthenticated(msg="the root folder is missing")
+        return told
+
+    def _errors(self, moids: Iterable[str], deadline: Deadline) -> dict[str, Any]:
+        """Why these tasks failed."""
+        spec = _spec([self._objects[moid] for moid in moids], {vim.Task: ["info.error"]})
+        told = self._read(lambda content: by_pyvmomi(content.propertyCollector, spec), deadline)
+        return {moid: each.properties.get("info.error") for moid, each in told.items()}
+
+    def _read(self, request: Any, deadline: Deadline) -> dict[str, Told]:
+        try:
+            told: dict[str, Told] = self._client.read(request, deadline)
+        except vmodl.MethodFault as fault:
+            raise fault_in_reading(fault) from fault
+        return told
+
+    # What the server pushes --------------------------------------------------------
+
+    def _take_updates(self, updates: Iterable[Any]) -> None:
+        for filtered in updates:
+            for missing in filtered.missingSet or ():
+                self._gone(missing.obj._GetMoId())
+            for update in filtered.objectSet or ():
+                if update.kind == "leave":
+                    self._gone(update.obj._GetMoId())
+                else:
+                    told = {change.name: change.val for change in update.changeSet or ()}
+                    self._take(update.obj._GetMoId(), told)
+
+    def _take(self, moid: str, told: dict[str, Any]) -> None:
+        """What has changed of a VM or a task."""
+        if moid in self._seen:
+            if "runtime.question" in told:
+                question = told.pop("runtime.question")
+                told[_QUESTION] = question.text if question else None
+            for name, value in told.items():
+                self._seen[moid].change(name, value)
+        elif moid in self._tickets:
+            state = str(told.get("info.state"))
+            if state in ("success", "error"):
+                self._end(moid, state, told.get("info.error"))
+
+    def _gone(self, moid: str) -> None:
+        if moid in self._seen:
+            self._seen[moid].exists = False
+
+
+def _state(task: Told | None) -> str | None:
+    return str(task.properties.get("info.state")) if task is not None else None
+
+
+def _object(managed: Any) -> Any:
+    return _Collector.ObjectSpec(obj=managed)
+
+
+def _spec(objects: Iterable[Any], wanted: dict[Any, list[str]]) -> Any:
+    return _Collector.FilterSpec(
+        objectSet=list(objects),
+        propSet=[_Collector.PropertySpec(type=kind, pathSet=wanted[kind]) for kind in wanted],
+        # What is gone must not spoil the answer about the others.
+        reportMissingObjectsInResults=True,
+    )

@@ -925,6 +925,20 @@ def test_fifty_hard_stops_cost_little_more_than_their_requests(connect: Connect)
         platform.disconnect()
 
 
+def test_sixty_guests_cost_little_more_than_a_request_each(connect: Connect) -> None:
+    world = World(durations=Durations(power_off=0.3))
+    for number in range(60):
+        world.add_vm(f"app-{number:02}")
+    with Lab(world) as lab:
+        platform = connect(url=lab.olvm_url, ca_file=lab.ca_file, password=lab.password)
+        platform.connect()
+        lab.reset_requests()
+        assert platform.batch_power_off({"all": True}, parallel=20).changed == 60
+        assert sent(lab) == {"shutdown": 60}
+        assert sum(lab.requests().values()) <= 80
+        platform.disconnect()
+
+
 def test_a_batch_sends_no_more_at_once_than_it_may(connect: Connect, lab: Lab) -> None:
     lab.rules(rule("stop", "delay", seconds=0.3))
     start = time.monotonic()

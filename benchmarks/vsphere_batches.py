@@ -1,0 +1,120 @@
+"""Ways to power off many VMs of a vCenter."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pyVim.connect import SmartConnect
+from pyVmomi import vim
+
+from benchmarks.measure import Target, without_ledger
+from chaosvm.vsphere import VSpherePlatform
+
+__all__ = ["BATCH", "powering_on", "unnoted"]
+
+_METHOD = vim.VirtualMachine.PowerOff.info
+# How often people look whether a task has ended.
+_LOOK_EVERY = 0.5
+
+
+def powering_on(target: Target) -> Callable[[], None]:
+    """Makes ready for the next sample."""
+    logging.getLogger("logzero_default").setLevel(logging.WARNING)
+    without_ledger()
+    session = _platform(target)
+    return lambda: session.batch_power_on({"all": True}, parallel=64) and None
+
+
+def _platform(target: Target) -> VSpherePlatform:
+    names = ("server", "port", "username", "password", "ca_file")
+    arguments = {name: target[name] for name in names}
+    return VSpherePlatform(**arguments, timeout=600).connect()
+
+
+def _tls(target: Target) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=target["ca_file"])
+
+
+def floor(target: Target) -> Callable[[], int]:
+    """The bare requests over connections that are open, and then the time of one task."""
+    session = _platform(target)
+    stub, context, local = session._client.transport, _tls(target), threading.local()
+    bodies = [
+        stub.SerializeRequest(vim.VirtualMachine(vm.id, stub), _METHOD, [None])
+        for vm in session.list_vms()
+    ]
+    headers = {"Cookie": stub.cookie, "SOAPAction": stub.versionId, "Content-Type": "text/xml"}
+    pool = ThreadPoolExecutor(target["parallel"])
+
+    def send(body: bytes) -> None:
+        if not hasattr(local, "connection"):
+            address = (target["server"], target["port"])
+            local.connection = http.client.HTTPSConnection(*address, context=context)
+        local.connection.request("POST", "/sdk", body, headers)
+        response = local.connection.getresponse()
+        response.read()
+        assert response.status == 200
+
+    def switch() -> int:
+        for _ in pool.map(send, bodies):
+            pass
+        time.sleep(target["task_seconds"])
+        return len(bodies)
+
+    return switch
+
+
+def chaosvm(target: Target) -> Callable[[], int]:
+    """As an experiment does it, with its ledger and its guards."""
+    session = _platform(target)
+    options: dict[str, Any] = {"parallel": target["parallel"], "graceful": False, "timeout": 600}
+    return lambda: session.batch_power_off({"all": True}, **options).changed
+
+
+def unnoted(target: Target) -> Callable[[], int]:
+    """The same without a ledger on disk."""
+    without_ledger()
+    return chaosvm(target)
+
+
+def thread_pool(target: Target) -> Callable[[], int]:
+    """pyvmomi as in most scripts: a thread for each VM under way, which waits for its task."""
+    content = SmartConnect(
+        host=target["server"],
+        port=target["port"],
+        user=target["username"],
+        pwd=target["password"],
+        sslContext=_tls(target),
+        connectionPoolTimeout=600,
+    ).RetrieveContent()
+
+    def switch_one(vm: Any) -> int:
+        task = vm.PowerOffVM_Task()
+        while (state := task.info.state) not in ("success", "error"):
+            time.sleep(_LOOK_EVERY)
+        return int(state == "success")
+
+    def switch() -> int:
+        view = content.viewManager.CreateContainerView(
+            content.rootFolder, [vim.VirtualMachine], True
+        )
+        with ThreadPoolExecutor(target["parallel"]) as pool:
+            done = sum(pool.map(switch_one, view.view))
+        view.Destroy()
+        return done
+
+    return switch
+
+
+BATCH = {
+    "floor": floor,
+    "chaosvm": chaosvm,
+    "pyvmomi, thread pool": thread_pool,
+}

@@ -1,0 +1,116 @@
+"""Sends what jobs need: so many requests at once, and the next one as soon as one is answered."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Self
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import Busy, ConnectionFailed, LedgerError, PlatformError, StepFailed
+from chaosvm.job import Answer, Job
+from chaosvm.ledger import Ledger
+from chaosvm.order import Order
+from chaosvm.platform import Platform, Step
+
+__all__ = ["Sender"]
+
+
+class Sender:
+    """A few workers that send steps and bring back the answers.
+
+    A worker that is free takes the next step by itself. So whoever looks at the
+    jobs, or changes them, holds ``jobs_lock`` meanwhile.
+    """
+
+    def __init__(
+        self, platform: Platform, order: Order, deadline: Deadline, ledger: Ledger
+    ) -> None:
+        self.jobs_lock = threading.RLock()
+        self._platform = platform
+        self._order = order
+        self._deadline = deadline
+        self._ledger = ledger
+        self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
+        self._waiting: deque[Job] = deque()
+        self._under_way = 0
+        self._answers: SimpleQueue[Future[Answer]] = SimpleQueue()
+        self._ended = False
+
+    @property
+    def busy(self) -> bool:
+        with self.jobs_lock:
+            return self._under_way > 0
+
+    def submit(self, job: Job, step: Step) -> None:
+        with self.jobs_lock:
+            job.queue(step)
+            self._waiting.append(job)
+            self._start_more()
+
+    def _start_more(self) -> None:
+        """A step counts as sent only when a worker is free for it."""
+        while self._waiting and self._under_way < self._order.parallel:
+            if self._ended or self._deadline.passed:
+                return
+            job = self._waiting.popleft()
+            # Much may have happened to it while it stood in the queue.
+            if job.open and job.queued is not None and job.may_send():
+                step = job.queued
+                job.sending(step)
+                self._under_way += 1
+                self._workers.submit(self._send, job, step).add_done_callback(self._sent)
+
+    def _sent(self, future: Future[Answer]) -> None:
+        with self.jobs_lock:
+            self._under_way -= 1
+            self._answers.put(future)
+            self._start_more()
+
+    def answers(self, seconds: float) -> list[Answer]:
+        """What has come in, waiting so long for all that is under way."""
+        clock = self._deadline.clock
+        until = clock.monotonic() + min(seconds, self._deadline.remaining)
+        found: list[Answer] = []
+        while self.busy or not self._answers.empty():
+            try:
+                future = self._answers.get(timeout=max(0.0, until - clock.monotonic()))
+            except Empty:
+                break
+            found.append(future.result())
+        return found
+
+    def _send(self, job: Job, step: Step) -> Answer:
+        try:
+            self._ledger.request(job.vm.id, step, self._order)
+        except LedgerError as error:
+            return Answer(job, step, error=StepFailed(f"not sent: {error}"))
+        try:
+            ticket = self._platform.send(job.vm, step, self._order, self._deadline)
+            return Answer(job, step, ticket=ticket)
+        except StepFailed as error:
+            return Answer(job, step, error=error)
+        except ConnectionFailed as error:
+            # It never left this machine, so trying again is safe.
+            return Answer(job, step, error=Busy(str(error)))
+        except PlatformError as error:
+            return Answer(job, step, error=StepFailed(str(error)))
+        finally:
+            self._ledger.answered(job.vm.id, self._order)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # After an interruption nothing more may go out.
+        with self.jobs_lock:
+            self._ended = True
+            self._workers.shutdown(wait=False, cancel_futures=True)
