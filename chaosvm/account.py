@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chaosvm.history import Key
 from chaosvm.vm import VM
@@ -21,6 +21,8 @@ __all__ = ["Account", "Counted"]
 @dataclass(frozen=True)
 class Counted:
     """What a run has changed or is changing: each VM as it was when that began.
+
+    One that was in no known place then has the first one that it was in later.
 
     ``going_down`` are those whose last reading may show them running although
     they are not, or not for long.
@@ -46,6 +48,7 @@ class Account:
         self._lock = threading.Lock()
         self._ends = 0
         self._entries: list[_Entry] = []
+        self._may_reboot: set[Key] = set()
 
     def mark(self) -> int:
         """Now, as :meth:`counted` wants to know it: to be asked before VMs are read."""
@@ -82,6 +85,14 @@ class Account:
                 touched = self._touched()
                 entry.vms = {key: vm for key, vm in vms.items() if key in touched}
 
+    def rebooted(self, ended: set[Key], unseen: set[Key]) -> None:
+        """Of these the reboot has ended; of those it was accepted, and may come any moment.
+
+        Their power state tells nothing about it: it is the same before and after.
+        """
+        with self._lock:
+            self._may_reboot = (self._may_reboot - ended) | unseen
+
     def rehearse(
         self,
         vms: Mapping[Key, VM],
@@ -108,11 +119,24 @@ class Account:
         vms: dict[Key, VM] = {}
         for entry in counting:
             for key, vm in entry.vms.items():
-                vms.setdefault(key, vm)
+                vms[key] = _placed(vms[key], vm) if key in vms else vm
         down = {
             key
             for entry in counting
             if entry.takes_down and (entry.ended is None or entry.ended > since)
             for key in entry.vms
         }
-        return Counted(vms, frozenset(down))
+        return Counted(vms, frozenset(down | self._may_reboot))
+
+
+def _placed(first: VM, later: VM) -> VM:
+    """As it was first, and where: an engine has a VM that is off on no host."""
+    if first.host is not None and first.cluster is not None:
+        return first
+    unknown = first.host is None and first.cluster is None
+    return replace(
+        first,
+        host=first.host or later.host,
+        cluster=later.cluster if unknown else first.cluster,
+        datacenter=first.datacenter or later.datacenter,
+    )
