@@ -8,7 +8,7 @@ or sent, and what was not touched in the end is taken out again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -49,6 +49,14 @@ class Account:
         self._ends = 0
         self._entries: list[_Entry] = []
         self._may_reboot: set[Key] = set()
+        self._said: set[Hashable] = set()
+
+    def is_news(self, what: Hashable) -> bool:
+        """Is it the first time in this run that this is to be said?"""
+        with self._lock:
+            news = what not in self._said
+            self._said.add(what)
+        return news
 
     def mark(self) -> int:
         """Now, as :meth:`counted` wants to know it: to be asked before VMs are read."""

@@ -14,7 +14,15 @@ from chaosvm.choice import Barred, Choice, reasons_against
 from chaosvm.deadline import Deadline
 from chaosvm.errors import GuardUnchecked, OperationFailed, PlatformError
 from chaosvm.forecast import Forecast, foresee
-from chaosvm.guards import Case, going_down, name_protects, stop_if_passed, takes_down, verdicts
+from chaosvm.guards import (
+    Case,
+    going_down,
+    idle_globs,
+    name_protects,
+    stop_if_passed,
+    takes_down,
+    verdicts,
+)
 from chaosvm.history import Key
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Operation, Order
@@ -85,6 +93,8 @@ class Acting(Platform):
         whole = self.safety.needs_inventory
         vms = self.inventory(deadline, only=None if whole else target.only)
         check(vms)
+        if whole or target.only is None:
+            self._warn_of_idle_globs(vms)
         if target.needs_tags:
             vms = self.with_tags(vms, deadline)
         barred = self._barring(vms if whole else (), deadline)
@@ -93,6 +103,14 @@ class Acting(Platform):
         reasons = reasons_against(touchable, self.untouchable, barred) if whole else {}
         inventory = [vm for vm in touchable if vm.id not in reasons]
         return Meant(choice, inventory, target.about, target.given, since)
+
+    def _warn_of_idle_globs(self, everything: Sequence[VM]) -> None:
+        for glob in idle_globs(everything, self.safety.protect):
+            if self._ledger().account.is_news((self.name, self.address, glob)):
+                logger.warning(
+                    f"{glob!r} in chaosvm_protect fits none of the {len(everything)} VMs on "
+                    f"{self.address}, and protects nothing there"
+                )
 
     def _barring(self, known: Sequence[VM], deadline: Deadline) -> Barred:
         """Tells which VMs are protected; of those ``known`` it asks only once."""

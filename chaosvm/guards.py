@@ -18,13 +18,14 @@ from chaosvm.account import Counted
 from chaosvm.errors import GuardStopped, GuardUnchecked
 from chaosvm.history import Key, Touched
 from chaosvm.order import Operation
-from chaosvm.safety import Percent, Safety
+from chaosvm.safety import OFF_WORDS, Percent, Safety
 from chaosvm.vm import VM, PowerState
 
 __all__ = [
     "Case",
     "Verdict",
     "going_down",
+    "idle_globs",
     "name_protects",
     "stop_if_passed",
     "switches_off",
@@ -38,7 +39,6 @@ _PERCENT = "chaosvm_max_percent"
 _ON_NO_HOST = (PowerState.POWERED_OFF, PowerState.SUSPENDED)
 # A datacenter, as names are not unique beyond it, and a name.
 Place = tuple[str | None, str]
-_OFF_WORDS = ("", "false", "no", "off", "0")
 
 
 def takes_down(operation: Operation) -> bool:
@@ -48,17 +48,24 @@ def takes_down(operation: Operation) -> bool:
 
 def switches_off(value: str) -> bool:
     """Does this value of the attribute that protects a VM say that it does not?"""
-    return value.strip().lower() in _OFF_WORDS
+    return value.strip().lower() in ("", *OFF_WORDS)
 
 
 def name_protects(vm: VM, globs: Iterable[str]) -> str | None:
     """Why a VM is never touched, if its name, id, UUID or path fits a glob of chaosvm_protect."""
+    fitting = next((glob for glob in globs if _is_meant(vm, glob.lower())), None)
+    return fitting and f"is protected: it fits {fitting!r} in chaosvm_protect"
+
+
+def idle_globs(vms: Sequence[VM], globs: Iterable[str]) -> list[str]:
+    """Those that fit none of these VMs, and are perhaps misspelt."""
+    return [glob for glob in globs if not any(_is_meant(vm, glob.lower()) for vm in vms)]
+
+
+def _is_meant(vm: VM, glob: str) -> bool:
     known = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
     words = [word.lower() for word in known if word]
-    for glob in globs:
-        if any(word == glob.lower() or fnmatchcase(word, glob.lower()) for word in words):
-            return f"is protected: it fits {glob!r} in chaosvm_protect"
-    return None
+    return glob in words or any(fnmatchcase(word, glob) for word in words)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,9 @@ def test_without_settings_only_the_mark_is_looked_for() -> None:
         ("protect", ["db,1"], ("db,1",)),
         ("protect", '["db,1", "x"]', ("db,1", "x")),
         ("protect", "[ab]*", ("[ab]*",)),
-        ("protect_tag", "hands-off", "hands-off"),
+        ("protect", "db-[12], web", ("db-[12]", "web")),
+        ("protect", ["bob's"], ("bob's",)),
+        ("protect_tag", " hands-off ", "hands-off"),
         ("protect_tag", "None", None),
         ("protect_tag", False, None),
         ("dry_run", "yes", True),
@@ -108,6 +110,17 @@ def test_settings_as_people_write_them(key: str, given: Any, meant: Any) -> None
         ("protect", [""]),
         ("protect", ","),
         ("protect", "${names}"),
+        ("protect", "[db-*, web-*]"),
+        ("protect", "[v-*]"),
+        ("protect", "['db-*']"),
+        ("protect", '["db-*"'),
+        ("protect", "[db-*"),
+        ("protect", "'db-*'"),
+        ("protect", "db-*;web-*"),
+        ("protect_tag", "false"),
+        ("protect_tag", " Off "),
+        ("protect_tag", "no"),
+        ("protect_tag", "0"),
         ("protect_tag", True),
         ("protect_tag", 3),
         ("dry_run", "perhaps"),
@@ -116,6 +129,19 @@ def test_settings_as_people_write_them(key: str, given: Any, meant: Any) -> None
 def test_settings_that_cannot_be_used(key: str, given: Any) -> None:
     with pytest.raises(InvalidValue, match=rf"^chaosvm_{key}"):
         settings(**{key: given})
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("CHAOSVM_MAX_VM", "CHAOSVM_MAX_VMS"),
+        ("CHAOSVM_MAXVMS", "CHAOSVM_MAX_VMS"),
+        ("chaosvm_protect", "CHAOSVM_PROTECT"),
+    ],
+)
+def test_a_misspelt_variable_is_no_limit_that_nobody_notices(variable: str, meant: str) -> None:
+    with pytest.raises(InvalidValue, match=rf"unknown setting {variable} .*mean '{meant}'"):
+        load(Safety, None, None, {variable: "3", "VSPHERE_SERVERS": "x"})
 
 
 # How many ------------------------------------------------------------------------------
@@ -509,6 +535,19 @@ def test_a_marked_vm_is_passed_over_before_the_sample_is_drawn(platform: FakePla
     assert touched(platform) == {f"web-{number}" for number in range(10)}
     with pytest.raises(OperationRefused, match=f"has the tag '{TAG}', as chaosvm_protect_tag"):
         platform.power_off("web-safe-1")
+
+
+def test_a_pattern_that_protects_nothing_is_warned_of_once(
+    platform: FakePlatform, logs: pytest.LogCaptureFixture
+) -> None:
+    guarded(platform, protect=["web-3", "bd-*"])
+    platform.power_off("web-0")  # this may have read one VM alone
+    assert "'bd-*'" not in logs.text
+    for _ in range(2):
+        platform.plan("power_off", {"name": "web-*"})
+    told = "'bd-*' in chaosvm_protect fits none of the 10 VMs on fake.example.com"
+    assert logs.text.count(told) == 1
+    assert "'web-3' in chaosvm_protect fits none" not in logs.text
 
 
 def test_other_spellings_of_its_name_protect_it(platform: FakePlatform) -> None:
