@@ -27,7 +27,8 @@ from chaosvm.history import Key
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import Batch, How, Outcome, failure_text, not_done
-from chaosvm.plan import Plan, PlannedVMs, is_plan, read_plan
+from chaosvm.plan import Plan
+from chaosvm.planned import PlannedVMs, is_plan, read_plan
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out, refuse
 from chaosvm.safety import Safety
@@ -78,7 +79,7 @@ class Acting(Platform):
         if not is_plan(vms):
             return self._selection(vms)
         planned = read_plan(vms)
-        planned.refuse_unless_for(self.name, self.address, order)
+        planned.check(self.name, self.address, order, lambda vm: foresee(self, vm, order))
         return planned
 
     def _meant(

@@ -199,7 +199,7 @@ class FakePlatform(VMPlatform):
                 setattr(machine, key, value)
             self._dirty[machine.vm.id] += 1
 
-    def become(self, name: str, **fields: Any) -> None:
+    def become(self, name: str, /, **fields: Any) -> None:
         """Change what is told of a VM, such as where it is."""
         machine = self.machine(name)
         machine.vm = replace(machine.vm, **fields)
