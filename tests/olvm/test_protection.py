@@ -51,7 +51,7 @@ def test_a_tag_that_the_engine_cannot_be_asked_for(
     world.change(VM, tags=("hands-off",))
     platform = connect(safety=Safety.of(protect_tag=asked, max_percent=100))
     for name in (DB, OTHER):
-        with pytest.raises(OperationRefused, match="has the tag '(?i:hands\\*off)'"):
+        with pytest.raises(OperationRefused, match=r"has the tag '(?i:hands\*off)'"):
             platform.power_off(name)
     assert platform.power_off(VM, graceful=False).changed
 
