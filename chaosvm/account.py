@@ -8,9 +8,9 @@ or sent, and what was not touched in the end is taken out again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chaosvm.history import Key
 from chaosvm.vm import VM
@@ -20,15 +20,13 @@ __all__ = ["Account", "Counted"]
 
 @dataclass(frozen=True)
 class Counted:
-    """What a run has changed or is changing: each VM as it was when that began.
-
-    One that was in no known place then has the first one that it was in later.
+    """What a run has changed or is changing: each VM as it was whenever something began.
 
     ``going_down`` are those whose last reading may show them running although
     they are not, or not for long.
     """
 
-    vms: Mapping[Key, VM]
+    vms: Mapping[Key, Sequence[VM]]
     going_down: frozenset[Key]
 
 
@@ -124,10 +122,10 @@ class Account:
 
     def _counted(self, since: int, dry_run: bool) -> Counted:
         counting = [entry for entry in self._entries if dry_run or not entry.rehearsed]
-        vms: dict[Key, VM] = {}
+        vms: dict[Key, list[VM]] = {}
         for entry in counting:
             for key, vm in entry.vms.items():
-                vms[key] = _placed(vms[key], vm) if key in vms else vm
+                vms.setdefault(key, []).append(vm)
         down = {
             key
             for entry in counting
@@ -135,16 +133,3 @@ class Account:
             for key in entry.vms
         }
         return Counted(vms, frozenset(down | self._may_reboot))
-
-
-def _placed(first: VM, later: VM) -> VM:
-    """As it was first, and where: an engine has a VM that is off on no host."""
-    if first.host is not None and first.cluster is not None:
-        return first
-    unknown = first.host is None and first.cluster is None
-    return replace(
-        first,
-        host=first.host or later.host,
-        cluster=later.cluster if unknown else first.cluster,
-        datacenter=first.datacenter or later.datacenter,
-    )

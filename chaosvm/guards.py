@@ -203,11 +203,9 @@ class _Estate:
         return found.union(self.case.entry)
 
     def _matched(self, key: Key, vm: VM) -> bool:
-        """Did it match where it was when the run first changed it?"""
-        first = self.counted.vms.get(key)
-        return first is not None and self.case.matching(
-            replace(vm, host=first.host, cluster=first.cluster)
-        )
+        """Did it match where it was when the run changed it?"""
+        meant, before = self.case.matching, self.counted.vms.get(key, ())
+        return any(meant(replace(vm, host=was.host, cluster=was.cluster)) for was in before)
 
     def places(self, part: str) -> dict[Key, Place]:
         """Where each VM is, or was when the run first changed it there.
@@ -223,8 +221,9 @@ class _Estate:
         changed = self.counted.vms
         return {
             key: place
-            for key in self.there
-            if key in changed and (place := _place(changed[key], part))
+            for key in self.there.keys() & changed.keys()
+            for vm in reversed(changed[key])  # so that the first place is the one that stays
+            if (place := _place(vm, part))
         }
 
 
