@@ -151,7 +151,7 @@ class PlannedVMs:
             yield f"does not fit {json.dumps(self.given, ensure_ascii=False)} any more"
         if self._foresee is not None:
             forecast = self._foresee(vm)
-            if not forecast.refused and forecast.step != planned["step"]:
+            if forecast.step != planned["step"]:
                 yield f"would now meet with {forecast.will!r}, and not {planned['will']!r}"
 
 

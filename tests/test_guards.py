@@ -19,7 +19,7 @@ from chaosvm.errors import (
 from chaosvm.platform import Step
 from chaosvm.safety import Percent, Safety
 from chaosvm.settings import load
-from tests.fakes import OFF, ON, FakePlatform, does, ignores, refuses
+from tests.fakes import OFF, ON, FakePlatform, does, fails, ignores, refuses
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -319,7 +319,7 @@ def test_a_vm_that_moved_twice_counts_where_it_was_first(platform: FakePlatform)
         platform.become("web-0", host=host)
         platform.power_off("web-0")
         platform.power_on("web-0")
-    with pytest.raises(GuardStopped, match="for the host 'h0'"):
+    with pytest.raises(GuardStopped, match=r"1 of the 2 VMs\) for the host 'h0'"):
         platform.power_off("web-5")
     assert platform.power_off("web-1").changed
 
@@ -477,6 +477,14 @@ def test_a_reboot_that_was_refused_leaves_a_survivor(platform: FakePlatform) -> 
     platform.on("web-0", Step.RESET, refuses(StepFailed("no")))
     with pytest.raises(OperationFailed):
         platform.reboot("web-0", graceful=False)
+    assert platform.power_off("web-1").changed
+
+
+def test_a_vm_whose_suspension_failed_is_a_survivor(platform: FakePlatform) -> None:
+    guarded(platform, min_running=9)
+    platform.on("web-0", Step.SUSPEND, fails(StepFailed("no room")))
+    with pytest.raises(OperationFailed):
+        platform.suspend("web-0")
     assert platform.power_off("web-1").changed
 
 

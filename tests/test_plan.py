@@ -326,6 +326,9 @@ def test_a_vm_that_would_meet_with_something_else(platform: FakePlatform, given:
     platform.deaf.clear()
     with pytest.raises(PlanOutdated, match=r"with 'guest shutdown, then .*, and not 'hard power"):
         platform.batch_power_off(plan)
+    platform.refused["web-2"] = "waits for an answer"
+    with pytest.raises(PlanOutdated, match="would now meet with 'refused: waits for an answer'"):
+        platform.batch_power_off(plan)
     assert platform.sent == []
 
 
