@@ -298,7 +298,7 @@ def _share(
 
 def _must_be_placed(vm: VM, part: str) -> bool:
     """A VM that runs is on some host, and in a cluster unless that host stands alone."""
-    alone = part == "cluster" and vm.host is not None
+    alone = part == "cluster" and vm.metadata.get("standalone_host", False)
     return vm.power_state not in _ON_NO_HOST and not alone
 
 

@@ -345,7 +345,7 @@ def test_a_vm_that_was_off_at_first_counts_where_it_was_first_known_to_be(
 
 @pytest.mark.parametrize(
     ("part", "unknown"),
-    [("host", {"host": None}), ("cluster", {"host": None, "cluster": None})],
+    [("host", {"host": None}), ("cluster", {"cluster": None})],
 )
 def test_a_running_vm_whose_place_is_not_told_is_not_touched(
     platform: FakePlatform, part: str, unknown: dict[str, None]
@@ -377,7 +377,7 @@ def test_where_a_guard_stops_it_anyway_that_is_what_it_is(platform: FakePlatform
 
 def test_a_vm_on_a_standalone_host_is_in_no_cluster(platform: FakePlatform) -> None:
     guarded(platform, max_percent={"cluster": 0})
-    platform.become("web-0", cluster=None)
+    platform.become("web-0", cluster=None, metadata={"standalone_host": True})
     assert off(platform, "web-0") == 1
     with pytest.raises(GuardStopped, match="cluster 'c1'"):
         off(platform, "web-1")

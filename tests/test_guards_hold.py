@@ -34,6 +34,7 @@ places = st.fixed_dictionaries(
         "datacenter": st.sampled_from(DATACENTERS),
         "cluster": st.sampled_from(CLUSTERS),
         "host": st.sampled_from(HOSTS),
+        "metadata": st.sampled_from(({}, {"standalone_host": True})),
     }
 )
 machines = st.fixed_dictionaries(
@@ -181,7 +182,7 @@ class Watched:
 
     def check_unplaced(self, vm: VM, state: PowerState, part: str) -> None:
         """Nothing is done to a VM that runs nobody knows where, if that matters."""
-        alone = part == "cluster" and vm.host is not None
+        alone = part == "cluster" and "standalone_host" in vm.metadata
         assert getattr(self.limits, part) is None or alone or state in (OFF, SUSPENDED)
 
     def check(

@@ -69,6 +69,8 @@ def test_a_vm_is_told_in_full(platform: VSpherePlatform, estate: Estate) -> None
 def test_a_standalone_host_is_no_cluster(platform: VSpherePlatform) -> None:
     vm = platform.get_vm("DC0_H0_VM0")
     assert (vm.host, vm.cluster) == ("DC0_H0", None)
+    assert vm.metadata["standalone_host"] is True
+    assert "standalone_host" not in platform.get_vm("DC0_C0_RP0_VM0").metadata
 
 
 def test_templates_agents_and_questions_are_told(platform: VSpherePlatform, estate: Estate) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaosvm.errors import GuardUnchecked, OperationRefused, PlatformError
+from chaosvm.errors import GuardStopped, GuardUnchecked, OperationRefused, PlatformError
 from chaosvm.lab import Lab, State, World
 from chaosvm.lab import rule as lab_rule
 from chaosvm.lab.vcenter import service
@@ -59,6 +59,13 @@ def test_another_tag_is_named_with_its_category(connect: Any, estate: Estate) ->
     with pytest.raises(OperationRefused, match="has the tag 'chaos/hands-off'"):
         platform.power_off(CLUSTERED)
     assert platform.power_off(STANDALONE, graceful=False).changed
+
+
+def test_a_limit_for_clusters_leaves_a_standalone_host_alone(connect: Any) -> None:
+    platform = connect(safety=Safety.of(max_percent={"cluster": 0}))
+    assert platform.batch_power_off({"host": "DC0_H0"}, graceful=False).changed == 2
+    with pytest.raises(GuardStopped, match="for the cluster 'DC0_C0' of 'DC0'"):
+        platform.power_off(CLUSTERED)
 
 
 def test_tags_that_cannot_be_read_let_nothing_pass(
