@@ -177,6 +177,7 @@ class Acting(Platform):
         nothing to what the guards count.
         """
         ledger = self._ledger()
+        ledger.remember(self)
         late = unsettled(self, vms, ledger)
         ready = [vm for vm in vms if vm not in late]
         outcomes = carry_out(self, ready, order, deadline, ledger)

@@ -18,7 +18,7 @@ from logzero import logger
 from chaosvm.deadline import Deadline
 from chaosvm.settings import Settings
 
-__all__ = ["close_all", "opened", "shared"]
+__all__ = ["close_all", "shared"]
 
 
 class Connection(Protocol):
@@ -46,12 +46,6 @@ def shared(make: Callable[..., C], *settings: Settings) -> C:
         if settings not in _open:
             _open[settings] = make(*settings)
         return _open[settings]  # type: ignore[return-value]
-
-
-def opened() -> list[Connection]:
-    """All that are shared at the moment."""
-    with _lock:
-        return list(_open.values())
 
 
 def close_all() -> None:

@@ -40,6 +40,10 @@ class Deadline:
     def passed(self) -> bool:
         return self.remaining <= 0
 
+    def share(self, parts: int) -> Deadline:
+        """A deadline for the first of so many parts that have to get by with the time left."""
+        return Deadline(self.remaining / parts, self.clock)
+
     def sleep(self, seconds: float) -> None:
         """Sleep so long, in short steps, but never past the deadline."""
         until = self.clock.monotonic() + min(seconds, self.remaining)

@@ -2,21 +2,20 @@
 
 Chaos Toolkit tells an activity nothing about the run it is part of. But the
 functions of its own that execute the run have it in their local variables,
-further up the stack: of the same thread, or of the main thread where an
-activity runs in the background.
+further up the stack: of the same thread, or of another one where an activity
+runs in the background.
 """
 
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Running", "declares_control", "reason_to_give", "running"]
+__all__ = ["Running", "declares_control", "of_activity", "reason_to_give", "running"]
 
 _LONGEST_TITLE = 200
 
@@ -26,6 +25,7 @@ class Running:
     """One run of an experiment, told from others by ``journal``, the object that it fills."""
 
     title: str | None
+    experiment: dict[str, Any]
     journal: dict[str, Any]
     journal_path: Path | None
 
@@ -37,34 +37,43 @@ def reason_to_give() -> str:
 
 
 def running() -> Running | None:
-    """The run that this call is part of; None outside of Chaos Toolkit."""
-    own = sys._getframe()
-    main = sys._current_frames().get(threading.main_thread().ident or 0)
-    for frame in (own, main):
-        found = _running(list(_stack(frame))) if frame is not None else None
-        if found is not None:
-            return found
-    return None
+    """The run that this call is part of; None outside of Chaos Toolkit.
+
+    An activity in the background has the experiment on its own stack, and the
+    run that holds this very experiment is on the stack of another thread.
+    """
+    own = list(_stack(sys._getframe()))
+    if found := _running(own):
+        return found
+    experiment = next(_experiments(own), None)
+    others = [_running(list(_stack(frame))) for frame in sys._current_frames().values()]
+    runs = {id(run.journal): run for run in others if run is not None}
+    if experiment is not None:
+        return next((run for run in runs.values() if run.experiment is experiment), None)
+    # A thread that an activity, or its user, has started by itself.
+    return next(iter(runs.values())) if len(runs) == 1 else None
+
+
+def of_activity() -> dict[str, Any] | None:
+    """The experiment that this call is part of, also when its run is over."""
+    return next(_experiments(_stack(sys._getframe())), None)
 
 
 def declares_control(module: str) -> bool:
     """Does the experiment that this call is part of have a control of this module?"""
-    for frame in _stack(sys._getframe()):
-        experiment = _local(frame, "chaoslib.", "experiment")
-        if isinstance(experiment, dict):
-            controls = experiment.get("controls")
-            return isinstance(controls, list) and any(
-                isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
-                for each in controls
-            )
-    return False
+    controls = (of_activity() or {}).get("controls")
+    return isinstance(controls, list) and any(
+        isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
+        for each in controls
+    )
 
 
 def _running(stack: list[FrameType]) -> Running | None:
     for frame in stack:
         journal = _local(frame, "chaoslib.", "journal")
-        if isinstance(journal, dict):
-            return Running(next(_titles(stack), None), journal, _journal_path(stack))
+        experiment = _local(frame, "chaoslib.", "experiment")
+        if isinstance(journal, dict) and isinstance(experiment, dict):
+            return Running(next(_titles(stack), None), experiment, journal, _journal_path(stack))
     return None
 
 
@@ -76,11 +85,17 @@ def _journal_path(stack: list[FrameType]) -> Path | None:
     return None
 
 
-def _titles(stack: Iterator[FrameType] | list[FrameType]) -> Iterator[str]:
+def _titles(stack: Iterable[FrameType]) -> Iterator[str]:
+    for experiment in _experiments(stack):
+        if isinstance(experiment.get("title"), str):
+            yield experiment["title"][:_LONGEST_TITLE]
+
+
+def _experiments(stack: Iterable[FrameType]) -> Iterator[dict[str, Any]]:
     for frame in stack:
         experiment = _local(frame, "chaoslib.", "experiment")
-        if isinstance(experiment, dict) and isinstance(experiment.get("title"), str):
-            yield experiment["title"][:_LONGEST_TITLE]
+        if isinstance(experiment, dict):
+            yield experiment
 
 
 def _local(frame: FrameType, package: str, name: str) -> Any:

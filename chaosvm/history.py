@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from chaosvm.order import Operation
+from chaosvm.platform import Step
 from chaosvm.vm import PowerState
 
 __all__ = ["TARGETS", "Deed", "History", "Touched"]
@@ -36,8 +37,9 @@ class Deed:
     operation: Operation
     before: PowerState
     restores: bool
-    step: str | None = None  # the last request about it, if any was sent
-    asks_guest: bool = False
+    step: Step | None = None  # the last request about it, if any was sent
+    # Would the ledger have that request? Not if the machine died before it was synced.
+    step_known: bool = True
     asked_at: datetime | None = None
     after: PowerState | None = None  # None as long as there is no outcome
     pending: bool = False  # at its outcome, something that was sent could still happen
@@ -45,6 +47,15 @@ class Deed:
     @property
     def target(self) -> PowerState:
         return TARGETS[self.operation]
+
+    @property
+    def aims_at(self) -> PowerState:
+        """Where the VM is when what was sent last is done."""
+        return self.step.leads_to if self.step is not None else self.target
+
+    @property
+    def asks_guest(self) -> bool:
+        return self.step is not None and self.step.asks_guest
 
     @property
     def open_ended(self) -> bool:
@@ -56,6 +67,8 @@ class Deed:
         """The states in which it may have left the VM."""
         if self.after is not None and self.after.settled and not self.pending:
             return {self.after}
+        if self.after is None and self.step is None and self.step_known:
+            return {self.before}
         passed = {PowerState.POWERED_OFF} if self.operation is Operation.REBOOT else set()
         known = {self.after} if self.after is not None and self.after.settled else set()
         return known | passed | {self.before, self.target, PowerState.TRANSITIONING}
@@ -85,7 +98,10 @@ class Touched:
 class History:
     """The VMs that are not known to be back where they were, in the order of their first touch."""
 
-    def __init__(self) -> None:
+    def __init__(self, boot: str | None = None) -> None:
+        """``boot`` tells this start of this machine from others, where that is known."""
+        self._boot = boot
+        self._boots: dict[str, str | None] = {}
         self._touched: dict[Key, Touched] = {}
         self._deeds: dict[tuple[str, str], tuple[Key, Deed]] = {}
         self._ever: dict[str, set[Key]] = {}
@@ -94,6 +110,10 @@ class History:
 
     def __iter__(self) -> Iterator[Touched]:
         return iter(list(self._touched.values()))
+
+    @property
+    def runs(self) -> list[str]:
+        return list(self._boots)
 
     def of(self, platform: str, server: str, vm_id: str) -> Touched | None:
         return self._touched.get((platform, server, vm_id))
@@ -107,12 +127,13 @@ class History:
     def add(self, line: Mapping[str, Any]) -> None:
         """Take in one line; raises KeyError or ValueError for one that is not as it should be."""
         match line["kind"]:
+            case "run":
+                self._boots[str(line["run"])] = line.get("boot")
             case "intent":
                 self._intended(line)
             case "request":
                 _, deed = self._deeds[line["call"], line["id"]]
-                deed.step, deed.asked_at = str(line["step"]), datetime.fromisoformat(line["at"])
-                deed.asks_guest = bool(line["asks_guest"])
+                deed.step, deed.asked_at = Step(line["step"]), datetime.fromisoformat(line["at"])
             case "outcome":
                 self._ended(line)
 
@@ -124,20 +145,27 @@ class History:
             operation=Operation(line["operation"]),
             before=PowerState(line["before"]),
             restores=bool(line["restores"]),
+            step_known=self._boot is not None and self._boots.get(line["run"]) == self._boot,
         )
-        touched = self._touched.get(key)
-        if touched is None:
-            touched = self._touched[key] = Touched(
-                *key,
-                name=str(line["name"]),
-                instance_uuid=line["instance_uuid"],
-                original=deed.before,
-                status=str(line["status"]),
-            )
+        touched = self._before(key, deed) or Touched(
+            *key,
+            name=str(line["name"]),
+            instance_uuid=line["instance_uuid"],
+            original=deed.before,
+            status=str(line["status"]),
+        )
         touched.deeds.append(deed)
+        self._touched[key] = touched  # whole, as other threads look at it
         self._deeds[deed.call, touched.id] = (key, deed)
         if not deed.restores:
             self._ever.setdefault(deed.run, set()).add(key)
+
+    def _before(self, key: Key, deed: Deed) -> Touched | None:
+        """What is known of the VM; None if it is as somebody else has made it, for another run."""
+        touched = self._touched.get(key)
+        if touched is None or deed.restores or deed.run == touched.last.run:
+            return touched
+        return touched if deed.before in touched.last.may_have_left else None
 
     def _ended(self, line: Mapping[str, Any]) -> None:
         key, deed = self._deeds[line["call"], line["id"]]

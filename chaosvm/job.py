@@ -415,7 +415,7 @@ class Job:
     @property
     def pending(self) -> bool:
         """May something that was sent still change its power state?"""
-        if self.step is None or self.seen.power_state is self.target:
+        if self.step is None or self.seen.power_state is self.step.leads_to:
             return False
         return self.state_unknown or self.guest_asked or self._request_pending()
 

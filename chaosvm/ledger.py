@@ -8,13 +8,13 @@ changed and from which state; ``undo.py`` puts them back.
 The kinds of lines, each with ``at`` (UTC):
 
 ``run``      a run begins: ``version`` (of this format), ``run``, ``experiment``,
-             ``pid``, ``host``
+             ``pid``, ``host``, ``boot`` (which start of the machine it is)
 ``intent``   ``run``, ``call``, ``platform``, ``server``, ``id``, ``name``,
              ``instance_uuid``, ``path``, ``before`` (the power state), ``status``,
              ``operation``, ``restores`` (is it an undo?). Always synced before
              anything is sent.
-``request``  ``call``, ``id``, ``step``, ``asks_guest``: it is being sent now. This
-             one outlives the process, but perhaps not the machine.
+``request``  ``call``, ``id``, ``step``: it is being sent now. This one outlives the
+             process, but perhaps not the machine, which is why ``boot`` is noted.
 ``outcome``  ``call``, ``id``, ``after``, ``changed``, ``how``, ``error``, ``pending``
              (may something that was sent still happen?)
 """
@@ -25,7 +25,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,20 @@ from chaosvm.history import Deed, History, Touched
 from chaosvm.ledgerfile import VERSION, LedgerFile, opened
 from chaosvm.order import Order
 from chaosvm.outcome import Outcome
-from chaosvm.platform import Step
+from chaosvm.platform import Platform, Step
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Ledger", "close_all", "of_journal", "of_run", "read"]
+__all__ = ["Ledger", "bar_run", "close_all", "of_run", "read"]
 
 # How long a request may be on its way before it is no longer expected to have
 # an effect; and how long a guest may take that was asked to shut down.
-_REQUEST_SECONDS = 5.0
+_REQUEST_SECONDS = 15.0
 _GUEST_SECONDS = 60.0
 
 
 def read(path: Path) -> History:
     """What a ledger tells; raises LedgerError for a file that is none."""
-    history = History()
+    history = History(_boot_id())
     for number, line in LedgerFile(path).lines():
         try:
             history.add(line)
@@ -79,22 +79,27 @@ class Ledger:
     ) -> None:
         self.path = path
         self.run = f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self.history = History()
+        self.history = History(_boot_id())
         self.account = Account(lambda: self.history.ever_touched(self.run))
         self._title = title
         self._now = now
         self._file: LedgerFile | None = None
         self._begun = False
+        self._warned = False
         self._lock = threading.RLock()
         self._in_flight: set[tuple[str, str]] = set()
         self._barred: str | None = None
+        self._platforms: dict[tuple[str, str], Platform] = {}
 
     @classmethod
     def resumed(cls, path: Path, title: str | None = None) -> Ledger:
         """A new run that begins with the history that a file has, to put it right."""
         ledger = cls(path, title)
-        ledger._file = opened(path)  # it is locked: a run that still goes on is left alone
+        # It is locked: a run that still goes on is left alone.
+        ledger._file = opened(path, must_exist=True)
         ledger.history = read(path)
+        if not ledger.history.runs:
+            raise LedgerError(f"{path} has no run in it: it is no ledger, or nothing was changed")
         return ledger
 
     # Before, while and after something is changed --------------------------------------
@@ -104,7 +109,8 @@ class Ledger:
     ) -> None:
         """Have on disk what is about to be done to these VMs, which are in these states now.
 
-        Raises LedgerError where that is not possible: then nothing may be sent.
+        Raises LedgerError where that is not possible: then nothing may be sent,
+        but what puts VMs back, of which the ledger knows all that matters.
         """
         lines = [
             {
@@ -127,7 +133,7 @@ class Ledger:
         ]
         with self._lock:
             self._refuse_if_barred(order)
-            self._write(lines, sync=True)
+            self._write(lines, sync=True, needed=not order.restores)
 
     def request(self, vm_id: str, step: Step, order: Order) -> None:
         """This request is sent now. Raises LedgerError if nothing more may be sent."""
@@ -137,11 +143,10 @@ class Ledger:
             "call": order.run,
             "id": vm_id,
             "step": step.value,
-            "asks_guest": step.asks_guest,
         }
         with self._lock:
             self._refuse_if_barred(order)
-            self._write([line], sync=False)
+            self._write([line], sync=False, needed=not order.restores)
             self._in_flight.add((order.run, vm_id))
 
     def answered(self, vm_id: str, order: Order) -> None:
@@ -169,18 +174,25 @@ class Ledger:
             }
             for outcome, pending in outcomes
         ]
-        try:
-            with self._lock:
-                self._write(lines, sync=False)
-        except LedgerError as error:
-            logger.warning(f"outcomes are missing in the ledger: {error}")
+        with self._lock:
+            self._write(lines, sync=False, needed=False)
 
     def bar(self, why: str) -> None:
         """From now on nothing but what restores may be sent."""
         with self._lock:
             self._barred = why
 
+    def remember(self, platform: Platform) -> None:
+        """By this the run has changed something; by this it can be put back."""
+        with self._lock:
+            self._platforms[platform.name, platform.address] = platform
+
     # Asking ------------------------------------------------------------------------------
+
+    def platform(self, name: str, server: str) -> Platform | None:
+        """What this run has changed VMs of a server by, if it has."""
+        with self._lock:
+            return self._platforms.get((name, server))
 
     def under_way(self, touched: Touched) -> float:
         """For how many seconds more what was sent last may take effect; 0 if it cannot."""
@@ -205,16 +217,28 @@ class Ledger:
         if self._barred is not None and not order.restores:
             raise LedgerError(f"{order.operation} is not carried out any more: {self._barred}")
 
-    def _write(self, lines: list[dict[str, Any]], sync: bool) -> None:
+    def _write(self, lines: list[dict[str, Any]], sync: bool, needed: bool) -> None:
+        try:
+            self._append(lines, sync)
+        except LedgerError as error:
+            if needed:
+                raise
+            if not self._warned:
+                logger.warning(f"the ledger is not complete from here on: {error}")
+            self._warned = True
+        for line in lines:
+            self.history.add(line)
+
+    def _append(self, lines: list[dict[str, Any]], sync: bool) -> None:
         if self._file is None:
             self._file = opened(self.path)
         if not self._begun:
-            self._file.append([self._header()], sync=False)
+            header = self._header()
+            self._file.append([header], sync=False)
+            self.history.add(header)
             self._begun = True
             logger.info(f"what is changed is written to the ledger {self.path}")
         self._file.append(lines, sync)
-        for line in lines:
-            self.history.add(line)
 
     def _header(self) -> dict[str, Any]:
         return {
@@ -225,6 +249,7 @@ class Ledger:
             "experiment": self._title,
             "pid": os.getpid(),
             "host": socket.gethostname(),
+            "boot": _boot_id(),
             "by": f"chaosvm {chaosvm.__version__}",
         }
 
@@ -234,6 +259,7 @@ class Ledger:
 
 # The ledger of the run that a call is part of ---------------------------------------------
 
+_ended: list[tuple[experiment.Running, str]] = []
 _of_runs: dict[tuple[int, Path | None], tuple[Any, Ledger]] = {}
 _of_runs_lock = threading.Lock()
 
@@ -251,20 +277,40 @@ def of_run(path: Path | None) -> Ledger:
         # The journal is kept with it, so that its identity is not given away again.
         if key not in _of_runs:
             title = run.title if run else None
-            _of_runs[key] = (journal, Ledger(path or _default_path(run), title))
+            ledger = Ledger(path or _default_path(run), title)
+            if why := _why_barred(run):
+                ledger.bar(why)
+            _of_runs[key] = (journal, ledger)
         return _of_runs[key][1]
 
 
-def of_journal(journal: Mapping[str, Any]) -> list[Ledger]:
-    """Every ledger of the run that fills this journal: mostly one, or none."""
+def bar_run(run: experiment.Running, why: str) -> list[Ledger]:
+    """Let this run send nothing any more but what restores; its ledgers: mostly one, or none.
+
+    That holds for an activity in the background that has not sent anything yet,
+    and also when the run is over and the activity is not.
+    """
     with _of_runs_lock:
-        return [ledger for known, ledger in _of_runs.values() if known is journal]
+        _ended.append((run, why))
+        ledgers = [ledger for known, ledger in _of_runs.values() if known is run.journal]
+    for ledger in ledgers:
+        ledger.bar(why)
+    return ledgers
+
+
+def _why_barred(run: experiment.Running | None) -> str | None:
+    if run is not None:
+        return next((why for ended, why in _ended if ended.journal is run.journal), None)
+    left_over = experiment.of_activity()
+    whose = (why for ended, why in _ended if ended.experiment is left_over)
+    return next(whose, None) if left_over is not None else None
 
 
 def close_all() -> None:
     """End every run of this process: its ledgers are complete, and others may use the files."""
     with _of_runs_lock:
         _of_runs.clear()
+        _ended.clear()
     ledgerfile.close_all()
 
 
@@ -277,3 +323,10 @@ def _default_folder(run: experiment.Running | None) -> Path:
 def _default_path(run: experiment.Running | None) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return _default_folder(run) / f"chaosvm-ledger-{stamp}-{secrets.token_hex(3)}.jsonl"
+
+
+def _boot_id() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None  # not Linux: then nothing is concluded from it

@@ -40,9 +40,23 @@ class Step(StrEnum):
         return self in (Step.SHUTDOWN_GUEST, Step.REBOOT_GUEST)
 
     @property
+    def leads_to(self) -> PowerState:
+        return _LEADS_TO[self]
+
+    @property
     def repeatable(self) -> bool:
         """Doing it twice is the same as once: it names a state to reach."""
         return self not in (Step.RESET, Step.REBOOT_GUEST)
+
+
+_LEADS_TO = {
+    Step.POWER_ON: PowerState.POWERED_ON,
+    Step.POWER_OFF: PowerState.POWERED_OFF,
+    Step.SUSPEND: PowerState.SUSPENDED,
+    Step.RESET: PowerState.POWERED_ON,
+    Step.SHUTDOWN_GUEST: PowerState.POWERED_OFF,
+    Step.REBOOT_GUEST: PowerState.POWERED_ON,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,14 +7,13 @@ settings for the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from logzero import logger
 
 from chaosvm import values
-from chaosvm.connections import opened
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ChaosVMError, OperationFailed
 from chaosvm.history import Touched
@@ -28,6 +27,8 @@ from chaosvm.verbs import VMPlatform
 __all__ = ["restore_from", "restore_on"]
 
 Connect = Callable[[], VMPlatform]
+
+_LEAST_TIME = 0.1  # seconds
 
 
 def restore_on(
@@ -62,45 +63,55 @@ def restore_from(
 ) -> list[Outcome]:
     """One outcome for each VM that the ledger has of a platform, whatever its server.
 
-    A server is reached by a connection that is open already or, where
-    ``connect`` makes one to it, by that.
+    A server is reached as the run itself reached it or, where ``connect`` leads
+    to it, by that. Each server has its share of the time, so that one that is
+    dead does not keep the others from being restored.
     """
     wanted = left_changed(ledger, platform)
     if not wanted:
         logger.info(f"{platform}: there is nothing to restore according to {ledger.path}")
         return []
     outcomes: list[Outcome] = []
-    for server in dict.fromkeys(touched.server for touched in wanted):
+    servers = list(dict.fromkeys(touched.server for touched in wanted))
+    for number, server in enumerate(servers):
         there = [touched for touched in wanted if touched.server == server]
+        seconds = max(deadline.share(len(servers) - number).remaining, _LEAST_TIME)
         try:
-            reached = _reach(platform, server, connect)
-            batch = reached.restore_power_states(
-                max(deadline.remaining, 0.1), parallel, force, ledger, dry_run
-            )
+            reached = _reach(ledger, platform, server, connect)
+            batch = reached.restore_power_states(seconds, parallel, force, ledger, dry_run)
             outcomes += batch.outcomes
         except OperationFailed as failed:
             outcomes += failed.outcomes
         except ChaosVMError as error:
             outcomes += [_unreached(touched, error) for touched in there]
+    if not dry_run:
+        _tell(outcomes)
     return outcomes
 
 
-def _reach(platform: str, server: str, connect: Connect | None) -> VMPlatform:
-    for connection in opened():
-        if isinstance(connection, VMPlatform) and (connection.name, connection.address) == (
-            platform,
-            server,
-        ):
-            return connection
+def _reach(ledger: Ledger, platform: str, server: str, connect: Connect | None) -> VMPlatform:
+    known = ledger.platform(platform, server)
+    if isinstance(known, VMPlatform):
+        return known
     if connect is None:
-        raise ChaosVMError(f"there is no connection to {server} any more")
+        raise ChaosVMError(f"this run has no connection to {server}")
     made = connect()
     if made.address != server:
         raise ChaosVMError(
             f"it is on {server}, and the settings lead to {made.address}: restore it with the "
-            "settings of that server"
+            "settings of that server, named as it was then"
         )
     return made
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.failed:
+            logger.error(f"restore: {outcome} {outcome.error}")
+        elif outcome.changed:
+            logger.info(f"restore: {outcome} is {outcome.after} again")
+        else:
+            logger.info(f"restore: {outcome} {outcome.detail}")
 
 
 def _unreached(touched: Touched, error: ChaosVMError) -> Outcome:

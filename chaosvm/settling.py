@@ -53,7 +53,7 @@ def settle(
         if not waiting or time.passed:
             break
         time.sleep(_LOOK_EVERY)
-    _warn(platform, open_ended, ledger, busy)
+    _warn(platform, open_ended, ledger)
     return latest
 
 
@@ -66,7 +66,7 @@ def _open_ended(platform: Platform, vm: VM, ledger: Ledger) -> bool:
     touched = _touched(platform, vm, ledger)
     if touched is None or not touched.last.open_ended:
         return False
-    return vm.power_state is not touched.last.target
+    return vm.power_state is not touched.last.aims_at
 
 
 def _expected(platform: Platform, vm: VM, ledger: Ledger, busy: set[str]) -> bool:
@@ -76,12 +76,10 @@ def _expected(platform: Platform, vm: VM, ledger: Ledger, busy: set[str]) -> boo
     return due or vm.id in busy or not vm.power_state.settled
 
 
-def _warn(platform: Platform, open_ended: Sequence[VM], ledger: Ledger, busy: set[str]) -> None:
+def _warn(platform: Platform, open_ended: Sequence[VM], ledger: Ledger) -> None:
     for vm in open_ended:
-        touched = _touched(platform, vm, ledger)
-        asked = touched is not None and touched.last.asks_guest
-        if asked or _expected(platform, vm, ledger, busy):
+        if (touched := _touched(platform, vm, ledger)) is not None:
             logger.warning(
-                f"{vm} is {vm.power_state}, but something that was sent to it earlier "
-                "may still be carried out"
+                f"{vm} is {vm.power_state}, but a {touched.last.step} that was sent to it earlier, "
+                "and whose end was not seen, may still be carried out"
             )

@@ -8,14 +8,21 @@ changed it since.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from typing import TypeVar
 
 from logzero import logger
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import OperationFailed
+from chaosvm.errors import (
+    CertificateRejected,
+    ChaosVMError,
+    LoginFailed,
+    OperationFailed,
+    PermissionDenied,
+    PlatformError,
+)
 from chaosvm.history import Touched
 from chaosvm.ledger import Ledger
 from chaosvm.order import OnTimeout, Operation, Order
@@ -26,6 +33,8 @@ from chaosvm.settling import settle, unsettled
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["judged", "left_changed", "not_restored", "rehearsed", "restore"]
+
+T = TypeVar("T")
 
 RESTORE = "restore"
 
@@ -44,8 +53,10 @@ _WAYS: dict[tuple[PowerState, PowerState], Operation] = {
     (SUSPENDED, OFF): Operation.POWER_ON,
     (ON, SUSPENDED): Operation.SUSPEND,
     (PowerState.PAUSED, SUSPENDED): Operation.POWER_ON,
+    (PowerState.TRANSITIONING, SUSPENDED): Operation.SUSPEND,
 }
 _LEAST_TIME = 0.1  # seconds
+_TRY_AGAIN = 2.0
 _MOST_STEPS = 2  # the longest way between two states, as in suspended, on, off
 
 
@@ -70,22 +81,44 @@ def restore(
     """One outcome for each VM that the ledger has, the VM touched last first.
 
     With ``force`` also VMs that somebody else has changed since. With
-    ``dry_run`` they only tell what would be done. Raises LedgerError, with
-    nothing touched, where it cannot be noted first.
+    ``dry_run`` they only tell what would be done. A server that is away for a
+    moment is waited for; raises PlatformError where it stays away.
     """
     wanted = left_changed(ledger, platform.name, platform.address)
     if not wanted:
         return []
     ids = [touched.id for touched in wanted]
-    found = [vm for vm in platform.inventory(deadline, only=ids) if vm.id in ids]
+    found = [
+        vm
+        for vm in _patiently(deadline, lambda: platform.inventory(deadline, only=ids))
+        if vm.id in ids
+    ]
     late = set() if dry_run else {vm.id for vm in unsettled(platform, found, ledger)}
     now: dict[str, VM | None] = {vm.id: vm for vm in found}
-    steps = _Steps(platform, ledger, deadline, parallel, force, dry_run)
-    steps.take([(touched, now.get(touched.id)) for touched in wanted if touched.id not in late])
+    steps = _Steps(platform, ledger, parallel, force, dry_run)
+    ready = [(touched, now.get(touched.id)) for touched in wanted if touched.id not in late]
+    steps.take(ready, deadline.share(2) if late else deadline)
     if late:
-        now = settle(platform, [vm for vm in found if vm.id in late], ledger, deadline)
-        steps.take([(touched, now[touched.id]) for touched in wanted if touched.id in late])
+        waiting = [vm for vm in found if vm.id in late]
+        now = _patiently(deadline, lambda: settle(platform, waiting, ledger, deadline))
+        steps.take(
+            [(touched, now[touched.id]) for touched in wanted if touched.id in late], deadline
+        )
     return [steps.outcomes[touched.id] for touched in wanted]
+
+
+def _patiently(deadline: Deadline, ask: Callable[[], T]) -> T:
+    """A server that is away for a moment is asked again, as long as there is time."""
+    while True:
+        try:
+            return ask()
+        except (LoginFailed, CertificateRejected, PermissionDenied):
+            raise
+        except PlatformError as error:
+            if deadline.remaining <= _TRY_AGAIN:
+                raise
+            logger.warning(f"{RESTORE}: trying again in {_TRY_AGAIN:g} s: {error}")
+            deadline.sleep(_TRY_AGAIN)
 
 
 def judged(outcomes: Sequence[Outcome]) -> Batch:
@@ -125,13 +158,12 @@ class _Steps:
 
     platform: Platform
     ledger: Ledger
-    deadline: Deadline
     parallel: int
     force: bool
     dry_run: bool
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
-    def take(self, pairs: Sequence[tuple[Touched, VM | None]]) -> None:
+    def take(self, pairs: Sequence[tuple[Touched, VM | None]], deadline: Deadline) -> None:
         going: list[tuple[Touched, VM]] = []
         for touched, vm in pairs:
             if outcome := self._nothing_to_do(touched, vm):
@@ -142,7 +174,8 @@ class _Steps:
             self.outcomes |= {touched.id: _foreseen(touched, vm) for touched, vm in going}
             return
         for _ in range(_MOST_STEPS):
-            going = self._take_one(going)
+            going = self._take_one(going, deadline)
+        self.outcomes |= {touched.id: _no_way(touched, vm) for touched, vm in going}
 
     def _nothing_to_do(self, touched: Touched, vm: VM | None) -> Outcome | None:
         """The outcome of a VM that is not to be switched; None for one that is."""
@@ -160,38 +193,62 @@ class _Steps:
             "somebody else has changed it since (force=true puts it back all the same)",
         )
 
-    def _take_one(self, going: Sequence[tuple[Touched, VM]]) -> list[tuple[Touched, VM]]:
-        """Bring each VM one operation nearer; what is then left to do."""
+    def _take_one(
+        self, going: Sequence[tuple[Touched, VM]], deadline: Deadline
+    ) -> list[tuple[Touched, VM]]:
+        """Bring each VM one operation nearer; what is then left to do.
+
+        Each kind of operation has its share of the time, so that a VM that does
+        not come back does not keep others from doing so.
+        """
+        groups: dict[Operation | None, list[tuple[Touched, VM]]] = {}
+        for touched, vm in going:
+            groups.setdefault(_next_operation((touched, vm)), []).append((touched, vm))
+        no_way = groups.pop(None, [])
+        self.outcomes |= {touched.id: _no_way(touched, vm) for touched, vm in no_way}
         left: list[tuple[Touched, VM]] = []
-        for operation, group in groupby(going, key=_next_operation):
-            pairs = list(group)
-            if operation is None:
-                self.outcomes |= {touched.id: _no_way(touched, vm) for touched, vm in pairs}
-                continue
-            names = ", ".join(str(vm) for _, vm in pairs)
-            logger.info(f"{RESTORE}: {operation} of {len(pairs)} VM(s): {names}")
-            done = carry_out(
-                self.platform,
-                [vm for _, vm in pairs],
-                self._order(operation),
-                Deadline(max(self.deadline.remaining, _LEAST_TIME), self.platform.clock),
-                self.ledger,
-                all_or_none=False,
-            )
-            for (touched, vm), outcome in zip(pairs, done, strict=True):
-                self.outcomes[touched.id] = replace(outcome, operation=RESTORE)
-                if not outcome.failed and outcome.after is not _wanted(touched):
-                    left.append((touched, replace(vm, power_state=outcome.after)))
+        for number, (operation, pairs) in enumerate(groups.items()):
+            share = deadline.share(len(groups) - number)
+            left += self._operate(operation, pairs, share) if operation else []
         return left
 
-    def _order(self, operation: Operation) -> Order:
-        return Order(
+    def _operate(
+        self, operation: Operation, pairs: Sequence[tuple[Touched, VM]], deadline: Deadline
+    ) -> list[tuple[Touched, VM]]:
+        names = ", ".join(str(vm) for _, vm in pairs)
+        logger.info(f"{RESTORE}: {operation} of {len(pairs)} VM(s): {names}")
+        try:
+            done = _patiently(deadline, lambda: self._done(operation, pairs, deadline))
+        except ChaosVMError as error:
+            why = f"was not restored: {error}"
+            self.outcomes |= {touched.id: not_restored(touched, why) for touched, _ in pairs}
+            return []
+        left: list[tuple[Touched, VM]] = []
+        for (touched, vm), outcome in zip(pairs, done, strict=True):
+            self.outcomes[touched.id] = replace(outcome, operation=RESTORE)
+            if not outcome.failed and outcome.after is not _wanted(touched):
+                left.append((touched, replace(vm, power_state=outcome.after)))
+        return left
+
+    def _done(
+        self, operation: Operation, pairs: Sequence[tuple[Touched, VM]], deadline: Deadline
+    ) -> list[Outcome]:
+        seconds = max(deadline.remaining, _LEAST_TIME)
+        order = Order(
             operation=operation,
-            timeout=max(self.deadline.remaining, _LEAST_TIME),
+            timeout=seconds,
             graceful=operation is Operation.POWER_OFF,
             on_timeout=OnTimeout.HARD,
             parallel=self.parallel,
             restores=True,
+        )
+        return carry_out(
+            self.platform,
+            [vm for _, vm in pairs],
+            order,
+            Deadline(seconds, self.platform.clock),
+            self.ledger,
+            all_or_none=False,
         )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -130,6 +131,26 @@ def test_what_is_intended_is_readable_by_a_person(ledger: Ledger, path: Path) ->
     }
 
 
+def test_a_pipe_in_the_ledgers_place(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(LedgerError, match="not a regular file"):
+        intend(Ledger(path), order(), machine())
+    with pytest.raises(LedgerError, match="is not a file"):
+        ledgers.read(path)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
+def test_a_path_that_is_none(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        intend(Ledger(tmp_path / name), order(), machine())
+
+
+def test_a_link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        intend(Ledger(path), order(), machine())
+
+
 def test_all_of_a_batch_is_synced_at_once(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +265,7 @@ def test_a_full_disk_leaves_no_half_line(
 
 
 def test_a_disk_that_fills_up_during_a_batch(
-    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
 ) -> None:
     """The outcomes cannot be noted, which is said, and is no reason to fail."""
     platform.add("web-1")
@@ -252,11 +273,14 @@ def test_a_disk_that_fills_up_during_a_batch(
     def full(self: Ledger, lines: Any, sync: bool) -> None:
         if any(line["kind"] == "outcome" for line in lines):
             raise LedgerError("the disk is full")
-        write(self, lines, sync)
+        append(self, lines, sync)
 
-    write = Ledger._write
-    monkeypatch.setattr(Ledger, "_write", full)
+    append = Ledger._append
+    monkeypatch.setattr(Ledger, "_append", full)
     assert platform.power_off("web-1").changed
+    assert "not complete from here on: the disk is full" in logs.text
+    (touched,) = of_run(None).history
+    assert touched.last.after is OFF
 
 
 def test_a_ledger_that_was_deleted(ledger: Ledger, path: Path) -> None:
@@ -310,12 +334,63 @@ def test_a_ledger_of_another_version(path: Path) -> None:
     assert path.read_text() == '{"kind": "run", "version": 99}\n'
 
 
-@pytest.mark.parametrize("content", ["hello\nworld\n", '["kind"]\n{"a": 1}\n'])
+@pytest.mark.parametrize("content", ["hello\nworld\n", "hello", '["kind"]\n{"a": 1}\n', '{"a": 1}'])
 def test_a_file_that_is_no_ledger_is_not_added_to(path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(LedgerError, match="line 1, is not a line of a ledger"):
         intend(Ledger(path), order(), machine())
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize("content", ["", '{"kind": "run", "vers'])
+def test_a_file_without_a_run_is_nothing_to_recover_from(path: Path, content: str) -> None:
+    path.write_text(content)
+    with pytest.raises(LedgerError, match="has no run in it"):
+        Ledger.resumed(path)
+    assert path.read_text() == content
+
+
+def test_a_ledger_that_is_to_be_recovered_from_must_exist(path: Path) -> None:
+    with pytest.raises(LedgerError, match="No such file"):
+        Ledger.resumed(path)
+    assert not path.exists()
+
+
+def test_what_restores_needs_no_line(
+    ledger: Ledger, path: Path, logs: pytest.LogCaptureFixture
+) -> None:
+    intend(ledger, order(), machine(1))
+    path.unlink()
+    back = order("power_on", restores=True)
+    intend(ledger, back, machine(1, OFF))
+    ledger.request("vm-1", Step.POWER_ON, back)
+    ledger.ended([(outcome(machine(1, OFF), back, ON), False)], back)
+    assert told(ledger.history) == {}
+    assert logs.text.count("was deleted") == 1
+
+
+def test_a_ledger_that_can_only_be_read(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root may write anything, the system call is made to refuse."""
+    intend(ledger, order(), machine(1))
+    ledgers.close_all()
+    really = os.open
+
+    def refuse(name: Any, flags: int, *mode: int) -> int:
+        if flags & os.O_RDWR:
+            raise OSError(30, "Read-only file system")
+        return really(name, flags, *mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(LedgerError, match="Read-only file system"):
+        intend(Ledger(path), order(), machine(2))
+    before = path.read_bytes()
+    resumed = Ledger.resumed(path)
+    intend(resumed, order("power_on", restores=True), machine(1, OFF))
+    with pytest.raises(LedgerError, match="can only be read"):
+        intend(resumed, order(), machine(2))
+    assert path.read_bytes() == before
 
 
 def test_a_folder_in_the_ledgers_place(path: Path) -> None:
@@ -385,6 +460,40 @@ def test_a_run_of_an_experiment_has_one_ledger(
     assert of_run(None) is of_run(None)
 
 
+def test_a_run_that_is_not_on_the_main_thread_has_one_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs at once in one process, each with an activity in the background."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handler)
+    both = threading.Barrier(2, timeout=10)
+    monkeypatch.setattr(of_run, "both", both, raising=False)
+    probe = {
+        "type": "probe",
+        "name": "whose",
+        "provider": {"type": "python", "module": __name__, "func": "whose_at_once"},
+    }
+    found: list[set[str]] = []
+
+    def run() -> None:
+        method = [probe, {**probe, "background": True}]
+        made = {"title": "A run", "description": "n/a", "method": method, "rollbacks": []}
+        found.append({each["output"] for each in run_experiment(made)["run"]})
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(each) for each in found] == [1, 1]
+    assert found[0] != found[1]
+
+
+def whose_at_once() -> str:
+    of_run.both.wait()  # type: ignore[attr-defined]
+    return whose()
+
+
 def test_after_the_undo_has_begun_nothing_else_is_sent(ledger: Ledger, path: Path) -> None:
     intend(ledger, order(), machine(1))
     ledger.bar("the run is being undone")
@@ -431,7 +540,39 @@ def test_without_an_outcome_it_may_be_either(ledger: Ledger) -> None:
     assert touched.last.may_have_left == {ON, OFF, PowerState.TRANSITIONING}
 
 
-@pytest.mark.parametrize(("step", "patience"), [(Step.POWER_OFF, 5), (Step.SHUTDOWN_GUEST, 60)])
+@pytest.mark.parametrize(("boot", "left"), [("same", {ON}), ("other", {ON, OFF})])
+def test_without_a_request_it_is_as_it_was_unless_the_machine_died(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, boot: str, left: set[PowerState]
+) -> None:
+    monkeypatch.setattr(ledgers, "_boot_id", lambda: "same")
+    ledger = Ledger(path)
+    intend(ledger, order(), machine(1))
+    monkeypatch.setattr(ledgers, "_boot_id", lambda: boot)
+    (touched,) = ledgers.read(path)
+    assert touched.last.may_have_left - {PowerState.TRANSITIONING} == left
+
+
+def test_another_run_begins_with_what_somebody_made_of_the_vm(path: Path) -> None:
+    """Run 1 put it back, somebody switched it off, run 2 switched it on."""
+    first, second = Ledger(path), Ledger(path)
+    for operation, state, after in (("power_off", ON, OFF), ("power_on", OFF, ON)):
+        given, vm = order(operation), machine(1, state)
+        intend(first, given, vm)
+        first.ended([(outcome(vm, given, after), False)], given)
+    intend(second, order("power_on"), machine(1, OFF))
+    assert told(ledgers.read(path)) == {"web-1": OFF}
+
+
+def test_another_run_that_finds_what_the_first_left_goes_on_from_there(path: Path) -> None:
+    first, second = Ledger(path), Ledger(path)
+    given = order()
+    intend(first, given, machine(1))
+    first.ended([(outcome(machine(1), given, OFF), False)], given)
+    intend(second, order("power_on"), machine(1, OFF))
+    assert told(ledgers.read(path)) == {"web-1": ON}
+
+
+@pytest.mark.parametrize(("step", "patience"), [(Step.POWER_OFF, 15), (Step.SHUTDOWN_GUEST, 60)])
 def test_what_was_sent_is_expected_for_a_while(
     ledger: Ledger, now: Now, step: Step, patience: float
 ) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import LedgerError, OperationFailed, StepFailed
+from chaosvm.errors import (
+    ConnectionFailed,
+    LedgerError,
+    LoginFailed,
+    NotSupported,
+    OperationFailed,
+    StepFailed,
+)
 from chaosvm.ledger import Ledger
 from chaosvm.outcome import Batch, How
 from chaosvm.platform import Step
@@ -304,20 +311,114 @@ def test_what_the_platform_is_busy_with_is_waited_for(
     assert states(platform) == {"web-1": ON}
 
 
-def test_without_a_line_in_the_ledger_nothing_is_put_back(
+def test_a_ledger_that_cannot_be_written_any_more_does_not_keep_vms_off(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Restoring is resolved by looking: what is noted of it is for people only."""
     platform.add("web-1")
     platform.power_off("web-1")
-    platform.sent.clear()
 
     def full(*arguments: Any) -> None:
         raise LedgerError("the disk is full")
 
-    monkeypatch.setattr(ledger, "intend", full)
-    with pytest.raises(LedgerError, match="the disk is full"):
+    monkeypatch.setattr(ledger, "_append", full)
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": ON}
+
+
+def test_a_server_that_is_away_for_a_moment_is_waited_for(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    inventory, until = platform.inventory, platform.clock.now + 20
+
+    def away(*arguments: Any, **options: Any) -> Any:
+        if platform.clock.now < until:
+            raise ConnectionFailed("no connection")
+        return inventory(*arguments, **options)
+
+    monkeypatch.setattr(platform, "inventory", away)
+    platform.restore_power_states(timeout=60)
+    assert states(platform) == {"web-1": ON}
+
+
+def test_a_server_that_stays_away_or_refuses_the_login(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    for error, seconds in ((ConnectionFailed("no connection"), 50), (LoginFailed("no"), 0)):
+        begin = platform.clock.now
+
+        def away(*arguments: Any, error: Exception = error, **options: Any) -> Any:
+            raise error
+
+        monkeypatch.setattr(platform, "inventory", away)
+        with pytest.raises(type(error)):
+            platform.restore_power_states(timeout=60)
+        assert platform.clock.now - begin >= seconds
+        assert platform.clock.now - begin <= 60
+
+
+def test_a_vm_that_does_not_come_back_leaves_time_for_the_others(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    for name, state in (("web-1", ON), ("web-2", ON), ("db-1", OFF)):
+        platform.add(name, state)
+    platform.batch_power_off({"name": "web-*"})
+    platform.power_on("db-1")
+    platform.on("db-1", Step.SHUTDOWN_GUEST, ignores(tracked=False))
+    platform.on("db-1", Step.POWER_OFF, ignores())
+    with pytest.raises(OperationFailed, match="db-1"):
+        platform.restore_power_states(timeout=30)
+    assert states(platform) == {"web-1": ON, "web-2": ON, "db-1": ON}
+
+
+def test_a_reboot_that_was_stopping_is_waited_for(platform: FakePlatform, ledger: Ledger) -> None:
+    """Where there is no reset, a reboot is stop and start: it may be left after the stop."""
+    platform.add("web-1")
+    platform.on("web-1", Step.RESET, refuses(NotSupported("no reset")))
+    platform.on("web-1", Step.POWER_OFF, does(10))
+    platform.clock.at(5, lambda: platform.trouble_watching(Died()))
+    with pytest.raises(Died):
+        platform.reboot("web-1", graceful=False)
+    platform.trouble_watching()
+    assert platform.steps("web-1")[-1] is Step.POWER_OFF
+    platform.restore_power_states(timeout=100)
+    platform.clock.sleep(60)
+    assert states(platform) == {"web-1": ON}
+
+
+def test_the_vm_is_restored_where_it_is_and_nowhere_else(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server may have a VM of the same id."""
+    platform.add("web-1")
+    platform.power_off("web-1")
+    monkeypatch.setattr(FakePlatform, "address", "other.example.com")
+    assert platform.restore_power_states().outcomes == ()
+    assert states(platform) == {"web-1": OFF}
+
+
+def test_what_may_never_be_touched_is_not_restored_either(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    monkeypatch.setattr(platform, "untouchable", lambda vm: "is a template")
+    with pytest.raises(OperationFailed, match="is a template"):
         platform.restore_power_states()
-    assert platform.sent == []
+    assert states(platform) == {"web-1": OFF}
+
+
+@pytest.mark.parametrize("verb", ["power_off", "suspend"])
+def test_a_paused_vm_is_resumed(platform: FakePlatform, ledger: Ledger, verb: str) -> None:
+    platform.add("web-1", PAUSED)
+    options = {"graceful": False} if verb == "power_off" else {}
+    getattr(platform, verb)("web-1", **options)
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": ON}
 
 
 def test_a_restore_that_died_is_finished_by_the_next(

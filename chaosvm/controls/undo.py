@@ -24,7 +24,8 @@ could not be undone has the status ``failed``.
 
 ``timeout`` in seconds bounds it (600), ``parallel`` is how many VMs are brought
 back at once (10), and with ``force`` VMs are put back that somebody else has
-changed since. While it works, Ctrl-C and SIGTERM have to be given twice.
+changed since. While it works, Ctrl-C, SIGTERM and SIGHUP have to be given twice.
+A terminal that is closed (SIGHUP) interrupts the run like Ctrl-C.
 """
 
 import signal
@@ -39,8 +40,9 @@ from logzero import logger
 
 from chaosvm import experiment, values
 from chaosvm.deadline import Deadline
-from chaosvm.errors import ChaosVMError, InvalidValue
-from chaosvm.ledger import Ledger, of_journal
+from chaosvm.errors import InvalidValue
+from chaosvm.experiment import Running
+from chaosvm.ledger import Ledger, bar_run
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.recovery import restore_from
 from chaosvm.verbs import VMPlatform
@@ -53,13 +55,14 @@ __all__ = [
 ]
 
 _BARRED = "the experiment is over, and what it changed is being put back"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
 class _Undo:
     """What is to be undone at the end of one run."""
 
-    journal: Dict[str, Any]
+    run: Running
     timeout: float
     parallel: int
     force: bool
@@ -68,28 +71,29 @@ class _Undo:
     def carry_out(self) -> None:
         if self.done:
             return
+        ledgers = bar_run(self.run, _BARRED)
         with _signals_wait():
             self.done = True
-            outcomes = [
-                outcome for ledger in of_journal(self.journal) for outcome in self._undone(ledger)
-            ]
+            try:
+                outcomes = [each for ledger in ledgers for each in self._undone(ledger)]
+            except KeyboardInterrupt:
+                logger.error(f"undo: it was interrupted. {_later(ledgers)}")
+                raise
+        failed = any(outcome.failed for outcome in outcomes)
+        if failed:
+            logger.error(f"undo: not everything is back. {_later(ledgers)}")
         if outcomes:
-            self.journal["chaosvm_undo"] = Batch(tuple(outcomes)).to_json()
-        if any(outcome.failed for outcome in outcomes) and self.journal["status"] == "completed":
-            self.journal["status"] = "failed"
+            self.run.journal["chaosvm_undo"] = Batch(tuple(outcomes)).to_json()
+        if failed and self.run.journal["status"] == "completed":
+            self.run.journal["status"] = "failed"
 
     def _undone(self, ledger: Ledger) -> List[Outcome]:
-        ledger.bar(_BARRED)
         deadline = Deadline(self.timeout)
+        platforms = list(dict.fromkeys(touched.platform for touched in ledger.history))
         outcomes: List[Outcome] = []
-        for platform in dict.fromkeys(touched.platform for touched in ledger.history):
-            try:
-                outcomes += restore_from(
-                    ledger, platform, None, deadline, self.parallel, self.force
-                )
-            except ChaosVMError as error:
-                logger.error(f"undo: {platform}: {error}")
-        _tell(ledger, outcomes)
+        for number, platform in enumerate(platforms):
+            share = deadline.share(len(platforms) - number)
+            outcomes += restore_from(ledger, platform, None, share, self.parallel, self.force)
         return outcomes
 
 
@@ -100,7 +104,7 @@ class _LastNet(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
     """Chaos Toolkit's very last step, also where its ordinary end was cut short."""
 
     def finish(self, journal: Dict[str, Any]) -> None:
-        _carry_out()
+        _carry_out(journal)
 
 
 def configure_control(event_registry: EventHandlerRegistry = None, **kwargs: Any) -> None:
@@ -114,35 +118,44 @@ def before_experiment_control(
     timeout: float = 600,
     parallel: int = 10,
     force: bool = False,
-    **kwargs: Any,
+    **unknown: Any,
 ) -> None:
     """Check the arguments, before anything is touched, and get ready for the end."""
+    run = experiment.running()
+    if run is None:
+        raise InterruptExecution("chaosvm.controls.undo: the run was not found, so it is stopped")
     try:
+        if unknown:
+            known = "timeout, parallel and force"
+            raise InvalidValue(f"unknown arguments {', '.join(unknown)}: known are {known}")
         undo = _Undo(
-            journal=_journal(),
+            run=run,
             timeout=values.timeout_seconds("timeout", timeout),
             parallel=values.integer("parallel", parallel, 1, VMPlatform.most_parallel),
             force=values.boolean("force", force),
         )
     except InvalidValue as error:
         raise InterruptExecution(f"chaosvm.controls.undo: {error}") from None
-    _armed[id(undo.journal)] = undo
+    _armed[id(run.journal)] = undo
+    _interrupt_when_hung_up()
 
 
 def after_experiment_control(context: Dict[str, Any], **kwargs: Any) -> None:
     """The run is over: put back what it changed."""
-    _carry_out()
+    _carry_out(_journal())
 
 
 def cleanup_control() -> None:
     """The same where an interruption kept the ordinary end from being reached."""
-    _carry_out()
+    _carry_out(_journal())
 
 
-def _carry_out() -> None:
-    if undo := _armed.get(id(_journal())):
+def _carry_out(journal: Dict[str, Any]) -> None:
+    if undo := _armed.get(id(journal)):
         undo.carry_out()
-        del _armed[id(undo.journal)]
+        _armed.pop(id(journal), None)
+        if signal.getsignal(signal.SIGHUP) is signal.default_int_handler:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _journal() -> Dict[str, Any]:
@@ -150,19 +163,16 @@ def _journal() -> Dict[str, Any]:
     return run.journal if run else {}
 
 
-def _tell(ledger: Ledger, outcomes: List[Outcome]) -> None:
-    for outcome in outcomes:
-        if outcome.failed:
-            logger.error(f"undo: {outcome} {outcome.error}")
-        elif outcome.changed:
-            logger.info(f"undo: {outcome} is {outcome.after} again")
-        else:
-            logger.info(f"undo: {outcome} {outcome.detail}")
-    if any(outcome.failed for outcome in outcomes):
-        logger.error(
-            "undo: not everything is back. When the cause is mended, "
-            f"`chaos run examples/recover.json --var ledger={ledger.path}` tries again"
-        )
+def _later(ledgers: List[Ledger]) -> str:
+    paths = " and ".join(f"--var ledger={ledger.path}" for ledger in ledgers)
+    return f"`chaos run examples/recover.json` puts the rest back, with {paths}"
+
+
+def _interrupt_when_hung_up() -> None:
+    """Unless somebody wants the run to outlive its terminal, as with nohup."""
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 @contextmanager
@@ -179,7 +189,7 @@ def _signals_wait() -> Iterator[None]:
         seen.append(number)
         logger.warning("undo: VMs are being put back; once more leaves them as they are")
 
-    before = {number: signal.signal(number, once) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, once) for number in _SIGNALS}
     try:
         yield
     finally:

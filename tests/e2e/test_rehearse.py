@@ -335,7 +335,7 @@ def test_examples(path: Path, real: Production, tmp_path: Path, monkeypatch: Any
     monkeypatch.chdir(tmp_path)
     vm_name = "web-*" if "batch" in path.stem else "web-01"
     ledger = tmp_path / "ledger.jsonl"  # of a run that changed nothing
-    ledger.write_text('{"kind": "run", "version": 1}\n')
+    ledger.write_text('{"kind": "run", "version": 1, "run": "a-run"}\n')
     variables = {"vm_name": vm_name, "environment": production.ENVIRONMENT, "ledger": str(ledger)}
     journal = run(path, tmp_path, CONTROL_FILE, variables=variables)
     assert (journal["status"], journal["deviated"]) == ("completed", False)
