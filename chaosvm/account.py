@@ -8,7 +8,7 @@ or sent, and what was not touched in the end is taken out again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,13 +20,13 @@ __all__ = ["Account", "Counted"]
 
 @dataclass(frozen=True)
 class Counted:
-    """What a run has changed or is changing: each VM as it was when that began.
+    """What a run has changed or is changing: each VM as it was whenever something began.
 
     ``going_down`` are those whose last reading may show them running although
     they are not, or not for long.
     """
 
-    vms: Mapping[Key, VM]
+    vms: Mapping[Key, Sequence[VM]]
     going_down: frozenset[Key]
 
 
@@ -46,6 +46,15 @@ class Account:
         self._lock = threading.Lock()
         self._ends = 0
         self._entries: list[_Entry] = []
+        self._may_reboot: set[Key] = set()
+        self._said: set[Hashable] = set()
+
+    def is_news(self, what: Hashable) -> bool:
+        """Is it the first time in this run that this is to be said?"""
+        with self._lock:
+            news = what not in self._said
+            self._said.add(what)
+        return news
 
     def mark(self) -> int:
         """Now, as :meth:`counted` wants to know it: to be asked before VMs are read."""
@@ -82,6 +91,14 @@ class Account:
                 touched = self._touched()
                 entry.vms = {key: vm for key, vm in vms.items() if key in touched}
 
+    def rebooted(self, ended: set[Key], unseen: set[Key]) -> None:
+        """Of these the reboot has ended; of those it was accepted, and may come any moment.
+
+        Their power state tells nothing about it: it is the same before and after.
+        """
+        with self._lock:
+            self._may_reboot = (self._may_reboot - ended) | unseen
+
     def rehearse(
         self,
         vms: Mapping[Key, VM],
@@ -105,14 +122,14 @@ class Account:
 
     def _counted(self, since: int, dry_run: bool) -> Counted:
         counting = [entry for entry in self._entries if dry_run or not entry.rehearsed]
-        vms: dict[Key, VM] = {}
+        vms: dict[Key, list[VM]] = {}
         for entry in counting:
             for key, vm in entry.vms.items():
-                vms.setdefault(key, vm)
+                vms.setdefault(key, []).append(vm)
         down = {
             key
             for entry in counting
             if entry.takes_down and (entry.ended is None or entry.ended > since)
             for key in entry.vms
         }
-        return Counted(vms, frozenset(down))
+        return Counted(vms, frozenset(down | self._may_reboot))

@@ -14,17 +14,27 @@ from chaosvm.choice import Barred, Choice, reasons_against
 from chaosvm.deadline import Deadline
 from chaosvm.errors import GuardUnchecked, OperationFailed, PlatformError
 from chaosvm.forecast import Forecast, foresee
-from chaosvm.guards import Case, going_down, name_protects, stop_if_passed, takes_down, verdicts
+from chaosvm.guards import (
+    Case,
+    going_down,
+    idle_globs,
+    name_protects,
+    stop_if_passed,
+    takes_down,
+    verdicts,
+)
+from chaosvm.history import Key
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Operation, Order
-from chaosvm.outcome import Batch, Outcome, failure_text, not_done
-from chaosvm.plan import Plan, PlannedVMs, is_plan, read_plan
+from chaosvm.outcome import Batch, How, Outcome, failure_text, not_done
+from chaosvm.plan import Plan
+from chaosvm.planned import PlannedVMs, is_plan, read_plan
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out, refuse
 from chaosvm.safety import Safety
 from chaosvm.selection import Selection
 from chaosvm.settling import settle, unsettled
-from chaosvm.vm import VM
+from chaosvm.vm import VM, PowerState
 
 __all__ = ["Acting", "Meant"]
 
@@ -69,7 +79,7 @@ class Acting(Platform):
         if not is_plan(vms):
             return self._selection(vms)
         planned = read_plan(vms)
-        planned.refuse_unless_for(self.name, self.address, order)
+        planned.check(self.name, self.address, order, lambda vm: foresee(self, vm, order))
         return planned
 
     def _meant(
@@ -84,6 +94,8 @@ class Acting(Platform):
         whole = self.safety.needs_inventory
         vms = self.inventory(deadline, only=None if whole else target.only)
         check(vms)
+        if whole or target.only is None:
+            self._warn_of_idle_globs(vms)
         if target.needs_tags:
             vms = self.with_tags(vms, deadline)
         barred = self._barring(vms if whole else (), deadline)
@@ -92,6 +104,14 @@ class Acting(Platform):
         reasons = reasons_against(touchable, self.untouchable, barred) if whole else {}
         inventory = [vm for vm in touchable if vm.id not in reasons]
         return Meant(choice, inventory, target.about, target.given, since)
+
+    def _warn_of_idle_globs(self, everything: Sequence[VM]) -> None:
+        for glob in idle_globs(everything, self.safety.protect):
+            if self._ledger().account.is_news((self.name, self.address, glob)):
+                logger.warning(
+                    f"{glob!r} in chaosvm_protect fits none of the {len(everything)} VMs on "
+                    f"{self.address}, and protects nothing there"
+                )
 
     def _barring(self, known: Sequence[VM], deadline: Deadline) -> Barred:
         """Tells which VMs are protected; of those ``known`` it asks only once."""
@@ -144,6 +164,7 @@ class Acting(Platform):
             names = ", ".join(str(vm) for vm in choice.vms)
             logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
             outcomes = self._outcomes(choice.vms, order, deadline)
+            self._tell_reboots(order, outcomes)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:
             raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
@@ -167,6 +188,19 @@ class Acting(Platform):
             outcomes += carry_out(self, again, order, deadline, ledger, all_or_none=False)
         by_id = {outcome.id: outcome for outcome in outcomes}
         return [by_id[vm.id] for vm in vms]
+
+    def _tell_reboots(self, order: Order, outcomes: Sequence[Outcome]) -> None:
+        """Of a VM that runs before and after, only the outcome tells whether it went down."""
+        done = [each for each in outcomes if each.how is not How.NONE]
+        lost = [each for each in outcomes if each.after is PowerState.UNKNOWN]
+        ended = {self._key(each.id) for each in done if not each.failed}
+        unseen = {self._key(each.id) for each in (*done, *lost) if each.failed}
+        if order.operation is not Operation.REBOOT:
+            unseen = set()
+        self._ledger().account.rebooted(ended, unseen)
+
+    def _key(self, vm_id: str) -> Key:
+        return (self.name, self.address, vm_id)
 
     def _rehearsed(self, order: Order, meant: Meant) -> Batch:
         """All but the doing: checked as if it were done, and told."""

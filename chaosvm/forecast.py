@@ -20,6 +20,7 @@ class Forecast:
 
     vm: VM
     will: str
+    step: Step | None = None  # what would be sent first
     changes: bool = False  # something would be sent
     refused: str | None = None
     caution: str | None = None
@@ -32,10 +33,19 @@ def foresee(platform: Platform, vm: VM, order: Order) -> Forecast:
     if reason := refusal(platform, vm, order):
         return Forecast(vm, f"refused: {reason}", refused=reason)
     job = Job(vm, order, Deadline(order.timeout, platform.clock), platform.refusal)
-    will = _way(platform, vm, order, job.next_step())
+    step = job.next_step()
+    will = _way(platform, vm, order, step)
     if job.must_settle():
         will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"
-    return Forecast(vm, will, changes=True, caution=platform.caution(vm, order))
+    first = _first(platform, vm, order, step)
+    return Forecast(vm, will, first, changes=True, caution=platform.caution(vm, order))
+
+
+def _first(platform: Platform, vm: VM, order: Order, step: Step) -> Step | None:
+    """The step, or what comes in its place where the guest cannot be asked."""
+    if step is not Step.SHUTDOWN_GUEST or not platform.guest_unavailable(vm):
+        return step
+    return Step.POWER_OFF if order.on_timeout is OnTimeout.HARD else None
 
 
 def _way(platform: Platform, vm: VM, order: Order, step: Step) -> str:

@@ -7,22 +7,25 @@ follow the verdicts, in whatever order the VMs come.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 from chaosvm.account import Counted
-from chaosvm.errors import GuardStopped
+from chaosvm.errors import GuardStopped, GuardUnchecked
 from chaosvm.history import Key, Touched
 from chaosvm.order import Operation
-from chaosvm.safety import Safety
+from chaosvm.safety import OFF_WORDS, Percent, Safety
 from chaosvm.vm import VM, PowerState
 
 __all__ = [
     "Case",
     "Verdict",
     "going_down",
+    "idle_globs",
     "name_protects",
     "stop_if_passed",
     "switches_off",
@@ -31,7 +34,11 @@ __all__ = [
 ]
 
 _MOST_NAMES = 10
-_OFF_WORDS = ("", "false", "no", "off", "0")
+_PERCENT = "chaosvm_max_percent"
+# In these a VM takes up no place on a host, and need not be on one.
+_ON_NO_HOST = (PowerState.POWERED_OFF, PowerState.SUSPENDED)
+# A datacenter, as names are not unique beyond it, and a name.
+Place = tuple[str | None, str]
 
 
 def takes_down(operation: Operation) -> bool:
@@ -41,16 +48,24 @@ def takes_down(operation: Operation) -> bool:
 
 def switches_off(value: str) -> bool:
     """Does this value of the attribute that protects a VM say that it does not?"""
-    return value.strip().lower() in _OFF_WORDS
+    return value.strip().lower() in ("", *OFF_WORDS)
 
 
 def name_protects(vm: VM, globs: Iterable[str]) -> str | None:
     """Why a VM is never touched, if its name, id, UUID or path fits a glob of chaosvm_protect."""
-    words = [word.lower() for word in (vm.name, vm.id, vm.instance_uuid, vm.path) if word]
-    for glob in globs:
-        if any(word == glob.lower() or fnmatchcase(word, glob.lower()) for word in words):
-            return f"is protected: it fits {glob!r} in chaosvm_protect"
-    return None
+    fitting = next((glob for glob in globs if _is_meant(vm, glob.lower())), None)
+    return fitting and f"is protected: it fits {fitting!r} in chaosvm_protect"
+
+
+def idle_globs(vms: Sequence[VM], globs: Iterable[str]) -> list[str]:
+    """Those that fit none of these VMs, and are perhaps misspelt."""
+    return [glob for glob in globs if not any(_is_meant(vm, glob.lower()) for vm in vms)]
+
+
+def _is_meant(vm: VM, glob: str) -> bool:
+    known = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
+    words = [word.lower() for word in known if word]
+    return glob in words or any(fnmatchcase(word, glob) for word in words)
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,7 @@ class Verdict:
     ok: bool
     of: int | None = None  # how many VMs the scope has
     percent: float | None = None
+    unchecked: str | None = None  # why nobody can tell; then the counts mean nothing
 
     def to_json(self) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -101,10 +117,12 @@ class Verdict:
             "would_be": self.would_be,
             "ok": self.ok,
         }
-        optional = {"of": self.of, "percent": self.percent}
+        optional = {"of": self.of, "percent": self.percent, "unchecked": self.unchecked}
         return {**shown, **{name: value for name, value in optional.items() if value is not None}}
 
     def __str__(self) -> str:
+        if self.unchecked:
+            return f"{self.key} cannot be checked for {self.scope}: {self.unchecked}"
         if self.key == "chaosvm_min_running":
             return (
                 f"{self.key} is {self.limit}: of the {self.of} VMs of {self.scope}, "
@@ -120,40 +138,98 @@ class Verdict:
 
     @property
     def advice(self) -> str:
+        if self.unchecked:
+            return (
+                f"let the user see clusters and hosts, or give {self.key} as a mapping without "
+                f"{self.scope.removeprefix('the ')}"
+            )
         way = "lower" if self.key == "chaosvm_min_running" else "raise"
         return f"select fewer VMs, or {way} {self.key}"
 
 
 def going_down(history: Iterable[Touched]) -> frozenset[Key]:
-    """The VMs that may still go down because of what a run has sent them."""
+    """The VMs that may still go down, if only for a while, because of what was sent to them."""
     return frozenset(
         (touched.platform, touched.server, touched.id)
         for touched in history
-        if touched.last.open_ended and touched.last.target is not PowerState.POWERED_ON
+        if touched.deeds and touched.last.open_ended and takes_down(touched.last.operation)
     )
 
 
 def verdicts(case: Case, counted: Counted, safety: Safety) -> list[Verdict]:
     """What each guard that is set says of this case."""
+    estate = _Estate(case, counted)
     found: list[Verdict] = []
     if safety.max_vms is not None:
-        found.append(_within("chaosvm_max_vms", "this run", safety.max_vms, case, counted.vms))
-    if safety.needs_inventory:
-        found += _shares(case, counted, safety)
+        found.append(_within("chaosvm_max_vms", "this run", safety.max_vms, case, {*counted.vms}))
+    if safety.max_percent is not None:
+        found += _shares(estate, safety.max_percent)
     if safety.min_running is not None and takes_down(case.operation):
-        found.append(_survivors(case, counted, safety.min_running))
+        found.append(_survivors(estate, safety.min_running))
     return found
 
 
 def stop_if_passed(found: Sequence[Verdict], case: Case) -> None:
-    """Raises GuardStopped, which tells every guard that would be passed and what to change."""
+    """Raises GuardStopped, which tells every guard that would be passed and what to change.
+
+    GuardUnchecked, if it is only that some of them cannot be checked.
+    """
     passed = [verdict for verdict in found if not verdict.ok]
     if passed:
-        raise GuardStopped(
+        kind = GuardUnchecked if all(verdict.unchecked for verdict in passed) else GuardStopped
+        raise kind(
             f"{case.operation} of {_names(case.changing)} is stopped by a guard, and nothing was "
             f"touched: {'; '.join(map(str, passed))}. To go on, "
             f"{'; '.join(dict.fromkeys(verdict.advice for verdict in passed))}"
         )
+
+
+@dataclass(frozen=True)
+class _Estate:
+    """The VMs that are there, and those among them that the run has changed so far."""
+
+    case: Case
+    counted: Counted
+
+    @cached_property
+    def there(self) -> dict[Key, VM]:
+        return {self.case.key(vm): vm for vm in (*self.case.inventory, *self.case.changing)}
+
+    @cached_property
+    def matching(self) -> set[Key]:
+        """What the selection is about, whether or not the run has changed it since."""
+        meant = self.case.matching
+        found = {key for key, vm in self.there.items() if meant(vm) or self._matched(key, vm)}
+        return found.union(self.case.entry)
+
+    def _matched(self, key: Key, vm: VM) -> bool:
+        """Did it match where it was when the run changed it?"""
+        meant, before = self.case.matching, self.counted.vms.get(key, ())
+        return any(meant(replace(vm, host=was.host, cluster=was.cluster)) for was in before)
+
+    def places(self, part: str) -> dict[Key, Place]:
+        """Where each VM is, or was when the run first changed it there.
+
+        A VM that is off may be on no host, or come back on another one: it still
+        counts where it is missing.
+        """
+        now = {key: place for key, vm in self.there.items() if (place := _place(vm, part))}
+        return {**now, **self.changed_at(part)}
+
+    def changed_at(self, part: str) -> dict[Key, Place]:
+        """Where those were that the run has changed; not those that were nowhere then."""
+        changed = self.counted.vms
+        return {
+            key: place
+            for key in self.there.keys() & changed.keys()
+            for vm in reversed(changed[key])  # so that the first place is the one that stays
+            if (place := _place(vm, part))
+        }
+
+
+def _place(vm: VM, part: str) -> Place | None:
+    name: str | None = getattr(vm, part)
+    return None if name is None else (vm.datacenter, name)
 
 
 def _within(
@@ -161,12 +237,12 @@ def _within(
     scope: str,
     limit: int,
     case: Case,
-    counted: Mapping[Key, VM],
+    changed: set[Key],
     inside: set[Key] | None = None,
     percent: float | None = None,
 ) -> Verdict:
     """May there be so many changed VMs, of all or of those ``inside``?"""
-    before = {key for key in counted if inside is None or key in inside}
+    before = changed if inside is None else changed & inside
     adding = {key for key in case.entry if inside is None or key in inside} - before
     would_be = len(before) + len(adding)
     return Verdict(
@@ -181,62 +257,70 @@ def _within(
     )
 
 
-def _shares(case: Case, counted: Counted, safety: Safety) -> Iterator[Verdict]:
-    if safety.max_percent is None:
-        return
-    for part, scope, inside in _scopes(case, counted):
-        percent = getattr(safety.max_percent, part)
+def _shares(estate: _Estate, most: Percent) -> Iterator[Verdict]:
+    """Of the VMs that match, and of each cluster and host on which something is changed."""
+    if most.inventory is not None:
+        changed = {*estate.counted.vms}
+        yield _share(estate, "the matching inventory", most.inventory, changed, estate.matching)
+    for part, percent in (("cluster", most.cluster), ("host", most.host)):
         if percent is not None:
-            # Rounded down: more than was agreed to is never taken. The small
-            # addition keeps 29 percent of 100 from becoming 28 in floating point.
-            limit = int(len(inside) * percent / 100 + 1e-9)
-            key = "chaosvm_max_percent"
-            yield _within(key, scope, limit, case, counted.vms, inside, percent)
+            yield from _shares_of_places(estate, part, percent)
 
 
-def _scopes(case: Case, counted: Counted) -> Iterator[tuple[str, str, set[Key]]]:
-    """The VMs that match, and those of each cluster and host on which something is changed."""
-    placed = _placed(case, counted)
-    yield "inventory", "the matching inventory", _matching(case, counted)
-    for part in ("cluster", "host"):
-        where = {key: getattr(vm, part) for key, vm in placed.items()}
-        for place in sorted({where[key] for key in case.entry} - {None}):
-            yield part, f"the {part} {place!r}", {key for key in where if where[key] == place}
+def _shares_of_places(estate: _Estate, part: str, percent: float) -> Iterator[Verdict]:
+    entry, where = estate.case.entry, estate.places(part)
+    nowhere = [vm for key, vm in entry.items() if key not in where and _must_be_placed(vm, part)]
+    if nowhere:
+        yield _unplaced(nowhere, part, percent)
+    inside, changed = _by_place(where), _by_place(estate.changed_at(part))
+    concerned = {where[key] for key in entry if key in where}
+    for place in sorted(concerned, key=lambda each: (each[0] or "", each[1])):
+        datacenter, name = place
+        scope = f"the {part} {name!r}" + (f" of {datacenter!r}" if datacenter else "")
+        yield _share(estate, scope, percent, changed[place], inside[place])
 
 
-def _placed(case: Case, counted: Counted) -> dict[Key, VM]:
-    """Every VM where it is, or where it was when the run first changed it.
-
-    A VM that is off may be on no host, or come back on another one: it still
-    counts where it is missing.
-    """
-    there = {case.key(vm): vm for vm in (*case.inventory, *case.changing)}
-    return {key: counted.vms.get(key, vm) for key, vm in there.items()}
-
-
-def _matching(case: Case, counted: Counted) -> set[Key]:
-    """What the selection is about, whether or not the run has changed it since."""
-    found = set(case.entry)
-    for vm in case.inventory:
-        key = case.key(vm)
-        if key not in found and (case.matching(vm) or _matched_first(key, vm, case, counted)):
-            found.add(key)
+def _by_place(where: Mapping[Key, Place]) -> defaultdict[Place, set[Key]]:
+    found: defaultdict[Place, set[Key]] = defaultdict(set)
+    for key, place in where.items():
+        found[place].add(key)
     return found
 
 
-def _matched_first(key: Key, vm: VM, case: Case, counted: Counted) -> bool:
-    """Did it match where it was when the run first changed it?"""
-    first = counted.vms.get(key)
-    return first is not None and case.matching(replace(vm, host=first.host, cluster=first.cluster))
+def _share(
+    estate: _Estate, scope: str, percent: float, changed: set[Key], inside: set[Key]
+) -> Verdict:
+    # Rounded down: more than was agreed to is never taken. The small addition
+    # keeps 29 percent of 100 from becoming 28 in floating point.
+    limit = int(len(inside) * percent / 100 + 1e-9)
+    return _within(_PERCENT, scope, limit, estate.case, changed, inside, percent)
 
 
-def _survivors(case: Case, counted: Counted, least: int) -> Verdict:
-    matching = _matching(case, counted)
-    there = {case.key(vm): vm for vm in (*case.inventory, *case.changing)}
+def _must_be_placed(vm: VM, part: str) -> bool:
+    """A VM that runs is on some host, and in a cluster unless that host stands alone."""
+    alone = part == "cluster" and vm.metadata.get("standalone_host", False)
+    return vm.power_state not in _ON_NO_HOST and not alone
+
+
+def _unplaced(vms: Sequence[VM], part: str, percent: float) -> Verdict:
+    return Verdict(
+        key=_PERCENT,
+        scope=f"the {part}",
+        limit=0,
+        so_far=0,
+        would_be=len(vms),
+        ok=False,
+        percent=percent,
+        unchecked=f"{vms[0].platform} does not tell the {part} of {_names(vms)}",
+    )
+
+
+def _survivors(estate: _Estate, least: int) -> Verdict:
+    matching, case = estate.matching, estate.case
     running = {
         key
-        for key in matching - counted.going_down - case.going_down
-        if there[key].power_state is PowerState.POWERED_ON
+        for key in matching - estate.counted.going_down - case.going_down
+        if estate.there[key].power_state is PowerState.POWERED_ON
     }
     left = running.difference(case.entry)
     return Verdict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,15 @@ from typing import Any, ClassVar
 from chaosvm import values
 from chaosvm.settings import Settings, setting
 
-__all__ = ["Percent", "Safety"]
+__all__ = ["OFF_WORDS", "Percent", "Safety"]
 
 _MOST_VMS = 1_000_000
 _PERCENT = 'a number from 0 to 100, or a mapping such as {"inventory": 30, "cluster": 50}'
+# What a name can hold, but a text is more likely to have in it by mistake.
+_LIKE_A_LIST = re.compile(r"""['";]|^\s*\[.*\]\s*$""", re.DOTALL)
+# How people say that a mark does not count.
+OFF_WORDS = ("false", "no", "off", "0")
+_TAG = 'the name of a tag, or "none" to look for none'
 _GLOBS = 'a glob or a list of them, such as ["db-*", "vcenter"]; in a text, commas part them'
 
 
@@ -57,14 +63,19 @@ def _percent(key: str, value: Any) -> Percent:
 def _globs(key: str, value: Any) -> tuple[str, ...]:
     given = _from_json(value, "[")
     if isinstance(given, str):
+        if _LIKE_A_LIST.search(given) or given.count("[") != given.count("]"):
+            raise values.invalid(key, value, f"{_GLOBS}, and nothing else does")
         given = [part.strip() for part in given.split(",") if part.strip()]
     return values.text_list(key, given, _GLOBS)
 
 
 def _protect_tag(key: str, value: Any) -> str | None:
-    if value is False or (isinstance(value, str) and value.strip().lower() == "none"):
+    if value is False:
         return None
-    return values.text(key, value, 'the name of a tag, or "none"').strip()
+    tag = values.text(key, value, _TAG).strip()
+    if tag.lower() in OFF_WORDS:
+        raise values.invalid(key, value, f"{_TAG}: a tag could be called {tag!r}")
+    return None if tag.lower() == "none" else tag
 
 
 def _from_json(value: Any, opening: str) -> Any:
@@ -84,6 +95,8 @@ class Safety(Settings):
     prefix: ClassVar[str] = "chaosvm"
     # What an experiment must not do, it must not do in a rehearsal either.
     rehearsed: ClassVar[bool] = True
+    # A limit that is misspelt would be none.
+    alone: ClassVar[bool] = True
 
     # Where the changes of a run are written down; by default a file of its own
     # beside the journal, as always in a rehearsal: a lab's VMs are not to be put

@@ -262,7 +262,9 @@ class Selection:
         if not fitting and not refused:
             raise NoSuchVM(self._why_none(everything, passed_over))
         seed = self._seed() if self.draws else None
-        sample = fitting if seed is None else self._sample(fitting, seed)
+        # For what was refused too few may be left, and that is not the trouble then.
+        enough = not refused
+        sample = fitting if seed is None else self._sample(fitting, seed, enough)
         return Choice(tuple(sample), seed, passed_over, tuple(refused))
 
     def _refuse_idle_exclusions(self, inventory: Sequence[VM]) -> None:
@@ -281,22 +283,23 @@ class Selection:
         given: int | None = self._keys.get("seed")
         return random.SystemRandom().randrange(2**32) if given is None else given
 
-    def _sample(self, fitting: list[VM], seed: int) -> list[VM]:
-        size = self._sample_size(len(fitting))
+    def _sample(self, fitting: list[VM], seed: int, enough: bool = True) -> list[VM]:
+        """Raises NoSuchVM if there have to be ``enough`` for it, and are not."""
+        size = self._sample_size(len(fitting), enough)
         ranked = sorted(fitting, key=lambda vm: _rank(seed, vm))
         return sorted(ranked[:size], key=lambda vm: (vm.name, vm.id))
 
-    def _sample_size(self, fitting: int) -> int:
+    def _sample_size(self, fitting: int, enough: bool) -> int:
         if "count" in self._keys:
             count: int = self._keys["count"]
-            if count > fitting:
+            if count > fitting and enough:
                 raise NoSuchVM(f"count is {count}, but only {fitting} VMs fit {self}")
             return count
         percent: float = self._keys["percent"]
         # Rounded down: more than was agreed to is never taken. The small
         # addition keeps 29 percent of 100 from becoming 28 in floating point.
         size = int(fitting * percent / 100 + 1e-9)
-        if size == 0:
+        if size == 0 and enough:
             raise NoSuchVM(
                 f"percent is {percent:g}, less than one of the {fitting} VMs that fit {self}"
             )

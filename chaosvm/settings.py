@@ -35,6 +35,9 @@ class Settings:
     # In a rehearsal, are they the experiment's own where a setting does not say? Only
     # where they say neither where something is nor how to log in.
     rehearsed: ClassVar[bool] = False
+    # Is an environment variable that begins with the prefix, and is not known, an
+    # error too? Only where nothing else uses such variables.
+    alone: ClassVar[bool] = False
 
     @classmethod
     def rehearses(cls, field: dataclasses.Field[Any]) -> bool:
@@ -87,6 +90,9 @@ def load(
     fields = {f"{cls.prefix}_{field.name}": field for field in dataclasses.fields(cls)}
     _refuse_secrets_in_configuration(fields, configuration)
     _refuse_unknown(cls.prefix, fields, configuration, secrets)
+    if cls.alone:
+        variables = {key.upper(): field for key, field in fields.items()}
+        _refuse_unknown(cls.prefix.upper(), variables, environment)
     found = {}
     for key, field in fields.items():
         if lab is None or cls.rehearses(field):
@@ -167,9 +173,9 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
     for key in (key for source in sources for key in source):
         if not isinstance(key, str):
             continue
-        if key.lower().startswith(f"{prefix}_") and key not in fields:
+        if key.lower().startswith(f"{prefix}_".lower()) and key not in fields:
             names = [name.removeprefix(f"{prefix}_") for name in fields]
-            hint = values.nearest(key.lower().removeprefix(f"{prefix}_"), names)
+            hint = values.nearest(key[len(prefix) + 1 :], names)
             hint = hint.replace("mean '", f"mean '{prefix}_")
             raise InvalidValue(f"unknown setting {key}{hint}: known are {', '.join(fields)}")
 

@@ -199,6 +199,11 @@ class FakePlatform(VMPlatform):
                 setattr(machine, key, value)
             self._dirty[machine.vm.id] += 1
 
+    def become(self, name: str, /, **fields: Any) -> None:
+        """Change what is told of a VM, such as where it is."""
+        machine = self.machine(name)
+        machine.vm = replace(machine.vm, **fields)
+
     def finish(self, machine: Machine, step: Step, ticket: Ticket) -> None:
         told: dict[str, Any] = {"state": STATE_AFTER[step]}
         if step in (Step.REBOOT_GUEST, Step.RESET):

@@ -14,11 +14,12 @@ from chaosvm.errors import (
     OperationFailed,
     OperationRefused,
     PlatformError,
+    StepFailed,
 )
 from chaosvm.platform import Step
 from chaosvm.safety import Percent, Safety
 from chaosvm.settings import load
-from tests.fakes import OFF, ON, FakePlatform, ignores, refuses
+from tests.fakes import OFF, ON, FakePlatform, does, fails, ignores, refuses
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -75,7 +76,9 @@ def test_without_settings_only_the_mark_is_looked_for() -> None:
         ("protect", ["db,1"], ("db,1",)),
         ("protect", '["db,1", "x"]', ("db,1", "x")),
         ("protect", "[ab]*", ("[ab]*",)),
-        ("protect_tag", "hands-off", "hands-off"),
+        ("protect", "db-[12], web", ("db-[12]", "web")),
+        ("protect", ["bob's"], ("bob's",)),
+        ("protect_tag", " hands-off ", "hands-off"),
         ("protect_tag", "None", None),
         ("protect_tag", False, None),
         ("dry_run", "yes", True),
@@ -107,6 +110,17 @@ def test_settings_as_people_write_them(key: str, given: Any, meant: Any) -> None
         ("protect", [""]),
         ("protect", ","),
         ("protect", "${names}"),
+        ("protect", "[db-*, web-*]"),
+        ("protect", "[v-*]"),
+        ("protect", "['db-*']"),
+        ("protect", '["db-*"'),
+        ("protect", "[db-*"),
+        ("protect", "'db-*'"),
+        ("protect", "db-*;web-*"),
+        ("protect_tag", "false"),
+        ("protect_tag", " Off "),
+        ("protect_tag", "no"),
+        ("protect_tag", "0"),
         ("protect_tag", True),
         ("protect_tag", 3),
         ("dry_run", "perhaps"),
@@ -115,6 +129,19 @@ def test_settings_as_people_write_them(key: str, given: Any, meant: Any) -> None
 def test_settings_that_cannot_be_used(key: str, given: Any) -> None:
     with pytest.raises(InvalidValue, match=rf"^chaosvm_{key}"):
         settings(**{key: given})
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("CHAOSVM_MAX_VM", "CHAOSVM_MAX_VMS"),
+        ("CHAOSVM_MAXVMS", "CHAOSVM_MAX_VMS"),
+        ("chaosvm_protect", "CHAOSVM_PROTECT"),
+    ],
+)
+def test_a_misspelt_variable_is_no_limit_that_nobody_notices(variable: str, meant: str) -> None:
+    with pytest.raises(InvalidValue, match=rf"unknown setting {variable} .*mean '{meant}'"):
+        load(Safety, None, None, {variable: "3", "VSPHERE_SERVERS": "x"})
 
 
 # How many ------------------------------------------------------------------------------
@@ -280,13 +307,107 @@ def test_a_percentage_in_each_cluster(platform: FakePlatform) -> None:
 def test_a_percentage_on_each_host_counts_a_vm_where_it_was(platform: FakePlatform) -> None:
     guarded(platform, max_percent={"host": 50})
     platform.power_off("web-0")
-    machine = platform.machine("web-0")
-    machine.vm = type(machine.vm)(
-        **{name: getattr(machine.vm, name) for name in machine.vm.__slots__ if name != "host"}
-    )
+    platform.become("web-0", host=None)
     with pytest.raises(GuardStopped, match=r"\(1 of the 2 VMs\) for the host 'h0'"):
         platform.power_off("web-5")
     assert platform.power_off("web-1").changed
+
+
+def test_a_vm_that_moved_twice_counts_where_it_was_first(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"host": 50})
+    for host in ("h0", "h1", "h2"):
+        platform.become("web-0", host=host)
+        platform.power_off("web-0")
+        platform.power_on("web-0")
+    with pytest.raises(GuardStopped, match=r"1 of the 2 VMs\) for the host 'h0'"):
+        platform.power_off("web-5")
+    assert platform.power_off("web-1").changed
+
+
+def test_a_vm_that_was_off_at_first_counts_where_it_was_first_known_to_be(
+    platform: FakePlatform,
+) -> None:
+    """An engine has a VM that is off on no host."""
+    for name in ("web-0", "web-5"):
+        platform.change(name, state=OFF)
+        platform.become(name, host=None)
+    guarded(platform, max_percent={"host": 50})
+    assert platform.batch_power_on({"names": ["web-0", "web-5"]}).changed == 2
+    for name in ("web-0", "web-5"):
+        platform.become(name, host="h0")
+    with pytest.raises(GuardStopped, match=r"1 of the 2 VMs\) for the host 'h0': .* would be 2"):
+        off(platform, "web-0", "web-5")
+    assert off(platform, "web-0") == 1
+    platform.become("web-0", host=None)
+    with pytest.raises(GuardStopped, match=r"1 of the 2 VMs\) for the host 'h0'"):
+        off(platform, "web-5")
+
+
+@pytest.mark.parametrize(
+    ("part", "unknown"),
+    [("host", {"host": None}), ("cluster", {"cluster": None})],
+)
+def test_a_running_vm_whose_place_is_not_told_is_not_touched(
+    platform: FakePlatform, part: str, unknown: dict[str, None]
+) -> None:
+    guarded(platform, max_percent={part: 100})
+    platform.become("web-0", **unknown)
+    with pytest.raises(GuardUnchecked) as unchecked:
+        off(platform, "web-0", "web-1")
+    told = str(unchecked.value)
+    assert (
+        "of 'web-0' (vm-1), 'web-1' (vm-2) is stopped by a guard, and nothing was touched" in told
+    )
+    assert f"cannot be checked for the {part}: fake does not tell the {part} of 'web-0'" in told
+    assert f"give chaosvm_max_percent as a mapping without {part}" in told
+    plan = platform.plan("power_off", {"names": ["web-0"]})
+    assert not plan.possible
+    assert f"does not tell the {part}" in plan.to_json()["guards"][0]["unchecked"]
+    assert platform.sent == []
+    platform.safety = Safety.of(max_percent={"inventory": 100})
+    assert off(platform, "web-0") == 1
+
+
+def test_where_a_guard_stops_it_anyway_that_is_what_it_is(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"host": 100}, max_vms=0)
+    platform.become("web-0", host=None)
+    with pytest.raises(GuardStopped, match=r"chaosvm_max_vms is 0.*; chaosvm_max_percent cannot"):
+        off(platform, "web-0")
+
+
+def test_a_vm_on_a_standalone_host_is_in_no_cluster(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"cluster": 0})
+    platform.become("web-0", cluster=None, metadata={"standalone_host": True})
+    assert off(platform, "web-0") == 1
+    with pytest.raises(GuardStopped, match="cluster 'c1'"):
+        off(platform, "web-1")
+
+
+def test_a_vm_that_is_off_and_on_no_host_can_be_powered_on(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"host": 0})
+    platform.change("web-0", state=OFF)
+    platform.become("web-0", host=None)
+    assert platform.power_on("web-0").changed
+
+
+@pytest.mark.parametrize("part", ["cluster", "host"])
+def test_places_of_one_name_in_two_datacenters_are_two(platform: FakePlatform, part: str) -> None:
+    guarded(platform, max_percent={part: 40})
+    for number in range(10):
+        place = {"datacenter": f"dc{number % 2}", "cluster": "prod", "host": "esx-1"}
+        platform.become(f"web-{number}", **place)
+    with pytest.raises(GuardStopped, match=rf"2 of the 5 VMs\) for the {part} '.*' of 'dc0'"):
+        off(platform, "web-0", "web-2", "web-4")
+    assert off(platform, "web-0", "web-2", "web-1", "web-3") == 4
+
+
+def test_what_matched_where_it_was_at_first_still_does(platform: FakePlatform) -> None:
+    guarded(platform, max_percent={"inventory": 50})
+    assert platform.batch_power_off({"host": "h0", "count": 1, "seed": 1}).changed == 1
+    (gone,) = touched(platform)
+    platform.become(gone, host=None)
+    with pytest.raises(GuardStopped, match=r"1 of the 2 VMs\) for the matching inventory"):
+        platform.batch_power_off({"host": "h0"})
 
 
 def test_what_must_not_be_touched_is_no_part_of_the_whole(platform: FakePlatform) -> None:
@@ -337,6 +458,34 @@ def test_a_guest_that_was_asked_to_shut_down_is_no_survivor(platform: FakePlatfo
     assert platform.power_off("web-0", timeout=5, on_timeout="leave").changed is False
     with pytest.raises(GuardStopped, match="9 run, and 8 would be left"):
         platform.power_off("web-1")
+
+
+def test_a_reboot_whose_end_was_not_seen_is_no_survivor(platform: FakePlatform) -> None:
+    guarded(platform, min_running=9)
+    platform.on("web-0", Step.REBOOT_GUEST, ignores())
+    with pytest.raises(OperationFailed):
+        platform.reboot("web-0", timeout=5)
+    with pytest.raises(GuardStopped, match="9 run, and 8 would be left"):
+        platform.power_off("web-1")
+    platform.on("web-0", Step.REBOOT_GUEST, does())
+    assert platform.reboot("web-0").changed
+    assert platform.power_off("web-1").changed
+
+
+def test_a_reboot_that_was_refused_leaves_a_survivor(platform: FakePlatform) -> None:
+    guarded(platform, min_running=9)
+    platform.on("web-0", Step.RESET, refuses(StepFailed("no")))
+    with pytest.raises(OperationFailed):
+        platform.reboot("web-0", graceful=False)
+    assert platform.power_off("web-1").changed
+
+
+def test_a_vm_whose_suspension_failed_is_a_survivor(platform: FakePlatform) -> None:
+    guarded(platform, min_running=9)
+    platform.on("web-0", Step.SUSPEND, fails(StepFailed("no room")))
+    with pytest.raises(OperationFailed):
+        platform.suspend("web-0")
+    assert platform.power_off("web-1").changed
 
 
 def test_a_reading_from_before_another_action_ended_is_not_believed(
@@ -394,6 +543,27 @@ def test_a_marked_vm_is_passed_over_before_the_sample_is_drawn(platform: FakePla
     assert touched(platform) == {f"web-{number}" for number in range(10)}
     with pytest.raises(OperationRefused, match=f"has the tag '{TAG}', as chaosvm_protect_tag"):
         platform.power_off("web-safe-1")
+
+
+def test_a_pattern_that_protects_nothing_is_warned_of_once(
+    platform: FakePlatform, logs: pytest.LogCaptureFixture
+) -> None:
+    guarded(platform, protect=["web-3", "bd-*"])
+    platform.power_off("web-0")  # this may have read one VM alone
+    assert "'bd-*'" not in logs.text
+    for _ in range(2):
+        platform.plan("power_off", {"name": "web-*"})
+    told = "'bd-*' in chaosvm_protect fits none of the 10 VMs on fake.example.com"
+    assert logs.text.count(told) == 1
+    assert "'web-3' in chaosvm_protect fits none" not in logs.text
+
+
+def test_other_spellings_of_its_name_protect_it(platform: FakePlatform) -> None:
+    """What an action takes for a VM's name, chaosvm_protect takes too."""
+    platform.add("a/b", aliases=("a%2fb",), tags=())
+    guarded(platform, protect=["A%2Fb"])
+    with pytest.raises(OperationRefused, match=r"'a/b' .* fits 'A%2Fb' in chaosvm_protect"):
+        platform.power_off("a%2fb")
 
 
 def test_by_way_of_dora_too(platform: FakePlatform) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from chaosvm import ledger as ledgers
 from chaosvm.account import Counted
-from chaosvm.errors import GuardStopped, OperationRefused, SelectionError
+from chaosvm.errors import GuardStopped, GuardUnchecked, OperationRefused, SelectionError
 from chaosvm.guards import Case, verdicts
 from chaosvm.order import Operation
 from chaosvm.safety import Percent, Safety
@@ -24,13 +25,22 @@ from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
 pytestmark = pytest.mark.timeout(300)
 
 TAG = "chaosvm-protect"
-CLUSTERS, HOSTS, TIERS = ("c1", "c2", None), ("h1", "h2", "h3"), ("web", "db", "app")
+CLUSTERS, HOSTS, TIERS = ("c1", "c2", None), ("h1", "h2", None), ("web", "db", "app")
+DATACENTERS = ("dc1", "dc2")
 
+# Clusters and hosts are called the same in both datacenters.
+places = st.fixed_dictionaries(
+    {
+        "datacenter": st.sampled_from(DATACENTERS),
+        "cluster": st.sampled_from(CLUSTERS),
+        "host": st.sampled_from(HOSTS),
+        "metadata": st.sampled_from(({}, {"standalone_host": True})),
+    }
+)
 machines = st.fixed_dictionaries(
     {
         "tier": st.sampled_from(TIERS),
-        "cluster": st.sampled_from(CLUSTERS),
-        "host": st.sampled_from(HOSTS),
+        "place": places,
         "state": st.sampled_from((ON, ON, ON, OFF, SUSPENDED)),
         "tags": st.sampled_from(((), (), (), (TAG,))),
         "template": st.sampled_from((False,) * 5 + (True,)),
@@ -75,7 +85,9 @@ selections = st.builds(
     st.integers(0, 3),
 )
 verbs = st.sampled_from([operation.value for operation in Operation])
-actions = st.lists(st.tuples(verbs, selections), min_size=1, max_size=5)
+# Before each of them some VMs have come to be elsewhere.
+moves = st.dictionaries(st.integers(0, 13), places, max_size=4)
+actions = st.lists(st.tuples(verbs, selections, moves), min_size=1, max_size=5)
 
 
 def made(estate: list[dict[str, Any]], safety: Safety) -> FakePlatform:
@@ -84,8 +96,14 @@ def made(estate: list[dict[str, Any]], safety: Safety) -> FakePlatform:
     for number, given_ in enumerate(estate):
         given_ = dict(given_)
         tier, state = given_.pop("tier"), given_.pop("state")
-        platform.add(f"{tier}-{number}", state, **given_)
+        platform.add(f"{tier}-{number}", state, **given_.pop("place"), **given_)
     return platform
+
+
+def move(platform: FakePlatform, moved: dict[int, dict[str, Any]]) -> None:
+    for number, machine in enumerate(platform.machines.values()):
+        if number in moved:
+            platform.become(machine.vm.name, **moved[number])
 
 
 @contextmanager
@@ -101,7 +119,7 @@ def act(platform: FakePlatform, verb: str, vms: Any) -> set[str] | type[Exceptio
     options = {} if verb in ("power_on", "suspend") else {"graceful": False}
     try:
         getattr(platform, f"batch_{verb}")(vms, **options)
-    except (OperationRefused, SelectionError) as error:
+    except (GuardUnchecked, OperationRefused, SelectionError) as error:
         assert len(platform.sent) == before, "something was touched"
         return type(error)
     return {name for name, _ in platform.sent[before:]}
@@ -119,58 +137,113 @@ def share(percent: float, of: int) -> int:
     return int(of * percent // 100)
 
 
-def check(
-    platform: FakePlatform, vms: dict[str, Any], added: set[str], taken_down: set[str]
-) -> None:
-    """What must hold after an action that was carried out, on VMs that are new to the run."""
-    safety, all_touched = platform.safety, {name for name, _ in platform.sent}
-    everything = [machine.vm for machine in platform.machines.values()]
-    free = [vm for vm in everything if not barred(vm, safety)]
-    assert not [vm.name for vm in everything if barred(vm, safety) and vm.name in all_touched]
-    if safety.max_vms is not None:
-        assert len(all_touched) <= safety.max_vms
-    group = {key: value for key, value in vms.items() if key in ("name", "cluster", "host")}
-    group |= {"exclude": vms["exclude"]} if "exclude" in vms else {}
-    pool = Selection({"all": True, **group}).read(free)
-    percent = safety.max_percent or Percent()
-    scopes = [("inventory", pool)]
-    for part in ("cluster", "host"):
-        places = {getattr(vm, part) for vm in free} - {None}
-        scopes += [(part, [vm for vm in free if getattr(vm, part) == place]) for place in places]
-    for part, scope in scopes:
-        most, names = getattr(percent, part), {vm.name for vm in scope}
-        if most is not None and added & names:
-            assert len(all_touched & names) <= share(most, len(scope))
-    if safety.min_running is not None and taken_down & {vm.name for vm in pool}:
-        running = [vm for vm in pool if platform.machines[vm.id].state is ON]
-        assert len(running) >= safety.min_running
+Known = dict[tuple[str, str], tuple[str, str]]  # a VM and "cluster" or "host": where it is
 
 
-@settings(deadline=None, max_examples=150)
+def place_of(vm: VM, part: str) -> tuple[str, str] | None:
+    name = getattr(vm, part)
+    return None if name is None else (str(vm.datacenter), name)
+
+
+class Watched:
+    """What a run has done so far, written down independently of the guards."""
+
+    def __init__(self, platform: FakePlatform) -> None:
+        self.platform = platform
+        self.touched: set[str] = set()
+        self.touched_as: list[VM] = []
+        self.touched_at: Known = {}
+
+    def act(self, verb: str, vms: dict[str, Any]) -> None:
+        machines = self.platform.machines.values()
+        before = {each.vm.name: (each.vm, each.state) for each in machines}
+        done = act(self.platform, verb, vms)
+        if not isinstance(done, set):
+            return
+        new_at = set()
+        for name in done:
+            vm, state = before[name]
+            self.touched_as.append(vm)
+            for part in ("cluster", "host"):
+                place = place_of(vm, part)
+                if place is not None and (name, part) not in self.touched_at:
+                    self.touched_at[name, part] = place
+                    new_at.add((part, place))
+                if place is None and (name, part) not in self.touched_at:
+                    self.check_unplaced(vm, state, part)
+        new, self.touched = done - self.touched, self.touched | done
+        # A VM that was reset is on again already.
+        down = verb in ("power_off", "suspend")
+        self.check(vms, new, {name for name in done if down and before[name][1] is ON}, new_at)
+
+    @property
+    def limits(self) -> Percent:
+        return self.platform.safety.max_percent or Percent()
+
+    def check_unplaced(self, vm: VM, state: PowerState, part: str) -> None:
+        """Nothing is done to a VM that runs nobody knows where, if that matters."""
+        alone = part == "cluster" and "standalone_host" in vm.metadata
+        assert getattr(self.limits, part) is None or alone or state in (OFF, SUSPENDED)
+
+    def check(
+        self, vms: dict[str, Any], new: set[str], down: set[str], new_at: set[tuple[str, Any]]
+    ) -> None:
+        safety = self.platform.safety
+        everything = [machine.vm for machine in self.platform.machines.values()]
+        free = [vm for vm in everything if not barred(vm, safety)]
+        assert self.touched <= {vm.name for vm in free}
+        if safety.max_vms is not None:
+            assert len(self.touched) <= safety.max_vms
+        for part, place in new_at:
+            there = [vm for vm in free if self.touched_at.get((vm.name, part), None) == place]
+            others = [
+                vm
+                for vm in free
+                if (vm.name, part) not in self.touched_at and place_of(vm, part) == place
+            ]
+            most = getattr(self.limits, part)
+            if most is not None:
+                assert len(there) <= share(most, len(there) + len(others))
+        pool = self.pool(vms, free)
+        if self.limits.inventory is not None and new & pool:
+            assert len(self.touched & pool) <= share(self.limits.inventory, len(pool))
+        if safety.min_running is not None and down & pool:
+            running = {vm.name for vm in free if self.platform.machines[vm.id].state is ON}
+            assert len(running & pool) >= safety.min_running
+
+    def pool(self, vms: dict[str, Any], free: list[VM]) -> set[str]:
+        """The names of those that the selection is about, now or where they were touched."""
+        group = {key: vms[key] for key in ("name", "cluster", "host", "exclude") if key in vms}
+        chosen = Selection({"all": True, **group})
+        by_id = {vm.id: vm for vm in free}
+        then = [
+            replace(by_id[was.id], cluster=was.cluster, host=was.host) for was in self.touched_as
+        ]
+        return {vm.name for vm in (*free, *then) if chosen.read([vm])}
+
+
+@settings(deadline=None, max_examples=200)
 @given(estates, limits, actions)
 def test_no_sequence_of_actions_passes_a_limit(
-    estate: list[dict[str, Any]], limit: dict[str, Any], sequence: list[tuple[str, Any]]
+    estate: list[dict[str, Any]], limit: dict[str, Any], sequence: list[tuple[str, Any, Any]]
 ) -> None:
     with new_run():
         platform = made(estate, Safety(**limit))
-        for verb, vms in sequence:
-            on = {each.vm.name for each in platform.machines.values() if each.state is ON}
-            touched = {name for name, _ in platform.sent}
-            done = act(platform, verb, vms)
-            if isinstance(done, set):
-                # A VM that was reset is on again already.
-                down = done & on if verb in ("power_off", "suspend") else set()
-                check(platform, vms, done - touched, down)
+        watched = Watched(platform)
+        for verb, vms, moved in sequence:
+            move(platform, moved)
+            watched.act(verb, vms)
 
 
 @settings(deadline=None, max_examples=150)
 @given(estates, limits, actions)
 def test_plan_and_action_agree(
-    estate: list[dict[str, Any]], limit: dict[str, Any], sequence: list[tuple[str, Any]]
+    estate: list[dict[str, Any]], limit: dict[str, Any], sequence: list[tuple[str, Any, Any]]
 ) -> None:
     with new_run():
         platform = made(estate, Safety(**limit))
-        for verb, vms in sequence:
+        for verb, vms, moved in sequence:
+            move(platform, moved)
             options = {} if verb in ("power_on", "suspend") else {"graceful": False}
             sent = list(platform.sent)
             try:
@@ -184,7 +257,7 @@ def test_plan_and_action_agree(
             if plan["possible"]:
                 assert done == {vm["name"] for vm in plan["vms"] if vm["changes"]}
             else:
-                assert done in (OperationRefused, GuardStopped)
+                assert done in (OperationRefused, GuardStopped, GuardUnchecked)
 
 
 @settings(deadline=None, max_examples=100)
@@ -230,7 +303,7 @@ def test_the_same_seed_draws_the_same_and_never_what_is_protected(
 
 
 vms_of_cases = st.lists(
-    st.tuples(st.sampled_from(CLUSTERS), st.sampled_from(HOSTS), st.sampled_from((ON, OFF))),
+    st.tuples(places, st.sampled_from((ON, OFF))),
     min_size=1,
     max_size=12,
 )
@@ -239,7 +312,7 @@ vms_of_cases = st.lists(
 @settings(deadline=None, max_examples=200)
 @given(vms_of_cases, limits, st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)), st.randoms())
 def test_verdicts_do_not_depend_on_the_order_and_grow_with_what_is_changed(
-    given_vms: list[tuple[Any, Any, PowerState]],
+    given_vms: list[tuple[dict[str, Any], PowerState]],
     limit: dict[str, Any],
     now: set[int],
     before: set[int],
@@ -252,15 +325,14 @@ def test_verdicts_do_not_depend_on_the_order_and_grow_with_what_is_changed(
             platform="fake",
             power_state=state,
             status=state.value,
-            cluster=cluster,
-            host=host,
+            **place,
         )
-        for number, (cluster, host, state) in enumerate(given_vms)
+        for number, (place, state) in enumerate(given_vms)
     ]
 
     def judged(changing: list[VM], inventory: list[VM]) -> dict[tuple[str, str], tuple[int, bool]]:
         case = Case(Operation.POWER_OFF, "fake", "here", changing, inventory, lambda vm: True)
-        counted = {case.key(vm): vm for vm in vms if int(vm.id[3:]) in before}
+        counted = {case.key(vm): [vm] for vm in vms if int(vm.id[3:]) in before}
         found = verdicts(case, Counted(counted, frozenset()), Safety(**limit))
         return {(each.key, each.scope): (each.would_be, each.ok) for each in found}
 

@@ -13,8 +13,11 @@ from chaosvm.errors import (
     OperationRefused,
     PlanOutdated,
 )
+from chaosvm.forecast import foresee
 from chaosvm.ledger import of_run
+from chaosvm.order import Order
 from chaosvm.plan import save_plan
+from chaosvm.planned import read_plan
 from chaosvm.platform import Step
 from chaosvm.safety import Safety
 from chaosvm.vm import PowerState
@@ -29,7 +32,8 @@ VMS = {"name": "web-*"}
 def platform() -> FakePlatform:
     made = FakePlatform()
     for number in range(4):
-        made.add(f"web-{number}", instance_uuid=f"uuid-{number}", tags=())
+        place = {"cluster": "c1", "host": "h1" if number else None}
+        made.add(f"web-{number}", instance_uuid=f"uuid-{number}", tags=(), **place)
     made.add("db", OFF, tags=("chaosvm-protect",))
     return made
 
@@ -65,6 +69,10 @@ def test_a_plan_in_full(platform: FakePlatform) -> None:
                 "name": "web-0",
                 "instance_uuid": "uuid-0",
                 "power_state": "powered_off",
+                "datacenter": None,
+                "cluster": "c1",
+                "host": None,
+                "step": None,
                 "will": "nothing: is powered_off already",
                 "changes": False,
             },
@@ -74,6 +82,10 @@ def test_a_plan_in_full(platform: FakePlatform) -> None:
                     "name": f"web-{number}",
                     "instance_uuid": f"uuid-{number}",
                     "power_state": "powered_on",
+                    "datacenter": None,
+                    "cluster": "c1",
+                    "host": "h1",
+                    "step": "guest shutdown",
                     "will": "guest shutdown, then hard power off after 270 s",
                     "changes": True,
                 }
@@ -262,18 +274,77 @@ def test_a_world_that_has_drifted(
 
 @pytest.mark.parametrize(
     ("changed", "told"),
-    [({"name": "web-x"}, "was renamed to 'web-x'"), ({"instance_uuid": "other"}, "is gone")],
+    [
+        ({"name": "web-x"}, "was renamed to 'web-x'"),
+        ({"name": "WEB-2"}, "was renamed to 'WEB-2'"),
+        ({"instance_uuid": "other"}, "is gone"),
+    ],
 )
 def test_another_vm_under_its_id(
     platform: FakePlatform, given: Any, changed: dict[str, str], told: str
 ) -> None:
     plan = given(platform.plan("power_off", VMS))
-    machine = platform.machine("web-2")
-    fields = {name: getattr(machine.vm, name) for name in machine.vm.__slots__}
-    machine.vm = type(machine.vm)(**(fields | changed))
+    platform.become("web-2", **changed)
     with pytest.raises(PlanOutdated, match=told):
         platform.batch_power_off(plan)
     assert platform.sent == []
+
+
+@pytest.mark.parametrize(
+    ("selection", "changed", "told"),
+    [
+        (VMS, {"cluster": "c2"}, "was in the cluster 'c1' and is in 'c2'"),
+        (VMS, {"datacenter": "dc"}, "was in the datacenter None and is in 'dc'"),
+        ({"host": "h1"}, {"host": "h2"}, 'does not fit {"host": "h1"} any more'),
+        ({"tag": "web"}, {"tags": ()}, 'does not fit {"tag": "web"} any more'),
+    ],
+)
+def test_a_vm_that_is_not_any_more_where_it_was(
+    platform: FakePlatform, given: Any, selection: Any, changed: dict[str, Any], told: str
+) -> None:
+    platform.become("web-2", tags=("web",))
+    plan = given(platform.plan("power_off", selection))
+    platform.become("web-2", **changed)
+    with pytest.raises(PlanOutdated, match=rf"'web-2' \(vm-3\) {told}\. Plan anew"):
+        platform.batch_power_off(plan)
+    assert platform.sent == []
+
+
+def test_a_cluster_may_move_a_vm_to_another_host(platform: FakePlatform, given: Any) -> None:
+    plan = given(platform.plan("power_off", VMS))
+    platform.become("web-2", host="h2")
+    assert platform.batch_power_off(plan).changed == 4
+
+
+def test_a_vm_that_would_meet_with_something_else(platform: FakePlatform, given: Any) -> None:
+    """Its guest could be asked when it was planned, and cannot any more; or the reverse."""
+    plan = given(platform.plan("power_off", {"names": ["web-2"]}))
+    platform.deaf["web-2"] = "VMware Tools are not running"
+    with pytest.raises(PlanOutdated, match=r"would now meet with 'hard power off, as VMware"):
+        platform.batch_power_off(plan)
+    plan = given(platform.plan("power_off", {"names": ["web-2"]}))
+    platform.deaf.clear()
+    with pytest.raises(PlanOutdated, match=r"with 'guest shutdown, then .*, and not 'hard power"):
+        platform.batch_power_off(plan)
+    platform.refused["web-2"] = "waits for an answer"
+    with pytest.raises(PlanOutdated, match="would now meet with 'refused: waits for an answer'"):
+        platform.batch_power_off(plan)
+    assert platform.sent == []
+
+
+def test_another_timeout_does_not_outdate_a_plan(platform: FakePlatform, given: Any) -> None:
+    plan = given(platform.plan("power_off", VMS, timeout=60))
+    assert platform.batch_power_off(plan, timeout=90).changed == 4
+
+
+@pytest.mark.parametrize("key", ["graceful", "on_timeout", "discard_memory"])
+def test_what_binds(platform: FakePlatform, key: str) -> None:
+    other = {"graceful": False, "on_timeout": "fail", "discard_memory": True}[key]
+    plan = read_plan(platform.plan("power_off", VMS))
+    options = {"graceful": True, "on_timeout": "hard", key: other}
+    order = Order.checked("power_off", timeout=300, **options)
+    with pytest.raises(PlanOutdated, match=f"is for {key}="):
+        plan.check("fake", platform.address, order, lambda vm: foresee(platform, vm, order))
 
 
 def test_a_plan_for_something_else(platform: FakePlatform, given: Any) -> None:
@@ -306,6 +377,38 @@ def test_a_plan_that_tells_of_refusals(platform: FakePlatform, given: Any) -> No
     assert platform.sent == []
 
 
+def test_a_plan_of_nothing_but_refusals(platform: FakePlatform, given: Any) -> None:
+    plan = platform.plan("power_off", {"names": ["db"]})
+    with pytest.raises(OperationRefused, match=r"the plan tells of VMs that are refused.*'db'"):
+        platform.batch_power_off(given(plan))
+    assert (platform.sent, platform.inventories) == ([], 1)
+
+
+@pytest.mark.parametrize("sample", [{"count": 2}, {"percent": 50}])
+def test_a_sample_that_is_too_small_for_what_is_refused(
+    platform: FakePlatform, sample: dict[str, Any]
+) -> None:
+    vms = {"names": ["web-0", "db"], **sample}
+    plan = platform.plan("power_off", vms).to_json()
+    assert [each["name"] for each in plan["refused"]] == ["db"]
+    assert not plan["possible"]
+    with pytest.raises(OperationRefused, match="'db'"):
+        platform.batch_power_off(vms)
+
+
+def test_a_plan_is_measured_by_what_its_selection_matches(
+    platform: FakePlatform, given: Any
+) -> None:
+    platform.add("app", tags=())
+    platform.safety = Safety.of(max_percent={"inventory": 25})
+    plan = given(platform.plan("power_off", {**VMS, "count": 1}))
+    assert platform.batch_power_off(plan).changed == 1
+    platform.safety = Safety.of(max_percent={"inventory": 30})
+    left = platform.plan("power_off", {**VMS, "power_state": "powered_on", "count": 1})
+    with pytest.raises(GuardStopped, match=r"1 of the 4 VMs\) for the matching inventory"):
+        platform.batch_power_off(given(left))
+
+
 def test_guards_count_for_a_plan_too(platform: FakePlatform, given: Any) -> None:
     """And measure what its selection matched, not only what it drew."""
     platform.safety = Safety.of(max_percent={"inventory": 50})
@@ -316,7 +419,10 @@ def test_guards_count_for_a_plan_too(platform: FakePlatform, given: Any) -> None
         platform.batch_power_off(left)
 
 
+GOOD = {"id": "vm-1", "name": "web-0", "power_state": "powered_on", "will": "x", "step": None}
 BAD = {
+    "of no version": {"plan": True, "vms": [{**GOOD, "cluster": None, "datacenter": None}]},
+    "without a place": {"plan": 1, "vms": [GOOD]},
     "no version": {"plan": 2, "vms": [{"id": "vm-1", "name": "x", "power_state": "powered_on"}]},
     "no vms": {"plan": 1},
     "no ids": {"plan": 1, "vms": [{"name": "web-0"}]},

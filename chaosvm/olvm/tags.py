@@ -26,7 +26,7 @@ def read_tags(
     """
     if len(vm_ids) <= _FEW:
         return {vm_id: _tags_of(client, vm_id, deadline) for vm_id in vm_ids}
-    listed = client.read(lambda system: system.tags_service().list(), deadline)
+    listed = _listed(client, deadline)
     found: dict[str, list[str]] = {vm_id: [] for vm_id in vm_ids}
     doubtful: set[str] = set()
     for tag in listed:
@@ -44,12 +44,29 @@ def read_tagged(
 ) -> set[str]:
     """The ids of those that carry a tag, or one below it, by a single request.
 
-    A tag that the engine cannot be asked for is looked for on each VM.
+    A tag that the engine cannot be asked for is looked for on each VM, and means
+    what the engine's search would take it for.
     """
     if searchable(tag):
         return _vms_with(client, tag, deadline)
-    tags = read_tags(client, vm_ids, deadline)
-    return {vm_id for vm_id in vm_ids if tag in (tags[vm_id] or ())}
+    meant = _with_those_below(tag, _listed(client, deadline))
+    tags = read_tags(client, vm_ids, deadline) if meant else {}
+    return {vm_id for vm_id, names in tags.items() if meant.intersection(names or ())}
+
+
+def _with_those_below(tag: str, listed: Sequence[Any]) -> set[str]:
+    """The names of the tags that are called so, in capitals or not, and of all below them."""
+    found = {each.id for each in listed if each.name.lower() == tag.lower()}
+    known = -1
+    while known != len(found):
+        known = len(found)
+        found |= {each.id for each in listed if each.parent and each.parent.id in found}
+    return {each.name for each in listed if each.id in found}
+
+
+def _listed(client: OLVMClient, deadline: Deadline) -> list[Any]:
+    tags: list[Any] = client.read(lambda system: system.tags_service().list(), deadline)
+    return tags
 
 
 def _ambiguous(tag: Any, listed: Sequence[Any]) -> bool:

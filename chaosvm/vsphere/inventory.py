@@ -47,6 +47,15 @@ class _Place:
     vapp: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """What is the same for every VM on one host."""
+
+    host: str | None = None
+    cluster: str | None = None
+    alone: bool = False  # the host is known to be in no cluster
+
+
 def read_inventory(content: Any) -> Inventory:
     """Ask the server, and join. Raises NotAuthenticated when the session is dead."""
     objects = read_everything(content, ALL)
@@ -76,7 +85,7 @@ class Objects:
     def __init__(self, told: dict[str, Told]) -> None:
         self.told = told
         self._places: dict[str, _Place] = {}
-        self._hosts: dict[str, tuple[str | None, str | None]] = {}
+        self._homes: dict[str, _Home] = {}
 
     def vms(self) -> list[VM]:
         return [self._vm(item) for item in self.told.values() if item.kind == "VirtualMachine"]
@@ -95,7 +104,7 @@ class Objects:
         raw_name = item.name or item.moid
         name = _unescaped(raw_name)
         place = self._place(self._parent(item))
-        host, cluster = self._host_and_cluster(get("runtime.host"))
+        home = self._home(get("runtime.host"))
         status = get("runtime.powerState") or "unknown"
         return VM(
             id=item.moid,
@@ -107,8 +116,8 @@ class Objects:
             instance_uuid=get("config.instanceUuid"),
             path=f"{place.path}/{raw_name}",
             datacenter=place.datacenter,
-            cluster=cluster,
-            host=host,
+            cluster=home.cluster,
+            host=home.host,
             folder=place.folder,
             cpu_count=get("config.hardware.numCPU"),
             memory_mb=get("config.hardware.memoryMB"),
@@ -117,10 +126,10 @@ class Objects:
             hostname=get("guest.hostName"),
             ip_addresses=_ip_addresses(item),
             template=bool(get("config.template")),
-            metadata=self._metadata(item, place.vapp),
+            metadata=self._metadata(item, place.vapp, home.alone),
         )
 
-    def _metadata(self, item: Told, vapp: str | None) -> dict[str, Any]:
+    def _metadata(self, item: Told, vapp: str | None, alone: bool) -> dict[str, Any]:
         """What only vSphere has; keys that say nothing about this VM are left out."""
         get = item.properties.get
         attributes = get("customValue") or ()
@@ -133,6 +142,7 @@ class Objects:
             "fault_tolerance_role": get("config.ftInfo.role"),
             "question": get("runtime.question.text"),
             "vapp": vapp,
+            "standalone_host": alone or None,
             "custom_attributes": {
                 self._fields.get(key, str(key)): value for key, value in attributes
             },
@@ -151,21 +161,26 @@ class Objects:
             for key, name in (item.properties.get("field") or {}).items()
         }
 
-    def _host_and_cluster(self, moid: str | None) -> tuple[str | None, str | None]:
+    def _home(self, moid: str | None) -> _Home:
         if moid is None:
-            return None, None
-        if moid not in self._hosts:
+            return _Home()
+        if moid not in self._homes:
             host = self.told.get(moid)
             name = _unescaped(host.name) if host and host.name else None
-            self._hosts[moid] = name, self._cluster_of(host)
-        return self._hosts[moid]
+            around = self._around(host)
+            alone = around is not None and around.kind == "ComputeResource"
+            self._homes[moid] = _Home(name, self._cluster_of(host), alone)
+        return self._homes[moid]
 
     def _cluster_of(self, host: Told | None) -> str | None:
         """None for a standalone host: the ComputeResource around it is no cluster."""
-        around = self.told.get(host.properties.get("parent") or "") if host else None
+        around = self._around(host)
         if around is None or around.kind != "ClusterComputeResource" or not around.name:
             return None
         return _unescaped(around.name)
+
+    def _around(self, host: Told | None) -> Told | None:
+        return self.told.get(host.properties.get("parent") or "") if host else None
 
     # Where things are ----------------------------------------------------------------
 

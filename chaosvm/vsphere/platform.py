@@ -184,8 +184,8 @@ class VSpherePlatform(VMPlatform):
     def opted_out(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
         """By a custom attribute, which the inventory has, or a tag, of any category."""
         found = {vm.id: why for vm in vms if (why := marked_by_attribute(vm, tag))}
-        tags = self._read_tags([vm for vm in vms if vm.id not in found], deadline) or {}
-        for vm_id, carried in tags.items():
+        tags = self._read_tags([vm for vm in vms if vm.id not in found], deadline)
+        for vm_id, carried in (tags or {}).items():
             if any(tag.lower() in (each.name.lower(), each.qualified.lower()) for each in carried):
                 found[vm_id] = f"has the tag {tag!r}"
         return found
@@ -241,10 +241,13 @@ class VSpherePlatform(VMPlatform):
             raise fault_in_reading(fault) from fault
 
     def _read_tags(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, list[Tag]] | None:
+        """The tags of those that have some; None of a server that has no tags at all."""
         with self._tag_lock:
             if self._tag_reader is None:
                 about = self._client.read(lambda content: content.about, deadline)
-                if about.apiType == "HostAgent":  # a single host, which knows no tags
+                # Which it is by what it is: a vCenter that answers as if it had none
+                # may be one whose tags cannot be reached at the moment.
+                if about.apiType == "HostAgent":
                     return None
                 self._tag_reader = TagReader(
                     self._client.transport, self.settings, about.apiVersion

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from logzero import logger
 
@@ -19,8 +20,10 @@ from chaosvm.vsphere.transport import Transport
 
 __all__ = ["Tag", "TagReader"]
 
+T = TypeVar("T")
 
-_NOT_OFFERED = (404, 405, 501)
+# So many names are asked for at once.
+_SIDE_BY_SIDE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class TagReader:
     """Reads tags over the SOAP API's connections, in a session of its own.
 
     One request tells which VM has which tags; the name of each tag and category
-    is asked for once and kept.
+    is asked for once and kept. An answer that is missing, or is not what was
+    asked for, is an error: it could hide a tag that protects a VM.
     """
 
     def __init__(self, transport: Transport, settings: VSphereSettings, api_version: str) -> None:
@@ -52,24 +56,22 @@ class TagReader:
         major = int(api_version.split(".")[0]) if api_version[:1].isdigit() else 0
         self._modern = major >= 9
         self._session: str | None = None
-        self._offered: bool | None = None
-        self._names: dict[str, str] = {}
+        self._categories: dict[str, str] = {}
         self._tags: dict[str, Tag] = {}
 
-    def read(self, moids: Iterable[str], deadline: Deadline) -> dict[str, list[Tag]] | None:
-        """The tags of each VM that has some; None where the server offers no tags."""
+    def read(self, moids: Iterable[str], deadline: Deadline) -> dict[str, list[Tag]]:
+        """The tags of each VM that has some; raises PlatformError where they are not told."""
         ids = [{"id": moid, "type": "VirtualMachine"} for moid in moids]
-        if self._offered is False or not ids:
-            return None if self._offered is False else {}
-        with self._transport.within(deadline):
-            try:
-                return self._read(ids)
-            except _Unauthorized:
-                self._session = None
-            try:
-                return self._read(ids)
-            except _Unauthorized:
-                raise PlatformError("the vCenter's REST API refused the login for tags") from None
+        if not ids:
+            return {}
+        try:
+            return self._read(ids, deadline)
+        except _Unauthorized:
+            self._session = None
+        try:
+            return self._read(ids, deadline)
+        except _Unauthorized:
+            raise PlatformError("the vCenter's REST API refused the login for tags") from None
 
     def close(self, deadline: Deadline) -> None:
         if self._session is None:
@@ -81,39 +83,45 @@ class TagReader:
             logger.debug(f"the session for tags was not closed: {error}")
         self._session = None
 
-    def _read(self, ids: list[dict[str, str]]) -> dict[str, list[Tag]] | None:
-        if self._session is None and not self._log_in():
-            return None
+    def _read(self, ids: list[dict[str, str]], deadline: Deadline) -> dict[str, list[Tag]]:
         action = "?action=" if self._modern else "?~action="
         path = self._tagging(f"tag-association{action}list-attached-tags-on-objects")
-        attached = self._request("POST", path, {"object_ids": ids})
-        return {
-            item["object_id"]["id"]: [self._tag(tag) for tag in item["tag_ids"] or ()]
-            for item in attached or ()
-        }
+        with self._transport.within(deadline):
+            if self._session is None:
+                self._session = self._new_session()
+            attached = self._asked("POST", path, _attached, {"object_ids": ids})
+        self._learn({tag for tags in attached.values() for tag in tags}, deadline)
+        return {moid: [self._tags[tag] for tag in tags] for moid, tags in attached.items()}
 
-    def _log_in(self) -> bool:
-        """False where there is no such API, as on old servers and simulators."""
+    def _new_session(self) -> str:
         user = f"{self._settings.username}:{self._settings.password}".encode()
         headers = {"Authorization": f"Basic {base64.b64encode(user).decode()}"}
-        session = self._request("POST", self._session_path, headers=headers)
-        self._offered = session is not None
-        self._session = session
-        return self._offered
+        return self._asked("POST", self._session_path, _text, headers=headers)
 
-    def _tag(self, tag_id: str) -> Tag:
-        if tag_id not in self._tags:
-            told = self._request("GET", self._tagging(f"tag/{self._in_path(tag_id)}")) or {}
-            category = told.get("category_id", "")
-            self._tags[tag_id] = Tag(told.get("name", tag_id), self._category(category))
-        return self._tags[tag_id]
+    def _learn(self, tag_ids: set[str], deadline: Deadline) -> None:
+        """What these tags are called, as far as that is not known."""
+        new = sorted(tag_ids - self._tags.keys())
+        told = self._each("tag", new, _name_and_category, deadline)
+        categories = sorted({category for _, category in told} - self._categories.keys())
+        names = self._each("category", categories, _name, deadline)
+        self._categories.update(zip(categories, names, strict=True))
+        for tag_id, (name, category) in zip(new, told, strict=True):
+            self._tags[tag_id] = Tag(name, self._categories[category])
 
-    def _category(self, category_id: str) -> str:
-        if category_id not in self._names:
-            path = self._tagging(f"category/{self._in_path(category_id)}")
-            told = self._request("GET", path) or {}
-            self._names[category_id] = told.get("name", category_id)
-        return self._names[category_id]
+    def _each(
+        self, kind: str, ids: list[str], made: Callable[[Any], T], deadline: Deadline
+    ) -> list[T]:
+        """Side by side: while names are asked for, what was read of the VMs grows old."""
+
+        def ask(each: str) -> T:
+            with self._transport.within(deadline):
+                return self._asked("GET", self._tagging(f"{kind}/{self._in_path(each)}"), made)
+
+        if not ids:
+            return []
+        width = min(_SIDE_BY_SIDE, len(ids))
+        with ThreadPoolExecutor(width, thread_name_prefix="chaosvm-tags") as pool:
+            return list(pool.map(ask, ids))
 
     @property
     def _session_path(self) -> str:
@@ -126,27 +134,37 @@ class TagReader:
     def _in_path(self, identifier: str) -> str:
         return identifier if self._modern else f"id:{identifier}"
 
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        made: Callable[[Any], T],
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> T:
+        """What is made of the answer's value."""
+        text = self._request(method, path, body, headers)
+        try:
+            told = json.loads(text)
+            return made(told["value"] if isinstance(told, dict) and "value" in told else told)
+        except (ValueError, TypeError, KeyError):
+            raise ProtocolError(
+                f"{self._settings.server} answered {method} {path} with something else than "
+                "was asked for"
+            ) from None
+
     def _request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Any:
-        """The answer's value; None for no body, and where there is no such thing."""
+    ) -> bytes:
         sent = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
         if self._session:
             sent["vmware-api-session-id"] = self._session
         status, text = self._exchange(method, path, json.dumps(body) if body else None, sent)
         if status == 401:
             raise _Unauthorized
-        if status in _NOT_OFFERED:
-            return None
-        if status >= 300:
+        if not 200 <= status < 300:
             raise PlatformError(f"{self._settings.server} answered {method} {path} with {status}")
-        try:
-            told = json.loads(text) if text.strip() else None
-        except ValueError:
-            raise ProtocolError(
-                f"{self._settings.server} answered {method} {path} with something that is not JSON"
-            ) from None
-        return told["value"] if isinstance(told, dict) and "value" in told else told
+        return text
 
     def _exchange(
         self, method: str, path: str, body: str | None, headers: dict[str, str]
@@ -161,3 +179,31 @@ class TagReader:
             raise connection_error(error, self._settings.server) from error
         self._transport.ReturnConnection(connection)
         return status, text
+
+
+def _text(told: Any) -> str:
+    if not isinstance(told, str) or not told:
+        raise ValueError("not a text")
+    return told
+
+
+def _name(told: Any) -> str:
+    return _text(told["name"])
+
+
+def _name_and_category(told: Any) -> tuple[str, str]:
+    return _name(told), _text(told["category_id"])
+
+
+def _attached(told: Any) -> dict[str, list[str]]:
+    """The ids of the tags on each object; in the place of an empty list, there may be null."""
+    return {
+        _text(each["object_id"]["id"]): [_text(tag) for tag in _list(each["tag_ids"])]
+        for each in _list(told)
+    }
+
+
+def _list(told: Any) -> list[Any]:
+    if told is not None and not isinstance(told, list):
+        raise TypeError("not a list")
+    return told or []

@@ -36,12 +36,30 @@ def test_another_tag_does_not(platform: OLVMPlatform, world: World) -> None:
     assert platform.power_off(VM, graceful=False).changed
 
 
-def test_a_tag_that_the_engine_cannot_be_asked_for(connect: Connect, world: World) -> None:
+@pytest.mark.parametrize("asked", ["hands*off", "Hands*OFF"])
+@pytest.mark.parametrize("many", [False, True])
+def test_a_tag_that_the_engine_cannot_be_asked_for(
+    connect: Connect, world: World, asked: str, many: bool
+) -> None:
+    for number in range(10 if many else 0):
+        world.add_vm(f"app-{number}", tags=(f"t{number}",))
+    world.add_tag("hands*off")
+    world.add_tag("databases", parent="hands*off")
+    world.add_tag("replicas", parent="databases")
     world.change(DB, tags=("hands*off",))
-    platform = connect(safety=Safety.of(protect_tag="hands*off"))
-    with pytest.raises(OperationRefused, match="has the tag 'hands\\*off'"):
-        platform.power_off(DB)
+    world.change(OTHER, tags=("replicas",))
+    world.change(VM, tags=("hands-off",))
+    platform = connect(safety=Safety.of(protect_tag=asked, max_percent=100))
+    for name in (DB, OTHER):
+        with pytest.raises(OperationRefused, match=r"has the tag '(?i:hands\*off)'"):
+            platform.power_off(name)
     assert platform.power_off(VM, graceful=False).changed
+
+
+def test_a_tag_that_is_nowhere_is_on_no_vm(connect: Connect, world: World, lab: Lab) -> None:
+    platform = connect(safety=Safety.of(protect_tag="hands*off"))
+    assert platform.power_off(VM, graceful=False).changed
+    assert not [name for name in lab.requests() if "/vms/{id}/tags" in name]
 
 
 @pytest.mark.parametrize("fqdn", ["engine.example.com", "ENGINE"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from pyVmomi import vmodl
 
-from chaosvm.errors import AmbiguousVM, NoSuchVM, SelectionError
+from chaosvm.errors import AmbiguousVM, GuardUnchecked, NoSuchVM, SelectionError
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.inventory import Objects
@@ -69,6 +69,8 @@ def test_a_vm_is_told_in_full(platform: VSpherePlatform, estate: Estate) -> None
 def test_a_standalone_host_is_no_cluster(platform: VSpherePlatform) -> None:
     vm = platform.get_vm("DC0_H0_VM0")
     assert (vm.host, vm.cluster) == ("DC0_H0", None)
+    assert vm.metadata["standalone_host"] is True
+    assert "standalone_host" not in platform.get_vm("DC0_C0_RP0_VM0").metadata
 
 
 def test_templates_agents_and_questions_are_told(platform: VSpherePlatform, estate: Estate) -> None:
@@ -235,6 +237,8 @@ def test_tags_that_cannot_be_had_are_null_and_cannot_be_selected(connect: Connec
         assert {vm.tags for vm in platform.list_vms()} == {None}
         with pytest.raises(SelectionError, match="tag 'gold' cannot be looked for"):
             platform.batch_power_off({"tag": "gold"})
+        with pytest.raises(GuardUnchecked, match=r'"none" switches it off.* with 404'):
+            platform.batch_power_off({"all": True})
         assert "PowerOffVM_Task" not in plain.requests()["methods"]
 
 

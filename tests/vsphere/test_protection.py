@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from chaosvm.errors import GuardUnchecked, OperationRefused, PlatformError
+from chaosvm.errors import GuardStopped, GuardUnchecked, OperationRefused, PlatformError
 from chaosvm.lab import Lab, State, World
 from chaosvm.lab import rule as lab_rule
+from chaosvm.lab.vcenter import service
 from chaosvm.safety import Safety
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere import VSpherePlatform
@@ -58,6 +59,13 @@ def test_another_tag_is_named_with_its_category(connect: Any, estate: Estate) ->
     with pytest.raises(OperationRefused, match="has the tag 'chaos/hands-off'"):
         platform.power_off(CLUSTERED)
     assert platform.power_off(STANDALONE, graceful=False).changed
+
+
+def test_a_limit_for_clusters_leaves_a_standalone_host_alone(connect: Any) -> None:
+    platform = connect(safety=Safety.of(max_percent={"cluster": 0}))
+    assert platform.batch_power_off({"host": "DC0_H0"}, graceful=False).changed == 2
+    with pytest.raises(GuardStopped, match="for the cluster 'DC0_C0' of 'DC0'"):
+        platform.power_off(CLUSTERED)
 
 
 def test_tags_that_cannot_be_read_let_nothing_pass(
@@ -163,6 +171,72 @@ def test_marks_cost_a_request_however_many_vms_there_are(on_lab: Any, lab: Lab) 
     assert not [name for name in lab.requests() if "/rest/" in name]
 
 
-def test_a_server_without_tags_has_none(on_lab: Any, lab: Lab) -> None:
-    lab.rules(lab_rule("POST /rest/com/vmware/cis/session", "status", code=404))
-    assert on_lab().power_off("db-01").changed
+TAGGING = "/rest/com/vmware/cis/tagging"
+UNREAD = {
+    "no session": ("POST /rest/com/vmware/cis/session", "status", {"code": 404}),
+    "no session once": ("POST /rest/com/vmware/cis/session", "status", {"code": 404, "times": 1}),
+    "an empty session": ("POST /rest/com/vmware/cis/session", "empty", {}),
+    "no tagging": (f"POST {TAGGING}/*", "status", {"code": 404}),
+    "not allowed": (f"POST {TAGGING}/*", "status", {"code": 405}),
+    "no answer to what is attached": (f"POST {TAGGING}/*", "empty", {}),
+    "a tag that is not there": (f"GET {TAGGING}/tag/*", "status", {"code": 404}),
+    "a tag without a name": (f"GET {TAGGING}/tag/*", "empty", {}),
+    "no category": (f"GET {TAGGING}/category/*", "status", {"code": 404}),
+    "a category without a name": (f"GET {TAGGING}/category/*", "empty", {}),
+}
+
+
+@pytest.mark.parametrize("failing", UNREAD.values(), ids=UNREAD)
+def test_a_vcenter_that_does_not_tell_its_tags_is_not_one_without(
+    on_lab: Any, lab: Lab, world: World, failing: Any
+) -> None:
+    request, manner, more = failing
+    lab.rules(lab_rule(request, manner, **more))
+    platform = on_lab()
+    with pytest.raises(GuardUnchecked, match='"none" switches it off'):
+        platform.power_off("db-01", graceful=False)
+    assert {vm.state for vm in world.vms} == {State.RUNNING}
+    lab.rules()
+    with pytest.raises(OperationRefused, match=f"has the tag '{MARK}'"):
+        platform.power_off("db-01", graceful=False)
+
+
+@pytest.mark.parametrize("failing", UNREAD.values(), ids=UNREAD)
+def test_a_listing_without_tags_says_that_they_are_not_known(
+    on_lab: Any, lab: Lab, failing: Any, logs: pytest.LogCaptureFixture
+) -> None:
+    request, manner, more = failing
+    lab.rules(lab_rule(request, manner, **more))
+    platform = on_lab()
+    assert {vm.tags for vm in platform.list_vms()} == {None}
+    assert "the tags of VMs are not known" in logs.text
+    lab.rules()
+    assert {vm.name: vm.tags for vm in platform.list_vms({"name": "db-*"})} == {
+        "db-01": (MARK,),
+        "db-02": (),
+    }
+
+
+def test_a_single_host_has_no_tags(on_lab: Any, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = service._about
+
+    def of_a_host(instance_uuid: str) -> Any:
+        told = about(instance_uuid)
+        told.apiType = "HostAgent"
+        return told
+
+    monkeypatch.setattr(service, "_about", of_a_host)
+    assert on_lab().power_off("db-01", graceful=False).changed
+    assert not [name for name in lab.requests() if "/rest/" in name]
+
+
+def test_tags_are_asked_for_side_by_side(on_lab: Any, world: World, lab: Lab) -> None:
+    """Each once, however many VMs have it."""
+    for number in range(20):
+        world.change("web-00", tags=(*world.vm("web-00").tags, f"kind-{number % 3}/t{number}"))
+        world.change("web-02", tags=world.vm("web-00").tags)
+    platform = on_lab()
+    tags = {vm.name: vm.tags for vm in platform.list_vms({"name": "web-0[02]"})}
+    assert tags["web-00"] == tags["web-02"] == tuple(sorted(f"t{number}" for number in range(20)))
+    assert lab.requests()[f"GET {TAGGING}/tag/{{id}}"] == 20
+    assert lab.requests()[f"GET {TAGGING}/category/{{id}}"] == 3

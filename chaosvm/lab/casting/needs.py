@@ -12,7 +12,7 @@ from chaoslib import substitute
 from chaosvm import values
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.world import State
-from chaosvm.plan import is_plan
+from chaosvm.planned import is_plan
 from chaosvm.selection import Selection
 from chaosvm.vm import PowerState
 
