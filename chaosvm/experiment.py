@@ -15,7 +15,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Running", "declares_control", "reason_to_give", "running"]
+__all__ = [
+    "Importing",
+    "Running",
+    "declares_control",
+    "experiment_at_hand",
+    "importing",
+    "reason_to_give",
+    "running",
+]
 
 _LONGEST_TITLE = 200
 
@@ -28,6 +36,15 @@ class Running:
     experiment: dict[str, Any]
     journal: dict[str, Any]
     journal_path: Path | None
+
+
+@dataclass(frozen=True)
+class Importing:
+    """What Chaos Toolkit imports a control for; no experiment for those of all experiments."""
+
+    control: dict[str, Any]
+    experiment: dict[str, Any] | None = None
+    validating: bool = False
 
 
 def reason_to_give() -> str:
@@ -62,6 +79,22 @@ def declares_control(module: str) -> bool:
         isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
         for each in controls
     )
+
+
+def experiment_at_hand() -> dict[str, Any] | None:
+    """The experiment that this call is part of, perhaps only to be loaded or validated."""
+    return next(_experiments(_stack(sys._getframe())), None)
+
+
+def importing(module: str) -> Importing | None:
+    """The declaration for which a control's module is being imported, or is validated."""
+    stack = list(_stack(sys._getframe()))
+    for frame in stack:
+        control = _local(frame, "chaoslib.", "control")
+        if isinstance(control, dict) and (control.get("provider") or {}).get("module") == module:
+            validating = frame.f_code.co_name == "validate_python_control"
+            return Importing(control, next(_experiments(stack), None), validating)
+    return None
 
 
 def _running(stack: list[FrameType]) -> Running | None:

@@ -21,8 +21,8 @@ __all__ = ["CONTROL", "NOT_YET", "begin", "block", "environment", "forget", "is_
 
 CONTROL = "chaosvm.lab.control"
 NOT_YET = (
-    "a rehearsal was asked for and has not begun: is chaosvm.lab.control declared "
-    "among the controls of the experiment itself?"
+    "a rehearsal was asked for and has not begun; one that the experiment itself declares "
+    "begins after the probes in its configuration"
 )
 
 Address = tuple[str, int]

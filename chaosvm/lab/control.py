@@ -29,11 +29,13 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Any
 
-from chaoslib.exceptions import InterruptExecution
+from chaoslib.exceptions import InterruptExecution, InvalidControl
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 from logzero import logger
 
 from chaosvm import rehearsal
+from chaosvm.experiment import Importing, experiment_at_hand
+from chaosvm.lab.declared import check, mistake
 from chaosvm.lab.others import note_skipped
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ __all__ = [
     "before_experiment_control",
     "cleanup_control",
     "configure_control",
+    "validate_control",
 ]
 
 _OVER = "the rehearsal is over"
@@ -56,10 +59,17 @@ _OVER = "the rehearsal is over"
 # and nothing below, or cannot import, and tells nobody. So this comes first, and
 # what may fail to be imported is imported where that stops the run.
 rehearsal.block(rehearsal.NOT_YET)
+check(rehearsal.CONTROL)
 
 _stage: Stage | None = None
 _events: EventHandlerRegistry | None = None
 _unset: Unset | None = None
+
+
+def validate_control(control: dict[str, Any]) -> None:
+    """Refuse an experiment that declares this control so that it would not be called."""
+    if wrong := mistake(Importing(control, experiment_at_hand())):
+        raise InvalidControl(f"the rehearsal cannot begin: {wrong}")
 
 
 def after_loading_experiment_control(

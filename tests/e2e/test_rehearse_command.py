@@ -47,15 +47,16 @@ def test_with_the_command(chaos: Chaos, real: Production) -> None:
 
 
 def test_arguments_that_chaos_toolkit_cannot_pass(chaos: Chaos, real: Production) -> None:
-    """It goes on without the control then, and tells nobody."""
+    """It would go on without the control then, and tell nobody."""
     module = "chaosvm.lab.control"
     nothing = {"provider": {"type": "python", "module": module, "arguments": None}}
     path = chaos.folder / "control.json"
     path.write_text(json.dumps({"rehearse": nothing}))
     experiment = real.experiment(*WAYS)
-    chaos(*chaos.command(experiment, "--control-file", str(path)))
-    assert statuses(chaos.journal()) == ["failed"] * 5
-    assert "a rehearsal was asked for and has not begun" in chaos.console
+    assert chaos(*chaos.command(experiment, "--control-file", str(path))) == 1
+    assert "the rehearsal cannot begin, so nothing was run: the control 'rehearse'" in chaos.console
+    assert "Traceback" not in chaos.console
+    assert not (chaos.folder / "journal.json").exists()
     assert real.connections == 0
 
 
