@@ -1,12 +1,14 @@
 """Rehearsals: in one, this package knows no platform but those of a lab.
 
-There are two walls, each enough by itself. Where a platform is and how to log
+For what is chaosvm's there are two walls, each enough by itself. Where a platform is and how to log
 in are settings that ``chaosvm.settings`` takes from :func:`environment` then,
 whatever else is configured. And whatever is about to send a request asks
 :func:`permit`, whoever gave it the address.
 
 A rehearsal that was asked for and is not on, because it could not be set up or
 is over, is *blocked*: then nothing at all may be connected to.
+
+What others do in the same process is kept away by ``chaosvm.lab.wall``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,18 @@ from dataclasses import dataclass, field
 from chaosvm.errors import NotInRehearsal
 from chaosvm.experiment import declares_control
 
-__all__ = ["CONTROL", "NOT_YET", "begin", "block", "environment", "forget", "is_on", "permit"]
+__all__ = [
+    "CONTROL",
+    "NOT_YET",
+    "allows",
+    "asked_for",
+    "begin",
+    "block",
+    "environment",
+    "forget",
+    "is_on",
+    "permit",
+]
 
 CONTROL = "chaosvm.lab.control"
 NOT_YET = (
@@ -60,6 +73,17 @@ def forget() -> None:
 
 def is_on() -> bool:
     return _now is not None and not _now.blocked
+
+
+def asked_for() -> bool:
+    """Is one on, or blocked?"""
+    return _now is not None
+
+
+def allows(host: str, port: int) -> bool:
+    """Is this an address of the lab?"""
+    now = _now
+    return now is not None and (host, port) in now.addresses
 
 
 def environment() -> Mapping[str, str] | None:

@@ -15,8 +15,9 @@ from chaosvm.deadline import Deadline
 from chaosvm.dora import dora
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import InvalidValue, NotInRehearsal
+from chaosvm.lab import wall
 from chaosvm.lab.account import listed, power_changes, shown
-from chaosvm.lab.others import OtherActions, Others
+from chaosvm.lab.others import OtherActions, Others, ProcessProbes
 from chaosvm.lab.worlds import load as load_world
 from chaosvm.olvm import olvm
 from chaosvm.olvm.settings import OLVMSettings
@@ -48,6 +49,7 @@ class Plan:
     latency: float = 0.0
     durations: float = 1.0
     other_actions: OtherActions = OtherActions.SKIP
+    process_probes: ProcessProbes = ProcessProbes.SKIP
 
     @classmethod
     def read(cls, arguments: Mapping[str, Any]) -> Plan:
@@ -83,6 +85,7 @@ _ARGUMENTS = {
     "latency": lambda key, value: values.number(key, value, 0, 60, "seconds"),
     "durations": lambda key, value: values.number(key, value, 0, 10_000, "times"),
     "other_actions": lambda key, value: values.choice(key, value, OtherActions),
+    "process_probes": lambda key, value: values.choice(key, value, ProcessProbes),
 }
 
 
@@ -93,7 +96,7 @@ class Stage:
         self._plan = plan
         self._ending = ExitStack()
         self._lab: Lab | None = None
-        self.others = Others(plan.other_actions)
+        self.others = Others(plan.other_actions, plan.process_probes)
         self.is_open = False
 
     @property
@@ -109,7 +112,8 @@ class Stage:
         described = load_world(self._plan.world)
         described.world.durations = described.world.durations.times(self._plan.durations)
         self._lab = lab = self._ending.enter_context(_lab(described.world, self._plan.platforms))
-        self._ending.enter_context(_no_proxy_for_the_lab())
+        self._ending.enter_context(_in_the_environment(lab.environment()))
+        self.others.open_the_wall()
         rehearsal.begin(lab.environment(), lab.addresses)
         self._log_in()
         lab.latency = self._plan.latency
@@ -198,16 +202,18 @@ def _lab(world: Any, platforms: Sequence[str] | None) -> Lab:
 
 
 @contextmanager
-def _no_proxy_for_the_lab() -> Iterator[None]:
-    """libcurl would look for the lab behind the proxy that the environment names."""
-    before = os.environ.get("no_proxy")
-    known = before or os.environ.get("NO_PROXY", "")
+def _in_the_environment(told: Mapping[str, str]) -> Iterator[None]:
+    """Processes and others find the lab there, and no proxy leads to what is kept away from."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
     if known != "*":
-        os.environ["no_proxy"] = ",".join(filter(None, [known, "127.0.0.1"]))
+        told = {**told, "no_proxy": ",".join(filter(None, [known, "127.0.0.1", *wall.hosts()]))}
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop("no_proxy", None)
-        else:
-            os.environ["no_proxy"] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

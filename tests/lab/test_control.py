@@ -82,6 +82,7 @@ def outputs(journal: dict[str, Any]) -> list[Any]:
         ({"latency": "soon"}, "control.latency is 'soon'"),
         ({"durations": -1}, "control.durations is -1"),
         ({"other_actions": "skipp"}, "control.other_actions is 'skipp'.*skip, run, stop"),
+        ({"process_probes": "stop"}, "control.process_probes is 'stop'.*skip, run"),
     ],
 )
 def test_arguments_that_cannot_be_used(arguments: dict[str, Any], reason: str) -> None:
@@ -151,12 +152,14 @@ def test_actions_of_others_are_skipped(tmp_path: Path, logs: pytest.LogCaptureFi
     journal = rehearse(tmp_path, made)
     assert not (tmp_path / "touched").exists()
     assert not (tmp_path / "behind").exists()
-    assert (tmp_path / "probed").exists()
+    assert not (tmp_path / "probed").exists()
     skipped = "skipped: this was a rehearsal, and the action is not one of chaosvm's"
-    assert [out == skipped for out in outputs(journal)] == [True, True, True, False, False]
+    assert outputs(journal)[:3] == [skipped] * 3
+    assert outputs(journal)[3] == skipped.replace("action", "probe")
+    assert outputs(journal)[4] == 12
     assert journal["rollbacks"][0]["output"] == skipped
     assert "skipped, as they are not chaosvm's: 'touch-touched', 'touch-behind'" in logs.text
-    assert "run as they are, as they only read: 'touch-probed'" in logs.text
+    assert "skipped, as nobody knows what a process connects to: 'touch-probed'" in logs.text
     # The journal shows what was written.
     assert journal["experiment"]["method"] == made["method"]
     assert [step["activity"] for step in journal["run"]] == [
@@ -176,6 +179,16 @@ def test_they_are_skipped_too_where_the_control_is_not_called(tmp_path: Path) ->
     journal = run_experiment(made, settings={})
     assert not (tmp_path / "touched").exists()
     json.dumps(journal["run"])
+
+
+def test_actions_that_come_later_are_skipped_too(tmp_path: Path) -> None:
+    """Another control may change what has begun."""
+    late = {"name": "late", "provider": {"type": "python", "module": "tests.lab.adding_control"}}
+    later = process(tmp_path)
+    made = experiment(count(), controls=[declared(), late], extensions=[{"name": "x", **later}])
+    journal = run_experiment(made, settings={})
+    assert not (tmp_path / "touched").exists()
+    assert "skipped" in outputs(journal)[-1]
 
 
 def test_actions_of_others_may_be_run(tmp_path: Path, logs: pytest.LogCaptureFixture) -> None:
