@@ -3,8 +3,9 @@
 What chaosvm sends is watched by ``chaosvm.rehearsal``. This is for what others
 do by themselves: probes over HTTP, and those of somebody's own that connect
 with an SDK. Python tells of each connection before it is made. It does not hear
-of what libraries do without Python's sockets, nor of other processes; so Chaos
-Toolkit is kept from starting any, unless that was asked for.
+of what libraries do without Python's sockets: of these libcurl, by which oVirt's
+SDK connects, has a way of its own to be asked. And it does not hear of other
+processes; so Chaos Toolkit is kept from starting any, unless that was asked for.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def build() -> None:
     if not _wall.built:
         _wall.built = True
         sys.addaudithook(_heard)
+        _around_libcurl()
 
 
 def keep_from(*told: Mapping[str, Any] | None) -> None:
@@ -134,7 +136,7 @@ def _is_local(host: str) -> bool:
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:
     """Called by Python before what it tells of is done; an exception prevents it."""
     if event in _CONNECTING:
-        if rehearsal.asked_for() and isinstance(arguments[1], tuple):
+        if isinstance(arguments[1], tuple):
             _connecting(*arguments[1][:2])
     elif event == "socket.getaddrinfo":
         if rehearsal.asked_for() and not getattr(_wall.resolving, "now", False):
@@ -147,7 +149,7 @@ def _heard(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _connecting(host: Any, port: Any) -> None:
     host = _text(host)
-    if rehearsal.allows(host, port):
+    if not rehearsal.asked_for() or rehearsal.allows(host, port):
         return
     if _is_local(host):
         refused = port in _wall.local_ports
@@ -169,6 +171,34 @@ def _resolved(name: str) -> frozenset[str]:
             _wall.resolving.now = False
         _wall.resolved[name] = frozenset(found)
     return _wall.resolved[name]
+
+
+class _Socket(socket.socket):
+    """libcurl has a copy of it, and does not close this one."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _around_libcurl() -> None:
+    try:
+        import pycurl
+    except ImportError:
+        return
+
+    class Curl(pycurl.Curl):  # type: ignore[misc,unused-ignore]  # pycurl is untyped
+        def __init__(self) -> None:
+            super().__init__()
+            self.setopt(pycurl.OPENSOCKETFUNCTION, opened)
+
+    def opened(_: int, address: Any) -> Any:
+        try:
+            _connecting(*address.addr[:2])
+        except Refused:
+            return pycurl.SOCKET_BAD
+        return _Socket(address.family, address.socktype, address.protocol)
+
+    pycurl.Curl = Curl
 
 
 def _starting() -> None:

@@ -39,6 +39,14 @@ def with_an_sdk(configuration: dict[str, Any] | None = None) -> bool:
     return True
 
 
+def with_ovirts_sdk(configuration: dict[str, Any] | None = None) -> bool:
+    import ovirtsdk4
+
+    url = (configuration or {})["olvm_url"]
+    with ovirtsdk4.Connection(url=url, username="me", password="s3cret", insecure=True) as found:
+        return bool(found.test())
+
+
 def server_in_the_environment() -> str:
     return os.environ["VSPHERE_SERVER"] + ":" + os.environ["VSPHERE_PORT"]
 
@@ -83,6 +91,7 @@ def foreign(way: str, port: int) -> dict[str, Any]:
         "http": [http(port)],
         "python": [own("connect", tolerance=True)],
         "sdk": [own("with_an_sdk", tolerance=True)],
+        "ovirt": [own("with_ovirts_sdk", tolerance=True)],
         "process": [process(port, tolerance=0)],
         "tolerance": [{**counted, "tolerance": own("connect")}],
         "process tolerance": [{**counted, "tolerance": process(port)}],
@@ -96,7 +105,16 @@ def foreign(way: str, port: int) -> dict[str, Any]:
     return {"configuration": {"found": found}}
 
 
-WAYS = ("http", "python", "sdk", "process", "tolerance", "configured", "configured process")
+WAYS = (
+    "http",
+    "python",
+    "sdk",
+    "ovirt",
+    "process",
+    "tolerance",
+    "configured",
+    "configured process",
+)
 
 
 def made(real: Production, way: str, *controls: dict[str, Any]) -> dict[str, Any]:
