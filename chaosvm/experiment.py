@@ -9,16 +9,18 @@ runs in the background.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 __all__ = [
+    "Command",
     "Importing",
     "Running",
-    "declares_control",
+    "command",
     "experiment_at_hand",
     "importing",
     "reason_to_give",
@@ -47,6 +49,14 @@ class Importing:
     validating: bool = False
 
 
+@dataclass(frozen=True)
+class Command:
+    """What `chaos run` was told."""
+
+    control_files: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
 def reason_to_give() -> str:
     """Names the experiment, or says that there is none: for a platform's own records."""
     title = next(_titles(_stack(sys._getframe())), None)
@@ -71,19 +81,21 @@ def running() -> Running | None:
     return next(iter(runs.values())) if len(runs) == 1 else None
 
 
-def declares_control(module: str) -> bool:
-    """Does the experiment that this call is part of have a control of this module?"""
-    experiment = next(_experiments(_stack(sys._getframe())), {})
-    controls = experiment.get("controls")
-    return isinstance(controls, list) and any(
-        isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
-        for each in controls
-    )
-
-
 def experiment_at_hand() -> dict[str, Any] | None:
     """The experiment that this call is part of, perhaps only to be loaded or validated."""
     return next(_experiments(_stack(sys._getframe())), None)
+
+
+def command() -> Command | None:
+    """The `chaos run` that this call is part of, perhaps in another thread."""
+    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    for stack in (_stack(sys._getframe()), _stack(main)):
+        for frame in stack:
+            settings = _local(frame, "chaostoolkit.", "settings")
+            if isinstance(settings, dict):
+                files = _local(frame, "chaostoolkit.", "control_file")
+                return Command(tuple(files or ()), settings)
+    return None
 
 
 def importing(module: str) -> Importing | None:

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from chaosvm import asked
 from chaosvm.errors import NotInRehearsal
-from chaosvm.experiment import declares_control
 
 __all__ = [
     "CONTROL",
@@ -36,6 +36,12 @@ CONTROL = "chaosvm.lab.control"
 NOT_YET = (
     "a rehearsal was asked for and has not begun; one that the experiment itself declares "
     "begins after the probes in its configuration"
+)
+
+_NOT_CALLED = (
+    f"Chaos Toolkit has not called {CONTROL}. It passes over a control whose module it does not "
+    "find or whose file it cannot read, and calls one that the experiment itself declares only "
+    "after the probes in the configuration"
 )
 
 Address = tuple[str, int]
@@ -103,9 +109,10 @@ def permit(host: str, port: int | None) -> None:
 
 def _current() -> _Rehearsal | None:
     """Raises NotInRehearsal if it is blocked."""
-    # Probes in an experiment's configuration are run before any control is heard of.
-    if _now is None and declares_control(CONTROL):
-        block(NOT_YET)
+    # Probes in an experiment's configuration are run before any control is heard of, and
+    # of a control that it cannot load Chaos Toolkit does not tell.
+    if _now is None and (place := asked.where()):
+        block(f"a rehearsal was asked for in {place} and has not begun: {_NOT_CALLED}")
     now = _now
     if now is not None and now.blocked:
         raise NotInRehearsal(f"nothing was connected to: {now.blocked}")

@@ -72,7 +72,8 @@ class Others:
         activity["dry"] = Dry.ACTIVITIES
 
     def come_back(self) -> None:
-        """The activities are as they were."""
+        """The activities are as they were, and no process is started."""
+        wall.let_processes(())
         for undo in reversed(self._undo):
             undo()
         self._undo.clear()
