@@ -17,7 +17,7 @@ from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.lab import wall
 from chaosvm.lab.account import listed, power_changes, shown
-from chaosvm.lab.others import OtherActions, Others, ProcessProbes
+from chaosvm.lab.others import OtherActions, Others, ProcessProbes, activities, is_ours
 from chaosvm.lab.worlds import load as load_world
 from chaosvm.olvm import olvm
 from chaosvm.olvm.settings import OLVMSettings
@@ -37,6 +37,8 @@ _SETTINGS: dict[str, type[Settings]] = {
     "olvm": OLVMSettings,
     "dora": DoraSettings,
 }
+# What Dora's activities have the environment's vCenter do.
+_BY_VCENTER = ("power_on", "power_off", "reboot", "matches_platform")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,7 @@ class Stage:
         from chaosvm.lab.casting import cast
 
         self._verify(configuration, secrets)
+        self._refuse_missing(experiment)
         if self.is_open:
             logger.debug("the rehearsal has begun already")
             return
@@ -172,6 +175,20 @@ class Stage:
                     told = ", ".join(f"{host}:{port}" for host, port in sorted(astray))
                     raise NotInRehearsal(f"{platform} still leads to {told or 'nowhere'}")
 
+    def _refuse_missing(self, experiment: dict[str, Any]) -> None:
+        """Otherwise its activities would fail, one after the other."""
+        for platform, activity in _needed(experiment):
+            if platform not in self.lab.platforms:
+                raise NotInRehearsal(
+                    f"{activity!r} needs {shown(platform)}, which the lab does not have: "
+                    + self._why_missing(platform)
+                )
+
+    def _why_missing(self, platform: str) -> str:
+        if self._plan.platforms is not None:
+            return f"add {platform} to the `platforms` of {rehearsal.CONTROL}, or leave them out"
+        return f"pip install 'chaostoolkit-vm[lab,{platform}]'"
+
     def _log_in(self) -> None:
         """By each platform's own way, as activities do."""
         deadline = Deadline(_LOGIN_SECONDS)
@@ -183,6 +200,16 @@ class Stage:
             dora(None, None).connect()
         # The experiment's own logins are its own to make.
         connections.close_all()
+
+
+def _needed(experiment: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each platform that an activity asks or changes, with the activity's name."""
+    for each in filter(is_ours, activities(experiment)):
+        platform = each["provider"]["module"].split(".")[1]
+        if platform in _SETTINGS:
+            yield platform, each.get("name")
+        if platform == "dora" and each["provider"].get("func") in _BY_VCENTER:
+            yield "vsphere", each.get("name")
 
 
 def _as_activities_get_them(secrets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,11 +122,39 @@ def test_the_worlds_faults_are_for_the_experiment(tmp_path: Path) -> None:
 
 
 def test_only_some_platforms(tmp_path: Path, logs: pytest.LogCaptureFixture) -> None:
-    olvm = activity("chaosvm.olvm.probes", "count_vms", vms={"all": True})
-    journal = rehearse(tmp_path, experiment(count(), olvm), platforms=["vsphere"])
-    assert [step["status"] for step in journal["run"]] == ["succeeded", "failed"]
-    assert "the lab of this rehearsal has no olvm" in str(journal["run"][1]["exception"])
+    journal = rehearse(tmp_path, experiment(count()), platforms=["vsphere"])
+    assert outputs(journal) == [12]
     assert "VMs stands for vSphere; nothing real is touched" in logs.text
+
+
+@pytest.mark.parametrize(
+    ("module", "func", "platforms", "missing"),
+    [
+        ("olvm.probes", "count_vms", ["vsphere", "dora"], "OLVM.*add olvm to the `platforms`"),
+        ("vsphere.actions", "power_off", ["olvm"], "vSphere.*add vsphere to the `platforms`"),
+        ("dora.actions", "power_off", ["dora"], "vSphere.*add vsphere to the `platforms`"),
+        ("vsphere.probes", "count_vms", None, "vSphere.*pip install 'chaostoolkit-vm.lab,vsphere"),
+    ],
+)
+@pytest.mark.parametrize("where", ["method", "rollbacks"])
+def test_a_platform_that_the_experiment_needs_and_the_lab_lacks(
+    where: str,
+    module: str,
+    func: str,
+    platforms: list[str] | None,
+    missing: str,
+    tmp_path: Path,
+    logs: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is run that would only fail half way."""
+    monkeypatch.setattr("chaosvm.lab.lab.installed", lambda: ("dora",))
+    needs = [activity(f"chaosvm.{module}", func, vm_name="web-01")]
+    made = {**experiment(activity("tests.production", "interrupt")), where: needs}
+    told = {} if platforms is None else {"platforms": platforms}
+    journal = rehearse(tmp_path, made, **told, rollbacks="always")
+    assert (journal["status"], journal["run"], journal["rollbacks"]) == ("interrupted", [], [])
+    assert re.search(f"{func}' needs {missing}", logs.text)
 
 
 # VMs that an experiment names ---------------------------------------------------------------
