@@ -168,6 +168,8 @@ class _End(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
     """Chaos Toolkit's very last step, after that of all who wanted to hear of it before."""
 
     def finish(self, journal: dict[str, Any]) -> None:
+        global _events
+        _events = None
         _take_down(_OVER)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from chaosvm.lab import control
 from chaosvm.lab.others import OtherActions
 from chaosvm.lab.stage import Plan
 from tests.lab import late_control
-from tests.production import CONTROL_FILE, run, switch
+from tests.production import CONTROL_FILE, read, run, switch
 from tests.production import activity as made_activity
 from tests.production import control as declared
 
@@ -128,19 +129,19 @@ def test_only_some_platforms(tmp_path: Path, logs: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.parametrize(
-    ("module", "func", "platforms", "missing"),
+    ("needs", "platforms", "missing"),
     [
-        ("olvm.probes", "count_vms", ["vsphere", "dora"], "OLVM.*add olvm to the `platforms`"),
-        ("vsphere.actions", "power_off", ["olvm"], "vSphere.*add vsphere to the `platforms`"),
-        ("dora.actions", "power_off", ["dora"], "vSphere.*add vsphere to the `platforms`"),
-        ("vsphere.probes", "count_vms", None, "vSphere.*pip install 'chaostoolkit-vm.lab,vsphere"),
+        (switch("olvm"), ["vsphere", "dora"], "OLVM, .*: add olvm to the `platforms`"),
+        (read("vsphere"), ["olvm"], "vSphere, .*: add vsphere to the `platforms`"),
+        (switch("dora"), ["dora"], "vSphere, .*: add vsphere to the `platforms`"),
+        (read("vsphere"), None, "vSphere, .*: pip install 'chaostoolkit-vm.lab,vsphere"),
     ],
+    ids=str,
 )
 @pytest.mark.parametrize("where", ["method", "rollbacks"])
 def test_a_platform_that_the_experiment_needs_and_the_lab_lacks(
     where: str,
-    module: str,
-    func: str,
+    needs: dict[str, Any],
     platforms: list[str] | None,
     missing: str,
     tmp_path: Path,
@@ -149,12 +150,15 @@ def test_a_platform_that_the_experiment_needs_and_the_lab_lacks(
 ) -> None:
     """Nothing is run that would only fail half way."""
     monkeypatch.setattr("chaosvm.lab.lab.installed", lambda: ("dora",))
-    needs = [activity(f"chaosvm.{module}", func, vm_name="web-01")]
-    made = {**experiment(activity("tests.production", "interrupt")), where: needs}
+    needs = copy.deepcopy(needs)
+    del needs["provider"]["secrets"]
+    first = activity("tests.production", "interrupt")
+    method, rollbacks = ([first, needs], []) if where == "method" else ([first], [needs])
+    made = experiment(*method, rollbacks=rollbacks)
     told = {} if platforms is None else {"platforms": platforms}
     journal = rehearse(tmp_path, made, **told, rollbacks="always")
     assert (journal["status"], journal["run"], journal["rollbacks"]) == ("interrupted", [], [])
-    assert re.search(f"{func}' needs {missing}", logs.text)
+    assert re.search(f"{needs['name']}' needs {missing}", logs.text)
 
 
 # VMs that an experiment names ---------------------------------------------------------------
