@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -111,6 +114,7 @@ class Stage:
         """Start the lab, and lead everything there."""
         # What was connected before, wherever to, is not used again.
         connections.close_all()
+        self._ending.enter_context(_ended_by_sigterm())
         described = load_world(self._plan.world)
         described.world.durations = described.world.durations.times(self._plan.durations)
         self._lab = lab = self._ending.enter_context(_lab(described.world, self._plan.platforms))
@@ -226,6 +230,28 @@ def _lab(world: Any, platforms: Sequence[str] | None) -> Lab:
     from chaosvm.lab.lab import installed
 
     return Made(world, platforms=installed() if platforms is None else platforms)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Chaos Toolkit only heeds it from the first activity on: until then it would end at once."""
+    number = signal.SIGTERM
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(number) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(number, _exit)
+    try:
+        yield
+    finally:
+        if signal.getsignal(number) is _exit:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _exit(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 @contextmanager
