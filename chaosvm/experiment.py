@@ -9,13 +9,23 @@ runs in the background.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Running", "declares_control", "of_activity", "reason_to_give", "running"]
+__all__ = [
+    "Command",
+    "Importing",
+    "Running",
+    "command",
+    "experiment_at_hand",
+    "importing",
+    "reason_to_give",
+    "running",
+]
 
 _LONGEST_TITLE = 200
 
@@ -28,6 +38,23 @@ class Running:
     experiment: dict[str, Any]
     journal: dict[str, Any]
     journal_path: Path | None
+
+
+@dataclass(frozen=True)
+class Importing:
+    """What Chaos Toolkit imports a control for; no experiment for those of all experiments."""
+
+    control: dict[str, Any]
+    experiment: dict[str, Any] | None = None
+    validating: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """What `chaos run` was told."""
+
+    control_files: tuple[str, ...]
+    settings: Mapping[str, Any]
 
 
 def reason_to_give() -> str:
@@ -54,18 +81,32 @@ def running() -> Running | None:
     return next(iter(runs.values())) if len(runs) == 1 else None
 
 
-def of_activity() -> dict[str, Any] | None:
-    """The experiment that this call is part of, also when its run is over."""
+def experiment_at_hand() -> dict[str, Any] | None:
+    """The experiment that this call is part of, perhaps over already, or only loaded."""
     return next(_experiments(_stack(sys._getframe())), None)
 
 
-def declares_control(module: str) -> bool:
-    """Does the experiment that this call is part of have a control of this module?"""
-    controls = (of_activity() or {}).get("controls")
-    return isinstance(controls, list) and any(
-        isinstance(each, dict) and (each.get("provider") or {}).get("module") == module
-        for each in controls
-    )
+def command() -> Command | None:
+    """The `chaos run` that this call is part of, perhaps in another thread."""
+    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    for stack in (_stack(sys._getframe()), _stack(main)):
+        for frame in stack:
+            settings = _local(frame, "chaostoolkit.", "settings")
+            if isinstance(settings, dict):
+                files = _local(frame, "chaostoolkit.", "control_file")
+                return Command(tuple(files or ()), settings)
+    return None
+
+
+def importing(module: str) -> Importing | None:
+    """The declaration for which a control's module is being imported, or is validated."""
+    stack = list(_stack(sys._getframe()))
+    for frame in stack:
+        control = _local(frame, "chaoslib.", "control")
+        if isinstance(control, dict) and (control.get("provider") or {}).get("module") == module:
+            validating = frame.f_code.co_name == "validate_python_control"
+            return Importing(control, next(_experiments(stack), None), validating)
+    return None
 
 
 def _running(stack: list[FrameType]) -> Running | None:

@@ -301,7 +301,7 @@ def bar_run(run: experiment.Running, why: str) -> list[Ledger]:
 def _why_barred(run: experiment.Running | None) -> str | None:
     if run is not None:
         return next((why for ended, why in _ended if ended.journal is run.journal), None)
-    left_over = experiment.of_activity()
+    left_over = experiment.experiment_at_hand()
     whose = (why for ended, why in _ended if ended.experiment is left_over)
     return next(whose, None) if left_over is not None else None
 

@@ -1,12 +1,14 @@
 """Rehearsals: in one, this package knows no platform but those of a lab.
 
-There are two walls, each enough by itself. Where a platform is and how to log
+For what is chaosvm's there are two walls, each enough by itself. Where a platform is and how to log
 in are settings that ``chaosvm.settings`` takes from :func:`environment` then,
 whatever else is configured. And whatever is about to send a request asks
 :func:`permit`, whoever gave it the address.
 
 A rehearsal that was asked for and is not on, because it could not be set up or
 is over, is *blocked*: then nothing at all may be connected to.
+
+What others do in the same process is kept away by ``chaosvm.lab.wall``.
 """
 
 from __future__ import annotations
@@ -14,15 +16,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from chaosvm import asked
 from chaosvm.errors import NotInRehearsal
-from chaosvm.experiment import declares_control
 
-__all__ = ["CONTROL", "NOT_YET", "begin", "block", "environment", "forget", "is_on", "permit"]
+__all__ = [
+    "CONTROL",
+    "NOT_YET",
+    "allows",
+    "asked_for",
+    "begin",
+    "block",
+    "environment",
+    "forget",
+    "is_on",
+    "permit",
+]
 
 CONTROL = "chaosvm.lab.control"
 NOT_YET = (
-    "a rehearsal was asked for and has not begun: is chaosvm.lab.control declared "
-    "among the controls of the experiment itself?"
+    "a rehearsal was asked for and has not begun; one that the experiment itself declares "
+    "begins after the probes in its configuration"
+)
+
+_NOT_CALLED = (
+    f"Chaos Toolkit has not called {CONTROL}. It passes over a control whose module it does not "
+    "find or whose file it cannot read, and calls one that the experiment itself declares only "
+    "after the probes in the configuration"
 )
 
 Address = tuple[str, int]
@@ -62,6 +81,17 @@ def is_on() -> bool:
     return _now is not None and not _now.blocked
 
 
+def asked_for() -> bool:
+    """Is one on, or blocked?"""
+    return _now is not None
+
+
+def allows(host: str, port: int) -> bool:
+    """Is this an address of the lab?"""
+    now = _now
+    return now is not None and (host, port) in now.addresses
+
+
 def environment() -> Mapping[str, str] | None:
     """The lab's environment variables; None outside of a rehearsal."""
     now = _current()
@@ -79,9 +109,10 @@ def permit(host: str, port: int | None) -> None:
 
 def _current() -> _Rehearsal | None:
     """Raises NotInRehearsal if it is blocked."""
-    # Probes in an experiment's configuration are run before any control is heard of.
-    if _now is None and declares_control(CONTROL):
-        block(NOT_YET)
+    # Probes in an experiment's configuration are run before any control is heard of, and
+    # of a control that it cannot load Chaos Toolkit does not tell.
+    if _now is None and (place := asked.where()):
+        block(f"a rehearsal was asked for in {place} and has not begun: {_NOT_CALLED}")
     now = _now
     if now is not None and now.blocked:
         raise NotInRehearsal(f"nothing was connected to: {now.blocked}")

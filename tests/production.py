@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import threading
 from pathlib import Path
@@ -25,7 +26,8 @@ class Production:
     """Accepts connections, counts them, and hangs up."""
 
     def __init__(self) -> None:
-        self.connections = 0
+        self._accepted = 0
+        self._turn = threading.Lock()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -39,13 +41,26 @@ class Production:
         self._thread.join()
         self._listening.close()
 
+    @property
+    def connections(self) -> int:
+        """Those that still wait to be accepted too."""
+        with self._turn:
+            self._accept()
+            return self._accepted
+
     def _serve(self) -> None:
         while True:
+            select.select([self._listening], [], [])
             try:
-                accepted, _ = self._listening.accept()
+                with self._turn:
+                    self._accept()
             except OSError:
                 return
-            self.connections += 1
+
+    def _accept(self) -> None:
+        while select.select([self._listening], [], [], 0)[0]:
+            accepted, _ = self._listening.accept()
+            self._accepted += 1
             accepted.close()
 
     @property

@@ -201,7 +201,7 @@ def test_an_activity_that_outlives_its_run_sends_nothing(
     journal: dict[str, Any] = {"status": "interrupted"}
     ledgers.bar_run(experiments.Running("over", made, journal, None), "it is over")
     monkeypatch.setattr(experiments, "running", lambda: None)
-    monkeypatch.setattr(experiments, "of_activity", lambda: made)
+    monkeypatch.setattr(experiments, "experiment_at_hand", lambda: made)
     with pytest.raises(Exception, match="not carried out any more: it is over"):
         _platform.power_off("web-1")
     assert _platform.sent == []

@@ -19,7 +19,7 @@ from chaosvm import rehearsal, settings, values
 from chaosvm.errors import InvalidValue
 from chaosvm.vsphere.settings import VSphereSettings
 
-__all__ = ["Catalogue", "Environment", "catalogue", "known"]
+__all__ = ["Catalogue", "Environment", "as_written", "catalogue", "known"]
 
 _EXAMPLE = (
     '{"Arvig-Staging": {"vcenter": "OracleQA", "pattern_path": "ORA-DEV", "vm_path": "ORA-DEV", '
@@ -110,7 +110,7 @@ def known() -> Catalogue:
 
 def catalogue(key: str, value: Any) -> Catalogue:
     """The known environments with the user's own: a mapping, or a file that holds one."""
-    given = value if isinstance(value, Mapping) else _read(key, value)
+    given = value if isinstance(value, Mapping) else as_written(key, value)
     if not isinstance(given, Mapping) or not given:
         raise values.invalid(key, given, f"a mapping such as {_EXAMPLE}")
     found = {each.name: each for each in known().environments}
@@ -127,7 +127,8 @@ def _new(name: str, told: Mapping[str, Any], group: str = "other") -> Environmen
     return Environment(**{"name": name, "group": group, **defaults, **told})
 
 
-def _read(key: str, value: Any) -> Any:
+def as_written(key: str, value: Any) -> Any:
+    """What a text or a file holds, as it was written."""
     expected = f"a mapping of environments, or the path of a JSON or YAML file with one: {_EXAMPLE}"
     text = values.text(key, value, expected).strip()
     if text.startswith("{"):  # as the environment variable DORA_ENVIRONMENTS may hold it

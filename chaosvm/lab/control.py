@@ -27,13 +27,17 @@ and after them chaosvm connects nowhere.
 from __future__ import annotations
 
 import atexit
+import os
 from typing import TYPE_CHECKING, Any
 
-from chaoslib.exceptions import InterruptExecution
+from chaoslib.exceptions import InterruptExecution, InvalidControl
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 from logzero import logger
 
 from chaosvm import rehearsal
+from chaosvm.experiment import Importing, experiment_at_hand
+from chaosvm.lab import wall
+from chaosvm.lab.declared import check, mistake
 from chaosvm.lab.others import note_skipped
 
 if TYPE_CHECKING:
@@ -48,18 +52,38 @@ __all__ = [
     "before_experiment_control",
     "cleanup_control",
     "configure_control",
+    "validate_control",
 ]
 
 _OVER = "the rehearsal is over"
+
+
+def _keep_from(experiment: dict[str, Any] | None) -> None:
+    told = experiment or {}
+    wall.keep_from(told.get("configuration"), told.get("secrets"))
+
 
 # Chaos Toolkit goes on without a control that it cannot call, as with `arguments:`
 # and nothing below, or cannot import, and tells nobody. So this comes first, and
 # what may fail to be imported is imported where that stops the run.
 rehearsal.block(rehearsal.NOT_YET)
+check(rehearsal.CONTROL)
+wall.build()
+_keep_from(experiment_at_hand())
 
 _stage: Stage | None = None
 _events: EventHandlerRegistry | None = None
 _unset: Unset | None = None
+
+
+def validate_control(control: dict[str, Any]) -> None:
+    """Refuse an experiment that declares this control so that it would not be called."""
+    experiment = experiment_at_hand()
+    if wrong := mistake(Importing(control, experiment)):
+        raise InvalidControl(f"the rehearsal cannot begin: {wrong}")
+    if _stage is None:
+        rehearsal.block(rehearsal.NOT_YET)
+    _keep_from(experiment)
 
 
 def after_loading_experiment_control(
@@ -73,6 +97,7 @@ def after_loading_experiment_control(
     from chaosvm.lab.unset import stand_in
 
     if state:
+        _keep_from(state)
         _unset = stand_in(state)
     _set_up(arguments)
 
@@ -91,6 +116,7 @@ def before_experiment_control(
 ) -> None:
     """Start the lab, make sure that everything leads there, and open; or stop the run."""
     try:
+        wall.keep_from(configuration, secrets)
         _set_up(arguments).open(context, configuration or {}, secrets or {})
     # Any other error than InterruptExecution would be passed over, and the run go on.
     except Exception as error:
@@ -104,6 +130,11 @@ def before_activity_control(context: dict[str, Any], **arguments: Any) -> None:
     """Stop whatever would run outside of the rehearsal, rollbacks and all."""
     if _stage is None or not _stage.is_open:
         raise InterruptExecution(f"{context.get('name')!r} was not run: there is no rehearsal")
+    # Another control may have changed it.
+    try:
+        _stage.others.look_at(context)
+    except Exception as error:
+        raise InterruptExecution(f"{context.get('name')!r} was not run: {error}") from error
 
 
 def after_activity_control(
@@ -137,6 +168,8 @@ class _End(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
     """Chaos Toolkit's very last step, after that of all who wanted to hear of it before."""
 
     def finish(self, journal: dict[str, Any]) -> None:
+        global _events
+        _events = None
         _take_down(_OVER)
 
 
@@ -147,6 +180,7 @@ def _set_up(arguments: dict[str, Any]) -> Stage:
 
     if _stage is None:
         rehearsal.block(rehearsal.NOT_YET)
+        wall.keep_from(os.environ)
         _stage = Stage(Plan.read(arguments))
         try:
             _stage.set_up()

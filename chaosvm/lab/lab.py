@@ -5,11 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import secrets
-import shutil
 import ssl
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +14,7 @@ import trustme
 
 from chaosvm.errors import InvalidValue, MissingExtra
 from chaosvm.lab.faults import Faults, Rule
+from chaosvm.lab.home import Home
 from chaosvm.lab.options import Options
 from chaosvm.lab.server import Face, Server, Sessions
 from chaosvm.lab.world import World
@@ -102,7 +100,7 @@ class Lab:
         self._latency = latency
         self._ca = ca or trustme.CA()
         self._names = names
-        self._home: Path | None = None
+        self._home: Home | None = None
         self._servers: list[Server] = []
         options = Options(
             username=self.username,
@@ -151,9 +149,9 @@ class Lab:
 
     def start(self) -> Self:
         """Serve until :meth:`stop`. A lab can be started once."""
-        self._home = Path(tempfile.mkdtemp(prefix="chaosvm-lab-"))
+        self._home = Home()
         try:
-            self._ca.cert_pem.write_to_path(str(self._home / "ca.pem"))
+            self._ca.cert_pem.write_to_path(self.ca_file)
             for face in self._faces:
                 server = Server(face, self.faults, self._tls() if face.tls else None)
                 self._servers.append(server)
@@ -171,7 +169,7 @@ class Lab:
             server.stop()
         self.world.stop()
         if self._home is not None:
-            shutil.rmtree(self._home, ignore_errors=True)
+            self._home.remove()
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -197,7 +195,7 @@ class Lab:
         """PEM file of the authority that issued its certificate."""
         if self._home is None:
             raise RuntimeError("the lab was not started")
-        return str(self._home / "ca.pem")
+        return str(self._home.path / "ca.pem")
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:

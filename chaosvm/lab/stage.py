@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -15,8 +18,9 @@ from chaosvm.deadline import Deadline
 from chaosvm.dora import dora
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import InvalidValue, NotInRehearsal
+from chaosvm.lab import wall
 from chaosvm.lab.account import listed, power_changes, shown
-from chaosvm.lab.others import OtherActions, Others
+from chaosvm.lab.others import OtherActions, Others, ProcessProbes, activities, is_ours
 from chaosvm.lab.worlds import load as load_world
 from chaosvm.olvm import olvm
 from chaosvm.olvm.settings import OLVMSettings
@@ -36,6 +40,8 @@ _SETTINGS: dict[str, type[Settings]] = {
     "olvm": OLVMSettings,
     "dora": DoraSettings,
 }
+# What Dora's activities have the environment's vCenter do.
+_BY_VCENTER = ("power_on", "power_off", "reboot", "matches_platform")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class Plan:
     latency: float = 0.0
     durations: float = 1.0
     other_actions: OtherActions = OtherActions.SKIP
+    process_probes: ProcessProbes = ProcessProbes.SKIP
 
     @classmethod
     def read(cls, arguments: Mapping[str, Any]) -> Plan:
@@ -83,6 +90,7 @@ _ARGUMENTS = {
     "latency": lambda key, value: values.number(key, value, 0, 60, "seconds"),
     "durations": lambda key, value: values.number(key, value, 0, 10_000, "times"),
     "other_actions": lambda key, value: values.choice(key, value, OtherActions),
+    "process_probes": lambda key, value: values.choice(key, value, ProcessProbes),
 }
 
 
@@ -93,7 +101,7 @@ class Stage:
         self._plan = plan
         self._ending = ExitStack()
         self._lab: Lab | None = None
-        self.others = Others(plan.other_actions)
+        self.others = Others(plan.other_actions, plan.process_probes)
         self.is_open = False
 
     @property
@@ -106,10 +114,12 @@ class Stage:
         """Start the lab, and lead everything there."""
         # What was connected before, wherever to, is not used again.
         connections.close_all()
+        self._ending.enter_context(_ended_by_sigterm())
         described = load_world(self._plan.world)
         described.world.durations = described.world.durations.times(self._plan.durations)
         self._lab = lab = self._ending.enter_context(_lab(described.world, self._plan.platforms))
-        self._ending.enter_context(_no_proxy_for_the_lab())
+        self._ending.enter_context(_in_the_environment(lab.environment()))
+        self.others.open_the_wall()
         rehearsal.begin(lab.environment(), lab.addresses)
         self._log_in()
         lab.latency = self._plan.latency
@@ -126,6 +136,7 @@ class Stage:
         from chaosvm.lab.casting import cast
 
         self._verify(configuration, secrets)
+        self._refuse_missing(experiment)
         if self.is_open:
             logger.debug("the rehearsal has begun already")
             return
@@ -168,6 +179,20 @@ class Stage:
                     told = ", ".join(f"{host}:{port}" for host, port in sorted(astray))
                     raise NotInRehearsal(f"{platform} still leads to {told or 'nowhere'}")
 
+    def _refuse_missing(self, experiment: dict[str, Any]) -> None:
+        """Otherwise its activities would fail, one after the other."""
+        for platform, activity in _needed(experiment):
+            if platform not in self.lab.platforms:
+                raise NotInRehearsal(
+                    f"{activity!r} needs {shown(platform)}, which the lab does not have: "
+                    + self._why_missing(platform)
+                )
+
+    def _why_missing(self, platform: str) -> str:
+        if self._plan.platforms is not None:
+            return f"add {platform} to the `platforms` of {rehearsal.CONTROL}, or leave them out"
+        return f"pip install 'chaostoolkit-vm[lab,{platform}]'"
+
     def _log_in(self) -> None:
         """By each platform's own way, as activities do."""
         deadline = Deadline(_LOGIN_SECONDS)
@@ -179,6 +204,16 @@ class Stage:
             dora(None, None).connect()
         # The experiment's own logins are its own to make.
         connections.close_all()
+
+
+def _needed(experiment: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each platform that an activity asks or changes, with the activity's name."""
+    for each in filter(is_ours, activities(experiment)):
+        platform = each["provider"]["module"].split(".")[1]
+        if platform in _SETTINGS:
+            yield platform, each.get("name")
+        if platform == "dora" and each["provider"].get("func") in _BY_VCENTER:
+            yield "vsphere", each.get("name")
 
 
 def _as_activities_get_them(secrets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -198,16 +233,40 @@ def _lab(world: Any, platforms: Sequence[str] | None) -> Lab:
 
 
 @contextmanager
-def _no_proxy_for_the_lab() -> Iterator[None]:
-    """libcurl would look for the lab behind the proxy that the environment names."""
-    before = os.environ.get("no_proxy")
-    known = before or os.environ.get("NO_PROXY", "")
-    if known != "*":
-        os.environ["no_proxy"] = ",".join(filter(None, [known, "127.0.0.1"]))
+def _ended_by_sigterm() -> Iterator[None]:
+    """Chaos Toolkit only heeds it from the first activity on: until then it would end at once."""
+    number = signal.SIGTERM
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(number) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(number, _exit)
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop("no_proxy", None)
-        else:
-            os.environ["no_proxy"] = before
+        if signal.getsignal(number) is _exit:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _exit(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _in_the_environment(told: Mapping[str, str]) -> Iterator[None]:
+    """Processes and others find the lab there, and no proxy leads to what is kept away from."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    if known != "*":
+        told = {**told, "no_proxy": ",".join(filter(None, [known, "127.0.0.1", *wall.hosts()]))}
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -47,16 +47,55 @@ def test_with_the_command(chaos: Chaos, real: Production) -> None:
 
 
 def test_arguments_that_chaos_toolkit_cannot_pass(chaos: Chaos, real: Production) -> None:
-    """It goes on without the control then, and tells nobody."""
+    """It would go on without the control then, and tell nobody."""
     module = "chaosvm.lab.control"
     nothing = {"provider": {"type": "python", "module": module, "arguments": None}}
     path = chaos.folder / "control.json"
     path.write_text(json.dumps({"rehearse": nothing}))
     experiment = real.experiment(*WAYS)
-    chaos(*chaos.command(experiment, "--control-file", str(path)))
-    assert statuses(chaos.journal()) == ["failed"] * 5
-    assert "a rehearsal was asked for and has not begun" in chaos.console
+    assert chaos(*chaos.command(experiment, "--control-file", str(path))) == 1
+    assert "the rehearsal cannot begin, so nothing was run: the control 'rehearse'" in chaos.console
+    assert "Traceback" not in chaos.console
+    assert not (chaos.folder / "journal.json").exists()
     assert real.connections == 0
+
+
+MISSPELT = {"name": "rehearse", "provider": {"type": "python", "module": "chaosvm.lab.controls"}}
+
+
+@pytest.mark.parametrize("where", ["control file", "unreadable file", "settings", "experiment"])
+def test_a_control_that_chaos_toolkit_does_not_find(
+    where: str, chaos: Chaos, real: Production
+) -> None:
+    """It goes on without it."""
+    path = chaos.folder / "control.yaml"
+    path.write_text(json.dumps({"controls": {"rehearse": MISSPELT}}))
+    before, behind = [], ["--control-file", str(path)]
+    match where:
+        case "settings":
+            before, behind = ["--settings", str(path)], []
+        case "control file":
+            path.write_text(json.dumps({"rehearse": MISSPELT}))
+        case "unreadable file":
+            told = CONTROL_FILE.read_text().replace("    module:", "\tmodule:")
+            path.write_text(told)
+        case "experiment":
+            behind = []
+    in_background = {**read("vsphere"), "background": True}
+    experiment = real.experiment(*WAYS, in_background)
+    if where == "experiment":
+        experiment["controls"] = [MISSPELT]
+    chaos(*before, *chaos.command(experiment, *behind))
+    assert statuses(chaos.journal()) == ["failed"] * 6
+    assert "nothing was connected to: a rehearsal was asked for in " in chaos.console
+    assert real.connections == 0
+
+
+def test_controls_of_others_do_not_matter(chaos: Chaos, real: Production) -> None:
+    path = chaos.folder / "control.yaml"
+    path.write_text("# not chaosvm.lab.control\nown: {provider: {type: python, module: mine}}\n")
+    chaos(*chaos.command(real.experiment(read("vsphere")), "--control-file", str(path)))
+    assert real.connections > 0
 
 
 def test_an_experiment_that_is_not_valid(chaos: Chaos, real: Production) -> None:

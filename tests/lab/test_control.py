@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from chaosvm.lab import control
 from chaosvm.lab.others import OtherActions
 from chaosvm.lab.stage import Plan
 from tests.lab import late_control
-from tests.production import CONTROL_FILE, run, switch
+from tests.production import CONTROL_FILE, read, run, switch
 from tests.production import activity as made_activity
 from tests.production import control as declared
 
@@ -82,6 +84,7 @@ def outputs(journal: dict[str, Any]) -> list[Any]:
         ({"latency": "soon"}, "control.latency is 'soon'"),
         ({"durations": -1}, "control.durations is -1"),
         ({"other_actions": "skipp"}, "control.other_actions is 'skipp'.*skip, run, stop"),
+        ({"process_probes": "stop"}, "control.process_probes is 'stop'.*skip, run"),
     ],
 )
 def test_arguments_that_cannot_be_used(arguments: dict[str, Any], reason: str) -> None:
@@ -120,11 +123,42 @@ def test_the_worlds_faults_are_for_the_experiment(tmp_path: Path) -> None:
 
 
 def test_only_some_platforms(tmp_path: Path, logs: pytest.LogCaptureFixture) -> None:
-    olvm = activity("chaosvm.olvm.probes", "count_vms", vms={"all": True})
-    journal = rehearse(tmp_path, experiment(count(), olvm), platforms=["vsphere"])
-    assert [step["status"] for step in journal["run"]] == ["succeeded", "failed"]
-    assert "the lab of this rehearsal has no olvm" in str(journal["run"][1]["exception"])
+    journal = rehearse(tmp_path, experiment(count()), platforms=["vsphere"])
+    assert outputs(journal) == [12]
     assert "VMs stands for vSphere; nothing real is touched" in logs.text
+
+
+@pytest.mark.parametrize(
+    ("needs", "platforms", "missing"),
+    [
+        (switch("olvm"), ["vsphere", "dora"], "OLVM, .*: add olvm to the `platforms`"),
+        (read("vsphere"), ["olvm"], "vSphere, .*: add vsphere to the `platforms`"),
+        (switch("dora"), ["dora"], "vSphere, .*: add vsphere to the `platforms`"),
+        (read("vsphere"), None, "vSphere, .*: pip install 'chaostoolkit-vm.lab,vsphere"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("where", ["method", "rollbacks"])
+def test_a_platform_that_the_experiment_needs_and_the_lab_lacks(
+    where: str,
+    needs: dict[str, Any],
+    platforms: list[str] | None,
+    missing: str,
+    tmp_path: Path,
+    logs: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is run that would only fail half way."""
+    monkeypatch.setattr("chaosvm.lab.lab.installed", lambda: ("dora",))
+    needs = copy.deepcopy(needs)
+    del needs["provider"]["secrets"]
+    first = activity("tests.production", "interrupt")
+    method, rollbacks = ([first, needs], []) if where == "method" else ([first], [needs])
+    made = experiment(*method, rollbacks=rollbacks)
+    told = {} if platforms is None else {"platforms": platforms}
+    journal = rehearse(tmp_path, made, **told, rollbacks="always")
+    assert (journal["status"], journal["run"], journal["rollbacks"]) == ("interrupted", [], [])
+    assert re.search(f"{needs['name']}' needs {missing}", logs.text)
 
 
 # VMs that an experiment names ---------------------------------------------------------------
@@ -151,12 +185,14 @@ def test_actions_of_others_are_skipped(tmp_path: Path, logs: pytest.LogCaptureFi
     journal = rehearse(tmp_path, made)
     assert not (tmp_path / "touched").exists()
     assert not (tmp_path / "behind").exists()
-    assert (tmp_path / "probed").exists()
+    assert not (tmp_path / "probed").exists()
     skipped = "skipped: this was a rehearsal, and the action is not one of chaosvm's"
-    assert [out == skipped for out in outputs(journal)] == [True, True, True, False, False]
+    assert outputs(journal)[:3] == [skipped] * 3
+    assert outputs(journal)[3] == skipped.replace("action", "probe")
+    assert outputs(journal)[4] == 12
     assert journal["rollbacks"][0]["output"] == skipped
     assert "skipped, as they are not chaosvm's: 'touch-touched', 'touch-behind'" in logs.text
-    assert "run as they are, as they only read: 'touch-probed'" in logs.text
+    assert "skipped, as nobody knows what a process connects to: 'touch-probed'" in logs.text
     # The journal shows what was written.
     assert journal["experiment"]["method"] == made["method"]
     assert [step["activity"] for step in journal["run"]] == [
@@ -176,6 +212,16 @@ def test_they_are_skipped_too_where_the_control_is_not_called(tmp_path: Path) ->
     journal = run_experiment(made, settings={})
     assert not (tmp_path / "touched").exists()
     json.dumps(journal["run"])
+
+
+def test_actions_that_come_later_are_skipped_too(tmp_path: Path) -> None:
+    """Another control may change what has begun."""
+    late = {"name": "late", "provider": {"type": "python", "module": "tests.lab.adding_control"}}
+    later = process(tmp_path)
+    made = experiment(count(), controls=[declared(), late], extensions=[{"name": "x", **later}])
+    journal = run_experiment(made, settings={})
+    assert not (tmp_path / "touched").exists()
+    assert "skipped" in outputs(journal)[-1]
 
 
 def test_actions_of_others_may_be_run(tmp_path: Path, logs: pytest.LogCaptureFixture) -> None:
