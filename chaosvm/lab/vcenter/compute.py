@@ -124,7 +124,7 @@ class HostSystem(Entity):
 
     @prop
     def vm(self, session: Any = None) -> Any:
-        here = self.estate.machines_where(lambda vm: self.estate.host_of(vm)._moId == self.moid)
+        here = self.estate.on_host(self.moid)
         return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
 
     @prop

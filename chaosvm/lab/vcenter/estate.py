@@ -43,6 +43,7 @@ class Estate:
         self._numbers: dict[tuple[str, str], int] = {}
         self._shape = -1
         self._tree: _Tree = _Tree()
+        self._placed: tuple[_Tree, list[Machine], dict[str, list[Machine]]] | None = None
 
     @property
     def tree(self) -> _Tree:
@@ -84,6 +85,19 @@ class Estate:
         hosts = tree.computes[vm.cluster_id].hosts
         number = int(vm.moid.rpartition("-")[2])
         return hosts[number % len(hosts)].reference if hosts else None
+
+    def on_host(self, moid: str) -> list[Machine]:
+        """Those that run on a host or are registered there."""
+        vms, tree, placed = self.world.vms, self.tree, self._placed
+        # To compare takes no time: what has not changed is the very same.
+        if placed is None or placed[0] is not tree or placed[1] != vms:
+            found: dict[str, list[Machine]] = {}
+            for vm in vms:
+                host = self.host_of(vm)
+                if host is not None:
+                    found.setdefault(host._moId, []).append(vm)
+            placed = self._placed = tree, vms, found
+        return placed[2].get(moid, [])
 
     def datastore_of(self, vm: Machine) -> Datastore:
         return self.compute_of(vm).datacenter.store
