@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.shaped import Details, Shaped
-from chaosvm.lab.vcenter.words import POWER_STATES, tools_running
+from chaosvm.lab.vcenter.words import POWER_STATES, VM_NETWORK, tools_running
 from chaosvm.lab.world import Machine
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ __all__ = ["devices", "guest_nics", "layout", "storage_summary", "storage_usage"
 _CONTROLLER, _DISK, _CARD = 1000, 2000, 4000
 _DISK_BYTES = 16 * 1024**3
 _VMX_BYTES = 4096
-_NETWORK = "VM Network"
 
 
 def vmx_path(estate: Estate, vm: Machine) -> str:
@@ -38,7 +37,7 @@ def _mac(vm: Machine) -> str:
 def _guest_nics(count: int, mac: str, *addresses: str) -> list[Any]:
     return [
         vim.vm.GuestInfo.NicInfo(
-            network=_NETWORK,
+            network=VM_NETWORK,
             ipAddress=list(addresses),
             macAddress=mac,
             connected=True,
@@ -94,9 +93,9 @@ def _disk(file: str, store: str) -> Any:
 def _card(connected: bool, network: str, mac: str) -> Any:
     return vim.vm.device.VirtualVmxnet3(
         key=_CARD,
-        deviceInfo=vim.Description(label="Network adapter 1", summary=_NETWORK),
+        deviceInfo=vim.Description(label="Network adapter 1", summary=VM_NETWORK),
         backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(
-            deviceName=_NETWORK, network=vim.Network(network)
+            deviceName=VM_NETWORK, network=vim.Network(network)
         ),
         connectable=vim.vm.device.VirtualDevice.ConnectInfo(
             startConnected=True,
