@@ -88,6 +88,9 @@ class Face(Protocol):
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
         """The protocol's way to say that it was not done, as the rule wants it."""
 
+    def unserved(self, request: web.Request, code: int) -> web.Response:
+        """What comes where no route leads (404), or not by this method (405)."""
+
 
 class Server:
     """Serves a face on a port of 127.0.0.1, until it is stopped."""
@@ -230,7 +233,7 @@ class Server:
             await asyncio.sleep(self.latency)
         rule = self._faults.pick(call)
         if rule is None:
-            return await _answer(request, handler)
+            return await self._answer(request, handler)
         return await self._misbehave(rule, request, handler)
 
     def _call(self, request: web.Request, body: bytes) -> Call:
@@ -255,17 +258,17 @@ class Server:
         match rule.action:
             case "delay":
                 await asyncio.sleep(rule.seconds)
-                return await _answer(request, handler)
+                return await self._answer(request, handler)
             case "ignore":
                 ignored = IGNORED.set(True)
                 try:
-                    return await _answer(request, handler)
+                    return await self._answer(request, handler)
                 finally:
                     IGNORED.reset(ignored)
             case "slow_task" | "stuck_task" | "failed_task":
                 about_task = TASK_RULE.set(rule)
                 try:
-                    return await _answer(request, handler)
+                    return await self._answer(request, handler)
                 finally:
                     TASK_RULE.reset(about_task)
             case "fault":
@@ -278,7 +281,7 @@ class Server:
                 return await _until_client_leaves(request)
             case "drop_before":
                 return _hang_up(request)
-        done = await _answer(request, handler)
+        done = await self._answer(request, handler)
         match rule.action:
             case "silent_after":
                 return await _until_client_leaves(request)
@@ -288,12 +291,11 @@ class Server:
                 return await _drip(request, done, rule.seconds or _DRIP_SECONDS)
         return _hang_up(request)
 
-
-async def _answer(request: web.Request, handler: Handler) -> web.Response:
-    try:
-        return await handler(request)
-    except web.HTTPException as error:  # no route, or not by this method
-        return page(error.status)
+    async def _answer(self, request: web.Request, handler: Handler) -> web.Response:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return self.face.unserved(request, error.status)
 
 
 def page(code: int, message: str = "") -> web.Response:

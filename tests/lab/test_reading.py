@@ -158,12 +158,85 @@ def test_a_vm_is_not_found_by_its_name(world: World, plain: Plain) -> None:
     assert plain.get("/vms/web").status_code == 404
 
 
-def test_a_path_that_is_not_served_is_404_with_html(plain: Plain) -> None:
-    for path in ("/disks", "/../vms"):
+def test_what_is_not_served_is_a_fault_that_says_so(
+    world: World, engine: Any, plain: Plain
+) -> None:
+    vm = world.add_vm("web")
+    for path in ("/users", f"/vms/{vm.id}/backups", f"/vms/{vm.id}/nics/1"):
         answer = plain.get(path)
-        assert answer.status_code == 404
-        assert "html" in answer.headers["Content-Type"]
+        assert (answer.status_code, answer.headers["Content-Type"]) == (
+            404,
+            "application/xml; charset=utf-8",
+        )
+        assert path in answer.text
     assert plain.post("/vms").status_code == 405
+    service = engine.system_service().vms_service().vm_service(vm.id)
+    with pytest.raises(ovirtsdk4.NotFoundError, match=r"does not model GET .*/users"):
+        engine.system_service().users_service().list()
+    with pytest.raises(ovirtsdk4.Error, match="does not model PUT") as caught:
+        service.update(types.Vm(description="other"))
+    assert caught.value.code == 405
+    with pytest.raises(ovirtsdk4.Error, match=r"does not model POST .*/migrate"):
+        service.migrate()
+
+
+def test_a_stranger_is_not_told_what_is_served(lab: Lab, plain: Plain) -> None:
+    assert plain.get("/users", Authorization="Bearer nonsense").status_code == 401
+
+
+def test_beside_the_api_there_is_html(plain: Plain) -> None:
+    answer = plain.get("/../vms")
+    assert answer.status_code == 404
+    assert "html" in answer.headers["Content-Type"]
+
+
+_EMPTY_PARTS = [
+    "affinity_labels",
+    "applications",
+    "cdroms",
+    "disk_attachments",
+    "graphics_consoles",
+    "host_devices",
+    "permissions",
+    "sessions",
+    "watchdogs",
+]
+
+
+@pytest.mark.parametrize("part", _EMPTY_PARTS)
+def test_parts_that_are_empty(world: World, vms: Any, part: str) -> None:
+    vm = world.add_vm("web")
+    service = vms.vm_service(vm.id)
+    assert getattr(service, f"{part}_service")().list() == []
+    assert list(getattr(service.get(follow=part), part)) == []
+    (listed,) = vms.list(follow=f"{part},nics")
+    assert (list(getattr(listed, part)), len(listed.nics)) == ([], 1)
+
+
+def test_the_one_snapshot_is_the_vm_itself(world: World, vms: Any) -> None:
+    vm = world.add_vm("web")
+    (snapshot,) = vms.vm_service(vm.id).snapshots_service().list()
+    assert (snapshot.description, snapshot.snapshot_type) == (
+        "Active VM",
+        types.SnapshotType.ACTIVE,
+    )
+    assert vms.vm_service(vm.id).get(follow="snapshots").snapshots[0].id == snapshot.id
+
+
+def test_lists_that_are_empty(engine: Any) -> None:
+    system = engine.system_service()
+    for name in ("storage_domains", "disks", "jobs"):
+        assert getattr(system, f"{name}_service")().list() == []
+
+
+def test_vms_are_made_of_the_blank_template(world: World, engine: Any, vms: Any) -> None:
+    world.add_vm("web")
+    (vm,) = vms.list()
+    assert (vm.template.name, engine.follow_link(vm.template).name) == (None, "Blank")
+    assert vms.list(follow="template")[0].template.name == "Blank"
+    templates = engine.system_service().templates_service()
+    assert [each.id for each in templates.list(search="name=blank")] == [vm.template.id]
+    assert templates.list(search="name=other") == []
 
 
 def test_only_xml_is_spoken(plain: Plain) -> None:

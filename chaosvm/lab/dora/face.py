@@ -21,7 +21,7 @@ from chaosvm.lab.dora.readings import Readings
 from chaosvm.lab.dora.tokens import Tokens
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
-from chaosvm.lab.server import Handler, Route
+from chaosvm.lab.server import Handler, Route, page
 from chaosvm.lab.world import World
 
 __all__ = ["InventoryFace", "LoginFace"]
@@ -43,6 +43,9 @@ class _DoraFace:
     def about(self, request: web.Request) -> frozenset[str]:
         """A list is about no VM more than about others."""
         return frozenset()
+
+    def unserved(self, request: web.Request, code: int) -> web.Response:
+        return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
         return _refused(rule.code or 409, rule.message)

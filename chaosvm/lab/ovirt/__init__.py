@@ -2,12 +2,13 @@
 
 It follows the engine's public source and recordings of real engines; it is not
 the engine. There are single sign-on by password, the API's root, VMs with
-their statistics, tags, NICs and reported devices, hosts, clusters, data
-centers, events, search, and the power actions of VMs.
+their statistics, tags, NICs, reported devices and one snapshot, hosts, clusters,
+data centers, tags, events, the template Blank, search, and the power actions of
+VMs. What else scripts list is empty; any other path is a fault that says so.
 
 Not there: JSON, other API versions, session cookies, Kerberos, permissions,
-jobs (an action names one, which cannot be read), templates, pools, disks,
-snapshots and networks as objects of their own, changing or creating anything,
+jobs (an action names one, which cannot be read), other templates, pools, disks,
+more snapshots, networks as objects of their own, changing or creating anything,
 actions on hosts, migration, fencing, and what is missing of the search (users,
 events and templates of a VM, times). Texts are the lab's own: only codes and
 statuses mean something.

@@ -23,7 +23,9 @@ from chaosvm.lab.world import (
 )
 
 __all__ = [
+    "active_snapshot_type",
     "api_root",
+    "blank_template_type",
     "cluster_type",
     "datacenter_type",
     "event_type",
@@ -258,6 +260,36 @@ def reported_device_types(vm: Machine) -> list[Any]:
     )
     device.href = href("vms", vm.id, "reporteddevices", number)
     return [device]
+
+
+def active_snapshot_type(vm: Machine) -> Any:
+    """What every VM has: itself, as it is now."""
+    number = _derived(vm.id, "snapshot")
+    snapshot = types.Snapshot(
+        id=number,
+        description="Active VM",
+        date=vm.created,
+        persist_memorystate=False,
+        snapshot_status=types.SnapshotStatus.OK,
+        snapshot_type=types.SnapshotType.ACTIVE,
+        vm=_linked(types.Vm, "vms", vm.id),
+    )
+    snapshot.href = href("vms", vm.id, "snapshots", number)
+    return snapshot
+
+
+def blank_template_type() -> Any:
+    """What every engine has, and all VMs here are made of."""
+    template = types.Template(
+        id=_BLANK,
+        name="Blank",
+        description="Blank template",
+        comment="",
+        status=types.TemplateStatus.OK,
+        type=types.VmType.SERVER,
+    )
+    template.href = href("templates", _BLANK)
+    return template
 
 
 def api_root(world: World) -> Any:

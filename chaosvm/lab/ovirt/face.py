@@ -8,7 +8,6 @@ import re
 import uuid
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,8 @@ from chaosvm.lab.options import Options
 from chaosvm.lab.ovirt import columns, described
 from chaosvm.lab.ovirt.actions import ACTIONS, Refusal, carry_out
 from chaosvm.lab.ovirt.hrefs import API, PREFIX, href
+from chaosvm.lab.ovirt.lists import Collection, collections
+from chaosvm.lab.ovirt.parts import PARTS
 from chaosvm.lab.ovirt.search import Column, NotUnderstood, parse
 from chaosvm.lab.ovirt.sso import Sessions
 from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents
@@ -36,16 +37,6 @@ _LONGEST_CORRELATION_ID = 36
 
 # An answer for a user who is known.
 Answer = Callable[[web.Request, str], Awaitable[web.Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Collection:
-    """A list that can be searched, and its members."""
-
-    name: str
-    items: Callable[[], Sequence[Any]]
-    columns: Mapping[str, Column]
-    described: Callable[[World, Any], Any]
 
 
 class OVirtFace:
@@ -77,12 +68,9 @@ class OVirtFace:
             self._get(f"{API}/", self._root),
             self._get(f"{API}/vms", self._list_vms),
             self._get(f"{API}/vms/{{id}}", self._one_vm),
-            self._get(f"{API}/vms/{{id}}/statistics", self._part("statistics")),
-            self._get(f"{API}/vms/{{id}}/tags", self._part("tags")),
-            self._get(f"{API}/vms/{{id}}/nics", self._part("nics")),
-            self._get(f"{API}/vms/{{id}}/reporteddevices", self._part("reported_devices")),
+            *(self._get(f"{API}/vms/{{id}}/{_path(name)}", self._part(name)) for name in PARTS),
             *(self._action(action) for action in ACTIONS),
-            *(route for collection in self._collections() for route in self._both(collection)),
+            *(route for collection in collections(self._world) for route in self._both(collection)),
         ]
 
     def about(self, request: web.Request) -> frozenset[str]:
@@ -101,6 +89,14 @@ class OVirtFace:
             return _failed_action(request, Refusal(code, message))
         return _fault(request, code, message)
 
+    def unserved(self, request: web.Request, code: int) -> web.Response:
+        """Within the API a fault, which says what is missing; the SDK reads nothing else."""
+        if request.path != API and not request.path.startswith(f"{API}/"):
+            return page(code)
+        if self.sessions.user(request) is None:
+            return _unknown_user()
+        return _fault(request, code, f"The lab does not model {request.method} {request.path}")
+
     # Routes --------------------------------------------------------------------------
 
     def _get(self, path: str, answer: Answer) -> Route:
@@ -110,47 +106,18 @@ class OVirtFace:
         handler = self._for_users(partial(self._act, action))
         return _route("POST", f"{API}/vms/{{id}}/{action}", handler, action)
 
-    def _both(self, collection: _Collection) -> tuple[Route, Route]:
+    def _both(self, collection: Collection) -> tuple[Route, Route]:
         path = f"{API}/{collection.name}"
         return (
             self._get(path, partial(self._list, collection)),
             self._get(f"{path}/{{id}}", partial(self._one, collection)),
         )
 
-    def _collections(self) -> Sequence[_Collection]:
-        world = self._world
-        return (
-            _Collection(
-                "hosts", lambda: world.hosts, columns.host_columns(world), described.host_type
-            ),
-            _Collection(
-                "clusters",
-                lambda: world.clusters,
-                columns.cluster_columns(world),
-                described.cluster_type,
-            ),
-            _Collection(
-                "datacenters",
-                lambda: world.datacenters,
-                columns.datacenter_columns(world),
-                described.datacenter_type,
-            ),
-            _Collection("tags", lambda: world.tags, columns.tag_columns(), described.tag_type),
-            _Collection(
-                "events",
-                lambda: world.events[::-1],
-                columns.event_columns(world),
-                described.event_type,
-            ),
-        )
-
     def _for_users(self, answer: Answer) -> Handler:
         async def handler(request: web.Request) -> web.Response:
             user = self.sessions.user(request)
             if user is None:
-                refused = page(401)
-                refused.headers["WWW-Authenticate"] = 'Bearer realm="ovirt-engine"'
-                return refused
+                return _unknown_user()
             if _wants_only_json(request):
                 return page(406, "This engine is a lab's, and only speaks XML.")
             return await answer(request, user)
@@ -190,21 +157,11 @@ class OVirtFace:
             vm = self._wanted(request)
             if vm is None:
                 return web.Response(status=404)
-            return _answer(request, documents(self._parts(vm, name), name))
+            return _answer(request, documents(PARTS[name](self._world, vm), name))
 
         return answer
 
-    def _parts(self, vm: Machine, name: str) -> Sequence[Any]:
-        match name:
-            case "statistics":
-                return described.statistic_types(self._world, vm)
-            case "tags":
-                return described.tag_types(vm)
-            case "nics":
-                return described.nic_types(vm)
-        return described.reported_device_types(vm)
-
-    async def _list(self, collection: _Collection, request: web.Request, user: str) -> web.Response:
+    async def _list(self, collection: Collection, request: web.Request, user: str) -> web.Response:
         try:
             most = _most(request)
             since = int(request.query.get("from", 0))
@@ -215,10 +172,9 @@ class OVirtFace:
             items = [event for event in items if event.number > since]
         found = _found(request, collection.columns, items, most)
         shown = [collection.described(self._world, item) for item in found]
-        root = {"datacenters": "data_centers"}.get(collection.name, collection.name)
-        return _answer(request, documents(shown, root))
+        return _answer(request, documents(shown, collection.root))
 
-    async def _one(self, collection: _Collection, request: web.Request, user: str) -> web.Response:
+    async def _one(self, collection: Collection, request: web.Request, user: str) -> web.Response:
         wanted = request.match_info["id"]
         for item in collection.items():
             if wanted == (str(item.number) if collection.name == "events" else item.id):
@@ -252,9 +208,10 @@ class OVirtFace:
         if "cluster" in links:
             cluster = _there(self._world.cluster(vm.cluster_id))
             shown.cluster = described.cluster_type(self._world, cluster)
-        for name in ("statistics", "tags", "nics", "reported_devices"):
-            if name in links:
-                setattr(shown, name, list(self._parts(vm, name)))
+        if "template" in links:
+            shown.template = described.blank_template_type()
+        for name in PARTS.keys() & links:
+            setattr(shown, name, list(PARTS[name](self._world, vm)))
         return shown
 
     # Acting --------------------------------------------------------------------------
@@ -288,6 +245,11 @@ class OVirtFace:
 
 def _route(method: str, path: str, handler: Handler, verb: str = "") -> Route:
     return Route(method, path, handler, path.removeprefix(PREFIX), verb)
+
+
+def _path(name: str) -> str:
+    """Of a collection with this name in the SDK."""
+    return name.replace("_", "")
 
 
 # What a request says ---------------------------------------------------------------------
@@ -355,6 +317,12 @@ def _answer_bytes(request: web.Request, body: bytes) -> web.Response:
 
 def _takes_gzip(request: web.Request) -> bool:
     return "gzip" in request.headers.get("Accept-Encoding", "").lower()
+
+
+def _unknown_user() -> web.Response:
+    refused = page(401)
+    refused.headers["WWW-Authenticate"] = 'Bearer realm="ovirt-engine"'
+    return refused
 
 
 def _xml(body: bytes, code: int, gzipped: bool = False) -> web.Response:

@@ -7,8 +7,8 @@ tasks, the power of VMs, what can be asked of their guests, events, custom
 attributes, the search index and, in the REST API, the tags that VMs have.
 
 Not there: permissions, changing or creating anything but power and custom
-attributes, vApps, snapshots, devices but a disk and a network card, storage and
-networks beyond their names, performance counters, alarms, hosts' own operations,
+attributes, vApps, snapshots, devices but a disk and a network card, more storage
+and networks than one of each, performance counters, alarms, hosts' own operations,
 other namespaces than vim25. Managers of what is not there are, and are empty;
 methods that are not there answer MethodNotFound. Texts are the lab's
 own: only types and values mean something.

@@ -1,4 +1,4 @@
-"""What computes: hosts, the clusters that they are in, and resource pools."""
+"""What hosts are in: clusters, and resource pools."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.entities import Datacenter, Entity, references
+from chaosvm.lab.vcenter.hosts import MHZ, HostSystem
 from chaosvm.lab.vcenter.managed import prop
 from chaosvm.lab.vcenter.values import made
-from chaosvm.lab.world import Cluster, Host
+from chaosvm.lab.world import Cluster
 
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.estate import Estate
 
-__all__ = ["Compute", "HostSystem", "ResourcePool"]
+__all__ = ["Compute", "ResourcePool"]
 
-_MHZ = 2400
 _MIB = 1024**2
-_PRODUCT = "VMware ESXi 8.0.3 build-24022510 (chaosvm lab)"
 
 
 class Compute(Entity):
@@ -67,11 +66,11 @@ class Compute(Entity):
         memory = sum(host.host_memory for host in self.hosts)
         return made(
             self._SUMMARY,
-            totalCpu=cores * _MHZ,
+            totalCpu=cores * MHZ,
             totalMemory=memory,
             numCpuCores=cores,
             numCpuThreads=cores * 2,
-            effectiveCpu=cores * _MHZ,
+            effectiveCpu=cores * MHZ,
             effectiveMemory=memory // 1024**2,
             numHosts=len(self.hosts),
             numEffectiveHosts=sum(host.host_up for host in self.hosts),
@@ -102,102 +101,6 @@ def _drs() -> Any:
     return vim.cluster.DrsConfigInfo(enabled=False)
 
 
-class HostSystem(Entity):
-    kind = vim.HostSystem
-
-    def __init__(self, estate: Estate, moid: str, host: Host, compute: Compute) -> None:
-        super().__init__(estate, moid, host.name, compute)
-        self._host = host
-        self._compute = compute
-
-    @property
-    def cores(self) -> int:
-        return self._host.topology.sockets * self._host.topology.cores
-
-    @property
-    def host_memory(self) -> int:
-        return self._host.memory
-
-    @property
-    def host_up(self) -> bool:
-        return self._host.up
-
-    @prop
-    def vm(self, session: Any = None) -> Any:
-        here = self.estate.machines_where(lambda vm: self.estate.host_of(vm)._moId == self.moid)
-        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
-
-    @prop
-    def datastore(self, session: Any = None) -> Any:
-        return self._compute.datastore(session)
-
-    @prop
-    def network(self, session: Any = None) -> Any:
-        return self._compute.network(session)
-
-    @prop
-    def runtime(self, session: Any = None) -> Any:
-        up = self._host.up
-        return made(
-            vim.host.RuntimeInfo,
-            connectionState="connected" if up else "notResponding",
-            powerState="poweredOn" if up else "unknown",
-            inMaintenanceMode=False,
-            bootTime=self.estate.world.moment(0.0) if up else None,
-        )
-
-    @prop
-    def config(self, session: Any = None) -> Any:
-        return made(vim.host.ConfigInfo, host=self.reference, product=_product())
-
-    @prop
-    def hardware(self, session: Any = None) -> Any:
-        topology = self._host.topology
-        return made(
-            vim.host.HardwareInfo,
-            systemInfo=vim.host.SystemInfo(vendor="chaosvm", model="lab", uuid=self._host.id),
-            cpuInfo=vim.host.CpuInfo(
-                numCpuPackages=topology.sockets,
-                numCpuCores=self.cores,
-                numCpuThreads=topology.cpus,
-                hz=_MHZ * 1_000_000,
-            ),
-            memorySize=self._host.memory,
-        )
-
-    @prop
-    def summary(self, session: Any = None) -> Any:
-        cores = self.cores
-        hardware = made(
-            vim.host.Summary.HardwareSummary,
-            vendor="chaosvm",
-            model="lab",
-            uuid=self._host.id,
-            memorySize=self._host.memory,
-            cpuModel="lab",
-            cpuMhz=_MHZ,
-            numCpuPkgs=self._host.topology.sockets,
-            numCpuCores=cores,
-            numCpuThreads=self._host.topology.cpus,
-            numNics=1,
-            numHBAs=1,
-        )
-        return made(
-            vim.host.Summary,
-            host=self.reference,
-            hardware=hardware,
-            runtime=self.runtime(session),
-            config=made(
-                vim.host.Summary.ConfigSummary, name=self._host.name, port=443, product=_product()
-            ),
-            quickStats=vim.host.Summary.QuickStats(
-                overallCpuUsage=0, overallMemoryUsage=0, uptime=int(self.estate.world.now)
-            ),
-            overallStatus="green",
-            rebootRequired=False,
-        )
-
-
 class ResourcePool(Entity):
     kind = vim.ResourcePool
     above: Compute
@@ -223,7 +126,7 @@ class ResourcePool(Entity):
         return made(
             vim.ResourceConfigSpec,
             entity=self.reference,
-            cpuAllocation=_allocation(self._cores * _MHZ),
+            cpuAllocation=_allocation(self._cores * MHZ),
             memoryAllocation=_allocation(self._memory // _MIB),
         )
 
@@ -231,7 +134,7 @@ class ResourcePool(Entity):
     def runtime(self, session: Any = None) -> Any:
         return made(
             vim.ResourcePool.RuntimeInfo,
-            cpu=_usage(self._cores * _MHZ),
+            cpu=_usage(self._cores * MHZ),
             memory=_usage(self._memory),
             overallStatus="green",
         )
@@ -263,18 +166,3 @@ def _allocation(limit: int) -> Any:
 
 def _usage(most: int) -> Any:
     return made(vim.ResourcePool.ResourceUsage, maxUsage=most, overallUsage=0)
-
-
-def _product() -> Any:
-    return made(
-        vim.AboutInfo,
-        name="VMware ESXi",
-        fullName=_PRODUCT,
-        vendor="VMware, Inc.",
-        version="8.0.3",
-        build="24022510",
-        osType="vmnix-x86",
-        productLineId="embeddedEsx",
-        apiType="HostAgent",
-        apiVersion="8.0.3.0",
-    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from pyVmomi import vim
 
-from chaosvm.lab.vcenter.words import POWER_STATES
+from chaosvm.lab.vcenter.shaped import Details, Shaped
+from chaosvm.lab.vcenter.words import POWER_STATES, VM_NETWORK, tools_running
 from chaosvm.lab.world import Machine
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ __all__ = ["devices", "guest_nics", "layout", "storage_summary", "storage_usage"
 _CONTROLLER, _DISK, _CARD = 1000, 2000, 4000
 _DISK_BYTES = 16 * 1024**3
 _VMX_BYTES = 4096
-_NETWORK = "VM Network"
 
 
 def vmx_path(estate: Estate, vm: Machine) -> str:
@@ -33,20 +34,32 @@ def _mac(vm: Machine) -> str:
     return f"00:50:56:{number >> 16 & 0x3F:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
 
 
-def guest_nics(vm: Machine) -> list[Any]:
+def _guest_nics(count: int, mac: str, *addresses: str) -> list[Any]:
     return [
         vim.vm.GuestInfo.NicInfo(
-            network=_NETWORK,
-            ipAddress=list(vm.ip_addresses),
-            macAddress=_mac(vm),
+            network=VM_NETWORK,
+            ipAddress=list(addresses),
+            macAddress=mac,
             connected=True,
             deviceConfigId=_CARD,
         )
     ]
 
 
-def devices(estate: Estate, vm: Machine) -> list[Any]:
-    return [_controller(), _disk(estate, vm), _card(vm)]
+def _guest_nics_of(estate: Estate, vm: Machine) -> Details | None:
+    if not tools_running(vm):
+        return None
+    return (len(vm.ip_addresses),), (_mac(vm), *vm.ip_addresses)
+
+
+def _devices(connected: bool, file: str, store: str, network: str, mac: str) -> list[Any]:
+    return [_controller(), _disk(file, store), _card(connected, network, mac)]
+
+
+def _devices_of(estate: Estate, vm: Machine) -> Details:
+    store, network = estate.datastore_of(vm).moid, estate.network_of(vm).moid
+    on = POWER_STATES[vm.state] == "poweredOn"
+    return (on,), (_path(estate, vm, "vmdk"), store, network, _mac(vm))
 
 
 def _controller() -> Any:
@@ -60,13 +73,13 @@ def _controller() -> Any:
     )
 
 
-def _disk(estate: Estate, vm: Machine) -> Any:
+def _disk(file: str, store: str) -> Any:
     return vim.vm.device.VirtualDisk(
         key=_DISK,
         deviceInfo=vim.Description(label="Hard disk 1", summary=f"{_DISK_BYTES // 1024:,} KB"),
         backing=vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
-            fileName=_path(estate, vm, "vmdk"),
-            datastore=estate.datastore_of(vm).reference,
+            fileName=file,
+            datastore=vim.Datastore(store),
             diskMode="persistent",
             thinProvisioned=True,
         ),
@@ -77,53 +90,70 @@ def _disk(estate: Estate, vm: Machine) -> Any:
     )
 
 
-def _card(vm: Machine) -> Any:
+def _card(connected: bool, network: str, mac: str) -> Any:
     return vim.vm.device.VirtualVmxnet3(
         key=_CARD,
-        deviceInfo=vim.Description(label="Network adapter 1", summary=_NETWORK),
-        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=_NETWORK),
+        deviceInfo=vim.Description(label="Network adapter 1", summary=VM_NETWORK),
+        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(
+            deviceName=VM_NETWORK, network=vim.Network(network)
+        ),
         connectable=vim.vm.device.VirtualDevice.ConnectInfo(
             startConnected=True,
             allowGuestControl=True,
-            connected=POWER_STATES[vm.state] == "poweredOn",
+            connected=connected,
         ),
         controllerKey=100,
         unitNumber=7,
         addressType="assigned",
-        macAddress=_mac(vm),
+        macAddress=mac,
     )
 
 
 # What it takes of its datastore, of which nothing is written to its disk.
 
 
-def storage_usage(estate: Estate, vm: Machine) -> Any:
+def _storage_usage(store: str, moment: dt.datetime) -> Any:
     usage = vim.vm.StorageInfo.UsageOnDatastore(
-        datastore=estate.datastore_of(vm).reference,
+        datastore=vim.Datastore(store),
         committed=_VMX_BYTES,
         uncommitted=_DISK_BYTES,
         unshared=_VMX_BYTES,
     )
-    return vim.vm.StorageInfo(perDatastoreUsage=[usage], timestamp=vm.created)
+    return vim.vm.StorageInfo(perDatastoreUsage=[usage], timestamp=moment)
 
 
-def storage_summary(estate: Estate, vm: Machine) -> Any:
+def _storage_summary(moment: dt.datetime) -> Any:
     return vim.vm.Summary.StorageSummary(
         committed=_VMX_BYTES,
         uncommitted=_DISK_BYTES,
         unshared=_VMX_BYTES,
-        timestamp=vm.created,
+        timestamp=moment,
     )
 
 
-def layout(estate: Estate, vm: Machine) -> Any:
-    files = (("vmx", "config", _VMX_BYTES), ("vmdk", "diskDescriptor", 0))
+def _layout(vmx: str, vmdk: str, moment: dt.datetime) -> Any:
+    files = ((vmx, "config", _VMX_BYTES), (vmdk, "diskDescriptor", 0))
     return vim.vm.FileLayoutEx(
         file=[
             vim.vm.FileLayoutEx.FileInfo(
-                key=number, name=_path(estate, vm, extension), type=kind, size=size, accessible=True
+                key=number, name=name, type=kind, size=size, accessible=True
             )
-            for number, (extension, kind, size) in enumerate(files)
+            for number, (name, kind, size) in enumerate(files)
         ],
-        timestamp=vm.created,
+        timestamp=moment,
     )
+
+
+devices = Shaped(_devices, _devices_of)
+guest_nics = Shaped(_guest_nics, _guest_nics_of)
+layout = Shaped(
+    _layout,
+    lambda estate, vm: (
+        (),
+        (vmx_path(estate, vm), _path(estate, vm, "vmdk"), vm.created),
+    ),
+)
+storage_summary = Shaped(_storage_summary, lambda estate, vm: ((), (vm.created,)))
+storage_usage = Shaped(
+    _storage_usage, lambda estate, vm: ((), (estate.datastore_of(vm).moid, vm.created))
+)

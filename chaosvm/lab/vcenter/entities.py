@@ -178,17 +178,40 @@ class Datastore(_Shared):
 
     @prop
     def host(self, session: Any = None) -> Any:
-        mount = vim.host.MountInfo(
-            path=f"/vmfs/volumes/{self.moid}", accessMode="readWrite", mounted=True, accessible=True
-        )
+        mount = self.mount()
         return vim.Datastore.HostMount.Array(
             vim.Datastore.HostMount(key=host.reference, mountInfo=mount) for host in self.hosts()
         )
 
+    def mount(self) -> Any:
+        return vim.host.MountInfo(
+            path=f"/vmfs/volumes/{self.moid}", accessMode="readWrite", mounted=True, accessible=True
+        )
+
+    def volume(self) -> Any:
+        """The file system that it is."""
+        return vim.host.VmfsVolume(
+            type="VMFS",
+            name=self.plain_name,
+            capacity=_TIB,
+            blockSizeMb=1,
+            maxBlocks=63 * 1024 * 1024,
+            majorVersion=6,
+            version="6.82",
+            uuid=self.moid,
+            extent=[vim.host.ScsiDisk.Partition(diskName=f"naa.{self.moid}", partition=1)],
+            vmfsUpgradable=False,
+        )
+
     @prop
     def info(self, session: Any = None) -> Any:
-        return vim.Datastore.Info(
-            name=self.plain_name, url=self.url, freeSpace=_TIB, maxFileSize=_TIB
+        return made(
+            vim.host.VmfsDatastoreInfo,
+            name=self.plain_name,
+            url=self.url,
+            freeSpace=_TIB,
+            maxFileSize=_TIB,
+            vmfs=self.volume(),
         )
 
     @prop

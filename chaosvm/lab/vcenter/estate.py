@@ -12,11 +12,13 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chaosvm.lab.vcenter.compute import Compute, HostSystem, ResourcePool
+from chaosvm.lab.vcenter.compute import Compute, ResourcePool
 from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Entity, Folder, Network
 from chaosvm.lab.vcenter.fields import Fields
+from chaosvm.lab.vcenter.hosts import HostSystem
 from chaosvm.lab.vcenter.machine import VirtualMachine
 from chaosvm.lab.vcenter.managed import Managed
+from chaosvm.lab.vcenter.words import VM_NETWORK
 from chaosvm.lab.world import Cluster, Machine, World
 from chaosvm.lab.world import Datacenter as WorldDatacenter
 
@@ -43,6 +45,7 @@ class Estate:
         self._numbers: dict[tuple[str, str], int] = {}
         self._shape = -1
         self._tree: _Tree = _Tree()
+        self._placed: tuple[_Tree, list[Machine], dict[str, list[Machine]]] | None = None
 
     @property
     def tree(self) -> _Tree:
@@ -85,6 +88,19 @@ class Estate:
         number = int(vm.moid.rpartition("-")[2])
         return hosts[number % len(hosts)].reference if hosts else None
 
+    def on_host(self, moid: str) -> list[Machine]:
+        """Those that run on a host or are registered there."""
+        vms, tree, placed = self.world.vms, self.tree, self._placed
+        # To compare takes no time: what has not changed is the very same.
+        if placed is None or placed[0] is not tree or placed[1] != vms:
+            found: dict[str, list[Machine]] = {}
+            for vm in vms:
+                host = self.host_of(vm)
+                if host is not None:
+                    found.setdefault(host._moId, []).append(vm)
+            placed = self._placed = tree, vms, found
+        return placed[2].get(moid, [])
+
     def datastore_of(self, vm: Machine) -> Datastore:
         return self.compute_of(vm).datacenter.store
 
@@ -109,7 +125,9 @@ class Estate:
         for host in self.world.hosts:
             compute = tree.computes[host.cluster_id]
             moid = self._moid("host-", host.id)
-            tree.hosts[host.id] = tree.add(HostSystem(self, moid, host, compute))
+            made = tree.hosts[host.id] = tree.add(HostSystem(self, moid, host, compute))
+            for system in made.systems.all():
+                tree.by_moid[system.moid] = system
         for vm in self.world.vms:
             self._add_vm(tree, vm)
         return tree
@@ -127,7 +145,7 @@ class Estate:
         number = len(tree.datacenters)
         store = Datastore(self, self._moid("datastore-", id), f"datastore{number}", stores)
         made.store = tree.add(store)
-        made.net = tree.add(Network(self, self._moid("network-", id), "VM Network", networks))
+        made.net = tree.add(Network(self, self._moid("network-", id), VM_NETWORK, networks))
         made.store.datacenter = made.net.datacenter = made
         return made
 

@@ -14,7 +14,7 @@ from pyVmomi import VmomiSupport, vmodl
 
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
-from chaosvm.lab.server import Route
+from chaosvm.lab.server import Route, page
 from chaosvm.lab.vcenter import soap
 from chaosvm.lab.vcenter.managed import Call, Refused, not_authenticated
 from chaosvm.lab.vcenter.named import named_fault
@@ -122,6 +122,9 @@ class VCenterFace:
         machines = self._service.estate.machines()
         found = [machines[moid] for moid in moids if moid in machines]
         return frozenset((*moids, *(vm.name for vm in found)))
+
+    def unserved(self, request: web.Request, code: int) -> web.Response:
+        return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
         """The fault that the rule names, filled with what is known of the request."""

@@ -27,6 +27,7 @@ class Fields:
         self._lock = threading.Lock()
         self._new_keys = itertools.count(_FIRST_KEY)
         self._keys: dict[str, int] = {}
+        self._seen: list[Machine] = []
 
     def key(self, name: str) -> int:
         with self._lock:
@@ -74,9 +75,12 @@ class Fields:
             del self._keys[name]
 
     def definitions(self) -> Any:
-        for vm in self._world.vms:
-            for name in vm.attributes:
-                self.key(name)
+        vms = self._world.vms
+        if vms != self._seen:  # which takes no time: what has not changed is the very same
+            for vm in vms:
+                for name in vm.attributes:
+                    self.key(name)
+            self._seen = vms
         with self._lock:
             known = list(self._keys.items())
         return vim.CustomFieldsManager.FieldDef.Array([definition(*each) for each in known])

@@ -15,6 +15,7 @@ from chaosvm.lab.vcenter.devices import (
     storage_usage,
     vmx_path,
 )
+from chaosvm.lab.vcenter.shaped import Shaped
 from chaosvm.lab.vcenter.words import (
     CONNECTION_STATES,
     GUEST_STATES,
@@ -59,18 +60,26 @@ def _when_on(value: int) -> Leaf:
     return lambda estate, vm: value if POWER_STATES[vm.state] == "poweredOn" else None
 
 
-def _managed_by(estate: Estate, vm: Machine) -> Any:
-    if vm.managed_by is None:
-        return None
-    return vim.ext.ManagedByInfo(extensionKey=vm.managed_by, type="agent")
+_managed_by = Shaped(
+    lambda key: vim.ext.ManagedByInfo(extensionKey=key, type="agent"),
+    lambda estate, vm: None if vm.managed_by is None else ((), (vm.managed_by,)),
+)
 
 
-def _custom_values(estate: Estate, vm: Machine) -> list[Any]:
-    key_of = estate.fields.key
+def _values(keys: tuple[int, ...], *values: str) -> list[Any]:
     return [
-        vim.CustomFieldsManager.StringValue(key=key_of(name), value=value)
-        for name, value in vm.attributes.items()
+        vim.CustomFieldsManager.StringValue(key=key, value=value)
+        for key, value in zip(keys, values, strict=True)
     ]
+
+
+_custom_values = Shaped(
+    _values,
+    lambda estate, vm: (
+        (tuple(map(estate.fields.key, vm.attributes)),),
+        tuple(vm.attributes.values()),
+    ),
+)
 
 
 def _question(estate: Estate, vm: Machine) -> Any:
@@ -173,7 +182,7 @@ _GUEST: Mapping[str, Leaf] = {
     "guestFamily": _running_tools_tell(lambda vm: guest_family(vm.os)),
     "hostName": _running_tools_tell(lambda vm: vm.fqdn),
     "ipAddress": _running_tools_tell(lambda vm: next(iter(vm.ip_addresses), None)),
-    "net": _running_tools_tell(guest_nics),
+    "net": guest_nics,
     "guestState": lambda estate, vm: (
         "running" if tools_running(vm) else GUEST_STATES.get(vm.state, "notRunning")
     ),

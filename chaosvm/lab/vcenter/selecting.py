@@ -12,17 +12,20 @@ from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab.vcenter.machine import VirtualMachine
 from chaosvm.lab.vcenter.managed import Managed, Refused
-from chaosvm.lab.vcenter.properties import FLEETING
 from chaosvm.lab.vcenter.values import InvalidPath, encoded, leaf_type
+from chaosvm.lab.vcenter.wholes import Kept, Piece, filled, kept, page
 from chaosvm.lab.world import Machine, NoSuchThing
 
 if TYPE_CHECKING:
+    from chaosvm.lab.vcenter.estate import Estate
     from chaosvm.lab.vcenter.service import Service
     from chaosvm.lab.vcenter.sessions import Session
 
 __all__ = ["Pages", "Selection", "wanted_paths"]
 
-_KEPT_SHAPES = 8
+# How much is kept; what was asked for first goes first.
+_MOST_SHELVES = 8
+_MOST_CHARACTERS = 100_000_000
 
 
 class Selection:
@@ -134,7 +137,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[Any, ...], dict[str, tuple[Machine, str]]] = OrderedDict()
+        self._shelves: OrderedDict[tuple[Any, ...], _Shelf] = OrderedDict()
         self._shape = -1
 
     def written(
@@ -146,7 +149,8 @@ class Pages:
         session: Session | None,
     ) -> list[str]:
         """Without the element around each of them."""
-        shape, machines = service.estate.world.shape, service.estate.machines()
+        estate = service.estate
+        shape, machines = estate.world.shape, estate.machines()
         found: list[str] = []
         for thing in objects.values():
             paths = wanted.of(thing)
@@ -157,58 +161,53 @@ class Pages:
             elif isinstance(thing, VirtualMachine):
                 vm = machines.get(thing.moid)
                 if vm is not None:
-                    kept = self._shelf(paths, version, shape)
-                    found.append(_machine(thing, vm, paths, version, kept))
+                    found.append(self._shelf(paths, version, shape).text(estate, vm))
             else:
                 found.append(_object(thing, paths, version, session))
         return found
 
-    def _shelf(
-        self, paths: tuple[str, ...], version: str, shape: int
-    ) -> dict[str, tuple[Machine, str]] | None:
-        """Where VMs with these properties are kept; None if they cannot be."""
+    def _shelf(self, paths: tuple[str, ...], version: str, shape: int) -> _Shelf:
+        """Where VMs with these properties are kept."""
         with self._lock:
             if self._shape != shape:
-                self._kept.clear()
+                self._shelves.clear()
                 self._shape = shape
-            shelf = self._kept.get((paths, version))
-            if shelf is not None:
-                return shelf
-            if any(_fleeting(path) for path in paths):
-                return None
-            while len(self._kept) >= _KEPT_SHAPES:
-                self._kept.popitem(last=False)
-            return self._kept.setdefault((paths, version), {})
+            shelf = self._shelves.get((paths, version))
+            if shelf is None:
+                self._make_room()
+                shelf = self._shelves[paths, version] = _Shelf(page(paths, version))
+            return shelf
+
+    def _make_room(self) -> None:
+        while self._shelves and (
+            len(self._shelves) >= _MOST_SHELVES
+            or sum(shelf.size for shelf in self._shelves.values()) > _MOST_CHARACTERS
+        ):
+            self._shelves.popitem(last=False)
 
 
-def _fleeting(path: str) -> bool:
-    """Is it such a property, within one, or around one?"""
-    return any(
-        f"{path}.".startswith(f"{each}.") or f"{each}.".startswith(f"{path}.") for each in FLEETING
-    )
+class _Shelf:
+    """Machines with some properties, as they were written last."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._pieces = pieces
+        self._kept: dict[str, tuple[Machine, Kept]] = {}
+        self.size = 0
+
+    def text(self, estate: Estate, vm: Machine) -> str:
+        found = self._kept.get(vm.moid)
+        if found is None or found[0] is not vm:
+            found = self._kept[vm.moid] = vm, self._anew(estate, vm, found)
+        return filled(found[1], estate, vm)
+
+    def _anew(self, estate: Estate, vm: Machine, before: tuple[Machine, Kept] | None) -> Kept:
+        made = kept(self._pieces, estate, vm)
+        self.size += _length(made) - (_length(before[1]) if before else 0)
+        return made
 
 
-def _machine(
-    thing: VirtualMachine,
-    vm: Machine,
-    paths: tuple[str, ...],
-    version: str,
-    shelf: dict[str, tuple[Machine, str]] | None,
-) -> str:
-    if shelf is not None:
-        kept = shelf.get(vm.moid)
-        if kept is not None and kept[0] is vm:
-            return kept[1]
-    told = [f'<obj type="VirtualMachine">{vm.moid}</obj>']
-    write = thing.write
-    for path in paths:
-        value = write(vm, path, version)
-        if value:
-            told.append(f"<propSet><name>{path}</name>{value}</propSet>")
-    written = "".join(told)
-    if shelf is not None:
-        shelf[vm.moid] = (vm, written)
-    return written
+def _length(text: Kept) -> int:
+    return sum(len(part) for part in text if isinstance(part, str))
 
 
 def _object(thing: Managed, paths: Sequence[str], version: str, session: Session | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.options import Options
-from chaosvm.lab.vcenter.bare import BARE, Bare
+from chaosvm.lab.vcenter.bare import BARE, bare
 from chaosvm.lab.vcenter.collector import PropertyCollector
 from chaosvm.lab.vcenter.entities import Folder
 from chaosvm.lab.vcenter.estate import Estate
@@ -52,7 +52,7 @@ class Service:
             CustomFieldsManager(self.estate),
             EventManager(self),
             TaskManager(self.estate.tasks),
-            *(Bare(name) for name in BARE),
+            *(bare(name) for name in BARE),
         )
         self._managers = {manager.moid: manager for manager in managers}
         self.instance_uuid = str(uuid.uuid4())
@@ -171,7 +171,7 @@ class ServiceInstance(Managed):
             customFieldsManager=vim.CustomFieldsManager("CustomFieldsManager"),
             eventManager=vim.event.EventManager(EventManager.MOID),
             taskManager=vim.TaskManager(TaskManager.MOID),
-            **{name: Bare(name).reference for name in BARE},
+            **{name: bare(name).reference for name in BARE},
         )
 
     @prop

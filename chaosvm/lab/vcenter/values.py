@@ -16,6 +16,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from pyVmomi import VmomiSupport, vmodl
+from pyVmomi.Iso8601 import ISO8601Format
 from pyVmomi.SoapAdapter import SOAP_NSMAP, XMLNS_XSD, XMLNS_XSI, SoapSerializer
 from pyVmomi.VmomiSupport import DataObject, Enum, ManagedObject
 
@@ -23,11 +24,16 @@ __all__ = [
     "NAMESPACE",
     "InvalidPath",
     "encoded",
-    "encoder",
     "fault_detail",
+    "harmless",
     "leaf_type",
     "made",
+    "moment_text",
+    "opening",
+    "plain_text",
     "reference",
+    "text_writer",
+    "typed",
     "walked",
 ]
 
@@ -93,15 +99,32 @@ def _refers(value: Any) -> bool:
     return issubclass(value.Item, ManagedObject)
 
 
-def encoder(declared: Any) -> Callable[[str, Any, str], str]:
-    """What writes many values of one declared type; None is not among them."""
+def text_writer(tag: str, declared: Any, version: str, telling: bool) -> Callable[[Any], str]:
+    """What writes many values of one declared type, ``telling`` it or not; None is no value."""
     if issubclass(declared, ManagedObject):
-        return lambda tag, value, version: _reference(tag, value)
+        refer = _reference if telling else reference
+        return lambda value: refer(tag, value)
     plain = _plain(declared)
     if plain is None:
-        return lambda tag, value, version: _complex(tag, value, version, declared)
+        shown = object if telling else declared
+        return lambda value: _complex(tag, value, version, declared, shown)
     kind, text = plain
-    return lambda tag, value, version: f'<{tag} xsi:type="{kind}">{text(value)}</{tag}>'
+    start = f'<{tag} xsi:type="{kind}">' if telling else f"<{tag}>"
+    end = f"</{tag}>"
+    return lambda value: f"{start}{text(value)}{end}"
+
+
+def opening(tag: str, kind: Any) -> str:
+    """The beginning of an element that tells its type."""
+    return f'<{tag} xsi:type="{VmomiSupport.GetWsdlName(kind)}">'
+
+
+def plain_text(value: str) -> str:
+    return escape(_UNPRINTABLE.sub("", value))
+
+
+def moment_text(value: dt.datetime) -> str:
+    return str(ISO8601Format(value))
 
 
 def _plain(declared: Any) -> tuple[str, Callable[[Any], str]] | None:
@@ -112,26 +135,24 @@ def _plain(declared: Any) -> tuple[str, Callable[[Any], str]] | None:
     if declared is bool:
         return "xsd:boolean", lambda value: "true" if value else "false"
     if issubclass(declared, dt.datetime):
-        return "xsd:dateTime", lambda value: value.isoformat()
+        return "xsd:dateTime", moment_text
     if declared is str:
-        return "xsd:string", lambda value: escape(_UNPRINTABLE.sub("", value))
+        return "xsd:string", plain_text
     return f"xsd:{VmomiSupport.GetWsdlName(declared)}", str
 
 
-def _complex(tag: str, value: Any, version: str, declared: Any) -> str:
+def _complex(tag: str, value: Any, version: str, declared: Any, shown: Any) -> str:
     if isinstance(value, list) and not value:
-        return _empty(tag, version, declared)
-    return encoded(tag, _typed(declared, value), version)
+        return _empty(tag, version, declared, shown)
+    if issubclass(declared, list):
+        value = declared(value)
+    return encoded(tag, value, version, shown)
 
 
 @lru_cache(maxsize=256)
-def _empty(tag: str, version: str, declared: Any) -> str:
+def _empty(tag: str, version: str, declared: Any, shown: Any) -> str:
     """A list with nothing in it, of which there are many."""
-    return encoded(tag, declared(), version)
-
-
-def _typed(declared: Any, value: Any) -> Any:
-    return declared(value) if issubclass(declared, list) else value
+    return encoded(tag, declared(), version, shown)
 
 
 # Paths -----------------------------------------------------------------------------------
@@ -199,7 +220,7 @@ def made(kind: Any, **values: Any) -> Any:
     for info in thing._GetPropertyList():
         value = values.pop(info.name, None)
         if value is None and not info.flags & _OPTIONAL:
-            value = _harmless(info, getattr(thing, info.name))
+            value = harmless(info, getattr(thing, info.name))
         if value is not None:
             setattr(thing, info.name, value)
     if values:
@@ -207,7 +228,8 @@ def made(kind: Any, **values: Any) -> Any:
     return thing
 
 
-def _harmless(info: Any, default: Any) -> Any:
+def harmless(info: Any, default: Any) -> Any:
+    """What stands for a property that is required, and of which nothing is known."""
     declared = info.type
     if issubclass(declared, list):
         return declared([_harmless_item(declared.Item)])

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.vcenter.compute import Compute, HostSystem, ResourcePool
+from chaosvm.lab.vcenter.compute import Compute, ResourcePool
 from chaosvm.lab.vcenter.entities import Datacenter, Entity, Folder
+from chaosvm.lab.vcenter.hosts import HostSystem
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ __all__ = [
     "CONNECTION_STATES",
     "GUEST_STATES",
     "POWER_STATES",
+    "VM_NETWORK",
     "escaped_name",
     "guest_family",
     "guest_full_name",
@@ -19,6 +20,9 @@ __all__ = [
     "tools_running",
     "unescaped_name",
 ]
+
+# The one network of each data center.
+VM_NETWORK = "VM Network"
 
 # A VM that is starting is on when its task has ended, not before.
 POWER_STATES: dict[State, str] = {

@@ -54,6 +54,7 @@ def test_a_vm_is_told_in_full(content: Any, world: World) -> None:
     assert (config.annotation, config.managedBy.type) == ("<the> server", "agent")
     (card,) = (each for each in config.hardware.device if hasattr(each, "macAddress"))
     assert card.macAddress.startswith("00:50:56:")
+    assert card.backing.network == vm.network[0]
     assert (guest.hostName, guest.ipAddress) == ("web-01.lab.example", "10.1.2.3")
     assert guest.net[0].ipAddress == ["10.1.2.3", "fe80::1"]
     assert guest.toolsRunningStatus == "guestToolsRunning"
@@ -63,6 +64,25 @@ def test_a_vm_is_told_in_full(content: Any, world: World) -> None:
     (field,) = content.customFieldsManager.field
     (value,) = vm.customValue
     assert (field.name, field.key, value.value) == ("owner", value.key, "data team")
+
+
+def test_each_host_has_equipment_of_its_own(content: Any, world: World) -> None:
+    for number in (1, 2):
+        cluster = world.add_cluster(f"c{number}", world.add_datacenter(f"dc{number}"))
+        world.add_host(f"esx-{number}.lab.example", cluster)
+    hosts = {host.name: host for host in view(content, vim.HostSystem).view}
+    for number, host in enumerate((hosts["esx-1.lab.example"], hosts["esx-2.lab.example"]), 1):
+        (store,) = host.datastore
+        (mounted,) = host.config.fileSystemVolume.mountInfo
+        assert (mounted.volume.name, store.info.vmfs.name) == (store.name, store.name)
+        dns = host.configManager.networkSystem.dnsConfig
+        assert (dns.hostName, dns.domainName) == (f"esx-{number}", "lab.example")
+        assert host.config.storageDevice.hostBusAdapter[0].device == "vmhba0"
+    first, second = (hosts[name].config.network for name in sorted(hosts))
+    macs = {network.pnic[0].mac for network in (first, second)}
+    macs |= {network.vnic[0].spec.mac for network in (first, second)}
+    assert len(macs) == 4
+    assert first.vnic[0].spec.ip.ipAddress != second.vnic[0].spec.ip.ipAddress
 
 
 def test_paths_lead_into_what_has_a_key(content: Any, world: World) -> None:

@@ -1,0 +1,149 @@
+"""Hosts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyVmomi import vim
+
+from chaosvm.lab.vcenter.entities import Entity
+from chaosvm.lab.vcenter.equipment import HostSystems
+from chaosvm.lab.vcenter.managed import prop
+from chaosvm.lab.vcenter.values import made
+from chaosvm.lab.world import Host
+
+if TYPE_CHECKING:
+    from chaosvm.lab.vcenter.compute import Compute
+    from chaosvm.lab.vcenter.estate import Estate
+
+__all__ = ["MHZ", "HostSystem"]
+
+MHZ = 2400
+_PRODUCT = "VMware ESXi 8.0.3 build-24022510 (chaosvm lab)"
+
+
+class HostSystem(Entity):
+    kind = vim.HostSystem
+
+    def __init__(self, estate: Estate, moid: str, host: Host, compute: Compute) -> None:
+        super().__init__(estate, moid, host.name, compute)
+        self._host = host
+        self._compute = compute
+        self.systems = HostSystems.of(moid, host, compute)
+
+    @property
+    def cores(self) -> int:
+        return self._host.topology.sockets * self._host.topology.cores
+
+    @property
+    def host_memory(self) -> int:
+        return self._host.memory
+
+    @property
+    def host_up(self) -> bool:
+        return self._host.up
+
+    @prop
+    def vm(self, session: Any = None) -> Any:
+        here = self.estate.on_host(self.moid)
+        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
+
+    @prop
+    def datastore(self, session: Any = None) -> Any:
+        return self._compute.datastore(session)
+
+    @prop
+    def network(self, session: Any = None) -> Any:
+        return self._compute.network(session)
+
+    @prop
+    def runtime(self, session: Any = None) -> Any:
+        up = self._host.up
+        return made(
+            vim.host.RuntimeInfo,
+            connectionState="connected" if up else "notResponding",
+            powerState="poweredOn" if up else "unknown",
+            inMaintenanceMode=False,
+            bootTime=self.estate.world.moment(0.0) if up else None,
+        )
+
+    @prop
+    def config(self, session: Any = None) -> Any:
+        return made(
+            vim.host.ConfigInfo,
+            host=self.reference,
+            product=_product(),
+            network=self.systems.network.networkInfo(session),
+            fileSystemVolume=self.systems.storage.fileSystemVolumeInfo(session),
+            storageDevice=self.systems.storage.storageDeviceInfo(session),
+        )
+
+    @prop
+    def configManager(self, session: Any = None) -> Any:
+        return vim.host.ConfigManager(
+            networkSystem=self.systems.network.reference,
+            storageSystem=self.systems.storage.reference,
+            datastoreSystem=self.systems.datastores.reference,
+        )
+
+    @prop
+    def hardware(self, session: Any = None) -> Any:
+        topology = self._host.topology
+        return made(
+            vim.host.HardwareInfo,
+            systemInfo=vim.host.SystemInfo(vendor="chaosvm", model="lab", uuid=self._host.id),
+            cpuInfo=vim.host.CpuInfo(
+                numCpuPackages=topology.sockets,
+                numCpuCores=self.cores,
+                numCpuThreads=topology.cpus,
+                hz=MHZ * 1_000_000,
+            ),
+            memorySize=self._host.memory,
+        )
+
+    @prop
+    def summary(self, session: Any = None) -> Any:
+        cores = self.cores
+        hardware = made(
+            vim.host.Summary.HardwareSummary,
+            vendor="chaosvm",
+            model="lab",
+            uuid=self._host.id,
+            memorySize=self._host.memory,
+            cpuModel="lab",
+            cpuMhz=MHZ,
+            numCpuPkgs=self._host.topology.sockets,
+            numCpuCores=cores,
+            numCpuThreads=self._host.topology.cpus,
+            numNics=1,
+            numHBAs=1,
+        )
+        return made(
+            vim.host.Summary,
+            host=self.reference,
+            hardware=hardware,
+            runtime=self.runtime(session),
+            config=made(
+                vim.host.Summary.ConfigSummary, name=self._host.name, port=443, product=_product()
+            ),
+            quickStats=vim.host.Summary.QuickStats(
+                overallCpuUsage=0, overallMemoryUsage=0, uptime=int(self.estate.world.now)
+            ),
+            overallStatus="green",
+            rebootRequired=False,
+        )
+
+
+def _product() -> Any:
+    return made(
+        vim.AboutInfo,
+        name="VMware ESXi",
+        fullName=_PRODUCT,
+        vendor="VMware, Inc.",
+        version="8.0.3",
+        build="24022510",
+        osType="vmnix-x86",
+        productLineId="embeddedEsx",
+        apiType="HostAgent",
+        apiVersion="8.0.3.0",
+    )
