@@ -61,7 +61,7 @@ def _fetching(server: Target, kind: str) -> Callable[[Sequence[str]], int]:
     spec = _collector.FilterSpec(
         objectSet=[_collector.ObjectSpec(obj=view, skip=True, selectSet=[step])]
     )
-    stub, info = content._stub, _collector.RetrievePropertiesEx.info
+    stub, info = content.propertyCollector._stub, _collector.RetrievePropertiesEx.info
     connection = http.client.HTTPSConnection(server["server"], server["port"], context=context)
     headers = {"Cookie": stub.cookie, "SOAPAction": stub.versionId, "Content-Type": "text/xml"}
 
