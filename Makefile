@@ -25,7 +25,7 @@ AGAIN = $(MAKE) --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help install system-packages system-sdk system-simulator \
-	vcsim quickstart quickstart-olvm test crash-test bench lint format clean FORCE
+	vcsim quickstart quickstart-olvm test crash-test bench bench-lab lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, an
 
 bench: $(VENV)/.installed build/vcsim ## measure what it costs, beside what could be used instead
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-lab: $(VENV)/.installed build/vcsim ## measure the lab, beside the simulator
+	@$(BIN)/python -m benchmarks.lab $(ARGS)
 
 lint: $(VENV)/.installed ## check style, format and types
 	@$(BIN)/ruff check .

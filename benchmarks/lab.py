@@ -1,0 +1,104 @@
+"""How long the lab takes to start and to answer, beside vcsim: `python -m benchmarks.lab`.
+
+Here the simulator is what is compared with, the "floor" of the tables, although
+the lab may be faster. What is measured runs in other processes, which import this
+module too: so it imports nothing large until it has to.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.measure import Result, measured, printed, written
+
+_HOSTS = 250
+_READ: Mapping[str, tuple[str, Sequence[str]]] = {
+    "20 properties": (
+        "VirtualMachine",
+        (
+            "config.template",
+            "config.uuid",
+            "config.instanceUuid",
+            "config.guestFullName",
+            "config.hardware.numCPU",
+            "config.hardware.memoryMB",
+            "runtime.powerState",
+            "runtime.connectionState",
+            "runtime.host",
+            "guest.toolsRunningStatus",
+            "guest.hostName",
+            "guest.ipAddress",
+            "resourcePool",
+            "customValue",
+        ),
+    ),
+    "summary": ("VirtualMachine", ("summary",)),
+    "most of a VM": ("VirtualMachine", ("summary", "runtime", "guest", "config.hardware")),
+    "hosts": ("HostSystem", ("vm", "summary", "runtime")),
+}
+
+
+def starting(size: int, rounds: int) -> list[Result]:
+    from benchmarks import lab_reading
+
+    ways = lab_reading.STARTING
+    return measured("lab, start and stop", size, {"vms": size}, ways, lambda: 0, rounds)
+
+
+def reading(size: int, rounds: int) -> Iterator[list[Result]]:
+    from benchmarks import lab_reading
+    from chaosvm.lab import Lab, World
+    from tests.vcsim import Vcsim
+
+    world = World.generated(size, clusters=10, hosts=_HOSTS // 10)
+    with (
+        Vcsim.start(vms=size // 2, cluster_hosts=_HOSTS - 1, ready_within=300) as vcsim,
+        Lab(world, platforms=["vsphere"]) as lab,
+    ):
+        servers = {
+            "vcsim": {
+                "server": vcsim.host,
+                "port": vcsim.port,
+                "username": vcsim.username,
+                "password": vcsim.password,
+                "ca_file": vcsim.ca_file,
+            },
+            "lab": {
+                "server": lab.vsphere_server,
+                "port": lab.vsphere_port,
+                "username": lab.username,
+                "password": lab.password,
+                "ca_file": lab.ca_file,
+            },
+        }
+
+        def requests() -> int:
+            return int(vcsim.requests()["total"]) + sum(lab.requests().values())
+
+        for what, (kind, paths) in _READ.items():
+            target = {**servers, "kind": kind, "paths": paths}
+            yield measured(what, size, target, lab_reading.READING, requests, rounds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--start", type=int, nargs="*", default=[1000])
+    parser.add_argument("--read", type=int, nargs="*", default=[1000, 10_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, default=Path("build/benchmarks/lab.json"))
+    arguments = parser.parse_args()
+    results: list[Result] = []
+    for size in arguments.start:
+        results += starting(size, arguments.rounds)
+        print(printed(results), flush=True)
+    for size in arguments.read:
+        for found in reading(size, arguments.rounds):
+            results += found
+            print(printed(found), flush=True)
+    written(arguments.json, results)
+
+
+if __name__ == "__main__":
+    main()
