@@ -89,12 +89,13 @@ def experiment_at_hand() -> dict[str, Any] | None:
 def command() -> Command | None:
     """The `chaos run` that this call is part of, perhaps in another thread."""
     main = sys._current_frames().get(threading.main_thread().ident or 0)
+    # Functions of the command that it calls have the settings, and not always the files.
     for stack in (_stack(sys._getframe()), _stack(main)):
-        for frame in stack:
-            settings = _local(frame, "chaostoolkit.", "settings")
-            if isinstance(settings, dict):
-                files = _local(frame, "chaostoolkit.", "control_file")
-                return Command(tuple(files or ()), settings)
+        frames = list(stack)
+        told = [_local(frame, "chaostoolkit.", "settings") for frame in frames]
+        files = [_local(frame, "chaostoolkit.", "control_file") for frame in frames]
+        if settings := [each for each in told if isinstance(each, dict)]:
+            return Command(tuple(next(filter(None, files), ())), settings[0])
     return None
 
 

@@ -21,8 +21,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from chaosvm.errors import ChaosVMError
-from chaosvm.lab import Lab, State
+# Until there is something to clean up, Ctrl-C needs no traceback.
+signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+
+from chaosvm.errors import ChaosVMError  # noqa: E402
+from chaosvm.lab import Lab, State  # noqa: E402
 
 EXPERIMENT = Path(__file__).resolve().with_name("quickstart.json")
 SDKS = {"vsphere": ("pyVmomi",), "olvm": ("ovirtsdk4", "pycurl")}
@@ -38,6 +41,7 @@ Journal = dict[str, Any]
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     platforms = [name for name, sdk in SDKS.items() if all(map(find_spec, sdk))]
     if "olvm" not in platforms:
         print("oVirt's SDK is not installed: the half of the experiment on OLVM is left out.")
@@ -74,8 +78,11 @@ def experiment(platforms: list[str], folder: Path) -> Path:
 
 def run(path: Path, lab: Lab, folder: Path) -> Journal:
     """The journal of the run; an empty one if Chaos Toolkit did not get so far."""
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    print(f"$ chaos run --rollback-strategy always {shown}", flush=True)
+    # A copy is gone by the time that anybody could try the command.
+    told = EXPERIMENT
+    shown = told.relative_to(Path.cwd()) if told.is_relative_to(Path.cwd()) else told
+    half = "" if path == EXPERIMENT else "  # a copy without its half on OLVM"
+    print(f"$ chaos run --rollback-strategy always {shown}{half}", flush=True)
     # The settings file does not exist: nobody's own controls take part.
     options = ["--no-version-check", "--settings", str(folder / "settings.yaml")]
     command = [*options, "run", "--rollback-strategy", "always", str(path)]

@@ -8,18 +8,20 @@ from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
 
 from chaosvm.deadline import Clock
-from chaosvm.lab.world import Machine, World
+from chaosvm.lab.world import EventKind, Machine, State, World
 
 __all__ = ["Watching"]
 
 # What is asked again and again is told this often.
 _SUMMARY_SECONDS = 10.0
+_CUT = (EventKind.POWERED_OFF, EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN)
 
 
 class Watching:
     """Requests and power changes since the last look."""
 
     def __init__(self, world: World, clock: Clock = time) -> None:
+        self._world = world
         self._states = {vm.id: vm.state for vm in world.vms}
         self._changes: SimpleQueue[str] = SimpleQueue()
         self._requests = _Requests(clock)
@@ -37,7 +39,15 @@ class Watching:
             before, self._states[vm.id] = self._states.get(vm.id), vm.state
             if before != vm.state:
                 was = "not there" if before is None else _word(before)
-                self._changes.put(f"{vm.name}: {was} -> {_word(vm.state)}")
+                self._changes.put(f"{vm.name}: {was} -> {self._becomes(vm)}")
+
+    def _becomes(self, vm: Machine) -> str:
+        """The world has one state for what shuts down and what is cut off."""
+        if vm.state is State.SHUTTING_DOWN:
+            last = next((e.kind for e in reversed(self._world.events) if e.vm_id == vm.id), None)
+            if last in _CUT:
+                return "powering off"
+        return _word(vm.state)
 
 
 class _Requests:

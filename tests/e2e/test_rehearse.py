@@ -342,3 +342,22 @@ def test_examples(path: Path, real: Production, tmp_path: Path, monkeypatch: Any
     assert set(statuses(journal)) == {"succeeded"}
     assert {step["status"] for step in journal["rollbacks"]} <= {"succeeded"}
     assert real.connections == 0
+
+
+@pytest.mark.parametrize("where", ["configuration", "environment"])
+def test_the_ledger_of_production_is_not_written_to(
+    where: str, real: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = tmp_path / "production.jsonl"
+    ledger.write_text('{"kind": "run", "version": 1}\n')
+    before = ledger.read_bytes()
+    experiment = real.experiment(*WAYS)
+    if where == "configuration":
+        experiment["configuration"]["chaosvm_ledger"] = str(ledger)
+    else:
+        monkeypatch.setenv("CHAOSVM_LEDGER", str(ledger))
+    monkeypatch.chdir(tmp_path)
+    assert statuses(run(experiment, tmp_path, CONTROL_FILE)) == ["succeeded"] * 5
+    run(EXAMPLES / "recover.json", tmp_path, CONTROL_FILE, variables={"ledger": str(ledger)})
+    assert ledger.read_bytes() == before
+    assert real.connections == 0

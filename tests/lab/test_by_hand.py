@@ -141,3 +141,10 @@ def test_power_changes_come_after_the_requests_that_made_them(watched: Any) -> N
     assert lines(watching, a=1) == ["a"]
     world.change("web-01", state=State.SHUTTING_DOWN)
     assert lines(watching, a=2) == ["a", "web-01: running -> shutting down"]
+
+
+def test_power_that_is_cut_is_no_shutdown(watched: Any) -> None:
+    world, watching, _ = watched
+    world.power.cut("web-01")
+    assert lines(watching) == ["web-01: running -> powering off"]
+    world.power.start("web-01")

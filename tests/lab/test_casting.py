@@ -450,3 +450,15 @@ def test_series(glob: str, texts: list[str] | None) -> None:
 )
 def test_literal(glob: str, text: str | None) -> None:
     assert literal(glob) == text
+
+
+def test_an_exact_name_is_all_that_can_be_meant() -> None:
+    assert made(action("batch_power_off", vms={"name": "pay-1"})) == {"pay-1": State.RUNNING}
+    world = load("small").world
+    assert cast(experiment(action("batch_power_off", vms={"name": "web-01"})), {}, world) == []
+
+
+def test_one_reason_is_told_once() -> None:
+    told = [{**action("power_off", vm_name=""), "name": name} for name in ("a", "b", "a")]
+    lines = cast(experiment(*told), {}, load("small").world)
+    assert [line.partition(": vm_name")[0] for line in lines] == ["not added: for 'a', 'b'"]

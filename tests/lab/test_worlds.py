@@ -456,3 +456,20 @@ def test_the_example_of_the_guide() -> None:
     assert len(described.world.vms) == 216
     assert described.world.vm("web-12").fqdn == "web-12.shop.example"
     assert described.rules[0].vm == "old-01"
+
+
+@pytest.mark.parametrize(
+    ("vm", "reason"),
+    [
+        ({"ip_addresses": ["1.2.3"]}, r"vms\[0\].ip_addresses is '1.2.3'"),
+        ({"folder": "/x//y/"}, r"vms\[0\].folder"),
+        ({"template": True, "state": "powered_on"}, "a template is off"),
+        ({"cluster": "full", "host": "down"}, "host is 'down', which is down"),
+        ({"cluster": "empty"}, "cluster is 'empty', which has no host that is up"),
+    ],
+)
+def test_what_no_platform_could_show(vm: dict[str, Any], reason: str) -> None:
+    clusters = {"full": {"hosts": ["up", {"name": "down", "up": False}]}, "empty": {}}
+    told = {"datacenters": {"d": {"clusters": clusters}}, "vms": [{"name": "a", **vm}]}
+    with pytest.raises(InvalidValue, match=reason):
+        load(told)

@@ -87,9 +87,11 @@ class Adding:
             )
         taken = {vm.name for vm in self._world.vms}
         names = (name for name in self._names(need) if name not in taken)
-        for _ in range(need.least - there):
+        for have in range(there, need.least):
             name = next(names, None)
             if name is None:
+                if have and _is_literal(need.vms.get("name")):
+                    return  # there are no more that could be meant
                 raise CannotMake(f"no more names fit {need.vms}")
             self._add(need, name)
 
@@ -218,6 +220,10 @@ def _in_state(need: Need, vms: list[VM]) -> list[VM]:
         return vms
     wanted = POWER_STATES[need.state]
     return [vm for vm in vms if vm.power_state is wanted]
+
+
+def _is_literal(globs: Any) -> bool:
+    return bool(globs) and all(literal(glob) == glob for glob in _texts(globs))
 
 
 def _texts(value: Any) -> list[str]:

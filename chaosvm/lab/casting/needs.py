@@ -87,7 +87,7 @@ def _probes(experiment: Mapping[str, Any]) -> Iterable[Any]:
 
 class _Reader:
     def __init__(self, experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
-        self.problems: list[str] = []
+        self._problems: dict[str, list[str]] = {}
         self._configuration = configuration
         every = [
             *_probes(experiment),
@@ -107,8 +107,14 @@ class _Reader:
             try:
                 found += self._needs(activity, module.split(".")[1], steady)
             except InvalidValue as error:
-                self.problems.append(f"for {activity.get('name')!r}: {error}")
+                names = self._problems.setdefault(str(error), [])
+                names += [name] if (name := repr(activity.get("name"))) not in names else []
         return found
+
+    @property
+    def problems(self) -> list[str]:
+        """One for each reason, as many activities may name the same VM."""
+        return [f"for {', '.join(names)}: {error}" for error, names in self._problems.items()]
 
     def _needs(self, activity: Mapping[str, Any], platform: str, steady: bool) -> list[Need]:
         provider = activity["provider"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ __all__ = [
     "date",
     "folder",
     "guest",
+    "ip_addresses",
     "moid",
     "number_of",
     "ranged_items",
@@ -97,10 +99,21 @@ def folder(key: str, value: Any) -> tuple[str, ...]:
     """As "data/prod", or as a list where a name has a slash in it."""
     expected = "the path of a folder such as data/prod, or a list of names"
     if isinstance(value, str):
-        value = [part for part in value.split("/") if part]
+        value = value.strip().split("/")
     if not isinstance(value, list) or not value:
         raise values.invalid(key, value, expected)
     return tuple(values.text(key, name, expected) for name in value)
+
+
+def ip_addresses(key: str, value: Any) -> tuple[str, ...]:
+    expected = "IP addresses such as 192.0.2.7"
+    told = values.text_list(key, value, expected)
+    for each in told:
+        try:
+            ipaddress.ip_address(each)
+        except ValueError:
+            raise values.invalid(key, each, expected) from None
+    return told
 
 
 def topology(key: str, value: Any) -> Topology:

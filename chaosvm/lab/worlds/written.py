@@ -9,7 +9,7 @@ from typing import Any
 from chaosvm import values
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.faults import ACTIONS, Rule, rule
-from chaosvm.lab.world import Cluster, Durations, Host, World
+from chaosvm.lab.world import Cluster, Durations, Host, State, World
 from chaosvm.lab.world.generated import populate
 from chaosvm.lab.worlds import words
 from chaosvm.lab.worlds.places import Places
@@ -57,7 +57,7 @@ _VM: Known = {
     "cpu_count": words.topology,
     "memory_mb": words.number_of(2**40),
     "hostname": values.text,
-    "ip_addresses": values.text_list,
+    "ip_addresses": words.ip_addresses,
     "tags": values.text_list,
     "folder": words.folder,
     "template": values.boolean,
@@ -306,12 +306,34 @@ def _refuse_taken(place: str, number: str, name: str, taken: dict[str, str]) -> 
 
 def _add_vm(made: World, places: Places, place: str, told: dict[str, Any]) -> None:
     cluster, host = _place_of(places, place, told)
+    _refuse_impossible(made, place, told, cluster, host)
     busy_for, stuck = told.pop("busy_for", 0), told.pop("stuck", False)
     vm = made.add_vm(cluster=cluster, host=host, **_renamed(told, _FIELDS))
     if stuck:
         made.stick(vm.id, vm.state)
     if busy_for:
         made.occupy(vm.id, busy_for)
+
+
+def _refuse_impossible(
+    made: World, place: str, told: dict[str, Any], cluster: Cluster | None, host: Host | None
+) -> None:
+    """What runs is on a host that is up; a template never runs."""
+    if told.get("template"):
+        if told.setdefault("state", State.OFF).on_a_host:
+            raise InvalidValue(f"{place}.state is {told['state'].value!r}, and a template is off")
+        return
+    # A platform may have lost sight of a VM together with its host.
+    state = told.get("state", State.RUNNING)
+    if not state.on_a_host or state in (State.NOT_RESPONDING, State.UNREACHABLE):
+        return
+    if host is not None and not host.up:
+        raise InvalidValue(f"{place}.host is {host.name!r}, which is down, and the VM runs")
+    hosts = [each for each in made.hosts if cluster and each.cluster_id == cluster.id]
+    if cluster is not None and not any(each.up for each in hosts):
+        raise InvalidValue(
+            f"{place}.cluster is {cluster.name!r}, which has no host that is up, and the VM runs"
+        )
 
 
 def _place_of(
