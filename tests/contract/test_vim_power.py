@@ -10,7 +10,7 @@ from pyVim.task import WaitForTask
 from pyVmomi import vim, vmodl
 
 from tests.contract.backend import VCenter
-from tests.contract.estate import Power
+from tests.contract.estate import Entry, Power
 from tests.contract.vim_helpers import ended, until
 
 Find = Callable[[str], Any]
@@ -90,14 +90,15 @@ def test_a_template_cannot_be_powered_on(vm: Find, vcenter: VCenter) -> None:
 
 
 def test_a_slow_task_is_running_with_its_progress(vm: Find, vcenter: VCenter) -> None:
-    vcenter.trouble("power_off", "slow_task", "web-01", seconds=0.5)
-    task = vm("web-01").PowerOffVM_Task()
+    vcenter.add(Entry(name="slow-01"))  # no earlier test's guest is still going down
+    vcenter.trouble("power_off", "slow_task", "slow-01", seconds=0.5)
+    task = vm("slow-01").PowerOffVM_Task()
     info = task.info
     assert (info.state, info.completeTime, info.error) == ("running", None, None)
     assert 0 <= (info.progress or 0) < 100
-    assert vcenter.power("web-01") is Power.ON
+    assert vcenter.power("slow-01") is Power.ON
     assert ended(task).state == "success"
-    assert vcenter.power("web-01") is Power.OFF
+    assert vcenter.power("slow-01") is Power.OFF
 
 
 def test_a_task_that_fails(vm: Find, vcenter: VCenter) -> None:

@@ -233,8 +233,8 @@ def refused(host: str, port: int = 9) -> bool:
         {"olvm_url": "https://192.0.2.7/ovirt-engine/api"},
         {"dora_host": "192.0.2.7"},
         {"VSPHERE_SERVER": "192.0.2.7"},
-        {"vsphere_server": {"type": "env", "key": "CHAOSVM_TEST_SERVER"}},
-        {"vsphere_server": {"type": "env", "key": "CHAOSVM_NOT_SET", "default": "192.0.2.7"}},
+        {"vsphere_server": {"type": "env", "key": "PRODUCTION_VCENTER"}},
+        {"vsphere_server": {"type": "env", "key": "PRODUCTION_NOT_SET", "default": "192.0.2.7"}},
         {"group": {"vsphere_server": "192.0.2.7"}},
         {"dora_environments": {"mine": {"vsphere": {"server": "192.0.2.7"}}}},
         {"dora_environments": '{"mine": {"vsphere": {"server": "192.0.2.7"}}}'},
@@ -245,7 +245,7 @@ def refused(host: str, port: int = 9) -> bool:
 def test_where_servers_are_named(
     told: dict[str, Any], fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CHAOSVM_TEST_SERVER", "192.0.2.7")
+    monkeypatch.setenv("PRODUCTION_VCENTER", "192.0.2.7")
     wall.keep_from(told)
     assert refused("192.0.2.7", 443)
     assert refused("192.0.2.7", 9)
