@@ -2,8 +2,9 @@
 
 Chaos Toolkit tells an activity nothing about the run it is part of. But the
 functions of its own that execute the run have it in their local variables,
-further up the stack: of the same thread, or of another one where an activity
-runs in the background.
+further up the stack of the same thread. An activity in the background has there
+the experiment, and the list that its result goes into, which tell the run. The
+stacks of other threads are left alone: they change while they are looked at.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,16 +29,33 @@ __all__ = [
 ]
 
 _LONGEST_TITLE = 200
+_MOST_KNOWN = 20
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Running:
-    """One run of an experiment, told from others by ``journal``, the object that it fills."""
+    """One run of an experiment; there is one such object for each.
+
+    ``journal``, which the run fills, is None as long as only an activity in the
+    background has asked; ``lists`` are those in which results were seen to go.
+    """
 
     title: str | None
     experiment: dict[str, Any]
-    journal: dict[str, Any]
+    journal: dict[str, Any] | None
     journal_path: Path | None
+    lists: list[Any] = field(default_factory=list)
+
+    def fills(self, journal: dict[str, Any] | None, results: list[Any] | None) -> bool:
+        """Is it the run with this journal, or whose results go into this list?"""
+        if journal is not None and self.journal is not None:
+            return journal is self.journal
+        told = journal or self.journal or {}
+        filled = [told.get("run"), told.get("rollbacks")]
+        if journal is not None:
+            return any(seen is each for seen in self.lists for each in filled)
+        # Where all that was seen is in the background, nothing tells two runs apart.
+        return self.journal is None or any(results is each for each in (*self.lists, *filled))
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,7 @@ class Command:
 
     control_files: tuple[str, ...]
     settings: Mapping[str, Any]
+    journal_path: Path | None = None
 
 
 def reason_to_give() -> str:
@@ -64,21 +83,28 @@ def reason_to_give() -> str:
 
 
 def running() -> Running | None:
-    """The run that this call is part of; None outside of Chaos Toolkit.
-
-    An activity in the background has the experiment on its own stack, and the
-    run that holds this very experiment is on the stack of another thread.
-    """
-    own = list(_stack(sys._getframe()))
-    if found := _running(own):
-        return found
-    experiment = next(_experiments(own), None)
-    others = [_running(list(_stack(frame))) for frame in sys._current_frames().values()]
-    runs = {id(run.journal): run for run in others if run is not None}
-    if experiment is not None:
-        return next((run for run in runs.values() if run.experiment is experiment), None)
-    # A thread that an activity, or its user, has started by itself.
-    return next(iter(runs.values())) if len(runs) == 1 else None
+    """The run that this call is part of; None outside of Chaos Toolkit."""
+    stack = list(_stack(sys._getframe()))
+    experiment = next(_experiments(stack), None)
+    if experiment is None:
+        # In a thread that an activity, or its user, has started by itself.
+        return None if _in_main_thread() or not _known else _known[-1]
+    journal = _first(stack, "chaoslib.", "journal", dict)
+    results = _first(stack, "chaoslib.", "runs", list)
+    with _known_lock:
+        for run in reversed(_known):
+            if run.experiment is experiment and run.fills(journal, results):
+                run.journal = run.journal or journal
+                return run
+        if journal is None and results is None:
+            return None  # it is only loaded, or validated
+        told = command()
+        path = told.journal_path if told else None
+        run = Running(next(_titles(stack), None), experiment, journal, path)
+        run.lists += [] if results is None else [results]
+        _known.append(run)
+        del _known[:-_MOST_KNOWN]
+        return run
 
 
 def experiment_at_hand() -> dict[str, Any] | None:
@@ -87,16 +113,18 @@ def experiment_at_hand() -> dict[str, Any] | None:
 
 
 def command() -> Command | None:
-    """The `chaos run` that this call is part of, perhaps in another thread."""
-    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    """The `chaos run` that this call is part of, or, in another thread, that was last seen."""
+    global _last_command
+    stack = list(_stack(sys._getframe()))
     # Functions of the command that it calls have the settings, and not always the files.
-    for stack in (_stack(sys._getframe()), _stack(main)):
-        frames = list(stack)
-        told = [_local(frame, "chaostoolkit.", "settings") for frame in frames]
-        files = [_local(frame, "chaostoolkit.", "control_file") for frame in frames]
-        if settings := [each for each in told if isinstance(each, dict)]:
-            return Command(tuple(next(filter(None, files), ())), settings[0])
-    return None
+    settings = _first(stack, "chaostoolkit.", "settings", dict)
+    if settings is not None:
+        files = _first(stack, "chaostoolkit.", "control_file", (tuple, list)) or ()
+        path = _first(stack, "chaostoolkit.", "journal_path", str)
+        _last_command = Command(tuple(files), settings, Path(path) if path else None)
+    elif _in_main_thread():
+        _last_command = None
+    return _last_command
 
 
 def importing(module: str) -> Importing | None:
@@ -110,21 +138,14 @@ def importing(module: str) -> Importing | None:
     return None
 
 
-def _running(stack: list[FrameType]) -> Running | None:
-    for frame in stack:
-        journal = _local(frame, "chaoslib.", "journal")
-        experiment = _local(frame, "chaoslib.", "experiment")
-        if isinstance(journal, dict) and isinstance(experiment, dict):
-            return Running(next(_titles(stack), None), experiment, journal, _journal_path(stack))
-    return None
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
-def _journal_path(stack: list[FrameType]) -> Path | None:
-    for frame in stack:
-        path = _local(frame, "chaostoolkit.", "journal_path")
-        if isinstance(path, str):
-            return Path(path)
-    return None
+def _first(stack: Iterable[FrameType], package: str, name: str, kind: Any) -> Any:
+    """The nearest local variable of that name and type; None if there is none."""
+    found = (_local(frame, package, name) for frame in stack)
+    return next((value for value in found if isinstance(value, kind) and value != ()), None)
 
 
 def _titles(stack: Iterable[FrameType]) -> Iterator[str]:
@@ -151,3 +172,9 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
+
+
+_known: list[Running] = []
+_known_lock = threading.RLock()
+_last_command: Command | None = None
+command()  # Chaos Toolkit imports activities, and by them this, in its main thread

@@ -260,7 +260,7 @@ class Ledger:
 # The ledger of the run that a call is part of ---------------------------------------------
 
 _ended: list[tuple[experiment.Running, str]] = []
-_of_runs: dict[tuple[int, Path | None], tuple[Any, Ledger]] = {}
+_of_runs: dict[tuple[experiment.Running | None, Path | None], Ledger] = {}
 _of_runs_lock = threading.Lock()
 
 
@@ -271,17 +271,14 @@ def of_run(path: Path | None) -> Ledger:
     of its own beside the journal.
     """
     run = experiment.running()
-    journal = run.journal if run else None
-    key = (id(journal), path)
     with _of_runs_lock:
-        # The journal is kept with it, so that its identity is not given away again.
-        if key not in _of_runs:
-            title = run.title if run else None
-            ledger = Ledger(path or _default_path(run), title)
-            if why := _why_barred(run):
-                ledger.bar(why)
-            _of_runs[key] = (journal, ledger)
-        return _of_runs[key][1]
+        if (run, path) not in _of_runs:
+            ledger = Ledger(path or _default_path(run), run.title if run else None)
+            for ended, why in _ended:
+                if ended is run:
+                    ledger.bar(why)
+            _of_runs[run, path] = ledger
+        return _of_runs[run, path]
 
 
 def bar_run(run: experiment.Running, why: str) -> list[Ledger]:
@@ -292,18 +289,10 @@ def bar_run(run: experiment.Running, why: str) -> list[Ledger]:
     """
     with _of_runs_lock:
         _ended.append((run, why))
-        ledgers = [ledger for known, ledger in _of_runs.values() if known is run.journal]
+        ledgers = [ledger for (known, _), ledger in _of_runs.items() if known is run]
     for ledger in ledgers:
         ledger.bar(why)
     return ledgers
-
-
-def _why_barred(run: experiment.Running | None) -> str | None:
-    if run is not None:
-        return next((why for ended, why in _ended if ended.journal is run.journal), None)
-    left_over = experiment.experiment_at_hand()
-    whose = (why for ended, why in _ended if ended.experiment is left_over)
-    return next(whose, None) if left_over is not None else None
 
 
 def close_all() -> None:

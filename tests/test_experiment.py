@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from chaoslib.experiment import run_experiment
 
-from chaosvm.experiment import reason_to_give
+from chaosvm.experiment import reason_to_give, running
 from chaosvm.order import Order
 
 
@@ -46,3 +46,49 @@ def test_only_chaos_toolkits_own_experiment_counts() -> None:
 
 def test_from_python_there_is_none() -> None:
     assert told() == "chaosvm, called from Python"
+
+
+def which() -> int:
+    """An activity that tells which run it is part of."""
+    run = running()
+    assert run is not None
+    return id(run)
+
+
+def runs_of(*method: dict[str, object], same: dict[str, object] | None = None) -> set[int]:
+    made = same or {"title": "A test", "description": "n/a", "method": [], "rollbacks": []}
+    made |= {"method": list(method), "rollbacks": [method[0]]}
+    journal = run_experiment(made)
+    return {each["output"] for each in [*journal["run"], *journal["rollbacks"]]}
+
+
+WHICH = {
+    "type": "probe",
+    "name": "which",
+    "provider": {"type": "python", "module": __name__, "func": "which"},
+}
+BEHIND = {**WHICH, "background": True}
+
+
+@pytest.mark.parametrize(
+    "method", [(WHICH, BEHIND), (BEHIND, WHICH), (BEHIND, BEHIND), (WHICH, WHICH)]
+)
+def test_a_run_is_one_wherever_its_activities_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: tuple[dict[str, object], ...]
+) -> None:
+    """Also where the first to ask is in the background, and has no journal on its stack."""
+    monkeypatch.chdir(tmp_path)
+    assert len(runs_of(*method)) == 1
+
+
+def test_the_same_experiment_run_twice_is_two_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, object] = {"title": "A test", "description": "n/a"}
+    first, second = runs_of(BEHIND, WHICH, same=made), runs_of(BEHIND, WHICH, same=made)
+    assert (len(first), len(second), len(first | second)) == (1, 1, 2)
+
+
+def test_outside_of_chaos_toolkit_there_is_no_run() -> None:
+    assert running() is None

@@ -197,11 +197,9 @@ def test_after_the_end_nothing_else_is_sent() -> None:
 def test_an_activity_that_outlives_its_run_sends_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = {"title": "over"}
-    journal: dict[str, Any] = {"status": "interrupted"}
-    ledgers.bar_run(experiments.Running("over", made, journal, None), "it is over")
-    monkeypatch.setattr(experiments, "running", lambda: None)
-    monkeypatch.setattr(experiments, "experiment_at_hand", lambda: made)
+    over = experiments.Running("over", {"title": "over"}, {"status": "interrupted"}, None)
+    ledgers.bar_run(over, "it is over")
+    monkeypatch.setattr(experiments, "running", lambda: over)
     with pytest.raises(Exception, match="not carried out any more: it is over"):
         _platform.power_off("web-1")
     assert _platform.sent == []

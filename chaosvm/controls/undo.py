@@ -63,6 +63,7 @@ class _Undo:
     """What is to be undone at the end of one run."""
 
     run: Running
+    journal: Dict[str, Any]
     timeout: float
     parallel: int
     force: bool
@@ -83,9 +84,9 @@ class _Undo:
         if failed:
             logger.error(f"undo: not everything is back. {_later(ledgers)}")
         if outcomes:
-            self.run.journal["chaosvm_undo"] = Batch(tuple(outcomes)).to_json()
-        if failed and self.run.journal["status"] == "completed":
-            self.run.journal["status"] = "failed"
+            self.journal["chaosvm_undo"] = Batch(tuple(outcomes)).to_json()
+        if failed and self.journal["status"] == "completed":
+            self.journal["status"] = "failed"
 
     def _undone(self, ledger: Ledger) -> List[Outcome]:
         deadline = Deadline(self.timeout)
@@ -122,7 +123,7 @@ def before_experiment_control(
 ) -> None:
     """Check the arguments, before anything is touched, and get ready for the end."""
     run = experiment.running()
-    if run is None:
+    if run is None or run.journal is None:
         raise InterruptExecution("chaosvm.controls.undo: the run was not found, so it is stopped")
     try:
         if unknown:
@@ -130,6 +131,7 @@ def before_experiment_control(
             raise InvalidValue(f"unknown arguments {', '.join(unknown)}: known are {known}")
         undo = _Undo(
             run=run,
+            journal=run.journal,
             timeout=values.timeout_seconds("timeout", timeout),
             parallel=values.integer("parallel", parallel, 1, VMPlatform.most_parallel),
             force=values.boolean("force", force),
@@ -160,7 +162,7 @@ def _carry_out(journal: Dict[str, Any]) -> None:
 
 def _journal() -> Dict[str, Any]:
     run = experiment.running()
-    return run.journal if run else {}
+    return (run and run.journal) or {}
 
 
 def _later(ledgers: List[Ledger]) -> str:
