@@ -55,7 +55,8 @@ class Running:
         if journal is not None:
             return any(seen is each for seen in self.lists for each in filled)
         # Where all that was seen is in the background, nothing tells two runs apart.
-        return self.journal is None or any(results is each for each in (*self.lists, *filled))
+        known = [each for each in (*self.lists, *filled) if each is not None]
+        return self.journal is None or any(results is each for each in known)
 
 
 @dataclass(frozen=True)
