@@ -86,6 +86,8 @@ class Ledger:
         self._file: LedgerFile | None = None
         self._begun = False
         self._warned = False
+        # Calls whose intents the file lacks: without these, their other lines mean nothing.
+        self._left_out: set[str] = set()
         self._lock = threading.RLock()
         self._in_flight: set[tuple[str, str]] = set()
         self._barred: str | None = None
@@ -219,13 +221,16 @@ class Ledger:
 
     def _write(self, lines: list[dict[str, Any]], sync: bool, needed: bool) -> None:
         try:
-            self._append(lines, sync)
+            if lines[0]["call"] not in self._left_out:
+                self._append(lines, sync)
         except LedgerError as error:
             if needed:
                 raise
             if not self._warned:
                 logger.warning(f"the ledger is not complete from here on: {error}")
             self._warned = True
+            if lines[0]["kind"] == "intent":
+                self._left_out.add(lines[0]["call"])
         for line in lines:
             self.history.add(line)
 

@@ -369,6 +369,27 @@ def test_what_restores_needs_no_line(
     assert logs.text.count("was deleted") == 1
 
 
+def test_a_disk_that_is_full_for_a_moment_leaves_a_ledger_that_can_be_read(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request without its intent would make the whole file useless."""
+    intend(ledger, order(), machine(1))
+    back = order("power_on", restores=True)
+
+    def full(*arguments: Any) -> None:
+        raise LedgerError("the disk is full")
+
+    with monkeypatch.context() as moment:
+        moment.setattr(ledger, "_append", full)
+        intend(ledger, back, machine(1, OFF))
+    ledger.request("vm-1", Step.POWER_ON, back)
+    ledger.ended([(outcome(machine(1, OFF), back, ON), False)], back)
+    assert told(ledger.history) == {}
+    assert told(ledgers.read(path)) == {"web-1": ON}
+    intend(ledger, order(), machine(2))
+    assert told(ledgers.read(path)) == {"web-1": ON, "web-2": ON}
+
+
 def test_a_ledger_that_can_only_be_read(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
