@@ -140,6 +140,8 @@ class Platform(ABC):
     refuses_what_is_late: ClassVar[bool] = False
     # Are tags cheap enough to be in every listing, whatever its length?
     tags_in_lists: ClassVar[bool] = True
+    # What ``untouchable`` looks at: fields of a VM, and keys of its metadata.
+    untouchable_by: ClassVar[tuple[str, ...]] = ("template",)
     # Keys of a selection that cannot mean anything here.
     lacks: ClassVar[tuple[str, ...]] = ()
 
@@ -173,8 +175,8 @@ class Platform(ABC):
         that meant one VM before may be taken to mean the same one, as long as
         that answers to it. This is for probes that are repeated: it does not
         see another VM that has got the same name since, and so no action may
-        be based on it. ``fields`` are those that the caller will look at: the
-        others may be None, if that is cheaper.
+        be based on it. ``fields`` are those that the caller will look at (and
+        keys of the metadata): the others may be left empty, if that is cheaper.
         """
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:

@@ -29,6 +29,16 @@ __all__ = ["VMPlatform"]
 
 # Logging out is courtesy: it must not hold up the end of an experiment.
 _LONGEST_LOGOUT = 10.0
+# What a summary looks at.
+_COUNTED = (
+    "template",
+    "cpu_count",
+    "memory_mb",
+    "power_state",
+    "datacenter",
+    "cluster",
+    "host",
+)
 
 
 class VMPlatform(Acting):
@@ -66,7 +76,7 @@ class VMPlatform(Acting):
 
     def count_vms(self, vms: Any = None) -> int:
         """How many VMs there are, or fit a selection."""
-        return len(self._read(vms, self._reading(), count_only=True))
+        return len(self._read(vms, self._reading(), fields=()))
 
     def get_vm(self, vm_name: str) -> VM:
         """The one VM of this name, id, instance UUID or inventory path."""
@@ -87,9 +97,11 @@ class VMPlatform(Acting):
         wanted = values.choice("expected", expected, PowerState)
         selection = self._selection(vms)
         deadline = self._reading()
-        inventory = self._inventory_for(selection, deadline)
         # What is protected is judged like any other, but is in no sample.
         barred = self._barring((), deadline) if selection.draws else None
+        judged_by = (*selection.fields, *self.untouchable_by, "power_state")
+        fields = None if selection.draws else judged_by
+        inventory = self._inventory_for(selection, deadline, fields)
         chosen = selection.choose(inventory, self.untouchable, barred).vms
         others = [vm for vm in chosen if vm.power_state is not wanted]
         for vm in others:
@@ -99,7 +111,7 @@ class VMPlatform(Acting):
     def inventory_summary(self, vms: Any = None) -> dict[str, Any]:
         """Counts of VMs by power state, datacenter and cluster, and the server's version."""
         deadline = self._reading()
-        counted = self._read(vms, deadline)
+        counted = self._read(vms, deadline, fields=_COUNTED)
         return {
             "platform": self.name,
             **self.server_info(deadline),
@@ -226,11 +238,13 @@ class VMPlatform(Acting):
         batch = judged(restore(self, ledger or self._ledger(), deadline, width, forced, dry))
         return rehearsed(batch) if dry and dry_run is None else batch
 
-    def _read(self, vms: Any, deadline: Deadline, count_only: bool = False) -> list[VM]:
+    def _read(
+        self, vms: Any, deadline: Deadline, fields: Collection[str] | None = None
+    ) -> list[VM]:
         """All VMs, or those that fit; none is an answer too."""
         selection = self._selection({"all": True} if vms is None else vms)
-        fields = selection.fields if count_only else None
-        return selection.read(self._inventory_for(selection, deadline, fields))
+        needed = None if fields is None else selection.fields.union(fields)
+        return selection.read(self._inventory_for(selection, deadline, needed))
 
     def _find(self, vm_name: str, deadline: Deadline, remembered: bool = False) -> VM:
         """The one VM that is meant; for an action, never by what was true before."""

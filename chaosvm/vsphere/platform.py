@@ -63,6 +63,13 @@ class VSpherePlatform(VMPlatform):
 
     name: ClassVar[str] = "vsphere"
     refuses_what_is_late: ClassVar[bool] = True
+    untouchable_by: ClassVar[tuple[str, ...]] = (
+        "template",
+        "managed_by",
+        "fault_tolerance_role",
+        "hostname",
+        "ip_addresses",
+    )
 
     def __init__(
         self,

@@ -71,7 +71,8 @@ ALL: Wanted = {
     "CustomFieldsManager": ["field"],
 }
 
-# What a field of a VM is made of, beside its name and its place, which are always asked.
+# What a field of a VM (or a key of its metadata) is made of, beside its name and its
+# place, which are always asked.
 _PATHS = {
     "name": [],
     "id": [],
@@ -83,6 +84,13 @@ _PATHS = {
     "power_state": ["runtime.powerState", "runtime.connectionState"],
     "instance_uuid": ["config.instanceUuid"],
     "guest_os": ["config.guestFullName"],
+    "cpu_count": ["config.hardware.numCPU"],
+    "memory_mb": ["config.hardware.memoryMB"],
+    "template": ["config.template"],
+    "hostname": ["guest.hostName"],
+    "ip_addresses": ["guest.ipAddress", "guest.net"],
+    "managed_by": ["config.managedBy.extensionKey"],
+    "fault_tolerance_role": ["config.ftInfo.role"],
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from pyVmomi import vim
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import AmbiguousVM, NoSuchVM
@@ -188,6 +189,36 @@ def test_what_a_count_does_not_need_is_not_asked_for() -> None:
     assert wanted_for(["name"])["VirtualMachine"] == ["name", "parent", "parentVApp"]
     assert "runtime.host" in wanted_for(["cluster"])["VirtualMachine"]
     assert wanted_for(["name", "metadata"]) == ALL
+
+
+def test_a_summary_is_the_same_without_the_rest(
+    platform: VSpherePlatform, varied: dict[str, VM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = platform.inventory_summary({"guest_os": "*", "exclude": ["*_VM1"]})
+    monkeypatch.setattr("chaosvm.vsphere.platform.wanted_for", lambda fields: ALL)
+    assert told == platform.inventory_summary({"guest_os": "*", "exclude": ["*_VM1"]})
+    assert all(told[key] for key in ("memory_mb", "cpu_count", "hosts"))
+
+
+def test_what_is_never_touched_is_known_by_what_is_asked(
+    platform: VSpherePlatform, varied: dict[str, VM], estate: Estate
+) -> None:
+    by_name, by_address = platform.settings.server, "127.0.0.1"
+    estate.set_managed_by("DC0_C0_RP0_VM0", "com.vmware.vim.eam")
+    estate.set_guest("DC0_C0_RP0_VM1", hostname=by_name)
+    estate.set_guest("DC0_H0_VM0", ip=by_address)
+    estate.power_off("DC0_H0_VM1")
+    estate.mark_template("DC0_H0_VM1")
+    secondary = vim.vm.FaultToleranceConfigInfo(
+        role=2, instanceUuids=["1", "2"], configPaths=["a", "b"]
+    )
+    estate.set("deep", **{"config.ftInfo": secondary})
+    fields = (*platform.untouchable_by, "power_state")
+    whole = everything_of(platform)
+    narrow = {vm.id: vm for vm in platform.inventory(Deadline(20), fields=fields)}
+    reasons = {vm_id: platform.untouchable(vm) for vm_id, vm in whole.items()}
+    assert {vm_id: platform.untouchable(vm) for vm_id, vm in narrow.items()} == reasons
+    assert sum(reason is not None for reason in reasons.values()) == 5
 
 
 # Both readers -----------------------------------------------------------------------
