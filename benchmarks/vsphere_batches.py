@@ -1,4 +1,4 @@
-"""Ways to power off many VMs of a vCenter."""
+"""Ways to power off many VMs of a vCenter, or to power them on."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ from pyVmomi import vim
 from benchmarks.measure import Target, without_ledger
 from chaosvm.vsphere import VSpherePlatform
 
-__all__ = ["BATCH", "powering_on", "unnoted"]
+__all__ = ["BATCH", "STARTS", "made_ready", "unnoted"]
 
-_METHOD = vim.VirtualMachine.PowerOff.info
+_METHODS = {
+    "power_off": (vim.VirtualMachine.PowerOff, [None]),
+    "power_on": (vim.VirtualMachine.PowerOn, [None]),
+}
 # How often people look whether a task has ended.
 _LOOK_EVERY = 0.5
 
 
-def powering_on(target: Target) -> Callable[[], None]:
-    """Makes ready for the next sample."""
+def made_ready(target: Target) -> Callable[[], None]:
+    """Puts all VMs back for the next sample."""
     logging.getLogger("logzero_default").setLevel(logging.WARNING)
     without_ledger()
     session = _platform(target)
-    return lambda: session.batch_power_on({"all": True}, parallel=64) and None
+    if target["operation"] == "power_on":
+        return lambda: session.batch_power_off({"all": True}, 64, graceful=False) and None
+    return lambda: session.batch_power_on({"all": True}, 64) and None
 
 
 def _platform(target: Target) -> VSpherePlatform:
@@ -46,8 +51,9 @@ def floor(target: Target) -> Callable[[], int]:
     """The bare requests over connections that are open, and then the time of one task."""
     session = _platform(target)
     stub, context, local = session._client.transport, _tls(target), threading.local()
+    method, arguments = _METHODS[target["operation"]]
     bodies = [
-        stub.SerializeRequest(vim.VirtualMachine(vm.id, stub), _METHOD, [None])
+        stub.SerializeRequest(vim.VirtualMachine(vm.id, stub), method.info, arguments)
         for vm in session.list_vms()
     ]
     headers = {"Cookie": stub.cookie, "SOAPAction": stub.versionId, "Content-Type": "text/xml"}
@@ -74,8 +80,10 @@ def floor(target: Target) -> Callable[[], int]:
 def chaosvm(target: Target) -> Callable[[], int]:
     """As an experiment does it, with its ledger and its guards."""
     session = _platform(target)
-    options: dict[str, Any] = {"parallel": target["parallel"], "graceful": False, "timeout": 600}
-    return lambda: session.batch_power_off({"all": True}, **options).changed
+    options: dict[str, Any] = {"parallel": target["parallel"], "timeout": 600}
+    if target["operation"] == "power_on":
+        return lambda: session.batch_power_on({"all": True}, **options).changed
+    return lambda: session.batch_power_off({"all": True}, graceful=False, **options).changed
 
 
 def unnoted(target: Target) -> Callable[[], int]:
@@ -86,14 +94,7 @@ def unnoted(target: Target) -> Callable[[], int]:
 
 def thread_pool(target: Target) -> Callable[[], int]:
     """pyvmomi as in most scripts: a thread for each VM under way, which waits for its task."""
-    content = SmartConnect(
-        host=target["server"],
-        port=target["port"],
-        user=target["username"],
-        pwd=target["password"],
-        sslContext=_tls(target),
-        connectionPoolTimeout=600,
-    ).RetrieveContent()
+    content = _content(target)
 
     def switch_one(vm: Any) -> int:
         task = vm.PowerOffVM_Task()
@@ -113,8 +114,40 @@ def thread_pool(target: Target) -> Callable[[], int]:
     return switch
 
 
+def together(target: Target) -> Callable[[], int]:
+    """`parallel` VMs to a call of PowerOnMultiVM_Task, one after the other; then looks at them."""
+    content, session, width = _content(target), _platform(target), target["parallel"]
+    (datacenter,) = content.rootFolder.childEntity
+    vms = [vim.VirtualMachine(vm.id, datacenter._stub) for vm in session.list_vms()]
+
+    def switch() -> int:
+        for first in range(0, len(vms), width):
+            datacenter.PowerOnMultiVM_Task(vms[first : first + width])
+        while (running := session.count_vms({"power_state": "powered_on"})) < len(vms):
+            time.sleep(_LOOK_EVERY / 10)
+        return running
+
+    return switch
+
+
+def _content(target: Target) -> Any:
+    return SmartConnect(
+        host=target["server"],
+        port=target["port"],
+        user=target["username"],
+        pwd=target["password"],
+        sslContext=_tls(target),
+        connectionPoolTimeout=600,
+    ).RetrieveContent()
+
+
 BATCH = {
     "floor": floor,
     "chaosvm": chaosvm,
     "pyvmomi, thread pool": thread_pool,
+}
+STARTS = {
+    "floor": floor,
+    "chaosvm": chaosvm,
+    "PowerOnMultiVM_Task": together,
 }
