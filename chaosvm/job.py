@@ -339,6 +339,8 @@ class Job:
 
     def _refused(self, error: StepFailed) -> None:
         """A request was refused, or its task ended with an error."""
+        if self.fell_back and self.step is Step.SHUTDOWN_GUEST:
+            return  # it was given up: its power is about to be cut, whatever comes of it
         if isinstance(error, NoAnswer):
             self.accepted = True
             self.in_doubt = True
@@ -387,6 +389,9 @@ class Job:
             case OnTimeout.HARD:
                 logger.info(f"{self.vm}: {why}; cutting its power")
                 self.fell_back = why
+                # A request without an answer may still reach the guest.
+                self.guest_asked |= self.asking
+                self.lost_at = None
                 self.accepted = self.asking = self.in_doubt = False
                 self.queued = None
                 self._plan(Step.POWER_OFF)
