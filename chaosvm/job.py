@@ -138,8 +138,8 @@ class Job(Progress):
         if self.step is Step.SHUTDOWN_GUEST and self.order.on_timeout is not OnTimeout.HARD:
             self._give_up_guest(self._why_not_down())
         elif request is None or not (self.accepted or request.under_way):
-            asked = "its guest was asked to shut down" if self.guest_asked else "was not touched"
-            self._fail(f"{asked}, and is {state} {waited}{self._held_up()}{self._question()}")
+            done = self._done_so_far()
+            self._fail(f"{done}, and is {state} {waited}{self._held_up()}{self._question()}")
         elif self.order.operation is Operation.REBOOT:
             lost = self.in_doubt or request.under_way
             self._fail(
@@ -190,7 +190,9 @@ class Job(Progress):
 
     def _arrive(self, request: Request) -> None:
         if self._stops_to_start(request):
+            self.stopped = True
             self.accepted = self.in_doubt = False
+            request.supersede()
             self._plan(Step.POWER_ON)
             return
         detail = "stopped and started, as reset is not supported" if self.restarting else None
@@ -215,8 +217,8 @@ class Job(Progress):
 
     def _refused(self, request: Request, error: StepFailed) -> None:
         """A request was refused, or its task ended with an error."""
-        if request.given_up:
-            return  # the next step is sent whatever became of it
+        if request.superseded:
+            return
         if isinstance(error, NoAnswer):
             self.accepted = True
             self.in_doubt = True
@@ -282,14 +284,15 @@ class Job(Progress):
         if self.request is not None:
             # As long as there is no answer, it may still reach the guest.
             self.guest_asked |= self.request.under_way
-            self.request.give_up()
+            self.request.supersede()
         self._plan(Step.POWER_OFF)
 
     # The end ---------------------------------------------------------------------
 
     def _fail(self, why: str, unknown: bool = False) -> None:
-        changed = self.seen.power_state is not self.before and self.accepted
-        how = self._means() if self.accepted else How.NONE
+        ours = self.accepted or self.stopped
+        changed = self.seen.power_state is not self.before and ours
+        how = self._means() if ours else How.NONE
         self._close(changed=changed, how=how, error=why, unknown=unknown)
 
     def _close(

@@ -48,6 +48,7 @@ class Progress:
         self.guest_asked = False  # the guest was told to shut down, or may have been
         self.fell_back: str | None = None  # why the guest was given up
         self.restarting = False  # stopped so as to be started again, as there is no reset
+        self.stopped = False  # ... and it was: that it is off is our doing
         self.correlation_id: str | None = None
 
     # Sending and seeing ------------------------------------------------------------
@@ -158,6 +159,12 @@ class Progress:
         if self.guest_asked or (self.request is not None and self.request.under_way):
             return f"the guest did not shut down in {seconds}{self._question()}"
         return f"the guest could not be asked in {seconds}{self._held_up()}"
+
+    def _done_so_far(self) -> str:
+        """Where nothing is under way."""
+        if self.stopped:
+            return "was stopped, and not started again"
+        return "its guest was asked to shut down" if self.guest_asked else "was not touched"
 
     def _held_up(self) -> str:
         return f": {self.held_up}" if self.held_up else ""

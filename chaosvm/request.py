@@ -34,7 +34,7 @@ class Request:
     failure: StepFailed | None = None  # ... with this error, until somebody sees to it
     # Its answer was lost: so long it is looked whether it was done all the same.
     look_until: float | None = None
-    given_up: bool = False  # another step takes its place, whatever comes of it
+    superseded: bool = False  # another step comes next, whatever becomes of this one
 
     @property
     def pending(self) -> bool:
@@ -62,8 +62,9 @@ class Request:
             return self.finished or seen.rebooted
         return self.finished or self.ticket is None or not self.ticket.tracked
 
-    def give_up(self) -> None:
-        self.given_up = True
+    def supersede(self) -> None:
+        """Another step comes next: its answer, or its failure, does not matter any more."""
+        self.superseded = True
         self.under_way = False
         self.look_until = None
 

@@ -1497,3 +1497,17 @@ def test_a_restart_that_does_not_come_back_says_so(platform):
 
     assert "is powered_off after 20 s" in outcome.error
     assert outcome.after is OFF
+
+
+@pytest.mark.parametrize("reaction", [refuses(BUSY), refuses(StepFailed("no host is free"))])
+def test_a_restart_that_could_not_be_started_again_was_stopped_by_us(platform, reaction):
+    platform.add("web")
+    platform.on("web", Step.RESET, refuses(NO_RESET))
+    platform.on("web", Step.POWER_ON, reaction)
+
+    outcome = run_one(platform, "reboot", graceful=False, timeout=20)
+
+    assert outcome.failed
+    assert "not touched" not in outcome.error
+    assert (outcome.before, outcome.after) == (ON, OFF)
+    assert (outcome.changed, outcome.how) == (True, How.HARD)
