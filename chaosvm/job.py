@@ -273,7 +273,7 @@ class Job(Progress):
             case OnTimeout.LEAVE if self.guest_asked or self.step is None or not self.held_up:
                 how = How.GUEST if self.guest_asked else How.NONE
                 self._close(how=how, detail=f"{why}; left as it is", unknown=self.blind)
-            case OnTimeout.LEAVE | OnTimeout.FAIL:
+            case _:
                 self._fail(f"is still {self.seen.power_state}: {why}")
 
     def _cut_power(self, why: str) -> None:

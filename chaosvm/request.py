@@ -38,7 +38,7 @@ class Request:
 
     @property
     def pending(self) -> bool:
-        """May it still be carried out, as far as it was answered?"""
+        """May it still be carried out?"""
         # Of one that is not tracked only the VM's state would have told the end.
         return self.under_way or (self.ticket is not None and not self.finished)
 

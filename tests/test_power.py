@@ -15,6 +15,7 @@ from chaosvm.errors import (
     DeadlinePassed,
     GuestUnavailable,
     InWrongState,
+    LedgerError,
     NoAnswer,
     NotSupported,
     OperationFailed,
@@ -812,6 +813,34 @@ def test_a_lost_answer_and_then_a_refusal_do_not_make_the_state_certain(platform
 
     assert "licence ran out" in outcome.error
     assert outcome.after is UNKNOWN
+
+
+# A ledger that cannot be written any more ------------------------------------------------
+
+
+def test_a_vm_that_cannot_be_noted_any_more_is_not_touched(platform, monkeypatch):
+    """Others were switched by then, so that the call goes on."""
+    platform.add("first", OFF)
+    platform.add("late", PowerState.TRANSITIONING)
+    ledger = of_run(None)
+    note = ledger.intend
+
+    def disk_is_full(*what: Any) -> None:
+        raise LedgerError("the disk is full")
+
+    def note_once(*what: Any) -> None:
+        note(*what)
+        monkeypatch.setattr(ledger, "intend", disk_is_full)
+
+    monkeypatch.setattr(ledger, "intend", note_once)
+    platform.clock.at(5, lambda: platform.change("late", state=OFF))
+
+    first, late = run(platform, "power_on")
+
+    assert (first.changed, first.error) == (True, None)
+    assert late.error == "was not touched: the disk is full"
+    assert (late.after, late.changed) == (OFF, False)
+    assert platform.sent == [("first", Step.POWER_ON)]
 
 
 # A connection that breaks --------------------------------------------------------------
