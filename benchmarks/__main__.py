@@ -21,7 +21,7 @@ _BEGIN, _END = "<!-- what make bench measured last -->\n", "<!-- the end of it -
 
 def _everything(quick: bool) -> Iterator[list[Result]]:
     if quick:
-        yield from inventory.run((100, 1000), (100, 1000), rounds=2)
+        yield from inventory.run((100, 1000), (100, 1000), (100, 1000), rounds=2)
         yield from batches.run((50,), rounds=2)
     else:
         yield from inventory.run()

@@ -1,8 +1,8 @@
 """How long an inventory takes, and a probe of one VM of it: `python -m benchmarks.inventory`.
 
-The vCenter is the simulator of the tests (`make vcsim`), the engine the lab,
-with VMs as long as real ones. What is measured runs in other processes, which
-import this module too: so it imports nothing large until it has to.
+The vCenter is the simulator of the tests (`make vcsim`); the engine, with VMs as
+long as real ones, and Dora are the lab. What is measured runs in other processes,
+which import this module too: so it imports nothing large until it has to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measure import Result, Way, measured, printed, written
 
-VSPHERE, OLVM = (100, 1000, 10_000), (100, 1000, 5000)
+VSPHERE, OLVM, DORA = (100, 1000, 10_000), (100, 1000, 5000), (100, 1000, 10_000)
 # More VMs than these are too many for a request each.
 _FEW = 100
 
@@ -67,6 +67,27 @@ def olvm(size: int, rounds: int) -> Iterator[list[Result]]:
         yield measured("OLVM probe", size, target, olvm_inventory.PROBE, requests, rounds)
 
 
+def dora(size: int, rounds: int) -> Iterator[list[Result]]:
+    from benchmarks import dora_inventory
+    from chaosvm.lab import Lab, World
+
+    with Lab(World.generated(size), platforms=["dora"]) as lab:
+        address = lab.environment()
+        target = {
+            "host": address["DORA_HOST"],
+            "api_port": int(address["DORA_API_PORT"]),
+            "auth_port": int(address["DORA_AUTH_PORT"]),
+            "username": lab.username,
+            "password": lab.password,
+        }
+
+        def requests() -> int:
+            return sum(lab.requests().values())
+
+        ways = dora_inventory.INVENTORY
+        yield measured("Dora inventory", size, target, ways, requests, rounds)
+
+
 def _usable(ways: Mapping[str, Way], slow: Sequence[str], size: int) -> dict[str, Way]:
     return {
         name: way
@@ -77,9 +98,13 @@ def _usable(ways: Mapping[str, Way], slow: Sequence[str], size: int) -> dict[str
 
 
 def run(
-    vsphere_sizes: Sequence[int] = VSPHERE, olvm_sizes: Sequence[int] = OLVM, rounds: int = 5
+    vsphere_sizes: Sequence[int] = VSPHERE,
+    olvm_sizes: Sequence[int] = OLVM,
+    dora_sizes: Sequence[int] = DORA,
+    rounds: int = 5,
 ) -> Iterator[list[Result]]:
-    for sizes, benchmark in ((vsphere_sizes, vsphere), (olvm_sizes, olvm)):
+    platforms = ((vsphere_sizes, vsphere), (olvm_sizes, olvm), (dora_sizes, dora))
+    for sizes, benchmark in platforms:
         for size in sizes:
             yield from benchmark(size, rounds)
 
@@ -88,11 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vsphere", type=int, nargs="*", default=VSPHERE)
     parser.add_argument("--olvm", type=int, nargs="*", default=OLVM)
+    parser.add_argument("--dora", type=int, nargs="*", default=DORA)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/inventory.json"))
     arguments = parser.parse_args()
     results: list[Result] = []
-    for found in run(arguments.vsphere, arguments.olvm, arguments.rounds):
+    for found in run(arguments.vsphere, arguments.olvm, arguments.dora, arguments.rounds):
         results += found
         print(printed(found), flush=True)
     written(arguments.json, results)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
-import urllib.request
 import zlib
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 from xml.parsers.expat import ParserCreate
 
 import ovirtsdk4
@@ -36,7 +37,7 @@ def _system(target: Target) -> Any:
 
 
 def floor(target: Target) -> Callable[[], int]:
-    """The same lists fetched and given to expat, which has nothing to do with them."""
+    """The same lists over an open connection, given to expat, which has nothing to do."""
     fetch = _fetching(target)
 
     def read() -> int:
@@ -50,7 +51,9 @@ def floor(target: Target) -> Callable[[], int]:
 def _fetching(target: Target) -> Callable[[str], None]:
     settings = OLVMSettings.of(**{name: target[name] for name in _NAMES})
     token = fetch_token(settings, Deadline(60))
+    address = urlsplit(target["url"])
     context = ssl.create_default_context(cafile=target["ca_file"])
+    connection = http.client.HTTPSConnection(address.hostname, address.port, context=context)
     headers = {
         "Authorization": f"Bearer {token}",
         "Accept": "application/xml",
@@ -59,13 +62,12 @@ def _fetching(target: Target) -> Callable[[str], None]:
     }
 
     def fetch(path: str) -> None:
-        request = urllib.request.Request(f"{target['url']}/{path}", headers=headers)
-        parser = ParserCreate()
-        with urllib.request.urlopen(request, context=context) as response:
-            packed = response.headers["Content-Encoding"] == "gzip"
-            unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            while piece := response.read(16_384):
-                parser.Parse(unpacker.decompress(piece) if packed else piece)
+        connection.request("GET", f"{address.path}/{path}", headers=headers)
+        response = connection.getresponse()
+        packed = response.headers["Content-Encoding"] == "gzip"
+        parser, unpacker = ParserCreate(), zlib.decompressobj(16 + zlib.MAX_WBITS)
+        while piece := response.read(16_384):
+            parser.Parse(unpacker.decompress(piece) if packed else piece)
         parser.Parse(b"", True)
 
     return fetch

@@ -1,17 +1,20 @@
 """HTTP connections that end with the deadline of the call they serve.
 
 The timeout of a socket is one per operation, so a server that sends a byte now
-and then can hold a client for ever. Here each read may only take what is left
-of the calling thread's budget.
+and then can hold a client for ever. Looking up a name has no timeout at all, and
+connecting has one for each address of it. Here each of these may only take what
+is left of the calling thread's budget.
 """
 
 from __future__ import annotations
 
 import http.client
 import io
+import ipaddress
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,10 +52,60 @@ class Budget(threading.local):
             raise TimeoutError("the time for the call is over")
         return min(self.longest, self.deadline.remaining)
 
+    def connected(self, address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
+        """What a connection has for ``socket.create_connection``, the name's lookup included.
+
+        Every address of the name gets its share of the time that is left. Raises
+        OSError, of which TimeoutError is one.
+        """
+        found = _resolved(*address, self.seconds())
+        for number, (family, kind, protocol, _name, where) in enumerate(found, 1):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(self.seconds() / (len(found) + 1 - number))
+                sock.connect(where)
+                sock.settimeout(self.seconds())
+                return sock
+            except OSError:
+                sock.close()
+                if number == len(found):
+                    raise
+            except BaseException:
+                sock.close()
+                raise
+        raise OSError(f"{address[0]} has no address")
+
     def response(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
         """What a connection has for a ``response_class``, to read its answers with."""
         bounded: Any = _BoundedSocket(sock, self)
         return http.client.HTTPResponse(bounded, *args, **kwargs)
+
+
+def _resolved(host: str, port: int, seconds: float) -> list[Any]:
+    """The addresses of a name. Nothing can stop a lookup, so it is left behind."""
+    if _is_address(host):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found: Future[list[Any]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+            found.set_exception(error)
+
+    threading.Thread(target=look_up, name="chaosvm-lookup", daemon=True).start()
+    try:
+        return found.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"the name {host} was not looked up in time") from None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _BoundedSocket:

@@ -89,8 +89,9 @@ def validate_targets(
     `vms` is a selection: `names`, `name`, `regex`, `ids` (moids), `datacenter`,
     `cluster`, `host`, `folder`, `guest_os`, `power_state`, `exclude`, and
     `count` or `percent` with a `seed`. Every name in `names` must mean exactly
-    one VM. Returns `environment` and the `targets`, each with `name`, `id`,
-    `power_state` and `host`.
+    one VM. Returns `environment`, the `targets`, each with `name`, `id`,
+    `power_state` and `host`, and the `seed` that a sample was drawn with (else
+    null).
 
     Chaos Toolkit goes on after an action that failed: declare the control
     `chaosvm.controls.halt`, so that nothing is done to other VMs than planned.
@@ -115,16 +116,16 @@ def validate_targets(
     """
     client = dora(configuration, secrets)
     wanted = values.choice("power_state", power_state, PowerState)
-    found = client.choose_vms(environment, vms)
-    wrong = [f"{vm} is {vm.power_state}" for vm in found if vm.power_state is not wanted]
+    choice = client.choose(environment, vms)
+    wrong = [f"{vm} is {vm.power_state}" for vm in choice.vms if vm.power_state is not wanted]
     if wrong:
         raise SelectionError(
-            f"{len(wrong)} of {len(found)} targets in {environment!r} are not {wanted}: "
+            f"{len(wrong)} of {len(choice.vms)} targets in {environment!r} are not {wanted}: "
             f"{'; '.join(wrong)}"
         )
     shown = ("name", "id", "power_state", "host")
-    targets = [{key: vm.to_json()[key] for key in shown} for vm in found]
-    return {"environment": environment, "targets": targets}
+    targets = [{key: vm.to_json()[key] for key in shown} for vm in choice.vms]
+    return {"environment": environment, "targets": targets, "seed": choice.seed}
 
 
 def power_on(

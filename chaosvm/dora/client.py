@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from logzero import logger
 
+from chaosvm.choice import Choice
 from chaosvm.deadline import Clock, Deadline
 from chaosvm.dora.environments import Catalogue, Environment
 from chaosvm.dora.inventory import (
@@ -24,7 +25,8 @@ from chaosvm.dora.settings import DoraSettings
 from chaosvm.dora.transport import Answer, Transport
 from chaosvm.errors import ChaosVMError, LoginFailed, NoSuchVM, ProtocolError
 from chaosvm.login import Login
-from chaosvm.selection import Selection, find_one
+from chaosvm.names import find_one
+from chaosvm.selection import Selection
 from chaosvm.vm import VM
 
 __all__ = ["DoraClient"]
@@ -135,9 +137,13 @@ class DoraClient:
 
     def choose_vms(self, environment: str, vms: Any) -> list[VM]:
         """The VMs that a selection means: never none, and every name must be there."""
+        return list(self.choose(environment, vms).vms)
+
+    def choose(self, environment: str, vms: Any) -> Choice:
+        """The same, with the seed of a sample."""
         selection, wanted = _selection(vms), self.catalogue.find(environment)
         found = self._vms(wanted, self._reading())
-        return list(_placed(lambda: selection.choose(found).vms, wanted))
+        return _placed(lambda: selection.choose(found), wanted)
 
     def get_vm(self, environment: str, vm_name: str) -> VM:
         """The one VM of this name, moid or path."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,9 @@ def _bounded_pool(pool: Any, base: Any, budget: Budget) -> Any:
         def connect(self) -> None:
             self.timeout = budget.seconds()
             super().connect()
+
+        def _new_conn(self) -> socket.socket:
+            return budget.connected((self.host, self.port))
 
     return type(pool.__name__, (pool,), {"ConnectionCls": BoundedConnection})
 

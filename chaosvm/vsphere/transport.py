@@ -72,6 +72,7 @@ class _Connection(http.client.HTTPSConnection):
         self._peers = peers
         self.used = False
         self.response_class = budget.response  # type: ignore[assignment]
+        self._create_connection = budget.connected
 
     def connect(self) -> None:
         self.timeout = self._budget.seconds()

@@ -211,9 +211,18 @@ def test_targets_as_planned(dora: Dora, run: Run) -> None:
     assert run(actions.validate_targets, ENV, {"names": ["b", "a"]}) == {
         "environment": ENV,
         "targets": [{"name": "a", "id": "vm-1", **target}, {"name": "b", "id": "vm-2", **target}],
+        "seed": None,
     }
     found = run(actions.validate_targets, ENV, {"names": ["c"]}, power_state="powered_off")
     assert [each["id"] for each in found["targets"]] == ["vm-3"]
+
+
+def test_a_sample_of_targets_can_be_drawn_again(dora: Dora, run: Run) -> None:
+    dora.vms = [vm(f"web-{number:02}", f"vm-{number}") for number in range(50)]
+    drawn = run(actions.validate_targets, ENV, {"name": "web-*", "count": 2})
+    again = {"name": "web-*", "count": 2, "seed": drawn["seed"]}
+    assert run(actions.validate_targets, ENV, again) == drawn
+    assert len(drawn["targets"]) == 2
 
 
 def test_targets_not_as_planned(dora: Dora, run: Run) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def faces(world: World, options: Options) -> Sequence[Face]:
     """One for each port: tokens of the first open the second."""
     from chaosvm.lab.dora.face import InventoryFace, LoginFace
-    from chaosvm.lab.dora.tokens import Tokens
+    from chaosvm.lab.dora.sessions import Sessions
 
-    tokens = Tokens(world, options)
-    return [LoginFace(tokens, options), InventoryFace(world, tokens, options)]
+    sessions = Sessions(world, options)
+    return [LoginFace(sessions, options), InventoryFace(world, sessions, options)]

@@ -18,7 +18,7 @@ from aiohttp import web
 from chaosvm.lab.dora.estates import Coordinates, Estates
 from chaosvm.lab.dora.items import Items, listed
 from chaosvm.lab.dora.readings import Readings
-from chaosvm.lab.dora.tokens import Tokens
+from chaosvm.lab.dora.sessions import Sessions
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
 from chaosvm.lab.server import Handler, Route, page
@@ -63,9 +63,9 @@ class _DoraFace:
 class LoginFace(_DoraFace):
     """The port that hands out tokens."""
 
-    def __init__(self, tokens: Tokens, options: Options) -> None:
+    def __init__(self, sessions: Sessions, options: Options) -> None:
         super().__init__(options)
-        self.sessions = tokens
+        self.sessions = sessions
 
     def environment(self, address: str, ca_file: str) -> dict[str, str]:
         return {
@@ -87,11 +87,11 @@ class LoginFace(_DoraFace):
 class InventoryFace(_DoraFace):
     """The port that tells what there is."""
 
-    sessions = None
+    sessions = None  # they are told of by the other
 
-    def __init__(self, world: World, tokens: Tokens, options: Options) -> None:
+    def __init__(self, world: World, sessions: Sessions, options: Options) -> None:
         super().__init__(options)
-        self._tokens = tokens
+        self._sessions = sessions
         self._readings = Readings(world, options.dora_lag)
         self._estates = Estates(world, options.dora_estates)
         self._items = Items(world)
@@ -120,7 +120,7 @@ class InventoryFace(_DoraFace):
         self, found: Callable[[Coordinates], list[bytes]], request: web.Request
     ) -> web.Response:
         token, vcenter, path = _parts(request)
-        if not self._tokens.good(token):
+        if not self._sessions.good(token):
             return _refused(401, "the token is not known, or too old")
         where = Coordinates(vcenter, path, request.query.get("host_filter", ""))
         # Long lists take their time, in which others are served.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
-import threading
 from collections.abc import Mapping
 
 from aiohttp import web
 
+from chaosvm.lab.credentials import Account, Tokens
 from chaosvm.lab.options import Options
 from chaosvm.lab.world import Asked, EventKind, World
 
@@ -20,38 +19,32 @@ _MEANINGLESS_EXPIRY = "9223372036854775807"
 
 
 class Sessions:
-    """Tokens and the one account. A token lives until revoked, expired or too old."""
+    """A token lives until revoked, expired or too old."""
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
-        self._username = options.username
-        self._password = options.password
-        self._seconds = options.token_seconds
-        self._lock = threading.Lock()
-        self._tokens: dict[str, float] = {}  # and when each was made
+        self._account = Account(options)
+        self._tokens = Tokens(world, options)
         self.logins = 0
         self.logouts = 0
 
     @property
     def alive(self) -> int:
         """How many tokens are good."""
-        with self._lock:
-            return sum(1 for token in list(self._tokens) if self._good(token))
+        return self._tokens.alive
 
     def expire(self) -> None:
         """Every token handed out so far is worth nothing from now on."""
-        with self._lock:
-            self._tokens.clear()
+        self._tokens.clear()
 
     def user(self, request: web.Request) -> str | None:
         """Who asks, by a token or, as curl -u does, by name and password; None if unknown."""
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-        with self._lock:
-            if scheme.lower() == "bearer" and self._good(credentials.strip()):
-                return self._username
-        if scheme.lower() == "basic" and self._knows(*_unpacked(credentials)):
-            return self._username
-        return None
+        if scheme.lower() == "bearer":
+            good = self._tokens.good(credentials.strip())
+        else:
+            good = scheme.lower() == "basic" and self._account.knows_basic(credentials)
+        return self._account.username if good else None
 
     async def token(self, request: web.Request) -> web.Response:
         """POST .../sso/oauth/token."""
@@ -68,7 +61,7 @@ class Sessions:
                 "access_denied",
                 "Cannot authenticate user No valid profile found in credentials..",
             )
-        if not self._knows(username, password):
+        if not self._account.knows(username, password):
             self._world.record(EventKind.LOGIN_FAILED, asked=Asked(user=username))
             return _refused(
                 "access_denied",
@@ -80,19 +73,15 @@ class Sessions:
     async def revoke(self, request: web.Request) -> web.Response:
         """POST .../services/sso-logout and .../sso/oauth/revoke."""
         given = await _parameters(request)
-        with self._lock:
-            known = self._tokens.pop(given.get("token", ""), None) is not None
-            self.logouts += known
-        if known:
-            self._world.record(EventKind.LOGGED_OUT, asked=Asked(user=self._username))
+        if self._tokens.drop(given.get("token", "")):
+            self.logouts += 1
+            self._world.record(EventKind.LOGGED_OUT, asked=Asked(user=self._account.username))
         return web.json_response({})
 
     def _welcome(self, scope: str) -> web.Response:
-        token = secrets.token_urlsafe(64)
-        with self._lock:
-            self._tokens[token] = self._world.now
-            self.logins += 1
-        self._world.record(EventKind.LOGGED_IN, asked=Asked(user=self._username))
+        token = self._tokens.add(secrets.token_urlsafe(64))
+        self.logins += 1
+        self._world.record(EventKind.LOGGED_IN, asked=Asked(user=self._account.username))
         return web.json_response(
             {
                 "access_token": token,
@@ -101,16 +90,6 @@ class Sessions:
                 "token_type": "bearer",
             }
         )
-
-    def _knows(self, username: str, password: str) -> bool:
-        same_name = secrets.compare_digest(username.encode(), self._username.encode())
-        return secrets.compare_digest(password.encode(), self._password.encode()) and same_name
-
-    def _good(self, token: str) -> bool:
-        made = self._tokens.get(token)
-        if made is None:
-            return False
-        return self._seconds is None or self._world.now - made < self._seconds
 
 
 async def _parameters(request: web.Request) -> Mapping[str, str]:
@@ -121,11 +100,3 @@ async def _parameters(request: web.Request) -> Mapping[str, str]:
 
 def _refused(code: str, text: str) -> web.Response:
     return web.json_response({"error_code": code, "error": text}, status=400)
-
-
-def _unpacked(credentials: str) -> tuple[str, str]:
-    try:
-        username, _, password = base64.b64decode(credentials).decode().partition(":")
-    except ValueError:
-        return "", ""
-    return username, password

@@ -6,8 +6,8 @@ like the tag's parent or, without one, "lab"; and "tier/gold" is gold of tier.
 
 from __future__ import annotations
 
-import base64
 import json
+import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -68,9 +68,9 @@ class Rest:
     def _login(self, old: bool) -> Handler:
         async def handler(request: web.Request) -> web.Response:
             scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "basic" or not self._sessions.knows(*_unpacked(credentials)):
+            if scheme.lower() != "basic" or not self._sessions.account.knows_basic(credentials):
                 return _unauthenticated()
-            token = self._sessions.new_token()
+            token = self._sessions.tokens.add(secrets.token_hex(16))
             shown = _json({"value": token} if old else token, 200 if old else 201)
             shown.set_cookie(_TOKEN, token, path="/rest" if old else "/api", httponly=True)
             return shown
@@ -80,11 +80,11 @@ class Rest:
     async def _logout(self, request: web.Request) -> web.Response:
         if not self._known(request):
             return _unauthenticated()
-        self._sessions.drop_token(_token(request))
+        self._sessions.tokens.drop(_token(request))
         return web.Response(status=200 if request.path.startswith("/rest") else 204)
 
     def _known(self, request: web.Request) -> bool:
-        return self._sessions.good_token(_token(request))
+        return self._sessions.tokens.good(_token(request))
 
     def _for_users(self, answer: Callable[[web.Request, bytes], Any], old: bool) -> Handler:
         async def handler(request: web.Request) -> web.Response:
@@ -173,14 +173,6 @@ def _category_id(name: str) -> str:
 
 def _token(request: web.Request) -> str:
     return request.headers.get(_TOKEN) or request.cookies.get(_TOKEN, "")
-
-
-def _unpacked(credentials: str) -> tuple[str, str]:
-    try:
-        username, _, password = base64.b64decode(credentials).decode().partition(":")
-    except ValueError:
-        return "", ""
-    return username, password
 
 
 def _unauthenticated() -> web.Response:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from chaosvm.lab.credentials import Account, Tokens
 from chaosvm.lab.options import Options
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 from chaosvm.lab.world import Asked, EventKind, World
@@ -80,16 +81,15 @@ class Session:
 
 
 class Sessions:
-    """The one account, and who is logged in; the REST API's tokens as well."""
+    """Who is logged in; the REST API has tokens of its own."""
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
-        self._username = options.username
-        self._password = options.password
+        self.account = Account(options)
+        self.tokens = Tokens(world, options)
         self._seconds = options.token_seconds
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}  # by their cookies
-        self._tokens: dict[str, float] = {}
         self.logins = 0
         self.logouts = 0
 
@@ -106,7 +106,7 @@ class Sessions:
         """Every session so far, and what was made in it, is gone from now on."""
         with self._lock:
             ended, self._sessions = list(self._sessions.values()), {}
-            self._tokens.clear()
+        self.tokens.clear()
         for session in ended:
             session.end()
 
@@ -120,12 +120,8 @@ class Sessions:
         session.end()
         return None
 
-    def knows(self, username: str, password: str) -> bool:
-        same_name = secrets.compare_digest(username.encode(), self._username.encode())
-        return secrets.compare_digest(password.encode(), self._password.encode()) and same_name
-
     def login(self, username: str, password: str, client: str) -> Session | None:
-        if not self.knows(username, password):
+        if not self.account.knows(username, password):
             self._world.record(EventKind.LOGIN_FAILED, asked=Asked(user=username))
             return None
         now = self._world.now
@@ -143,23 +139,6 @@ class Sessions:
         session.end()
         if known:
             self._world.record(EventKind.LOGGED_OUT, asked=Asked(user=session.user))
-
-    # The REST API's ----------------------------------------------------------------------
-
-    def new_token(self) -> str:
-        token = secrets.token_hex(16)
-        with self._lock:
-            self._tokens[token] = self._world.now
-        return token
-
-    def good_token(self, token: str) -> bool:
-        with self._lock:
-            made = self._tokens.get(token)
-        return made is not None and self._fresh(made)
-
-    def drop_token(self, token: str) -> None:
-        with self._lock:
-            self._tokens.pop(token, None)
 
     def _fresh(self, made: float) -> bool:
         return self._seconds is None or self._world.now - made < self._seconds
