@@ -128,7 +128,7 @@ def test_one_that_no_longer_fits_in_the_second_step_is_not_chosen(
 
 
 def test_what_does_not_exist_is_told_with_what_does(in_two_steps: VSpherePlatform) -> None:
-    with pytest.raises(NoSuchVM, match="no VM fits.*4 VMs are known.*DC0_H0_VM0"):
+    with pytest.raises(NoSuchVM, match=r"no VM fits.*4 VMs are known.*DC0_H0_VM0"):
         in_two_steps.plan("power_off", {"name": "web-*"})
     with pytest.raises(NoSuchVM, match="exclude names 'DC0_H0_VM9'"):
         in_two_steps.plan("power_off", {"name": "*", "exclude": ["DC0_H0_VM9"]})
