@@ -39,6 +39,7 @@ from chaosvm.vm import VM, PowerState
 __all__ = ["Acting", "Meant"]
 
 
+_MOST_NAMED = 20
 # From so many VMs on, reading all about all of them takes longer than another request.
 _LONG = 1000
 # What ``chaosvm_protect`` looks at.
@@ -194,8 +195,9 @@ class Acting(Platform):
             case.entry, takes_down(order.operation), meant.since, self._guard(case)
         ):
             drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
-            names = ", ".join(str(vm) for vm in choice.vms)
-            logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
+            logger.info(
+                f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {_named(choice.vms)}"
+            )
             outcomes = self._outcomes(choice.vms, order, deadline)
             self._tell_reboots(order, outcomes)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
@@ -281,3 +283,10 @@ class Acting(Platform):
 
     def _ledger(self) -> Ledger:
         return of_run(self.safety.ledger)
+
+
+def _named(vms: Sequence[VM]) -> str:
+    """For the log; the journal and the ledger have them all."""
+    left = len(vms) - _MOST_NAMED
+    more = f" and {left} more" if left > 0 else ""
+    return ", ".join(str(vm) for vm in vms[:_MOST_NAMED]) + more

@@ -10,6 +10,7 @@ Nothing is sent about a VM before the ledger has it on disk.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from logzero import logger
@@ -43,7 +44,7 @@ _LONGEST_WAIT = 5.0
 # still open lets them pile up, and keeps the number of requests small.
 _PAUSE_PER_VM = 0.005
 _LONGEST_PAUSE = 0.5
-_PROGRESS_EVERY = 10.0
+_FIRST_PROGRESS, _PROGRESS_EVERY = 5.0, 10.0
 
 
 def carry_out(
@@ -108,7 +109,8 @@ class _Run:
         self._noted: set[str] = set()  # the ledger has them, and not yet their outcome
         self._any_noted = False
         self._jobs = {job.vm.id: job for job in jobs}
-        self._told = 0.0
+        self._tell_at = _FIRST_PROGRESS
+        self._warn_at = 0.0  # of a watch that is interrupted
         self._looked = 0.0  # when the last look succeeded
 
     def until_done(self) -> None:
@@ -206,7 +208,7 @@ class _Run:
             if stale or not self._deadline.passed:
                 self._mark_blind(True)
             if not self._deadline.passed:
-                logger.warning(f"watching was interrupted, trying again: {error}")
+                self._warn(f"watching was interrupted, trying again: {error}")
                 self._deadline.sleep(1.0)
         except PlatformError as error:
             with sender.jobs_lock:
@@ -244,9 +246,9 @@ class _Run:
         return [job for job in self._jobs.values() if job.open]
 
     def _tell_progress(self) -> None:
-        if self._deadline.elapsed - self._told < _PROGRESS_EVERY:
+        if self._deadline.elapsed < self._tell_at:
             return
-        self._told = self._deadline.elapsed
+        self._tell_at = self._deadline.elapsed + _PROGRESS_EVERY
         outcomes = [job.outcome for job in self._jobs.values() if not job.open]
         failed = sum(outcome.failed for outcome in outcomes)
         done, left = len(outcomes) - failed, len(self._jobs) - len(outcomes)
@@ -254,6 +256,13 @@ class _Run:
             f"{self._order.operation}: {done} done, {failed} failed, {left} left "
             f"after {self._deadline.elapsed:.0f} s"
         )
+
+    def _warn(self, what: str) -> None:
+        """As often as progress is told: an outage may last as long as the call."""
+        level = logging.DEBUG if self._deadline.elapsed < self._warn_at else logging.WARNING
+        logger.log(level, what)
+        if level == logging.WARNING:
+            self._warn_at = self._deadline.elapsed + _PROGRESS_EVERY
 
     def _tell_if_interrupted(self) -> None:
         """An interruption leaves no outcomes behind, so say what was going on."""

@@ -1466,6 +1466,18 @@ def test_progress_is_told_while_a_batch_goes_on(platform, logs):
     told = [record.message for record in logs.records if " left after " in record.message]
     assert "power_off: 1 done, 0 failed, 1 left" in told[0]
     assert 5 <= len(told) <= 11
+    assert int(told[0].split()[-2]) < 10
+
+
+def test_an_outage_is_warned_of_as_often_as_progress_is_told(platform, logs):
+    platform.add("web")
+    platform.on("web", Step.POWER_OFF, does(seconds=60))
+    platform.trouble_watching(*[NO_CONNECTION] * 40, None)
+
+    assert run_one(platform, "power_off", graceful=False).error is None
+
+    told = [each for each in logs.records if "watching was interrupted" in each.message]
+    assert 4 <= sum(each.levelname == "WARNING" for each in told) <= 6
 
 
 # Where a reset is not supported ----------------------------------------------------------
