@@ -16,7 +16,7 @@ import ovirtsdk4
 from benchmarks.measure import Target
 from chaosvm.olvm import OLVMPlatform
 
-__all__ = ["BATCH"]
+__all__ = ["OF_MANY", "BATCH"]
 
 _NAMES = ("url", "username", "password", "ca_file")
 _LOOK_EVERY = 0.5
@@ -31,7 +31,7 @@ def floor(target: Target) -> Callable[[], int]:
     session = _platform(target)
     where, local = urlsplit(target["url"]), threading.local()
     context = ssl.create_default_context(cafile=target["ca_file"])
-    paths = [f"{where.path}/vms/{vm.id}/stop" for vm in session.list_vms()]
+    paths = [f"{where.path}/vms/{vm.id}/stop" for vm in session.list_vms(target["vms"])]
     headers = {
         "Authorization": f"Bearer {session._client._token}",
         "Accept": "application/xml",
@@ -62,7 +62,7 @@ def chaosvm(target: Target) -> Callable[[], int]:
     """As an experiment does it, with its ledger and its guards."""
     session = _platform(target)
     options: dict[str, Any] = {"parallel": target["parallel"], "graceful": False, "timeout": 600}
-    return lambda: session.batch_power_off({"all": True}, **options).changed
+    return lambda: session.batch_power_off(target["vms"], **options).changed
 
 
 def sdk_loops(target: Target) -> Callable[[], int]:
@@ -90,6 +90,7 @@ def sdk_loops(target: Target) -> Callable[[], int]:
     return lambda: sum(pool.map(switch_one, [vm.id for vm in service().list()]))
 
 
+OF_MANY = {"floor": floor, "chaosvm": chaosvm}
 BATCH = {
     "floor": floor,
     "chaosvm": chaosvm,

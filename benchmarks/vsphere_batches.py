@@ -17,7 +17,7 @@ from pyVmomi import vim
 from benchmarks.measure import Target, without_ledger
 from chaosvm.vsphere import VSpherePlatform
 
-__all__ = ["BATCH", "STARTS", "made_ready", "unnoted"]
+__all__ = ["OF_MANY", "BATCH", "STARTS", "made_ready", "unnoted"]
 
 _METHODS = {
     "power_off": (vim.VirtualMachine.PowerOff, [None]),
@@ -33,8 +33,8 @@ def made_ready(target: Target) -> Callable[[], None]:
     without_ledger()
     session = _platform(target)
     if target["operation"] == "power_on":
-        return lambda: session.batch_power_off({"all": True}, 64, graceful=False) and None
-    return lambda: session.batch_power_on({"all": True}, 64) and None
+        return lambda: session.batch_power_off(target["vms"], 64, graceful=False) and None
+    return lambda: session.batch_power_on(target["vms"], 64) and None
 
 
 def _platform(target: Target) -> VSpherePlatform:
@@ -54,7 +54,7 @@ def floor(target: Target) -> Callable[[], int]:
     method, arguments = _METHODS[target["operation"]]
     bodies = [
         stub.SerializeRequest(vim.VirtualMachine(vm.id, stub), method.info, arguments)
-        for vm in session.list_vms()
+        for vm in session.list_vms(target["vms"])
     ]
     headers = {"Cookie": stub.cookie, "SOAPAction": stub.versionId, "Content-Type": "text/xml"}
     pool = ThreadPoolExecutor(target["parallel"])
@@ -82,8 +82,8 @@ def chaosvm(target: Target) -> Callable[[], int]:
     session = _platform(target)
     options: dict[str, Any] = {"parallel": target["parallel"], "timeout": 600}
     if target["operation"] == "power_on":
-        return lambda: session.batch_power_on({"all": True}, **options).changed
-    return lambda: session.batch_power_off({"all": True}, graceful=False, **options).changed
+        return lambda: session.batch_power_on(target["vms"], **options).changed
+    return lambda: session.batch_power_off(target["vms"], graceful=False, **options).changed
 
 
 def unnoted(target: Target) -> Callable[[], int]:
@@ -141,6 +141,7 @@ def _content(target: Target) -> Any:
     ).RetrieveContent()
 
 
+OF_MANY = {"floor": floor, "chaosvm": chaosvm}
 BATCH = {
     "floor": floor,
     "chaosvm": chaosvm,
