@@ -140,6 +140,9 @@ class Transport(SoapStubAdapter):
         whole = False
         try:
             answer = super().InvokeMethod(mo, info, args, outerStub)
+            if isinstance(answer, Exception):
+                # A fault, although the server said that all is well.
+                raise answer
             whole = True
             return answer
         except vmodl.MethodFault:
