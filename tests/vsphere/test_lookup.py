@@ -15,6 +15,7 @@ from chaosvm.vm import VM
 from chaosvm.vsphere import VSpherePlatform, retrieval
 from chaosvm.vsphere.properties import ALL, wanted_for
 from chaosvm.vsphere.walks import everything
+from tests.fakes import FakeClock
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -228,7 +229,7 @@ def by_both(platform: VSpherePlatform, logs: pytest.LogCaptureFixture) -> list[d
     """The whole inventory, by the one reader and the other, and through pages."""
     streamed = everything_of(platform)
     assert platform._client.transport.streaming, logs.text
-    platform._client.transport.streaming = False
+    platform._client.transport.pause_streaming("for comparison")
     return [streamed, everything_of(platform)]
 
 
@@ -271,31 +272,48 @@ def in_lab(running: Lab) -> VSpherePlatform:
 def test_in_the_lab_too_and_in_pages(
     lab: Lab, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with lab, in_lab(lab) as platform:
+    with lab, in_lab(lab) as platform, in_lab(lab) as in_pages:
         streamed, deserialized = by_both(platform, logs)
         assert streamed == deserialized
         assert len(streamed) == 63
         few = retrieval._collector.RetrieveOptions(maxObjects=7)
         monkeypatch.setattr(retrieval, "_options", lambda: few)
-        for platform._client.transport.streaming in (True, False):
-            assert everything_of(platform) == streamed
+        assert by_both(in_pages, logs) == [streamed, deserialized]
         assert lab.requests()["POST /sdk ContinueRetrievePropertiesEx"] > 18
 
 
-def test_what_is_not_understood_is_left_to_pyvmomi(
-    platform: VSpherePlatform, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = everything_of(platform)
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Those by the fast reader, which understands nothing."""
+    tried: list[str] = []
 
-    def not_understood(*_: object) -> None:
+    def not_understood(_: object, method: str) -> None:
+        tried.append(method)
         raise retrieval.NotUnderstood("a new world")
 
     monkeypatch.setattr(retrieval, "read_page", not_understood)
-    assert everything_of(platform) == before
-    assert everything_of(platform) == before
-    assert [record.levelname for record in logs.records if "new world" in record.message] == [
-        "DEBUG"
-    ]
+    return tried
+
+
+def test_what_is_not_understood_is_left_to_pyvmomi_for_a_while(
+    platform: VSpherePlatform, readings: list[str], logs: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    for tried, later in ((1, 0), (1, 290), (2, 20), (2, 290), (3, 20)):
+        clock.now += later
+        assert len(platform.inventory(Deadline(20, clock))) == 4
+        assert len(readings) == tried
+    levels = [record.levelname for record in logs.records if "new world" in record.message]
+    assert levels == ["WARNING", "DEBUG", "DEBUG"]
+
+
+def test_what_pyvmomi_cannot_read_either_does_not_count(
+    platform: VSpherePlatform, vcsim: Vcsim, readings: list[str]
+) -> None:
+    platform.connect()
+    vcsim.rules(rule("RetrievePropertiesEx", "html", skip=1, times=1))
+    assert len(everything_of(platform)) == 4
+    assert len(readings) == 2
 
 
 def test_an_object_that_is_told_twice_counts_once(platform: VSpherePlatform) -> None:
