@@ -16,20 +16,25 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 from chaosvm import values
 from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
-from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, SelectionError
+from chaosvm.errors import InvalidValue, NoSuchVM, SelectionError
+from chaosvm.names import Directory, Words
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Selection", "find_one"]
+__all__ = ["Selection"]
 
 EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
 
 # What narrows a selection down to single VMs, or to those that are in some
 # state at the moment. The rest says which part of the inventory it is about.
 _SINGLING_OUT = ("names", "ids", "power_state")
+
+
+_GLOB = re.compile(r"[*?\[]")
 
 
 def _regex(key: str, value: Any) -> re.Pattern[str]:
@@ -50,6 +55,21 @@ def _all(key: str, value: Any) -> bool:
     return True
 
 
+class _Exclusion:
+    """What an ``exclude`` keeps out: VMs that are named, and those that fit a glob."""
+
+    def __init__(self, key: str, value: Any) -> None:
+        given = values.text_list(key, value)
+        self._named = Words(given)
+        self._globs = [word for word in given if _GLOB.search(word)]
+        self.literal = [word for word in given if not _GLOB.search(word)]
+
+    def fits(self, vm: VM) -> bool:
+        if self._named.mean(vm):
+            return True
+        return _fits_any(self._globs, (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases))
+
+
 _KEYS: dict[str, Callable[[str, Any], Any]] = {
     "names": values.text_list,
     "name": values.text_list,
@@ -62,13 +82,12 @@ _KEYS: dict[str, Callable[[str, Any], Any]] = {
     "tag": values.text_list,
     "guest_os": values.text_list,
     "power_state": _power_states,
-    "exclude": values.text_list,
+    "exclude": _Exclusion,
     "count": lambda key, value: values.integer(key, value, 1, 1_000_000),
     "percent": lambda key, value: values.number(key, value, 0.001, 100),
     "seed": lambda key, value: values.integer(key, value, 0, 2**63 - 1),
     "all": _all,
 }
-_GLOB = re.compile(r"[*?\[]")
 _NARROWING = ("exclude", "count", "percent", "seed")
 
 
@@ -105,12 +124,6 @@ def _guest_os(vm: VM, globs: Sequence[str]) -> bool:
     return _fits_any((glob.lower() for glob in globs), (vm.guest_os and vm.guest_os.lower(),))
 
 
-def _excluded(vm: VM, globs: Sequence[str]) -> bool:
-    if any(vm.answers_to(word) for word in globs):
-        return True
-    return _fits_any(globs, (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases))
-
-
 _FILTERS: dict[str, Callable[[VM, Any], bool]] = {
     "name": _name,
     "regex": _regex_fits,
@@ -121,7 +134,7 @@ _FILTERS: dict[str, Callable[[VM, Any], bool]] = {
     "tag": _tag,
     "guest_os": _guest_os,
     "power_state": lambda vm, states: vm.power_state in states,
-    "exclude": lambda vm, globs: not _excluded(vm, globs),
+    "exclude": lambda vm, exclusion: not exclusion.fits(vm),
 }
 
 # The fields of a VM that each key looks at.
@@ -231,8 +244,8 @@ class Selection:
             if key in self._keys:
                 by_id, wanted = key == "ids", self._keys[key]
                 if must_exist:
-                    _must_exist(wanted, everything, by_id)
-                named = _resolve(wanted, fitting, by_id)
+                    Directory(everything).must_have(wanted, by_id)
+                named = Directory(fitting).resolve(wanted, by_id)
                 fitting = [vm for vm in fitting if vm.id in named]
         return fitting
 
@@ -254,7 +267,7 @@ class Selection:
         fitting = self._matching(everything, must_exist=True)
         reasons = reasons_against(fitting, untouchable, barred)
         told = [(vm, reasons[vm.id]) for vm in fitting if vm.id in reasons]
-        refused = [(vm, reason) for vm, reason in told if self._names(vm)]
+        refused = [(vm, reason) for vm, reason in told if self._named.mean(vm)]
         if refused and not tell_refused:
             raise refusal(refused)
         passed_over = tuple(each for each in told if each not in refused)
@@ -269,15 +282,17 @@ class Selection:
 
     def _refuse_idle_exclusions(self, inventory: Sequence[VM]) -> None:
         """A name to keep out that no VM has is most likely misspelt, and protects nothing."""
-        for word in self._keys.get("exclude", ()):
-            if not _GLOB.search(word) and not any(_excluded(vm, (word,)) for vm in inventory):
+        literal = self._keys["exclude"].literal if "exclude" in self._keys else ()
+        directory = Directory(inventory if literal else ())
+        for word in literal:
+            if not directory.meant(word):
                 hint = values.nearest(word, (vm.name for vm in inventory))
                 raise NoSuchVM(f"exclude names {word!r}, but no VM is called so{hint}")
 
-    def _names(self, vm: VM) -> bool:
-        """Is it asked for by name or id?"""
-        wanted = (*self._keys.get("names", ()), *self._keys.get("ids", ()))
-        return any(vm.answers_to(word) for word in wanted)
+    @cached_property
+    def _named(self) -> Words:
+        """All that is asked for by name or id."""
+        return Words((*self._keys.get("names", ()), *self._keys.get("ids", ())))
 
     def _seed(self) -> int:
         given: int | None = self._keys.get("seed")
@@ -324,42 +339,6 @@ class Selection:
         return json.dumps(self._given, ensure_ascii=False, default=str)
 
 
-def find_one(inventory: Sequence[VM], vm_name: str, key: str = "vm_name") -> VM:
-    """The one VM meant by a name, id, instance UUID or inventory path."""
-    wanted = values.text(key, vm_name, "a VM's name, id, UUID or inventory path")
-    found = [vm for vm in inventory if vm.answers_to(wanted)]
-    if not found:
-        hint = values.nearest(wanted, (vm.name for vm in inventory))
-        raise NoSuchVM(f"no VM is called {wanted!r}{hint}: {len(inventory)} VMs are known")
-    if len(found) > 1:
-        raise AmbiguousVM(_ambiguous(wanted, found))
-    return found[0]
-
-
-def _meant(vm: VM, word: str, by_id: bool) -> bool:
-    if by_id:
-        return word == vm.id or word.lower() == (vm.instance_uuid or "").lower()
-    return vm.answers_to(word)
-
-
-def _must_exist(wanted: Sequence[str], inventory: list[VM], by_id: bool) -> None:
-    missing = [word for word in wanted if not any(_meant(vm, word, by_id) for vm in inventory)]
-    if missing:
-        hint = values.nearest(missing[0], (vm.name for vm in inventory))
-        raise NoSuchVM(f"no VM is called {_listed(missing)}{hint}: {len(inventory)} VMs are known")
-
-
-def _resolve(wanted: Sequence[str], fitting: list[VM], by_id: bool) -> set[str]:
-    """The ids of the VMs meant by these words, each of which means one at most."""
-    chosen: set[str] = set()
-    for word in wanted:
-        found = [vm for vm in fitting if _meant(vm, word, by_id)]
-        if len(found) > 1:
-            raise AmbiguousVM(_ambiguous(word, found))
-        chosen.update(vm.id for vm in found)
-    return chosen
-
-
 def _rank(seed: int, vm: VM) -> bytes:
     """A VM's place in the draw: from the seed and its id alone.
 
@@ -367,12 +346,6 @@ def _rank(seed: int, vm: VM) -> bytes:
     the Python version, or what else has come or gone.
     """
     return hashlib.sha256(f"{seed}/{vm.platform}/{vm.id}".encode()).digest()
-
-
-def _ambiguous(wanted: str, found: Sequence[VM]) -> str:
-    by_place = sorted(found, key=lambda vm: (vm.path or vm.name, vm.id))
-    places = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in by_place)
-    return f"{wanted!r} fits {len(found)} VMs: {places}. Use the path or the id"
 
 
 def _listed(words: Iterable[str]) -> str:

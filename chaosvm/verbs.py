@@ -18,10 +18,11 @@ from chaosvm.acting import Acting
 from chaosvm.deadline import Deadline
 from chaosvm.errors import InvalidValue, NoSuchVM, OperationRefused
 from chaosvm.ledger import Ledger
+from chaosvm.names import find_one
 from chaosvm.order import Operation
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.plan import Plan
-from chaosvm.selection import Selection, find_one
+from chaosvm.selection import Selection
 from chaosvm.undo import judged, rehearsed, restore
 from chaosvm.vm import VM, PowerState
 

@@ -19,7 +19,8 @@ from chaosvm.errors import (
     OperationRefused,
     SelectionError,
 )
-from chaosvm.selection import Selection, find_one
+from chaosvm.names import find_one
+from chaosvm.selection import Selection
 from chaosvm.vm import VM, PowerState
 
 ON, OFF, SUSPENDED = PowerState.POWERED_ON, PowerState.POWERED_OFF, PowerState.SUSPENDED

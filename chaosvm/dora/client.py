@@ -25,7 +25,8 @@ from chaosvm.dora.settings import DoraSettings
 from chaosvm.dora.transport import Answer, Transport
 from chaosvm.errors import ChaosVMError, LoginFailed, NoSuchVM, ProtocolError
 from chaosvm.login import Login
-from chaosvm.selection import Selection, find_one
+from chaosvm.names import find_one
+from chaosvm.selection import Selection
 from chaosvm.vm import VM
 
 __all__ = ["DoraClient"]
