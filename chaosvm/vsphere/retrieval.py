@@ -31,8 +31,9 @@ def retrieve(content: Any, spec: Any) -> dict[str, Told]:
         return _streamed(collector, spec)
     except NotUnderstood as error:
         told = by_pyvmomi(collector, spec)
-        # What pyvmomi cannot read either has nothing to do with the form of the answers.
-        collector._stub.pause_streaming(str(error))
+        # What pyvmomi cannot read either, or finds nothing in, tells nothing about the next.
+        if told:
+            collector._stub.pause_streaming(str(error))
         return told
 
 

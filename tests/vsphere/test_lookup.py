@@ -316,6 +316,16 @@ def test_what_pyvmomi_cannot_read_either_does_not_count(
     assert len(readings) == 2
 
 
+def test_an_answer_without_anything_does_not_count_either(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    platform.connect()
+    vcsim.rules(rule("RetrievePropertiesEx", "empty", times=2))
+    assert len(everything_of(platform)) == 4
+    assert vcsim.applied() == [2]
+    assert platform._client.transport.streaming
+
+
 def test_an_object_that_is_told_twice_counts_once(platform: VSpherePlatform) -> None:
     platform.connect()
     content = platform._client._content
