@@ -39,6 +39,12 @@ from chaosvm.vm import VM, PowerState
 __all__ = ["Acting", "Meant"]
 
 
+# From so many VMs on, reading all about all of them takes longer than another request.
+_LONG = 1000
+# What ``chaosvm_protect`` looks at.
+_PROTECTED_BY = ("name", "id", "instance_uuid", "path")
+
+
 @dataclass(frozen=True)
 class Meant:
     """What an action found: the VMs it is for, and those with which guards compare."""
@@ -54,6 +60,8 @@ class Acting(Platform):
     """A platform on which actions are carried out, within the bounds of ``safety``."""
 
     safety: Safety = Safety()
+    # How many VMs there were when they were last read.
+    _size: int = 0
 
     def _one(self, operation: str, vm_name: str, **options: Any) -> Outcome:
         values.text("vm_name", vm_name)
@@ -92,18 +100,43 @@ class Acting(Platform):
         """The VMs to act on, and those with which the guards compare."""
         since = self._ledger().account.mark()
         whole = self.safety.needs_inventory
-        vms = self.inventory(deadline, only=None if whole else target.only)
+        vms = self._to_choose_from(target, whole, deadline)
         check(vms)
         if whole or target.only is None:
             self._warn_of_idle_globs(vms)
-        if target.needs_tags:
-            vms = self.with_tags(vms, deadline)
         barred = self._barring(vms if whole else (), deadline)
         choice = target.choose(vms, self.untouchable, barred, tell_refused)
         touchable = vms if whole else choice.vms
         reasons = reasons_against(touchable, self.untouchable, barred) if whole else {}
         inventory = [vm for vm in touchable if vm.id not in reasons]
         return Meant(choice, inventory, target.about, target.given, since)
+
+    def _to_choose_from(
+        self, target: Selection | PlannedVMs, whole: bool, deadline: Deadline
+    ) -> list[VM]:
+        """What there is; of a long inventory, in full only what fits."""
+        if not whole and isinstance(target, Selection) and self._is_long_for(target):
+            return self._in_two_steps(target, deadline)
+        vms = self.inventory(deadline, only=None if whole else target.only)
+        self._size = max(self._size, len(vms))
+        return self.with_tags(vms, deadline) if target.needs_tags else vms
+
+    def _is_long_for(self, selection: Selection) -> bool:
+        long = self.reads_fields and self._size >= _LONG
+        return long and selection.only is None and selection.narrows
+
+    def _in_two_steps(self, selection: Selection, deadline: Deadline) -> list[VM]:
+        """First what the selection looks at, and all the rest of what fits then."""
+        vms = self.inventory(deadline, fields=selection.fields.union(_PROTECTED_BY))
+        self._size = len(vms)
+        if selection.needs_tags:
+            vms = self.with_tags(vms, deadline)
+        fitting = selection.fitting(vms)
+        full = self.in_full(fitting, deadline)
+        if selection.needs_tags:
+            full = self.with_tags(full, deadline)
+        meant = {vm.id for vm in fitting}
+        return [*full, *(vm for vm in vms if vm.id not in meant)]
 
     def _warn_of_idle_globs(self, everything: Sequence[VM]) -> None:
         for glob in idle_globs(everything, self.safety.protect):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chaosvm.deadline import Deadline
-from chaosvm.job import Job, needless
 from chaosvm.order import OnTimeout, Operation, Order
 from chaosvm.platform import Platform, Step
 from chaosvm.power import refusal
+from chaosvm.precheck import first_step, must_settle, needless
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Forecast", "foresee"]
@@ -32,10 +31,9 @@ def foresee(platform: Platform, vm: VM, order: Order) -> Forecast:
         return Forecast(vm, f"nothing: is {vm.power_state} already")
     if reason := refusal(platform, vm, order):
         return Forecast(vm, f"refused: {reason}", refused=reason)
-    job = Job(vm, order, Deadline(order.timeout, platform.clock), platform.refusal)
-    step = job.next_step()
+    step = first_step(vm.power_state, order)
     will = _way(platform, vm, order, step)
-    if job.must_settle():
+    if must_settle(vm.power_state, order):
         will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"
     first = _first(platform, vm, order, step)
     return Forecast(vm, will, first, changes=True, caution=platform.caution(vm, order))

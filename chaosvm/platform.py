@@ -142,6 +142,8 @@ class Platform(ABC):
     tags_in_lists: ClassVar[bool] = True
     # What ``untouchable`` looks at: fields of a VM, and keys of its metadata.
     untouchable_by: ClassVar[tuple[str, ...]] = ("template",)
+    # Is an inventory with a few fields of each VM cheaper than one with all?
+    reads_fields: ClassVar[bool] = False
     # Keys of a selection that cannot mean anything here.
     lacks: ClassVar[tuple[str, ...]] = ()
 
@@ -178,6 +180,10 @@ class Platform(ABC):
         be based on it. ``fields`` are those that the caller will look at (and
         keys of the metadata): the others may be left empty, if that is cheaper.
         """
+
+    def in_full(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+        """These VMs, of which some fields were read, with all; without those that are gone."""
+        return list(vms)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         """These VMs with their tags; with None for what the platform does not tell."""

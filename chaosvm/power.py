@@ -22,11 +22,12 @@ from chaosvm.errors import (
     PlatformError,
     ProtocolError,
 )
-from chaosvm.job import LOOK_FIRST, Job, impossible, needless
+from chaosvm.job import Job
 from chaosvm.ledger import Ledger
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import Outcome
 from chaosvm.platform import Platform, Sighting, Watch
+from chaosvm.precheck import impossible, needless
 from chaosvm.sender import Sender
 from chaosvm.vm import VM
 
@@ -70,7 +71,7 @@ def carry_out(
             logger.warning(f"{order.operation}: {job.vm} {caution}")
     if any(job.open for job in jobs):
         _Run(platform, jobs, order, deadline, ledger).until_done()
-    return [job.outcome() for job in jobs]
+    return [job.outcome for job in jobs]
 
 
 def refuse(platform: Platform, vms: Sequence[VM], order: Order) -> None:
@@ -155,14 +156,11 @@ class _Run:
             self._tell_progress()
 
     def _send_due(self, sender: Sender) -> None:
-        due = [job for job in self._open() if self._is_due(job) and job.may_send()]
+        due = [job for job in self._open() if job.due and job.may_send()]
         self._note([job for job in due if job.vm.id not in self._noted])
         for job in due:
-            if job.open and job.send_next is not None:
-                sender.submit(job, job.send_next[0])
-
-    def _is_due(self, job: Job) -> bool:
-        return job.send_next is not None and job.send_next[1] <= self._deadline.elapsed
+            if job.open and job.planned is not None:
+                sender.submit(job, job.planned.step)
 
     def _note(self, jobs: Sequence[Job]) -> None:
         """Have it on disk, for all of them at once, before anything is sent about them."""
@@ -183,7 +181,7 @@ class _Run:
     def _note_outcomes(self) -> None:
         ended = [self._jobs[vm_id] for vm_id in self._noted if not self._jobs[vm_id].open]
         if ended:
-            self._ledger.ended([(job.outcome(), job.pending) for job in ended], self._order)
+            self._ledger.ended([(job.outcome, job.pending) for job in ended], self._order)
             self._noted.difference_update(job.vm.id for job in ended)
 
     def _look(self, watch: Watch, sender: Sender) -> bool:
@@ -193,15 +191,13 @@ class _Run:
         answers = sender.answers(min(_GATHER, gather))
         with sender.jobs_lock:
             sending = sender.busy
-            for answer in answers:
-                answer.job.answered(answer)
+            for job, answer in answers:
+                job.answered(answer)
         try:
-            watch.follow([answer.to_follow for answer in answers if answer.to_follow])
+            watch.follow([answer.to_follow for _, answer in answers if answer.to_follow])
             news = watch.news(0 if sending else self._patience(), self._deadline)
             with sender.jobs_lock:
-                for sighting in news:
-                    if (job := self._jobs.get(sighting.vm_id)) and job.open:
-                        job.saw(sighting)
+                self._take_in(news)
             self._looked = self._deadline.elapsed
             self._mark_blind(False)
         except (ConnectionFailed, ProtocolError) as error:
@@ -221,23 +217,26 @@ class _Run:
             self._deadline.sleep(min(_LONGEST_PAUSE, _PAUSE_PER_VM * len(self._open())))
         return True
 
+    def _take_in(self, news: Sequence[Sighting]) -> None:
+        for sighting in news:
+            job = self._jobs.get(sighting.vm_id)
+            if job is not None and job.open:
+                job.saw(sighting)
+
     def _mark_blind(self, blind: bool) -> None:
         for job in self._open():
             job.blind = blind
 
     def _patience(self) -> float:
         """How long nothing but news can matter."""
-        moments = [job.send_next[1] for job in self._open() if job.send_next]
-        if any(not job.fell_back for job in self._open()) and self._order.graceful:
-            moments.append(self._order.guest_seconds)
-        moments += [job.lost_at + LOOK_FIRST for job in self._open() if job.lost_at is not None]
+        moments = [moment for job in self._open() for moment in job.alarms]
         moments.append(self._deadline.elapsed + min(_LONGEST_WAIT, self._deadline.remaining))
         return max(0.0, min(moments) - self._deadline.elapsed)
 
     def _time_out(self, sender: Sender) -> None:
         with sender.jobs_lock:
-            for answer in sender.answers(0):
-                answer.job.answered(answer)
+            for job, answer in sender.answers(0):
+                job.answered(answer)
             for job in self._open():
                 job.time_out()
 
@@ -248,11 +247,11 @@ class _Run:
         if self._deadline.elapsed - self._told < _PROGRESS_EVERY:
             return
         self._told = self._deadline.elapsed
-        left = self._open()
-        failed = sum(1 for job in self._jobs.values() if job.error)
-        done = len(self._jobs) - len(left) - failed
+        outcomes = [job.outcome for job in self._jobs.values() if not job.open]
+        failed = sum(outcome.failed for outcome in outcomes)
+        done, left = len(outcomes) - failed, len(self._jobs) - len(outcomes)
         logger.info(
-            f"{self._order.operation}: {done} done, {failed} failed, {len(left)} left "
+            f"{self._order.operation}: {done} done, {failed} failed, {left} left "
             f"after {self._deadline.elapsed:.0f} s"
         )
 

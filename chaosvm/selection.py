@@ -207,6 +207,11 @@ class Selection:
         return None if "exclude" in self._keys else words or None
 
     @property
+    def narrows(self) -> bool:
+        """Does it leave some VMs out by what they are, before any sample?"""
+        return any(key in self._keys for key in _FILTERS.keys() - {"exclude"})
+
+    @property
     def given(self) -> Any:
         """As it was written."""
         return self._given
@@ -226,8 +231,12 @@ class Selection:
 
     def read(self, inventory: Iterable[VM]) -> list[VM]:
         """The VMs to look at: possibly none."""
-        fitting = self._matching(inventory, must_exist=False)
+        fitting = self.fitting(inventory)
         return self._sample(fitting, self._seed()) if fitting and self.draws else fitting
+
+    def fitting(self, inventory: Iterable[VM]) -> list[VM]:
+        """Every VM that fits, before any sample is drawn; possibly none."""
+        return self._matching(inventory, must_exist=False)
 
     def _matching(self, inventory: Iterable[VM], must_exist: bool) -> list[VM]:
         """Every VM that fits, before any sample is drawn; none is not an error.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import Busy, ConnectionFailed, LedgerError, PlatformError, StepFailed
-from chaosvm.job import Answer, Job
+from chaosvm.job import Job
 from chaosvm.ledger import Ledger
 from chaosvm.order import Order
 from chaosvm.platform import Platform, Step
+from chaosvm.request import Answer
 
 __all__ = ["Sender"]
 
@@ -37,7 +39,7 @@ class Sender:
         self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
         self._waiting: deque[Job] = deque()
         self._under_way = 0
-        self._answers: SimpleQueue[Future[Answer]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[Job, Future[Answer]]] = SimpleQueue()
         self._ended = False
 
     @property
@@ -62,42 +64,43 @@ class Sender:
                 step = job.queued
                 job.sending(step)
                 self._under_way += 1
-                self._workers.submit(self._send, job, step).add_done_callback(self._sent)
+                sent = self._workers.submit(self._send, job, step)
+                sent.add_done_callback(partial(self._sent, job))
 
-    def _sent(self, future: Future[Answer]) -> None:
+    def _sent(self, job: Job, future: Future[Answer]) -> None:
         with self.jobs_lock:
             self._under_way -= 1
-            self._answers.put(future)
+            self._answers.put((job, future))
             self._start_more()
 
-    def answers(self, seconds: float) -> list[Answer]:
+    def answers(self, seconds: float) -> list[tuple[Job, Answer]]:
         """What has come in, waiting so long for all that is under way."""
         clock = self._deadline.clock
         until = clock.monotonic() + min(seconds, self._deadline.remaining)
-        found: list[Answer] = []
+        found: list[tuple[Job, Answer]] = []
         while self.busy or not self._answers.empty():
             try:
-                future = self._answers.get(timeout=max(0.0, until - clock.monotonic()))
+                job, future = self._answers.get(timeout=max(0.0, until - clock.monotonic()))
             except Empty:
                 break
-            found.append(future.result())
+            found.append((job, future.result()))
         return found
 
     def _send(self, job: Job, step: Step) -> Answer:
         try:
             self._ledger.request(job.vm.id, step, self._order)
         except LedgerError as error:
-            return Answer(job, step, error=StepFailed(f"not sent: {error}"))
+            return Answer(step, error=StepFailed(f"not sent: {error}"))
         try:
             ticket = self._platform.send(job.vm, step, self._order, self._deadline)
-            return Answer(job, step, ticket=ticket)
+            return Answer(step, ticket=ticket)
         except StepFailed as error:
-            return Answer(job, step, error=error)
+            return Answer(step, error=error)
         except ConnectionFailed as error:
             # It never left this machine, so trying again is safe.
-            return Answer(job, step, error=Busy(str(error)))
+            return Answer(step, error=Busy(str(error)))
         except PlatformError as error:
-            return Answer(job, step, error=StepFailed(str(error)))
+            return Answer(step, error=StepFailed(str(error)))
         finally:
             self._ledger.answered(job.vm.id, self._order)
 

@@ -86,7 +86,8 @@ class VMPlatform(Acting):
 
     def vm_power_state(self, vm_name: str) -> PowerState:
         """The power state of one VM."""
-        return self._find(vm_name, self._reading(), remembered=True).power_state
+        fields = ("power_state",)
+        return self._find(vm_name, self._reading(), remembered=True, fields=fields).power_state
 
     def vm_has_power_state(self, vm_name: str, expected: str) -> bool:
         """Is one VM in this power state?"""
@@ -247,15 +248,24 @@ class VMPlatform(Acting):
         needed = None if fields is None else selection.fields.union(fields)
         return selection.read(self._inventory_for(selection, deadline, needed))
 
-    def _find(self, vm_name: str, deadline: Deadline, remembered: bool = False) -> VM:
+    def _find(
+        self,
+        vm_name: str,
+        deadline: Deadline,
+        remembered: bool = False,
+        fields: Collection[str] | None = None,
+    ) -> VM:
         """The one VM that is meant; for an action, never by what was true before."""
         wanted = values.text("vm_name", vm_name)
-        return find_one(self.inventory(deadline, [wanted], remembered), wanted)
+        return find_one(self.inventory(deadline, [wanted], remembered, fields), wanted)
 
     def _inventory_for(
         self, selection: Selection, deadline: Deadline, fields: Collection[str] | None = None
     ) -> list[VM]:
-        vms = self.inventory(deadline, only=selection.only, fields=fields)
+        # Whoever looks only at some fields probes, again and again perhaps.
+        vms = self.inventory(deadline, selection.only, fields is not None, fields)
+        if selection.only is None:
+            self._size = len(vms)
         return self.with_tags(vms, deadline) if selection.needs_tags else vms
 
     def _reading(self) -> Deadline:

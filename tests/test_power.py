@@ -15,6 +15,7 @@ from chaosvm.errors import (
     DeadlinePassed,
     GuestUnavailable,
     InWrongState,
+    LedgerError,
     NoAnswer,
     NotSupported,
     OperationFailed,
@@ -814,6 +815,34 @@ def test_a_lost_answer_and_then_a_refusal_do_not_make_the_state_certain(platform
     assert outcome.after is UNKNOWN
 
 
+# A ledger that cannot be written any more ------------------------------------------------
+
+
+def test_a_vm_that_cannot_be_noted_any_more_is_not_touched(platform, monkeypatch):
+    """Others were switched by then, so that the call goes on."""
+    platform.add("first", OFF)
+    platform.add("late", PowerState.TRANSITIONING)
+    ledger = of_run(None)
+    note = ledger.intend
+
+    def disk_is_full(*what: Any) -> None:
+        raise LedgerError("the disk is full")
+
+    def note_once(*what: Any) -> None:
+        note(*what)
+        monkeypatch.setattr(ledger, "intend", disk_is_full)
+
+    monkeypatch.setattr(ledger, "intend", note_once)
+    platform.clock.at(5, lambda: platform.change("late", state=OFF))
+
+    first, late = run(platform, "power_on")
+
+    assert (first.changed, first.error) == (True, None)
+    assert late.error == "was not touched: the disk is full"
+    assert (late.after, late.changed) == (OFF, False)
+    assert platform.sent == [("first", Step.POWER_ON)]
+
+
 # A connection that breaks --------------------------------------------------------------
 
 
@@ -1211,6 +1240,26 @@ def test_a_request_that_was_still_in_the_queue_at_the_deadline_was_not_sent(plat
     assert platform.sent == [("sent", Step.POWER_OFF)]
 
 
+def test_a_guest_whose_shutdown_hangs_may_have_been_asked(platform, gate):
+    """All workers wait for an answer, so that its power could not be cut either."""
+
+    def hangs(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.clock.sleep(50)
+        platform.at_look[platform.looks + 4] = lambda: platform.clock.sleep(11)
+        gate.wait(10)
+        raise NoAnswer("the answer was lost")
+
+    platform.add("web")
+    platform.on("web", Step.SHUTDOWN_GUEST, hangs)
+
+    outcome = shut_down(platform, "hard", timeout=60, parallel=1)
+
+    assert "not touched" not in outcome.error
+    assert "its guest was asked to shut down, and is powered_on after 61 s" in outcome.error
+    touched = of_run(None).history.of(platform.name, platform.address, outcome.id)
+    assert touched.last.pending, "an undo must wait for what may still happen"
+
+
 # Answers that come late ----------------------------------------------------------------
 
 
@@ -1245,6 +1294,81 @@ def test_a_guest_whose_request_was_still_in_the_queue_is_not_blamed(platform, ga
     _, queued = run(platform, "power_off", graceful=True, on_timeout="hard", timeout=60, parallel=1)
 
     assert "did not shut down" not in f"{queued.detail} {queued.error}"
+
+
+@pytest.mark.parametrize(
+    "late", [StepFailed("a late word"), BUSY, NoAnswer("the answer was lost")], ids=repr
+)
+def test_a_late_answer_to_a_guest_shutdown_does_not_keep_its_power(platform, gate, late):
+    """It comes when the power is to be cut, and waits only for a free worker."""
+    cut, next_is_sent = threading.Event(), threading.Event()
+
+    def slow(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.clock.sleep(50)
+        platform.at_look[platform.looks + 4] = gate.set
+        gate.wait(10)
+        raise late
+
+    def is_cut_slowly(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.at_look[platform.looks + 4] = lambda: platform.clock.sleep(3)
+        platform.at_look[platform.looks + 5] = worker_goes_on
+        cut.wait(10)
+        return does()(platform, machine, step)
+
+    def worker_goes_on() -> None:
+        cut.set()
+        next_is_sent.wait(2)
+
+    def is_next(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        next_is_sent.set()
+        return does()(platform, machine, step)
+
+    platform.add("slow")
+    platform.add("queued")
+    platform.on("slow", Step.SHUTDOWN_GUEST, slow, is_next)
+    platform.on("slow", Step.POWER_OFF, is_next)
+    platform.on("queued", Step.POWER_OFF, is_cut_slowly)
+
+    outcomes = run(platform, "power_off", graceful=True, on_timeout="hard", timeout=60, parallel=1)
+
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert [outcome.how for outcome in outcomes] == [How.FALLBACK_HARD] * 2
+    assert platform.steps("slow") == [Step.SHUTDOWN_GUEST, Step.POWER_OFF]
+
+
+def test_a_guest_that_was_given_up_is_not_asked_again_after_a_lost_answer(platform, gate):
+    """The answer was lost just before, and no worker is free to cut the power."""
+
+    def is_lost(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.clock.sleep(47)
+        raise NoAnswer("the answer was lost")
+
+    def hangs(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        for look, seconds in enumerate((1.5, 2), start=platform.looks + 3):
+            platform.at_look[look] = lambda seconds=seconds: platform.clock.sleep(seconds)
+        platform.at_look[platform.looks + 5] = worker_goes_on
+        gate.wait(10)
+        return ignores()(platform, machine, step)
+
+    def worker_goes_on() -> None:
+        gate.set()
+        next_is_sent.wait(2)
+
+    def is_next(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        next_is_sent.set()
+        return does()(platform, machine, step)
+
+    next_is_sent = threading.Event()
+    platform.add("web")
+    platform.add("hangs")
+    platform.on("web", Step.SHUTDOWN_GUEST, is_lost, is_next)
+    platform.on("web", Step.POWER_OFF, is_next)
+    platform.on("hangs", Step.SHUTDOWN_GUEST, hangs)
+
+    web, _ = run(platform, "power_off", graceful=True, on_timeout="hard", timeout=60, parallel=1)
+
+    assert platform.steps("web") == [Step.SHUTDOWN_GUEST, Step.POWER_OFF]
+    assert (web.how, web.error) == (How.FALLBACK_HARD, None)
 
 
 def test_a_late_answer_does_not_rewrite_an_outcome(platform, gate):
@@ -1402,3 +1526,17 @@ def test_a_restart_that_does_not_come_back_says_so(platform):
 
     assert "is powered_off after 20 s" in outcome.error
     assert outcome.after is OFF
+
+
+@pytest.mark.parametrize("reaction", [refuses(BUSY), refuses(StepFailed("no host is free"))])
+def test_a_restart_that_could_not_be_started_again_was_stopped_by_us(platform, reaction):
+    platform.add("web")
+    platform.on("web", Step.RESET, refuses(NO_RESET))
+    platform.on("web", Step.POWER_ON, reaction)
+
+    outcome = run_one(platform, "reboot", graceful=False, timeout=20)
+
+    assert outcome.failed
+    assert "not touched" not in outcome.error
+    assert (outcome.before, outcome.after) == (ON, OFF)
+    assert (outcome.changed, outcome.how) == (True, How.HARD)

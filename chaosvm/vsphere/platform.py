@@ -29,7 +29,7 @@ from chaosvm.vsphere.inventory import (
     read_everything,
     read_inventory,
 )
-from chaosvm.vsphere.lookup import Lookup
+from chaosvm.vsphere.lookup import Lookup, by_identity
 from chaosvm.vsphere.properties import ALL, wanted_for
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.tags import Tag, TagReader
@@ -63,6 +63,7 @@ class VSpherePlatform(VMPlatform):
 
     name: ClassVar[str] = "vsphere"
     refuses_what_is_late: ClassVar[bool] = True
+    reads_fields: ClassVar[bool] = True
     untouchable_by: ClassVar[tuple[str, ...]] = (
         "template",
         "managed_by",
@@ -138,6 +139,9 @@ class VSpherePlatform(VMPlatform):
             return read_everything(content, wanted).vms()
 
         return self._told(read, deadline)
+
+    def in_full(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+        return self._told(lambda content: by_identity(content, [vm.id for vm in vms]), deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         try:

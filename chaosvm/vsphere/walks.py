@@ -10,7 +10,7 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.vsphere.properties import Wanted
 
-__all__ = ["everything", "machines"]
+__all__ = ["bare_machines", "everything", "machines"]
 
 _collector = vmodl.query.PropertyCollector
 
@@ -31,6 +31,12 @@ def machines(content: Any, moids: Iterable[str], wanted: Wanted) -> Any:
         for moid in moids
     ]
     return _spec([*objects, *_fields(content, wanted)], wanted)
+
+
+def bare_machines(moids: Iterable[str], wanted: Wanted) -> Any:
+    """These VMs alone."""
+    objects = [_collector.ObjectSpec(obj=vim.VirtualMachine(moid)) for moid in moids]
+    return _spec(objects, wanted)
 
 
 def _spec(objects: list[Any], wanted: Wanted) -> Any:

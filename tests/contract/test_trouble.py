@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from chaosvm import job, power
+from chaosvm import job
 from chaosvm.errors import OperationFailed
 from chaosvm.outcome import How
 from chaosvm.verbs import VMPlatform
@@ -19,8 +19,7 @@ from tests.contract.estate import Entry, Power
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost answer it looks for a shorter time before it asks again."""
-    for module in (job, power):
-        monkeypatch.setattr(module, "LOOK_FIRST", 0.3)
+    monkeypatch.setattr(job, "_LOOK_FIRST", 0.3)
 
 
 @pytest.mark.parametrize("manner", ["drop_after", "cut"])

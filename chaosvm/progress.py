@@ -1,0 +1,173 @@
+"""How far one VM has got: what was sent about it, what was answered and what was seen.
+
+A step is planned, for now or for later; then queued, until a worker is free;
+then sent, and from then on it is the request, until the next one is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from logzero import logger
+
+from chaosvm.deadline import Deadline
+from chaosvm.history import TARGETS
+from chaosvm.order import Operation, Order
+from chaosvm.outcome import How
+from chaosvm.platform import Sighting, Step
+from chaosvm.request import Planned, Request
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["Progress"]
+
+# A VM that is busy with something else is tried again after 0.5 s, then 1 s...
+_FIRST_RETRY, _LONGEST_RETRY = 0.5, 8.0
+
+
+class Progress:
+    """What is known of one VM and of the requests about it; ``job.py`` decides what it means."""
+
+    def __init__(self, vm: VM, order: Order, deadline: Deadline) -> None:
+        self.vm = vm
+        self.order = order
+        self.deadline = deadline
+        self.target = TARGETS[order.operation]
+
+        self.seen = Sighting(vm_id=vm.id, power_state=vm.power_state)
+        self.before = vm.power_state
+        self.blind = False  # the last look failed
+
+        self.planned: Planned | None = None
+        self.queued: Step | None = None
+        self.request: Request | None = None  # the last one sent
+
+        # What all requests up to now come to.
+        self.accepted = False  # one was accepted, or may have been
+        self.in_doubt = False  # the answer of one was lost: it may have been done
+        self.held_up: str | None = None  # by what, when it last was
+        self.guest_asked = False  # the guest was told to shut down, or may have been
+        self.fell_back: str | None = None  # why the guest was given up
+        self.restarting = False  # stopped so as to be started again, as there is no reset
+        self.stopped = False  # ... and it was: that it is off is our doing
+        self.correlation_id: str | None = None
+
+    # Sending and seeing ------------------------------------------------------------
+
+    @property
+    def step(self) -> Step | None:
+        """The last step sent."""
+        return self.request.step if self.request is not None else None
+
+    def _plan(self, step: Step, seconds: float = 0.0) -> None:
+        self.planned = Planned(step, self.deadline.elapsed + seconds)
+
+    def queue(self, step: Step) -> None:
+        self.queued = step
+        self.planned = None
+
+    def sending(self, step: Step) -> None:
+        again = self.request if self.step is step else None
+        self.queued = None
+        self.request = Request(
+            step=step,
+            attempt=again.attempt + 1 if again is not None else 1,
+            state_when_sent=self.seen.power_state,
+            rebooted_before=self.seen.rebooted,
+        )
+
+    def saw(self, sighting: Sighting) -> None:
+        if self.request is not None:
+            self.request.note_end(sighting)
+        asked = sighting.question
+        if asked and asked != self.seen.question:
+            logger.warning(f"{self.vm} waits for an answer to: {asked}")
+        self.seen = sighting
+
+    def _note_state(self, state: PowerState) -> None:
+        self.seen = replace(self.seen, power_state=state)
+
+    # When something is to be done --------------------------------------------------
+
+    @property
+    def due(self) -> bool:
+        """Is it time to send what is planned?"""
+        return self.planned is not None and self.planned.due_at <= self.deadline.elapsed
+
+    @property
+    def alarms(self) -> list[float]:
+        """The moments at which something is to be done even if there are no news."""
+        alarms = []
+        if self.planned is not None:
+            alarms.append(self.planned.due_at)
+        if self.order.graceful and not self.fell_back:
+            alarms.append(self.order.guest_seconds)
+        if self.request is not None and self.request.look_until is not None:
+            alarms.append(self.request.look_until)
+        return alarms
+
+    def _guest_time_is_over(self) -> bool:
+        asks = self.order.operation is Operation.POWER_OFF and self.order.graceful
+        over = self.deadline.elapsed >= self.order.guest_seconds
+        planned = self.planned.step if self.planned is not None else None
+        return asks and over and Step.POWER_OFF not in (planned, self.queued, self.step)
+
+    def _backoff(self, request: Request) -> float:
+        return float(min(_FIRST_RETRY * 2 ** (request.attempt - 1), _LONGEST_RETRY))
+
+    # What has become of it ---------------------------------------------------------
+
+    def _arrived(self, request: Request) -> bool:
+        if not self.accepted or self.planned is not None:
+            return False
+        if self._stops_to_start(request):
+            return self.seen.power_state is PowerState.POWERED_OFF
+        return request.done(self.seen)
+
+    def _stops_to_start(self, request: Request) -> bool:
+        return self.restarting and request.step is Step.POWER_OFF
+
+    def _changed_by_others(self, request: Request) -> bool:
+        """A guest asked to shut down can only run on or be off."""
+        state = self.seen.power_state
+        return (
+            request.step is Step.SHUTDOWN_GUEST
+            and state.settled
+            and state not in (request.state_when_sent, self.target)
+        )
+
+    @property
+    def pending(self) -> bool:
+        """May something that was sent still change its power state?"""
+        if self.step is None or self.seen.power_state is self.step.leads_to:
+            return False
+        return self.guest_asked or self._may_still_happen()
+
+    def _may_still_happen(self) -> bool:
+        """May something that was sent still be carried out?"""
+        return self.in_doubt or self.blind or (self.request is not None and self.request.pending)
+
+    def _means(self) -> How:
+        """By what the last step works."""
+        if self.step is not None and self.step.asks_guest:
+            return How.GUEST
+        return How.FALLBACK_HARD if self.fell_back else How.HARD
+
+    # In words ----------------------------------------------------------------------
+
+    def _why_not_down(self) -> str:
+        seconds = f"{self.deadline.elapsed:.0f} s"
+        if self.guest_asked or (self.request is not None and self.request.under_way):
+            return f"the guest did not shut down in {seconds}{self._question()}"
+        return f"the guest could not be asked in {seconds}{self._held_up()}"
+
+    def _done_so_far(self) -> str:
+        """Where nothing is under way."""
+        if self.stopped:
+            return "was stopped, and not started again"
+        return "its guest was asked to shut down" if self.guest_asked else "was not touched"
+
+    def _held_up(self) -> str:
+        return f": {self.held_up}" if self.held_up else ""
+
+    def _question(self) -> str:
+        return f", waiting for an answer to: {self.seen.question}" if self.seen.question else ""

@@ -1,0 +1,83 @@
+"""One step on its way to one VM: planned for a moment, then sent, answered and done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chaosvm.errors import NoAnswer, StepFailed
+from chaosvm.platform import Sighting, Step, Ticket
+from chaosvm.vm import PowerState
+
+__all__ = ["Answer", "Planned", "Request"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A step that is to be sent, and from which moment on."""
+
+    step: Step
+    due_at: float
+
+
+@dataclass(slots=True)
+class Request:
+    """A step that was sent, and what is known of it by now."""
+
+    step: Step
+    attempt: int  # the first, or the next of the same step
+    state_when_sent: PowerState
+    # A reboot that was seen before it was asked for proves nothing.
+    rebooted_before: bool
+    under_way: bool = True  # its answer has not come yet
+    ticket: Ticket | None = None
+    finished: bool = False  # what the ticket stands for came to its end
+    failure: StepFailed | None = None  # ... with this error, until somebody sees to it
+    # Its answer was lost: so long it is looked whether it was done all the same.
+    look_until: float | None = None
+    superseded: bool = False  # another step comes next, whatever becomes of this one
+
+    @property
+    def pending(self) -> bool:
+        """May it still be carried out?"""
+        # Of one that is not tracked only the VM's state would have told the end.
+        return self.under_way or (self.ticket is not None and not self.finished)
+
+    def note_end(self, seen: Sighting) -> None:
+        """Take in what the watch tells of its end, once: it may be told again and again."""
+        if seen.ended is not None and seen.ended is self.ticket and not self.finished:
+            self.finished, self.failure = True, seen.error
+
+    def take_failure(self) -> StepFailed | None:
+        """The error it ended with, for the one who sees to it."""
+        failure, self.failure = self.failure, None
+        return failure
+
+    def done(self, seen: Sighting) -> bool:
+        """Does what is seen of the VM tell that it was carried out?"""
+        if self.step is Step.REBOOT_GUEST:
+            return seen.rebooted and not self.rebooted_before
+        if seen.power_state is not self.step.leads_to:
+            return False
+        if self.step is Step.RESET:
+            return self.finished or seen.rebooted
+        return self.finished or self.ticket is None or not self.ticket.tracked
+
+    def supersede(self) -> None:
+        """Another step comes next: its answer, or its failure, does not matter any more."""
+        self.superseded = True
+        self.under_way = False
+        self.look_until = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from sending a step: a ticket or an error."""
+
+    step: Step
+    ticket: Ticket | None = None
+    error: StepFailed | None = None
+
+    @property
+    def to_follow(self) -> Ticket | None:
+        """What the watch can report on: also a request whose answer was lost."""
+        return self.error.ticket if isinstance(self.error, NoAnswer) else self.ticket

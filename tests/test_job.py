@@ -1,0 +1,166 @@
+"""News of one VM in an order that no platform can be made to keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import Busy, InWrongState, NoAnswer, NotSupported, StepFailed
+from chaosvm.job import Job
+from chaosvm.order import Order
+from chaosvm.outcome import How
+from chaosvm.platform import Sighting, Step, Ticket
+from chaosvm.request import Answer
+from chaosvm.vm import VM
+from tests.fakes import OFF, ON, FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def restart(clock: FakeClock) -> Job:
+    """A reset that was not supported: the power off in its place is planned."""
+    job = running("reboot", clock, graceful=False)
+    send(job)
+    job.answered(Answer(Step.RESET, error=NotSupported("reset needs a newer cluster")))
+    return job
+
+
+def running(operation: str, clock: FakeClock, **options: Any) -> Job:
+    """A job for a VM that runs, with 60 seconds."""
+    order = Order.checked(operation, 60, **options)
+    vm = VM(name="web", id="vm-1", platform="fake", power_state=ON, status="up")
+    job = Job(vm, order, Deadline(60, clock), lambda vm, order: None)
+    job.first_seen(Sighting(vm_id="vm-1", power_state=ON))
+    return job
+
+
+def send(job: Job) -> None:
+    queue(job)
+    assert job.queued is not None
+    job.sending(job.queued)
+
+
+def queue(job: Job) -> None:
+    """Its step is due, and waits for a worker."""
+    assert job.planned is not None
+    job.queue(job.planned.step)
+
+
+def is_seen(job: Job, **what: Any) -> None:
+    job.saw(Sighting(vm_id="vm-1", **what))
+    job.decide()
+
+
+# An answer that has not come by the deadline ---------------------------------------------
+
+
+def test_what_was_never_answered_but_is_seen_to_be_done_is_a_success(clock):
+    job = running("power_off", clock, graceful=False)
+    send(job)
+    is_seen(job, power_state=OFF)
+    assert job.open, "the answer may still tell that somebody else did it"
+    clock.sleep(60)
+
+    job.time_out()
+
+    assert (job.outcome.changed, job.outcome.how, job.outcome.error) == (True, How.HARD, None)
+    assert job.outcome.after is OFF
+
+
+def test_a_power_cut_that_was_never_answered_is_not_said_to_have_been_what_did_it(clock):
+    job = running("power_off", clock, graceful=True, on_timeout="hard")
+    send(job)
+    job.answered(Answer(Step.SHUTDOWN_GUEST, ticket=Ticket("vm-1")))
+    clock.sleep(50)
+    job.decide()
+    send(job)
+    is_seen(job, power_state=OFF)
+    clock.sleep(10)
+
+    job.time_out()
+
+    assert (job.outcome.changed, job.outcome.how, job.outcome.error) == (True, How.GUEST, None)
+    assert "did not shut down in 50 s, but then did" in job.outcome.detail
+
+
+@pytest.mark.parametrize("on_timeout", ["fail", "leave"])
+def test_a_guest_shutdown_that_was_never_answered_may_still_be_done(clock, on_timeout):
+    job = running("power_off", clock, graceful=True, on_timeout=on_timeout)
+    send(job)
+    clock.sleep(60)
+
+    job.time_out()
+
+    assert "the guest did not shut down in 60 s" in (job.outcome.error or job.outcome.detail)
+    assert job.outcome.failed is (on_timeout == "fail")
+    assert (job.outcome.after, job.outcome.changed) == (ON, False)
+    assert job.pending
+
+
+def test_a_job_that_has_ended_is_not_moved_by_what_comes_later(clock):
+    job = running("power_off", clock, graceful=False)
+    send(job)
+    clock.sleep(60)
+    job.time_out()
+    told = job.outcome
+
+    job.answered(Answer(Step.POWER_OFF, error=Busy("too much to do")))
+    is_seen(job, power_state=OFF)
+
+    assert job.outcome is told
+    assert told.failed
+    assert job.planned is None
+
+
+# Restarts in place of a reset ------------------------------------------------------------
+
+
+def goes_on_to_power_on(job: Job) -> bool:
+    return job.open and job.planned is None and job.queued is Step.POWER_ON
+
+
+@pytest.mark.parametrize(
+    "late", [StepFailed("a late word"), Busy("too much to do"), InWrongState("it is off", OFF)]
+)
+def test_a_late_answer_to_the_stop_does_not_keep_a_vm_from_being_started(restart, clock, late):
+    send(restart)
+    restart.answered(Answer(Step.POWER_OFF, error=NoAnswer("the answer was lost")))
+    clock.sleep(2)
+    restart.decide()
+    send(restart)  # once more, and this answer is slow
+    is_seen(restart, power_state=OFF)
+    queue(restart)
+
+    restart.answered(Answer(Step.POWER_OFF, error=late))
+
+    assert goes_on_to_power_on(restart)
+
+
+def test_a_stop_whose_task_fails_in_the_end_is_not_repeated(restart):
+    ticket = Ticket("vm-1", tracked=True)
+    send(restart)
+    restart.answered(Answer(Step.POWER_OFF, ticket=ticket))
+    is_seen(restart, power_state=OFF)
+    queue(restart)
+
+    is_seen(restart, power_state=OFF, ended=ticket, error=Busy("too much to do"))
+
+    assert goes_on_to_power_on(restart)
+
+
+def test_a_stop_whose_answer_was_lost_is_not_repeated_once_it_was_seen(restart, clock):
+    send(restart)
+    restart.answered(Answer(Step.POWER_OFF, error=NoAnswer("the answer was lost")))
+    is_seen(restart, power_state=OFF)
+    queue(restart)
+    clock.sleep(3)
+
+    is_seen(restart, power_state=ON)  # others were faster
+
+    assert goes_on_to_power_on(restart)
