@@ -73,12 +73,12 @@ class Push:
     def close(self) -> None:
         """Give back what the session still holds: best effort, in bounded time."""
         self._give_up()
-        given_up, self._given_up = self._given_up, []
         deadline = Deadline(min(_CLOSING_SECONDS, self._client.settings.timeout))
-        for left in range(len(given_up), 0, -1):
-            collector, generation = given_up[-left]
+        while self._given_up:
+            part = deadline.share(len(self._given_up))
+            collector, generation = self._given_up.pop()
             if generation == self._client.generation:
-                self._destroy(collector, deadline.share(left))
+                self._destroy(collector, part)
 
     def _destroy(self, collector: Any, deadline: Deadline) -> None:
         try:
