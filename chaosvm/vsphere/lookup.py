@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from pyVmomi import vmodl
 
+from chaosvm.names import Directory, Words
 from chaosvm.vm import VM
-from chaosvm.vsphere.inventory import Objects, read_everything, read_inventory
-from chaosvm.vsphere.properties import ALL, Told, wanted_for
+from chaosvm.vsphere.inventory import Objects, read_everything
+from chaosvm.vsphere.properties import ALL, Told, Wanted, wanted_for
 from chaosvm.vsphere.retrieval import retrieve
 from chaosvm.vsphere.walks import bare_machines, everything, machines
 
@@ -18,9 +19,10 @@ __all__ = ["Lookup", "by_identity"]
 _VM = "VirtualMachine"
 _PLACES = {kind: paths for kind, paths in ALL.items() if kind != _VM}
 # What VM.answers_to() looks at.
-_NAMES = wanted_for(("name", "id", "instance_uuid", "path"))
-# More are found faster in one reading of everything.
-_FEW = 20
+_WORDS = ("name", "id", "instance_uuid", "path")
+_NAMES = wanted_for(_WORDS)
+# More than a few are read another way, and more than a third of all with all the others.
+_FEW, _THIRD = 20, 3
 
 
 class Lookup:
@@ -29,27 +31,34 @@ class Lookup:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}  # from the word to the moid
 
-    def vms(self, content: Any, only: Sequence[str], remembered: bool) -> list[VM]:
+    def vms(
+        self,
+        content: Any,
+        only: Sequence[str],
+        remembered: bool,
+        fields: Collection[str] | None = None,
+    ) -> list[VM]:
         """Every VM that answers to one of these words, and possibly others.
 
-        With ``remembered``, a word that meant one VM before means the same one
-        now, as long as that still answers to it. Otherwise every VM's name is
-        read, so that a second one of the same name is seen.
+        Of the others, nothing may be known but what they answer to. With
+        ``remembered``, a word that meant one VM before means the same one now,
+        as long as that still answers to it. Otherwise every VM's name is read,
+        so that a second one of the same name is seen. ``fields`` are those that
+        are needed beside what a VM answers to; all, if there are none.
         """
         words = set(only)
-        if len(words) > _FEW:
-            return read_inventory(content).vms
-        found = self._known_vms(content, words) if remembered else None
-        return self._fresh(content, words) if found is None else found
+        wanted = ALL if fields is None else wanted_for({*fields, *_WORDS})
+        found = self._known_vms(content, words, wanted) if remembered else None
+        return self._fresh(content, words, wanted) if found is None else found
 
-    def _known_vms(self, content: Any, words: set[str]) -> list[VM] | None:
+    def _known_vms(self, content: Any, words: set[str], wanted: Wanted) -> list[VM] | None:
         """None where one of them is not known, or not known any more."""
         moids = {word: self._known.get(word) for word in words}
         known = {moid for moid in moids.values() if moid is not None}
         if None in moids.values():
             return None
         try:
-            vms = _read(content, known)
+            vms = _read(content, known, wanted)
         except vmodl.fault.ManagedObjectNotFound:
             vms = []
         answering = {vm.id: vm for vm in vms}
@@ -60,35 +69,51 @@ class Lookup:
                 return None
         return vms
 
-    def _fresh(self, content: Any, words: set[str]) -> list[VM]:
+    def _fresh(self, content: Any, words: set[str], wanted: Wanted) -> list[VM]:
         named = read_everything(content, _NAMES).vms()
-        meant = {word: [vm.id for vm in named if vm.answers_to(word)] for word in words}
-        if not all(meant.values()):
-            # Who asks for what does not exist is told what does.
-            return read_inventory(content).vms
+        mentioned = Words(words)
+        meant = [vm for vm in named if mentioned.mean(vm)]
         try:
-            vms = _read(content, {moid for moids in meant.values() for moid in moids})
+            found = _more(content, named, meant, wanted)
         except vmodl.fault.ManagedObjectNotFound:
-            return read_inventory(content).vms  # one went just now
-        for word, moids in meant.items():
-            if len(moids) == 1:
-                self._known[word] = moids[0]
-        return vms
+            found = None  # one went just now
+        if found is None:
+            return read_everything(content, wanted).vms()
+        directory = Directory(meant)
+        answers = {word: directory.meant(word) for word in words}
+        self._known |= {word: vms[0].id for word, vms in answers.items() if len(vms) == 1}
+        if all(answers.values()):
+            return found
+        # Who asks for what does not exist is told what does.
+        by_id = {vm.id: vm for vm in found}
+        return [by_id.get(vm.id, vm) for vm in named]
 
 
-def _read(content: Any, moids: Iterable[str]) -> list[VM]:
-    wanted = set(moids)
-    told = _told_of(content, sorted(wanted))
-    return [vm for vm in Objects(told).vms() if vm.id in wanted]
+def _more(
+    content: Any, named: Sequence[VM], meant: Sequence[VM], wanted: Wanted
+) -> list[VM] | None:
+    """All that is wanted of those that are meant; None where it is better read of all."""
+    if wanted == _NAMES or not meant:
+        return list(meant)
+    if len(meant) > max(_FEW, len(named) // _THIRD):
+        return None
+    return _read(content, (vm.id for vm in meant), wanted)
 
 
-def _told_of(content: Any, moids: Sequence[str]) -> dict[str, Told]:
+def _read(content: Any, moids: Iterable[str], wanted: Wanted) -> list[VM]:
+    those = set(moids)
+    told = _told_of(content, sorted(those), wanted)
+    return [vm for vm in Objects(told).vms() if vm.id in those]
+
+
+def _told_of(content: Any, moids: Sequence[str], wanted: Wanted) -> dict[str, Told]:
     if len(moids) <= _FEW:
-        return retrieve(content, machines(content, moids, ALL))
+        return retrieve(content, machines(content, moids, wanted))
     # The walk from a VM to its place is in the request once for each. Of many, all
     # places are read instead; apart, as vcsim mixes up what two specifications ask.
-    places = retrieve(content, everything(content, _PLACES))
-    return places | retrieve(content, bare_machines(moids, {_VM: ALL[_VM]}))
+    places = {kind: paths for kind, paths in wanted.items() if kind != _VM}
+    told = retrieve(content, everything(content, places))
+    return told | retrieve(content, bare_machines(moids, {_VM: wanted[_VM]}))
 
 
 def by_identity(content: Any, moids: Sequence[str]) -> list[VM]:
@@ -96,7 +121,7 @@ def by_identity(content: Any, moids: Sequence[str]) -> list[VM]:
     if not moids:
         return []
     try:
-        return _read(content, moids)
+        return _read(content, moids, ALL)
     except vmodl.fault.ManagedObjectNotFound:
         # The others are in no such answer.
-        return [vm for vm in read_inventory(content).vms if vm.id in set(moids)]
+        return [vm for vm in read_everything(content, ALL).vms() if vm.id in set(moids)]

@@ -134,7 +134,7 @@ class VSpherePlatform(VMPlatform):
     ) -> list[VM]:
         def read(content: Any) -> list[VM]:
             if only:
-                return self._lookup.vms(content, only, remembered)
+                return self._lookup.vms(content, only, remembered, fields)
             wanted = ALL if fields is None else wanted_for(fields)
             return read_everything(content, wanted).vms()
 

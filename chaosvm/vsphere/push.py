@@ -14,7 +14,7 @@ from logzero import logger
 from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import ConnectionFailed, PlatformError
+from chaosvm.errors import ConnectionFailed, PlatformError, ProtocolError
 from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.faults import platform_error
 
@@ -40,6 +40,8 @@ class Push:
         self._client = client
         self._objects: list[Any] = []
         self._collector: Any = None
+        # Not used again, as the server may still wait on them; with their generations.
+        self._given_up: list[tuple[Any, int]] = []
         self._filter: Any = None
         self._filter_is_complete = False
         self._generation = 0
@@ -69,15 +71,26 @@ class Push:
         return found
 
     def close(self) -> None:
-        if self._collector is None or self._generation != self._client.generation:
-            return
-        collector, self._collector = self._collector, None
+        """Give back what the session still holds: best effort, in bounded time."""
+        self._give_up()
         deadline = Deadline(min(_CLOSING_SECONDS, self._client.settings.timeout))
+        while self._given_up:
+            part = deadline.share(len(self._given_up))
+            collector, generation = self._given_up.pop()
+            if generation == self._client.generation:
+                self._destroy(collector, part)
+
+    def _destroy(self, collector: Any, deadline: Deadline) -> None:
         try:
             self._client.read(lambda _: collector.DestroyPropertyCollector(), deadline)
         except (PlatformError, vmodl.MethodFault) as error:
             # It goes with the session at the latest.
             logger.debug(f"a property collector was left behind: {error}")
+
+    def _give_up(self) -> None:
+        if self._collector is not None:
+            self._given_up.append((self._collector, self._generation))
+        self._collector = None
 
     def _wait(self, seconds: int, deadline: Deadline) -> Any:
         options = _Collector.WaitOptions(maxWaitSeconds=seconds)
@@ -87,7 +100,7 @@ class Push:
             nonlocal asked
             if asked:
                 # The news in a broken answer are lost: begin anew.
-                self._collector = None
+                self._give_up()
             asked = True
             collector = self._ready_collector(content)
             return collector.WaitForUpdatesEx(self._version, options)
@@ -99,8 +112,8 @@ class Push:
                 # The collector went with a session that ended unnoticed.
                 self._collector = None
                 update = self._client.read(request, deadline)
-        except ConnectionFailed:
-            self._collector = None
+        except (ConnectionFailed, ProtocolError):
+            self._give_up()
             raise
         except vmodl.MethodFault as fault:
             raise platform_error(fault) from fault

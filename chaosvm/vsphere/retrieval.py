@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from sys import intern
 from typing import Any
 
-from logzero import logger
 from pyVmomi import vim, vmodl
 
 from chaosvm.vsphere.properties import Told, plain
@@ -31,9 +30,11 @@ def retrieve(content: Any, spec: Any) -> dict[str, Told]:
     try:
         return _streamed(collector, spec)
     except NotUnderstood as error:
-        logger.debug(f"from now on pyvmomi reads what {collector._stub.host} answers: {error}")
-        collector._stub.streaming = False
-        return by_pyvmomi(collector, spec)
+        told = by_pyvmomi(collector, spec)
+        # What pyvmomi cannot read either, or finds nothing in, tells nothing about the next.
+        if told:
+            collector._stub.pause_streaming(str(error))
+        return told
 
 
 def _options() -> Any:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 from xml.parsers.expat import ExpatError
 
+from logzero import logger
 from pyVmomi import SoapStubAdapter, vmodl
 from pyVmomi.SoapAdapter import SoapResponseDeserializer
 from urllib3.util.wait import wait_for_read
@@ -39,6 +41,9 @@ _NOT_SOAP = (ExpatError, LookupError, AttributeError, TypeError, ValueError, Ass
 
 # So much of an answer is taken at a time.
 _PIECE = 65_536
+
+# So long the slower reader is used after an answer that only that one understood.
+_STREAMING_PAUSE = 300.0
 
 # Idle connections are dropped sooner than any proxy in between drops them.
 _IDLE_SECONDS = 30
@@ -100,8 +105,8 @@ class Transport(SoapStubAdapter):
         )
         self._address = (settings.server, settings.port)
         self._budget = _Budget(settings.timeout)
-        # Are this server's answers understood by a reader other than pyvmomi's?
-        self.streaming = True
+        # Until then pyvmomi reads all answers.
+        self._streaming_paused: Deadline | None = None
         self.scheme = _Connection
         self.schemeArgs["budget"] = self._budget
         # The addresses that the server was reached at.
@@ -120,6 +125,22 @@ class Transport(SoapStubAdapter):
     @sent.setter
     def sent(self, value: bool) -> None:
         self._budget.sent = value
+
+    @property
+    def streaming(self) -> bool:
+        """Are answers read as they arrive? Else it is for pyvmomi to read them."""
+        return self._streaming_paused is None or self._streaming_paused.passed
+
+    def pause_streaming(self, why: str) -> None:
+        """Leave it to pyvmomi for some minutes: one odd answer need not be the rule."""
+        told = logger.warning if self._streaming_paused is None else logger.debug
+        told(
+            f"an answer of {self.host} has a form that is not known here ({why}): for the next "
+            f"{_STREAMING_PAUSE / 60:g} minutes its answers are read in a way that takes longer"
+        )
+        deadline = self._budget.deadline
+        clock = time if deadline is None else deadline.clock
+        self._streaming_paused = Deadline(_STREAMING_PAUSE, clock)
 
     def GetConnection(self) -> Any:
         """A connection that is open and fresh, so that a request is not lost on a dead one."""
@@ -140,6 +161,9 @@ class Transport(SoapStubAdapter):
         whole = False
         try:
             answer = super().InvokeMethod(mo, info, args, outerStub)
+            if isinstance(answer, Exception):
+                # A fault, although the server said that all is well.
+                raise answer
             whole = True
             return answer
         except vmodl.MethodFault:

@@ -97,7 +97,9 @@ class VSphereWatch(Watch):
         self._push.watch(self._objects.values())
 
     def follow(self, tickets: Sequence[Ticket]) -> None:
-        tracked = {each.reference._GetMoId(): each for each in tickets if each.tracked}
+        # The answer for a VM that is gone may come after the VM was forgotten.
+        wanted = [each for each in tickets if each.tracked and each.vm_id in self._seen]
+        tracked = {each.reference._GetMoId(): each for each in wanted}
         if tickets:
             self._interval = _FIRST_INTERVAL
         if tracked:

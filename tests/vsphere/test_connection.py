@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.client
 import logging
 import socket
 import threading
@@ -16,6 +17,8 @@ from chaosvm.errors import (
     DeadlinePassed,
     InvalidValue,
     LoginFailed,
+    OperationFailed,
+    PermissionDenied,
     PlatformError,
     ProtocolError,
 )
@@ -243,3 +246,34 @@ def test_logging_out_of_a_server_that_is_gone(connect: Connect) -> None:
     platform.disconnect()
     with pytest.raises(ConnectionFailed):
         platform.count_vms()
+
+
+# Faults of a server that says all is well ----------------------------------------------
+
+
+@pytest.fixture
+def faults_with_200(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = http.client.HTTPResponse.begin
+
+    def begin_well(response: http.client.HTTPResponse) -> None:
+        begin(response)
+        if response.status == 500:
+            response.status = 200
+
+    monkeypatch.setattr(http.client.HTTPResponse, "begin", begin_well)
+
+
+@pytest.mark.usefixtures("faults_with_200")
+def test_a_fault_is_one_whatever_the_status(connect: Connect, vcsim: Vcsim) -> None:
+    with pytest.raises(LoginFailed, match="refused the user name"):
+        connect(password="wrong").count_vms()
+    platform = connect()
+    vm = platform.list_vms()[0]
+    vcsim.expire_sessions()
+    assert platform.get_vm(vm.name) == vm
+    vcsim.rules(rule("*", "fault", fault="NoPermission"))
+    with pytest.raises(PermissionDenied):
+        platform.count_vms()
+    vcsim.rules(rule("PowerOffVM_Task", "fault", fault="NoPermission"))
+    with pytest.raises(OperationFailed, match="lacks the privilege"):
+        platform.power_off(vm.name, graceful=False)

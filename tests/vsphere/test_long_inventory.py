@@ -80,9 +80,9 @@ def test_only_what_fits_is_read_in_full(
     asked: list[list[str]] = []
     read = lookup._told_of
 
-    def noted(content: Any, moids: list[str]) -> Any:
+    def noted(content: Any, moids: list[str], wanted: Any) -> Any:
         asked.append(moids)
-        return read(content, moids)
+        return read(content, moids, wanted)
 
     monkeypatch.setattr(lookup, "_told_of", noted)
     vcsim.reset_requests()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pyVmomi import vim
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import AmbiguousVM, NoSuchVM
-from chaosvm.lab import Lab, State, World
 from chaosvm.selection import _LOOKS_AT
-from chaosvm.vm import VM
-from chaosvm.vsphere import VSpherePlatform, retrieval
+from chaosvm.vm import VM, PowerState
+from chaosvm.vsphere import VSpherePlatform, lookup
 from chaosvm.vsphere.properties import ALL, wanted_for
-from chaosvm.vsphere.walks import everything
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -141,6 +140,99 @@ def test_names_and_ids_at_once(platform: VSpherePlatform) -> None:
     assert [outcome.name for outcome in batch.outcomes] == [NAME]
 
 
+# Many words, and words that mean nothing ---------------------------------------------
+
+
+@pytest.mark.parametrize(("few", "requests"), [(20, 2), (0, 3)])
+def test_many_names_are_found_without_reading_everything(
+    platform: VSpherePlatform,
+    estate: Estate,
+    vcsim: Vcsim,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    requests: int,
+) -> None:
+    estate.create_vm("twin", folder="/DC0/vm/one")
+    estate.create_vm("twin", folder="/DC0/vm/two")
+    whole = everything_of(platform)
+    monkeypatch.setattr(lookup, "_FEW", few)
+    monkeypatch.setattr(lookup, "_THIRD", 1)
+    words = [NAME, "twin", *(vm.id for vm in whole.values() if vm.name == OTHER)]
+    reads(vcsim)
+    found = platform.inventory(Deadline(20), words)
+    assert reads(vcsim) == {"RetrievePropertiesEx": requests}
+    assert {vm.id: vm for vm in found} == {
+        vm.id: vm for vm in whole.values() if vm.name in (NAME, OTHER, "twin")
+    }
+
+
+def test_most_of_all_are_read_with_all(
+    platform: VSpherePlatform, vcsim: Vcsim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "_FEW", 1)
+    whole = everything_of(platform)
+    reads(vcsim)
+    found = platform.inventory(Deadline(20), [vm.name for vm in list(whole.values())[:3]])
+    assert {vm.id: vm for vm in found} == whole
+    assert reads(vcsim) == {"RetrievePropertiesEx": 2}
+
+
+def test_names_that_are_only_counted_cost_one_reading_of_the_names(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    platform.connect()
+    reads(vcsim)
+    assert platform.count_vms({"names": [NAME, OTHER, "nobody"]}) == 2
+    assert reads(vcsim) == {"RetrievePropertiesEx": 1}
+
+
+def test_beside_a_name_that_nobody_has_the_others_are_told_in_full(
+    platform: VSpherePlatform, estate: Estate
+) -> None:
+    estate.suspend(OTHER)
+    whole = everything_of(platform)
+    ids = {vm.name: vm.id for vm in whole.values()}
+    for words in ([NAME, OTHER, "nobody"], [ids[NAME], "vm-0", ids[OTHER]]):
+        told = {vm.id: vm for vm in platform.inventory(Deadline(20), words)}
+        assert [told[ids[name]] for name in (NAME, OTHER)] == [
+            whole[ids[name]] for name in (NAME, OTHER)
+        ]
+        # Of the rest only the names, for who misspelt one.
+        assert {vm.name for vm in told.values()} == ids.keys()
+        assert {vm.power_state for vm in told.values()} >= {PowerState.UNKNOWN}
+    selection = {"names": [NAME, OTHER, "nobody"]}
+    states = {vm.name: vm.power_state.value for vm in platform.list_vms(selection)}
+    assert states == {NAME: "powered_on", OTHER: "suspended"}
+    assert platform.count_vms(selection | {"power_state": "suspended"}) == 1
+    with pytest.raises(NoSuchVM, match=r"'nobody'.*4 VMs are known"):
+        platform.all_vms_have_power_state(selection, "powered_on")
+
+
+def test_a_vm_that_is_gone_costs_one_reading_of_the_names(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    platform.connect()
+    reads(vcsim)
+    with pytest.raises(NoSuchVM, match=f"did you mean '{NAME}'.*4 VMs are known"):
+        platform.get_vm(NAME + "x")
+    assert reads(vcsim) == {"RetrievePropertiesEx": 1}
+
+
+def test_one_that_goes_after_the_names_were_read_is_not_told(
+    platform: VSpherePlatform, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = lookup._read
+
+    def late(*arguments: Any) -> Any:
+        estate.destroy(NAME)
+        return read(*arguments)
+
+    monkeypatch.setattr(lookup, "_read", late)
+    found = platform.inventory(Deadline(20), [NAME, OTHER, "nobody"])
+    assert sorted(vm.name for vm in found) == ["DC0_C0_RP0_VM0", "DC0_C0_RP0_VM1", OTHER]
+    assert {vm.power_state for vm in found} == {PowerState.POWERED_ON}
+
+
 # No more than is needed ----------------------------------------------------------------
 
 
@@ -191,6 +283,29 @@ def test_what_a_count_does_not_need_is_not_asked_for() -> None:
     assert wanted_for(["name", "metadata"]) == ALL
 
 
+@pytest.mark.parametrize("remembered", [True, False])
+def test_of_one_vm_no_more_is_asked_than_is_needed(
+    platform: VSpherePlatform, varied: dict[str, VM], estate: Estate, remembered: bool
+) -> None:
+    deep = next(vm for vm in varied.values() if vm.name == "deep")
+
+    def found(word: str) -> list[VM]:
+        return platform.inventory(Deadline(20), [word], remembered, fields=("power_state",))
+
+    for word in (deep.name, deep.id, deep.path, (deep.instance_uuid or "").upper()):
+        for _ in range(2):
+            assert word
+            (vm,) = found(word)
+            assert (vm.id, vm.name, vm.path) == (deep.id, deep.name, deep.path)
+            assert (vm.power_state, vm.folder) == (PowerState.POWERED_ON, deep.folder)
+            assert (vm.cpu_count, vm.guest_os, vm.host, vm.tools_status) == (None,) * 4
+    (other,) = found("DC0_H0_VM1")
+    assert other.power_state is PowerState.UNKNOWN  # as its host is not connected
+    estate.rename("deep", "deeper")
+    assert not any(vm.answers_to("deep") for vm in found("deep"))
+    assert [vm.id for vm in found("deeper")] == [deep.id]
+
+
 def test_a_summary_is_the_same_without_the_rest(
     platform: VSpherePlatform, varied: dict[str, VM], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,89 +334,3 @@ def test_what_is_never_touched_is_known_by_what_is_asked(
     reasons = {vm_id: platform.untouchable(vm) for vm_id, vm in whole.items()}
     assert {vm_id: platform.untouchable(vm) for vm_id, vm in narrow.items()} == reasons
     assert sum(reason is not None for reason in reasons.values()) == 5
-
-
-# Both readers -----------------------------------------------------------------------
-
-
-def by_both(platform: VSpherePlatform, logs: pytest.LogCaptureFixture) -> list[dict[str, VM]]:
-    """The whole inventory, by the one reader and the other, and through pages."""
-    streamed = everything_of(platform)
-    assert platform._client.transport.streaming, logs.text
-    platform._client.transport.streaming = False
-    return [streamed, everything_of(platform)]
-
-
-def test_pyvmomis_reader_tells_the_same(
-    platform: VSpherePlatform, estate: Estate, logs: pytest.LogCaptureFixture
-) -> None:
-    for name in ("<tag>&amp;", "名前-ünïcode-🐒", "web%2f01", " spaced ", 'a">b', "a'b"):
-        estate.create_vm(name, folder="/DC0/vm/odd & ends")
-    estate.mark_template("DC0_H0_VM0")
-    estate.set_managed_by("DC0_H0_VM1", "com.vmware.vim.eam")
-    estate.set_question("DC0_C0_RP0_VM0", "Moved, or\ncopied? <&>")
-    estate.set_guest("DC0_C0_RP0_VM1", hostname="h & co", ip="10.1.2.3")
-    estate.set_custom_attribute("DC0_C0_RP0_VM1", "owner", "data & <team>")
-    streamed, deserialized = by_both(platform, logs)
-    assert streamed == deserialized
-    assert len(streamed) == 10
-    assert {vm.metadata.get("question") for vm in streamed.values()} > {"Moved, or\ncopied? <&>"}
-
-
-@pytest.fixture
-def lab() -> Lab:
-    world = World.generated(60, seed=3)
-    world.add_vm("a&b <c>", folder=("x/y", "50%"), attributes={"owner": "me & you"})
-    world.add_vm("asks", question="Moved & copied?", managed_by="vcls", template=False)
-    world.add_vm("gone", State.UNREACHABLE)
-    return Lab(world, platforms=["vsphere"])
-
-
-def in_lab(running: Lab) -> VSpherePlatform:
-    return VSpherePlatform(
-        running.vsphere_server,
-        running.username,
-        running.password,
-        running.vsphere_port,
-        running.ca_file,
-        timeout=20,
-    )
-
-
-def test_in_the_lab_too_and_in_pages(
-    lab: Lab, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with lab, in_lab(lab) as platform:
-        streamed, deserialized = by_both(platform, logs)
-        assert streamed == deserialized
-        assert len(streamed) == 63
-        few = retrieval._collector.RetrieveOptions(maxObjects=7)
-        monkeypatch.setattr(retrieval, "_options", lambda: few)
-        for platform._client.transport.streaming in (True, False):
-            assert everything_of(platform) == streamed
-        assert lab.requests()["POST /sdk ContinueRetrievePropertiesEx"] > 18
-
-
-def test_what_is_not_understood_is_left_to_pyvmomi(
-    platform: VSpherePlatform, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = everything_of(platform)
-
-    def not_understood(*_: object) -> None:
-        raise retrieval.NotUnderstood("a new world")
-
-    monkeypatch.setattr(retrieval, "read_page", not_understood)
-    assert everything_of(platform) == before
-    assert everything_of(platform) == before
-    assert [record.levelname for record in logs.records if "new world" in record.message] == [
-        "DEBUG"
-    ]
-
-
-def test_an_object_that_is_told_twice_counts_once(platform: VSpherePlatform) -> None:
-    platform.connect()
-    content = platform._client._content
-    spec = everything(content, {"VirtualMachine": ["name"]})
-    told = retrieval.retrieve(content, spec)
-    assert len(told) == 4
-    assert {each.kind for each in told.values()} == {"VirtualMachine"}
