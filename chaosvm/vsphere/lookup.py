@@ -124,4 +124,5 @@ def by_identity(content: Any, moids: Sequence[str]) -> list[VM]:
         return _read(content, moids, ALL)
     except vmodl.fault.ManagedObjectNotFound:
         # The others are in no such answer.
-        return [vm for vm in read_everything(content, ALL).vms() if vm.id in set(moids)]
+        those = set(moids)
+        return [vm for vm in read_everything(content, ALL).vms() if vm.id in those]
