@@ -76,7 +76,9 @@ class OLVMWatch(Watch):
 
     def follow(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
-            self._seen[ticket.vm_id].follow(ticket)
+            # The answer may come when the VM has long been given up.
+            if seen := self._seen.get(ticket.vm_id):
+                seen.follow(ticket)
         if tickets:
             self._interval = self._pause = _FIRST_INTERVAL
 

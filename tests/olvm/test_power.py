@@ -818,6 +818,22 @@ def test_a_vm_that_is_deleted_while_waiting(
     assert gone[0].seconds < 10
 
 
+def test_an_answer_about_a_vm_that_is_gone_ends_no_batch(
+    platform: OLVMPlatform, world: World, lab: Lab
+) -> None:
+    """Its job is over while its own request is still under way."""
+    world.durations = Durations(power_off=5)
+    lab.rules(rule("stop", "delay", vm=VM, seconds=2))
+    threading.Timer(0.5, world.remove_vm, (VM,)).start()
+    with pytest.raises(OperationFailed, match=f"'{VM}'.*does not exist any more") as caught:
+        platform.batch_power_off({"all": True}, graceful=False, timeout=30)
+    assert {outcome.name: outcome.changed for outcome in caught.value.outcomes} == {
+        VM: False,
+        OTHER: True,
+        DB: True,
+    }
+
+
 def test_a_vm_that_is_deleted_before_the_request(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
