@@ -819,19 +819,16 @@ def test_a_vm_that_is_deleted_while_waiting(
 
 
 def test_an_answer_about_a_vm_that_is_gone_ends_no_batch(
-    platform: OLVMPlatform, world: World, lab: Lab
+    connect: Connect, world: World, lab: Lab
 ) -> None:
     """Its job is over while its own request is still under way."""
-    world.durations = Durations(power_off=5)
-    lab.rules(rule("stop", "delay", vm=VM, seconds=2))
-    threading.Timer(0.5, world.remove_vm, (VM,)).start()
+    world.durations = Durations(power_off=2.5)
+    lab.rules(rule("stop", "silent_after", vm=VM))
+    threading.Timer(0.4, world.remove_vm, (VM,)).start()
     with pytest.raises(OperationFailed, match=f"'{VM}'.*does not exist any more") as caught:
-        platform.batch_power_off({"all": True}, graceful=False, timeout=30)
-    assert {outcome.name: outcome.changed for outcome in caught.value.outcomes} == {
-        VM: False,
-        OTHER: True,
-        DB: True,
-    }
+        connect(timeout=1.2).batch_power_off({"all": True}, graceful=False, timeout=30)
+    changed = {outcome.name: outcome.changed for outcome in caught.value.outcomes}
+    assert changed == {VM: False, OTHER: True, DB: True}
 
 
 def test_a_vm_that_is_deleted_before_the_request(
