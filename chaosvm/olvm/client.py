@@ -115,14 +115,24 @@ class OLVMClient:
         **query: str,
     ) -> list[T]:
         """A list of the engine's, read as it arrives."""
-        found = self._twice(lambda: self._get(path, query, items(), deadline), deadline)
+        found = self.items_if_there(path, items, deadline, **query)
         if found is None:
             raise status_error(404, b"", self.address)
         return found
 
+    def items_if_there(
+        self,
+        path: str,
+        items: Callable[[], Items[T]],
+        deadline: Deadline,
+        **query: str,
+    ) -> list[T] | None:
+        """As items; None for a list of something that does not exist (404)."""
+        return self._twice(lambda: self._get(path, query, items(), deadline), deadline)
+
     def item(self, path: str, items: Callable[[], Items[T]], deadline: Deadline) -> T | None:
         """One of the engine's things; None if there is none (404)."""
-        found = self._twice(lambda: self._get(path, {}, items(), deadline), deadline)
+        found = self.items_if_there(path, items, deadline)
         return found[0] if found else None
 
     def _read(self, request: Callable[[Any], T], deadline: Deadline, passing: tuple[int, ...]) -> T:

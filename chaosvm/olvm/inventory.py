@@ -21,7 +21,7 @@ from xml.etree.ElementTree import Element
 from chaosvm.deadline import Deadline
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.items import Items
-from chaosvm.olvm.search import by_names
+from chaosvm.olvm.reading import read_by_id, read_by_name
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Inventory", "Places", "power_state", "read_one", "status_of"]
@@ -29,6 +29,9 @@ __all__ = ["Inventory", "Places", "power_state", "read_one", "status_of"]
 T = TypeVar("T")
 Made = Callable[[Element], VM]
 
+# As many ids are always asked for one by one, and as many at the most: more would
+# cost what the whole list does.
+_FEW_IDS, _MOST_IDS = 10, 50
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _STATES = {
@@ -85,6 +88,7 @@ class Inventory:
         self._client = client
         self._known: dict[str, str] = {}  # from the word to the VM's id
         self._places: Places | None = None
+        self.total: int | None = None  # VMs, when all of them were last read
 
     def everything(self, deadline: Deadline) -> tuple[list[VM], Places]:
         return self._with_places(deadline, lambda made: self._list(made, deadline))
@@ -115,7 +119,7 @@ class Inventory:
         def made(told: Element) -> VM | None:
             return _vm(told, places) if _is_placed(told, places) else None
 
-        vm = self._one(made, vm_id, deadline)
+        vm = self._client.item(f"vms/{vm_id}", lambda: _items(made), deadline)
         if vm is not None and vm.answers_to(word):
             return vm
         self._known.pop(word, None)
@@ -144,23 +148,31 @@ class Inventory:
 
     def _named(self, made: Made, only: Sequence[str], deadline: Deadline) -> list[VM]:
         """By a search where that is safe and finds all that is asked for."""
-        search = by_names(only)
-        if search is not None:
-            found = self._list(made, deadline, search=search)
-            for word in only:
-                if _UUID.fullmatch(word) and (vm := self._one(made, word, deadline)):
-                    found.append(vm)
+        ids = [word for word in only if _UUID.fullmatch(word)]
+        found = None
+        if len(ids) <= self._most_ids():
+            found = read_by_name(self._client, only, lambda: _items(made), deadline, self.total)
+        if found is not None:
+            by_id = read_by_id(self._client, ids, lambda: _items(made), deadline)
+            found += [vm for vm in by_id if vm is not None]
             if {vm.name for vm in found}.union(vm.id for vm in found).issuperset(only):
                 return list({vm.id: vm for vm in found}.values())
             # Something was not found: it goes by another word, or the engine did
             # not understand the search. Only the whole list can tell.
         return self._list(made, deadline)
 
-    def _list(self, made: Made, deadline: Deadline, **query: str) -> list[VM]:
-        return self._client.items("vms", lambda: Items("vms", "vm", made), deadline, **query)
+    def _most_ids(self) -> int:
+        """Ten of the requests take as long as a list of a hundred or so."""
+        return _MOST_IDS if self.total is None else min(_MOST_IDS, max(_FEW_IDS, self.total // 10))
 
-    def _one(self, made: Callable[[Element], T], vm_id: str, deadline: Deadline) -> T | None:
-        return self._client.item(f"vms/{vm_id}", lambda: Items("vms", "vm", made), deadline)
+    def _list(self, made: Made, deadline: Deadline) -> list[VM]:
+        vms = self._client.items("vms", lambda: _items(made), deadline)
+        self.total = len(vms)
+        return vms
+
+
+def _items(made: Callable[[Element], T]) -> Items[T]:
+    return Items("vms", "vm", made)
 
 
 def read_one(client: OLVMClient, vm_id: str, deadline: Deadline) -> Any:

@@ -31,6 +31,7 @@ class Items(Generic[T]):
         self._around = builder.start("around", {})
         self._parser = XMLParser(target=builder)
         self._rest = b""
+        self._unusual = False
 
     def feed(self, piece: bytes) -> None:
         """Keeps back what follows the last item, so that sections are whole."""
@@ -51,15 +52,18 @@ class Items(Generic[T]):
         return self.found
 
     def _parse(self, text: bytes) -> None:
-        for name in _LEFT_OUT:
-            text = self._without(name, text)
+        # In a comment or CDATA a tag is no tag, and only the parser knows where these end.
+        self._unusual = self._unusual or b"<!" in text
+        if not self._unusual:
+            for name in _LEFT_OUT:
+                text = self._without(name, text)
         try:
             self._parser.feed(text)
         except ParseError as error:
             raise NotExpected(str(error)) from error
 
     def _without(self, name: bytes, text: bytes) -> bytes:
-        """The text with these sections empty. Tags are never in a text, where < is &lt;"""
+        """The text with these sections empty. Tags are never in plain text, where < is &lt;"""
         first, *others = text.split(b"<%b>" % name)
         kept = [first]
         for part in others:

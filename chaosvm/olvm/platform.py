@@ -192,7 +192,7 @@ class OLVMPlatform(VMPlatform):
         return accepted
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> OLVMWatch:
-        return OLVMWatch(self._client, vms, order)
+        return OLVMWatch(self._client, vms, order, self._inventory.total)
 
     def untouchable(self, vm: VM) -> str | None:
         if vm.metadata.get("origin") in ("hosted_engine", "managed_hosted_engine"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -14,20 +15,19 @@ from chaosvm.errors import GuestUnavailable, PlatformError, StepFailed
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.inventory import power_state
 from chaosvm.olvm.items import Items
-from chaosvm.olvm.search import by_names
+from chaosvm.olvm.reading import read_by_id, read_by_name, side_by_side
+from chaosvm.olvm.uptime import Reboot
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import How
 from chaosvm.platform import Sighting, Step, Ticket, Watch
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["OLVMWatch", "uptime"]
+__all__ = ["OLVMWatch"]
 
 _FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.15, 1.3, 2.0
 # When so large a part of the VMs changed between two looks, the rest is about to.
 _BURST = 0.2
 _BURST_INTERVAL = 0.05
-# The engine reads uptimes every 15 s only, so one may be told so much too small.
-_UPTIME_LATE = 20.0
 # "VM was stopped forcibly", also where a shutdown was asked for.
 _FORCED_STOP_EVENT = 76
 
@@ -51,14 +51,12 @@ class _Told:
 class _Seen:
     """What is known of one VM from one look to the next."""
 
+    reboot: Reboot
     ticket: Ticket | None = None
     going_down: bool = False  # powering_down was seen since the shutdown was asked for
     refused: bool = False  # ... and then it was up again
     converted: bool = False
     events_read: bool = False
-    uptime: float | None = None  # seconds, before the reboot was asked for
-    measured_at: float | None = None  # on the deadline's clock
-    started: str | None = None  # start_time, then
 
     def follow(self, ticket: Ticket) -> None:
         self.ticket = ticket
@@ -66,17 +64,23 @@ class _Seen:
 
 
 class OLVMWatch(Watch):
-    def __init__(self, client: OLVMClient, vms: Sequence[VM], order: Order) -> None:
+    def __init__(
+        self, client: OLVMClient, vms: Sequence[VM], order: Order, total: int | None = None
+    ) -> None:
+        """``total`` is how many VMs the engine has, where that is known."""
         self._client = client
         self._order = order
         self._names = {vm.id: vm.name for vm in vms}
-        self._seen = {vm.id: _Seen() for vm in vms}
+        self._seen = {vm.id: _Seen(Reboot(vm.id)) for vm in vms}
+        self._total = total
         self._statuses: dict[str, str | None] = {}
         self._interval = self._pause = _FIRST_INTERVAL
 
     def follow(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
-            self._seen[ticket.vm_id].follow(ticket)
+            # The answer may come when the VM has long been given up.
+            if seen := self._seen.get(ticket.vm_id):
+                seen.follow(ticket)
         if tickets:
             self._interval = self._pause = _FIRST_INTERVAL
 
@@ -89,30 +93,30 @@ class OLVMWatch(Watch):
             deadline.sleep(min(seconds, self._pause))
         told = self._look(deadline)
         self._set_pace(told)
-        self._note_uptimes(told, deadline)
+        if self._order.operation is Operation.REBOOT:
+            self._note_uptimes(told, deadline)
         self._note_conversions(told, deadline)
-        return [self._sighting(vm_id, told.get(vm_id), deadline) for vm_id in self._seen]
+        return [self._sighting(vm_id, told.get(vm_id)) for vm_id in self._seen]
 
     # Looking -----------------------------------------------------------------------
 
     def _look(self, deadline: Deadline) -> dict[str, _Told | None]:
         """What is told of each VM, by id; None for one that does not exist."""
         if len(self._seen) == 1:
-            (vm_id,) = self._seen
-            return {vm_id: self._one(vm_id, deadline)}
-        search = by_names(sorted({*self._names.values()}))
-        query = {} if search is None else {"search": search}
-        listed = self._client.items("vms", _items, deadline, **query)
+            return self._one_by_one(list(self._seen), deadline)
+        names = sorted({*self._names.values()})
+        listed = read_by_name(self._client, names, _items, deadline, self._total)
+        if listed is None:
+            listed = self._client.items("vms", _items, deadline)
         told: dict[str, _Told | None] = {vm.id: vm for vm in listed if vm.id in self._seen}
         # One that is missing may be gone, or have another name now.
-        for vm_id in self._seen.keys() - told.keys():
-            told[vm_id] = self._one(vm_id, deadline)
-        return told
+        return told | self._one_by_one([*self._seen.keys() - told.keys()], deadline)
 
-    def _one(self, vm_id: str, deadline: Deadline) -> _Told | None:
-        return self._client.item(f"vms/{vm_id}", _items, deadline)
+    def _one_by_one(self, vm_ids: list[str], deadline: Deadline) -> dict[str, _Told | None]:
+        told = read_by_id(self._client, vm_ids, _items, deadline)
+        return dict(zip(vm_ids, told, strict=True))
 
-    def _sighting(self, vm_id: str, told: _Told | None, deadline: Deadline) -> Sighting:
+    def _sighting(self, vm_id: str, told: _Told | None) -> Sighting:
         if told is None:
             return Sighting(vm_id=vm_id, power_state=PowerState.UNKNOWN, exists=False)
         seen = self._seen[vm_id]
@@ -122,7 +126,7 @@ class OLVMWatch(Watch):
             power_state=power_state(told.status),
             ended=seen.ticket if error else None,
             error=error,
-            rebooted=self._rebooted(seen, told, deadline),
+            rebooted=seen.reboot.proved and told.status == "up",
             how=How.ENGINE_CONVERTED if seen.converted else None,
         )
 
@@ -186,45 +190,23 @@ class OLVMWatch(Watch):
 
     def _note_uptimes(self, told: dict[str, _Told | None], deadline: Deadline) -> None:
         """A reboot is proved by an uptime that fell, so what it was has to be known."""
-        if self._order.operation is not Operation.REBOOT:
-            return
-        for vm_id, each in told.items():
-            seen = self._seen[vm_id]
-            asked = seen.ticket is not None or seen.measured_at is not None
-            if not asked and each is not None and each.status == "up":
-                seen.started = each.start_time
-                seen.uptime = uptime(self._client, vm_id, deadline)
-                seen.measured_at = deadline.clock.monotonic()
+        readings = [
+            reading
+            for vm_id, each in told.items()
+            if each is not None and (reading := self._reading(self._seen[vm_id], each, deadline))
+        ]
+        side_by_side(lambda read: read(), readings, self._order.parallel)
 
-    def _rebooted(self, seen: _Seen, told: _Told, deadline: Deadline) -> bool:
-        if seen.ticket is None or self._order.operation is not Operation.REBOOT:
-            return False
-        if told.status != "up":
-            return False
-        if seen.started is not None and told.start_time not in (None, seen.started):
-            return True
-        if seen.uptime is None:
-            return False
-        now = uptime(self._client, told.id, deadline)
-        if now is None or seen.measured_at is None:
-            return False
-        due = seen.uptime + deadline.clock.monotonic() - seen.measured_at
-        return now < seen.uptime or now < due - _UPTIME_LATE
+    def _reading(self, seen: _Seen, told: _Told, deadline: Deadline) -> Callable[[], None] | None:
+        """Of the uptime, if one is needed now."""
+        up, reboot = told.status == "up", seen.reboot
+        if seen.ticket is not None:
+            due = reboot.saw(up, told.start_time, deadline)
+            return partial(reboot.look, self._client, deadline) if due else None
+        if up and reboot.measured_at is None:
+            return partial(reboot.measure, self._client, told.start_time, deadline)
+        return None
 
 
 def _items() -> Items[_Told]:
     return Items("vms", "vm", _Told.of)
-
-
-def uptime(client: OLVMClient, vm_id: str, deadline: Deadline) -> float | None:
-    """Seconds since the guest was started; None where the engine does not tell."""
-
-    def request(system: Any) -> Any:
-        return system.vms_service().vm_service(vm_id).statistics_service().list()
-
-    statistics = client.read_if_there(request, deadline) or ()
-    for statistic in statistics:
-        if statistic.name == "elapsed.time" and statistic.values:
-            datum = statistic.values[0].datum
-            return float(datum) if datum is not None else None
-    return None

@@ -67,6 +67,42 @@ def test_what_is_no_such_list_is_refused(body: str) -> None:
         names(body)
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<![CDATA[a <actions>b</actions> c]]>",
+        "<![CDATA[<custom_properties>]]>",
+        "<![CDATA[a</vm><actions>]]>",
+    ],
+)
+def test_tags_in_cdata_are_text(text: str, size: int) -> None:
+    body = (
+        f"<vms><vm id='1'><actions><link/></actions><name>{text}</name></vm>"
+        "<vm id='2'><name>two</name></vm></vms>"
+    ).encode()
+    items = Items("vms", "vm", lambda vm: vm.findtext("name"))
+    for at in range(0, len(body), size):
+        items.feed(body[at : at + size])
+    assert items.close() == [text.removeprefix("<![CDATA[").removesuffix("]]>"), "two"]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["<!-- <actions> -->", "<!-- </custom_properties> -->", "<!--</vm><actions></vm>-->"],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_tags_in_a_comment_are_none(comment: str, size: int) -> None:
+    body = (
+        f"<vms>{comment}<vm id='1'><name>one</name></vm>{comment}"
+        f"<vm id='2'>{comment}<name>two</name></vm></vms>"
+    ).encode()
+    assert names(*(body[at : at + size] for at in range(0, len(body), size))) == [
+        ("1", "one"),
+        ("2", "two"),
+    ]
+
+
 def test_a_value_of_the_wrong_kind() -> None:
     items = Items("vms", "vm", lambda vm: int(vm.findtext("memory") or ""))
     items.feed(b"<vms><vm id='5'><memory>much</memory></vm></vms>")

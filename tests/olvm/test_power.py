@@ -818,6 +818,19 @@ def test_a_vm_that_is_deleted_while_waiting(
     assert gone[0].seconds < 10
 
 
+def test_an_answer_about_a_vm_that_is_gone_ends_no_batch(
+    connect: Connect, world: World, lab: Lab
+) -> None:
+    """Its job is over while its own request is still under way."""
+    world.durations = Durations(power_off=2.5)
+    lab.rules(rule("stop", "silent_after", vm=VM))
+    threading.Timer(0.4, world.remove_vm, (VM,)).start()
+    with pytest.raises(OperationFailed, match=f"'{VM}'.*does not exist any more") as caught:
+        connect(timeout=1.2).batch_power_off({"all": True}, graceful=False, timeout=30)
+    changed = {outcome.name: outcome.changed for outcome in caught.value.outcomes}
+    assert changed == {VM: False, OTHER: True, DB: True}
+
+
 def test_a_vm_that_is_deleted_before_the_request(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
