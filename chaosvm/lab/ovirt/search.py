@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ Test = Callable[[Any], bool]
 
 _ILLEGAL = "';"
 _DEFAULT_PAGE_SIZE = 100
+_SPECIAL = frozenset("*\\")
 _AND, _OR = "AND", "OR"
 _RELATIONS = ("!=", ">=", "<=", "=", ">", "<")
 
@@ -203,11 +204,28 @@ class _Parser:
             raise NotUnderstood("a value that the field cannot have")
         if column.number:
             return _number_test(column, relation, value)
+        if relation == "=" and not _SPECIAL.intersection(value):
+            return _Equals(column, frozenset([self._folded(value)]), self._folded)
         # A backslash escapes what follows; with nothing after it, nothing fits.
         fits = _pattern(value, self.case_sensitive)
         if relation == "!=":
             return lambda item: not any(map(fits, column.texts(item)))
         return lambda item: any(map(fits, column.texts(item)))
+
+    def _folded(self, text: str) -> str:
+        return text if self.case_sensitive else text.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class _Equals:
+    """Is one of an item's texts one of these values?"""
+
+    column: Column
+    values: frozenset[str]
+    folded: Callable[[str], str]
+
+    def __call__(self, item: Any) -> bool:
+        return any(self.folded(text) in self.values for text in self.column.texts(item))
 
 
 def _pattern(value: str, case_sensitive: bool) -> Callable[[str], bool]:
@@ -253,9 +271,26 @@ def _joined(tests: Sequence[Test | str]) -> Test:
         else:
             groups.append([[test]])
 
+    merged = [_merged(either) for either in groups]
+
     def all_hold(item: Any) -> bool:
         return all(
-            any(all(test(item) for test in together) for together in either) for either in groups
+            any(all(test(item) for test in together) for together in either) for either in merged
         )
 
     return all_hold
+
+
+def _merged(either: list[list[Test]]) -> list[list[Test]]:
+    """The same with one test for all values that a column may equal: they may be hundreds."""
+    equals: dict[int, _Equals] = {}
+    others: list[list[Test]] = []
+    for together in either:
+        if len(together) == 1 and isinstance(test := together[0], _Equals):
+            known = equals.get(id(test.column), test)
+            equals[id(test.column)] = replace(known, values=known.values | test.values)
+        else:
+            others.append(together)
+    for test in equals.values():
+        others.append([test])
+    return others
