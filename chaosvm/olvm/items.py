@@ -53,7 +53,8 @@ class Items(Generic[T]):
 
     def _parse(self, text: bytes) -> None:
         # In a comment or CDATA a tag is no tag, and only the parser knows where these end.
-        self._unusual = self._unusual or b"<!" in text
+        # (One character is found many times as fast as two.)
+        self._unusual = self._unusual or (b"!" in text and b"<!" in text)
         if not self._unusual:
             for name in _LEFT_OUT:
                 text = self._without(name, text)
