@@ -59,21 +59,26 @@ class Budget(threading.local):
         OSError, of which TimeoutError is one.
         """
         found = _resolved(*address, self.seconds())
-        for number, (family, kind, protocol, _name, where) in enumerate(found, 1):
-            sock = socket.socket(family, kind, protocol)
+        for number, one in enumerate(found, 1):
             try:
-                sock.settimeout(self.seconds() / (len(found) + 1 - number))
-                sock.connect(where)
-                sock.settimeout(self.seconds())
-                return sock
+                return self._connected(one, self.seconds() / (len(found) + 1 - number))
             except OSError:
-                sock.close()
                 if number == len(found):
                     raise
-            except BaseException:
-                sock.close()
-                raise
         raise OSError(f"{address[0]} has no address")
+
+    def _connected(self, address: Any, seconds: float) -> socket.socket:
+        """To one of those that a lookup found."""
+        family, kind, protocol, _, where = address
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(seconds)
+            sock.connect(where)
+            sock.settimeout(self.seconds())
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def response(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
         """What a connection has for a ``response_class``, to read its answers with."""

@@ -238,6 +238,8 @@ class Job(Progress):
             # Otherwise its tools have stopped because it is shutting down.
         elif isinstance(error, NotSupported) and request.step is Step.RESET:
             self.restarting = True
+            self.accepted = False
+            request.supersede()
             self._plan(Step.POWER_OFF)
         else:
             self._fail(f"refused the {request.step}: {error}", unknown=self.in_doubt)

@@ -126,6 +126,7 @@ class _Run:
                 self._drive(watch, sender)
             finally:
                 with sender.jobs_lock:
+                    sender.end()
                     self._note_outcomes()
                     self._tell_if_interrupted()
 

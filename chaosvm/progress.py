@@ -99,17 +99,21 @@ class Progress:
         alarms = []
         if self.planned is not None:
             alarms.append(self.planned.due_at)
-        if self.order.graceful and not self.fell_back:
+        if self._guest_may_be_given_up():
             alarms.append(self.order.guest_seconds)
         if self.request is not None and self.request.look_until is not None:
             alarms.append(self.request.look_until)
         return alarms
 
-    def _guest_time_is_over(self) -> bool:
+    def _guest_may_be_given_up(self) -> bool:
+        """Not where its power is being cut anyway."""
         asks = self.order.operation is Operation.POWER_OFF and self.order.graceful
-        over = self.deadline.elapsed >= self.order.guest_seconds
         planned = self.planned.step if self.planned is not None else None
-        return asks and over and Step.POWER_OFF not in (planned, self.queued, self.step)
+        return asks and Step.POWER_OFF not in (planned, self.queued, self.step)
+
+    def _guest_time_is_over(self) -> bool:
+        over = self.deadline.elapsed >= self.order.guest_seconds
+        return over and self._guest_may_be_given_up()
 
     def _backoff(self, request: Request) -> float:
         return float(min(_FIRST_RETRY * 2 ** (request.attempt - 1), _LONGEST_RETRY))

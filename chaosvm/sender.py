@@ -104,6 +104,11 @@ class Sender:
         finally:
             self._ledger.answered(job.vm.id, self._order)
 
+    def end(self) -> None:
+        """Nothing more goes out, whatever still waits."""
+        with self.jobs_lock:
+            self._ended = True
+
     def __enter__(self) -> Self:
         return self
 
@@ -115,5 +120,5 @@ class Sender:
     ) -> None:
         # After an interruption nothing more may go out.
         with self.jobs_lock:
-            self._ended = True
+            self.end()
             self._workers.shutdown(wait=False, cancel_futures=True)

@@ -129,6 +129,15 @@ def test_the_last_refusal_is_what_is_told(
         Budget(AMPLE).connected(("vc.example.com", 443))
 
 
+def test_an_address_of_a_kind_that_this_machine_lacks_is_passed_over(
+    resolver: Callable[[Answer], None], listener: socket.socket
+) -> None:
+    lacking = (65_000, socket.SOCK_STREAM, 6, "", ("::1", 443))
+    resolver(lambda: [lacking, *told(listener.getsockname())])
+    with Budget(AMPLE).connected(("vc.example.com", 443)) as sock:
+        assert sock.getpeername() == listener.getsockname()
+
+
 def test_a_name_without_addresses_is_an_error(resolver: Callable[[Answer], None]) -> None:
     resolver(list)
     with pytest.raises(OSError, match="has no address"):

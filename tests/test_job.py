@@ -13,7 +13,7 @@ from chaosvm.order import Order
 from chaosvm.outcome import How
 from chaosvm.platform import Sighting, Step, Ticket
 from chaosvm.request import Answer
-from chaosvm.vm import VM
+from chaosvm.vm import VM, PowerState
 from tests.fakes import OFF, ON, FakeClock
 
 
@@ -55,6 +55,36 @@ def queue(job: Job) -> None:
 def is_seen(job: Job, **what: Any) -> None:
     job.saw(Sighting(vm_id="vm-1", **what))
     job.decide()
+
+
+# Alarms ----------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_guests_time_is_awaited_only_where_it_can_be_given_up(clock):
+    asked = running("power_off", clock, graceful=True, on_timeout="hard")
+    send(asked)
+    assert asked.order.guest_seconds in asked.alarms
+    order = Order.checked("power_off", 60, graceful=True, on_timeout="hard")
+    paused = VM(
+        name="db", id="vm-2", platform="fake", power_state=PowerState.PAUSED, status="paused"
+    )
+    cut = Job(paused, order, Deadline(60, clock), lambda vm, order: None)
+    cut.first_seen(Sighting(vm_id="vm-2", power_state=PowerState.PAUSED))
+    send(cut)
+    assert cut.step is Step.POWER_OFF
+    assert cut.alarms == []
+
+
+def test_a_reset_that_ends_as_not_supported_is_not_taken_for_the_stop_in_its_place(clock):
+    job = running("reboot", clock, graceful=False)
+    send(job)
+    ticket = Ticket("vm-1", tracked=True)
+    job.answered(Answer(Step.RESET, ticket=ticket))
+    is_seen(job, power_state=ON, ended=ticket, error=NotSupported("not on this host"))
+    queue(job)
+    is_seen(job, power_state=ON)
+    assert job.open
+    assert job.queued is Step.POWER_OFF
 
 
 # An answer that has not come by the deadline ---------------------------------------------

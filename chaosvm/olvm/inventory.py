@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
 from chaosvm.deadline import Deadline
+from chaosvm.names import Directory
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.items import Items
 from chaosvm.olvm.reading import read_by_id, read_by_name
@@ -104,10 +105,11 @@ class Inventory:
             if known is not None:
                 return [known]
         vms, _ = self._with_places(deadline, lambda made: self._named(made, only, deadline))
+        directory = Directory(vms)
         for word in only:
-            meant = [vm.id for vm in vms if vm.answers_to(word)]
+            meant = directory.meant(word)
             if len(meant) == 1:
-                self._known[word] = meant[0]
+                self._known[word] = meant[0].id
         return vms
 
     def _known_vm(self, word: str, deadline: Deadline) -> VM | None:

@@ -23,7 +23,7 @@ _MOST_AT_ONCE = 10
 def side_by_side(
     ask: Callable[[A], T], things: Sequence[A], at_once: int = _MOST_AT_ONCE
 ) -> list[T]:
-    """What is told of each. The first error ends it: what was not asked yet never is."""
+    """What is told of each. An error ends it: what is not asked by then never is."""
     if len(things) < 2 or at_once < 2:
         return [ask(thing) for thing in things]
     with ThreadPoolExecutor(min(len(things), at_once), thread_name_prefix="chaosvm-read") as pool:

@@ -12,12 +12,11 @@ from chaosvm.vm import VM
 from chaosvm.vsphere.inventory import Objects, read_everything
 from chaosvm.vsphere.properties import ALL, Told, Wanted, wanted_for
 from chaosvm.vsphere.retrieval import retrieve
-from chaosvm.vsphere.walks import bare_machines, everything, machines
+from chaosvm.vsphere.walks import bare_machines, machines
 
 __all__ = ["Lookup", "by_identity"]
 
 _VM = "VirtualMachine"
-_PLACES = {kind: paths for kind, paths in ALL.items() if kind != _VM}
 # What VM.answers_to() looks at.
 _WORDS = ("name", "id", "instance_uuid", "path")
 _NAMES = wanted_for(_WORDS)
@@ -78,7 +77,7 @@ class Lookup:
         except vmodl.fault.ManagedObjectNotFound:
             found = None  # one went just now
         if found is None:
-            return read_everything(content, wanted).vms()
+            found = read_everything(content, wanted).vms()
         directory = Directory(meant)
         answers = {word: directory.meant(word) for word in words}
         self._known |= {word: vms[0].id for word, vms in answers.items() if len(vms) == 1}
@@ -112,7 +111,7 @@ def _told_of(content: Any, moids: Sequence[str], wanted: Wanted) -> dict[str, To
     # The walk from a VM to its place is in the request once for each. Of many, all
     # places are read instead; apart, as vcsim mixes up what two specifications ask.
     places = {kind: paths for kind, paths in wanted.items() if kind != _VM}
-    told = retrieve(content, everything(content, places))
+    told = read_everything(content, places).told
     return told | retrieve(content, bare_machines(moids, {_VM: wanted[_VM]}))
 
 

@@ -291,6 +291,5 @@ def _merged(either: list[list[Test]]) -> list[list[Test]]:
             equals[id(test.column)] = replace(known, values=known.values | test.values)
         else:
             others.append(together)
-    for test in equals.values():
-        others.append([test])
-    return others
+    merged: list[Test] = [*equals.values()]
+    return [*([test] for test in merged), *others]
