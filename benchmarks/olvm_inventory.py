@@ -161,5 +161,5 @@ INVENTORY = {
     "SDK, loops": sdk_loops,
 }
 PROBE = {"floor": probe_floor, "chaosvm": probe_chaosvm, "SDK, search": probe_sdk}
-# A request or more for each VM: only where there are few.
+# A request or more for each VM.
 SLOW = ("SDK, loops",)

@@ -210,5 +210,5 @@ INVENTORY = {
     "govc": govc,
 }
 PROBE = {"floor": probe_floor, "chaosvm": probe_chaosvm, "pyvmomi, attributes": probe_attributes}
-# A request or more for each VM: only where there are few.
+# A request or more for each VM.
 SLOW = ("pyvmomi, attributes",)
