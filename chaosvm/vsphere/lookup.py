@@ -76,11 +76,11 @@ class Lookup:
             found = _more(content, named, meant, wanted)
         except vmodl.fault.ManagedObjectNotFound:
             found = None  # one went just now
-        if found is None:
-            found = read_everything(content, wanted).vms()
         directory = Directory(meant)
         answers = {word: directory.meant(word) for word in words}
         self._known |= {word: vms[0].id for word, vms in answers.items() if len(vms) == 1}
+        if found is None:
+            return read_everything(content, wanted).vms()
         if all(answers.values()):
             return found
         # Who asks for what does not exist is told what does.
