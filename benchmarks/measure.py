@@ -138,7 +138,7 @@ class _Worker:
 def _work(pipe: Any, way: Way, target: Target) -> None:
     # What chaosvm writes beside its work goes where nobody keeps it.
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        logging.getLogger("logzero_default").setLevel(logging.ERROR)
+        logging.getLogger("chaostoolkit").setLevel(logging.ERROR)
         _take_samples(pipe, way(target))
 
 

@@ -29,7 +29,7 @@ _LOOK_EVERY = 0.5
 
 def made_ready(target: Target) -> Callable[[], None]:
     """Puts all VMs back for the next sample."""
-    logging.getLogger("logzero_default").setLevel(logging.WARNING)
+    logging.getLogger("chaostoolkit").setLevel(logging.WARNING)
     without_ledger()
     session = _platform(target)
     if target["operation"] == "power_on":

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
 from typing import Any
 
 from chaoslib.types import Discovery
-from logzero import logger
 
 __all__ = ["__version__", "discover"]
 
 __version__ = "0.1.0"
+
+logger = logging.getLogger("chaostoolkit")
 
 
 def discover(discover_system: bool = True) -> Discovery:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-from logzero import logger
 
 from chaosvm import values
 from chaosvm.account import Counted
@@ -38,6 +37,7 @@ from chaosvm.vm import VM, PowerState
 
 __all__ = ["Acting", "Meant"]
 
+logger = logging.getLogger("chaostoolkit")
 
 _MOST_NAMED = 20
 # From so many VMs on, reading all about all of them takes longer than another request.

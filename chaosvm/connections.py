@@ -9,16 +9,17 @@ logs out.
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
-
-from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.settings import Settings
 
 __all__ = ["close_all", "shared"]
+
+logger = logging.getLogger("chaostoolkit")
 
 
 class Connection(Protocol):

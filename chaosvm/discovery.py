@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +12,14 @@ from chaoslib.discovery.discover import (
     initialize_discovery_result,
 )
 from chaoslib.types import Discovery
-from logzero import logger
 
 import chaosvm
 from chaosvm.errors import ChaosVMError
 from chaosvm.settings import Settings, configured
 
 __all__ = ["discover_platform"]
+
+logger = logging.getLogger("chaostoolkit")
 
 
 def discover_platform(

@@ -7,10 +7,9 @@ itself, and knows the time only from its deadline.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
-
-from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
@@ -32,6 +31,8 @@ from chaosvm.request import Answer, Request
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Job"]
+
+logger = logging.getLogger("chaostoolkit")
 
 # After a lost answer, how long to look before asking the same again.
 _LOOK_FIRST = 2.0

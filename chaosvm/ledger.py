@@ -21,6 +21,7 @@ The kinds of lines, each with ``at`` (UTC):
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -29,8 +30,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from logzero import logger
 
 import chaosvm
 from chaosvm import experiment, ledgerfile
@@ -44,6 +43,8 @@ from chaosvm.platform import Platform, Step
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Ledger", "bar_run", "close_all", "of_run", "read"]
+
+logger = logging.getLogger("chaostoolkit")
 
 # How long a request may be on its way before it is no longer expected to have
 # an effect; and how long a guest may take that was asked to shut down.

@@ -13,8 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-from logzero import logger
-
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     ConnectionFailed,
@@ -33,6 +31,8 @@ from chaosvm.sender import Sender
 from chaosvm.vm import VM
 
 __all__ = ["carry_out", "refusal", "refuse"]
+
+logger = logging.getLogger("chaostoolkit")
 
 # What the inventory told so long ago, at the most, need not be confirmed.
 _FRESH = 1.0

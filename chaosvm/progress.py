@@ -6,9 +6,8 @@ then sent, and from then on it is the request, until the next one is sent.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
-
-from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.history import TARGETS
@@ -19,6 +18,8 @@ from chaosvm.request import Planned, Request
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Progress"]
+
+logger = logging.getLogger("chaostoolkit")
 
 # A VM that is busy with something else is tried again after 0.5 s, then 1 s...
 _FIRST_RETRY, _LONGEST_RETRY = 0.5, 8.0

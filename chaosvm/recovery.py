@@ -7,11 +7,10 @@ settings for the other.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from logzero import logger
 
 from chaosvm import values
 from chaosvm.deadline import Deadline
@@ -25,6 +24,8 @@ from chaosvm.undo import judged, left_changed, not_restored, rehearsed
 from chaosvm.verbs import VMPlatform
 
 __all__ = ["restore_from", "restore_on"]
+
+logger = logging.getLogger("chaostoolkit")
 
 Connect = Callable[[], VMPlatform]
 

@@ -8,9 +8,8 @@ done to such a VM, it is given the time to arrive.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-
-from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.history import Touched
@@ -19,6 +18,8 @@ from chaosvm.platform import Platform
 from chaosvm.vm import VM
 
 __all__ = ["settle", "unsettled"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _LOOK_EVERY = 1.0
 # Of the time that is left: the rest is for what is to be done.

@@ -8,11 +8,10 @@ changed it since.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
-
-from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
@@ -33,6 +32,8 @@ from chaosvm.settling import settle, unsettled
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["judged", "left_changed", "not_restored", "rehearsed", "restore"]
+
+logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 

@@ -7,11 +7,10 @@ inventory once, chooses, and hands over to ``power.py``.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
-
-from logzero import logger
 
 from chaosvm import values
 from chaosvm.acting import Acting
@@ -27,6 +26,8 @@ from chaosvm.undo import judged, rehearsed, restore
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["VMPlatform"]
+
+logger = logging.getLogger("chaostoolkit")
 
 # Logging out is courtesy: it must not hold up the end of an experiment.
 _LONGEST_LOGOUT = 10.0

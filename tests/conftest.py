@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import logzero
 import pytest
 
 from chaosvm import connections, ledger, rehearsal
@@ -51,11 +50,15 @@ def own_ledgers(
 
 @pytest.fixture
 def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    """What logzero's logger, which does not propagate, is told during the test."""
-    monkeypatch.setattr(logzero.logger, "level", logging.DEBUG)
-    logzero.logger.addHandler(caplog.handler)
+    """What is logged during the test, whether or not Chaos Toolkit has set its logger up."""
+    logger = logging.getLogger("chaostoolkit")
+    monkeypatch.setattr(logger, "propagate", False)
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(caplog.handler)
     yield caplog
-    logzero.logger.removeHandler(caplog.handler)
+    logger.removeHandler(caplog.handler)
+    logger.setLevel(before)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

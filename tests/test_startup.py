@@ -10,7 +10,7 @@ import pytest
 
 LARGE = {
     *("pyVmomi", "pyVim", "ovirtsdk4", "pycurl", "requests", "urllib3", "aiohttp", "http.client"),
-    *("chaosvm.verbs", "chaosvm.power", "chaosvm.ledger"),
+    *("chaosvm.verbs", "chaosvm.power", "chaosvm.ledger", "logzero"),
 }
 PLATFORMS = ("vsphere", "olvm", "dora")
 ACTIVITIES = [f"chaosvm.{name}.{kind}" for name in PLATFORMS for kind in ("actions", "probes")]
@@ -20,7 +20,7 @@ def brought_in(module: str) -> set[str]:
     """The large modules that are there after an import, and were not before."""
     program = f"""
 import sys, json
-import chaoslib.types, logzero
+import chaoslib.types
 before = set(sys.modules)
 import {module}
 print(json.dumps(sorted(set(sys.modules) - before)))

@@ -18,14 +18,16 @@ action that would fail is told of as a warning, and the run goes on.
 ```
 """
 
+import logging
 from typing import Any, Dict
 
 from chaoslib.activity import run_activity
 from chaoslib.exceptions import ActivityFailed
 from chaoslib.types import Dry
-from logzero import logger
 
 __all__ = ["before_activity_control"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _MODULES = ("chaosvm.vsphere.actions", "chaosvm.olvm.actions", "chaosvm.dora.actions")
 # What keeps to chaosvm_dry_run. Other actions, such as an export, do not.

@@ -21,11 +21,11 @@ each other, but whose failure must not pass for success.
 ```
 """
 
+import logging
 from enum import StrEnum
 from typing import Any, Dict, List
 
 from chaoslib.exceptions import InterruptExecution
-from logzero import logger
 
 from chaosvm import values
 from chaosvm.errors import InvalidValue
@@ -37,6 +37,8 @@ __all__ = [
     "before_experiment_control",
     "before_rollback_control",
 ]
+
+logger = logging.getLogger("chaostoolkit")
 
 _PACKAGE = "chaosvm."
 _rolling_back = False

@@ -28,6 +28,7 @@ changed since. While it works, Ctrl-C, SIGTERM and SIGHUP have to be given twice
 A terminal that is closed (SIGHUP) interrupts the run like Ctrl-C.
 """
 
+import logging
 import signal
 import threading
 from contextlib import contextmanager
@@ -36,7 +37,6 @@ from typing import Any, Dict, Iterator, List
 
 from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
-from logzero import logger
 
 from chaosvm import experiment, values
 from chaosvm.deadline import Deadline
@@ -53,6 +53,8 @@ __all__ = [
     "cleanup_control",
     "configure_control",
 ]
+
+logger = logging.getLogger("chaostoolkit")
 
 _BARRED = "the experiment is over, and what it changed is being put back"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

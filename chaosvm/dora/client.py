@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
-
-from logzero import logger
 
 from chaosvm.choice import Choice
 from chaosvm.deadline import Clock, Deadline
@@ -30,6 +29,8 @@ from chaosvm.selection import Selection
 from chaosvm.vm import VM
 
 __all__ = ["DoraClient"]
+
+logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ VMs". Dora reads its vCenters 30 to 60 seconds late. docs/dora.md explains
 environments, settings and selection.
 """
 
+import logging
 from typing import Any, Dict, List
 
 from chaoslib.types import Configuration, Secrets
-from logzero import logger
 
 from chaosvm import values
 from chaosvm.deadline import Deadline
@@ -33,6 +33,8 @@ __all__ = [
     "vm_info",
     "vm_power_state",
 ]
+
+logger = logging.getLogger("chaostoolkit")
 
 
 def list_environments(

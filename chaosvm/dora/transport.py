@@ -20,7 +20,6 @@ from urllib.parse import quote, urlsplit
 import requests
 import tenacity
 import urllib3
-from logzero import logger
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -39,6 +38,8 @@ from chaosvm.errors import (
 )
 
 __all__ = ["Answer", "Transport"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _TRIES = 4
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0

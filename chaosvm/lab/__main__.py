@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import logzero
 
 from chaosvm import values
 from chaosvm.errors import ChaosVMError, InvalidValue
@@ -120,4 +123,5 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    logzero.setup_logger("chaostoolkit", level=logging.INFO)
     sys.exit(main())

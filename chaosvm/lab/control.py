@@ -27,12 +27,12 @@ and after them chaosvm connects nowhere.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
 from chaoslib.exceptions import InterruptExecution, InvalidControl
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
-from logzero import logger
 
 from chaosvm import rehearsal
 from chaosvm.experiment import Importing, experiment_at_hand
@@ -54,6 +54,8 @@ __all__ = [
     "configure_control",
     "validate_control",
 ]
+
+logger = logging.getLogger("chaostoolkit")
 
 _OVER = "the rehearsal is over"
 

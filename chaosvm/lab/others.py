@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
 from chaoslib.types import Dry
-from logzero import logger
 
 from chaosvm.errors import InvalidValue
 from chaosvm.lab import wall
 
 __all__ = ["OtherActions", "Others", "ProcessProbes", "activities", "is_ours", "note_skipped"]
+
+logger = logging.getLogger("chaostoolkit")
 
 Activity = dict[str, Any]
 

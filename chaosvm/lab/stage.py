@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -10,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-from logzero import logger
 
 from chaosvm import connections, rehearsal, values
 from chaosvm.deadline import Deadline
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from chaosvm.lab.lab import Lab
 
 __all__ = ["Plan", "Stage"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _READY_MADE = "small"
 _LOGIN_SECONDS = 20.0

@@ -8,12 +8,11 @@ is the lab's in a rehearsal, so placeholders do as well.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
-
-from logzero import logger
 
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.lab.others import activities, is_ours
@@ -21,6 +20,8 @@ from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.vsphere.settings import VSphereSettings
 
 __all__ = ["Unset", "stand_in"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _PLACEHOLDER = "rehearsal"
 _REDIRECTED = frozenset(

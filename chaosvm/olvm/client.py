@@ -7,6 +7,7 @@ when anything went wrong on them.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from typing import Any, TypeVar
 
 import ovirtsdk4 as sdk
 import pycurl
-from logzero import logger
 
 from chaosvm import rehearsal
 from chaosvm.deadline import Deadline
@@ -34,6 +34,8 @@ from chaosvm.olvm.settings import OLVMSettings, address_of
 from chaosvm.olvm.sso import fetch_token, revoke_token
 
 __all__ = ["OLVMClient"]
+
+logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
-
-from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import GuestUnavailable, PlatformError, StepFailed
@@ -23,6 +22,8 @@ from chaosvm.platform import Sighting, Step, Ticket, Watch
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["OLVMWatch"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.15, 1.3, 2.0
 # When so large a part of the VMs changed between two looks, the rest is about to.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from logzero import logger
 from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
@@ -24,6 +24,8 @@ from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
 
 __all__ = ["VSphereClient"]
+
+logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 _BROKEN = (OSError, http.client.HTTPException)

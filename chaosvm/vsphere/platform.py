@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
-from logzero import logger
 from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
@@ -36,6 +36,8 @@ from chaosvm.vsphere.tags import Tag, TagReader
 from chaosvm.vsphere.watch import VSphereWatch
 
 __all__ = ["VSpherePlatform"]
+
+logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ anew.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
-from logzero import logger
 from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
@@ -19,6 +19,8 @@ from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.faults import platform_error
 
 __all__ = ["Push", "pause"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _Collector = vmodl.query.PropertyCollector
 _VM_PROPERTIES = ["runtime.powerState", "runtime.question", "guest.toolsRunningStatus"]

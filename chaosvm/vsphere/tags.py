@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
-
-from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import PlatformError, ProtocolError
@@ -19,6 +18,8 @@ from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
 
 __all__ = ["Tag", "TagReader"]
+
+logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 

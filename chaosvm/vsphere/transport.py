@@ -8,6 +8,7 @@ connecting to the last byte, ends with the deadline it runs under.
 from __future__ import annotations
 
 import http.client
+import logging
 import ssl
 import time
 import zlib
@@ -16,7 +17,6 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 from xml.parsers.expat import ExpatError
 
-from logzero import logger
 from pyVmomi import SoapStubAdapter, vmodl
 from pyVmomi.SoapAdapter import SoapResponseDeserializer
 from urllib3.util.wait import wait_for_read
@@ -28,6 +28,8 @@ from chaosvm.errors import ProtocolError
 from chaosvm.vsphere.settings import VSphereSettings
 
 __all__ = ["Transport", "tls_context"]
+
+logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 

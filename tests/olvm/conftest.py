@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from logzero import logger
 
 from chaosvm import connections
 from chaosvm.lab import Lab, World
@@ -88,6 +87,7 @@ def warnings_logged() -> Iterator[list[str]]:
             told.append(record.getMessage())
 
     handler = Keep(logging.WARNING)
+    logger = logging.getLogger("chaostoolkit")
     logger.addHandler(handler)
     yield told
     logger.removeHandler(handler)

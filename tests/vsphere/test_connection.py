@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 import trustme
-from logzero import logger
 
 from chaosvm.errors import (
     CertificateRejected,
@@ -38,6 +37,7 @@ def warnings_logged() -> list[str]:
             told.append(record.getMessage())
 
     handler = Keep(logging.WARNING)
+    logger = logging.getLogger("chaostoolkit")
     logger.addHandler(handler)
     yield told
     logger.removeHandler(handler)

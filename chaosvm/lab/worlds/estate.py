@@ -6,11 +6,10 @@ it is written: by discovery, by Dora's export, by ``list_vms``, in a journal.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-
-from logzero import logger
 
 from chaosvm import values
 from chaosvm.errors import InvalidValue
@@ -19,6 +18,8 @@ from chaosvm.lab.worlds.copying import Copy, unescaped
 from chaosvm.vm import PowerState
 
 __all__ = ["copied", "records_in", "table"]
+
+logger = logging.getLogger("chaostoolkit")
 
 Record = dict[str, Any]
 
