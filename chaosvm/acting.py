@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chaosvm import values
+from chaosvm import journal, values
 from chaosvm.account import Counted
 from chaosvm.choice import Barred, Choice, reasons_against
 from chaosvm.deadline import Deadline
@@ -71,7 +71,11 @@ class Acting(Platform):
         return self._alone(order, meant, deadline)
 
     def _alone(self, order: Order, meant: Meant, deadline: Deadline) -> Outcome:
-        batch = self._carry_out(order, meant, deadline)
+        try:
+            batch = self._carry_out(order, meant, deadline)
+        except OperationFailed as failed:
+            journal.keep_output(failed.outcomes[0].to_json())
+            raise
         return replace(batch.outcomes[0], plan=batch.plan)
 
     def _many(self, operation: str, vms: Any, parallel: int, **options: Any) -> Batch:
@@ -202,6 +206,7 @@ class Acting(Platform):
             self._tell_reboots(order, outcomes)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:
+            journal.keep_output(batch.to_json())
             raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
         return batch
 
@@ -239,6 +244,7 @@ class Acting(Platform):
 
     def _rehearsed(self, order: Order, meant: Meant) -> Batch:
         """All but the doing: checked as if it were done, and told."""
+        journal.mark_dry_run()
         plan = self._planned(order, meant)
         for line in plan.lines():
             logger.info(f"dry run: {line}")

@@ -29,6 +29,7 @@ __all__ = [
     "GuardStopped",
     "GuardUnchecked",
     "GuestUnavailable",
+    "Interrupted",
     "InvalidValue",
     "LedgerError",
     "LoginFailed",
@@ -59,6 +60,10 @@ class InvalidValue(ChaosVMError, ValueError):
 
 class MissingExtra(ChaosVMError):
     """The platform's SDK is not installed."""
+
+
+class Interrupted(ChaosVMError):
+    """The run has been told to stop: nothing more is sent."""
 
 
 # Choosing VMs ---------------------------------------------------------------

@@ -20,11 +20,16 @@ from typing import Any
 __all__ = [
     "Command",
     "Importing",
+    "Phase",
     "Running",
     "command",
+    "event_registry",
     "experiment_at_hand",
     "importing",
+    "journal_entry",
+    "phase",
     "reason_to_give",
+    "rolling_back",
     "running",
 ]
 
@@ -33,11 +38,27 @@ _MOST_KNOWN = 20
 
 
 @dataclass(eq=False)
+class Phase:
+    """The rollbacks of a run, or all that comes before them.
+
+    ``stopped_by`` names the signal after which nothing more of this phase is sent,
+    ``held`` one that was kept from stopping what puts VMs back.
+    """
+
+    rollbacks: bool = False
+    stopped_by: str | None = None
+    held: str | None = None
+
+
+@dataclass(eq=False)
 class Running:
     """One run of an experiment; there is one such object for each.
 
     ``journal``, which the run fills, is None as long as only an activity in the
     background has asked; ``lists`` are those in which results were seen to go.
+    ``stopped_by`` names the first signal that asked the run to stop, in whatever
+    phase, and ``handlers`` those that signals had before. ``dry`` is what made it a
+    dry run.
     """
 
     title: str | None
@@ -45,6 +66,10 @@ class Running:
     journal: dict[str, Any] | None
     journal_path: Path | None
     lists: list[Any] = field(default_factory=list)
+    phase: Phase = field(default_factory=Phase)
+    stopped_by: str | None = None
+    handlers: dict[int, Any] = field(default_factory=dict)
+    dry: str | None = None
 
     def fills(self, journal: dict[str, Any] | None, results: list[Any] | None) -> bool:
         """Is it the run with this journal, or whose results go into this list?"""
@@ -108,6 +133,32 @@ def running() -> Running | None:
         return run
 
 
+def phase() -> Phase:
+    """The phase that this call is part of; one of its own outside of Chaos Toolkit."""
+    run = running()
+    return run.phase if run else Phase()
+
+
+def journal_entry() -> dict[str, Any] | None:
+    """What the journal will have of the activity that this call is part of."""
+    entry = _first(_stack(sys._getframe()), "chaoslib.activity", "run", dict)
+    return entry if entry is None or isinstance(entry.get("activity"), dict) else None
+
+
+def rolling_back() -> bool:
+    """Are the rollbacks being played? Only the main thread can tell."""
+    stack = _stack(sys._getframe())
+    return any(_is_function(frame, "chaoslib.run", "run_rollback") for frame in stack)
+
+
+def event_registry() -> Any:
+    """By which Chaos Toolkit tells of the events of this run; None outside of it."""
+    stack = _stack(sys._getframe())
+    return next(
+        filter(None, (_local(frame, "chaoslib.", "event_registry") for frame in stack)), None
+    )
+
+
 def experiment_at_hand() -> dict[str, Any] | None:
     """The experiment that this call is part of, perhaps over already, or only loaded."""
     return next(_experiments(_stack(sys._getframe())), None)
@@ -167,6 +218,10 @@ def _local(frame: FrameType, package: str, name: str) -> Any:
     if not frame.f_globals.get("__name__", "").startswith(package):
         return None
     return frame.f_locals.get(name)
+
+
+def _is_function(frame: FrameType, module: str, name: str) -> bool:
+    return frame.f_code.co_name == name and frame.f_globals.get("__name__") == module
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:

@@ -14,11 +14,11 @@ from dataclasses import replace
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     Busy,
+    ChaosVMError,
     GuestUnavailable,
     InWrongState,
     NoAnswer,
     NotSupported,
-    PlatformError,
     StepFailed,
     VMGone,
 )
@@ -160,8 +160,8 @@ class Job(Progress):
                 unknown=unknown,
             )
 
-    def cut_off(self, error: PlatformError) -> None:
-        """The platform can not be watched any more."""
+    def cut_off(self, error: ChaosVMError) -> None:
+        """It is not followed any more."""
         self.blind = True
         unknown = self.request is not None
         known = "its outcome is unknown" if unknown else "it was not touched"

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import chaosvm
-from chaosvm import experiment, ledgerfile
+from chaosvm import experiment, interruption, ledgerfile
 from chaosvm.account import Account
 from chaosvm.errors import LedgerError
 from chaosvm.history import Deed, History, Touched
@@ -135,7 +135,7 @@ class Ledger:
             for vm, before in vms
         ]
         with self._lock:
-            self._refuse_if_barred(order)
+            self.refuse_if_barred(order)
             self._write(lines, sync=True, needed=not order.restores)
 
     def request(self, vm_id: str, step: Step, order: Order) -> None:
@@ -148,7 +148,7 @@ class Ledger:
             "step": step.value,
         }
         with self._lock:
-            self._refuse_if_barred(order)
+            self.refuse_if_barred(order)
             self._write([line], sync=False, needed=not order.restores)
             self._in_flight.add((order.run, vm_id))
 
@@ -216,9 +216,12 @@ class Ledger:
 
     # Writing -----------------------------------------------------------------------------
 
-    def _refuse_if_barred(self, order: Order) -> None:
-        if self._barred is not None and not order.restores:
-            raise LedgerError(f"{order.operation} is not carried out any more: {self._barred}")
+    def refuse_if_barred(self, order: Order) -> None:
+        """Raises LedgerError if nothing more may be sent for this order; what restores may be."""
+        stopped = order.phase.stopped_by
+        why = self._barred or (f"{stopped} has stopped the run" if stopped else None)
+        if why and not order.restores:
+            raise LedgerError(f"{order.operation} is not carried out any more: {why}")
 
     def _write(self, lines: list[dict[str, Any]], sync: bool, needed: bool) -> None:
         try:
@@ -276,6 +279,7 @@ def of_run(path: Path | None) -> Ledger:
     ``path`` is the file that the settings name; by default each run has a file
     of its own beside the journal.
     """
+    interruption.watch()
     run = experiment.running()
     with _of_runs_lock:
         if (run, path) not in _of_runs:

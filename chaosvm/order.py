@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from chaosvm import values
-from chaosvm.experiment import reason_to_give
+from chaosvm.experiment import Phase, phase, reason_to_give
 
 __all__ = ["OnTimeout", "Operation", "Order"]
 
@@ -44,6 +44,8 @@ class Order:
     # Names the call in the platform's own records, where it keeps any.
     run: str = field(default_factory=lambda: f"chaosvm-{secrets.token_hex(6)}", compare=False)
     reason: str = field(default_factory=reason_to_give, compare=False)
+    # Of the run: where it is stopped, so is this.
+    phase: Phase = field(default_factory=phase, compare=False)
 
     @classmethod
     def checked(cls, operation: str, timeout: Any, **options: Any) -> Order:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
+    ChaosVMError,
     ConnectionFailed,
     LedgerError,
     OperationRefused,
@@ -144,6 +145,8 @@ class _Run:
 
     def _drive(self, watch: Watch, sender: Sender) -> None:
         while self._open():
+            if self._cut_short(sender):
+                return
             if self._deadline.passed:
                 self._time_out(sender)
                 return
@@ -157,6 +160,17 @@ class _Run:
                 self._note_outcomes()
             watch.forget([job.vm.id for job in self._jobs.values() if not job.open])
             self._tell_progress()
+
+    def _cut_short(self, sender: Sender) -> bool:
+        """Nothing more may be sent, so nothing is waited for either."""
+        try:
+            self._ledger.refuse_if_barred(self._order)
+        except LedgerError as error:
+            if not self._any_noted:
+                raise
+            self._cut_off(sender, error)
+            return True
+        return False
 
     def _send_due(self, sender: Sender) -> None:
         due = [job for job in self._open() if job.due and job.may_send()]
@@ -212,13 +226,16 @@ class _Run:
                 self._warn(f"watching was interrupted, trying again: {error}")
                 self._deadline.sleep(1.0)
         except PlatformError as error:
-            with sender.jobs_lock:
-                for job in self._open():
-                    job.cut_off(error)
+            self._cut_off(sender, error)
             return False
         if watch.pushed and not sending:
             self._deadline.sleep(min(_LONGEST_PAUSE, _PAUSE_PER_VM * len(self._open())))
         return True
+
+    def _cut_off(self, sender: Sender, error: ChaosVMError) -> None:
+        with sender.jobs_lock:
+            for job in self._open():
+                job.cut_off(error)
 
     def _take_in(self, news: Sequence[Sighting]) -> None:
         for sighting in news:

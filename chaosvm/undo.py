@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from chaosvm import journal
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     CertificateRejected,
@@ -126,12 +127,14 @@ def judged(outcomes: Sequence[Outcome]) -> Batch:
     """All of them; raises OperationFailed if a VM is not where it should be."""
     batch = Batch(tuple(outcomes))
     if batch.failed:
+        journal.keep_output(batch.to_json())
         raise OperationFailed(failure_text(RESTORE, outcomes), outcomes)
     return batch
 
 
 def rehearsed(batch: Batch) -> Batch:
     """The same, told as a dry run."""
+    journal.mark_dry_run()
     shown = [
         {
             "id": outcome.id,

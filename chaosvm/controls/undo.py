@@ -75,7 +75,7 @@ class _Undo:
         if self.done:
             return
         ledgers = bar_run(self.run, _BARRED)
-        with _signals_wait():
+        with _signals_wait(self.run):
             self.done = True
             try:
                 outcomes = [each for ledger in ledgers for each in self._undone(ledger)]
@@ -180,7 +180,7 @@ def _interrupt_when_hung_up() -> None:
 
 
 @contextmanager
-def _signals_wait() -> Iterator[None]:
+def _signals_wait(run: Running | None = None) -> Iterator[None]:
     """Whoever interrupts an experiment should not by that keep it from being undone."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -191,6 +191,8 @@ def _signals_wait() -> Iterator[None]:
         if seen:
             raise KeyboardInterrupt
         seen.append(number)
+        if run is not None:
+            run.stopped_by = run.stopped_by or signal.Signals(number).name
         logger.warning("undo: VMs are being put back; once more leaves them as they are")
 
     before = {number: signal.signal(number, once) for number in _SIGNALS}

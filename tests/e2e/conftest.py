@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.children import heeding_signals
 from tests.vcsim import Vcsim
 from tests.vcsim.estate import Estate
 
@@ -36,7 +37,7 @@ class Chaos:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = Path(sys.executable).with_name("chaos")
         return subprocess.Popen(
-            [str(command), "--no-version-check", *arguments],
+            heeding_signals([str(command), "--no-version-check", *arguments]),
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
