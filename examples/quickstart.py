@@ -82,10 +82,10 @@ def run(path: Path, lab: Lab, folder: Path) -> Journal:
     told = EXPERIMENT
     shown = told.relative_to(Path.cwd()) if told.is_relative_to(Path.cwd()) else told
     half = "" if path == EXPERIMENT else "  # a copy without its half on OLVM"
-    print(f"$ chaos run --rollback-strategy always {shown}{half}", flush=True)
+    print(f"$ chaos run {shown}{half}", flush=True)
     # The settings file does not exist: nobody's own controls take part.
     options = ["--no-version-check", "--settings", str(folder / "settings.yaml")]
-    command = [*options, "run", "--rollback-strategy", "always", str(path)]
+    command = [*options, "run", str(path)]
     with subprocess.Popen(
         [sys.executable, "-m", "chaostoolkit", *command], cwd=folder, env=environment(lab)
     ) as chaos:

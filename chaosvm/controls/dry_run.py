@@ -25,7 +25,9 @@ from chaoslib.activity import run_activity
 from chaoslib.exceptions import ActivityFailed
 from chaoslib.types import Dry
 
-__all__ = ["before_activity_control"]
+from chaosvm.controls.declaration import check, told, validate
+
+__all__ = ["before_activity_control", "validate_control"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -35,6 +37,12 @@ _POWER = ("power_on", "power_off", "reboot", "suspend")
 _FUNCTIONS = (*_POWER, *(f"batch_{verb}" for verb in _POWER), "restore_power_states")
 
 
+def validate_control(control: Dict[str, Any]) -> None:
+    """Refuse an experiment that declares this control so that it would not be called."""
+    validate(control, {})
+
+
+@told
 def before_activity_control(
     context: Dict[str, Any],
     experiment: Dict[str, Any] = None,
@@ -53,7 +61,7 @@ def before_activity_control(
 
 
 def _is_ours(activity: Dict[str, Any]) -> bool:
-    provider = activity.get("provider", {})
+    provider = activity.get("provider") or {}
     ours = provider.get("module") in _MODULES and provider.get("func") in _FUNCTIONS
     return activity.get("type") == "action" and ours
 
@@ -61,3 +69,6 @@ def _is_ours(activity: Dict[str, Any]) -> bool:
 def _is_left_out(activity: Dict[str, Any], experiment: Dict[str, Any]) -> bool:
     dry = activity.get("dry", experiment.get("dry"))
     return dry in (Dry.ACTIONS, Dry.ACTIVITIES)
+
+
+check(__name__, {})

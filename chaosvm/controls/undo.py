@@ -38,12 +38,13 @@ from typing import Any, Dict, Iterator, List
 from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
-from chaosvm import experiment, values
+from chaosvm import experiment, interruption, values
+from chaosvm.controls.declaration import check, required, told, validate
 from chaosvm.deadline import Deadline
 from chaosvm.errors import InvalidValue
 from chaosvm.experiment import Running
 from chaosvm.ledger import Ledger, bar_run
-from chaosvm.outcome import Batch, Outcome
+from chaosvm.outcome import Batch, Outcome, failure_text
 from chaosvm.recovery import restore_from
 from chaosvm.verbs import VMPlatform
 
@@ -52,11 +53,13 @@ __all__ = [
     "before_experiment_control",
     "cleanup_control",
     "configure_control",
+    "validate_control",
 ]
 
 logger = logging.getLogger("chaostoolkit")
 
 _BARRED = "the experiment is over, and what it changed is being put back"
+_NAME = "chaosvm.controls.undo"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -87,6 +90,8 @@ class _Undo:
             logger.error(f"undo: not everything is back. {_later(ledgers)}")
         if outcomes:
             self.journal["chaosvm_undo"] = Batch(tuple(outcomes)).to_json()
+        if failed:
+            self.journal.setdefault("rollbacks", []).append(_entry(outcomes))
         if failed and self.journal["status"] == "completed":
             self.journal["status"] = "failed"
 
@@ -101,6 +106,11 @@ class _Undo:
 
 
 _armed: Dict[int, _Undo] = {}
+_ARGUMENTS = {
+    "timeout": values.timeout_seconds,
+    "parallel": lambda key, value: values.integer(key, value, 1, VMPlatform.most_parallel),
+    "force": values.boolean,
+}
 
 
 class _LastNet(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
@@ -110,12 +120,19 @@ class _LastNet(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
         _carry_out(journal)
 
 
+def validate_control(control: Dict[str, Any]) -> None:
+    """Refuse an experiment that declares this control so that it would not be called."""
+    validate(control, _ARGUMENTS, whole=True)
+
+
+@told
 def configure_control(event_registry: EventHandlerRegistry = None, **kwargs: Any) -> None:
     """Hear of the end of the run, whatever happens to it."""
     if event_registry is not None:
         event_registry.register(_LastNet())
 
 
+@required
 def before_experiment_control(
     context: Dict[str, Any],
     timeout: float = 600,
@@ -141,14 +158,17 @@ def before_experiment_control(
     except InvalidValue as error:
         raise InterruptExecution(f"chaosvm.controls.undo: {error}") from None
     _armed[id(run.journal)] = undo
+    interruption.watch()
     _interrupt_when_hung_up()
 
 
+@told
 def after_experiment_control(context: Dict[str, Any], **kwargs: Any) -> None:
     """The run is over: put back what it changed."""
     _carry_out(_journal())
 
 
+@told
 def cleanup_control() -> None:
     """The same where an interruption kept the ordinary end from being reached."""
     _carry_out(_journal())
@@ -165,6 +185,16 @@ def _carry_out(journal: Dict[str, Any]) -> None:
 def _journal() -> Dict[str, Any]:
     run = experiment.running()
     return (run and run.journal) or {}
+
+
+def _entry(outcomes: List[Outcome]) -> Dict[str, Any]:
+    """As of a rollback: so Chaos Toolkit's report says that the system may not be restored."""
+    return {
+        "activity": {"type": "action", "name": _NAME, "provider": {"type": "python"}},
+        "status": "failed",
+        "output": Batch(tuple(outcomes)).to_json(),
+        "exception": [failure_text("restore", outcomes)],
+    }
 
 
 def _later(ledgers: List[Ledger]) -> str:
@@ -201,3 +231,6 @@ def _signals_wait(run: Running | None = None) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+check(__name__, _ARGUMENTS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chaosvm.controls.declaration import wrong_arguments
 from chaosvm.experiment import Importing, importing
 
 __all__ = ["check", "mistake"]
@@ -33,7 +34,7 @@ def mistake(found: Importing) -> str:
     provider = control.get("provider")
     provider = provider if isinstance(provider, Mapping) else {}
     name = f"the control {control.get('name')!r}"
-    if wrong := _wrong_arguments(provider):
+    if wrong := wrong_arguments(provider, "{'world': 'small'}"):
         return f"{name} has {wrong}"
     if control.get("scope") is not None:
         return f"{name} has the scope {control['scope']!r}, and has to be called before and after"
@@ -43,21 +44,6 @@ def mistake(found: Importing) -> str:
         return f"{name} has 'automatic', and has to be called always"
     if not any(_same(each, control) for each in found.experiment.get("controls") or ()):
         return f"{name} is not among the controls of the experiment itself"
-    return ""
-
-
-def _wrong_arguments(provider: Mapping[str, Any]) -> str:
-    if "arguments" not in provider:
-        return ""
-    given = provider["arguments"]
-    if given is None:
-        return "'arguments' and nothing below: leave it out"
-    if not isinstance(given, Mapping):
-        return f"the arguments {given!r}, and expected is a mapping such as {{'world': 'small'}}"
-    if "context" in given:
-        return "an argument 'context', which is not one of its own"
-    if not all(isinstance(key, str) for key in given):
-        return f"the arguments {given!r}, not all of whose names are texts"
     return ""
 
 
