@@ -41,7 +41,7 @@ def fill_in(entry: dict[str, Any]) -> None:
 def mark_dry_run() -> None:
     """Something was only planned, so the run proves nothing."""
     if (run := experiment.running()) is not None:
-        run.dry = _ACTIONS
+        run.dry = run.dry or _ACTIONS
 
 
 def tell_status(journal: dict[str, Any], run: Running) -> None:

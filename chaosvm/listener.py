@@ -11,7 +11,7 @@ from typing import Any
 
 from chaoslib.run import RunEventHandler
 
-from chaosvm import experiment, interruption, journal
+from chaosvm import experiment, interruption, journal, rehearsal
 from chaosvm.experiment import Phase, Running
 
 __all__ = ["listen"]
@@ -23,6 +23,8 @@ def listen(run: Running) -> bool:
     """Hear of the events of this run, before others do; False if they are not told here."""
     if experiment.rolling_back():
         run.phase.rollbacks = True
+    if rehearsal.is_on():
+        run.dry = "rehearsal"
     registry = experiment.event_registry()
     if registry is None:
         return False

@@ -12,6 +12,10 @@ from chaosvm.vm import VM, PowerState
 __all__ = ["Batch", "How", "Outcome", "failure_text", "not_done"]
 
 
+# In an error text; what has all of them is named there.
+_MOST_NAMED = 20
+
+
 class How(StrEnum):
     """By which means a VM was brought to its state."""
 
@@ -129,17 +133,42 @@ def _dry(plan: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def failure_text(operation: str, outcomes: Sequence[Outcome], seed: int | None = None) -> str:
-    """Each VM that failed and why, what was done to the others, and the seed of the draw."""
+    """Which VMs failed and why, what was done to the others, and the seed of the draw.
+
+    Of many, twenty of each kind: the whole is in the journal and in the ledger.
+    """
     failed = [outcome for outcome in outcomes if outcome.failed]
-    told = "; ".join(f"{outcome} {outcome.error}" for outcome in failed)
     if len(outcomes) == 1:
-        return f"{operation} failed: {told}"
-    said = f"{operation} failed for {len(failed)} of {len(outcomes)} VMs: {told}"
+        return f"{operation} failed: {_reasons(failed)}"
+    said = f"{operation} failed for {len(failed)} of {len(outcomes)} VMs: {_reasons(failed)}"
     others = [outcome for outcome in outcomes if not outcome.failed]
-    for word, group in (
-        ("changed", [o for o in others if o.changed]),
-        ("not changed", [o for o in others if not o.changed]),
-    ):
+    groups = {
+        "changed": [o for o in others if o.changed],
+        "not changed": [o for o in others if not o.changed],
+    }
+    for word, group in groups.items():
         if group:
-            said += f". Of the others, {word}: {', '.join(str(outcome) for outcome in group)}"
-    return said if seed is None else f"{said}. They were drawn with seed {seed}"
+            said += f". Of the others, {word}: {_named(group, len(group))}"
+    if seed is not None:
+        said += f". They were drawn with seed {seed}"
+    if max(len(failed), *(len(group) for group in groups.values())) > _MOST_NAMED:
+        said += ". The output of this activity in the journal, and the ledger, have all of them"
+    return said
+
+
+def _reasons(failed: Sequence[Outcome]) -> str:
+    """Each error once, with the VMs that ended with it."""
+    named = failed[:_MOST_NAMED]
+    groups: dict[str | None, list[Outcome]] = {}
+    for outcome in named:
+        groups.setdefault(outcome.error, []).append(outcome)
+    told = "; ".join(f"{_named(group, len(group))} {error}" for error, group in groups.items())
+    return told + _more(len(failed))
+
+
+def _named(outcomes: Sequence[Outcome], count: int) -> str:
+    return ", ".join(str(outcome) for outcome in outcomes[:_MOST_NAMED]) + _more(count)
+
+
+def _more(count: int) -> str:
+    return f" and {count - _MOST_NAMED} more" if count > _MOST_NAMED else ""

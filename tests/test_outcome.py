@@ -89,3 +89,24 @@ def test_the_failure_of_some_of_many():
 
 def test_the_failure_of_all():
     assert failure_text("power_off", [FAILED, FAILED]).endswith("was never seen again")
+
+
+def test_vms_that_ended_with_the_same_error_are_named_together():
+    gone = [outcome(name, error="is gone") for name in ("a", "b")]
+    assert failure_text("reboot", [*gone, DONE]).startswith(
+        "reboot failed for 2 of 3 VMs: 'a' (id-a), 'b' (id-b) is gone. Of"
+    )
+
+
+def test_of_many_vms_twenty_are_named():
+    failed = [outcome(f"lost-{n}", error=f"is gone since {n}") for n in range(200)]
+    done = [outcome(f"done-{n}") for n in range(50)]
+
+    said = failure_text("power_off", [*failed, *done], seed=7)
+
+    assert said.startswith("power_off failed for 200 of 250 VMs: 'lost-0' (id-lost-0) is gone")
+    assert (said.count("lost-"), said.count("done-")) == (40, 40)  # with their ids
+    assert "is gone since 19 and 180 more. Of the others, changed: 'done-0'" in said
+    assert "'done-19' (id-done-19) and 30 more. They were drawn with seed 7. The output" in said
+    assert said.endswith("in the journal, and the ledger, have all of them")
+    assert len(said) < 2_000
