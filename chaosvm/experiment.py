@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from chaoslib.types import Dry
+
 __all__ = [
     "Command",
     "Importing",
@@ -26,6 +28,7 @@ __all__ = [
     "event_registry",
     "experiment_at_hand",
     "importing",
+    "is_marked_dry",
     "journal_entry",
     "phase",
     "reason_to_give",
@@ -149,6 +152,14 @@ def rolling_back() -> bool:
     """Are the rollbacks being played? Only the main thread can tell."""
     stack = _stack(sys._getframe())
     return any(_is_function(frame, "chaoslib.run", "run_rollback") for frame in stack)
+
+
+def is_marked_dry() -> bool:
+    """Is the present activity to be left out, by a mark that Chaos Toolkit does not heed?"""
+    marks = (_local(frame, "chaoslib.activity", "dry") for frame in _stack(sys._getframe()))
+    mark = next((mark for mark in marks if mark is not None), None)
+    # Its own values, as text too, are for probes and pauses as well.
+    return bool(mark) and not isinstance(mark, Dry) and mark not in ("probes", "pause")
 
 
 def event_registry() -> Any:

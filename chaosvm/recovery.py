@@ -19,7 +19,6 @@ from chaosvm.history import Touched
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.safety import Safety
-from chaosvm.settings import load
 from chaosvm.undo import judged, left_changed, not_restored, rehearsed
 from chaosvm.verbs import VMPlatform
 
@@ -46,7 +45,7 @@ def restore_on(
     seconds = values.timeout_seconds("timeout", timeout)
     width = values.integer("parallel", parallel, 1, VMPlatform.most_parallel)
     forced = values.boolean("force", force)
-    safety = load(Safety, configuration, secrets)
+    safety = Safety.of_activity(configuration, secrets)
     source = _resumed(ledger) if ledger != "" else of_run(safety.ledger)
     deadline, dry = Deadline(seconds), safety.dry_run
     batch = judged(restore_from(source, platform, connect, deadline, width, forced, dry))

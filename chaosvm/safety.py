@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from chaosvm import values
-from chaosvm.settings import Settings, setting
+from chaosvm import experiment, values
+from chaosvm.settings import Settings, load, setting
 
 __all__ = ["OFF_WORDS", "Percent", "Safety"]
 
@@ -112,6 +112,18 @@ class Safety(Settings):
     protect_tag: str | None = setting(_protect_tag, "chaosvm-protect")
     # Say what would be done, and do nothing.
     dry_run: bool = setting(values.boolean, False)
+
+    @classmethod
+    def of_activity(
+        cls, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
+    ) -> Safety:
+        """As the settings say; a dry run also for an activity that is marked as one.
+
+        Chaos Toolkit runs what is marked by anything but its own ``--dry``: the
+        control ``chaosaddons.controls.bypass`` keeps nothing from being run.
+        """
+        safety = load(cls, configuration, secrets)
+        return replace(safety, dry_run=True) if experiment.is_marked_dry() else safety
 
     @property
     def needs_inventory(self) -> bool:

@@ -33,7 +33,7 @@ def olvm(
     without the SDK.
     """
     settings = load(OLVMSettings, configuration, secrets)
-    safety = load(Safety, configuration, secrets)
+    safety = Safety.of_activity(configuration, secrets)
     return shared(_platform_class().from_settings, settings, safety)
 
 

@@ -97,6 +97,17 @@ def test_a_dry_restore_proves_nothing(chaos: Chaos) -> None:
     assert not found or not found["conclusive"]
 
 
+@pytest.mark.parametrize("mark", [True, "actions"])
+def test_an_action_that_is_marked_as_dry_is_only_planned(chaos: Chaos, lab: Lab, mark: Any) -> None:
+    """Chaos Toolkit runs it: chaosaddons.controls.bypass 0.12 sets ``dry`` to true."""
+    marked = lose() | {"dry": mark}
+    found = report(chaos, experiment(marked, activity("action", "restore_power_states")))
+    journal = chaos.journal()
+    assert journal["run"][0]["output"]["dry_run"] is True
+    assert not any("hutdown" in name for name in lab.requests())
+    assert not found or not found["conclusive"]
+
+
 def test_a_rehearsal_proves_nothing(tmp_path: Path) -> None:
     chaos = Chaos(tmp_path, {})
     control_file = str(EXAMPLES / "rehearse.yaml")
