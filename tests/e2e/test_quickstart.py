@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import heeding_signals
 from tests.e2e.conftest import ROOT
 
 WITHOUT_OVIRT = (
@@ -28,7 +29,7 @@ def started(folder: Path, *how: str, **settings: str) -> subprocess.Popen[str]:
         **settings,
     }
     return subprocess.Popen(
-        [sys.executable, *(how or ("-m", "examples.quickstart"))],
+        heeding_signals([sys.executable, *(how or ("-m", "examples.quickstart"))]),
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from chaosvm.lab import State, World
 from chaosvm.lab.__main__ import main
 from chaosvm.lab.watching import Watching
 from chaosvm.vsphere import VSpherePlatform
+from tests.children import heeding_signals
 from tests.fakes import FakeClock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def launch(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "chaosvm.lab", *arguments],
+            heeding_signals([sys.executable, "-m", "chaosvm.lab", *arguments]),
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(tmp_path)},
             stdout=subprocess.PIPE,
