@@ -148,8 +148,19 @@ def _listen(run: Running) -> bool:
     return listen(run)
 
 
-# Chaos Toolkit installs this handler when a run starts, and imports the modules of
-# the activities before, to validate them. So a signal is noticed also where the
-# first activity of this package is in the background, or comes after others.
-if hasattr(chaoslib.exit, "_terminate_now"):
-    chaoslib.exit._terminate_now = _noticing(chaoslib.exit._terminate_now)
+def _notice_from_the_start() -> None:
+    """Be there before the run is, and before an activity in the background, which cannot be.
+
+    Chaos Toolkit imports the modules of the activities to validate them, and puts
+    these handlers of its own in place when the run starts.
+    """
+    for name in ("_terminate_now", "_leave_now"):
+        if hasattr(chaoslib.exit, name):
+            setattr(chaoslib.exit, name, _noticing(getattr(chaoslib.exit, name)))
+    handler = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if main and callable(handler) and experiment.command() is not None:
+        signal.signal(signal.SIGINT, _noticing(handler))
+
+
+_notice_from_the_start()
