@@ -8,7 +8,7 @@ from pathlib import Path
 import logzero
 import pytest
 
-from chaosvm import connections, ledger, rehearsal
+from chaosvm import connections, ledger, login, rehearsal
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -26,6 +26,12 @@ def no_rehearsal() -> Iterator[None]:
     rehearsal.forget()
     yield
     rehearsal.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_refused_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulators of other tests may have had the same address and password."""
+    monkeypatch.setattr(login, "_known", {})
 
 
 @pytest.fixture(autouse=True)

@@ -19,12 +19,21 @@ from chaosvm.errors import (
     LoginFailed,
     PermissionDenied,
     PlatformError,
+    ProtocolError,
     StepFailed,
     VMGone,
 )
 from chaosvm.vm import PowerState
 
-__all__ = ["POWER_STATES", "connection_error", "platform_error", "step_error", "text_of"]
+__all__ = [
+    "POWER_STATES",
+    "NothingShown",
+    "connection_error",
+    "platform_error",
+    "session_error",
+    "step_error",
+    "text_of",
+]
 
 POWER_STATES = {
     "poweredOn": PowerState.POWERED_ON,
@@ -41,15 +50,24 @@ def text_of(fault: Any) -> str:
     return f"{words}: {message}" if message and message != name else words
 
 
+class NothingShown(Exception):
+    """The answer lacks the root folder, which is in every inventory."""
+
+
+def session_error(error: Exception, server: str) -> PlatformError:
+    """What a request met in a session that had just begun."""
+    if isinstance(error, NothingShown):
+        return ProtocolError(
+            f"{server} shows nothing, not even in a new session: the user needs at least the "
+            "Read-only role on the root of the inventory"
+        )
+    return ConnectionFailed(f"{server} ended the session at once, and so the next one")
+
+
 def platform_error(fault: Any) -> PlatformError:
     """A fault that has nothing to do with one VM."""
     if isinstance(fault, vim.fault.InvalidLogin):
         return LoginFailed("the vCenter refused the user name or password")
-    if isinstance(fault, vim.fault.NotAuthenticated):
-        return LoginFailed(
-            "the vCenter shows nothing, not even in a new session: the user needs at least the "
-            "Read-only role on the root of the inventory"
-        )
     if isinstance(fault, vim.fault.NoPermission):
         return PermissionDenied(f"the user lacks the privilege {fault.privilegeId}")
     return PlatformError(f"the vCenter refused: {text_of(fault)}")

@@ -15,7 +15,7 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.vm import VM, PowerState
-from chaosvm.vsphere.faults import POWER_STATES, platform_error, text_of
+from chaosvm.vsphere.faults import POWER_STATES, NothingShown, platform_error, text_of
 from chaosvm.vsphere.properties import ALL, Told, Wanted
 from chaosvm.vsphere.retrieval import retrieve
 from chaosvm.vsphere.walks import everything
@@ -75,7 +75,7 @@ def read_everything(content: Any, wanted: Wanted) -> Objects:
     if content.rootFolder._GetMoId() not in told:
         # Even an inventory without VMs has its root folder: this is no answer,
         # and a session that died is the usual reason.
-        raise vim.fault.NotAuthenticated(msg="the root folder is missing from the inventory")
+        raise NothingShown("the root folder is missing from the inventory")
     return Objects(told)
 
 

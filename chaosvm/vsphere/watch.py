@@ -23,7 +23,7 @@ from chaosvm.order import Operation, Order
 from chaosvm.platform import Sighting, Ticket, Watch
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere.client import VSphereClient
-from chaosvm.vsphere.faults import POWER_STATES, step_error
+from chaosvm.vsphere.faults import POWER_STATES, NothingShown, step_error
 from chaosvm.vsphere.inventory import fault_in_reading
 from chaosvm.vsphere.properties import Told
 from chaosvm.vsphere.push import Push, pause
@@ -168,7 +168,7 @@ class VSphereWatch(Watch):
         told = retrieve(content, _spec([_object(root), *self._objects.values()], _LOOKED_AT))
         if root._GetMoId() not in told:
             # It is no answer: what is missing in it need not be gone.
-            raise vim.fault.NotAuthenticated(msg="the root folder is missing")
+            raise NothingShown("the root folder is missing")
         return told
 
     def _errors(self, moids: Iterable[str], deadline: Deadline) -> dict[str, Any]:
