@@ -17,6 +17,7 @@ from chaosvm.errors import (
     GuestUnavailable,
     InWrongState,
     LoginFailed,
+    NoAnswer,
     PermissionDenied,
     PlatformError,
     ProtocolError,
@@ -29,6 +30,7 @@ __all__ = [
     "POWER_STATES",
     "NothingShown",
     "connection_error",
+    "is_unknown",
     "platform_error",
     "session_error",
     "step_error",
@@ -48,6 +50,23 @@ def text_of(fault: Any) -> str:
     words = " ".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)).lower()
     message = (getattr(fault, "msg", None) or "").strip()
     return f"{words}: {message}" if message and message != name else words
+
+
+# The vCenter itself does not know what became of it, and the host may carry it out later.
+# (vSphere API reference: Timedout, "abandons an operation"; HostCommunication and what
+# derives from it, "the connection to the host was lost or could not be made"; SystemError,
+# as vpxd answers while it stops.)
+_UNKNOWN = (
+    vim.fault.Timedout,
+    vmodl.fault.HostCommunication,
+    vmodl.fault.SystemError,
+    vmodl.fault.RequestCanceled,
+)
+
+
+def is_unknown(fault: Any) -> bool:
+    """Does it say that something went wrong, and not what was done?"""
+    return isinstance(fault, _UNKNOWN) or type(fault) is vmodl.RuntimeFault
 
 
 class NothingShown(Exception):
@@ -70,6 +89,8 @@ def platform_error(fault: Any) -> PlatformError:
         return LoginFailed("the vCenter refused the user name or password")
     if isinstance(fault, vim.fault.NoPermission):
         return PermissionDenied(f"the user lacks the privilege {fault.privilegeId}")
+    if is_unknown(fault):
+        return ConnectionFailed(f"the vCenter is in trouble: {text_of(fault)}")
     return PlatformError(f"the vCenter refused: {text_of(fault)}")
 
 
@@ -82,6 +103,10 @@ def step_error(fault: Any) -> StepFailed:
         return StepFailed("a question about the VM has to be answered in the vSphere Client first")
     if isinstance(fault, vim.fault.TaskInProgress):
         return Busy("another task is running on the VM")
+    if isinstance(fault, vim.fault.ConcurrentAccess):
+        return Busy("something else changed the VM at the same time")
+    if is_unknown(fault):
+        return NoAnswer(f"the vCenter does not know what became of it ({text_of(fault)})")
     if isinstance(fault, vim.fault.ToolsUnavailable):
         return GuestUnavailable("VMware Tools are not running in the guest")
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):

@@ -49,6 +49,10 @@ _METHODS = {
 }
 
 
+# So many seconds after an action began, what it read of a guest is still taken to hold.
+_FRESH = 5.0
+
+
 class VSpherePlatform(VMPlatform):
     """A vCenter (or a single ESXi host).
 
@@ -155,7 +159,9 @@ class VSpherePlatform(VMPlatform):
         return [_tagged(vm, found[vm.id]) for vm in vms if vm.id in found] or list(vms)
 
     def send(self, vm: VM, step: Step, order: Order, deadline: Deadline) -> Ticket:
-        if step.asks_guest and (deaf := self.guest_unavailable(vm)):
+        # Tools may have started since: only what was read just now saves the request.
+        fresh = deadline.elapsed < _FRESH and not order.restores
+        if step.asks_guest and fresh and (deaf := self.guest_unavailable(vm)):
             raise GuestUnavailable(deaf)
 
         def request(content: Any) -> Any:
@@ -213,6 +219,14 @@ class VSpherePlatform(VMPlatform):
         tools = vm.metadata.get("tools_running_status")
         if order.operation is Operation.REBOOT and order.graceful and tools != "guestToolsRunning":
             return "has no VMware Tools running that could reboot the guest: use graceful=false"
+        return None
+
+    def caution(self, vm: VM, order: Order) -> str | None:
+        if order.operation is Operation.POWER_OFF and vm.metadata.get("reverts_at_power_off"):
+            return (
+                "is set to revert to its snapshot when it is powered off: what it has written "
+                "since then is lost, and undo cannot bring it back"
+            )
         return None
 
     def server_info(self, deadline: Deadline) -> dict[str, Any]:
