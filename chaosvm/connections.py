@@ -53,7 +53,7 @@ def close_all() -> None:
         _open.clear()
     deadline = Deadline(_CLOSING_SECONDS)
     # Each has its share, which one that does not answer cannot overdraw. Not side by
-    # side: from Python 3.12 on, no thread can be started at exit.
+    # side: at exit, Python 3.12 starts no thread any more.
     for number, connection in enumerate(connections):
         connection.close(deadline.share(len(connections) - number))
 
