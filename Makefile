@@ -25,7 +25,7 @@ AGAIN = $(MAKE) --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help install system-packages system-sdk system-simulator \
-	vcsim quickstart quickstart-olvm test crash-test bench bench-lab lint format clean FORCE
+	vcsim quickstart quickstart-olvm test crash-test network-test bench bench-lab lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,9 @@ test: $(VENV)/.installed build/vcsim ## run the tests
 
 crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, and see that all comes back
 	@$(BIN)/python -m pytest tests/e2e/test_crash.py --crashes 100 $(ARGS)
+
+network-test: $(VENV)/.installed build/vcsim ## act 1,000 times on a network that breaks
+	@$(BIN)/python -m pytest tests/vsphere/test_stress.py --trials 1000 $(ARGS)
 
 bench: $(VENV)/.installed build/vcsim ## measure what it costs, beside what could be used instead
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -98,7 +98,10 @@ def _resolved(host: str, port: int, seconds: float) -> list[Any]:
         except BaseException as error:  # noqa: BLE001  # raised where it is waited for
             found.set_exception(error)
 
-    threading.Thread(target=look_up, name="chaosvm-lookup", daemon=True).start()
+    try:
+        threading.Thread(target=look_up, name="chaosvm-lookup", daemon=True).start()
+    except RuntimeError as error:  # at exit, Python 3.12 starts none any more
+        raise OSError(f"the name {host} cannot be looked up: {error}") from None
     try:
         return found.result(seconds)
     except TimeoutError:

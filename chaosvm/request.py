@@ -31,6 +31,7 @@ class Request:
     under_way: bool = True  # its answer has not come yet
     ticket: Ticket | None = None
     finished: bool = False  # what the ticket stands for came to its end
+    succeeded: bool = False  # ... and the platform says that it was done
     failure: StepFailed | None = None  # ... with this error, until somebody sees to it
     # Its answer was lost: so long it is looked whether it was done all the same.
     look_until: float | None = None
@@ -46,6 +47,7 @@ class Request:
         """Take in what the watch tells of its end, once: it may be told again and again."""
         if seen.ended is not None and seen.ended is self.ticket and not self.finished:
             self.finished, self.failure = True, seen.error
+            self.succeeded = seen.error is None
 
     def take_failure(self) -> StepFailed | None:
         """The error it ended with, for the one who sees to it."""
@@ -59,7 +61,7 @@ class Request:
         if seen.power_state is not self.step.leads_to:
             return False
         if self.step is Step.RESET:
-            return self.finished or seen.rebooted
+            return self.succeeded or seen.rebooted
         return self.finished or self.ticket is None or not self.ticket.tracked
 
     def supersede(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaosvm import connections, ledger, rehearsal
+from chaosvm import connections, ledger, login, rehearsal
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -25,6 +25,12 @@ def no_rehearsal() -> Iterator[None]:
     rehearsal.forget()
     yield
     rehearsal.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_refused_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulators of other tests may have had the same address and password."""
+    monkeypatch.setattr(login, "_known", {})
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +70,5 @@ def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crashes", type=int, default=2, help="runs to kill, for each kind of crash")
     parser.addoption("--crash-seed", type=int, default=0, help="draws the moments of the kills")
+    parser.addoption("--trials", type=int, default=40, help="actions on a bad network")
+    parser.addoption("--trial-seed", type=int, default=0, help="the first of their seeds")

@@ -142,3 +142,14 @@ def test_a_name_without_addresses_is_an_error(resolver: Callable[[Answer], None]
     resolver(list)
     with pytest.raises(OSError, match="has no address"):
         Budget(AMPLE).connected(("vc.example.com", 443))
+
+
+def test_a_lookup_at_exit_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.12 starts no thread at exit, and a logout may have to connect again."""
+
+    def too_late(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", too_late)
+    with pytest.raises(OSError, match=r"vcenter\.example\.com cannot be looked up.*at interpreter"):
+        Budget(AMPLE).connected(("vcenter.example.com", 443))

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from chaosvm import connections, values
 from chaosvm.deadline import Deadline
 from chaosvm.settings import Settings, setting
-from tests.fakes import FakePlatform
+from tests.fakes import FakeClock, FakePlatform
 
 
 @dataclass(frozen=True)
@@ -94,35 +95,26 @@ def test_closing_logs_out_of_all_once_and_forgets_them():
     assert connections.shared(make, HERE) is not first
 
 
-def test_all_logouts_share_ten_seconds(monkeypatch):
+def test_one_that_does_not_answer_leaves_the_others_their_time(monkeypatch):
+    """All logouts together take ten seconds at the most."""
+    clock = FakeClock()
+    monkeypatch.setattr(connections, "Deadline", partial(Deadline, clock=clock))
     left: list[float] = []
 
-    class Slow(FakePlatform):
+    class Silent(FakePlatform):
+        def close(self, deadline: Deadline) -> None:
+            left.append(deadline.remaining)
+            deadline.sleep(60)
+
+    class Prompt(FakePlatform):
         def close(self, deadline: Deadline) -> None:
             left.append(deadline.remaining)
 
-    for name in ("a", "b", "c"):
-        connections.shared(lambda settings: Slow(), FakeSettings(name, "secret"))
+    for name, kind in (("a", Silent), ("b", Prompt), ("c", Silent), ("d", Silent)):
+        connections.shared(lambda settings, kind=kind: kind(), FakeSettings(name, "secret"))
+    start = clock.monotonic()
 
     connections.close_all()
 
-    assert len(left) == 3
-    assert left == sorted(left, reverse=True)
-    assert 9 < left[-1] <= 10
-
-
-def test_a_logout_that_takes_all_the_time_leaves_none_for_the_others(monkeypatch):
-    monkeypatch.setattr(connections, "_CLOSING_SECONDS", 0.02)
-    asked: list[str] = []
-
-    class Hanging(FakePlatform):
-        def close(self, deadline: Deadline) -> None:
-            asked.append("one")
-            deadline.sleep(60)
-
-    for name in ("a", "b", "c"):
-        connections.shared(lambda settings: Hanging(), FakeSettings(name, "secret"))
-
-    connections.close_all()
-
-    assert asked == ["one"]
+    assert left == [2.5, 2.5, 3.75, 3.75]
+    assert clock.monotonic() - start == 10

@@ -92,7 +92,12 @@ class DoraClient:
         self.timeout = settings.timeout
         self._transport = Transport(settings)
         self._token = ""
-        self._login = Login(self._log_in, f"{settings.host}:{settings.auth_port}")
+        self._login = Login(
+            self._log_in,
+            f"{settings.host}:{settings.auth_port}",
+            settings.username,
+            settings.password,
+        )
 
     # Connecting, for Python ------------------------------------------------------
 

@@ -64,7 +64,7 @@ class OLVMClient:
         self._idle: list[_Connection] = []
         self._lines: list[Line] = []
         self._lock = threading.Lock()
-        self._login = Login(self._fetch_token, self.address)
+        self._login = Login(self._fetch_token, self.address, settings.username, settings.password)
         if settings.insecure:
             logger.warning(
                 f"the certificate of {self.address} is not verified, because olvm_insecure "

@@ -19,7 +19,7 @@ from chaosvm.errors import (
     ProtocolError,
 )
 from chaosvm.login import Login
-from chaosvm.vsphere.faults import connection_error, platform_error
+from chaosvm.vsphere.faults import NothingShown, connection_error, platform_error, session_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
 
@@ -29,6 +29,8 @@ logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 _BROKEN = (OSError, http.client.HTTPException)
+# A dead session gives a fault, or an answer without anything in it.
+_SESSION_LOST = (vim.fault.NotAuthenticated, NothingShown)
 
 
 class VSphereClient:
@@ -39,7 +41,7 @@ class VSphereClient:
         self.address = f"{settings.server}:{settings.port}"
         self.transport = Transport(settings, pool_size)
         self._content: Any = None
-        self._login = Login(self._log_in, self.address)
+        self._login = Login(self._log_in, self.address, settings.username, settings.password)
         if settings.insecure:
             logger.warning(
                 f"the certificate of {self.address} is not verified, because vsphere_insecure "
@@ -103,14 +105,15 @@ class VSphereClient:
             generation = self._ensure_login(deadline)
             try:
                 return self._translated(lambda: request(self._content))
-            except vim.fault.NotAuthenticated:
+            except _SESSION_LOST:
                 # It was refused, so nothing was done: sending it again is safe.
                 logger.info(f"the session with {self.address} had ended: logging in again")
             self._ensure_login(deadline, lost=generation)
             try:
                 return self._translated(lambda: request(self._content))
-            except vim.fault.NotAuthenticated as fault:
-                raise platform_error(fault) from fault
+            except _SESSION_LOST as error:
+                self.transport.sent = False
+                raise session_error(error, self.address) from error
 
     def _ensure_login(self, deadline: Deadline, lost: int = 0) -> int:
         self.transport.sent = False

@@ -17,14 +17,25 @@ from chaosvm.errors import (
     GuestUnavailable,
     InWrongState,
     LoginFailed,
+    NoAnswer,
     PermissionDenied,
     PlatformError,
+    ProtocolError,
     StepFailed,
     VMGone,
 )
 from chaosvm.vm import PowerState
 
-__all__ = ["POWER_STATES", "connection_error", "platform_error", "step_error", "text_of"]
+__all__ = [
+    "POWER_STATES",
+    "NothingShown",
+    "connection_error",
+    "is_unknown",
+    "platform_error",
+    "session_error",
+    "step_error",
+    "text_of",
+]
 
 POWER_STATES = {
     "poweredOn": PowerState.POWERED_ON,
@@ -41,17 +52,45 @@ def text_of(fault: Any) -> str:
     return f"{words}: {message}" if message and message != name else words
 
 
+# The vCenter itself does not know what became of it, and the host may carry it out later.
+# (vSphere API reference: Timedout, "abandons an operation"; HostCommunication and what
+# derives from it, "the connection to the host was lost or could not be made"; SystemError,
+# as vpxd answers while it stops.)
+_UNKNOWN = (
+    vim.fault.Timedout,
+    vmodl.fault.HostCommunication,
+    vmodl.fault.SystemError,
+    vmodl.fault.RequestCanceled,
+)
+
+
+def is_unknown(fault: Any) -> bool:
+    """Does it say that something went wrong, and not what was done?"""
+    return isinstance(fault, _UNKNOWN) or type(fault) is vmodl.RuntimeFault
+
+
+class NothingShown(Exception):
+    """The answer lacks the root folder, which is in every inventory."""
+
+
+def session_error(error: Exception, server: str) -> PlatformError:
+    """What a request met in a session that had just begun."""
+    if isinstance(error, NothingShown):
+        return ProtocolError(
+            f"{server} shows nothing, not even in a new session: the user needs at least the "
+            "Read-only role on the root of the inventory"
+        )
+    return ConnectionFailed(f"{server} ended the session at once, and so the next one")
+
+
 def platform_error(fault: Any) -> PlatformError:
     """A fault that has nothing to do with one VM."""
     if isinstance(fault, vim.fault.InvalidLogin):
         return LoginFailed("the vCenter refused the user name or password")
-    if isinstance(fault, vim.fault.NotAuthenticated):
-        return LoginFailed(
-            "the vCenter shows nothing, not even in a new session: the user needs at least the "
-            "Read-only role on the root of the inventory"
-        )
     if isinstance(fault, vim.fault.NoPermission):
         return PermissionDenied(f"the user lacks the privilege {fault.privilegeId}")
+    if is_unknown(fault):
+        return ConnectionFailed(f"the vCenter is in trouble: {text_of(fault)}")
     return PlatformError(f"the vCenter refused: {text_of(fault)}")
 
 
@@ -64,6 +103,10 @@ def step_error(fault: Any) -> StepFailed:
         return StepFailed("a question about the VM has to be answered in the vSphere Client first")
     if isinstance(fault, vim.fault.TaskInProgress):
         return Busy("another task is running on the VM")
+    if isinstance(fault, vim.fault.ConcurrentAccess):
+        return Busy("something else changed the VM at the same time")
+    if is_unknown(fault):
+        return NoAnswer(f"the vCenter does not know what became of it ({text_of(fault)})")
     if isinstance(fault, vim.fault.ToolsUnavailable):
         return GuestUnavailable("VMware Tools are not running in the guest")
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):

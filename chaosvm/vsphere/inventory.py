@@ -15,12 +15,25 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.vm import VM, PowerState
-from chaosvm.vsphere.faults import POWER_STATES, platform_error, text_of
+from chaosvm.vsphere.faults import (
+    POWER_STATES,
+    NothingShown,
+    is_unknown,
+    platform_error,
+    text_of,
+)
 from chaosvm.vsphere.properties import ALL, Told, Wanted
 from chaosvm.vsphere.retrieval import retrieve
 from chaosvm.vsphere.walks import everything
 
-__all__ = ["Inventory", "Objects", "fault_in_reading", "read_everything", "read_inventory"]
+__all__ = [
+    "Inventory",
+    "Objects",
+    "fault_in_reading",
+    "power_state",
+    "read_everything",
+    "read_inventory",
+]
 
 # The three characters that vCenter escapes in names.
 _ESCAPED = {"%2f": "/", "%5c": "\\", "%25": "%"}
@@ -75,7 +88,7 @@ def read_everything(content: Any, wanted: Wanted) -> Objects:
     if content.rootFolder._GetMoId() not in told:
         # Even an inventory without VMs has its root folder: this is no answer,
         # and a session that died is the usual reason.
-        raise vim.fault.NotAuthenticated(msg="the root folder is missing from the inventory")
+        raise NothingShown("the root folder is missing from the inventory")
     return Objects(told)
 
 
@@ -111,7 +124,7 @@ class Objects:
             name=name,
             aliases=() if name == raw_name else (raw_name,),
             platform="vsphere",
-            power_state=_power_state(status, get("runtime.connectionState")),
+            power_state=power_state(status, get("runtime.connectionState")),
             status=status,
             instance_uuid=get("config.instanceUuid"),
             path=f"{place.path}/{raw_name}",
@@ -133,6 +146,7 @@ class Objects:
         """What only vSphere has; keys that say nothing about this VM are left out."""
         get = item.properties.get
         attributes = get("customValue") or ()
+        behaviour = get("config.flags.snapshotPowerOffBehavior")
         told = {
             "bios_uuid": get("config.uuid"),
             "guest_id": get("config.guestId"),
@@ -140,6 +154,7 @@ class Objects:
             "tools_running_status": get("guest.toolsRunningStatus"),
             "managed_by": get("config.managedBy.extensionKey"),
             "fault_tolerance_role": get("config.ftInfo.role"),
+            "reverts_at_power_off": behaviour == "revert" or None,
             "question": get("runtime.question.text"),
             "vapp": vapp,
             "standalone_host": alone or None,
@@ -216,7 +231,7 @@ class Objects:
         )
 
 
-def _power_state(word: str, connection: str | None) -> PowerState:
+def power_state(word: str, connection: str | None) -> PowerState:
     """A VM whose host is not connected has the state it had when last seen: not known."""
     if connection not in (None, "connected"):
         return PowerState.UNKNOWN
@@ -236,7 +251,7 @@ def _unescaped(name: str) -> str:
 
 
 def fault_in_reading(fault: Any) -> PlatformError:
-    if isinstance(fault, vim.fault.NoPermission):
+    if isinstance(fault, vim.fault.NoPermission) or is_unknown(fault):
         return platform_error(fault)
     if isinstance(fault, vmodl.fault.InvalidType | vmodl.query.InvalidProperty):
         return ProtocolError(f"the vCenter lacks a property that is needed: {text_of(fault)}")

@@ -32,7 +32,7 @@ from chaosvm.vsphere.inventory import (
 from chaosvm.vsphere.lookup import Lookup, by_identity
 from chaosvm.vsphere.properties import ALL, wanted_for
 from chaosvm.vsphere.settings import VSphereSettings
-from chaosvm.vsphere.tags import Tag, TagReader
+from chaosvm.vsphere.tags import SomethingGone, Tag, TagReader
 from chaosvm.vsphere.watch import VSphereWatch
 
 __all__ = ["VSpherePlatform"]
@@ -49,6 +49,10 @@ _METHODS = {
     Step.SHUTDOWN_GUEST: "ShutdownGuest",
     Step.REBOOT_GUEST: "RebootGuest",
 }
+
+
+# So many seconds after an action began, what it read of a guest is still taken to hold.
+_FRESH = 5.0
 
 
 class VSpherePlatform(VMPlatform):
@@ -146,15 +150,20 @@ class VSpherePlatform(VMPlatform):
         return self._told(lambda content: by_identity(content, [vm.id for vm in vms]), deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+        """Those that were deleted meanwhile are left out, unless that leaves none."""
         try:
             found = self._read_tags(vms, deadline)
         except PlatformError as error:
             logger.warning(f"the tags of VMs are not known: {error}")
             found = None
-        return list(vms) if found is None else [_tagged(vm, found.get(vm.id, [])) for vm in vms]
+        if found is None:
+            return list(vms)
+        return [_tagged(vm, found[vm.id]) for vm in vms if vm.id in found] or list(vms)
 
     def send(self, vm: VM, step: Step, order: Order, deadline: Deadline) -> Ticket:
-        if step.asks_guest and (deaf := self.guest_unavailable(vm)):
+        # Tools may have started since: only what was read just now saves the request.
+        fresh = deadline.elapsed < _FRESH and not order.restores
+        if step.asks_guest and fresh and (deaf := self.guest_unavailable(vm)):
             raise GuestUnavailable(deaf)
 
         def request(content: Any) -> Any:
@@ -214,6 +223,14 @@ class VSpherePlatform(VMPlatform):
             return "has no VMware Tools running that could reboot the guest: use graceful=false"
         return None
 
+    def caution(self, vm: VM, order: Order) -> str | None:
+        if order.operation is Operation.POWER_OFF and vm.metadata.get("reverts_at_power_off"):
+            return (
+                "is set to revert to its snapshot when it is powered off: what it has written "
+                "since then is lost, and undo cannot bring it back"
+            )
+        return None
+
     def server_info(self, deadline: Deadline) -> dict[str, Any]:
         about = self._client.read(lambda content: content.about, deadline)
         return {
@@ -254,18 +271,27 @@ class VSpherePlatform(VMPlatform):
             raise fault_in_reading(fault) from fault
 
     def _read_tags(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, list[Tag]] | None:
-        """The tags of those that have some; None of a server that has no tags at all."""
-        with self._tag_lock:
+        """The tags of those that are there; None of a server that has no tags at all."""
+        about = self._client.read(lambda content: content.about, deadline)
+        # Which it is by what it is: a vCenter that answers as if it had none
+        # may be one whose tags cannot be reached at the moment.
+        if about.apiType == "HostAgent":
+            return None
+        reader = self._reader(about.apiVersion)
+        moids = [vm.id for vm in vms]
+        try:
+            found = reader.read(moids, deadline)
+        except SomethingGone as error:
+            logger.debug(f"reading the tags once more: {error}")
+            moids = [vm.id for vm in self.in_full(vms, deadline)]
+            found = reader.read(moids, deadline)
+        return {moid: found.get(moid, []) for moid in moids}
+
+    def _reader(self, api_version: str) -> TagReader:
+        with self._tag_lock:  # not while anything is asked
             if self._tag_reader is None:
-                about = self._client.read(lambda content: content.about, deadline)
-                # Which it is by what it is: a vCenter that answers as if it had none
-                # may be one whose tags cannot be reached at the moment.
-                if about.apiType == "HostAgent":
-                    return None
-                self._tag_reader = TagReader(
-                    self._client.transport, self.settings, about.apiVersion
-                )
-            return self._tag_reader.read((vm.id for vm in vms), deadline)
+                self._tag_reader = TagReader(self._client.transport, self.settings, api_version)
+            return self._tag_reader
 
 
 def _tagged(vm: VM, tags: list[Tag]) -> VM:

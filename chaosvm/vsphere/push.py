@@ -23,7 +23,12 @@ __all__ = ["Push", "pause"]
 logger = logging.getLogger("chaostoolkit")
 
 _Collector = vmodl.query.PropertyCollector
-_VM_PROPERTIES = ["runtime.powerState", "runtime.question", "guest.toolsRunningStatus"]
+_VM_PROPERTIES = [
+    "runtime.powerState",
+    "runtime.connectionState",
+    "runtime.question",
+    "guest.toolsRunningStatus",
+]
 _TASK_PROPERTIES = ["info.state", "info.error"]
 # Below any timeout of the server or of what is in between.
 _LONGEST_SERVER_WAIT = 10
@@ -118,6 +123,7 @@ class Push:
             self._give_up()
             raise
         except vmodl.MethodFault as fault:
+            self._give_up()
             raise platform_error(fault) from fault
         if update is not None:
             self._version = update.version

@@ -6,18 +6,19 @@ import base64
 import http.client
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import PlatformError, ProtocolError
+from chaosvm.errors import LoginFailed, PlatformError, ProtocolError
+from chaosvm.login import Login
 from chaosvm.vsphere.faults import connection_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
 
-__all__ = ["Tag", "TagReader"]
+__all__ = ["SomethingGone", "Tag", "TagReader"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -25,6 +26,10 @@ T = TypeVar("T")
 
 # So many names are asked for at once.
 _SIDE_BY_SIDE = 8
+
+# What is gone is not found; a VM that is gone may not be read (vmware/govmomi, vapi/simulator:
+# "check if target (moref) exist or return 403 as per API behavior").
+_GONE = (403, 404)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,12 @@ class _Unauthorized(Exception):
     pass
 
 
+class SomethingGone(PlatformError):
+    """One of the VMs or tags does not exist any more, or may not be seen."""
+
+
 class TagReader:
-    """Reads tags over the SOAP API's connections, in a session of its own.
+    """Reads tags over the SOAP API's connections, in a session of its own, from any thread.
 
     One request tells which VM has which tags; the name of each tag and category
     is asked for once and kept. An answer that is missing, or is not what was
@@ -57,22 +66,36 @@ class TagReader:
         major = int(api_version.split(".")[0]) if api_version[:1].isdigit() else 0
         self._modern = major >= 9
         self._session: str | None = None
+        self._login = Login(
+            self._log_in,
+            f"{settings.server}:{settings.port}",
+            settings.username,
+            settings.password,
+        )
         self._categories: dict[str, str] = {}
         self._tags: dict[str, Tag] = {}
 
-    def read(self, moids: Iterable[str], deadline: Deadline) -> dict[str, list[Tag]]:
-        """The tags of each VM that has some; raises PlatformError where they are not told."""
+    def read(self, moids: Sequence[str], deadline: Deadline) -> dict[str, list[Tag]]:
+        """The tags of each VM that has some; raises PlatformError where they are not told.
+
+        SomethingGone if a VM, or a tag that one had, was deleted meanwhile: then
+        the vCenter tells nothing of the others.
+        """
         ids = [{"id": moid, "type": "VirtualMachine"} for moid in moids]
         if not ids:
             return {}
+        generation = self._login.ensure(deadline)
         try:
             return self._read(ids, deadline)
         except _Unauthorized:
-            self._session = None
+            logger.debug("the session for tags had ended: logging in again")
+        self._login.ensure(deadline, lost=generation)
         try:
             return self._read(ids, deadline)
         except _Unauthorized:
-            raise PlatformError("the vCenter's REST API refused the login for tags") from None
+            raise PlatformError(
+                "the vCenter's REST API does not accept the session for tags, not even a new one"
+            ) from None
 
     def close(self, deadline: Deadline) -> None:
         if self._session is None:
@@ -83,21 +106,27 @@ class TagReader:
         except (PlatformError, _Unauthorized) as error:
             logger.debug(f"the session for tags was not closed: {error}")
         self._session = None
+        self._login.forget()
 
     def _read(self, ids: list[dict[str, str]], deadline: Deadline) -> dict[str, list[Tag]]:
         action = "?action=" if self._modern else "?~action="
         path = self._tagging(f"tag-association{action}list-attached-tags-on-objects")
         with self._transport.within(deadline):
-            if self._session is None:
-                self._session = self._new_session()
             attached = self._asked("POST", path, _attached, {"object_ids": ids})
         self._learn({tag for tags in attached.values() for tag in tags}, deadline)
         return {moid: [self._tags[tag] for tag in tags] for moid, tags in attached.items()}
 
-    def _new_session(self) -> str:
+    def _log_in(self, deadline: Deadline) -> None:
         user = f"{self._settings.username}:{self._settings.password}".encode()
         headers = {"Authorization": f"Basic {base64.b64encode(user).decode()}"}
-        return self._asked("POST", self._session_path, _text, headers=headers)
+        self._session = None
+        try:
+            with self._transport.within(deadline):
+                self._session = self._asked("POST", self._session_path, _text, headers=headers)
+        except _Unauthorized:
+            raise LoginFailed(
+                "the vCenter's REST API, which has the tags, refused the user name or password"
+            ) from None
 
     def _learn(self, tag_ids: set[str], deadline: Deadline) -> None:
         """What these tags are called, as far as that is not known."""
@@ -163,6 +192,8 @@ class TagReader:
         status, text = self._exchange(method, path, json.dumps(body) if body else None, sent)
         if status == 401:
             raise _Unauthorized
+        if status in _GONE and path != self._session_path:
+            raise SomethingGone(f"{self._settings.server} answered {method} {path} with {status}")
         if not 200 <= status < 300:
             raise PlatformError(f"{self._settings.server} answered {method} {path} with {status}")
         return text

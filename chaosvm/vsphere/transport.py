@@ -39,7 +39,16 @@ T = TypeVar("T")
 _API_VERSION = "vim.version.version11"
 
 # What pyvmomi's reader raises for anything but a whole SOAP answer.
-_NOT_SOAP = (ExpatError, LookupError, AttributeError, TypeError, ValueError, AssertionError)
+_NOT_SOAP = (
+    ExpatError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    AssertionError,
+    EOFError,
+    zlib.error,
+)
 
 # So much of an answer is taken at a time.
 _PIECE = 65_536
@@ -175,6 +184,11 @@ class Transport(SoapStubAdapter):
             raise
         except _NOT_SOAP as error:
             raise self._not_soap(info, error) from error
+        except Exception as error:
+            # pyvmomi raises a bare one for an error's status with something else than a fault.
+            if type(error) is not Exception:
+                raise
+            raise http.client.HTTPException(f"500, and no fault, to {info.wsdlName}") from None
         finally:
             if not whole:
                 self.abandon()

@@ -21,10 +21,10 @@ from chaosvm.deadline import Deadline
 from chaosvm.errors import StepFailed
 from chaosvm.order import Operation, Order
 from chaosvm.platform import Sighting, Ticket, Watch
-from chaosvm.vm import VM, PowerState
+from chaosvm.vm import VM
 from chaosvm.vsphere.client import VSphereClient
-from chaosvm.vsphere.faults import POWER_STATES, step_error
-from chaosvm.vsphere.inventory import fault_in_reading
+from chaosvm.vsphere.faults import NothingShown, step_error
+from chaosvm.vsphere.inventory import fault_in_reading, power_state
 from chaosvm.vsphere.properties import Told
 from chaosvm.vsphere.push import Push, pause
 from chaosvm.vsphere.retrieval import by_pyvmomi, retrieve
@@ -35,6 +35,7 @@ _Collector = vmodl.query.PropertyCollector
 _LOOKED_AT = {
     vim.VirtualMachine: [
         "runtime.powerState",
+        "runtime.connectionState",
         "runtime.question.text",
         "guest.toolsRunningStatus",
     ],
@@ -43,6 +44,7 @@ _LOOKED_AT = {
     vim.Folder: ["name"],
 }
 _QUESTION = "runtime.question.text"
+_RUNNING, _NOT_RUNNING = "guestToolsRunning", "guestToolsNotRunning"
 
 # Between two looks: longer and longer while nothing happens, until the server is
 # to tell; short when so large a part of the VMs changed that the rest is about to.
@@ -57,7 +59,8 @@ class _Seen:
 
     properties: dict[str, Any] = field(default_factory=dict)
     exists: bool = True
-    tools_stopped: bool = False
+    tools_ran: bool = False
+    tools_stopped: bool = False  # after they ran
     ended: Ticket | None = None
     error: StepFailed | None = None
 
@@ -65,22 +68,33 @@ class _Seen:
         word = str(self.properties.get("runtime.powerState"))
         return Sighting(
             vm_id=vm_id,
-            power_state=POWER_STATES.get(word, PowerState.UNKNOWN),
+            power_state=power_state(word, self._connection),
             exists=self.exists,
             ended=self.ended,
             error=self.error,
-            rebooted=self.tools_stopped and self._tools_running() is True,
+            rebooted=self.tools_stopped and self._tools == _RUNNING,
             question=self.properties.get(_QUESTION),
         )
 
-    def change(self, name: str, value: Any) -> None:
-        self.properties[name] = value
-        if self._tools_running() is False:
-            self.tools_stopped = True
+    def change(self, told: dict[str, Any]) -> None:
+        """Of a host that is not connected, what is told of Tools says nothing about the guest."""
+        self.properties |= told
+        if self._connection not in (None, "connected"):
+            self.tools_ran = self.tools_stopped = False
+        elif self._tools == _RUNNING:
+            self.tools_ran = True
+        elif self._tools == _NOT_RUNNING:
+            # In between they execute scripts: also when a guest is asked, and does nothing.
+            self.tools_stopped |= self.tools_ran
 
-    def _tools_running(self) -> bool | None:
-        word = self.properties.get("guest.toolsRunningStatus")
-        return None if word is None else str(word) == "guestToolsRunning"
+    @property
+    def _connection(self) -> str | None:
+        word = self.properties.get("runtime.connectionState")
+        return None if word is None else str(word)
+
+    @property
+    def _tools(self) -> str:
+        return str(self.properties.get("guest.toolsRunningStatus"))
 
 
 class VSphereWatch(Watch):
@@ -159,16 +173,16 @@ class VSphereWatch(Watch):
                 self._end(moid, state, errors.get(moid))
         for vm_id, seen in self._seen.items():
             seen.exists = vm_id in told
-            for path in _LOOKED_AT[vim.VirtualMachine]:
-                if seen.exists:
-                    seen.change(path, told[vm_id].properties.get(path))
+            if seen.exists:
+                get = told[vm_id].properties.get
+                seen.change({path: get(path) for path in _LOOKED_AT[vim.VirtualMachine]})
 
     def _read_all(self, content: Any) -> dict[str, Told]:
         root = content.rootFolder
         told = retrieve(content, _spec([_object(root), *self._objects.values()], _LOOKED_AT))
         if root._GetMoId() not in told:
             # It is no answer: what is missing in it need not be gone.
-            raise vim.fault.NotAuthenticated(msg="the root folder is missing")
+            raise NothingShown("the root folder is missing")
         return told
 
     def _errors(self, moids: Iterable[str], deadline: Deadline) -> dict[str, Any]:
@@ -189,13 +203,15 @@ class VSphereWatch(Watch):
     def _take_updates(self, updates: Iterable[Any]) -> None:
         for filtered in updates:
             for missing in filtered.missingSet or ():
-                self._gone(missing.obj._GetMoId())
+                self._missing(missing.obj._GetMoId(), missing.fault)
             for update in filtered.objectSet or ():
                 if update.kind == "leave":
                     self._gone(update.obj._GetMoId())
                 else:
+                    # What cannot be read any more is not as it was before.
+                    lost = {missing.path: None for missing in update.missingSet or ()}
                     told = {change.name: change.val for change in update.changeSet or ()}
-                    self._take(update.obj._GetMoId(), told)
+                    self._take(update.obj._GetMoId(), lost | told)
 
     def _take(self, moid: str, told: dict[str, Any]) -> None:
         """What has changed of a VM or a task."""
@@ -203,12 +219,18 @@ class VSphereWatch(Watch):
             if "runtime.question" in told:
                 question = told.pop("runtime.question")
                 told[_QUESTION] = question.text if question else None
-            for name, value in told.items():
-                self._seen[moid].change(name, value)
+            self._seen[moid].change(told)
         elif moid in self._tickets:
             state = str(told.get("info.state"))
             if state in ("success", "error"):
                 self._end(moid, state, told.get("info.error"))
+
+    def _missing(self, moid: str, fault: Any) -> None:
+        """An object that the server does not tell of; for whatever other reason, not known."""
+        if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
+            self._gone(moid)
+        elif moid in self._seen:
+            self._seen[moid].change(dict.fromkeys(self._seen[moid].properties))
 
     def _gone(self, moid: str) -> None:
         if moid in self._seen:

@@ -10,17 +10,21 @@ from collections.abc import Callable
 import pytest
 import trustme
 
+from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     CertificateRejected,
     ConnectionFailed,
     DeadlinePassed,
     InvalidValue,
     LoginFailed,
+    NoAnswer,
     OperationFailed,
     PermissionDenied,
     PlatformError,
     ProtocolError,
 )
+from chaosvm.order import Order
+from chaosvm.platform import Step
 from chaosvm.vsphere import VSpherePlatform
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
@@ -277,3 +281,27 @@ def test_a_fault_is_one_whatever_the_status(connect: Connect, vcsim: Vcsim) -> N
     vcsim.rules(rule("PowerOffVM_Task", "fault", fault="NoPermission"))
     with pytest.raises(OperationFailed, match="lacks the privilege"):
         platform.power_off(vm.name, graceful=False)
+
+
+def with_500(response: http.client.HTTPResponse) -> None:
+    _begin(response)
+    response.status = 500
+
+
+_begin = http.client.HTTPResponse.begin
+
+
+def test_an_error_without_a_fault_is_an_error_of_ours(
+    connect: Connect, vcsim: Vcsim, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pyvmomi raises a bare Exception for SOAP that is no fault under the status 500."""
+    platform = connect()
+    vm = platform.inventory(Deadline(20), ["DC0_H0_VM0"])[0]
+    order = Order.checked("power_off", 60, graceful=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(http.client.HTTPResponse, "begin", with_500)
+        with pytest.raises(ConnectionFailed, match="500, and no fault"):
+            connect().connect()
+        with pytest.raises(NoAnswer, match="500, and no fault"):
+            platform.send(vm, Step.POWER_OFF, order, Deadline(20))
+    assert platform.count_vms() == 4

@@ -3,13 +3,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from chaosvm.errors import InvalidValue, NoSuchVM, OperationFailed, OperationRefused, SelectionError
+from chaosvm.deadline import Deadline
+from chaosvm.errors import (
+    GuestUnavailable,
+    InvalidValue,
+    NoSuchVM,
+    OperationFailed,
+    OperationRefused,
+    SelectionError,
+)
+from chaosvm.order import Order
 from chaosvm.outcome import How
+from chaosvm.platform import Step
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
+from tests.fakes import FakeClock
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -125,6 +137,46 @@ def test_without_tools_the_power_is_cut(
 def test_tools_that_stop_between_look_and_request(platform: VSpherePlatform, vcsim: Vcsim) -> None:
     vcsim.rules(rule("ShutdownGuest", "fault", fault="ToolsUnavailable"))
     assert platform.power_off(VM).how is How.FALLBACK_HARD
+
+
+def test_tools_that_were_not_running_a_while_ago_are_asked_all_the_same(
+    platform: VSpherePlatform, estate: Estate
+) -> None:
+    """A VM that waited for its turn, or for undo, may have booted since."""
+    clock = FakeClock()
+    order = Order.checked("power_off", 300)
+    estate.set_guest(VM, tools_running=False)
+    vm = platform.inventory(Deadline(20), [VM])[0]
+    estate.set_guest(VM, tools_running=True)
+    deadline = Deadline(300, clock)
+    with pytest.raises(GuestUnavailable):
+        platform.send(vm, Step.SHUTDOWN_GUEST, order, deadline)
+    assert estate.power_state(VM) == "poweredOn"
+    clock.sleep(6)
+    platform.send(vm, Step.SHUTDOWN_GUEST, order, deadline)
+    assert estate.power_state(VM) == "poweredOff"
+
+
+def test_what_is_restored_is_asked_at_once(platform: VSpherePlatform, estate: Estate) -> None:
+    """It was read before the call that restores it began."""
+    order = replace(Order.checked("power_off", 300), restores=True)
+    estate.set_guest(VM, tools_running=False)
+    vm = platform.inventory(Deadline(20), [VM])[0]
+    estate.set_guest(VM, tools_running=True)
+    platform.send(vm, Step.SHUTDOWN_GUEST, order, Deadline(20))
+    assert estate.power_state(VM) == "poweredOff"
+
+
+def test_a_vm_that_reverts_to_its_snapshot_is_warned_of(
+    platform: VSpherePlatform, estate: Estate, logs: pytest.LogCaptureFixture
+) -> None:
+    estate.set(VM, **{"config.flags.snapshotPowerOffBehavior": "revert"})
+    (shown,) = platform.plan("power_off", {"names": [VM]}).to_json()["vms"]
+    assert "revert to its snapshot" in shown["caution"]
+    assert platform.power_off(VM, graceful=False).changed
+    assert f"'{VM}' ({estate.moid(VM)}) is set to revert to its snapshot" in logs.text
+    assert platform.power_off(OTHER, graceful=False).changed
+    assert f"'{OTHER}' ({estate.moid(OTHER)}) is set" not in logs.text
 
 
 def test_without_tools_and_fallback_nothing_is_done(
@@ -436,7 +488,7 @@ def test_what_was_just_read_is_not_read_again_before_it_is_acted_on(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     platform.connect()
-    vcsim.rules(rule("RetrievePropertiesEx", "fault", fault="RuntimeFault", skip=2))
+    vcsim.rules(rule("RetrievePropertiesEx", "fault", fault="NoPermission", skip=2))
     with pytest.raises(OperationFailed, match="could not be followed, its outcome is unknown"):
         platform.power_off(VM, graceful=False)
     assert changes_sent(vcsim) == {"PowerOffVM_Task"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chaosvm.deadline import Deadline
 from chaosvm.errors import GuardStopped, GuardUnchecked, OperationRefused, PlatformError
 from chaosvm.lab import Lab, State, World
 from chaosvm.lab import rule as lab_rule
@@ -240,3 +241,13 @@ def test_tags_are_asked_for_side_by_side(on_lab: Any, world: World, lab: Lab) ->
     assert tags["web-00"] == tags["web-02"] == tuple(sorted(f"t{number}" for number in range(20)))
     assert lab.requests()[f"GET {TAGGING}/tag/{{id}}"] == 20
     assert lab.requests()[f"GET {TAGGING}/category/{{id}}"] == 3
+
+
+def test_a_vm_that_is_gone_spoils_no_tags_but_its_own(on_lab: Any, world: World, lab: Lab) -> None:
+    platform = on_lab()
+    vms = platform.inventory(Deadline(10))
+    world.remove_vm("web-01")
+    tags = {vm.name: vm.tags for vm in platform.with_tags(vms, Deadline(10))}
+    assert tags.keys() == {vm.name for vm in vms} - {"web-01"}
+    assert (tags["web-02"], tags["db-01"]) == ((), (MARK,))
+    assert "POST /rest/com/vmware/cis/tagging/tag-association" in lab.requests()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from pyVmomi import vim
 
 from chaosvm.deadline import Deadline
 from chaosvm.lab import Lab, State, World
 from chaosvm.vm import VM
 from chaosvm.vsphere import VSpherePlatform, retrieval
-from chaosvm.vsphere.walks import everything
+from chaosvm.vsphere.walks import bare_machines, everything
 from tests.fakes import FakeClock
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
@@ -126,3 +127,18 @@ def test_an_object_that_is_told_twice_counts_once(platform: VSpherePlatform) -> 
     told = retrieval.retrieve(content, spec)
     assert len(told) == 4
     assert {each.kind for each in told.values()} == {"VirtualMachine"}
+
+
+def test_a_dead_session_is_noticed_by_pyvmomis_reader_too(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    """All objects are there, and all their properties are missing: NotAuthenticated."""
+    vm = platform.inventory(Deadline(20))[0]
+    platform._client.transport.pause_streaming("for this test")
+    vcsim.expire_sessions()
+    with platform._client.transport.within(Deadline(20)):
+        content = platform._client._content
+        spec = bare_machines([vm.id], {"VirtualMachine": ["name", "runtime.powerState"]})
+        with pytest.raises(vim.fault.NotAuthenticated):
+            retrieval.retrieve(content, spec)
+    assert len(everything_of(platform)) == 4

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import DeadlinePassed, ProtocolError
+from chaosvm.errors import DeadlinePassed, OperationFailed, ProtocolError
 from chaosvm.order import Order
-from chaosvm.platform import Step
+from chaosvm.platform import Sighting, Step
+from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
@@ -102,3 +106,148 @@ def test_an_answer_that_is_none_leaves_nothing_behind(
             watch.news(1, Deadline(20))
         watch.news(0, Deadline(20))
     assert collectors(vcsim) == (3, 3)
+
+
+# What a look, or what was pushed, means ------------------------------------------------------
+
+
+class Followed:
+    """A watch of one VM, and what it says now."""
+
+    def __init__(self, platform: VSpherePlatform, order: Order) -> None:
+        (self.vm,) = platform.inventory(Deadline(20), [NAMES[0]])[:1]
+        self.watch = platform.watch([self.vm], order, Deadline(20))
+        self._now: Sighting | None = None
+
+    def now(self) -> Sighting:
+        for each in self.watch.news(0, Deadline(20)):
+            self._now = each
+        assert self._now is not None
+        return self._now
+
+
+@pytest.fixture(params=[ORDER, REBOOT], ids=["looked at", "pushed"])
+def followed(request: pytest.FixtureRequest, platform: VSpherePlatform) -> Iterator[Followed]:
+    one = Followed(platform, request.param)
+    with one.watch:
+        yield one
+
+
+def connection(state: str) -> dict[str, str]:
+    return {"runtime.connectionState": vim.VirtualMachine.ConnectionState(state)}
+
+
+def tools(status: str) -> dict[str, str]:
+    return {"guest.toolsRunningStatus": f"guestTools{status}"}
+
+
+def test_a_vm_whose_host_is_lost_is_in_no_known_state(followed: Followed, estate: Estate) -> None:
+    assert followed.now().power_state is PowerState.POWERED_ON
+    for lost in ("disconnected", "inaccessible", "orphaned"):
+        estate.set(NAMES[0], **connection(lost))
+        assert followed.now().power_state is PowerState.UNKNOWN
+    estate.set(NAMES[0], **connection("connected"))
+    assert followed.now().power_state is PowerState.POWERED_ON
+
+
+def test_tools_that_stop_and_run_again_prove_a_reboot(followed: Followed, estate: Estate) -> None:
+    for status in ("ExecutingScripts", "NotRunning", "ExecutingScripts"):
+        assert not followed.now().rebooted
+        estate.set(NAMES[0], **tools(status))
+    assert not followed.now().rebooted
+    estate.set(NAMES[0], **tools("Running"))
+    assert followed.now().rebooted
+
+
+def test_tools_that_execute_scripts_have_not_stopped(followed: Followed, estate: Estate) -> None:
+    """They do so when the guest is asked, whether it then reboots or not."""
+    followed.now()
+    for status in ("ExecutingScripts", "Running"):
+        estate.set(NAMES[0], **tools(status))
+        assert not followed.now().rebooted
+
+
+def test_tools_of_a_host_that_is_lost_prove_nothing(followed: Followed, estate: Estate) -> None:
+    followed.now()
+    estate.set(NAMES[0], **connection("disconnected"), **tools("NotRunning"))
+    followed.now()
+    estate.set(NAMES[0], **connection("connected"))
+    followed.now()
+    estate.set(NAMES[0], **tools("Running"))
+    assert not followed.now().rebooted
+
+
+def test_a_shutdown_during_which_the_host_is_lost_is_unknown(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
+) -> None:
+    vcsim.rules(rule("ShutdownGuest", "ignore"))
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(platform.power_off, NAMES[0], timeout=4, on_timeout="fail")
+        while not vcsim.applied()[0]:
+            threading.Event().wait(0.01)
+        estate.set(NAMES[0], **connection("disconnected"))
+        with pytest.raises(OperationFailed) as caught:
+            acting.result()
+    assert caught.value.outcomes[0].after is PowerState.UNKNOWN
+    assert "powered_on" not in str(caught.value)
+
+
+def test_an_answer_without_the_root_folder_is_none(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+    one = Followed(platform, ORDER)
+    with one.watch:
+        assert one.now().exists
+        vcsim.rules(rule("RetrievePropertiesEx", "empty", times=1))
+        assert one.now().exists
+        assert vcsim.applied() == [1]
+        vcsim.rules(rule("RetrievePropertiesEx", "empty"))
+        with pytest.raises(ProtocolError, match="shows nothing"):
+            one.now()
+
+
+@pytest.mark.parametrize("kind", ["leave", "missing"])
+def test_what_is_pushed_as_gone_is_gone(platform: VSpherePlatform, kind: str) -> None:
+    """As the property collector tells it: leave for what goes, missingSet for what had gone."""
+    one = Followed(platform, REBOOT)
+    told = vmodl.query.PropertyCollector.FilterUpdate()
+    machine = vim.VirtualMachine(one.vm.id)
+    if kind == "leave":
+        told.objectSet = [vmodl.query.PropertyCollector.ObjectUpdate(obj=machine, kind="leave")]
+    else:
+        told.missingSet = [missing(machine, vmodl.fault.ManagedObjectNotFound(obj=machine))]
+    with one.watch as watch:
+        assert one.now().exists
+        watch._take_updates([told])
+        assert not one.now().exists
+
+
+@pytest.mark.parametrize("fault", [vim.fault.NoPermission(), vmodl.fault.SystemError()])
+def test_what_is_missing_for_another_reason_is_not_known(
+    platform: VSpherePlatform, fault: Exception
+) -> None:
+    one = Followed(platform, REBOOT)
+    told = vmodl.query.PropertyCollector.FilterUpdate(
+        missingSet=[missing(vim.VirtualMachine(one.vm.id), fault)]
+    )
+    with one.watch as watch:
+        one.now()
+        watch._take_updates([told])
+        assert (one.now().exists, one.now().power_state) == (True, PowerState.UNKNOWN)
+
+
+def test_a_property_that_cannot_be_read_any_more_is_not_as_it_was(
+    platform: VSpherePlatform,
+) -> None:
+    one = Followed(platform, REBOOT)
+    collector = vmodl.query.PropertyCollector
+    lost = collector.MissingProperty(path="runtime.powerState", fault=vim.fault.NoPermission())
+    update = collector.ObjectUpdate(
+        obj=vim.VirtualMachine(one.vm.id), kind="modify", missingSet=[lost]
+    )
+    with one.watch as watch:
+        one.now()
+        watch._take_updates([collector.FilterUpdate(objectSet=[update])])
+        assert one.now().power_state is PowerState.UNKNOWN
+
+
+def missing(machine: vim.VirtualMachine, fault: Exception) -> object:
+    return vmodl.query.PropertyCollector.MissingObject(obj=machine, fault=fault)

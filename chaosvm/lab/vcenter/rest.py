@@ -26,6 +26,10 @@ _NO_PARENT = "lab"
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
+class _NotAllowed(Exception):
+    pass
+
+
 class Rest:
     def __init__(self, estate: Estate, sessions: Sessions) -> None:
         self._estate = estate
@@ -94,6 +98,8 @@ class Rest:
                 told = answer(request, await request.read())
             except (ValueError, KeyError, TypeError, AttributeError):
                 return _json({"type": "com.vmware.vapi.std.errors.invalid_argument"}, 400)
+            except _NotAllowed:
+                return _json({"type": "com.vmware.vapi.std.errors.unauthorized"}, 403)
             if told is None:
                 return _json({"type": "com.vmware.vapi.std.errors.not_found"}, 404)
             return _json({"value": told} if old else told)
@@ -118,6 +124,11 @@ class Rest:
 
     def _tags_on(self, wanted: dict[str, str]) -> list[str]:
         vm = self._estate.machines().get(wanted["id"])
+        if vm is None and wanted["type"] == "VirtualMachine":
+            # Whoever asks needs the privilege to read each object, and nobody has it for one
+            # that is gone: the whole request is refused (vmware/govmomi, vapi/simulator:
+            # "check if target (moref) exist or return 403 as per API behavior").
+            raise _NotAllowed
         return [_tag_id(name) for name in vm.tags] if vm else []
 
     def _list_tags(self, request: web.Request, body: bytes) -> Any:
