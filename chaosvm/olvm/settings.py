@@ -43,7 +43,7 @@ class OLVMSettings(Settings):
 
     url: str = setting(_api_url)
     username: str = setting(values.text)
-    password: str = setting(values.text, secret=True)
+    password: str = setting(values.secret, secret=True)
     ca_file: str | None = setting(settings.ca_file, None)
     insecure: bool = setting(values.boolean, False)
     timeout: float = setting(values.timeout_seconds, 60.0, rehearsed=True)
