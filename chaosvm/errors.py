@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from chaoslib.exceptions import ActivityFailed
 
+from chaosvm.redaction import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -50,7 +52,14 @@ __all__ = [
 
 
 class ChaosVMError(ActivityFailed):  # type: ignore[misc]  # chaoslib is untyped
-    """Base of everything that this package raises on purpose."""
+    """Base of everything that this package raises on purpose.
+
+    A message may quote a server, and a server what it was sent: so no secret in
+    use is in it.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(redacted(str(message)))
 
 
 class InvalidValue(ChaosVMError, ValueError):

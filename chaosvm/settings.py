@@ -21,6 +21,7 @@ from typing import Any, ClassVar, TypeVar
 from chaosvm import rehearsal, values
 from chaosvm.documents import read_text
 from chaosvm.errors import InvalidValue
+from chaosvm.redaction import keep_secret
 
 __all__ = ["Settings", "ca_file", "host_name", "is_host", "load", "port", "refuse_user", "setting"]
 
@@ -47,6 +48,13 @@ class Settings:
     # Is an environment variable that begins with the prefix, and is not known, an
     # error too? Only where nothing else uses such variables.
     alone: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        username = getattr(self, "username", None)
+        for field in dataclasses.fields(self):
+            # A user name is no secret, even where it is not shown: VMs may be called like it.
+            if field.metadata["secret"] and field.name != "username":
+                keep_secret(getattr(self, field.name), username)
 
     @classmethod
     def rehearses(cls, field: dataclasses.Field[Any]) -> bool:

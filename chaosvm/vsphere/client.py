@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,11 +15,13 @@ from chaosvm.errors import (
     CertificateRejected,
     ConnectionFailed,
     DeadlinePassed,
+    LoginFailed,
     NoAnswer,
     PlatformError,
     ProtocolError,
 )
 from chaosvm.login import Login
+from chaosvm.redaction import keep_secret
 from chaosvm.vsphere.faults import connection_error, platform_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
@@ -26,6 +29,7 @@ from chaosvm.vsphere.transport import Transport
 __all__ = ["VSphereClient"]
 
 T = TypeVar("T")
+_SESSION = re.compile(r'vmware_soap_session="?([^";\s]+)')
 _BROKEN = (OSError, http.client.HTTPException)
 
 
@@ -108,7 +112,22 @@ class VSphereClient:
             try:
                 return self._translated(lambda: request(self._content))
             except vim.fault.NotAuthenticated as fault:
-                raise platform_error(fault) from fault
+                refused = self._shows_nothing() if self._is_logged_in() else platform_error(fault)
+            raise refused
+
+    def _is_logged_in(self) -> bool:
+        """Is the session alive, for all that the server does not show?"""
+        try:
+            session = self._translated(lambda: self._content.sessionManager.currentSession)
+        except (PlatformError, vmodl.MethodFault):
+            return False
+        return session is not None
+
+    def _shows_nothing(self) -> LoginFailed:
+        return LoginFailed(
+            f"{self.address} shows nothing, not even in a new session: the user needs at least "
+            "the Read-only role on the root of the inventory"
+        )
 
     def _ensure_login(self, deadline: Deadline, lost: int = 0) -> int:
         self.transport.sent = False
@@ -127,11 +146,12 @@ class VSphereClient:
                 self._content = self._translated(service.RetrieveContent)
             if self._content is None:
                 raise ProtocolError(f"{self.address} did not say what it is: is it a vCenter?")
-            self._translated(
+            session = self._translated(
                 lambda: self._content.sessionManager.Login(
                     self.settings.username, self.settings.password
                 )
             )
+            _keep_secret(session, self.transport.cookie)
         except vmodl.MethodFault as fault:
             raise platform_error(fault) from None
 
@@ -141,3 +161,11 @@ class VSphereClient:
             return request()
         except _BROKEN as error:
             raise connection_error(error, self.address) from error
+
+
+def _keep_secret(session: Any, cookie: str) -> None:
+    """Who knows the session is as good as logged in."""
+    found = (getattr(session, "key", None), *_SESSION.findall(cookie or ""))
+    for each in found:
+        if isinstance(each, str) and each:
+            keep_secret(each)

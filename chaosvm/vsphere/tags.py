@@ -14,6 +14,7 @@ from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import PlatformError, ProtocolError
+from chaosvm.redaction import keep_secret
 from chaosvm.vsphere.faults import connection_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
@@ -96,7 +97,9 @@ class TagReader:
     def _new_session(self) -> str:
         user = f"{self._settings.username}:{self._settings.password}".encode()
         headers = {"Authorization": f"Basic {base64.b64encode(user).decode()}"}
-        return self._asked("POST", self._session_path, _text, headers=headers)
+        session = self._asked("POST", self._session_path, _text, headers=headers)
+        keep_secret(session)
+        return session
 
     def _learn(self, tag_ids: set[str], deadline: Deadline) -> None:
         """What these tags are called, as far as that is not known."""

@@ -1,0 +1,71 @@
+"""Keeps the secrets in use out of messages: servers quote what they were sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from collections import OrderedDict
+from functools import lru_cache
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape, quoteattr
+
+__all__ = ["keep_secret", "redacted"]
+
+_HIDDEN = "***"
+# Sessions come and go; a password stays in use much longer than so many of them.
+_MOST_KEPT = 1_000
+# A shorter one may be part of an ordinary word, and counts only where it stands alone.
+_LONG = 8
+
+_secrets: OrderedDict[str, None] = OrderedDict()
+# An interruption may raise an error of ours while another one is made.
+_lock = threading.RLock()
+
+
+def keep_secret(secret: str, username: str | None = None) -> None:
+    """From now on :func:`redacted` hides this password, token or session."""
+    with _lock:
+        for each in _forms(secret, username):
+            _secrets[each] = None
+            _secrets.move_to_end(each)
+        while len(_secrets) > _MOST_KEPT:
+            _secrets.popitem(last=False)
+
+
+def redacted(text: str) -> str:
+    """The text without the secrets in use, and with nothing that UTF-8 cannot hold."""
+    with _lock:
+        known = tuple(_secrets)
+    hidden = _pattern(known).sub(_HIDDEN, text) if known else text
+    return hidden.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@lru_cache(8)
+def _pattern(known: tuple[str, ...]) -> re.Pattern[str]:
+    parts = [
+        re.escape(each) if len(each) >= _LONG else rf"(?<!\w){re.escape(each)}(?!\w)"
+        for each in sorted(known, key=len, reverse=True)
+    ]
+    return re.compile("|".join(parts))
+
+
+def _forms(secret: str, username: str | None) -> set[str]:
+    """As requests hold it, and as answers may repeat it."""
+    sent = secret.encode("utf-8", "surrogateescape")
+    forms = {
+        secret,
+        quote(sent, safe=""),
+        quote(sent),
+        quote_plus(sent),
+        escape(secret),
+        quoteattr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+    }
+    if username is not None:
+        pair = username.encode("utf-8", "surrogateescape") + b":" + sent
+        forms.add(base64.b64encode(pair).decode())
+    return forms
