@@ -11,39 +11,58 @@ from functools import lru_cache
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape, quoteattr
 
-__all__ = ["keep_secret", "redacted"]
+__all__ = ["forget", "hide_password", "hide_session", "printable", "redacted"]
 
 _HIDDEN = "***"
-# Sessions come and go; a password stays in use much longer than so many of them.
-_MOST_KEPT = 1_000
+# Sessions come and go; passwords stay.
+_MOST_SESSIONS = 1_000
 # A shorter one may be part of an ordinary word, and counts only where it stands alone.
 _LONG = 8
 
-_secrets: OrderedDict[str, None] = OrderedDict()
+_passwords: set[str] = set()
+_sessions: OrderedDict[str, None] = OrderedDict()
 # An interruption may raise an error of ours while another one is made.
 _lock = threading.RLock()
 
 
-def keep_secret(secret: str, username: str | None = None) -> None:
-    """From now on :func:`redacted` hides this password, token or session."""
+def hide_password(password: str, username: str | None = None) -> None:
+    """From now on :func:`redacted` hides it."""
     with _lock:
-        for each in _forms(secret, username):
-            _secrets[each] = None
-            _secrets.move_to_end(each)
-        while len(_secrets) > _MOST_KEPT:
-            _secrets.popitem(last=False)
+        _passwords.update(_forms(password, username))
+
+
+def hide_session(token: str) -> None:
+    """Likewise, for the token or the name of a session."""
+    with _lock:
+        for each in _forms(token, None):
+            _sessions[each] = None
+            _sessions.move_to_end(each)
+        while len(_sessions) > _MOST_SESSIONS:
+            _sessions.popitem(last=False)
 
 
 def redacted(text: str) -> str:
     """The text without the secrets in use, and with nothing that UTF-8 cannot hold."""
     with _lock:
-        known = tuple(_secrets)
+        known = frozenset((*_passwords, *_sessions))
     hidden = _pattern(known).sub(_HIDDEN, text) if known else text
-    return hidden.encode("utf-8", "backslashreplace").decode("utf-8")
+    return printable(hidden)
+
+
+def printable(text: str) -> str:
+    """The text with nothing in it that UTF-8 cannot hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def forget() -> None:
+    """No secret is in use any more."""
+    with _lock:
+        _passwords.clear()
+        _sessions.clear()
 
 
 @lru_cache(8)
-def _pattern(known: tuple[str, ...]) -> re.Pattern[str]:
+def _pattern(known: frozenset[str]) -> re.Pattern[str]:
     parts = [
         re.escape(each) if len(each) >= _LONG else rf"(?<!\w){re.escape(each)}(?!\w)"
         for each in sorted(known, key=len, reverse=True)

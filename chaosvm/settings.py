@@ -21,7 +21,7 @@ from typing import Any, ClassVar, TypeVar
 from chaosvm import rehearsal, values
 from chaosvm.documents import read_text
 from chaosvm.errors import InvalidValue
-from chaosvm.redaction import keep_secret
+from chaosvm.redaction import hide_password
 
 __all__ = ["Settings", "ca_file", "host_name", "is_host", "load", "port", "refuse_user", "setting"]
 
@@ -54,7 +54,7 @@ class Settings:
         for field in dataclasses.fields(self):
             # A user name is no secret, even where it is not shown: VMs may be called like it.
             if field.metadata["secret"] and field.name != "username":
-                keep_secret(getattr(self, field.name), username)
+                hide_password(getattr(self, field.name), username)
 
     @classmethod
     def rehearses(cls, field: dataclasses.Field[Any]) -> bool:

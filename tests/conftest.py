@@ -8,7 +8,7 @@ from pathlib import Path
 import logzero
 import pytest
 
-from chaosvm import connections, ledger, rehearsal
+from chaosvm import connections, ledger, redaction, rehearsal
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -26,6 +26,12 @@ def no_rehearsal() -> Iterator[None]:
     rehearsal.forget()
     yield
     rehearsal.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_secrets() -> None:
+    """The password of one test may be an ordinary word in another."""
+    redaction.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from chaosvm.dora.transport import Answer, Transport
 from chaosvm.errors import ChaosVMError, LoginFailed, NoSuchVM, ProtocolError
 from chaosvm.login import Login
 from chaosvm.names import find_one
-from chaosvm.redaction import keep_secret
+from chaosvm.redaction import hide_session
 from chaosvm.selection import Selection
 from chaosvm.vm import VM
 
@@ -242,7 +242,7 @@ class DoraClient:
             raise LoginFailed(f"{shown}: Dora refused the user name or password")
         _must_be_ok(answer, shown)
         self._token = _token(answer.content, shown)
-        keep_secret(self._token)
+        hide_session(self._token)
 
 
 def _token(content: bytes, shown: str) -> str:

@@ -12,16 +12,16 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
+    AnswerTooLarge,
     CertificateRejected,
     ConnectionFailed,
     DeadlinePassed,
-    LoginFailed,
     NoAnswer,
     PlatformError,
     ProtocolError,
 )
 from chaosvm.login import Login
-from chaosvm.redaction import keep_secret
+from chaosvm.redaction import hide_session
 from chaosvm.vsphere.faults import connection_error, platform_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
@@ -66,7 +66,7 @@ class VSphereClient:
         """
         try:
             return self._call(request, deadline)
-        except (CertificateRejected, DeadlinePassed):
+        except (AnswerTooLarge, CertificateRejected, DeadlinePassed):
             raise
         except (ConnectionFailed, ProtocolError) as error:
             logger.debug(f"reading once more: {error}")
@@ -112,22 +112,7 @@ class VSphereClient:
             try:
                 return self._translated(lambda: request(self._content))
             except vim.fault.NotAuthenticated as fault:
-                refused = self._shows_nothing() if self._is_logged_in() else platform_error(fault)
-            raise refused
-
-    def _is_logged_in(self) -> bool:
-        """Is the session alive, for all that the server does not show?"""
-        try:
-            session = self._translated(lambda: self._content.sessionManager.currentSession)
-        except (PlatformError, vmodl.MethodFault):
-            return False
-        return session is not None
-
-    def _shows_nothing(self) -> LoginFailed:
-        return LoginFailed(
-            f"{self.address} shows nothing, not even in a new session: the user needs at least "
-            "the Read-only role on the root of the inventory"
-        )
+                raise platform_error(fault) from fault
 
     def _ensure_login(self, deadline: Deadline, lost: int = 0) -> int:
         self.transport.sent = False
@@ -151,7 +136,7 @@ class VSphereClient:
                     self.settings.username, self.settings.password
                 )
             )
-            _keep_secret(session, self.transport.cookie)
+            _hide(session, self.transport.cookie)
         except vmodl.MethodFault as fault:
             raise platform_error(fault) from None
 
@@ -163,9 +148,9 @@ class VSphereClient:
             raise connection_error(error, self.address) from error
 
 
-def _keep_secret(session: Any, cookie: str) -> None:
+def _hide(session: Any, cookie: str) -> None:
     """Who knows the session is as good as logged in."""
     found = (getattr(session, "key", None), *_SESSION.findall(cookie or ""))
     for each in found:
         if isinstance(each, str) and each:
-            keep_secret(each)
+            hide_session(each)

@@ -46,7 +46,10 @@ def platform_error(fault: Any) -> PlatformError:
     if isinstance(fault, vim.fault.InvalidLogin):
         return LoginFailed("the vCenter refused the user name or password")
     if isinstance(fault, vim.fault.NotAuthenticated):
-        return LoginFailed("the vCenter ended the session, and also the one that followed it")
+        return LoginFailed(
+            "the vCenter shows nothing, not even in a new session: the user needs at least the "
+            "Read-only role on the root of the inventory"
+        )
     if isinstance(fault, vim.fault.NoPermission):
         return PermissionDenied(f"the user lacks the privilege {fault.privilegeId}")
     return PlatformError(f"the vCenter refused: {text_of(fault)}")

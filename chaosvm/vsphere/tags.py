@@ -14,7 +14,7 @@ from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import PlatformError, ProtocolError
-from chaosvm.redaction import keep_secret
+from chaosvm.redaction import hide_session
 from chaosvm.vsphere.faults import connection_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
@@ -98,7 +98,7 @@ class TagReader:
         user = f"{self._settings.username}:{self._settings.password}".encode()
         headers = {"Authorization": f"Basic {base64.b64encode(user).decode()}"}
         session = self._asked("POST", self._session_path, _text, headers=headers)
-        keep_secret(session)
+        hide_session(session)
         return session
 
     def _learn(self, tag_ids: set[str], deadline: Deadline) -> None:
