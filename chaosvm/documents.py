@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from chaosvm import values
+from chaosvm.errors import InvalidValue
 
 __all__ = [
     "PRIVATE",
@@ -80,11 +81,18 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What a text of JSON holds; raises ValueError, also where it is nested too deeply."""
+    """What a text of JSON holds; raises ValueError, also where it is nested too deeply.
+
+    NaN and Infinity, which are no JSON, are None: they would spoil whatever they are
+    written to.
+    """
+    commas = text.count(",") if isinstance(text, str) else text.count(b",")
+    if commas > values.MOST_ITEMS:  # before they take up memory
+        raise InvalidValue(f"it holds more than {values.MOST_ITEMS:,} items")
     try:
-        told = json.loads(text)
+        told = json.loads(text, parse_constant=lambda constant: None)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise InvalidValue("it is nested too deeply") from None
     values.refuse_unbounded("it", told)
     return told
 

@@ -72,7 +72,7 @@ def _pattern(known: frozenset[str]) -> re.Pattern[str]:
 
 def _forms(secret: str, username: str | None) -> set[str]:
     """As requests hold it, and as answers may repeat it."""
-    sent = secret.encode("utf-8", "surrogateescape")
+    sent = _sent(secret)
     forms = {
         secret,
         quote(sent, safe=""),
@@ -85,6 +85,14 @@ def _forms(secret: str, username: str | None) -> set[str]:
         repr(secret)[1:-1],
     }
     if username is not None:
-        pair = username.encode("utf-8", "surrogateescape") + b":" + sent
+        pair = _sent(username) + b":" + sent
         forms.add(base64.b64encode(pair).decode())
     return forms
+
+
+def _sent(text: str) -> bytes:
+    try:
+        # As an environment variable that is not UTF-8 holds it, byte by byte.
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from chaosvm.errors import InvalidValue
 
 __all__ = [
+    "MOST_ITEMS",
     "boolean",
     "choice",
     "integer",
@@ -49,7 +50,7 @@ _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 _UNUSABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # What a person writes, or a program for them, is far below both.
 _MOST_LEVELS = 50
-_MOST_ITEMS = 2_000_000
+MOST_ITEMS = 3_000_000
 _LONGEST_WORD = 200
 
 
@@ -106,8 +107,8 @@ def refuse_unbounded(key: str, value: Any) -> None:
                 if isinstance(item, Mapping | list | tuple):
                     seen = below.get(id(item), (item, 0))[1]
                     below[id(item)] = (item, seen + times)
-        if size > _MOST_ITEMS:
-            raise InvalidValue(f"{key} holds more than {_MOST_ITEMS:,} items")
+        if size > MOST_ITEMS:
+            raise InvalidValue(f"{key} holds more than {MOST_ITEMS:,} items")
         if not below:
             return
         level = below

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import logzero
@@ -62,6 +63,14 @@ def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
     logzero.logger.addHandler(caplog.handler)
     yield caplog
     logzero.logger.removeHandler(caplog.handler)
+
+
+@pytest.fixture
+def memory() -> Iterator[Callable[[], int]]:
+    """How many bytes Python had at the most since the test began."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from logzero import logger
 
 from chaosvm.choice import Choice
 from chaosvm.deadline import Clock, Deadline
+from chaosvm.documents import parse_json
 from chaosvm.dora.environments import Catalogue, Environment
 from chaosvm.dora.inventory import (
     EnvironmentInventory,
@@ -247,8 +247,8 @@ class DoraClient:
 
 def _token(content: bytes, shown: str) -> str:
     try:
-        told = json.loads(content)
-    except (ValueError, RecursionError):
+        told = parse_json(content)
+    except ValueError:
         told = None
     if told is None:  # raised out here, as the error above holds the whole answer
         raise ProtocolError(
