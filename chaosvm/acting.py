@@ -167,21 +167,23 @@ class Acting(Platform):
         """Why nothing may touch these VMs, by id: as the settings say, or a mark on the VM."""
         safety = self.safety
         found = {vm.id: why for vm in vms if (why := name_protects(vm, safety.protect))}
-        left = [vm for vm in vms if vm.id not in found]
-        if safety.protect_tag is None or not left:
-            return found
+        for tag in safety.protect_tag:
+            left = [vm for vm in vms if vm.id not in found]
+            found |= self._marked(left, tag, deadline) if left else {}
+        return found
+
+    def _marked(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
         try:
-            marked = self.opted_out(left, safety.protect_tag, deadline)
+            marked = self.opted_out(vms, tag, deadline)
         except PlatformError as error:
             raise GuardUnchecked(
                 "nothing was touched, as it cannot be told which VMs are marked with "
-                f'chaosvm_protect_tag ({safety.protect_tag!r}; "none" switches it off): {error}'
+                f'chaosvm_protect_tag ({tag!r}; "none" switches it off): {error}'
             ) from error
-        marks = {
+        return {
             vm_id: f"is protected: it {mark}, as chaosvm_protect_tag says"
             for vm_id, mark in marked.items()
         }
-        return {**found, **marks}
 
     def _ordered(self, operation: str, **options: Any) -> tuple[Order, Deadline]:
         order = Order.checked(operation, **options)

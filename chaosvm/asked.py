@@ -11,8 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from chaosvm.documents import UnusableFile, parse_yaml, read_text
 from chaosvm.experiment import Command, command, experiment_at_hand
 
 __all__ = ["where"]
@@ -37,12 +36,12 @@ def where() -> str:
 @cache
 def _in_file(path: str) -> bool:
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError):
-        return False  # nor could Chaos Toolkit
+        text = read_text(Path(path))
+    except UnusableFile:
+        return False
     try:
-        told = yaml.safe_load(text)  # which JSON is, too
-    except yaml.YAMLError:
+        told = parse_yaml(text)  # which JSON is, too
+    except ValueError:
         return _PACKAGE in text
     return isinstance(told, Mapping) and _any_of_ours(told.values())
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from chaoslib.exceptions import ActivityFailed
 
+from chaosvm.redaction import printable, redacted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InWrongState",
     "AmbiguousVM",
+    "AnswerTooLarge",
     "Busy",
     "CertificateRejected",
     "ChaosVMError",
@@ -51,11 +54,24 @@ __all__ = [
 
 
 class ChaosVMError(ActivityFailed):  # type: ignore[misc]  # chaoslib is untyped
-    """Base of everything that this package raises on purpose."""
+    """Base of everything that this package raises on purpose.
+
+    A message may quote a server, and a server what it was sent: so no secret in
+    use is in it.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(redacted(str(message)))
 
 
 class InvalidValue(ChaosVMError, ValueError):
-    """A setting or an argument that cannot be used; nothing was touched."""
+    """A setting or an argument that cannot be used; nothing was touched.
+
+    It is about what the user wrote, whose words are left as they are.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        ActivityFailed.__init__(self, printable(str(message)))
 
 
 class MissingExtra(ChaosVMError):
@@ -110,6 +126,10 @@ class PermissionDenied(PlatformError):
 
 class ProtocolError(PlatformError):
     """The server answered something that is not its protocol."""
+
+
+class AnswerTooLarge(ProtocolError):
+    """The server answered more than is read, packed or not; asking again would not help."""
 
 
 class NotInRehearsal(PlatformError):

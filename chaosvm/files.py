@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from chaosvm import rehearsal, values
+from chaosvm.documents import PRIVATE, UnusableFile, refuse_irregular
 from chaosvm.errors import InvalidValue
 
 __all__ = ["at_hand", "file_to_write", "write_whole"]
@@ -16,17 +18,15 @@ __all__ = ["at_hand", "file_to_write", "write_whole"]
 def file_to_write(key: str, value: Any) -> Path:
     """A path in a folder that is there; checked before anything is asked for."""
     expected = "the path of a file"
+    path = at_hand(values.path(key, value, expected))
     try:
-        path = Path(values.text(key, value, expected)).expanduser()
-        if path.is_dir():
-            raise values.invalid(key, value, f"{expected}, and this is a folder")
+        _mode_for(path)
         if not path.parent.is_dir():
-            raise values.invalid(key, value, f"{expected} in a folder that exists")
-    except InvalidValue:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:  # too long, or of an unknown ~user
-        raise values.invalid(key, value, f"{expected} ({error})") from None
-    return at_hand(path)
+            raise UnusableFile("its folder does not exist")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise values.invalid(key, value, f"{expected} ({reason})") from None
+    return path
 
 
 def at_hand(path: Path) -> Path:
@@ -34,24 +34,38 @@ def at_hand(path: Path) -> Path:
 
     What a lab tells does not take the place of what was really there.
     """
-    return path.with_stem(f"{path.stem}.rehearsal") if rehearsal.is_on() else path
+    if not rehearsal.is_on() or not path.name:
+        return path
+    return path.with_stem(f"{path.stem}.rehearsal")
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Into a file beside it first, which then takes its place."""
+    """Into a file beside it first, which then takes its place, and has its mode."""
     # Half of a surrogate pair, which only JSON can hold, is written as JSON does.
     content = text.encode("utf-8", "backslashreplace")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            unfinished = Path(file.name)
-            try:
+        mode = _mode_for(path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+        unfinished = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
-                unfinished.chmod(0o644)
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
+                os.fchmod(descriptor, mode)
+                os.fsync(descriptor)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidValue(f"{str(path)!r} cannot be written: {reason}") from None
+
+
+def _mode_for(path: Path) -> int:
+    """The mode of what is written there; raises UnusableFile for what is not replaced."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return PRIVATE
+    refuse_irregular(found)
+    return stat.S_IMODE(found.st_mode) & 0o777

@@ -17,8 +17,10 @@ from typing import Any
 from chaosvm.account import Counted
 from chaosvm.errors import GuardStopped, GuardUnchecked
 from chaosvm.history import Key, Touched
+from chaosvm.names import spellings
 from chaosvm.order import Operation
 from chaosvm.safety import OFF_WORDS, Percent, Safety
+from chaosvm.values import part as part_of
 from chaosvm.vm import VM, PowerState
 
 __all__ = [
@@ -53,19 +55,27 @@ def switches_off(value: str) -> bool:
 
 def name_protects(vm: VM, globs: Iterable[str]) -> str | None:
     """Why a VM is never touched, if its name, id, UUID or path fits a glob of chaosvm_protect."""
-    fitting = next((glob for glob in globs if _is_meant(vm, glob.lower())), None)
+    words = _words(vm)
+    fitting = next((glob for glob in globs if _fits(words, glob)), None)
     return fitting and f"is protected: it fits {fitting!r} in chaosvm_protect"
 
 
 def idle_globs(vms: Sequence[VM], globs: Iterable[str]) -> list[str]:
     """Those that fit none of these VMs, and are perhaps misspelt."""
-    return [glob for glob in globs if not any(_is_meant(vm, glob.lower()) for vm in vms)]
+    words = set().union(*map(_words, vms)) if (globs := list(globs)) else set()
+    return [glob for glob in globs if not _fits(words, glob)]
 
 
-def _is_meant(vm: VM, glob: str) -> bool:
+def _words(vm: VM) -> set[str]:
     known = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
-    words = [word.lower() for word in known if word]
-    return glob in words or any(fnmatchcase(word, glob) for word in words)
+    return set().union(*(spellings(word) for word in known if word))
+
+
+def _fits(words: set[str], glob: str) -> bool:
+    globs = spellings(glob)
+    return not globs.isdisjoint(words) or any(
+        fnmatchcase(word, each) for each in globs for word in words
+    )
 
 
 @dataclass(frozen=True)
@@ -290,9 +300,7 @@ def _by_place(where: Mapping[Key, Place]) -> defaultdict[Place, set[Key]]:
 def _share(
     estate: _Estate, scope: str, percent: float, changed: set[Key], inside: set[Key]
 ) -> Verdict:
-    # Rounded down: more than was agreed to is never taken. The small addition
-    # keeps 29 percent of 100 from becoming 28 in floating point.
-    limit = int(len(inside) * percent / 100 + 1e-9)
+    limit = part_of(percent, len(inside))
     return _within(_PERCENT, scope, limit, estate.case, changed, inside, percent)
 
 

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from chaosvm import values
 from chaosvm.errors import AmbiguousVM, NoSuchVM
 from chaosvm.vm import VM
 
-__all__ = ["Directory", "Words", "find_one"]
+__all__ = ["Directory", "Words", "composed", "find_one", "folded", "spellings"]
+
+
+def composed(text: str) -> str:
+    """One form for texts that look the same: "é" may be one character, or "e" and an accent."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def folded(text: str) -> str:
+    """The same, without regard to upper and lower case."""
+    return composed(composed(text).casefold())
+
+
+def spellings(text: str) -> set[str]:
+    """The same, as a pattern may have it: "ß" is one character or, folded, "ss"."""
+    if text.isascii():
+        return {text.lower()}
+    return {folded(text), composed(composed(text).lower())}
 
 
 class Words:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from chaosvm.redaction import redacted
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Batch", "How", "Outcome", "failure_text", "not_done"]
@@ -48,6 +49,12 @@ class Outcome:
     correlation_id: str | None = None
     # In a dry run, where nothing was done: what would have been.
     plan: dict[str, Any] | None = field(default=None, hash=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Both may quote a server."""
+        for name in ("detail", "error"):
+            if text := getattr(self, name):
+                object.__setattr__(self, name, redacted(text))
 
     @property
     def failed(self) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from chaosvm import values
 from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
+from chaosvm.documents import UnusableFile, parse_json, read_text
 from chaosvm.errors import InvalidValue, OperationRefused, PlanOutdated
 from chaosvm.files import at_hand
 from chaosvm.forecast import Forecast
@@ -41,7 +41,7 @@ def read_plan(vms: Any) -> PlannedVMs:
         return PlannedVMs(vms.to_json())
     if isinstance(vms["plan"], str):
         if len(vms) > 1:
-            others = ", ".join(repr(key) for key in vms if key != "plan")
+            others = ", ".join(values.shown(key) for key in vms if key != "plan")
             raise InvalidValue(f"vms has a plan, which says all, and beside it {others}")
         return PlannedVMs(_loaded(vms["plan"]))
     return PlannedVMs(vms)
@@ -49,11 +49,11 @@ def read_plan(vms: Any) -> PlannedVMs:
 
 def _loaded(given: str) -> Any:
     expected = f"the path of {_EXPECTED}"
-    path = at_hand(Path(values.text("vms.plan", given, expected)).expanduser())
+    path = at_hand(values.path("vms.plan", given, expected))
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise values.invalid("vms.plan", given, f"{expected} ({error.strerror})") from None
+        return parse_json(read_text(path))
+    except (UnusableFile, InvalidValue) as error:
+        raise values.invalid("vms.plan", given, f"{expected} ({error})") from None
     except ValueError:
         raise values.invalid("vms.plan", given, f"{expected} (it is not JSON)") from None
 
@@ -64,13 +64,16 @@ class PlannedVMs:
     needs_tags = False
 
     def __init__(self, plan: Any) -> None:
+        values.refuse_unbounded("vms", plan)
         version = plan.get("plan") if isinstance(plan, Mapping) else None
         if not isinstance(plan, Mapping) or version != VERSION or isinstance(version, bool):
             raise InvalidValue(
-                f"vms.plan is of version {version!r}: expected {_EXPECTED}, of version {VERSION}"
+                f"vms.plan is of version {values.shown(version)}: expected {_EXPECTED}, of "
+                f"version {VERSION}"
             )
         self._plan = plan
         self._vms: list[Mapping[str, Any]] = _listed(plan)
+        self._seed = _seed(plan.get("seed"))
         self.given = plan.get("selection")
         self.about: Callable[[VM], bool] = lambda vm: True
         self._foresee: Callable[[VM], Forecast] | None = None
@@ -84,7 +87,7 @@ class PlannedVMs:
 
     @property
     def seed(self) -> int | None:
-        return self._plan.get("seed")
+        return self._seed
 
     def check(
         self, platform: str, server: str, order: Order, foresee: Callable[[VM], Forecast]
@@ -93,18 +96,18 @@ class PlannedVMs:
         here = {"platform": platform, "server": server, "operation": order.operation.value}
         for key, wanted in here.items():
             if self._plan.get(key) != wanted:
-                raise _other(f"the {key} {self._plan.get(key)!r}", repr(wanted))
+                raise _other(f"the {key} {values.shown(self._plan.get(key))}", repr(wanted))
         planned = self._plan.get("options")
         options = planned if isinstance(planned, Mapping) else {}
         for key in _BINDING:
             this = order.options.get(key)
             if options.get(key) != this:
-                raise _other(f"{key}={options.get(key)!r}", f"{key}={this!r}")
+                raise _other(f"{key}={values.shown(options.get(key))}", f"{key}={this!r}")
         # What it saw refused, and left out, would otherwise be forgotten here.
         if told := self._plan.get("refused"):
             raise OperationRefused(
                 "refused, and nothing was touched: the plan tells of VMs that are refused: "
-                f"{'; '.join(str(each) for each in told)}"
+                f"{values.shown(told)}"
             )
         self._foresee = foresee
 
@@ -146,13 +149,15 @@ class PlannedVMs:
             yield f"was {planned['power_state']} and is {vm.power_state}"
         for part in _FIXED:
             if getattr(vm, part) != planned[part]:
-                yield f"was in the {part} {planned[part]!r} and is in {getattr(vm, part)!r}"
+                before = values.shown(planned[part])
+                yield f"was in the {part} {before} and is in {getattr(vm, part)!r}"
         if not self.about(vm):
             yield f"does not fit {json.dumps(self.given, ensure_ascii=False)} any more"
         if self._foresee is not None:
             forecast = self._foresee(vm)
             if forecast.step != planned["step"]:
-                yield f"would now meet with {forecast.will!r}, and not {planned['will']!r}"
+                planned_for = values.shown(planned["will"])
+                yield f"would now meet with {forecast.will!r}, and not {planned_for}"
 
 
 def _other(planned: str, this: str) -> PlanOutdated:
@@ -164,13 +169,19 @@ def _other(planned: str, this: str) -> PlanOutdated:
 def _listed(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     vms = plan.get("vms")
     if not isinstance(vms, list) or not (vms or plan.get("refused")):
-        raise InvalidValue(f"vms.vms is {vms!r}: expected {_EXPECTED}, with VMs in it")
+        raise InvalidValue(f"vms.vms is {values.shown(vms)}: expected {_EXPECTED}, with VMs in it")
     for each in vms:
         if not isinstance(each, Mapping) or not _is_whole(each):
-            raise InvalidValue(f"vms.vms has {each!r}: expected {_EXPECTED}")
+            raise InvalidValue(f"vms.vms has {values.shown(each)}: expected {_EXPECTED}")
     if len({each["id"] for each in vms}) < len(vms):
         raise InvalidValue(f"vms.vms has a VM twice: expected {_EXPECTED}")
     return vms
+
+
+def _seed(given: Any) -> int | None:
+    if given is None or (isinstance(given, int) and not isinstance(given, bool)):
+        return given
+    raise values.invalid("vms.seed", given, "a whole number, or null")
 
 
 def _is_whole(planned: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from chaosvm.history import TARGETS
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import How
 from chaosvm.platform import Sighting, Step
+from chaosvm.redaction import redacted
 from chaosvm.request import Planned, Request
 from chaosvm.vm import VM, PowerState
 
@@ -81,7 +82,7 @@ class Progress:
             self.request.note_end(sighting)
         asked = sighting.question
         if asked and asked != self.seen.question:
-            logger.warning(f"{self.vm} waits for an answer to: {asked}")
+            logger.warning(f"{self.vm} waits for an answer to: {redacted(asked)}")
         self.seen = sighting
 
     def _note_state(self, state: PowerState) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from chaosvm import experiment, values
+from chaosvm.documents import parse_json
 from chaosvm.settings import Settings, load, setting
 
 __all__ = ["OFF_WORDS", "Percent", "Safety"]
@@ -20,7 +21,7 @@ _PERCENT = 'a number from 0 to 100, or a mapping such as {"inventory": 30, "clus
 _LIKE_A_LIST = re.compile(r"""['";]|^\s*\[.*\]\s*$""", re.DOTALL)
 # How people say that a mark does not count.
 OFF_WORDS = ("false", "no", "off", "0")
-_TAG = 'the name of a tag, or "none" to look for none'
+_TAG = 'the name of a tag or a list of them, or "none" to look for none'
 _GLOBS = 'a glob or a list of them, such as ["db-*", "vcenter"]; in a text, commas part them'
 
 
@@ -33,10 +34,28 @@ class Percent:
     host: float | None = None
 
 
+def _lower(one: Percent, other: Percent) -> Percent:
+    """The lower limit of each."""
+    parts = ("inventory", "cluster", "host")
+    given = {part: (getattr(one, part), getattr(other, part)) for part in parts}
+    return Percent(
+        **{
+            part: min((each for each in both if each is not None), default=None)
+            for part, both in given.items()
+        }
+    )
+
+
+def _all_of(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
+
+
 def _path(key: str, value: Any) -> Path:
-    expected = "the path of a file, which need not exist"
-    path = Path(values.text(key, str(value) if isinstance(value, Path) else value, expected))
-    return path.expanduser().absolute()
+    path = values.path(key, value, "the path of a file, which need not exist")
+    try:
+        return path.absolute()
+    except OSError as error:  # the working directory is gone
+        raise values.invalid(key, value, f"a path that can be found ({error.strerror})") from None
 
 
 def _vms(key: str, value: Any) -> int:
@@ -69,13 +88,16 @@ def _globs(key: str, value: Any) -> tuple[str, ...]:
     return values.text_list(key, given, _GLOBS)
 
 
-def _protect_tag(key: str, value: Any) -> str | None:
+def _protect_tag(key: str, value: Any) -> tuple[str, ...]:
     if value is False:
-        return None
-    tag = values.text(key, value, _TAG).strip()
-    if tag.lower() in OFF_WORDS:
-        raise values.invalid(key, value, f"{_TAG}: a tag could be called {tag!r}")
-    return None if tag.lower() == "none" else tag
+        return ()
+    tags = [tag.strip() for tag in values.text_list(key, _from_json(value, "["), _TAG)]
+    for tag in tags:
+        if tag.lower() in OFF_WORDS:
+            raise values.invalid(key, value, f"{_TAG}: a tag could be called {tag!r}")
+        if tag.lower() == "none" and len(tags) > 1:
+            raise values.invalid(key, value, f"{_TAG}, and not both")
+    return () if tags[0].lower() == "none" else tuple(tags)
 
 
 def _from_json(value: Any, opening: str) -> Any:
@@ -83,14 +105,18 @@ def _from_json(value: Any, opening: str) -> Any:
     if not isinstance(value, str) or not value.lstrip().startswith(opening):
         return value
     try:
-        return json.loads(value)
+        return parse_json(value)
     except ValueError:
         return value
 
 
 @dataclass(frozen=True)
 class Safety(Settings):
-    """``chaosvm_ledger`` and its like; docs/safety.md explains them."""
+    """``chaosvm_ledger`` and its like; docs/safety.md explains them.
+
+    Where the experiment and the environment, which is the operator's, both set a
+    guard, the stricter one counts: neither can relax what the other says.
+    """
 
     prefix: ClassVar[str] = "chaosvm"
     # What an experiment must not do, it must not do in a rehearsal either.
@@ -103,15 +129,15 @@ class Safety(Settings):
     # back anywhere else.
     ledger: Path | None = setting(_path, None, rehearsed=False)
     # How many VMs a run may change in all, and how large a part of them.
-    max_vms: int | None = setting(_vms, None)
-    max_percent: Percent | None = setting(_percent, None)
+    max_vms: int | None = setting(_vms, None, combine=min)
+    max_percent: Percent | None = setting(_percent, None, combine=_lower)
     # So many of the VMs that match have to go on running.
-    min_running: int | None = setting(_vms, None)
+    min_running: int | None = setting(_vms, None, combine=max)
     # Names of VMs that are never touched, and what marks them on the platform.
-    protect: tuple[str, ...] = setting(_globs, ())
-    protect_tag: str | None = setting(_protect_tag, "chaosvm-protect")
+    protect: tuple[str, ...] = setting(_globs, (), combine=_all_of)
+    protect_tag: tuple[str, ...] = setting(_protect_tag, ("chaosvm-protect",), combine=_all_of)
     # Say what would be done, and do nothing.
-    dry_run: bool = setting(values.boolean, False)
+    dry_run: bool = setting(values.boolean, False, combine=operator.or_)
 
     @classmethod
     def of_activity(

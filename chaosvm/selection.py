@@ -22,6 +22,7 @@ from typing import Any
 from chaosvm import values
 from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
 from chaosvm.errors import InvalidValue, NoSuchVM, SelectionError
+from chaosvm.exclusion import Exclusion
 from chaosvm.names import Directory, Words
 from chaosvm.vm import VM, PowerState
 
@@ -34,13 +35,10 @@ EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
 _SINGLING_OUT = ("names", "ids", "power_state")
 
 
-_GLOB = re.compile(r"[*?\[]")
-
-
 def _regex(key: str, value: Any) -> re.Pattern[str]:
     try:
         return re.compile(values.text(key, value, "a regular expression"))
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise values.invalid(key, value, f"a regular expression ({error})") from None
 
 
@@ -55,21 +53,6 @@ def _all(key: str, value: Any) -> bool:
     return True
 
 
-class _Exclusion:
-    """What an ``exclude`` keeps out: VMs that are named, and those that fit a glob."""
-
-    def __init__(self, key: str, value: Any) -> None:
-        given = values.text_list(key, value)
-        self._named = Words(given)
-        self._globs = [word for word in given if _GLOB.search(word)]
-        self.literal = [word for word in given if not _GLOB.search(word)]
-
-    def fits(self, vm: VM) -> bool:
-        if self._named.mean(vm):
-            return True
-        return _fits_any(self._globs, (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases))
-
-
 _KEYS: dict[str, Callable[[str, Any], Any]] = {
     "names": values.text_list,
     "name": values.text_list,
@@ -82,7 +65,7 @@ _KEYS: dict[str, Callable[[str, Any], Any]] = {
     "tag": values.text_list,
     "guest_os": values.text_list,
     "power_state": _power_states,
-    "exclude": _Exclusion,
+    "exclude": Exclusion,
     "count": lambda key, value: values.integer(key, value, 1, 1_000_000),
     "percent": lambda key, value: values.number(key, value, 0.001, 100),
     "seed": lambda key, value: values.integer(key, value, 0, 2**63 - 1),
@@ -180,7 +163,7 @@ class Selection:
             raise InvalidValue(f"{key} has a seed but nothing to sample: add count or percent")
         if all(name in _NARROWING for name in self._keys):
             raise InvalidValue(
-                f"{key} is {vms!r}, which only narrows: say which VMs are meant, "
+                f"{key} is {values.shown(vms)}, which only narrows: say which VMs are meant, "
                 'such as {"name": "web-*"}, or {"all": true} for every one'
             )
 
@@ -291,12 +274,9 @@ class Selection:
 
     def _refuse_idle_exclusions(self, inventory: Sequence[VM]) -> None:
         """A name to keep out that no VM has is most likely misspelt, and protects nothing."""
-        literal = self._keys["exclude"].literal if "exclude" in self._keys else ()
-        directory = Directory(inventory if literal else ())
-        for word in literal:
-            if not directory.meant(word):
-                hint = values.nearest(word, (vm.name for vm in inventory))
-                raise NoSuchVM(f"exclude names {word!r}, but no VM is called so{hint}")
+        for word in self._keys["exclude"].idle(inventory) if "exclude" in self._keys else ():
+            hint = values.nearest(word, (vm.name for vm in inventory))
+            raise NoSuchVM(f"exclude names {word!r}, but no VM is called so{hint}")
 
     @cached_property
     def _named(self) -> Words:
@@ -320,9 +300,7 @@ class Selection:
                 raise NoSuchVM(f"count is {count}, but only {fitting} VMs fit {self}")
             return count
         percent: float = self._keys["percent"]
-        # Rounded down: more than was agreed to is never taken. The small
-        # addition keeps 29 percent of 100 from becoming 28 in floating point.
-        size = int(fitting * percent / 100 + 1e-9)
+        size = values.part(percent, fitting)
         if size == 0 and enough:
             raise NoSuchVM(
                 f"percent is {percent:g}, less than one of the {fitting} VMs that fit {self}"

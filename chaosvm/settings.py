@@ -4,23 +4,33 @@ A platform declares a frozen dataclass whose fields are made by
 :func:`setting`; :func:`load` fills it. The field ``server`` of a class with
 the prefix ``vsphere`` is the configuration or secret key ``vsphere_server``
 and the environment variable ``VSPHERE_SERVER``, looked for in that order.
+Some settings, such as limits, combine what all of these say.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from chaosvm import rehearsal, values
+from chaosvm.documents import read_text
 from chaosvm.errors import InvalidValue
+from chaosvm.redaction import hide_password
 
-__all__ = ["Settings", "ca_file", "host_name", "load", "port", "setting"]
+__all__ = ["Settings", "ca_file", "host_name", "is_host", "load", "port", "refuse_user", "setting"]
+
+_IPV6 = 6
+# Letters of any script; the underscore is in names that people really have.
+_HOST = re.compile(r"(?=.{1,253}$)[\w.-]+")
 
 Converter = Callable[[str, Any], Any]
+Combiner = Callable[[Any, Any], Any]
 S = TypeVar("S", bound="Settings")
 
 
@@ -38,6 +48,13 @@ class Settings:
     # Is an environment variable that begins with the prefix, and is not known, an
     # error too? Only where nothing else uses such variables.
     alone: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        username = getattr(self, "username", None)
+        for field in dataclasses.fields(self):
+            # A user name is no secret, even where it is not shown: VMs may be called like it.
+            if field.metadata["secret"] and field.name != "username":
+                hide_password(getattr(self, field.name), username)
 
     @classmethod
     def rehearses(cls, field: dataclasses.Field[Any]) -> bool:
@@ -64,13 +81,20 @@ def setting(
     default: Any = dataclasses.MISSING,
     secret: bool = False,
     rehearsed: bool | None = None,
+    combine: Combiner | None = None,
 ) -> Any:
     """One setting. A secret one is never shown and never taken from configuration.
 
     In a rehearsal it is the lab's, unless it is ``rehearsed`` as it is; by
-    default as the class says.
+    default as the class says. With ``combine``, what several sources say counts
+    together; otherwise the first that says anything.
     """
-    metadata = {"convert": convert, "secret": secret, "rehearsed": rehearsed}
+    metadata = {
+        "convert": convert,
+        "secret": secret,
+        "rehearsed": rehearsed,
+        "combine": combine,
+    }
     return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
@@ -85,7 +109,7 @@ def load(
     In a rehearsal the lab's environment is all there is for most of them.
     """
     lab = rehearsal.environment()
-    configuration, secrets = configuration or {}, secrets or {}
+    configuration, secrets = _group("configuration", configuration), _group("secrets", secrets)
     environment = os.environ if environment is None else environment
     fields = {f"{cls.prefix}_{field.name}": field for field in dataclasses.fields(cls)}
     _refuse_secrets_in_configuration(fields, configuration)
@@ -96,11 +120,11 @@ def load(
     found = {}
     for key, field in fields.items():
         if lab is None or cls.rehearses(field):
-            value = _first(key, configuration, secrets, environment)
+            given = _given(key, configuration, secrets, environment)
         else:
-            value = _first(key, {}, {}, lab)
-        if value is not None:
-            found[field.name] = _converted(field, key, value)
+            given = _given(key, {}, {}, lab)
+        if given:
+            found[field.name] = _settled(field, key, given)
     required = [(f.name, key) for key, f in fields.items() if _required(f)]
     if lab is not None and not all(name in found for name, _ in required):
         raise InvalidValue(
@@ -121,15 +145,32 @@ def configured(cls: type[Settings], environment: Mapping[str, str] | None = None
     return all(environment.get(f"{cls.prefix}_{name}".upper()) for name in cls.essential)
 
 
-def _first(
+def _group(what: str, given: Any) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        # Not shown, as it may be a password.
+        raise InvalidValue(f"the {what} cannot be used: expected a mapping")
+    return given
+
+
+def _given(
     key: str,
     configuration: Mapping[str, Any],
     secrets: Mapping[str, Any],
     environment: Mapping[str, str],
-) -> Any:
-    """The first source that has it; an empty text is as good as nothing."""
-    candidates = (configuration.get(key), secrets.get(key), environment.get(key.upper()))
-    return next((value for value in candidates if value not in (None, "")), None)
+) -> list[Any]:
+    """What the sources say, in their order; an empty text is as good as nothing."""
+    said = (configuration.get(key), secrets.get(key), environment.get(key.upper()))
+    return [value for value in said if value not in (None, "")]
+
+
+def _settled(field: dataclasses.Field[Any], key: str, given: list[Any]) -> Any:
+    """Of the first source or, where sources combine, of all of them."""
+    combine: Combiner | None = field.metadata["combine"]
+    if combine is None:
+        return _converted(field, key, given[0])
+    return functools.reduce(combine, [_converted(field, key, value) for value in given])
 
 
 def _converted(field: dataclasses.Field[Any], key: str, value: Any) -> Any:
@@ -140,7 +181,9 @@ def _converted(field: dataclasses.Field[Any], key: str, value: Any) -> Any:
         return convert(key, value)
     except InvalidValue:
         # The ordinary message shows the value.
-        raise InvalidValue(f"{key} cannot be used: expected a text that is not empty") from None
+        raise InvalidValue(
+            f"{key} cannot be used: expected a text that is not empty, without control characters"
+        ) from None
 
 
 def _required(field: dataclasses.Field[Any]) -> bool:
@@ -177,7 +220,8 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
             names = [name.removeprefix(f"{prefix}_") for name in fields]
             hint = values.nearest(key[len(prefix) + 1 :], names)
             hint = hint.replace("mean '", f"mean '{prefix}_")
-            raise InvalidValue(f"unknown setting {key}{hint}: known are {', '.join(fields)}")
+            name = key if key.isidentifier() else values.shown(key)
+            raise InvalidValue(f"unknown setting {name}{hint}: known are {', '.join(fields)}")
 
 
 # Converters that only settings need --------------------------------------------
@@ -185,17 +229,33 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
 
 def host_name(key: str, value: Any) -> str:
     expected = "a host name or address, without https://, port or path"
-    if "@" in str(value):  # perhaps user:password@host, so it is not shown
-        raise InvalidValue(f"{key} has an @ in it: expected {expected}")
+    refuse_user(key, value, expected)
     host = values.text(key, value, expected).strip()
-    bare = host.strip("[]")
-    if (
-        any(character in host for character in "/ ")
-        or (":" in host and bare.count(":") == 1)
-        or "]" in bare
-    ):
+    if not is_host(host):
         raise values.invalid(key, value, expected)
-    return bare
+    return host.strip("[]")
+
+
+def refuse_user(key: str, value: Any, expected: str) -> None:
+    """Raises InvalidValue, without the value, for user:password@host and its like."""
+    if "@" in (value if isinstance(value, str) else values.shown(value)):
+        raise InvalidValue(f"{key} has an @ in it: expected {expected}")
+
+
+def is_host(host: str) -> bool:
+    """Can this be the name or the address of a host, in brackets or not?"""
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if ":" in bare or bare != host:
+        try:
+            return ipaddress.ip_address(bare).version == _IPV6
+        except ValueError:
+            return False
+    try:
+        # As it is looked up; raises for labels that are empty or too long.
+        bare.encode("idna")
+    except UnicodeError:
+        return False
+    return _HOST.fullmatch(bare) is not None
 
 
 def port(key: str, value: Any) -> int:
@@ -204,10 +264,12 @@ def port(key: str, value: Any) -> int:
 
 def ca_file(key: str, value: Any) -> str:
     expected = "the path of a PEM file with the CA's certificate"
-    path = Path(values.text(key, value, expected)).expanduser()
+    path = values.path(key, value, expected)
     try:
+        # Nothing but a file of a sane size is given to the TLS library.
+        read_text(path)
         ssl.create_default_context(cafile=str(path))
-    except OSError as error:  # ssl.SSLError is one
-        reason = error.strerror or "it cannot be read"
+    except (OSError, ValueError) as error:  # ssl.SSLError and UnusableFile are such
+        reason = getattr(error, "strerror", None) or str(error) or "it cannot be read"
         raise values.invalid(key, value, f"{expected} ({reason})") from None
     return str(path)

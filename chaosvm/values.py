@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from chaosvm.errors import InvalidValue
 
 __all__ = [
+    "MOST_ITEMS",
     "boolean",
     "choice",
     "integer",
@@ -25,6 +30,11 @@ __all__ = [
     "mapping",
     "nearest",
     "number",
+    "part",
+    "path",
+    "refuse_unbounded",
+    "secret",
+    "shown",
     "text",
     "text_list",
     "timeout_seconds",
@@ -35,14 +45,86 @@ E = TypeVar("E", bound=StrEnum)
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
+# Characters that XML cannot hold, half surrogate pairs among them: nothing has such a
+# name, and neither a path nor a request to a server can be made of one.
+_UNUSABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What a person writes, or a program for them, is far below both.
+_MOST_LEVELS = 50
+MOST_ITEMS = 3_000_000
+_LONGEST_WORD = 200
+
+
+class _Shown(reprlib.Repr):
+    """repr() that neither grows nor recurses without bounds, and never raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 8
+        self.maxstring = self.maxother = self.maxlong = 500
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 50
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """In the order given."""
+        if level <= 0:
+            return "{...}"
+        items = islice(x.items(), self.maxdict)
+        told = [f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for k, v in items]
+        return f"{{{', '.join([*told, *(['...'] if len(x) > self.maxdict else [])])}}}"
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:
+            return "a whole number of thousands of digits"
+
+
+_shown = _Shown()
+
+
+def shown(value: Any) -> str:
+    """The value for a message, however large it is."""
+    return _shown.repr(value)
 
 
 def invalid(key: str, value: Any, expected: str) -> InvalidValue:
-    return InvalidValue(f"{key} is {value!r}, which cannot be used: expected {expected}")
+    return InvalidValue(f"{key} is {shown(value)}, which cannot be used: expected {expected}")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def refuse_unbounded(key: str, value: Any) -> None:
+    """Raises InvalidValue for what is nested too deeply, or too large when written out.
+
+    What is in it several times is counted as often, as it would be written: some
+    lines of YAML can stand for billions of items.
+    """
+    level: dict[int, tuple[Any, int]] = {id(value): (value, 1)}
+    size = 0
+    for _ in range(_MOST_LEVELS):
+        below: dict[int, tuple[Any, int]] = {}
+        for each, times in level.values():
+            held = _held(each)
+            size += times * len(held)
+            for item in held:
+                if isinstance(item, Mapping | list | tuple):
+                    seen = below.get(id(item), (item, 0))[1]
+                    below[id(item)] = (item, seen + times)
+        if size > MOST_ITEMS:
+            raise InvalidValue(f"{key} holds more than {MOST_ITEMS:,} items")
+        if not below:
+            return
+        level = below
+    raise InvalidValue(f"{key} is nested more than {_MOST_LEVELS} levels deep")
+
+
+def _held(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def nearest(word: Any, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` where a known word is close, else nothing."""
+    if not isinstance(word, str) or len(word) > _LONGEST_WORD:
+        return ""
     by_folded = {each.casefold(): each for each in known}
     close = get_close_matches(word.casefold(), by_folded, n=1)
     return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
@@ -53,7 +135,27 @@ def text(key: str, value: Any, expected: str = "a text that is not empty") -> st
         raise invalid(key, value, expected)
     if _PLACEHOLDER.search(value):
         raise invalid(key, value, f"{expected}; the variable in it has no value")
+    if unusable := _UNUSABLE.search(value):
+        raise invalid(key, value, f"{expected}, without the character {unusable[0]!a}")
     return value
+
+
+def secret(key: str, value: Any, any_character: bool = False) -> str:
+    """A password or its like, as it is; the error does not show it."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidValue(f"{key} cannot be used: expected a text that is not empty")
+    if not any_character and _UNUSABLE.search(value):
+        raise InvalidValue(f"{key} cannot be used: it holds a character that cannot be sent")
+    return value
+
+
+def path(key: str, value: Any, expected: str) -> Path:
+    """The path of a file, which need not exist; ``~`` is the home of a user."""
+    given = text(key, str(value) if isinstance(value, Path) else value, expected)
+    try:
+        return Path(given).expanduser()
+    except (RuntimeError, ValueError) as error:  # there is no such user
+        raise invalid(key, value, f"{expected} ({error})") from None
 
 
 def text_list(
@@ -97,6 +199,15 @@ def integer(key: str, value: Any, least: int, most: int) -> int:
     return result
 
 
+def part(percent: float, whole: int) -> int:
+    """So many of the whole, rounded down: more than was agreed to is never taken.
+
+    The percentage counts as it is written: 64.1 percent of 1,000 are 641, although
+    1000 * 64.1 / 100 is a little less in floating point.
+    """
+    return int(whole * Fraction(repr(percent)) / 100)
+
+
 def timeout_seconds(key: str, value: Any) -> float:
     """A time to wait: at least a tenth of a second, at most a day."""
     return number(key, value, 0.1, 86_400, "seconds")
@@ -106,8 +217,7 @@ def choice(key: str, value: Any, options: type[E]) -> E:
     words = [option.value for option in options]
     if isinstance(value, str) and value in words:
         return options(value)
-    hint = nearest(value, words) if isinstance(value, str) else ""
-    raise invalid(key, value, f"one of {', '.join(words)}{hint}")
+    raise invalid(key, value, f"one of {', '.join(words)}{nearest(value, words)}")
 
 
 def mapping(
@@ -118,8 +228,8 @@ def mapping(
         raise invalid(key, value, f"a mapping such as {example}")
     for name in value:
         if name not in known:
-            hint = nearest(str(name), known)
             raise InvalidValue(
-                f"{key} has the unknown key {name!r}{hint}: known are {', '.join(known)}"
+                f"{key} has the unknown key {shown(name)}{nearest(name, known)}: known are "
+                f"{', '.join(known)}"
             )
     return {name: known[name](f"{key}.{name}", item) for name, item in value.items()}

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from chaosvm import connections, ledger, login, rehearsal
+from chaosvm import connections, ledger, login, redaction, rehearsal
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
@@ -31,6 +32,12 @@ def no_rehearsal() -> Iterator[None]:
 def no_refused_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulators of other tests may have had the same address and password."""
     monkeypatch.setattr(login, "_known", {})
+
+
+@pytest.fixture(autouse=True)
+def no_secrets() -> None:
+    """The password of one test may be an ordinary word in another."""
+    redaction.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +72,14 @@ def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
     yield caplog
     logger.removeHandler(caplog.handler)
     logger.setLevel(before)
+
+
+@pytest.fixture
+def memory() -> Iterator[Callable[[], int]]:
+    """How many bytes Python had at the most since the test began."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,7 +19,7 @@ from chaosvm.errors import (
 from chaosvm.platform import Step
 from chaosvm.safety import Percent, Safety
 from chaosvm.settings import load
-from tests.fakes import OFF, ON, FakePlatform, does, fails, ignores, refuses
+from tests.fakes import OFF, ON, SUSPENDED, FakePlatform, does, fails, ignores, refuses
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -58,7 +58,7 @@ def settings(**configuration: Any) -> Safety:
 
 def test_without_settings_only_the_mark_is_looked_for() -> None:
     assert load(Safety, None, None, {}) == Safety(
-        max_vms=None, max_percent=None, min_running=None, protect=(), protect_tag=TAG
+        max_vms=None, max_percent=None, min_running=None, protect=(), protect_tag=(TAG,)
     )
 
 
@@ -78,9 +78,11 @@ def test_without_settings_only_the_mark_is_looked_for() -> None:
         ("protect", "[ab]*", ("[ab]*",)),
         ("protect", "db-[12], web", ("db-[12]", "web")),
         ("protect", ["bob's"], ("bob's",)),
-        ("protect_tag", " hands-off ", "hands-off"),
-        ("protect_tag", "None", None),
-        ("protect_tag", False, None),
+        ("protect_tag", " hands-off ", ("hands-off",)),
+        ("protect_tag", ["one", "two"], ("one", "two")),
+        ("protect_tag", '["one", "two"]', ("one", "two")),
+        ("protect_tag", "None", ()),
+        ("protect_tag", False, ()),
         ("dry_run", "yes", True),
     ],
 )
@@ -121,6 +123,8 @@ def test_settings_as_people_write_them(key: str, given: Any, meant: Any) -> None
         ("protect_tag", " Off "),
         ("protect_tag", "no"),
         ("protect_tag", "0"),
+        ("protect_tag", ["one", "no"]),
+        ("protect_tag", ["one", "none"]),
         ("protect_tag", True),
         ("protect_tag", 3),
         ("dry_run", "perhaps"),
@@ -426,6 +430,22 @@ def test_a_single_number_is_for_inventory_clusters_and_hosts(platform: FakePlatf
         off(platform, "web-5")
 
 
+def test_a_percentage_counts_as_it_is_written() -> None:
+    """Not as floating point has it: 1000 * 64.1 / 100 is 640.9999999999999."""
+    platform = FakePlatform()
+    for number in range(1_000):
+        platform.add(f"web-{number:03}", tags=())
+    guarded(platform, max_percent={"inventory": 64.1})
+    assert limit_of(platform) == (641, 1_000)
+    guarded(platform, max_percent={"inventory": 64.0999})
+    assert limit_of(platform) == (640, 1_000)
+
+
+def limit_of(platform: FakePlatform) -> tuple[int, int]:
+    (told,) = platform.plan("power_off", {"all": True}).to_json()["guards"]
+    return told["limit"], told["of"]
+
+
 # How many are left ---------------------------------------------------------------------
 
 
@@ -450,6 +470,25 @@ def test_survivors_are_counted_among_those_that_match_in_any_state(
     assert platform.batch_suspend(sample).changed == 1
     with pytest.raises(GuardStopped, match="of the 5 VMs"):
         platform.batch_suspend(sample)
+
+
+def test_what_takes_no_running_vm_down_passes_although_too_few_run(
+    platform: FakePlatform,
+) -> None:
+    for number in range(9):
+        platform.change(f"web-{number}", state=SUSPENDED)
+    guarded(platform, min_running=5)
+    assert platform.batch_power_off({"names": ["web-0", "web-1"]}, graceful=False).changed == 2
+    with pytest.raises(GuardStopped, match="1 run, and 0 would be left"):
+        off(platform, "web-2", "web-9")
+    assert touched(platform) == {"web-0", "web-1"}
+
+
+def test_exactly_so_many_may_be_left(platform: FakePlatform) -> None:
+    guarded(platform, min_running=9)
+    assert off(platform, "web-0") == 1
+    with pytest.raises(GuardStopped):
+        off(platform, "web-1")
 
 
 def test_a_guest_that_was_asked_to_shut_down_is_no_survivor(platform: FakePlatform) -> None:
@@ -522,6 +561,48 @@ def test_a_protected_vm_is_passed_over_and_told(
     assert f"'web-3' (vm-4) {reason}, so it is passed over" in logs.text
 
 
+# "é" as one character, and as an "e" with an accent.
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize("name", [NFC, NFD, NFC.upper(), NFD.upper()])
+@pytest.mark.parametrize(
+    "glob", [NFC, NFD, NFC.upper(), NFD.upper(), f"{NFC}*", f"{NFD}*", "caf?", "caf[\u00e9]"]
+)
+def test_a_name_is_protected_however_its_accents_are_encoded(
+    platform: FakePlatform, glob: str, name: str
+) -> None:
+    platform.add(name, tags=())
+    guarded(platform, protect=[glob])
+    assert [vm.name for vm, _ in platform.plan("power_off", {"all": True}).passed_over] == [name]
+    with pytest.raises(OperationRefused, match="chaosvm_protect"):
+        platform.power_off(name)
+    assert platform.sent == []
+
+
+@pytest.mark.parametrize("name", ["stra\u00dfe", "STRASSE", "Stra\u1e9ee"])
+@pytest.mark.parametrize("glob", ["stra\u00dfe", "strasse", "STRASSE"])
+def test_a_name_is_protected_in_capitals_too(platform: FakePlatform, glob: str, name: str) -> None:
+    platform.add(name, tags=())
+    guarded(platform, protect=[glob])
+    with pytest.raises(OperationRefused, match="chaosvm_protect"):
+        platform.power_off(name)
+
+
+def test_one_character_of_a_pattern_is_one_of_the_name(platform: FakePlatform) -> None:
+    platform.add("stra\u00dfe", tags=())
+    guarded(platform, protect=["stra?e"])
+    with pytest.raises(OperationRefused, match="chaosvm_protect"):
+        platform.power_off("stra\u00dfe")
+
+
+def test_half_a_character_in_a_name_is_no_trouble(platform: FakePlatform) -> None:
+    platform.add("web-\udc80", tags=())
+    guarded(platform, protect=["web-*", "caf\u00e9"])
+    with pytest.raises(NoSuchVM, match="never touched"):
+        platform.batch_power_off({"all": True})
+
+
 @pytest.mark.parametrize("word", ["web-3", "vm-4"])
 @pytest.mark.parametrize("verb", ["power_on", "power_off", "reboot", "suspend"])
 def test_a_protected_vm_that_is_asked_for_is_refused(
@@ -582,6 +663,19 @@ def test_marks_are_asked_for_once_and_only_where_they_matter(platform: FakePlatf
     guarded(platform, protect_tag="none")
     platform.power_off("web-5")
     assert len(platform.marks_read) == 3
+
+
+def test_each_of_several_marks_protects(platform: FakePlatform) -> None:
+    for name, tag in (("one", "mine"), ("other", "theirs"), ("third", TAG)):
+        platform.add(name, tags=(tag,))
+    guarded(platform, protect_tag=["mine", "theirs"])
+    for name, tag in (("one", "mine"), ("other", "theirs")):
+        with pytest.raises(OperationRefused, match=f"has the tag '{tag}', as chaosvm_protect_tag"):
+            platform.power_off(name)
+    assert platform.batch_power_off({"all": True}, graceful=False).changed == 11
+    assert touched(platform) >= {"third", "web-0"}
+    # Of what one mark protects, the next is not asked.
+    assert platform.marks_read == [1, 1, 1, 13, 12]
 
 
 def test_marks_that_cannot_be_read_let_nothing_pass(

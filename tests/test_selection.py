@@ -799,3 +799,33 @@ def test_only_what_is_named_can_be_meant_unless_something_is_excluded() -> None:
     assert Selection({"names": ["a", "b"], "ids": ["vm-1"]}).only == ("a", "b", "vm-1")
     assert Selection({"names": ["a"], "exclude": ["b"]}).only is None
     assert Selection({"name": "a"}).only is None
+
+
+# However accents are encoded ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("excluded", ["caf\u00e9", "cafe\u0301", "caf\u00e9*", "cafe\u0301*"])
+@pytest.mark.parametrize("name", ["caf\u00e9", "cafe\u0301"])
+def test_what_looks_like_an_excluded_name_is_kept_out(excluded: str, name: str) -> None:
+    chosen = Selection({"all": True, "exclude": excluded}).choose(
+        [vm(name, name), vm("web", "web")]
+    )
+    assert [each.name for each in chosen.vms] == ["web"]
+
+
+def test_an_exclusion_tells_capitals_apart() -> None:
+    chosen = Selection({"all": True, "exclude": "Web*"}).choose(
+        [vm("web", "web"), vm("Web", "Web")]
+    )
+    assert [each.name for each in chosen.vms] == ["web"]
+
+
+@pytest.mark.parametrize("regex", ["a{99999999999}", "(" * 20_000, "[z-a]", "(?P<a", "*", "\\"])
+def test_a_regular_expression_that_is_none_is_refused(regex: str) -> None:
+    with pytest.raises(InvalidValue, match=r"vms\.regex"):
+        Selection({"regex": regex})
+
+
+def test_a_sample_of_a_percentage_as_it_is_written() -> None:
+    everything = [vm(f"web-{number}", f"web-{number}") for number in range(1_000)]
+    assert len(Selection({"all": True, "percent": 64.1}).choose(everything).vms) == 641

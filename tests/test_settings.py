@@ -9,8 +9,10 @@ import trustme
 
 from chaosvm import settings, values
 from chaosvm.errors import InvalidValue
-from chaosvm.safety import Safety
+from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.safety import Percent, Safety
 from chaosvm.settings import Settings, configured, load, setting
+from chaosvm.vsphere.settings import VSphereSettings
 
 PASSWORD = "hunter2-Passw0rd"
 
@@ -354,3 +356,126 @@ def test_a_password_given_to_python_is_not_shown_either():
     with pytest.raises(InvalidValue, match=r"^password cannot be used") as refused:
         VSphere.of(server="v", username="a", password=[PASSWORD])
     assert PASSWORD not in str(refused.value)
+
+
+# Limits from several sources ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "experiment", "operator", "meant"),
+    [
+        ("max_vms", 8, "2", 2),
+        ("max_vms", 2, "8", 2),
+        ("max_vms", None, "8", 8),
+        ("max_vms", 0, "8", 0),
+        ("min_running", 1, "3", 3),
+        ("min_running", 3, "1", 3),
+        ("max_percent", 50, "20", Percent(20, 20, 20)),
+        ("max_percent", {"cluster": 50, "host": 10}, "20", Percent(20, 20, 10)),
+        (
+            "max_percent",
+            {"cluster": 50},
+            '{"inventory": 30, "cluster": 20}',
+            Percent(30, 20, None),
+        ),
+        ("max_percent", {"host": 0}, '{"host": 20}', Percent(None, None, 0)),
+        ("protect", ["web-*"], "db-*,web-*", ("web-*", "db-*")),
+        ("protect_tag", "mine", "theirs", ("mine", "theirs")),
+        ("protect_tag", "none", "theirs", ("theirs",)),
+        ("protect_tag", "mine", "none", ("mine",)),
+        ("protect_tag", "none", None, ()),
+        ("protect_tag", None, None, ("chaosvm-protect",)),
+        ("dry_run", False, "true", True),
+        ("dry_run", True, "false", True),
+        ("dry_run", False, "false", False),
+    ],
+)
+def test_of_two_guards_the_stricter_counts(name, experiment, operator, meant):
+    given = {f"chaosvm_{name}": experiment}
+    environment = {} if operator is None else {f"CHAOSVM_{name.upper()}": operator}
+    assert getattr(load(Safety, given, None, environment), name) == meant
+    # From wherever the experiment has it.
+    assert getattr(load(Safety, None, given, environment), name) == meant
+
+
+def test_the_ledger_is_where_the_experiment_says():
+    found = load(Safety, {"chaosvm_ledger": "/one"}, None, {"CHAOSVM_LEDGER": "/other"})
+    assert found.ledger == Path("/one")
+
+
+def test_a_guard_that_cannot_be_used_is_refused_wherever_it_is():
+    with pytest.raises(InvalidValue, match="chaosvm_max_vms is 'few'"):
+        load(Safety, {"chaosvm_max_vms": 8}, None, {"CHAOSVM_MAX_VMS": "few"})
+
+
+@pytest.mark.parametrize("group", ["hunter2", ["hunter2"], 7])
+def test_what_is_no_group_of_settings_is_refused_and_not_shown(group):
+    for given in ((group, None), (None, group)):
+        with pytest.raises(InvalidValue, match="expected a mapping") as refused:
+            load(Safety, *given, {})
+        assert "hunter2" not in str(refused.value)
+
+
+# What no server can be called ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        *("a?b", "a#b", "a\\b", "a%b", "a\0b", "a..b", "\udc80", "[1.2.3.4]", "[::1", "::g"),
+        *("x" * 300, "a" * 64 + ".example.com", "a b", "a\nb", "-?", "1:2:3"),
+    ],
+)
+def test_a_server_that_cannot_be_looked_up_is_refused(server):
+    with pytest.raises(InvalidValue, match="vsphere_server"):
+        loaded(vsphere_server=server)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[::1/ovirt-engine/api",
+        "https://[nonsense]/ovirt-engine/api",
+        "https://engine:port/ovirt-engine/api",
+        "https://engine:99999/ovirt-engine/api",
+        "https://engine:0/ovirt-engine/api",
+        "https://eng\0ine/ovirt-engine/api",
+        "https://eng ine/ovirt-engine/api",
+        "https://engine/ovirt-engine/api?x",
+        "https://engine?x/api",
+        "https://engine/\udc80/api",
+        "https://bücher/ovirt-engine/api",
+    ],
+)
+def test_an_engines_url_that_is_none_is_refused(url):
+    with pytest.raises(InvalidValue, match="olvm_url"):
+        load(OLVMSettings, {"olvm_url": url}, {"olvm_username": "x", "olvm_password": "x"}, {})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://user:{PASSWORD}@engine/ovirt-engine/api",
+        f"https://user:pa/{PASSWORD}@engine/ovirt-engine/api",
+        f"https://user:{PASSWORD}?@engine/ovirt-engine/api",
+        f"user:{PASSWORD}@engine",
+        [f"https://user:{PASSWORD}@engine/ovirt-engine/api"],
+    ],
+)
+def test_a_password_in_an_engines_url_is_not_shown(url):
+    with pytest.raises(InvalidValue, match="olvm_url has an @") as refused:
+        load(OLVMSettings, {"olvm_url": url}, {"olvm_username": "x", "olvm_password": "x"}, {})
+    assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["${PASSWORD}", "a${b}c", "${", "$$"])
+def test_a_password_may_look_like_a_variable(password):
+    found = load(VSphereSettings, CONFIGURATION, {**SECRETS, "vsphere_password": password}, {})
+    assert found.password == password
+
+
+@pytest.mark.parametrize("word", ["a\0b", "\udc80", "\x1b", "\ufffe", ["x"], 7])
+def test_a_user_or_password_that_cannot_be_sent_is_refused(word):
+    for key in ("vsphere_username", "vsphere_password"):
+        with pytest.raises(InvalidValue, match=key):
+            load(VSphereSettings, CONFIGURATION, {**SECRETS, key: word}, {})

@@ -172,3 +172,91 @@ def test_whatever_is_given_is_used_or_refused_with_our_own_error(value):
     ):
         with suppress(InvalidValue):
             convert("key", value)
+
+
+# Whatever is given ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["a\0b", "\udc80", "x\x1by", "\ufffe"])
+def test_text_that_no_request_can_hold_is_refused(word):
+    with pytest.raises(InvalidValue, match=r"^key .*without the character"):
+        values.text("key", word)
+
+
+@pytest.mark.parametrize("word", ["caf\u00e9", "a\tb", "a\nb", "\U0001f600", "\x7f"])
+def test_text_of_any_other_characters_is_taken(word):
+    assert values.text("key", word) == word
+
+
+def nested(levels: int):
+    value = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [nested(20_000), 10**5_000, "x" * 10**6, {"a": nested(20_000)}, {10**5_000: 1}, [[]] * 10**6],
+    ids=["deep", "long", "text", "deeper", "key", "list"],
+)
+def test_a_message_never_grows_out_of_bounds(value):
+    assert len(values.shown(value)) < 2_000
+    for convert in (values.text, values.text_list, values.boolean, values.timeout_seconds):
+        with pytest.raises(InvalidValue) as refused:
+            convert("key", {"a": value})
+        assert len(str(refused.value)) < 2_000
+    with pytest.raises(InvalidValue):
+        values.mapping("key", {"b": value}, {"a": values.text}, "{}")
+
+
+def test_a_message_shows_what_is_given():
+    for value in ({"b": [1, "x"], "a": None}, ["x"], (1,), 7, 1.5, None, True):
+        assert values.shown(value) == repr(value)
+
+
+def test_how_deep_and_how_large_a_value_may_be():
+    values.refuse_unbounded("key", nested(50))
+    values.refuse_unbounded("key", [0] * 3_000_000)
+    with pytest.raises(InvalidValue, match=r"^key is nested more than 50 levels deep"):
+        values.refuse_unbounded("key", nested(51))
+    with pytest.raises(InvalidValue, match=r"^key holds more than 3,000,000 items"):
+        values.refuse_unbounded("key", [0] * 3_000_001)
+    row = [0] * 1_000
+    values.refuse_unbounded("key", [row] * 1_000)
+    with pytest.raises(InvalidValue, match="items"):
+        values.refuse_unbounded("key", {key: [[row] * 1_000] for key in "abc"})
+
+
+def test_what_holds_itself_is_too_deep():
+    loop: list = []
+    loop.append(loop)
+    with pytest.raises(InvalidValue, match="deep"):
+        values.refuse_unbounded("key", loop)
+
+
+def test_a_path_may_be_in_a_home_directory(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert str(values.path("key", "~/x", "a path")) == "/home/somebody/x"
+    with pytest.raises(InvalidValue, match=r"^key is '~nosuchuser/x'"):
+        values.path("key", "~nosuchuser/x", "a path")
+
+
+@pytest.mark.parametrize(
+    ("percent", "whole", "part"),
+    [(64.1, 1_000, 641), (29, 100, 29), (33.3, 3, 0), (100.0, 7, 7), (0, 7, 0), (1e-7, 10**9, 1)],
+)
+def test_a_part_is_rounded_down(percent, whole, part):
+    assert values.part(percent, whole) == part
+
+
+@pytest.mark.parametrize("password", ["${PASSWORD}", " x ", "\tx"])
+def test_a_secret_is_taken_as_it_is(password):
+    assert values.secret("key", password) == password
+
+
+@pytest.mark.parametrize("password", ["", " ", None, 7, ["hunter2"], "hunter2\0", "hunter2\udc80"])
+def test_a_secret_that_cannot_be_used_is_not_shown(password):
+    with pytest.raises(InvalidValue, match=r"^key cannot be used") as refused:
+        values.secret("key", password)
+    assert "hunter2" not in str(refused.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from chaosvm.choice import Choice
 from chaosvm.deadline import Clock, Deadline
+from chaosvm.documents import parse_json
 from chaosvm.dora.environments import Catalogue, Environment
 from chaosvm.dora.inventory import (
     EnvironmentInventory,
@@ -25,6 +25,7 @@ from chaosvm.dora.transport import Answer, Transport
 from chaosvm.errors import ChaosVMError, LoginFailed, NoSuchVM, ProtocolError
 from chaosvm.login import Login
 from chaosvm.names import find_one
+from chaosvm.redaction import hide_session
 from chaosvm.selection import Selection
 from chaosvm.vm import VM
 
@@ -247,12 +248,13 @@ class DoraClient:
             raise LoginFailed(f"{shown}: Dora refused the user name or password")
         _must_be_ok(answer, shown)
         self._token = _token(answer.content, shown)
+        hide_session(self._token)
 
 
 def _token(content: bytes, shown: str) -> str:
     try:
-        told = json.loads(content)
-    except (ValueError, RecursionError):
+        told = parse_json(content)
+    except ValueError:
         told = None
     if told is None:  # raised out here, as the error above holds the whole answer
         raise ProtocolError(

@@ -10,12 +10,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from chaosvm import rehearsal, settings, values
+from chaosvm.documents import UnusableFile, parse_json, parse_yaml, read_text
 from chaosvm.errors import InvalidValue
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -111,6 +109,7 @@ def known() -> Catalogue:
 def catalogue(key: str, value: Any) -> Catalogue:
     """The known environments with the user's own: a mapping, or a file that holds one."""
     given = value if isinstance(value, Mapping) else as_written(key, value)
+    values.refuse_unbounded(key, given)
     if not isinstance(given, Mapping) or not given:
         raise values.invalid(key, given, f"a mapping such as {_EXAMPLE}")
     found = {each.name: each for each in known().environments}
@@ -134,28 +133,25 @@ def as_written(key: str, value: Any) -> Any:
     if text.startswith("{"):  # as the environment variable DORA_ENVIRONMENTS may hold it
         return _parsed(key, text, "its text")
     try:
-        content = Path(text).expanduser().read_text("utf-8")
-    except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise values.invalid(key, value, f"{expected} ({reason})") from None
-    except UnicodeDecodeError:
-        raise values.invalid(key, value, f"{expected} (it is not UTF-8)") from None
-    except (ValueError, RuntimeError) as error:  # no path at all, or of an unknown ~user
+        content = read_text(values.path(key, text, expected))
+    except UnusableFile as error:
         raise values.invalid(key, value, f"{expected} ({error})") from None
     return _parsed(key, content, text)
 
 
 def _parsed(key: str, content: str, where: str) -> Any:
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return parse_json(content)
+    except InvalidValue as error:
+        raise InvalidValue(f"{key}: {where} cannot be used: {error}") from None
+    except ValueError:
         pass  # then it is YAML
     try:
-        return yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise InvalidValue(f"{key}: {where} is neither JSON nor YAML{line}") from None
+        return parse_yaml(content)
+    except InvalidValue as error:
+        raise InvalidValue(f"{key}: {where} cannot be used: {error}") from None
+    except ValueError as error:
+        raise InvalidValue(f"{key}: {where} is neither JSON nor YAML ({error})") from None
 
 
 def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
@@ -170,9 +166,10 @@ def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
                 f"it, as in {_VSPHERE_EXAMPLE}"
             )
         if name not in _VSPHERE_KEYS:
-            hint = values.nearest(str(name), _VSPHERE_KEYS)
+            hint = values.nearest(name, _VSPHERE_KEYS)
             raise InvalidValue(
-                f"{key} has the unknown key {name!r}{hint}: known are {', '.join(_VSPHERE_KEYS)}"
+                f"{key} has the unknown key {values.shown(name)}{hint}: known are "
+                f"{', '.join(_VSPHERE_KEYS)}"
             )
     checked = {name: _VSPHERE_KEYS[name](f"{key}.{name}", item) for name, item in value.items()}
     return tuple(sorted(checked.items()))

@@ -7,13 +7,15 @@ An answer of another shape is an error, and never an empty inventory.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaosvm.documents import parse_json
 from chaosvm.dora.environments import Environment
-from chaosvm.errors import ProtocolError
+from chaosvm.errors import InvalidValue, ProtocolError
+from chaosvm.redaction import printable
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["EnvironmentInventory", "Hypervisor", "items", "read_hypervisors", "read_vms"]
@@ -29,7 +31,8 @@ _VM_FIELDS = frozenset(
 )
 # Beside an empty list these say why it is empty.
 _TROUBLE = ("error", "errors", "errorMessage")
-_NOT_JSON = object()
+# As JSON writes what may be half of a surrogate pair.
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 # The names of a hypervisor's fields are not certain: the first that is there is taken.
 _ADDRESS = ("address", "ipAddress", "ip", "host")
 _TYPE = ("type", "hypervisorType", "productType")
@@ -90,19 +93,18 @@ class EnvironmentInventory:
         }
 
 
-def _parsed(content: bytes) -> Any:
-    try:
-        # NaN and Infinity are no JSON, and would spoil the journal.
-        return json.loads(content, parse_constant=lambda constant: None)
-    except (ValueError, RecursionError):
-        return _NOT_JSON
-
-
 def items(content: bytes, what: str) -> list[dict[str, Any]]:
     """The items of an answer: in {"items": [...]}, or a bare list."""
-    told = _parsed(content)
-    if told is _NOT_JSON:
-        raise ProtocolError(f"{what} answered with something that is not JSON, or not all of it")
+    try:
+        told = parse_json(content)
+    except InvalidValue as error:
+        raise ProtocolError(f"{what} answered with JSON that cannot be used: {error}") from None
+    except ValueError:
+        raise ProtocolError(
+            f"{what} answered with something that is not JSON, or not all of it"
+        ) from None
+    if _HALF.search(content):
+        told = _written_out(told)
     found = told.get("items") if isinstance(told, dict) else told
     if not found and isinstance(told, dict) and any(told.get(key) for key in _TROUBLE):
         raise ProtocolError(f"{what} answered with an error in the place of items")
@@ -111,6 +113,15 @@ def items(content: bytes, what: str) -> list[dict[str, Any]]:
     if not all(isinstance(item, dict) for item in found):
         raise ProtocolError(f"{what} answered with items that are not objects")
     return found
+
+
+def _written_out(told: Any) -> Any:
+    """Without halves of surrogate pairs, which JSON can hold, and neither a log nor a journal."""
+    if isinstance(told, dict):
+        return {_written_out(key): _written_out(value) for key, value in told.items()}
+    if isinstance(told, list):
+        return [_written_out(each) for each in told]
+    return printable(told) if isinstance(told, str) else told
 
 
 def read_vms(told: Iterable[dict[str, Any]], environment: Environment) -> tuple[VM, ...]:

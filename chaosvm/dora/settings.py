@@ -22,6 +22,11 @@ def _scheme(key: str, value: Any) -> str:
     return values.choice(key, value, Scheme).value
 
 
+def _in_path(key: str, value: Any) -> str:
+    """Percent-encoded in a URL, any character will do."""
+    return values.secret(key, value, any_character=True)
+
+
 @dataclass(frozen=True)
 class DoraSettings(Settings):
     """See ``docs/dora.md``. ``timeout`` in seconds bounds a probe."""
@@ -31,8 +36,8 @@ class DoraSettings(Settings):
 
     host: str = setting(settings.host_name)
     # Both travel in the path of a URL, so both are kept from being shown.
-    username: str = setting(values.text, secret=True)
-    password: str = setting(values.text, secret=True)
+    username: str = setting(_in_path, secret=True)
+    password: str = setting(_in_path, secret=True)
     api_port: int = setting(settings.port, 8000)
     auth_port: int = setting(settings.port, 51051)
     scheme: str = setting(_scheme, "http")

@@ -32,6 +32,7 @@ from chaosvm.olvm.http import Line
 from chaosvm.olvm.items import Items, NotExpected
 from chaosvm.olvm.settings import OLVMSettings, address_of
 from chaosvm.olvm.sso import fetch_token, revoke_token
+from chaosvm.redaction import hide_session
 
 __all__ = ["OLVMClient"]
 
@@ -170,6 +171,7 @@ class OLVMClient:
 
     def _fetch_token(self, deadline: Deadline) -> None:
         self._token = fetch_token(self.settings, deadline)
+        hide_session(self._token)
 
     def _authorised(self, send: Callable[[], T], deadline: Deadline) -> T:
         generation = self._logged_in(deadline)

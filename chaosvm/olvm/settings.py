@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from chaosvm import settings, values
-from chaosvm.errors import InvalidValue
 from chaosvm.settings import Settings, setting
 
 __all__ = ["OLVMSettings", "address_of"]
 
+# Without a query, which would swallow what is appended, and what no URL can hold.
+_URL = re.compile(r"[^?#\\\x00-\x20\x7f-\U0010ffff]+")
 _EXPECTED = "the engine's API, such as https://engine.example.com/ovirt-engine/api"
 
 
 def _api_url(key: str, value: Any) -> str:
+    settings.refuse_user(key, value, _EXPECTED)
     url = values.text(key, value, _EXPECTED).strip().rstrip("/")
-    parts = urlsplit(url)
-    if "@" in parts.netloc:  # user:password@host, so it is not shown
-        raise InvalidValue(f"{key} has an @ before its path: expected {_EXPECTED}")
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0 and settings.is_host(parts.hostname or "")
+    except ValueError:  # a port or an IPv6 address that is none
+        usable = False
+    if not usable or parts.scheme not in ("https", "http") or not _URL.fullmatch(url):
         raise values.invalid(key, value, _EXPECTED)
     if not parts.path.endswith("/api"):
         hint = f"{parts.scheme}://{parts.netloc}/ovirt-engine/api"
@@ -43,7 +48,7 @@ class OLVMSettings(Settings):
 
     url: str = setting(_api_url)
     username: str = setting(values.text)
-    password: str = setting(values.text, secret=True)
+    password: str = setting(values.secret, secret=True)
     ca_file: str | None = setting(settings.ca_file, None)
     insecure: bool = setting(values.boolean, False)
     timeout: float = setting(values.timeout_seconds, 60.0, rehearsed=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
+    AnswerTooLarge,
     CertificateRejected,
     ConnectionFailed,
     DeadlinePassed,
@@ -19,6 +21,7 @@ from chaosvm.errors import (
     ProtocolError,
 )
 from chaosvm.login import Login
+from chaosvm.redaction import hide_session
 from chaosvm.vsphere.faults import NothingShown, connection_error, platform_error, session_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
@@ -28,6 +31,7 @@ __all__ = ["VSphereClient"]
 logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
+_SESSION = re.compile(r'vmware_soap_session="?([^";\s]+)')
 _BROKEN = (OSError, http.client.HTTPException)
 # A dead session gives a fault, or an answer without anything in it.
 _SESSION_LOST = (vim.fault.NotAuthenticated, NothingShown)
@@ -66,7 +70,7 @@ class VSphereClient:
         """
         try:
             return self._call(request, deadline)
-        except (CertificateRejected, DeadlinePassed):
+        except (AnswerTooLarge, CertificateRejected, DeadlinePassed):
             raise
         except (ConnectionFailed, ProtocolError) as error:
             logger.debug(f"reading once more: {error}")
@@ -132,11 +136,12 @@ class VSphereClient:
                 self._content = self._translated(service.RetrieveContent)
             if self._content is None:
                 raise ProtocolError(f"{self.address} did not say what it is: is it a vCenter?")
-            self._translated(
+            session = self._translated(
                 lambda: self._content.sessionManager.Login(
                     self.settings.username, self.settings.password
                 )
             )
+            _hide(session, self.transport.cookie)
         except vmodl.MethodFault as fault:
             raise platform_error(fault) from None
 
@@ -146,3 +151,11 @@ class VSphereClient:
             return request()
         except _BROKEN as error:
             raise connection_error(error, self.address) from error
+
+
+def _hide(session: Any, cookie: str) -> None:
+    """Who knows the session is as good as logged in."""
+    found = (getattr(session, "key", None), *_SESSION.findall(cookie or ""))
+    for each in found:
+        if isinstance(each, str) and each:
+            hide_session(each)

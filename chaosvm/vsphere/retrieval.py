@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from sys import intern
 from typing import Any
 
 from pyVmomi import vim, vmodl
 
+from chaosvm.unpacking import MOST_ITEMS, too_large
 from chaosvm.vsphere.properties import Told, plain
 from chaosvm.vsphere.stream import NotUnderstood, Page, read_page
 
@@ -49,6 +50,7 @@ def _streamed(collector: Any, spec: Any) -> dict[str, Told]:
             # With a dead session the server answers 200 and an empty inventory.
             raise vim.fault.NotAuthenticated()
         told |= {each.moid: each for each in page.objects}
+        _refuse_too_many(told)
         if not page.token:
             return told
         page = _page(collector, _NEXT, [page.token])
@@ -71,8 +73,15 @@ def by_pyvmomi(collector: Any, spec: Any) -> dict[str, Told]:
             _refuse_dead_session(each)
             item = _plain(each)
             told[item.moid] = item
+        _refuse_too_many(told)
         page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
     return told
+
+
+def _refuse_too_many(told: Sized) -> None:
+    """Each page is bounded, and there is always one more."""
+    if len(told) > MOST_ITEMS:
+        raise too_large("the vCenter", f"{MOST_ITEMS:,} objects")
 
 
 def _refuse_dead_session(told: Any) -> None:

@@ -20,7 +20,7 @@ class VSphereSettings(Settings):
 
     server: str = setting(settings.host_name)
     username: str = setting(values.text)
-    password: str = setting(values.text, secret=True)
+    password: str = setting(values.secret, secret=True)
     port: int = setting(settings.port, 443)
     ca_file: str | None = setting(settings.ca_file, None)
     insecure: bool = setting(values.boolean, False)

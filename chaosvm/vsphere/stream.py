@@ -18,6 +18,7 @@ from typing import Any
 from xml.etree.ElementTree import XML, Element, ParseError
 from xml.parsers.expat import ExpatError, ParserCreate
 
+from chaosvm.unpacking import MOST_ITEMS, too_large
 from chaosvm.vsphere.properties import FROM_TEXT, FROM_TREE, Told
 
 __all__ = ["NotUnderstood", "Page", "read_page"]
@@ -39,6 +40,7 @@ _VALUE_BEGINS = '">'
 # What stands before a value: there are few different ones, so each is looked at once.
 _HEAD = re.compile(rf"""([\w.]+)</name><val{_ATTRIBUTES}>""")
 _TAG = "{urn:vim25}"
+_LONGEST_OBJECT = 4 * 1024 * 1024
 
 
 class NotUnderstood(Exception):
@@ -85,6 +87,10 @@ class Page:
         if end >= 0:
             self._take(self._rest[:end].decode())
             self._rest = self._rest[end + len(_OBJECT_ENDS) :]
+        if len(self._rest) > _LONGEST_OBJECT:
+            raise too_large("the vCenter", f"{_LONGEST_OBJECT // 1024 // 1024} MB in one object")
+        if len(self.objects) > MOST_ITEMS:
+            raise too_large("the vCenter", f"{MOST_ITEMS:,} objects")
 
     def close(self) -> None:
         """All that arrived is all there is."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from chaosvm.deadline import Deadline
 from chaosvm.errors import LoginFailed, PlatformError, ProtocolError
 from chaosvm.login import Login
+from chaosvm.redaction import hide_session
 from chaosvm.vsphere.faults import connection_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
@@ -122,11 +123,13 @@ class TagReader:
         self._session = None
         try:
             with self._transport.within(deadline):
-                self._session = self._asked("POST", self._session_path, _text, headers=headers)
+                session = self._asked("POST", self._session_path, _text, headers=headers)
         except _Unauthorized:
             raise LoginFailed(
                 "the vCenter's REST API, which has the tags, refused the user name or password"
             ) from None
+        hide_session(session)
+        self._session = session
 
     def _learn(self, tag_ids: set[str], deadline: Deadline) -> None:
         """What these tags are called, as far as that is not known."""

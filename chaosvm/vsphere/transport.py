@@ -25,6 +25,7 @@ from chaosvm import __version__, rehearsal
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ProtocolError
+from chaosvm.vsphere.answer import Answer
 from chaosvm.vsphere.settings import VSphereSettings
 
 __all__ = ["Transport", "tls_context"]
@@ -47,6 +48,7 @@ _NOT_SOAP = (
     ValueError,
     AssertionError,
     EOFError,
+    RecursionError,
     zlib.error,
 )
 
@@ -100,6 +102,9 @@ class _Connection(http.client.HTTPSConnection):
             self.sock.settimeout(self._budget.seconds())
         self._budget.sent = self.used = True
         super().request(*args, **kwargs)
+
+    def getresponse(self) -> Answer:  # type: ignore[override]
+        return Answer(super().getresponse(), self.host, self._budget)
 
 
 class Transport(SoapStubAdapter):
@@ -206,7 +211,7 @@ class Transport(SoapStubAdapter):
                 raise self._fault(response, info)
             if response.status != 200:
                 raise http.client.HTTPException(f"{response.status} {response.reason}")
-            answer = read(_pieces(response))
+            answer = read(response.stream())
             whole = True
             return answer
         except vmodl.MethodFault:
@@ -220,7 +225,7 @@ class Transport(SoapStubAdapter):
             else:
                 self.abandon()
 
-    def _posted(self, body: bytes) -> http.client.HTTPResponse:
+    def _posted(self, body: bytes) -> Answer:
         headers = {
             "Cookie": self.cookie,
             "SOAPAction": self.versionId,
@@ -230,11 +235,11 @@ class Transport(SoapStubAdapter):
         }
         connection = self.GetConnection()
         connection.request("POST", self.path, body, headers)
-        response: http.client.HTTPResponse = connection.getresponse()
+        response: Answer = connection.getresponse()
         return response
 
-    def _fault(self, response: http.client.HTTPResponse, info: Any) -> Exception:
-        body = b"".join(_pieces(response))
+    def _fault(self, response: Answer, info: Any) -> Exception:
+        body = response.read()
         try:
             fault = SoapResponseDeserializer(self).Deserialize(body, info.result)
         except _NOT_SOAP as error:
@@ -259,15 +264,3 @@ class Transport(SoapStubAdapter):
         connection, self._budget.connection = self._budget.connection, None
         if connection is not None:
             connection.close()
-
-
-def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """The answer as it arrives, unpacked; to its end, so that the connection can be used again."""
-    packed = response.getheader("Content-Encoding", "identity").lower()
-    if packed not in ("identity", "gzip"):
-        raise http.client.HTTPException(f"an answer packed as {packed}")
-    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed == "gzip" else None
-    while piece := response.read(_PIECE):
-        yield piece if unpacker is None else unpacker.decompress(piece)
-    if unpacker is not None and not unpacker.eof:
-        raise zlib.error("the answer ends in the middle")

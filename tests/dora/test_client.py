@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import logging
 import socket
 import threading
@@ -16,6 +18,7 @@ import responses
 
 from chaosvm.dora.client import DoraClient
 from chaosvm.errors import (
+    AnswerTooLarge,
     ChaosVMError,
     ConnectionFailed,
     DeadlinePassed,
@@ -38,6 +41,7 @@ from tests.dora.conftest import (
     silent,
     status,
     told,
+    vm,
 )
 from tests.fakes import FakeClock
 
@@ -548,3 +552,79 @@ def test_a_traceback_of_urllib3_does_not_tell_the_path(
         )
     assert "GetHypervisors/***" in caplog.text
     assert "geheim" not in caplog.text
+
+
+# What is too much ------------------------------------------------------------------------
+
+MEGABYTE = 1024 * 1024
+BOMB = gzip.compress(b"[" + b" " * (200 * MEGABYTE) + b"]")
+
+
+@pytest.mark.parametrize("kind", [LOGIN, VMS, HOSTS])
+def test_a_bomb_is_an_error_and_costs_little(
+    client: DoraClient, dora: Dora, kind: str, memory: Callable[[], int]
+) -> None:
+    dora.then(kind, status(200, BOMB, **{"Content-Encoding": "gzip"}))
+    with pytest.raises(AnswerTooLarge, match=rf"{kind}\) answered with more than 64 MB"):
+        client.inventory("Paytv")
+    assert dora.count(kind) == 1
+    # 64 MB as they came, and once more as a whole.
+    assert memory() < 160 * MEGABYTE
+    assert client.count_vms("Paytv") == 1
+
+
+def test_an_answer_without_an_end_is_an_error(client: DoraClient, dora: Dora) -> None:
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    dora.then(VMS, raw(head + b"[" + b" " * (65 * MEGABYTE)))
+    with pytest.raises(AnswerTooLarge, match="64 MB"):
+        client.count_vms("Paytv")
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[" * 51 + b"]" * 51, b'{"a":' * 5_000])
+def test_json_that_is_nested_too_deeply_is_an_error_of_ours(
+    client: DoraClient, dora: Dora, content: bytes
+) -> None:
+    for kind in (VMS, LOGIN):
+        client.disconnect()
+        dora.then(kind, status(200, content))
+        with pytest.raises(ProtocolError, match="JSON"):
+            client.count_vms("Paytv")
+
+
+def test_json_of_very_many_items_is_an_error_and_costs_little(
+    client: DoraClient, dora: Dora, memory: Callable[[], int]
+) -> None:
+    dora.then(VMS, status(200, b"[" + b"[]," * (10 * MEGABYTE) + b"[]]"))
+    with pytest.raises(ProtocolError, match="3,000,000 items"):
+        client.count_vms("Paytv")
+    assert memory() < 160 * MEGABYTE
+
+
+def test_gzip_is_unpacked(client: DoraClient, dora: Dora) -> None:
+    packed = gzip.compress(json.dumps({"items": [vm("one"), vm("two", "vm-2")]}).encode())
+    dora.then(VMS, status(200, packed, **{"Content-Encoding": "gzip"}))
+    assert client.count_vms("Paytv") == 2
+
+
+@pytest.mark.parametrize("packing", ["br", "deflate", "gzip"])
+def test_what_is_packed_otherwise_is_an_error_of_ours(
+    client: DoraClient, dora: Dora, packing: str
+) -> None:
+    dora.always[VMS] = status(200, b"[]", **{"Content-Encoding": packing})
+    with pytest.raises(ConnectionFailed):
+        client.count_vms("Paytv")
+
+
+def test_half_a_character_in_an_answer_is_written_out(client: DoraClient, dora: Dora) -> None:
+    """Neither a log nor a journal could hold it."""
+    content = rb'[{"name": "web-\ud800", "managedObjRef": "vm-1", "note\udfff": ["\ud801"]}]'
+    dora.then(VMS, status(200, content))
+    (found,) = client.list_vms("Paytv")
+    assert found.name == "web-\\ud800"
+    json.dumps(found.to_json(), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("name", [r"\ud83d\ude00", "\U0001f600"])
+def test_whole_characters_are_left_as_they_are(client: DoraClient, dora: Dora, name: str) -> None:
+    dora.then(VMS, status(200, f'[{{"name": "{name}"}}]'.encode()))
+    assert client.list_vms("Paytv")[0].name == "\U0001f600"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -13,11 +13,12 @@ from typing import Any
 
 import yaml
 
+from chaosvm import values
+from chaosvm.documents import UnusableFile, parse_json, parse_yaml, read_text
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.world import World
 from chaosvm.lab.worlds import estate, written
-from chaosvm.values import nearest
 
 __all__ = ["Described", "Source", "load", "ready_made"]
 
@@ -55,6 +56,7 @@ def load(source: Source) -> Described:
     if isinstance(source, Described):
         return source
     if not isinstance(source, str | Path):
+        values.refuse_unbounded("the world", source)
         return _described("the world", source)
     name, told = _read(source)
     try:
@@ -74,17 +76,17 @@ def _read(source: str | Path) -> tuple[str, Any]:
     """What to call it in errors, and what it holds."""
     if isinstance(source, str) and source in ready_made():
         return source, yaml.safe_load((_SHIPPED / f"{source}.yaml").read_text(encoding="utf-8"))
-    path = Path(source).expanduser()
-    if not path.exists():
+    path = values.path("the world", source, "the path of a file, or the name of one that ships")
+    if not os.path.lexists(path):
         known = ready_made()
-        hint = nearest(str(source), known)
+        hint = values.nearest(str(source), known)
         raise InvalidValue(
-            f"the world {str(source)!r} is no file that is there, and none of those "
+            f"the world {values.shown(str(source))} is no file that is there, and none of those "
             f"that ship: {', '.join(known)}{hint}"
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except UnusableFile as error:
         raise InvalidValue(f"the world {str(source)!r} cannot be read: {error}") from None
     return str(source), _parsed(str(source), path.suffix.lower(), text)
 
@@ -95,8 +97,8 @@ def _parsed(name: str, suffix: str, text: str) -> Any:
             return estate.table(csv.DictReader(io.StringIO(text), strict=True))
         # JSON is read by itself: YAML takes a hundred times as long.
         if suffix == ".json" or text.lstrip()[:1] in ("{", "["):
-            return json.loads(text)
-        return yaml.safe_load(text)
-    except (ValueError, RecursionError, csv.Error, yaml.YAMLError) as error:
+            return parse_json(text)
+        return parse_yaml(text)
+    except (ValueError, csv.Error) as error:
         kind = suffix.removeprefix(".").upper() or "YAML"
         raise InvalidValue(f"{name}: cannot be read as {kind}: {error}") from None
