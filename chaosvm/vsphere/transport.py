@@ -52,9 +52,6 @@ _NOT_SOAP = (
     zlib.error,
 )
 
-# So much of an answer is taken at a time.
-_PIECE = 65_536
-
 # So long the slower reader is used after an answer that only that one understood.
 _STREAMING_PAUSE = 300.0
 
