@@ -161,9 +161,17 @@ class Job(Progress):
     def cut_off(self, error: PlatformError) -> None:
         """The platform can not be watched any more."""
         self.blind = True
-        unknown = self.request is not None
-        known = "its outcome is unknown" if unknown else "it was not touched"
-        self._fail(f"could not be followed, {known}: {error}", unknown=unknown)
+        self._break_off("could not be followed", str(error))
+
+    def stop(self, why: str) -> None:
+        """The call may not go on."""
+        self._break_off("was given up", why)
+
+    def _break_off(self, what: str, why: str) -> None:
+        request = self.request
+        sent = self.accepted or self.guest_asked or (request is not None and request.under_way)
+        known = "its outcome is unknown" if sent else f"it {self._done_so_far()}"
+        self._fail(f"{what}, {known}: {why}", unknown=sent)
 
     # What it means ---------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -44,6 +45,8 @@ class Order:
     # Names the call in the platform's own records, where it keeps any.
     run: str = field(default_factory=lambda: f"chaosvm-{secrets.token_hex(6)}", compare=False)
     reason: str = field(default_factory=reason_to_give, compare=False)
+    # When the call began, on the clock of this process.
+    begun: float = field(default_factory=time.monotonic, compare=False)
 
     @classmethod
     def checked(cls, operation: str, timeout: Any, **options: Any) -> Order:

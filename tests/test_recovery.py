@@ -10,7 +10,7 @@ from chaosvm.deadline import Deadline
 from chaosvm.errors import ConnectionFailed, InvalidValue, OperationFailed
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.recovery import restore_from, restore_on
-from tests.fakes import OFF, ON, FakePlatform
+from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -87,7 +87,7 @@ def test_one_server_that_is_dead_does_not_keep_the_other(monkeypatch: pytest.Mon
 def test_what_is_left_alone_is_told(logs: pytest.LogCaptureFixture) -> None:
     platform = FakePlatform()
     ledger = lost(platform)
-    platform.change("web-1", state="suspended")
+    platform.change("web-1", state=SUSPENDED)
     restore(ledger, lambda: platform)
     assert "'web-1' (vm-1) left alone: it is suspended" in logs.text
 
