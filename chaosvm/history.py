@@ -115,9 +115,14 @@ class Touched:
         since = max((n for n, deed in enumerate(self.deeds) if deed.restores), default=0)
         return [
             deed
-            for deed in self.deeds[since:]
-            if deed.unfinished or (deed is self.last and deed.open_ended)
+            for number, deed in enumerate(self.deeds[since:], since)
+            if (deed.unfinished and not self._was_there(deed.aims_at, number + 1))
+            or (deed is self.last and deed.open_ended)
         ]
+
+    def _was_there(self, state: PowerState, since: int) -> bool:
+        """Was it seen in this state by that deed or a later one?"""
+        return any(state in (deed.before, deed.after) for deed in self.deeds[since:])
 
     @property
     def may_have_left(self) -> set[PowerState]:

@@ -280,7 +280,7 @@ class Ledger:
 
 _ended: list[tuple[experiment.Running, str]] = []
 _of_runs: dict[tuple[experiment.Running | None, Path | None], Ledger] = {}
-_of_runs_lock = threading.Lock()
+_of_runs_lock = threading.RLock()  # a signal's handler may bar a run at any moment
 
 
 def of_run(path: Path | None) -> Ledger:

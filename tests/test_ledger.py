@@ -717,6 +717,20 @@ def test_two_calls_at_one_vm_may_both_still_change_it(ledger: Ledger) -> None:
     assert touched.open_ended == []
 
 
+@pytest.mark.parametrize("seen", ["before", "after"])
+def test_what_was_seen_to_have_happened_is_not_open_any_more(ledger: Ledger, seen: str) -> None:
+    """A call was interrupted after its guest was asked, and another went on from there."""
+    first, second = order(), order("power_on" if seen == "before" else "power_off")
+    intend(ledger, first, machine())
+    ledger.request("vm-1", Step.SHUTDOWN_GUEST, first)
+    intend(ledger, second, machine(1, OFF if seen == "before" else ON))
+    (touched,) = ledger.history
+    assert len(touched.open_ended) == (0 if seen == "before" else 1)
+    after = ON if seen == "before" else OFF
+    ledger.ended([(outcome(machine(), second, after), False)], second)
+    assert touched.open_ended == []
+
+
 def test_a_restore_that_may_still_happen_is_not_over(ledger: Ledger, path: Path) -> None:
     off, back = order(), order("power_on", restores=True)
     intend(ledger, off, machine())
