@@ -77,10 +77,13 @@ class Calls:
 
     def time_left(self, vm_id: str, deed: Deed, now: datetime) -> float:
         """For how many seconds more what was sent may take effect."""
-        answered = self._answers.get((deed.call, vm_id), deed.asked_at)
-        if answered is None:
+        since = self._answers.get((deed.call, vm_id), deed.asked_at)
+        if since is None:
             return _REQUEST_SECONDS
+        if deed.ended_at is not None and not deed.asks_guest:
+            # Until then it was watched, and what became of it was unknown.
+            since = max(since, deed.ended_at)
         patience = _GUEST_SECONDS if deed.asks_guest else _REQUEST_SECONDS
         # A clock that was set back makes it new.
-        age = max(0.0, (now - answered).total_seconds())
+        age = max(0.0, (now - since).total_seconds())
         return max(0.0, patience - age)

@@ -42,6 +42,7 @@ class Deed:
     # Would the ledger have that request? Not if the machine died before it was synced.
     step_known: bool = True
     asked_at: datetime | None = None
+    ended_at: datetime | None = None
     after: PowerState | None = None  # None as long as there is no outcome
     pending: bool = False  # at its outcome, something that was sent could still happen
     changed: bool = True  # at its outcome, unless it is known to have changed nothing
@@ -215,7 +216,7 @@ class History:
 
     def _ended(self, line: Mapping[str, Any]) -> None:
         key, deed = self._deeds[line["call"], line["id"]]
-        after = PowerState(line["after"])
+        after, deed.ended_at = PowerState(line["after"]), _moment(line)
         deed.pending = _flag(line, "pending")
         deed.changed = _flag(line, "changed") or How(line["how"]) is not How.NONE
         deed.after = after

@@ -17,6 +17,7 @@ from chaoslib.experiment import run_experiment
 
 from chaosvm import ledger as ledgers
 from chaosvm.errors import LedgerError
+from chaosvm.guards import going_down
 from chaosvm.history import History
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Order
@@ -715,6 +716,30 @@ def test_two_calls_at_one_vm_may_both_still_change_it(ledger: Ledger) -> None:
     intend(ledger, order("power_on", restores=True), machine(1, SUSPENDED))
     (touched,) = ledger.history
     assert touched.open_ended == []
+
+
+def test_what_may_still_go_down_is_what_was_sent_something_that_takes_it_down(
+    ledger: Ledger,
+) -> None:
+    for number, (operation, step) in enumerate(
+        [("power_off", Step.POWER_OFF), ("power_on", Step.POWER_ON), ("reboot", Step.RESET)]
+    ):
+        given = order(operation)
+        intend(ledger, given, machine(number))
+        ledger.request(f"vm-{number}", step, given)
+    assert {vm_id for _, _, vm_id in going_down(ledger.history)} == {"vm-0", "vm-2"}
+
+
+def test_what_became_unknown_late_is_expected_from_then_on(ledger: Ledger, now: Now) -> None:
+    """Such as a task that timed out at its host after ten minutes."""
+    given = order()
+    intend(ledger, given, machine())
+    ledger.request("vm-1", Step.POWER_OFF, given)
+    ledger.answered("vm-1", given)
+    now.later(600)
+    ledger.ended([(outcome(machine(), given, PowerState.UNKNOWN), True)], given)
+    (touched,) = ledger.history
+    assert ledger.under_way(touched) == 15
 
 
 @pytest.mark.parametrize("seen", ["before", "after"])
