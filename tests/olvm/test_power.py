@@ -747,8 +747,6 @@ def test_a_lost_answer_is_resolved_by_looking(
         ("stop", "silent"),
         ("start", "drop_before"),
         ("suspend", "drop_before"),
-        ("shutdown", "drop_before"),
-        ("shutdown", "status"),
     ],
 )
 def test_a_request_that_was_lost_is_repeated_after_a_look(
@@ -761,6 +759,18 @@ def test_a_request_that_was_lost_is_repeated_after_a_look(
     assert world.vm(VM).state is expected
     assert lab.applied() == [1]
     assert sent(lab) == {verb: 2}
+
+
+@pytest.mark.parametrize("manner", ["drop_before", "status", "silent"])
+def test_a_shutdown_that_was_lost_is_never_sent_twice(
+    connect: Connect, world: World, lab: Lab, manner: str
+) -> None:
+    """A second one would be a hard stop (act-shutdown-while-powering-down)."""
+    lab.rules(rule("shutdown", manner, code=503 if manner == "status" else 0))
+    outcome = failed(lambda: connect(timeout=0.5).power_off(VM, timeout=4, on_timeout="fail"))
+    assert "did not shut down" in (outcome.error or "")
+    assert sent(lab) == {"shutdown": 1}
+    assert world.vm(VM).state is State.RUNNING
 
 
 def acted(platform: OLVMPlatform, world: World, verb: str) -> tuple[Outcome, State]:
@@ -878,9 +888,7 @@ def test_a_vm_that_takes_the_name_of_another_is_not_taken_for_it(
     assert outcome.seconds >= 1
 
 
-def test_a_vm_that_somebody_else_suspends(
-    platform: OLVMPlatform, world: World, lab: Lab
-) -> None:
+def test_a_vm_that_somebody_else_suspends(platform: OLVMPlatform, world: World, lab: Lab) -> None:
     world.change(VM, guest=Guest.slow(60))
     once_waiting(world, lab, lambda: world.stick(VM, State.SUSPENDED))
     outcome = failed(lambda: platform.power_off(VM, timeout=30))
