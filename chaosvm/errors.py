@@ -44,6 +44,7 @@ __all__ = [
     "NotSupported",
     "OperationFailed",
     "OperationRefused",
+    "PerhapsBusy",
     "PermissionDenied",
     "PlanOutdated",
     "PlatformError",
@@ -158,6 +159,10 @@ class InWrongState(StepFailed):
 
 class Busy(StepFailed):
     """Refused because something else is happening to the VM: nothing was done, try again."""
+
+
+class PerhapsBusy(Busy):
+    """As Busy, or refused for good: the same words again and again mean the latter."""
 
 
 class GuestUnavailable(StepFailed):

@@ -19,6 +19,8 @@ from chaosvm.errors import (
     InWrongState,
     NoAnswer,
     NotSupported,
+    PerhapsBusy,
+    PlatformError,
     StepFailed,
     VMGone,
 )
@@ -235,6 +237,9 @@ class Job(Progress):
             self.held_up = str(error)
         elif isinstance(error, VMGone):
             self._gone(_DELETED)
+        elif isinstance(error, PerhapsBusy) and self._is_for_good(error):
+            self.accepted = False
+            self._fail(f"refused the {request.step}, and goes on to: {error}")
         elif isinstance(error, Busy):
             self.held_up = str(error)
             self.accepted = self.in_doubt
@@ -255,17 +260,30 @@ class Job(Progress):
 
     def _was_there_already(self, request: Request, error: InWrongState) -> None:
         self._note_state(error.state)
-        if self.restarting and error.state is request.step.leads_to:
+        passing = error.state is PowerState.TRANSITIONING
+        if passing and (self.restarting or must_settle(error.state, self.order)):
+            self._let_settle(error)
+        elif self.restarting and error.state is request.step.leads_to:
             self._arrive(request)
         elif error.state is not self.target or self.order.operation is Operation.REBOOT:
             self.accepted = self.in_doubt
-            self._fail(f"refused the {request.step}: {error}")
+            self._fail(f"refused the {request.step}: {error}", unknown=self.in_doubt)
         elif self.in_doubt:
             self._arrive(request)
         elif self.fell_back and self.guest_asked:
             self._arrive_by_guest()
         else:
             self._close(detail=f"had become {self.target} by itself")
+
+    def _let_settle(self, error: InWrongState) -> None:
+        """Something else is happening to it already: see where that leads."""
+        if self.in_doubt or self.restarting:
+            self.accepted = True  # it may be what was asked for
+            return
+        self.held_up = str(error)
+        self.accepted = False
+        self.request = None
+        self._waited_first = True
 
     def _ask_again(self, request: Request) -> None:
         """After a lost answer, where nothing happened and asking twice does no harm."""

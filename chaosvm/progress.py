@@ -10,6 +10,7 @@ import logging
 from dataclasses import replace
 
 from chaosvm.deadline import Deadline
+from chaosvm.errors import PerhapsBusy
 from chaosvm.history import TARGETS
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import How
@@ -24,6 +25,8 @@ logger = logging.getLogger("chaostoolkit")
 
 # A VM that is busy with something else is tried again after 0.5 s, then 1 s...
 _FIRST_RETRY, _LONGEST_RETRY = 0.5, 8.0
+# What is refused in the same words for so long is refused for good, as far as it may be.
+_FOR_GOOD_AFTER = 5.0
 
 
 class Progress:
@@ -47,6 +50,7 @@ class Progress:
         self.accepted = False  # one was accepted, or may have been
         self.in_doubt = False  # the answer of one was lost: it may have been done
         self.held_up: str | None = None  # by what, when it last was
+        self._same_words: tuple[str, float] = ("", 0.0)  # of refusals, and since when
         self.guest_asked = False  # the guest was told to shut down, or may have been
         self.fell_back: str | None = None  # why the guest was given up
         self.restarting = False  # stopped so as to be started again, as there is no reset
@@ -119,6 +123,13 @@ class Progress:
 
     def _backoff(self, request: Request) -> float:
         return float(min(_FIRST_RETRY * 2 ** (request.attempt - 1), _LONGEST_RETRY))
+
+    def _is_for_good(self, error: PerhapsBusy) -> bool:
+        """Has nothing changed, neither the words nor the state in them, for some time?"""
+        words, since = self._same_words
+        if str(error) != words:
+            words, since = self._same_words = str(error), self.deadline.elapsed
+        return not self.in_doubt and self.deadline.elapsed - since >= _FOR_GOOD_AFTER
 
     # What has become of it ---------------------------------------------------------
 

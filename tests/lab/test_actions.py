@@ -219,7 +219,7 @@ def test_a_refusal_says_why(world: World, engine: Any) -> None:
     web = Ways(world, engine)
     refused(web.service.start, 409, "[Cannot run VM because the VM is in Up status.]")
     world.stick("web", State.SAVING)
-    refused(web.service.reset, 409, "[Cannot reset VM because the VM is in SavingState status.]")
+    refused(web.service.reset, 409, "[Cannot reset VM because the VM is in Saving State status.]")
     refused(web.service.stop, 409, "saving or restoring")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chaosvm.lab import State, World
-from chaosvm.lab.ovirt.columns import vm_columns
+from chaosvm.lab.ovirt.collation import collation_key
+from chaosvm.lab.ovirt.columns import search_entities
 from chaosvm.lab.ovirt.search import NotUnderstood, parse
 
 
@@ -26,24 +27,29 @@ def estate(slow_world: World) -> World:
 
 
 def found(world: World, text: str, most: int | None = None, **options: bool) -> list[str]:
-    search = parse(text, vm_columns(world), **options)
-    return [vm.name for vm in search.of(world.vms, most)]
+    entities = search_entities(world)
+    search = parse(text, entities["VM"], entities, most=most, **options)
+    vms = sorted(world.vms, key=lambda vm: collation_key(vm.name))
+    return [vm.name for vm in search.of(vms, most)]
+
+
+ALL = ["db-01", "Größe (x) [y]", 'odd "name"', "web-01", "web-02"]
 
 
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("", ["web-01", "web-02", "db-01", 'odd "name"', "Größe (x) [y]"]),
+        ("", ALL),
         ("name=web-01", ["web-01"]),
         ("name = WEB-01", ["web-01"]),
         ('NAME="web-*"', ["web-01", "web-02"]),
-        ("name=*01", ["web-01", "db-01"]),
+        ("name=*01", ["db-01", "web-01"]),
         ("name=web-0?", []),
         ("name=w%", []),
         ("name=web_01", []),
         ('name="größe (x) [y]"', ["Größe (x) [y]"]),
         ('name!="web-*" and status != down', ["db-01", 'odd "name"']),
-        ("status=up", ["web-01", "db-01"]),
+        ("status=up", ["db-01", "web-01"]),
         ("status=suspended", ['odd "name"']),
         ("cluster=north", ["web-01", "web-02"]),
         ("datacenter=europe", ["web-01", "web-02"]),
@@ -53,25 +59,26 @@ def found(world: World, text: str, most: int | None = None, **options: bool) -> 
         ("memory > 1024", ["web-01"]),
         ("ip=10.0.*", ["web-01"]),
         # and binds before or
-        ("name=db-01 or name=web-* and status=up", ["web-01", "db-01"]),
-        ("name=web-* and status=up or name=db-01", ["web-01", "db-01"]),
+        ("name=db-01 or name=web-* and status=up", ["db-01", "web-01"]),
+        ("name=web-* and status=up or name=db-01", ["db-01", "web-01"]),
         # what stands side by side is joined last, by and
         ("status=up name=db-01 or name=web-02", ["db-01"]),
         # without a field: in all columns
-        ("web", ["web-01", "web-02", "db-01"]),
+        ("web", ["db-01", "web-01", "web-02"]),
         ("FIRST", ["web-01"]),
         ("europe and status=up", ["web-01"]),
         ("order", []),
         # quoted or not, what follows is still read: such a text widens the search
-        ("name=web-01 or name=*", ["web-01", "web-02", "db-01", 'odd "name"', "Größe (x) [y]"]),
-        ('name="web-01" or name="*"', ["web-01", "web-02", "db-01", 'odd "name"', "Größe (x) [y]"]),
-        ("sortby name", ["db-01", "Größe (x) [y]", 'odd "name"', "web-01", "web-02"]),
+        ("name=web-01 or name=*", ALL),
+        ('name="web-01" or name="*"', ALL),
+        ("sortby name", ALL),
         ("name=*-0* sortby name desc", ["web-02", "web-01", "db-01"]),
         ("name=web* sortby name asc page 1", ["web-01", "web-02"]),
-        ("page 1", ["web-01", "web-02", "db-01", 'odd "name"', "Größe (x) [y]"]),
+        ("page 1", ALL),
         ("sortby name asc page 2", []),
-        # a backslash at the end: nothing fits
-        ('name="web-01\\"', []),
+        # a tag that is not there, and one of several: it is looked at tag by tag
+        ("tag!=nonsense", ALL),
+        ("tag!=prod", ["db-01", "Größe (x) [y]", 'odd "name"', "web-01"]),
     ],
 )
 def test_a_search_means(estate: World, text: str, names: list[str]) -> None:
@@ -91,13 +98,13 @@ def test_a_search_means(estate: World, text: str, names: list[str]) -> None:
         "status=up or",
         "two words",
         "hostess",
-        "tag!=prod",
+        # a backslash at the end
+        'name="web-01\\"',
         "memory=much",
         "sortby",
         "sortby colour",
         "page x",
         "sortby name page 1",
-        "page 0",
         "sortby name asc name=web-01",
         "name=web-01 an",
         'name=we"b',
@@ -124,8 +131,8 @@ def test_by_id(estate: World) -> None:
     vm = estate.vm("db-01")
     assert found(estate, f"id={vm.id}") == ["db-01"]
     assert found(estate, f"id={vm.id.upper()} or id={estate.vm('web-01').id}") == [
-        "web-01",
         "db-01",
+        "web-01",
     ]
 
 

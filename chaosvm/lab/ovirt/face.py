@@ -7,7 +7,7 @@ import gzip
 import re
 import uuid
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,14 @@ from ovirtsdk4 import types
 
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
-from chaosvm.lab.ovirt import columns, described
+from chaosvm.lab.ovirt import described
 from chaosvm.lab.ovirt.actions import ACTIONS, Refusal, carry_out
+from chaosvm.lab.ovirt.collation import collation_key
+from chaosvm.lab.ovirt.columns import search_entities
 from chaosvm.lab.ovirt.hrefs import API, PREFIX, href
 from chaosvm.lab.ovirt.lists import Collection, collections
 from chaosvm.lab.ovirt.parts import PARTS
-from chaosvm.lab.ovirt.search import Column, NotUnderstood, parse
+from chaosvm.lab.ovirt.search import NotUnderstood, Refused, parse
 from chaosvm.lab.ovirt.sso import Sessions
 from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents
 from chaosvm.lab.server import IGNORED, Handler, Route, page
@@ -47,7 +49,7 @@ class OVirtFace:
         self._options = options
         self.sessions = Sessions(world, options)
         self._pages = VmPages(world, options.real_size)
-        self._vm_columns = columns.vm_columns(world)
+        self._entities = search_entities(world)
 
     # For the server ----------------------------------------------------------------
 
@@ -130,12 +132,11 @@ class OVirtFace:
         return _answer(request, document(described.api_root(self._world)))
 
     async def _list_vms(self, request: web.Request, user: str) -> web.Response:
+        vms = sorted(self._world.vms, key=lambda vm: collation_key(vm.name))
         try:
-            most = _most(request)
-        except ValueError:
-            return _fault(request, 400, "max is not a number")
-        vms = sorted(self._world.vms, key=lambda vm: vm.name)
-        found = _found(request, self._vm_columns, vms, most)
+            found = self._found(request, "VM", vms)
+        except Refused as refused:
+            return _fault(request, 400, refused.detail, bare=True)
         if "follow" in request.query:
             return self._followed(request, found)
         if len(found) < _LONG:
@@ -163,14 +164,9 @@ class OVirtFace:
 
     async def _list(self, collection: Collection, request: web.Request, user: str) -> web.Response:
         try:
-            most = _most(request)
-            since = int(request.query.get("from", 0))
-        except ValueError:
-            return _fault(request, 400, "max or from is not a number")
-        items = collection.items()
-        if collection.name == "events":
-            items = [event for event in items if event.number > since]
-        found = _found(request, collection.columns, items, most)
+            found = self._found(request, collection.entity, collection.items())
+        except Refused as refused:
+            return _fault(request, 400, refused.detail, bare=True)
         shown = [collection.described(self._world, item) for item in found]
         return _answer(request, documents(shown, collection.root))
 
@@ -180,6 +176,30 @@ class OVirtFace:
             if wanted == (str(item.number) if collection.name == "events" else item.id):
                 return _answer(request, document(collection.described(self._world, item)))
         return web.Response(status=404)
+
+    def _found(self, request: web.Request, name: str, items: Sequence[Any]) -> list[Any]:
+        """What the request's search finds: nothing if it is not understood."""
+        most, since = _whole(request, "max"), _whole(request, "from") or 0
+        if name not in self._entities:
+            return list(items[: most if most is None or most >= 0 else None])
+        if most is not None and most < 0:
+            raise Refused(f"Illegal max count value for query : {most}")
+        text = request.query.get("search", "")
+        case_sensitive = request.query.get("case_sensitive", "false").lower() in ("", "true")
+        if name == "EVENT":
+            items = [event for event in items if event.number > since]
+        try:
+            search = parse(
+                text,
+                self._entities[name],
+                self._entities,
+                case_sensitive=case_sensitive,
+                most=most,
+                since=since,
+            )
+        except NotUnderstood:
+            return []
+        return search.of(items, most)
 
     def _wanted(self, request: web.Request) -> Machine | None:
         wanted = request.match_info["id"]
@@ -260,21 +280,10 @@ def _wants_only_json(request: web.Request) -> bool:
     return "json" in accepted and "xml" not in accepted and "*/*" not in accepted
 
 
-def _most(request: web.Request) -> int | None:
-    text = request.query.get("max")
-    return None if text is None or int(text) < 0 else int(text)
-
-
-def _found(
-    request: web.Request, known: Mapping[str, Column], items: Sequence[Any], most: int | None
-) -> list[Any]:
-    """The items that the request's search means: none if it is not understood."""
-    case_sensitive = request.query.get("case_sensitive") == "true"
-    try:
-        search = parse(request.query.get("search", ""), known, case_sensitive)
-    except NotUnderstood:
-        return []
-    return search.of(items, most)
+def _whole(request: web.Request, name: str) -> int | None:
+    """A parameter that is a number; what is none is ignored."""
+    text = request.query.get(name, "")
+    return int(text) if re.fullmatch(r"[+-]?\d+", text) else None
 
 
 def _options(body: bytes) -> dict[str, str]:
@@ -330,8 +339,8 @@ def _xml(body: bytes, code: int, gzipped: bool = False) -> web.Response:
     return web.Response(status=code, body=body, content_type=_XML, charset="utf-8", headers=headers)
 
 
-def _fault(request: web.Request, code: int, detail: str) -> web.Response:
-    fault = types.Fault(reason="Operation Failed", detail=f"[{detail}]")
+def _fault(request: web.Request, code: int, detail: str, bare: bool = False) -> web.Response:
+    fault = types.Fault(reason="Operation Failed", detail=detail if bare else f"[{detail}]")
     return _answer(request, document(fault), code)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaosvm.lab.ovirt import columns, described
-from chaosvm.lab.ovirt.search import Column
+from chaosvm.lab.ovirt import described
+from chaosvm.lab.ovirt.collation import collation_key
+from chaosvm.lab.ovirt.templates import BLANK
 from chaosvm.lab.world import World
 
 __all__ = ["Collection", "collections"]
@@ -18,12 +19,12 @@ _EMPTY = {"disks": "disks", "jobs": "jobs", "storagedomains": "storage_domains"}
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A list that can be searched, and its members."""
+    """A list and its members; ``entity`` is what the search calls them, if they can be searched."""
 
     name: str
     items: Callable[[], Sequence[Any]]
-    columns: Mapping[str, Column]
     described: Callable[[World, Any], Any]
+    entity: str = ""
     element: str = ""
 
     @property
@@ -33,35 +34,29 @@ class Collection:
 
 def collections(world: World) -> Sequence[Collection]:
     return (
-        Collection("hosts", lambda: world.hosts, columns.host_columns(world), described.host_type),
-        Collection(
-            "clusters",
-            lambda: world.clusters,
-            columns.cluster_columns(world),
-            described.cluster_type,
-        ),
+        Collection("hosts", lambda: _by_name(world.hosts), described.host_type, "HOST"),
+        Collection("clusters", lambda: _by_name(world.clusters), described.cluster_type, "CLUSTER"),
         Collection(
             "datacenters",
-            lambda: world.datacenters,
-            columns.datacenter_columns(world),
+            lambda: _by_name(world.datacenters),
             described.datacenter_type,
+            "DATACENTER",
             "data_centers",
         ),
-        Collection("tags", lambda: world.tags, columns.tag_columns(), described.tag_type),
-        Collection(
-            "events",
-            lambda: world.events[::-1],
-            columns.event_columns(world),
-            described.event_type,
-        ),
+        Collection("tags", lambda: world.tags, described.tag_type),
+        Collection("events", lambda: world.events[::-1], described.event_type, "EVENT"),
         Collection(
             "templates",
-            lambda: [described.blank_template_type()],
-            columns.tag_columns(),
-            lambda world, template: template,
+            lambda: [BLANK],
+            lambda world, template: described.blank_template_type(),
+            "TEMPLATE",
         ),
         *(
-            Collection(path, lambda: (), {}, lambda world, item: item, element)
+            Collection(path, lambda: (), lambda world, item: item, "", element)
             for path, element in _EMPTY.items()
         ),
     )
+
+
+def _by_name(things: Sequence[Any]) -> Sequence[Any]:
+    return sorted(things, key=lambda thing: collation_key(thing.name))

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ovirtsdk4 import types
 
-from chaosvm.lab.world import EventKind, State
+from chaosvm.lab.world import Event, EventKind, State, World
 
-__all__ = ["EVENTS", "STATUSES", "in_messages", "in_search"]
+__all__ = [
+    "EVENTS",
+    "HOST_NUMBERS",
+    "SEVERITIES",
+    "STATUSES",
+    "VM_NUMBERS",
+    "VM_WORDS",
+    "in_messages",
+    "told",
+]
 
 _VmStatus = types.VmStatus
 _Severity = types.LogSeverity
@@ -33,24 +45,60 @@ STATUSES: dict[State, Any] = {
     State.UNASSIGNED: _VmStatus.UNASSIGNED,
 }
 
-# The engine's own names, which its search knows, where they are others.
-_OWN_NAMES = {State.MIGRATING: "MigratingFrom", State.DISKS_ILLEGAL: "ImageIllegal"}
-
-
-def in_search(state: State) -> str:
-    """As ``status = poweringup`` has it."""
-    return _own_name(state).lower()
+# The engine's own names and numbers of statuses, by which it searches and sorts
+# (its classes VMStatus, VDSStatus and AuditLogSeverity).
+_VM_NUMBERS: Mapping[State, tuple[str, int]] = {
+    State.UNASSIGNED: ("Unassigned", -1),
+    State.OFF: ("Down", 0),
+    State.RUNNING: ("Up", 1),
+    State.BOOTING: ("PoweringUp", 2),
+    State.PAUSED: ("Paused", 4),
+    State.MIGRATING: ("MigratingFrom", 5),
+    State.UNREACHABLE: ("Unknown", 7),
+    State.NOT_RESPONDING: ("NotResponding", 8),
+    State.LAUNCHING: ("WaitForLaunch", 9),
+    State.REBOOTING: ("RebootInProgress", 10),
+    State.SAVING: ("SavingState", 11),
+    State.RESTORING: ("RestoringState", 12),
+    State.SUSPENDED: ("Suspended", 13),
+    State.DISKS_ILLEGAL: ("ImageIllegal", 14),
+    State.DISKS_LOCKED: ("ImageLocked", 15),
+    State.SHUTTING_DOWN: ("PoweringDown", 16),
+}
+VM_NUMBERS = {state: number for state, (_, number) in _VM_NUMBERS.items()}
+VM_WORDS = dict(_VM_NUMBERS.values()) | {"MigratingTo": 6}
+HOST_NUMBERS = {
+    "unassigned": 0,
+    "down": 1,
+    "maintenance": 2,
+    "up": 3,
+    "non_responsive": 4,
+    "error": 5,
+    "installing": 6,
+    "install_failed": 7,
+    "reboot": 8,
+    "preparing_for_maintenance": 9,
+    "non_operational": 10,
+    "pending_approval": 11,
+    "initializing": 12,
+    "connecting": 13,
+    "installing_os": 14,
+    "kdumping": 15,
+}
+SEVERITIES = {"NORMAL": "0", "WARNING": "1", "ERROR": "2", "ALERT": "10"}
+# In refusals a status is words (recordings act-*-while-*); the last ones are guesses.
+_IN_MESSAGES = {
+    State.LAUNCHING: "Wait for Launch",
+    State.REBOOTING: "Reboot in Progress",
+    State.MIGRATING: "Migrating",
+}
 
 
 def in_messages(state: State) -> str:
-    """As "because the VM is in PoweringUp status" has it."""
-    return _own_name(state)
-
-
-def _own_name(state: State) -> str:
-    if state in _OWN_NAMES:
-        return _OWN_NAMES[state]
-    return "".join(part.capitalize() for part in STATUSES[state].value.split("_"))
+    """As "because the VM is in Powering Up status" has it."""
+    if state in _IN_MESSAGES:
+        return _IN_MESSAGES[state]
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", _VM_NUMBERS[state][0])
 
 
 # Code, severity and text of an event. {vm}, {host}, {user} and {reason} are filled in.
@@ -93,3 +141,25 @@ EVENTS: dict[EventKind, tuple[int, Any, str]] = {
     EventKind.LOGGED_OUT: (31, _Severity.NORMAL, "User {user} logged out."),
     EventKind.LOGIN_FAILED: (114, _Severity.ERROR, "User {user} failed to log in."),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event in the engine's words."""
+
+    code: int
+    severity: str
+    text: str
+    user: str | None
+
+
+def told(world: World, event: Event) -> Told:
+    code, severity, text = EVENTS[event.kind]
+    host = world.host(event.host_id)
+    filled = text.format(
+        vm=event.vm_name or "",
+        host=host.name if host else "",
+        user=event.user or "",
+        reason=f" (Reason: {event.reason})" if event.reason else "",
+    )
+    return Told(code, severity.value, filled, event.user)

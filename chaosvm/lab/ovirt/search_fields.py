@@ -1,0 +1,181 @@
+"""What the engine's search knows of a thing: its fields, what they take, what it is joined with.
+
+Source: the engine's classes BaseConditionFieldAutoCompleter,
+EnumValueAutoCompleter, BitValueAutoCompleter, NullableStringAutoCompleter and
+SearchObjectAutoCompleter.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from chaosvm.lab.ovirt.collation import collation_key
+
+__all__ = [
+    "NUMERIC",
+    "ORDERED",
+    "STRING",
+    "TIMED",
+    "Entity",
+    "Field",
+    "Join",
+    "Type",
+    "Value",
+    "bits",
+    "choices",
+    "time_span",
+]
+
+Value = str | int | float | None
+# Of an item, and of the tag in the row of it that is looked at.
+Values = Callable[[Any], Value]
+
+STRING = ("=", "!=")
+NUMERIC = ("<", ">", "<=", ">=", "=", "!=")
+ORDERED = ("<", ">")
+TIMED = (">", "<", "=")
+
+_INT_MAX = 2**31 - 1
+_SPAN = re.compile(r"(-)?(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?")
+_DATE_FORMATS = (
+    "%b %d, %Y", "%b %d, %Y, %I:%M:%S %p", "%A, %B %d, %Y", "%B %d, %Y", "%m/%d/%y",
+    "%m/%d/%y, %I:%M %p",
+)  # fmt: skip
+_DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+
+
+class Type(Enum):
+    """Of a column, as far as it decides how a value is compared."""
+
+    TEXT = auto()
+    INTEGER = auto()
+    DECIMAL = auto()
+    UUID = auto()
+    SPAN = auto()
+    DATE = auto()
+    # Compared as it stands, without wildcards.
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One that can be searched. ``relations`` is None if nothing can be compared with it."""
+
+    column: str
+    value: Values
+    type: Type = Type.TEXT
+    relations: tuple[str, ...] | None = STRING
+    # The words that it takes, in capitals, and what stands in the database for each.
+    choices: Mapping[str, str] | None = None
+    exact_choices: bool = False
+    # Text that may be none: it takes anything, but no wildcards.
+    nullable: bool = False
+    # In a search without a field this column is looked at too.
+    free: bool = True
+    of_tags: bool = False
+    contains: bool = False
+    sort_column: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Text that is compared by patterns."""
+        return self.type is Type.TEXT and self.choices is None and not self.nullable
+
+    def takes(self, value: str) -> bool:
+        if self.choices is not None:
+            if self.exact_choices:
+                return value.strip() in self.choices
+            return value.upper() in self.choices
+        match self.type:
+            case Type.INTEGER:
+                return re.fullmatch(r"[+-]?\d+", value) is not None and abs(int(value)) <= _INT_MAX
+            case Type.DECIMAL:
+                return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value) is not None
+            case Type.SPAN:
+                return time_span(value) is not None
+            case Type.DATE:
+                return is_date(value)
+        return True
+
+    def sort_key(self, item: Any) -> Any:
+        """None first, as ``NULLS FIRST`` has it."""
+        value = self.value(item)
+        if value is None:
+            return (0,)
+        return (1, collation_key(value) if isinstance(value, str) else value)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Other things that are looked at together with each one."""
+
+    entity: Callable[[], Entity]
+    own_column: str
+    column: str
+    items: Callable[[Any], Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A kind of things that can be searched, or whose fields can be used in a search."""
+
+    name: str
+    fields: Mapping[str, Field]
+    table: str
+    full_table: str  # with one row for each tag
+    key: str
+    default_sort: str
+    distinct: bool = False
+    prefix: str = ""
+    references: frozenset[str] = frozenset()
+    joins: Mapping[str, Join] = field(default_factory=dict)
+    tags: Callable[[Any], Sequence[str]] = lambda item: ()
+    # The names of all tags by the name of the one above, which is None at the top.
+    tag_tree: Callable[[], Mapping[str | None, Sequence[str]]] = dict
+    # Fields that are known only when they are written in full.
+    hidden: frozenset[str] = frozenset()
+
+    @property
+    def completed(self) -> tuple[str, ...]:
+        return tuple(name for name in self.fields if name not in self.hidden)
+
+
+def choices(*names: str, first: int = 0, **numbered: int) -> Mapping[str, str]:
+    """An enumeration of the engine: numbered in this order, or as given."""
+    counted = {name.upper(): str(number) for number, name in enumerate(names, first)}
+    return counted | {name.upper(): str(number) for name, number in numbered.items()}
+
+
+def bits() -> Mapping[str, str]:
+    return {"TRUE": "1", "FALSE": "0"}
+
+
+def time_span(text: str) -> float | None:
+    """Seconds of ``[-][days.]hours:minutes[:seconds]``; a number alone is days."""
+    if re.fullmatch(r"-?\d+", text):
+        return int(text) * 86400.0
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        return None
+    sign, days, hours, minutes, seconds = found.groups()
+    total = ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds or 0)
+    return -float(total) if sign else float(total)
+
+
+def is_date(text: str) -> bool:
+    return text.upper() in (*_DAYS, "TODAY", "YESTERDAY") or date(text) is not None
+
+
+def date(text: str) -> dt.datetime | None:
+    """As Java reads the dates of an American."""
+    for known in _DATE_FORMATS:
+        try:
+            return dt.datetime.strptime(text, known).replace(tzinfo=dt.UTC)
+        except ValueError:
+            continue
+    return None
