@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chaosvm.lab.ovirt.lists import engine_tags
 from chaosvm.lab.ovirt.search_fields import (
     NUMERIC,
     ORDERED,
@@ -156,9 +157,7 @@ def _hosts(world: World, entities: Mapping[str, Entity]) -> Entity:
     fields = {
         "NAME": Field("vds_name", lambda host: host.name),
         "COMMENT": Field("free_text_comment", lambda host: ""),
-        "STATUS": _choice(
-            "status", HOST_NUMBERS, lambda host: HOST_NUMBERS["up" if host.up else "maintenance"]
-        ),
+        "STATUS": _choice("status", HOST_NUMBERS, lambda host: HOST_NUMBERS[host.status]),
         "EXTERNAL_STATUS": _choice(
             "external_status", choices("ok", "info", "warning", "error", "failure"), lambda host: 0
         ),
@@ -383,8 +382,9 @@ def _datacenter_of(world: World, host: Host) -> str | None:
 
 
 def _tag_tree(world: World) -> Mapping[str | None, Sequence[str]]:
+    """Without the root of all, which is no tag."""
     tree: dict[str | None, list[str]] = {}
-    for tag in world.tags:
+    for tag in engine_tags(world)[:-1]:
         tree.setdefault(tag.parent, []).append(tag.name)
     return tree
 
