@@ -50,7 +50,7 @@ def connect(lab: Lab) -> Iterator[Connect]:
                 "username": lab.username,
                 "password": lab.password,
                 "ca_file": lab.ca_file,
-                "timeout": 10,
+                "timeout": 30,
             }
             platform = OLVMPlatform(**(arguments | replaced))
             opened.callback(_disconnect, platform, lab)
