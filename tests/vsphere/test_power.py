@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +8,7 @@ from chaosvm.errors import InvalidValue, NoSuchVM, OperationFailed, OperationRef
 from chaosvm.outcome import How
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
+from tests.moments import ForwardClock, once_sent
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -85,10 +84,12 @@ def test_a_guest_that_ignores_it_loses_its_power(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
-    outcome = platform.power_off(VM, timeout=2)
+    platform.clock = clock = ForwardClock()
+    once_sent(platform, lambda: clock.put_forward(85))
+    outcome = platform.power_off(VM, timeout=100)
     assert (outcome.how, outcome.changed) == (How.FALLBACK_HARD, True)
     assert "did not shut down" in (outcome.detail or "")
-    assert 1.5 <= outcome.seconds <= 2
+    assert 80 <= outcome.seconds <= 100
     assert estate.power_state(VM) == "poweredOff"
 
 
@@ -97,7 +98,7 @@ def test_a_guest_that_ignores_it_fails_where_asked(
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
     with pytest.raises(OperationFailed, match=f"'{VM}'.*still powered_on.*did not shut down"):
-        platform.power_off(VM, timeout=1, on_timeout="fail")
+        platform.power_off(VM, timeout=2, on_timeout="fail")
     assert estate.power_state(VM) == "poweredOn"
     assert changes_sent(vcsim) == {"ShutdownGuest"}
 
@@ -106,7 +107,7 @@ def test_a_guest_that_ignores_it_is_left_where_asked(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
-    outcome = platform.power_off(VM, timeout=1, on_timeout="leave")
+    outcome = platform.power_off(VM, timeout=2, on_timeout="leave")
     assert (outcome.changed, outcome.after) == (False, PowerState.POWERED_ON)
     assert "left as it is" in (outcome.detail or "")
     assert estate.power_state(VM) == "poweredOn"
@@ -150,7 +151,9 @@ def test_the_guest_makes_it_just_before_its_power_is_cut(
             existing="poweredOff",
         ),
     )
-    outcome = platform.power_off(VM, timeout=1.5)
+    platform.clock = clock = ForwardClock()
+    once_sent(platform, lambda: clock.put_forward(85))
+    outcome = platform.power_off(VM, timeout=100)
     assert (outcome.after, outcome.changed, outcome.how) == (
         PowerState.POWERED_OFF,
         True,
@@ -182,7 +185,7 @@ def test_a_guest_that_ignores_the_reboot_is_reported_as_unknown(
 ) -> None:
     vcsim.rules(rule("RebootGuest", "ignore"))
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
-        platform.reboot(VM, timeout=1)
+        platform.reboot(VM, timeout=2)
     assert vcsim.requests()["methods"]["RebootGuest"] == 1
 
 
@@ -248,17 +251,15 @@ def test_a_question_that_comes_up_is_in_the_error(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("PowerOffVM_Task", "stuck_task"))
-    threading.Timer(0.5, estate.set_question, (VM, "Disk full. Go on?")).start()
+    once_sent(platform, lambda: estate.set_question(VM, "Disk full. Go on?"))
     with pytest.raises(OperationFailed, match=r"outcome is unknown.*Disk full\. Go on\?"):
-        platform.power_off(VM, graceful=False, timeout=2)
+        platform.power_off(VM, graceful=False, timeout=3)
 
 
 def test_a_task_that_never_ends_is_unknown(platform: VSpherePlatform, vcsim: Vcsim) -> None:
     vcsim.rules(rule("PowerOffVM_Task", "stuck_task"))
-    start = time.monotonic()
     with pytest.raises(OperationFailed, match="the outcome is unknown") as caught:
-        platform.power_off(VM, graceful=False, timeout=1)
-    assert time.monotonic() - start < 3
+        platform.power_off(VM, graceful=False, timeout=2)
     (outcome,) = caught.value.outcomes
     assert outcome.after is PowerState.UNKNOWN
 
@@ -282,7 +283,7 @@ def test_a_vm_that_is_busy_is_tried_again(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim, times: int
 ) -> None:
     vcsim.rules(rule("PowerOffVM_Task", "fault", fault="TaskInProgress", times=times))
-    assert platform.power_off(VM, graceful=False, timeout=20).changed
+    assert platform.power_off(VM, graceful=False, timeout=60).changed
     assert vcsim.requests()["methods"]["PowerOffVM_Task"] == times + 1
     assert estate.power_state(VM) == "poweredOff"
 
@@ -290,7 +291,7 @@ def test_a_vm_that_is_busy_is_tried_again(
 def test_a_vm_that_stays_busy_was_not_touched(platform: VSpherePlatform, vcsim: Vcsim) -> None:
     vcsim.rules(rule("PowerOffVM_Task", "fault", fault="TaskInProgress"))
     with pytest.raises(OperationFailed, match=r"was not touched.*another task is running"):
-        platform.power_off(VM, graceful=False, timeout=1.5)
+        platform.power_off(VM, graceful=False, timeout=3)
 
 
 def test_a_missing_privilege_is_named(platform: VSpherePlatform, vcsim: Vcsim) -> None:
@@ -306,10 +307,10 @@ def test_a_vm_that_vanishes_while_waiting(
     # a look in between would find it there, and off.
     estate.power_off(VM)
     vcsim.rules(rule("PowerOnVM_Task", "stuck_task"))
-    threading.Timer(0.6, estate.destroy, (VM,)).start()
+    once_sent(platform, lambda: estate.destroy(VM))
     with pytest.raises(OperationFailed, match=f"'{VM}'.*does not exist any more") as caught:
-        platform.power_on(VM, timeout=10)
-    assert caught.value.outcomes[0].seconds < 8
+        platform.power_on(VM, timeout=60)
+    assert caught.value.outcomes[0].seconds < 40
 
 
 def test_a_vm_that_vanishes_before_the_request(platform: VSpherePlatform, vcsim: Vcsim) -> None:
@@ -322,9 +323,9 @@ def test_a_vm_that_somebody_else_suspends(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
-    threading.Timer(0.6, estate.suspend, (VM,)).start()
+    once_sent(platform, lambda: estate.suspend(VM))
     with pytest.raises(OperationFailed, match="suspended now: something else changed it"):
-        platform.power_off(VM, timeout=10)
+        platform.power_off(VM, timeout=60)
     assert estate.power_state(VM) == "suspended"
 
 
@@ -401,8 +402,8 @@ def test_broken_news_are_made_good(
 def test_a_session_that_ends_while_a_vm_is_watched_does_not_make_it_look_gone(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
-    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=1.5))
-    threading.Timer(0.7, vcsim.expire_sessions).start()
+    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=1))
+    once_sent(platform, vcsim.expire_sessions)
     assert platform.power_off(VM, graceful=False).changed
     assert vcsim.sessions()["logins"] >= 2
 
