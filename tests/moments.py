@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from chaosvm.platform import Platform
 
-__all__ = ["ForwardClock", "once_sent"]
+__all__ = ["ForwardClock", "once", "once_sent"]
 
 
 class ForwardClock:
@@ -40,3 +41,25 @@ def once_sent(platform: Platform, do: Callable[[], object]) -> None:
         return ticket
 
     platform.send = send_and_do  # type: ignore[method-assign]
+
+
+@contextmanager
+def once(holds: Callable[[], object], do: Callable[[], object]) -> Iterator[None]:
+    """Do it in another thread as soon as something holds; it has to before the block ends."""
+    over = threading.Event()
+    done: list[object] = []
+
+    def wait_and_do() -> None:
+        while not over.wait(0.02):
+            if holds():
+                done.append(do())
+                return
+
+    waiting = threading.Thread(target=wait_and_do)
+    waiting.start()
+    try:
+        yield
+    finally:
+        over.set()
+        waiting.join()
+    assert done, "it never came about"
