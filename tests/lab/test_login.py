@@ -99,7 +99,7 @@ def test_revoking_ends_a_token(lab: Lab, plain: Plain) -> None:
     token = plain.login().json()["access_token"]
     for path in ("/ovirt-engine/sso/oauth/revoke", "/ovirt-engine/services/sso-logout"):
         form = {"scope": "ovirt-app-api", "token": token}
-        answer = requests.post(plain.root + path, data=form, verify=lab.ca_file, timeout=10)
+        answer = requests.post(plain.root + path, data=form, verify=lab.ca_file, timeout=60)
         assert answer.json() == {}
     assert plain.get("", Authorization=f"Bearer {token}").status_code == 401
     assert lab.sessions()["logouts"] == 1

@@ -268,7 +268,7 @@ def test_many_at_once(world: World, lab: Lab) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(100)
     assert not any(thread.is_alive() for thread in threads)
     assert failed == []
 
