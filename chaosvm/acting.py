@@ -11,8 +11,7 @@ from chaosvm import journal, values
 from chaosvm.account import Counted
 from chaosvm.choice import Barred, Choice, reasons_against
 from chaosvm.deadline import Deadline
-from chaosvm.errors import ChaosVMError, GuardUnchecked, OperationFailed, PlatformError
-from chaosvm.errors import GuardUnchecked, NoSuchVM, OperationFailed, PlatformError
+from chaosvm.errors import ChaosVMError, GuardUnchecked, NoSuchVM, OperationFailed, PlatformError
 from chaosvm.forecast import Forecast, foresee
 from chaosvm.guards import (
     Case,

@@ -20,7 +20,6 @@ from chaosvm.errors import (
     NoAnswer,
     NotSupported,
     PerhapsBusy,
-    PlatformError,
     StepFailed,
     VMGone,
 )

@@ -1122,7 +1122,7 @@ def test_so_many_requests_are_under_way_at_once_and_no_more(platform):
         with lock:
             under_way[0] += 1
             most[0] = max(most[0], under_way[0])
-        together.wait(timeout=5)
+        together.wait(timeout=60)
         with lock:
             under_way[0] -= 1
         return does()(platform, machine, step)
@@ -1150,7 +1150,7 @@ def test_more_is_sent_while_the_others_are_looked_at(platform):
         platform.add(f"web-{number}")
         platform.on(f"web-{number}", Step.POWER_OFF, counts)
     looks: list[bool] = []
-    platform.at_look[2] = lambda: looks.append(all_sent.wait(5))
+    platform.at_look[2] = lambda: looks.append(all_sent.wait(60))
 
     outcomes = run(platform, "power_off", graceful=False, parallel=1)
 
@@ -1350,7 +1350,7 @@ def test_a_late_answer_to_a_guest_shutdown_does_not_keep_its_power(platform, gat
 
     def worker_goes_on() -> None:
         cut.set()
-        next_is_sent.wait(2)
+        next_is_sent.wait(20)
 
     def is_next(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
         next_is_sent.set()
@@ -1385,7 +1385,7 @@ def test_a_guest_that_was_given_up_is_not_asked_again_after_a_lost_answer(platfo
 
     def worker_goes_on() -> None:
         gate.set()
-        next_is_sent.wait(2)
+        next_is_sent.wait(20)
 
     def is_next(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
         next_is_sent.set()
@@ -1459,7 +1459,7 @@ def test_nothing_is_sent_after_an_interruption(platform, gate, logs):
     with pytest.raises(KeyboardInterrupt):
         run(platform, "power_off", graceful=False, parallel=1)
 
-    assert under_way.wait(5)
+    assert under_way.wait(60)
     assert not answered.is_set(), "the interruption waited for the answer"
     gate.set()
     _workers_end()

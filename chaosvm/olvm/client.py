@@ -7,14 +7,11 @@ them. What changes something goes over a new one, and out once.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-import ovirtsdk4 as sdk
-import pycurl
 from logzero import logger
 
 from chaosvm.deadline import Deadline

@@ -13,6 +13,7 @@ from chaosvm.verbs import VMPlatform
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
+from tests.moments import ForwardClock, once_sent
 
 
 def means(outcome: Outcome) -> tuple[str, str, bool, str]:
@@ -41,15 +42,17 @@ def test_a_guest_shuts_down(platform: VMPlatform, backend: Backend) -> None:
 
 def test_a_slow_guest_is_waited_for(platform: VMPlatform, backend: Backend) -> None:
     backend.guest("web-01", seconds=0.4)
-    outcome = platform.power_off("web-01", timeout=20)
+    outcome = platform.power_off("web-01", timeout=60)
     assert (outcome.how, outcome.after) == (How.GUEST, PowerState.POWERED_OFF)
     assert outcome.seconds >= 0.4
     assert backend.sent() == {"shutdown": 1}
 
 
 def test_a_guest_that_ignores_it_loses_its_power(platform: VMPlatform, backend: Backend) -> None:
-    backend.guest("web-01", obeys=False)
-    outcome = platform.power_off("web-01", timeout=2)
+    backend.guest("web-01", obeys=False, seconds=600)
+    platform.clock = clock = ForwardClock()
+    once_sent(platform, lambda: clock.put_forward(85))
+    outcome = platform.power_off("web-01", timeout=100)
     assert means(outcome) == ("powered_on", "powered_off", True, "fallback_hard")
     assert "did not shut down" in (outcome.detail or "")
     assert backend.power("web-01") is Power.OFF
@@ -59,7 +62,7 @@ def test_a_guest_that_ignores_it_loses_its_power(platform: VMPlatform, backend: 
 def test_a_guest_that_ignores_it_fails_where_asked(platform: VMPlatform, backend: Backend) -> None:
     backend.guest("web-01", obeys=False)
     with pytest.raises(OperationFailed, match=r"'web-01'.*did not shut down") as caught:
-        platform.power_off("web-01", timeout=0.7, on_timeout="fail")
+        platform.power_off("web-01", timeout=2.5, on_timeout="fail")
     (outcome,) = caught.value.outcomes
     assert (outcome.changed, outcome.failed) == (False, True)
     assert backend.power("web-01") is Power.ON
@@ -70,7 +73,7 @@ def test_a_guest_that_ignores_it_is_left_where_asked(
     platform: VMPlatform, backend: Backend
 ) -> None:
     backend.guest("web-01", obeys=False)
-    outcome = platform.power_off("web-01", timeout=0.7, on_timeout="leave")
+    outcome = platform.power_off("web-01", timeout=2.5, on_timeout="leave")
     assert (outcome.changed, outcome.failed) == (False, False)
     assert "left as it is" in (outcome.detail or "")
     assert backend.power("web-01") is Power.ON
@@ -87,14 +90,14 @@ def test_suspend_and_resume(platform: VMPlatform, backend: Backend) -> None:
 
 
 def test_a_guest_reboots(platform: VMPlatform, backend: Backend) -> None:
-    outcome = platform.reboot("web-01", timeout=20)
+    outcome = platform.reboot("web-01", timeout=60)
     assert means(outcome) == ("powered_on", "powered_on", True, "guest")
     assert backend.sent() == {"reboot": 1}
     assert backend.power("web-01") is Power.ON
 
 
 def test_a_reset(platform: VMPlatform, backend: Backend) -> None:
-    outcome = platform.reboot("web-01", graceful=False, timeout=20)
+    outcome = platform.reboot("web-01", graceful=False, timeout=60)
     assert means(outcome) == ("powered_on", "powered_on", True, "hard")
     assert backend.sent() == {"reset": 1}
 
@@ -104,7 +107,7 @@ def test_a_guest_that_ignores_the_reboot_is_not_said_to_have_rebooted(
 ) -> None:
     backend.guest("web-01", obeys=False)
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
-        platform.reboot("web-01", timeout=0.7)
+        platform.reboot("web-01", timeout=2.5)
     assert backend.sent() == {"reboot": 1}
     assert backend.power("web-01") is Power.ON
 
@@ -216,7 +219,7 @@ def test_a_batch_goes_off_and_on_again(platform: VMPlatform, backend: Backend) -
 
 def test_a_batch_of_guests(platform: VMPlatform, backend: Backend) -> None:
     backend.guest("web-02", obeys=False)
-    batch = platform.batch_power_off({"name": "web-*"}, timeout=2)
+    batch = platform.batch_power_off({"name": "web-*"}, timeout=6)
     assert {outcome.name: outcome.how.value for outcome in batch.outcomes} == {
         "web-01": "guest",
         "web-02": "fallback_hard",
@@ -225,9 +228,9 @@ def test_a_batch_of_guests(platform: VMPlatform, backend: Backend) -> None:
 
 
 def test_batches_reboot_and_suspend(platform: VMPlatform, backend: Backend) -> None:
-    batch = platform.batch_reboot({"names": ["web-01", "web-02"]}, graceful=False, timeout=20)
+    batch = platform.batch_reboot({"names": ["web-01", "web-02"]}, graceful=False, timeout=60)
     assert (batch.changed, batch.failed) == (2, 0)
-    assert platform.batch_suspend({"names": ["web-03", "bare-01"]}, timeout=20).changed == 2
+    assert platform.batch_suspend({"names": ["web-03", "bare-01"]}, timeout=60).changed == 2
     assert (backend.power("web-03"), backend.power("bare-01")) == (Power.SUSPENDED,) * 2
 
 
@@ -244,7 +247,7 @@ def test_a_sample_tells_its_seed(platform: VMPlatform, backend: Backend) -> None
 def test_one_that_fails_does_not_keep_the_others(platform: VMPlatform, backend: Backend) -> None:
     backend.trouble("power_off", "fault", "web-02", code=400, fault="NoPermission")
     with pytest.raises(OperationFailed) as caught:
-        platform.batch_power_off({"name": "web-*"}, graceful=False, timeout=5)
+        platform.batch_power_off({"name": "web-*"}, graceful=False, timeout=60)
     text = str(caught.value)
     assert f"failed for 1 of 3 VMs: 'web-02' ({backend.ids['web-02']})" in text
     assert f"changed: 'web-01' ({backend.ids['web-01']}), 'web-03'" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from chaosvm.verbs import VMPlatform
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Power
 from tests.contract.vim_helpers import until
+from tests.moments import once_sent
 
 
 @pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"username": "nobody@nowhere"}])
@@ -69,10 +69,8 @@ def test_a_session_that_ends_between_look_and_request(
 
 def test_a_session_that_ends_while_waiting(platform: VMPlatform, backend: Backend) -> None:
     backend.guest("web-01", seconds=0.6)
-    ends = threading.Timer(0.2, backend.expire_sessions)
-    ends.start()
-    outcome = platform.power_off("web-01", timeout=20)
-    ends.join()
+    once_sent(platform, backend.expire_sessions)
+    outcome = platform.power_off("web-01", timeout=60)
     assert (outcome.how.value, outcome.after.value) == ("guest", "powered_off")
     assert backend.sent() == {"shutdown": 1}
 
@@ -87,10 +85,8 @@ def test_dropped_connections_are_opened_again(platform: VMPlatform, backend: Bac
 
 def test_connections_that_drop_while_waiting(platform: VMPlatform, backend: Backend) -> None:
     backend.guest("web-01", seconds=0.6)
-    drops = threading.Timer(0.2, backend.drop_connections)
-    drops.start()
-    assert platform.power_off("web-01", timeout=20).how.value == "guest"
-    drops.join()
+    once_sent(platform, backend.drop_connections)
+    assert platform.power_off("web-01", timeout=60).how.value == "guest"
     assert backend.sent() == {"shutdown": 1}
 
 

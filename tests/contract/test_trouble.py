@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 
 from chaosvm import job
@@ -14,6 +11,7 @@ from chaosvm.verbs import VMPlatform
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
+from tests.moments import once_sent
 
 
 @pytest.fixture
@@ -27,13 +25,13 @@ def test_a_lost_answer_is_resolved_by_looking(
     platform: VMPlatform, backend: Backend, manner: str
 ) -> None:
     backend.trouble("power_off", manner, "web-01", times=1)
-    assert platform.power_off("web-01", graceful=False, timeout=20).changed
+    assert platform.power_off("web-01", graceful=False, timeout=60).changed
     assert backend.power("web-01") is Power.OFF
 
 
 def test_a_step_whose_answer_was_lost_goes_out_once(platform: VMPlatform, backend: Backend) -> None:
     backend.trouble("power_off", "drop_after", "web-01", times=1)
-    assert platform.power_off("web-01", graceful=False, timeout=20).changed
+    assert platform.power_off("web-01", graceful=False, timeout=60).changed
     assert backend.sent() == {"power_off": 1}
 
 
@@ -42,7 +40,7 @@ def test_a_request_that_was_lost_is_repeated_after_a_look(
     platform: VMPlatform, backend: Backend
 ) -> None:
     backend.trouble("power_off", "drop_before", "web-01", times=1)
-    assert platform.power_off("web-01", graceful=False, timeout=20).changed
+    assert platform.power_off("web-01", graceful=False, timeout=60).changed
     assert backend.power("web-01") is Power.OFF
     assert backend.sent() == {"power_off": 2}
 
@@ -51,7 +49,7 @@ def test_a_request_that_was_lost_is_repeated_after_a_look(
 def test_a_reset_is_never_sent_twice(platform: VMPlatform, backend: Backend) -> None:
     backend.trouble("reset", "drop_before", "web-01")
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
-        platform.reboot("web-01", graceful=False, timeout=1.2)
+        platform.reboot("web-01", graceful=False, timeout=2.5)
     assert backend.sent() == {"reset": 1}
 
 
@@ -60,7 +58,7 @@ def test_an_action_that_is_accepted_and_not_done(platform: VMPlatform, backend: 
     action = "stuck_task" if isinstance(backend, VCenter) else "ignore"
     backend.trouble("power_off", action, "stuck-01")
     with pytest.raises(OperationFailed, match="'stuck-01'") as caught:
-        platform.power_off("stuck-01", graceful=False, timeout=0.7)
+        platform.power_off("stuck-01", graceful=False, timeout=2.5)
     (outcome,) = caught.value.outcomes
     assert (outcome.failed, outcome.changed) == (True, False)
     assert backend.power("stuck-01") is Power.ON
@@ -83,7 +81,7 @@ def test_a_task_that_fails_says_why(vcenter: VCenter) -> None:
 
 def test_a_vm_that_is_busy_is_tried_again(platform: VMPlatform, backend: Backend) -> None:
     backend.trouble("power_off", "fault", "web-01", code=409, fault="TaskInProgress", times=1)
-    assert platform.power_off("web-01", graceful=False, timeout=20).changed
+    assert platform.power_off("web-01", graceful=False, timeout=60).changed
     assert backend.sent() == {"power_off": 2}
 
 
@@ -114,27 +112,21 @@ def test_a_vm_that_somebody_else_switches_first(vcenter: VCenter, existing: str)
 
 def test_a_vm_that_vanishes_meanwhile(platform: VMPlatform, backend: Backend) -> None:
     backend.add(Entry(name="brief-01"))
-    backend.guest("brief-01", obeys=False, seconds=20)
-    start = time.monotonic()
-    leaves = threading.Timer(0.3, backend.remove, ("brief-01",))
-    leaves.start()
+    backend.guest("brief-01", obeys=False, seconds=600)
+    once_sent(platform, lambda: backend.remove("brief-01"))
     try:
-        told = platform.power_off("brief-01", timeout=30, on_timeout="fail").after.value
+        told = platform.power_off("brief-01", timeout=60, on_timeout="fail").after.value
     except OperationFailed as failed:
         told = str(failed)
-    leaves.join()
     # vcsim removes only what is off, and that may be all that was seen of it.
     assert "'brief-01'" in told or told == PowerState.POWERED_OFF
-    assert time.monotonic() - start < 25
 
 
 def test_a_vm_that_somebody_else_switches_off_meanwhile(
     platform: VMPlatform, backend: Backend
 ) -> None:
-    backend.guest("web-01", obeys=False, seconds=20)
-    other = threading.Timer(0.3, backend.switch_off, ("web-01",))
-    other.start()
-    outcome = platform.power_off("web-01", timeout=30)
-    other.join()
+    backend.guest("web-01", obeys=False, seconds=600)
+    once_sent(platform, lambda: backend.switch_off("web-01"))
+    outcome = platform.power_off("web-01", timeout=60)
     assert outcome.after is PowerState.POWERED_OFF
     assert "power_off" not in backend.sent()

@@ -91,7 +91,7 @@ def test_a_template_cannot_be_powered_on(vm: Find, vcenter: VCenter) -> None:
 
 def test_a_slow_task_is_running_with_its_progress(vm: Find, vcenter: VCenter) -> None:
     vcenter.add(Entry(name="slow-01"))  # no earlier test's guest is still going down
-    vcenter.trouble("power_off", "slow_task", "slow-01", seconds=0.5)
+    vcenter.trouble("power_off", "slow_task", "slow-01", seconds=2)
     task = vm("slow-01").PowerOffVM_Task()
     info = task.info
     assert (info.state, info.completeTime, info.error) == ("running", None, None)

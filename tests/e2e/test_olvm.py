@@ -51,7 +51,7 @@ def count(lab: Lab, verb: str) -> int:
     return lab.requests().get(f"POST /api/vms/{{id}}/{verb}", 0)
 
 
-def wait_until(happened: Callable[[], bool], within: float = 20) -> None:
+def wait_until(happened: Callable[[], bool], within: float = 60) -> None:
     end = time.monotonic() + within
     while not happened():
         assert time.monotonic() < end, "it did not happen"
@@ -144,7 +144,7 @@ def test_an_engine_that_goes_silent_does_not_hold_up_the_end(
     lab.rules(rule("logout", "silent"))
     start = time.monotonic()
     assert chaos.run(experiment([activity("probe", "count_vms")]))["status"] == "completed"
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 55
 
 
 def test_a_failed_action_tells_why_in_the_journal(

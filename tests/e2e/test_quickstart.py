@@ -53,7 +53,7 @@ def table(console: str) -> list[tuple[str, ...]]:
 
 def test_one_vm_of_each_tier_goes_and_comes_back(tmp_path: Path) -> None:
     process = started(tmp_path)
-    console, _ = process.communicate(timeout=60)
+    console, _ = process.communicate(timeout=110)
     assert process.returncode == 0, console
     assert "The experiment: completed" in console
     off_web, off_app, on_web, on_app = table(console)
@@ -75,7 +75,7 @@ def test_one_vm_of_each_tier_goes_and_comes_back(tmp_path: Path) -> None:
 
 def test_without_the_sdk_of_ovirt_its_half_is_left_out(tmp_path: Path) -> None:
     process = started(tmp_path, "-c", WITHOUT_OVIRT)
-    console, _ = process.communicate(timeout=60)
+    console, _ = process.communicate(timeout=110)
     assert process.returncode == 0, console
     assert "the half of the experiment on OLVM is left out" in console
     assert [line[:2] for line in table(console)] == [
@@ -95,7 +95,7 @@ def test_the_users_own_platforms_and_proxies_are_left_alone(tmp_path: Path) -> N
         HTTPS_PROXY=nowhere,
         https_proxy=nowhere,
     )
-    console, _ = process.communicate(timeout=60)
+    console, _ = process.communicate(timeout=110)
     assert process.returncode == 0, console
     assert ".invalid" not in console
 
@@ -110,6 +110,6 @@ def test_an_interruption_leaves_nothing_behind(
         if line.startswith("$ chaos run"):
             break
     process.send_signal(sent)
-    console, _ = process.communicate(timeout=60)
+    console, _ = process.communicate(timeout=110)
     assert process.returncode == code, console
     assert left_in(tmp_path) == []

@@ -20,7 +20,7 @@ def outcomes(journal: dict[str, Any]) -> list[Any]:
     return [run["output"] for run in [*journal["run"], *journal["rollbacks"]]]
 
 
-def wait_until(happened: Callable[[], bool], within: float = 20) -> None:
+def wait_until(happened: Callable[[], bool], within: float = 60) -> None:
     end = time.monotonic() + within
     while not happened():
         assert time.monotonic() < end, "it did not happen"
@@ -235,7 +235,7 @@ def test_an_interruption_stops_what_has_not_been_sent(
 def test_a_continuous_hypothesis_and_a_background_action_share_the_connection(
     chaos: Chaos, vcsim: Vcsim, estate: Estate, experiment: Experiment
 ) -> None:
-    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=2))
+    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=4))
     background = activity("action", "power_off", vm_name=VM, graceful=False) | {"background": True}
     made = experiment(
         [background, activity("action", "power_off", vm_name="DC0_H0_VM1", graceful=False)],
@@ -270,7 +270,7 @@ def test_a_vcenter_that_goes_silent_does_not_hold_up_the_end(
     vcsim.rules(rule("Logout", "silent"))
     start = time.monotonic()
     assert chaos.run(experiment([activity("probe", "count_vms")]))["status"] == "completed"
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 55
 
 
 def test_a_failed_action_tells_why_in_the_journal(

@@ -99,13 +99,13 @@ class Plain:
             **replaced,
         }
         headers = {"Accept": form.pop("accept", "application/json")}
-        return self._session.post(self.root + SSO, data=form, headers=headers, timeout=10)
+        return self._session.post(self.root + SSO, data=form, headers=headers, timeout=60)
 
     @property
     def root(self) -> str:
         return self._lab.olvm_url.removesuffix("/ovirt-engine/api")
 
-    def get(self, path: str, timeout: float = 10, **headers: str) -> requests.Response:
+    def get(self, path: str, timeout: float = 60, **headers: str) -> requests.Response:
         url = self._lab.olvm_url + path
         return self._session.get(url, headers=self.headers | headers, timeout=timeout)
 
@@ -113,7 +113,7 @@ class Plain:
         self,
         path: str,
         body: str | bytes = "<action/>",
-        timeout: float = 10,
+        timeout: float = 60,
         method: str = "POST",
         **headers: str,
     ) -> requests.Response:
@@ -122,7 +122,7 @@ class Plain:
         return self._session.request(method, url, data=body, headers=sent, timeout=timeout)
 
 
-def eventually(holds: Callable[[], Any], seconds: float = 5.0) -> None:
+def eventually(holds: Callable[[], Any], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, "it never came about"

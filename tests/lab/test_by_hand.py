@@ -77,7 +77,7 @@ def test_it_runs_until_it_is_told_to_end(number: int, start: Start, tmp_path: Pa
     ) as platform:
         platform.power_off("web-01")
     process.send_signal(number)
-    _, told = process.communicate(timeout=30)
+    _, told = process.communicate(timeout=100)
     assert process.returncode == 0, told
     assert "web-01: running -> shutting down" in told
     assert "ShutdownGuest" in told

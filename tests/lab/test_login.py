@@ -100,7 +100,7 @@ def test_logging_out_ends_a_token(lab: Lab, plain: Plain) -> None:
     form = {"scope": "ovirt-app-api", "token": token}
     codes = []
     for path in ("/ovirt-engine/sso/oauth/revoke", *["/ovirt-engine/services/sso-logout"] * 2):
-        answer = requests.post(plain.root + path, data=form, verify=lab.ca_file, timeout=10)
+        answer = requests.post(plain.root + path, data=form, verify=lab.ca_file, timeout=60)
         codes.append(answer.status_code)
     assert codes == [400, 200, 200]
     assert plain.get("", Authorization=f"Bearer {token}").status_code == 401

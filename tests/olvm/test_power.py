@@ -38,7 +38,7 @@ ON, OFF, SUSPENDED, PAUSED, UNKNOWN = (
 LOOK = "GET /api/vms/{id}"  # at the one VM that is watched
 
 
-def once_waiting(world: World, lab: Lab, do: Callable[[], object]) -> None:
+def once_waiting(world: World, lab: Lab, do: Callable[[], object], skip: int = 0) -> None:
     """Do it when somebody looks for the first time after VM began to shut down."""
     began = threading.Event()
 
@@ -46,9 +46,15 @@ def once_waiting(world: World, lab: Lab, do: Callable[[], object]) -> None:
         down = any((vm.name, vm.state) == (VM, State.SHUTTING_DOWN) for vm in vms)
         if down and not began.is_set():
             began.set()
-            lab.rules(when("GET /api/vms*", do))
+            lab.rules(when("GET /api/vms*", do, skip=skip))
 
     world.listen(heard)
+
+
+def comes_back_to_up(world: World, lab: Lab) -> None:
+    """The guest is asked to shut down, is seen to do so, and then runs on."""
+    world.change(VM, guest=Guest.ignores(600))
+    once_waiting(world, lab, lambda: world.change(VM, state=State.RUNNING), skip=1)
 
 
 def failed(act: Callable[[], object]) -> Outcome:
@@ -193,18 +199,18 @@ def test_events_that_cannot_be_read_do_not_spoil_the_outcome(
 ) -> None:
     lab.rules(rule("GET /api/events", manner, times=1, code=503 if manner == "status" else 0))
     world.change(VM, guest=Guest.deaf())
-    assert platform.power_off(VM, timeout=10).how is How.ENGINE_CONVERTED
+    assert platform.power_off(VM, timeout=60).how is How.ENGINE_CONVERTED
 
 
 def test_a_guest_that_comes_back_to_up_is_stopped_hard(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     """powering_down and then up again is a refusal: nothing is left to wait for."""
-    world.change(VM, guest=Guest.ignores(0.4))
+    comes_back_to_up(world, lab)
     outcome = platform.power_off(VM, timeout=60)
     assert (outcome.how, outcome.after) == (How.FALLBACK_HARD, OFF)
     assert "the engine gave up on it" in (outcome.detail or "")
-    assert outcome.seconds < 5
+    assert outcome.seconds < 30
     assert sent(lab) == {"shutdown": 1, "stop": 1}
     assert world.vm(VM).state is State.OFF
 
@@ -212,11 +218,11 @@ def test_a_guest_that_comes_back_to_up_is_stopped_hard(
 def test_a_guest_that_comes_back_to_up_fails_where_asked(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
-    world.change(VM, guest=Guest.ignores(0.4))
+    comes_back_to_up(world, lab)
     outcome = failed(lambda: platform.power_off(VM, timeout=60, on_timeout="fail"))
     assert "did not shut down" in (outcome.error or "")
     assert (outcome.after, outcome.changed) == (ON, False)
-    assert outcome.seconds < 5
+    assert outcome.seconds < 30
     assert sent(lab) == {"shutdown": 1}
     assert world.vm(VM).state is State.RUNNING
 
@@ -224,30 +230,34 @@ def test_a_guest_that_comes_back_to_up_fails_where_asked(
 def test_a_guest_that_comes_back_to_up_is_left_where_asked(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
-    world.change(VM, guest=Guest.ignores(0.4))
+    comes_back_to_up(world, lab)
     outcome = platform.power_off(VM, timeout=60, on_timeout="leave")
     assert (outcome.after, outcome.changed) == (ON, False)
     assert "left as it is" in (outcome.detail or "")
-    assert outcome.seconds < 5
+    assert outcome.seconds < 30
     assert sent(lab) == {"shutdown": 1}
 
 
-def test_a_guest_that_takes_too_long_loses_its_power(
-    platform: OLVMPlatform, world: World, lab: Lab
-) -> None:
-    world.change(VM, guest=Guest.slow(60))
-    outcome = platform.power_off(VM, timeout=2)
-    assert (outcome.how, outcome.after) == (How.FALLBACK_HARD, OFF)
-    assert 1.5 <= outcome.seconds <= 2.3
-    assert sent(lab) == {"shutdown": 1, "stop": 1}
+def test_a_guest_that_takes_too_long_loses_its_power(connect: Connect) -> None:
+    clock = FakeClock()
+    world = World(clock=clock)
+    world.add_vm(VM, guest=Guest.slow(6000))
+    with Lab(world) as lab:
+        platform = connect(url=lab.olvm_url, ca_file=lab.ca_file, password=lab.password)
+        platform.clock = clock
+        outcome = platform.power_off(VM, timeout=600)
+        assert (outcome.how, outcome.after) == (How.FALLBACK_HARD, OFF)
+        assert 570 <= outcome.seconds < 600
+        assert sent(lab) == {"shutdown": 1, "stop": 1}
+        platform.disconnect()
 
 
 def test_a_guest_that_takes_too_long_fails_where_asked(
     platform: OLVMPlatform, world: World
 ) -> None:
     world.change(VM, guest=Guest.slow(60))
-    with at_most(1):
-        outcome = failed(lambda: platform.power_off(VM, timeout=1, on_timeout="fail"))
+    with at_most(2):
+        outcome = failed(lambda: platform.power_off(VM, timeout=2, on_timeout="fail"))
     assert "did not shut down" in (outcome.error or "")
     assert outcome.how is How.NONE or outcome.how is How.GUEST
     assert world.vm(VM).state is State.SHUTTING_DOWN
@@ -286,7 +296,7 @@ def test_a_vm_that_is_suspended_between_look_and_look_is_not_powered_off(
     """It was up in the list, and is suspended when the watch begins."""
     lab.rules(when(LOOK, lambda: world.change(VM, state=State.SUSPENDED)))
     with pytest.raises((OperationFailed, OperationRefused)):
-        platform.power_off(VM, graceful=False, timeout=30)
+        platform.power_off(VM, graceful=False, timeout=60)
     assert sent(lab) == {}
     assert world.vm(VM).state is State.SUSPENDED
 
@@ -299,7 +309,7 @@ def test_a_vm_that_is_being_suspended_is_not_powered_off_when_it_is(
     world.change(VM, state=State.SAVING)
     lab.rules(when(LOOK, lambda: world.change(VM, state=State.SUSPENDED), skip=2))
     with pytest.raises(OperationFailed, match="throws its saved memory away"):
-        platform.power_off(VM, graceful=graceful, timeout=30)
+        platform.power_off(VM, graceful=graceful, timeout=60)
     assert world.vm(VM).state is State.SUSPENDED
 
 
@@ -396,7 +406,7 @@ def test_a_start_of_what_is_starting_only_waits(
 ) -> None:
     world.change(VM, state=state)
     lab.rules(when(LOOK, lambda: world.change(VM, state=State.RUNNING), skip=2))
-    outcome = platform.power_on(VM, timeout=30)
+    outcome = platform.power_on(VM, timeout=60)
     assert outcome.after is ON
     assert lab.requests()[LOOK] >= 3
     assert sent(lab) == {}
@@ -409,7 +419,7 @@ def test_a_start_of_what_somebody_else_starts_first(
     world.change(VM, state=State.OFF)
     lab.rules(when("start", lambda: world.power.start(world.vm(VM).id)))
     world.durations = Durations().times(5)
-    outcome = platform.power_on(VM, timeout=30)
+    outcome = platform.power_on(VM, timeout=60)
     assert outcome.after is ON
     assert sent(lab) == {"start": 1}
     assert world.vm(VM).state is State.RUNNING
@@ -420,7 +430,7 @@ def test_a_shutdown_waits_for_a_migration_to_end(
 ) -> None:
     world.change(VM, state=State.MIGRATING)
     lab.rules(when(LOOK, lambda: world.change(VM, state=State.RUNNING), skip=2))
-    outcome = platform.power_off(VM, timeout=30)
+    outcome = platform.power_off(VM, timeout=60)
     assert (outcome.how, outcome.after) == (How.GUEST, OFF)
     assert sent(lab) == {"shutdown": 1}
 
@@ -430,7 +440,7 @@ def test_a_hard_stop_does_not_wait_for_a_boot(
 ) -> None:
     world.stick(VM, State.BOOTING)
     world.change(VM, stuck=False)
-    outcome = platform.power_off(VM, graceful=False, timeout=10)
+    outcome = platform.power_off(VM, graceful=False, timeout=60)
     assert (outcome.how, outcome.after, outcome.changed) == (How.HARD, OFF, True)
 
 
@@ -439,8 +449,8 @@ def test_a_vm_stuck_in_a_state_ends_with_the_deadline(
     platform: OLVMPlatform, world: World, state: State
 ) -> None:
     world.stick(VM, state)
-    with at_most(1.2):
-        outcome = failed(lambda: platform.power_on(VM, timeout=1.2))
+    with at_most(2):
+        outcome = failed(lambda: platform.power_on(VM, timeout=2))
     assert "transitioning" in (outcome.error or "")
     assert outcome.changed is False
 
@@ -448,22 +458,22 @@ def test_a_vm_stuck_in_a_state_ends_with_the_deadline(
 @pytest.mark.parametrize(
     ("act", "state"),
     [
-        (lambda p: p.power_off(VM, graceful=False, timeout=1.2), State.RUNNING),
-        (lambda p: p.suspend(VM, timeout=1.2), State.RUNNING),
-        (lambda p: p.power_on(VM, timeout=1.2), State.OFF),
-        (lambda p: p.power_off(VM, timeout=1.2), State.RUNNING),
-        (lambda p: p.reboot(VM, timeout=1.2), State.RUNNING),
-        (lambda p: p.reboot(VM, graceful=False, timeout=1.2), State.RUNNING),
+        (lambda p: p.power_off(VM, graceful=False, timeout=2), State.RUNNING),
+        (lambda p: p.suspend(VM, timeout=2), State.RUNNING),
+        (lambda p: p.power_on(VM, timeout=2), State.OFF),
+        (lambda p: p.power_off(VM, timeout=2), State.RUNNING),
+        (lambda p: p.reboot(VM, timeout=2), State.RUNNING),
+        (lambda p: p.reboot(VM, graceful=False, timeout=2), State.RUNNING),
     ],
 )
 def test_requests_that_are_accepted_and_never_done(
     platform: OLVMPlatform, world: World, act: Callable[[OLVMPlatform], object], state: State
 ) -> None:
     world.stick(VM, state)
-    with at_most(1.2):
+    with at_most(2):
         outcome = failed(lambda: act(platform))
     assert VM in str(outcome)
-    assert "after 1 s" in (outcome.error or "")
+    assert "after 2 s" in (outcome.error or "")
     assert outcome.changed is False
     assert outcome.correlation_id
 
@@ -489,11 +499,11 @@ def test_a_vm_that_is_locked_is_tried_again(
     verb: str,
     state: State,
 ) -> None:
-    world.occupy(VM, 0.8)
+    world.occupy(VM, 600)
+    lab.rules(when(verb, lambda: world.occupy(VM, 0), skip=1))
     outcome = act(platform)
     assert outcome.changed
-    assert 2 <= sent(lab)[verb] <= 4
-    assert sent(lab).keys() == {verb}
+    assert sent(lab) == {verb: 2}
     eventually(lambda: world.vm(VM).state is state)
 
 
@@ -501,22 +511,23 @@ def test_a_vm_that_stays_locked_was_not_touched(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     world.occupy(VM, 60)
-    with at_most(2):
-        outcome = failed(lambda: platform.power_off(VM, graceful=False, timeout=2))
+    with at_most(4):
+        outcome = failed(lambda: platform.power_off(VM, graceful=False, timeout=4))
     assert "was not touched" in (outcome.error or "")
     assert "currently in progress" in (outcome.error or "")
     assert (outcome.after, outcome.changed) == (ON, False)
-    assert 2 <= sent(lab)["stop"] <= 4
+    assert sent(lab)["stop"] >= 2
 
 
 def test_a_stateless_vm_is_started_when_its_disks_are_clean(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
-    world.durations = Durations(clean_up=0.8)
+    world.durations = Durations(clean_up=600)
     world.change(VM, stateless=True)
     platform.power_off(VM, graceful=False)
-    assert platform.power_on(VM, timeout=20).after is ON
-    assert sent(lab)["start"] >= 2
+    lab.rules(when("start", lambda: world.occupy(VM, 0), skip=1))
+    assert platform.power_on(VM, timeout=60).after is ON
+    assert sent(lab)["start"] == 2
 
 
 def test_a_conflict_of_state_is_not_tried_again(
@@ -543,7 +554,7 @@ def test_a_vm_that_somebody_else_stops_first(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     lab.rules(when("suspend", lambda: world.change(VM, state=State.OFF)))
-    outcome = failed(lambda: platform.suspend(VM, timeout=30))
+    outcome = failed(lambda: platform.suspend(VM, timeout=60))
     assert outcome.after is OFF
     assert sent(lab) == {"suspend": 1}
 
@@ -553,7 +564,7 @@ def test_events_that_cannot_be_read_do_not_spoil_a_shutdown(
     platform: OLVMPlatform, lab: Lab, warnings_logged: list[str], code: int
 ) -> None:
     lab.rules(rule("GET /api/events", "fault", code=code))
-    outcome = platform.power_off(VM, timeout=20)
+    outcome = platform.power_off(VM, timeout=60)
     assert (outcome.after, outcome.changed, outcome.how) == (OFF, True, How.GUEST)
     assert any("by force is not known" in told for told in warnings_logged)
 
@@ -576,7 +587,7 @@ def test_a_reboot_is_proved_by_the_uptime(
 ) -> None:
     world.change(VM, guest=guest)
     before = world.vm(VM).booted_at or 0
-    outcome = platform.reboot(VM, timeout=20)
+    outcome = platform.reboot(VM, timeout=60)
     assert (outcome.before, outcome.after, outcome.changed, outcome.how) == (
         ON,
         ON,
@@ -633,7 +644,7 @@ def test_a_vm_that_is_starting_is_rebooted_when_it_is_up(
 ) -> None:
     world.change(VM, state=State.BOOTING)
     lab.rules(when(LOOK, lambda: world.change(VM, state=State.RUNNING), skip=2))
-    outcome = platform.reboot(VM, timeout=30)
+    outcome = platform.reboot(VM, timeout=60)
     assert (outcome.changed, outcome.how) == (True, How.GUEST)
     assert sent(lab) == {"reboot": 1}
 
@@ -644,8 +655,8 @@ def test_a_guest_that_ignores_the_reboot_is_reported_as_unknown(
 ) -> None:
     """reboot_in_progress and up again is no proof."""
     world.change(VM, guest=Guest(obedient=False, seconds=0.3, shows_reboot=shows))
-    with at_most(1.5):
-        outcome = failed(lambda: platform.reboot(VM, timeout=1.5))
+    with at_most(2):
+        outcome = failed(lambda: platform.reboot(VM, timeout=2))
     assert "unknown whether it rebooted" in (outcome.error or "")
     assert outcome.changed is False
     assert sent(lab) == {"reboot": 1}
@@ -672,7 +683,7 @@ def test_a_batch_of_resets_where_some_are_not_supported(
     old = world.add_cluster("old", version=(4, 2))
     world.add_host("old-1", old)
     world.add_vm("app", cluster=old)
-    batch = platform.batch_reboot({"names": [VM, "app"]}, graceful=False, timeout=20)
+    batch = platform.batch_reboot({"names": [VM, "app"]}, graceful=False, timeout=60)
     details = {outcome.name: outcome.detail for outcome in batch.outcomes}
     assert batch.changed == 2
     assert details[VM] is None
@@ -687,9 +698,9 @@ def test_a_reboot_that_was_lost_is_never_sent_twice(
 ) -> None:
     lab.rules(rule(verb, manner, code=503 if manner == "status" else 0))
     booted = world.vm(VM).booted_at
-    with at_most(1.2):
+    with at_most(3):
         outcome = failed(
-            lambda: connect(timeout=0.5).reboot(VM, graceful=graceful, timeout=1.2),
+            lambda: connect(timeout=2).reboot(VM, graceful=graceful, timeout=3),
         )
     assert "unknown whether it rebooted" in (outcome.error or "")
     assert (outcome.after, outcome.changed) == (UNKNOWN, False)
@@ -704,8 +715,7 @@ def test_a_reboot_whose_answer_was_lost_is_proved_all_the_same(
 ) -> None:
     lab.rules(rule(verb, manner))
     before = world.vm(VM).booted_at or 0
-    with at_most(8):
-        outcome = connect(timeout=0.5).reboot(VM, graceful=graceful, timeout=8)
+    outcome = connect(timeout=2).reboot(VM, graceful=graceful, timeout=60)
     assert (outcome.after, outcome.changed) == (ON, True)
     assert sent(lab) == {verb: 1}
     assert (world.vm(VM).booted_at or 0) > before
@@ -719,7 +729,7 @@ def test_a_connection_that_was_used_before_does_not_repeat_a_reboot(
     platform = connect()
     platform.list_vms()
     lab.rules(rule(verb, "drop_before"))
-    failed(lambda: platform.reboot(VM, graceful=graceful, timeout=1.5))
+    failed(lambda: platform.reboot(VM, graceful=graceful, timeout=3))
     assert sent(lab) == {verb: 1}
 
 
@@ -732,7 +742,7 @@ def test_a_lost_answer_is_resolved_by_looking(
     connect: Connect, world: World, lab: Lab, verb: str, manner: str
 ) -> None:
     lab.rules(rule(verb, manner, times=1))
-    platform = connect(timeout=1)
+    platform = connect(timeout=2)
     outcome, expected = acted(platform, world, verb)
     assert outcome.changed
     assert world.vm(VM).state is expected
@@ -753,7 +763,7 @@ def test_a_request_that_was_lost_is_repeated_after_a_look(
     connect: Connect, world: World, lab: Lab, verb: str, manner: str
 ) -> None:
     lab.rules(rule(verb, manner, times=1, code=503 if manner == "status" else 0))
-    platform = connect(timeout=0.5)
+    platform = connect(timeout=2)
     outcome, expected = acted(platform, world, verb)
     assert outcome.changed
     assert world.vm(VM).state is expected
@@ -778,17 +788,17 @@ def acted(platform: OLVMPlatform, world: World, verb: str) -> tuple[Outcome, Sta
     match verb:
         case "start":
             world.change(VM, state=State.OFF)
-            return platform.power_on(VM, timeout=12), State.RUNNING
+            return platform.power_on(VM, timeout=60), State.RUNNING
         case "suspend":
-            return platform.suspend(VM, timeout=12), State.SUSPENDED
+            return platform.suspend(VM, timeout=60), State.SUSPENDED
         case "shutdown":
-            return platform.power_off(VM, timeout=12, on_timeout="fail"), State.OFF
-    return platform.power_off(VM, graceful=False, timeout=12), State.OFF
+            return platform.power_off(VM, timeout=60, on_timeout="fail"), State.OFF
+    return platform.power_off(VM, graceful=False, timeout=60), State.OFF
 
 
 def test_an_empty_answer_to_a_stop_is_no_refusal(connect: Connect, world: World, lab: Lab) -> None:
     lab.rules(rule("stop", "empty", times=1))
-    assert connect().power_off(VM, graceful=False, timeout=10).changed
+    assert connect().power_off(VM, graceful=False, timeout=60).changed
     assert world.vm(VM).state is State.OFF
 
 
@@ -807,7 +817,7 @@ def test_a_broken_watch_is_made_good(connect: Connect, world: World, lab: Lab, m
     code = 503 if manner == "status" else 0
     lab.rules(rule("GET /api/vms/{id}", manner, skip=1, times=2, code=code))
     world.change(VM, guest=Guest.slow(0.5))
-    outcome = connect(timeout=0.5).power_off(VM, timeout=20)
+    outcome = connect(timeout=2).power_off(VM, timeout=60)
     assert (outcome.how, outcome.after) == (How.GUEST, OFF)
     assert sent(lab) == {"shutdown": 1}
 
@@ -819,7 +829,7 @@ def test_a_broken_watch_of_a_batch_is_made_good(
     code = 503 if manner == "status" else 0
     # After the inventory, those that are marked as protected, and the first look.
     lab.rules(rule("GET /api/vms", manner, skip=3, times=3, code=code))
-    assert connect(timeout=1).batch_power_off({"all": True}, timeout=20).changed == 3
+    assert connect(timeout=3).batch_power_off({"all": True}, timeout=60).changed == 3
     assert sent(lab) == {"shutdown": 3}
 
 
@@ -843,11 +853,11 @@ def test_an_answer_about_a_vm_that_is_gone_ends_no_batch(
     connect: Connect, world: World, lab: Lab
 ) -> None:
     """Its job is over while its own request is still under way."""
-    world.durations = Durations(power_off=2.5)
+    world.durations = Durations(power_off=4)
     lab.rules(rule("stop", "silent_after", vm=VM))
     once_waiting(world, lab, lambda: world.remove_vm(VM))
     with pytest.raises(OperationFailed, match=f"'{VM}'.*does not exist any more") as caught:
-        connect(timeout=1.2).batch_power_off({"all": True}, graceful=False, timeout=30)
+        connect(timeout=2).batch_power_off({"all": True}, graceful=False, timeout=60)
     changed = {outcome.name: outcome.changed for outcome in caught.value.outcomes}
     assert changed == {VM: False, OTHER: True, DB: True}
 
@@ -856,7 +866,7 @@ def test_a_vm_that_is_deleted_before_the_request(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     lab.rules(when("stop", lambda: world.remove_vm(VM)))
-    outcome = failed(lambda: platform.power_off(VM, graceful=False, timeout=30))
+    outcome = failed(lambda: platform.power_off(VM, graceful=False, timeout=60))
     assert "does not exist any more" in (outcome.error or "")
 
 
@@ -867,7 +877,7 @@ def test_a_vm_that_is_renamed_while_waiting(
     world.change(VM, guest=Guest.slow(1))
     vm_id = world.vm(VM).id
     once_waiting(world, lab, lambda: world.change(vm_id, name="other-name"))
-    batch = platform.batch_power_off(selection, timeout=30)
+    batch = platform.batch_power_off(selection, timeout=60)
     assert {outcome.how for outcome in batch.outcomes} == {How.GUEST}
     assert world.vm(vm_id).state is State.OFF
 
@@ -883,7 +893,7 @@ def test_a_vm_that_takes_the_name_of_another_is_not_taken_for_it(
         world.add_vm(VM, State.OFF)
 
     once_waiting(world, lab, swap)
-    outcome = platform.power_off(VM, timeout=30)
+    outcome = platform.power_off(VM, timeout=60)
     assert (outcome.id, outcome.after) == (watched, OFF)
     assert outcome.seconds >= 1
 
@@ -891,7 +901,7 @@ def test_a_vm_that_takes_the_name_of_another_is_not_taken_for_it(
 def test_a_vm_that_somebody_else_suspends(platform: OLVMPlatform, world: World, lab: Lab) -> None:
     world.change(VM, guest=Guest.slow(60))
     once_waiting(world, lab, lambda: world.stick(VM, State.SUSPENDED))
-    outcome = failed(lambda: platform.power_off(VM, timeout=30))
+    outcome = failed(lambda: platform.power_off(VM, timeout=60))
     assert "something else changed it" in (outcome.error or "")
     assert world.vm(VM).state is State.SUSPENDED
 
@@ -953,8 +963,8 @@ def test_fifty_hard_stops_cost_little_more_than_their_requests(connect: Connect)
         took = time.monotonic() - start
         assert (batch.changed, batch.failed) == (50, 0)
         assert sent(lab) == {"stop": 50}
-        assert sum(lab.requests().values()) <= 65
-        assert took < 2
+        assert sum(lab.requests().values()) <= 95
+        assert took < 12  # one by one it would be 15 s
         platform.disconnect()
 
 
@@ -968,7 +978,7 @@ def test_sixty_guests_cost_little_more_than_a_request_each(connect: Connect) -> 
         lab.reset_requests()
         assert platform.batch_power_off({"all": True}, parallel=20).changed == 60
         assert sent(lab) == {"shutdown": 60}
-        assert sum(lab.requests().values()) <= 80
+        assert sum(lab.requests().values()) <= 110
         platform.disconnect()
 
 

@@ -83,7 +83,7 @@ def test_a_batch_of_odd_names_is_watched_as_a_whole(connect: Connect, name: str)
     world.add_vm("bystander")
     with Lab(world) as lab:
         platform = connect(url=lab.olvm_url, ca_file=lab.ca_file, password=lab.password)
-        batch = platform.batch_power_off({"ids": sorted(wanted)}, graceful=False, timeout=10)
+        batch = platform.batch_power_off({"ids": sorted(wanted)}, graceful=False, timeout=60)
         assert batch.changed == 2
         platform.disconnect()
     assert {vm.id for vm in world.vms if vm.state is State.OFF} == wanted

@@ -26,6 +26,7 @@ from chaosvm.errors import (
 from chaosvm.order import Order
 from chaosvm.platform import Step
 from chaosvm.vsphere import VSpherePlatform
+from tests.moments import once_sent
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -114,7 +115,7 @@ def test_a_server_that_accepts_and_never_answers(connect: Connect) -> None:
         start = time.monotonic()
         with pytest.raises(DeadlinePassed, match="did not answer in time"):
             connect(port=silent.getsockname()[1], timeout=0.5).count_vms()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 15
 
 
 @pytest.mark.parametrize("method", ["RetrieveServiceContent", "Login", "RetrievePropertiesEx"])
@@ -125,8 +126,8 @@ def test_silence_at_any_point_ends_with_the_deadline(
     vcsim.rules(rule(method, manner))
     start = time.monotonic()
     with pytest.raises(DeadlinePassed):
-        connect(timeout=0.8).count_vms()
-    assert time.monotonic() - start < 5
+        connect(timeout=1.5).count_vms()
+    assert time.monotonic() - start < 15
 
 
 @pytest.mark.parametrize("method", ["RetrieveServiceContent", "Login", "RetrievePropertiesEx"])
@@ -196,9 +197,10 @@ def test_a_session_that_expires_while_sending(
 def test_a_session_that_expires_while_waiting(
     connect: Connect, vcsim: Vcsim, estate: Estate
 ) -> None:
-    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=1.5))
-    threading.Timer(0.7, vcsim.expire_sessions).start()
-    outcome = connect().power_off("DC0_H0_VM0", graceful=False, timeout=20)
+    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=1))
+    platform = connect()
+    once_sent(platform, vcsim.expire_sessions)
+    outcome = platform.power_off("DC0_H0_VM0", graceful=False, timeout=60)
     assert outcome.changed
     assert estate.power_state("DC0_H0_VM0") == "poweredOff"
     assert vcsim.sessions()["logins"] >= 2
@@ -235,12 +237,12 @@ def test_a_platform_can_be_used_again_after_disconnecting(connect: Connect) -> N
 
 
 def test_logging_out_of_a_silent_server_is_bounded(connect: Connect, vcsim: Vcsim) -> None:
-    platform = connect(timeout=1)
+    platform = connect(timeout=3)
     platform.count_vms()
     vcsim.rules(rule("Logout", "silent"))
     start = time.monotonic()
     platform.disconnect()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
 
 
 def test_logging_out_of_a_server_that_is_gone(connect: Connect) -> None:

@@ -87,7 +87,7 @@ class Soap:
 
     def send(self, body: str, **headers: str) -> requests.Response:
         sent = {"SOAPAction": "urn:vim25/6.5", "Content-Type": "text/xml", **headers}
-        return self.session.post(f"{self.root}/sdk", body.encode(), headers=sent, timeout=10)
+        return self.session.post(f"{self.root}/sdk", body.encode(), headers=sent, timeout=60)
 
     def login(self, username: str = "", password: str = "") -> requests.Response:
         account = (

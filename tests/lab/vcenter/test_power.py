@@ -71,7 +71,8 @@ def test_guests_are_only_asked_where_tools_run(content: Any, world: World, verb:
         getattr(machine(content, "without"), verb)()
 
 
-def test_a_guest_shuts_down_without_a_task(vm: Any) -> None:
+def test_a_guest_shuts_down_without_a_task(vm: Any, world: World) -> None:
+    world.change("web", guest=Guest.slow(1))
     assert vm.ShutdownGuest() is None
     assert vm.runtime.powerState == "poweredOn"
     eventually(lambda: vm.runtime.powerState == "poweredOff")
@@ -93,6 +94,7 @@ def test_a_guest_may_ignore_it(content: Any, world: World) -> None:
 def test_tools_stop_and_return_when_a_guest_reboots(
     content: Any, world: World, shows: bool
 ) -> None:
+    world.durations = Durations(boot=1)
     world.add_vm("web", guest=Guest(shows_reboot=shows))
     vm = machine(content, "web")
     assert vm.RebootGuest() is None
@@ -102,7 +104,7 @@ def test_tools_stop_and_return_when_a_guest_reboots(
 
 
 def test_a_task_has_progress(content: Any, world: World) -> None:
-    world.durations = Durations(launch=0.6)
+    world.durations = Durations(launch=2)
     world.add_vm("web", State.OFF)
     vm = machine(content, "web")
     task = vm.PowerOn()
@@ -123,7 +125,7 @@ def test_a_task_has_progress(content: Any, world: World) -> None:
 
 
 def test_one_task_at_a_time(content: Any, world: World) -> None:
-    world.durations = Durations(power_off=0.5)
+    world.durations = Durations(power_off=2)
     world.add_vm("web")
     vm = machine(content, "web")
     task = vm.PowerOff()
@@ -132,7 +134,7 @@ def test_one_task_at_a_time(content: Any, world: World) -> None:
             verb()
         assert caught.value.task == task
     assert task_ended(task).state == "success"
-    world.occupy("web", 0.2)
+    world.occupy("web", 60)
     with pytest.raises(vim.fault.TaskInProgress):
         vm.PowerOn()
 
@@ -268,7 +270,7 @@ def test_many_at_once(world: World, lab: Lab) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(100)
     assert not any(thread.is_alive() for thread in threads)
     assert failed == []
 

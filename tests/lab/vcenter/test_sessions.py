@@ -134,7 +134,7 @@ def test_values_of_the_wrong_type_are_refused(soap: Soap) -> None:
 
 
 def test_the_versions_are_listed(lab: Lab, soap: Soap) -> None:
-    answer = soap.session.get(f"{soap.root}/sdk/vimServiceVersions.xml", timeout=10)
+    answer = soap.session.get(f"{soap.root}/sdk/vimServiceVersions.xml", timeout=60)
     assert "<name>urn:vim25</name><version>8.0.3.0</version>" in answer.text
 
 
