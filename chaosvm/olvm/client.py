@@ -12,8 +12,6 @@ from collections.abc import Callable
 from typing import TypeVar
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from logzero import logger
-
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     ConnectionFailed,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 from xml.etree.ElementTree import Element
-
-from logzero import logger
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import NoAnswer
@@ -30,6 +29,8 @@ from chaosvm.verbs import VMPlatform
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["OLVMPlatform"]
+
+logger = logging.getLogger("chaostoolkit")
 
 # The path of each request, and whether the engine takes a reason for its log with it.
 _ACTIONS = {
