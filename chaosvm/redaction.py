@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import threading
 from collections import OrderedDict
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
-from xml.sax.saxutils import escape, quoteattr
 
 __all__ = ["forget", "hide_password", "hide_session", "printable", "redacted"]
 
@@ -78,8 +78,8 @@ def _forms(secret: str, username: str | None) -> set[str]:
         quote(sent, safe=""),
         quote(sent),
         quote_plus(sent),
-        escape(secret),
-        quoteattr(secret)[1:-1],
+        html.escape(secret, quote=False),
+        html.escape(secret),
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],

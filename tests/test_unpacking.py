@@ -53,6 +53,7 @@ def test_pieces_arrive_as_the_connection_has_them() -> None:
         gzip.compress(TEXT) + b"more",
         zlib.compress(TEXT),
     ],
+    ids=["one byte short", "the beginning", "nothing", "plain text", "more behind it", "zlib"],
 )
 def test_what_is_not_all_of_it_is_an_error(content: bytes) -> None:
     with pytest.raises(zlib.error):
