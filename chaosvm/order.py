@@ -1,4 +1,4 @@
-"""What was asked for: an operation with its options, checked."""
+"""What is asked of a platform: an operation with its options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from chaosvm import values
 from chaosvm.experiment import reason_to_give
 
 __all__ = ["OnTimeout", "Operation", "Order"]
@@ -44,19 +43,6 @@ class Order:
     # Names the call in the platform's own records, where it keeps any.
     run: str = field(default_factory=lambda: f"chaosvm-{secrets.token_hex(6)}", compare=False)
     reason: str = field(default_factory=reason_to_give, compare=False)
-
-    @classmethod
-    def checked(cls, operation: str, timeout: Any, **options: Any) -> Order:
-        """From what an experiment holds; raises InvalidValue, naming the argument."""
-        if "graceful" in options:
-            options["graceful"] = values.boolean("graceful", options["graceful"])
-        if "discard_memory" in options:
-            discard = values.boolean("discard_memory", options["discard_memory"])
-            options["discard_memory"] = discard
-        if "on_timeout" in options:
-            options["on_timeout"] = values.choice("on_timeout", options["on_timeout"], OnTimeout)
-        seconds = values.timeout_seconds("timeout", timeout)
-        return cls(operation=Operation(operation), timeout=seconds, **options)
 
     @property
     def options(self) -> dict[str, Any]:
