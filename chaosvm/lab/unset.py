@@ -15,17 +15,15 @@ from typing import Any
 
 from logzero import logger
 
-from chaosvm.dora.settings import DoraSettings
 from chaosvm.lab.others import activities, is_ours
-from chaosvm.olvm.settings import OLVMSettings
-from chaosvm.vsphere.settings import VSphereSettings
+from chaosvm.platforms import PLATFORMS
 
 __all__ = ["Unset", "stand_in"]
 
 _PLACEHOLDER = "rehearsal"
 _REDIRECTED = frozenset(
     f"{cls.prefix}_{field.name}"
-    for cls in (VSphereSettings, OLVMSettings, DoraSettings)
+    for cls in (platform.load_settings() for platform in PLATFORMS)
     for field in dataclasses.fields(cls)
     if not cls.rehearses(field)
 )
