@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
-import pkgutil
+from importlib import import_module
 from typing import Any
 
 from chaoslib.types import Discovery
+
+from chaosvm.platforms import PLATFORMS
 
 __all__ = ["__version__", "discover"]
 
@@ -27,17 +28,10 @@ def discover(discover_system: bool = True) -> Discovery:
     logger.info("Discovering capabilities from chaostoolkit-vm")
     discovery = initialize_discovery_result("chaostoolkit-vm", __version__, "vm")
     systems: dict[str, Any] = {}
-    for platform in _platforms():
-        found = platform.discover(discover_system)
+    for platform in PLATFORMS:
+        found = import_module(platform.package).discover(discover_system)
         discovery["activities"].extend(found["activities"])
         if found["system"] is not None:
-            systems[platform.__name__.rsplit(".", 1)[-1]] = found["system"]
+            systems[platform.name] = found["system"]
     discovery["system"] = systems or None
     return discovery
-
-
-def _platforms() -> list[Any]:
-    """The subpackages that have a discover() of their own."""
-    names = [module.name for module in pkgutil.iter_modules(__path__) if module.ispkg]
-    packages = [importlib.import_module(f"{__name__}.{name}") for name in sorted(names)]
-    return [package for package in packages if hasattr(package, "discover")]

@@ -25,6 +25,7 @@ from chaosvm.guards import (
 from chaosvm.history import Key
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Operation, Order
+from chaosvm.orders import checked_order
 from chaosvm.outcome import Batch, How, Outcome, failure_text, not_done
 from chaosvm.plan import Plan
 from chaosvm.planned import PlannedVMs, is_plan, read_plan
@@ -218,7 +219,7 @@ class Acting(Platform):
         }
 
     def _ordered(self, operation: str, **options: Any) -> tuple[Order, Deadline]:
-        order = Order.checked(operation, **options)
+        order = checked_order(operation, **options)
         return order, Deadline(order.timeout, self.clock)
 
     def _carry_out(self, order: Order, meant: Meant, deadline: Deadline) -> Batch:

@@ -1,4 +1,4 @@
-"""What was asked for: an operation with its options, checked."""
+"""What is asked of a platform: an operation with its options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from chaosvm import values
 from chaosvm.experiment import Phase, phase, reason_to_give
 
 __all__ = ["OnTimeout", "Operation", "Order"]
@@ -49,19 +48,6 @@ class Order:
     phase: Phase = field(default_factory=phase, compare=False)
     # When the call began, on the clock of this process.
     begun: float = field(default_factory=time.monotonic, compare=False)
-
-    @classmethod
-    def checked(cls, operation: str, timeout: Any, **options: Any) -> Order:
-        """From what an experiment holds; raises InvalidValue, naming the argument."""
-        if "graceful" in options:
-            options["graceful"] = values.boolean("graceful", options["graceful"])
-        if "discard_memory" in options:
-            discard = values.boolean("discard_memory", options["discard_memory"])
-            options["discard_memory"] = discard
-        if "on_timeout" in options:
-            options["on_timeout"] = values.choice("on_timeout", options["on_timeout"], OnTimeout)
-        seconds = values.timeout_seconds("timeout", timeout)
-        return cls(operation=Operation(operation), timeout=seconds, **options)
 
     @property
     def options(self) -> dict[str, Any]:

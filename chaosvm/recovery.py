@@ -8,17 +8,16 @@ settings for the other.
 from __future__ import annotations
 
 import logging
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import chaosvm
 from chaosvm import values
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ChaosVMError, OperationFailed
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.outcome import Batch, Outcome
+from chaosvm.platforms import PLATFORMS
 from chaosvm.safety import Safety
 from chaosvm.undo import judged, left_changed, not_restored, rehearsed, told
 from chaosvm.verbs import VMPlatform
@@ -119,7 +118,7 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
 
 def _on_unknown_platforms(ledger: Ledger, platform: str) -> list[Outcome]:
     """What no version of this action can put back: a failure, so that it is not overlooked."""
-    known = {platform, *_known_platforms()}
+    known = {platform, *(each.name for each in PLATFORMS)}
     return [
         not_restored(
             touched,
@@ -127,15 +126,6 @@ def _on_unknown_platforms(ledger: Ledger, platform: str) -> list[Outcome]:
         )
         for touched in ledger.touched()
         if touched.platform not in known
-    ]
-
-
-def _known_platforms() -> list[str]:
-    """The subpackages that are one."""
-    return [
-        module.name
-        for module in pkgutil.iter_modules(chaosvm.__path__)
-        if any(Path(root, module.name, "platform.py").is_file() for root in chaosvm.__path__)
     ]
 
 

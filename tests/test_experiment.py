@@ -6,12 +6,12 @@ import pytest
 from chaoslib.experiment import run_experiment
 
 from chaosvm.experiment import reason_to_give, running
-from chaosvm.order import Order
+from chaosvm.orders import checked_order
 
 
 def told() -> str:
     """An activity, as far as Chaos Toolkit is concerned."""
-    return Order.checked("power_on", 10).reason
+    return checked_order("power_on", 10).reason
 
 
 @pytest.mark.parametrize(

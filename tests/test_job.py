@@ -16,7 +16,7 @@ from chaosvm.errors import (
     StepFailed,
 )
 from chaosvm.job import Job
-from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.outcome import How
 from chaosvm.platform import Sighting, Step, Ticket
 from chaosvm.request import Answer
@@ -40,7 +40,7 @@ def restart(clock: FakeClock) -> Job:
 
 def running(operation: str, clock: FakeClock, **options: Any) -> Job:
     """A job for a VM that runs, with 60 seconds."""
-    order = Order.checked(operation, 60, **options)
+    order = checked_order(operation, 60, **options)
     vm = VM(name="web", id="vm-1", platform="fake", power_state=ON, status="up")
     job = Job(vm, order, Deadline(60, clock), lambda vm, order: None)
     job.first_seen(Sighting(vm_id="vm-1", power_state=ON))
@@ -71,7 +71,7 @@ def test_the_end_of_a_guests_time_is_awaited_only_where_it_can_be_given_up(clock
     asked = running("power_off", clock, graceful=True, on_timeout="hard")
     send(asked)
     assert asked.order.guest_seconds in asked.alarms
-    order = Order.checked("power_off", 60, graceful=True, on_timeout="hard")
+    order = checked_order("power_off", 60, graceful=True, on_timeout="hard")
     paused = VM(
         name="db", id="vm-2", platform="fake", power_state=PowerState.PAUSED, status="paused"
     )

@@ -21,6 +21,7 @@ from chaosvm.guards import going_down
 from chaosvm.history import History
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.outcome import How, Outcome
 from chaosvm.platform import Step
 from chaosvm.vm import VM, PowerState
@@ -67,7 +68,7 @@ def machine(number: int = 1, state: PowerState = ON) -> VM:
 
 
 def order(operation: str = "power_off", **options: Any) -> Order:
-    return Order.checked(operation, 60, **options)
+    return checked_order(operation, 60, **options)
 
 
 def intend(ledger: Ledger, given: Order, *vms: VM) -> None:

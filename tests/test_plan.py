@@ -15,7 +15,7 @@ from chaosvm.errors import (
 )
 from chaosvm.forecast import foresee
 from chaosvm.ledger import of_run
-from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.plan import save_plan
 from chaosvm.planned import read_plan
 from chaosvm.platform import Step
@@ -342,7 +342,7 @@ def test_what_binds(platform: FakePlatform, key: str) -> None:
     other = {"graceful": False, "on_timeout": "fail", "discard_memory": True}[key]
     plan = read_plan(platform.plan("power_off", VMS))
     options = {"graceful": True, "on_timeout": "hard", key: other}
-    order = Order.checked("power_off", timeout=300, **options)
+    order = checked_order("power_off", timeout=300, **options)
     with pytest.raises(PlanOutdated, match=f"is for {key}="):
         plan.check("fake", platform.address, order, lambda vm: foresee(platform, vm, order))
 

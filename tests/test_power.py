@@ -28,7 +28,7 @@ from chaosvm.errors import (
 )
 from chaosvm.job import Job
 from chaosvm.ledger import of_run
-from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.outcome import How, Outcome
 from chaosvm.platform import Sighting, Step, Ticket
 from chaosvm.power import carry_out
@@ -83,7 +83,7 @@ def run(
     **options: Any,
 ) -> list[Outcome]:
     """The operation on every VM of the platform."""
-    order = Order.checked(operation, timeout, parallel=parallel, **options)
+    order = checked_order(operation, timeout, parallel=parallel, **options)
     deadline = Deadline(order.timeout, platform.clock)
     ledger = of_run(None)
     return carry_out(platform, platform.inventory(deadline), order, deadline, ledger)
@@ -1210,7 +1210,7 @@ def test_the_deadline_bounds_the_whole_call(platform, operation, timeout):
 def test_time_that_has_gone_before_counts(platform):
     platform.add("web")
     platform.on("web", Step.POWER_OFF, ignores())
-    order = Order.checked("power_off", 60, graceful=False)
+    order = checked_order("power_off", 60, graceful=False)
     deadline = Deadline(60, platform.clock)
     vms = platform.inventory(deadline)
     start = platform.clock.monotonic()
@@ -1224,7 +1224,7 @@ def test_time_that_has_gone_before_counts(platform):
 
 def test_a_deadline_that_passed_before_the_start_touches_nothing(platform):
     platform.add("web")
-    order = Order.checked("power_off", 60, graceful=False)
+    order = checked_order("power_off", 60, graceful=False)
     deadline = Deadline(60, platform.clock)
     vms = platform.inventory(deadline)
     platform.clock.sleep(61)
@@ -1545,7 +1545,7 @@ def test_a_sender_that_has_ended_sends_nothing_that_waits(platform, gate):
     for name in ("first", "second"):
         platform.add(name)
         platform.on(name, Step.POWER_OFF, waits)
-    order = Order.checked("power_off", 60, graceful=False)
+    order = checked_order("power_off", 60, graceful=False)
     deadline = Deadline(60, platform.clock)
     vms = platform.inventory(deadline)
     ledger = of_run(None)

@@ -472,7 +472,7 @@ def test_what_the_platform_did_later_than_it_knew_is_our_own(
 
 def begin(ledger: Ledger, vm: Any, step: Step = Step.POWER_OFF) -> Order:
     """Another call of the run, as in the background, has sent something to the VM."""
-    order = Order.checked("power_off", 60)
+    order = checked_order("power_off", 60)
     ledger.intend("fake", "fake.example.com", [(vm, vm.power_state)], order)
     ledger.request(vm.id, step, order)
     return order

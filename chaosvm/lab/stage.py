@@ -13,19 +13,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from chaosvm import connections, rehearsal, values
-from chaosvm.deadline import Deadline
-from chaosvm.dora import dora
-from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.lab import wall
 from chaosvm.lab.account import listed, power_changes, shown
 from chaosvm.lab.others import OtherActions, Others, ProcessProbes, activities, is_ours
 from chaosvm.lab.worlds import load as load_world
-from chaosvm.olvm import olvm
-from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.platforms import PLATFORMS
 from chaosvm.settings import Settings, load
-from chaosvm.vsphere import vsphere
-from chaosvm.vsphere.settings import VSphereSettings
 
 if TYPE_CHECKING:
     from chaosvm.lab.lab import Lab
@@ -35,12 +29,7 @@ __all__ = ["Plan", "Stage"]
 logger = logging.getLogger("chaostoolkit")
 
 _READY_MADE = "small"
-_LOGIN_SECONDS = 20.0
-_SETTINGS: dict[str, type[Settings]] = {
-    "vsphere": VSphereSettings,
-    "olvm": OLVMSettings,
-    "dora": DoraSettings,
-}
+_SETTINGS: dict[str, type[Settings]] = {each.name: each.load_settings() for each in PLATFORMS}
 # What Dora's activities have the environment's vCenter do.
 _BY_VCENTER = ("power_on", "power_off", "reboot", "matches_platform")
 
@@ -196,13 +185,9 @@ class Stage:
 
     def _log_in(self) -> None:
         """By each platform's own way, as activities do."""
-        deadline = Deadline(_LOGIN_SECONDS)
-        if "vsphere" in self.lab.platforms:
-            vsphere(None, None).open(deadline)
-        if "olvm" in self.lab.platforms:
-            olvm(None, None).open(deadline)
-        if "dora" in self.lab.platforms:
-            dora(None, None).connect()
+        for platform in PLATFORMS:
+            if platform.name in self.lab.platforms:
+                platform.connect(None, None).connect()
         # The experiment's own logins are its own to make.
         connections.close_all()
 

@@ -14,10 +14,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from chaosvm.dora.settings import DoraSettings
 from chaosvm.lab.others import activities, is_ours
-from chaosvm.olvm.settings import OLVMSettings
-from chaosvm.vsphere.settings import VSphereSettings
+from chaosvm.platforms import PLATFORMS
 
 __all__ = ["Unset", "stand_in"]
 
@@ -26,7 +24,7 @@ logger = logging.getLogger("chaostoolkit")
 _PLACEHOLDER = "rehearsal"
 _REDIRECTED = frozenset(
     f"{cls.prefix}_{field.name}"
-    for cls in (VSphereSettings, OLVMSettings, DoraSettings)
+    for cls in (platform.load_settings() for platform in PLATFORMS)
     for field in dataclasses.fields(cls)
     if not cls.rehearses(field)
 )

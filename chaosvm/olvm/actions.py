@@ -14,7 +14,9 @@ from typing import Any, Dict
 
 from chaoslib.types import Configuration, Secrets
 
+from chaosvm.activities import actions
 from chaosvm.olvm import olvm
+from chaosvm.olvm.binding import OLVM
 
 __all__ = [
     "batch_power_off",
@@ -28,38 +30,13 @@ __all__ = [
     "suspend",
 ]
 
-
-def power_on(
-    vm_name: str,
-    timeout: float = 300,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    Power on a VM; a suspended or paused one resumes. A VM that is on is left alone.
-
-    `vm_name` is a name, an id or a path (/data centre/cluster/name), and must
-    mean one VM. Returns when the engine says `up`, with the outcome: `name`,
-    `id`, `platform`, `operation`, `before`, `after`, `changed`, `how`, `seconds`
-    and `correlation_id`. Without a guest agent a VM counts as up about 60 s
-    after its start, so leave `timeout` at two minutes or more. A VM that is
-    starting already is only waited for.
-
-    ```json
-    {
-      "type": "action",
-      "name": "bring-web-01-back",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.olvm.actions",
-        "func": "power_on",
-        "arguments": {"vm_name": "web-01", "timeout": 300}
-      }
-    }
-    ```
-    """
-    platform = olvm(configuration, secrets)
-    return platform.power_on(vm_name, timeout).to_json()
+power_on = OLVM.bind(actions.power_on)
+reboot = OLVM.bind(actions.reboot)
+suspend = OLVM.bind(actions.suspend)
+batch_power_on = OLVM.bind(actions.batch_power_on)
+batch_reboot = OLVM.bind(actions.batch_reboot)
+batch_suspend = OLVM.bind(actions.batch_suspend)
+restore_power_states = OLVM.bind(actions.restore_power_states)
 
 
 def power_off(
@@ -107,113 +84,6 @@ def power_off(
     return outcome.to_json()
 
 
-def reboot(
-    vm_name: str,
-    graceful: bool = True,
-    timeout: float = 300,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    Reboot a running VM: its guest, or with `graceful` false a reset.
-
-    A reboot counts as done when the VM is up and its uptime fell or its start
-    time changed; without that proof the action fails after `timeout` seconds,
-    as unknown. Where the engine does not support reset (before cluster level
-    4.6) the VM is stopped and started, and `detail` says so. Neither request is
-    ever sent twice. A VM that is not running is refused.
-
-    `vm_name` is a name, an id or a path (/data centre/cluster/name). Returns
-    the outcome: `name`, `id`, `platform`, `operation`, `before`, `after`,
-    `changed`, `how` (`guest` or `hard`), `seconds` and `correlation_id`.
-
-    ```json
-    {
-      "type": "action",
-      "name": "reset-web-01",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.olvm.actions",
-        "func": "reboot",
-        "arguments": {"vm_name": "web-01", "graceful": false}
-      }
-    }
-    ```
-    """
-    platform = olvm(configuration, secrets)
-    return platform.reboot(vm_name, graceful, timeout).to_json()
-
-
-def suspend(
-    vm_name: str,
-    timeout: float = 300,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    Suspend a running VM to disk; `power_on` resumes it where it was.
-
-    A VM that is suspended is left alone; one that is down, stateless or part of
-    a pool is refused. `vm_name` is a name, an id or a path (/data
-    centre/cluster/name). Returns the outcome: `name`, `id`, `platform`,
-    `operation`, `before`, `after`, `changed`, `how`, `seconds` and
-    `correlation_id`. Fails when it is not suspended after `timeout` seconds.
-
-    ```json
-    {
-      "type": "action",
-      "name": "freeze-web-01",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.olvm.actions",
-        "func": "suspend",
-        "arguments": {"vm_name": "web-01"}
-      }
-    }
-    ```
-    """
-    platform = olvm(configuration, secrets)
-    return platform.suspend(vm_name, timeout).to_json()
-
-
-def batch_power_on(
-    vms: Dict[str, Any],
-    parallel: int = 10,
-    timeout: float = 300,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    Power on all the selected VMs; suspended ones resume.
-
-    `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
-    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`, and `count`
-    or `percent` with a `seed`; `{"all": true}` means every VM,
-    `{"plan": "plan.json"}` those of a plan. No more than `parallel` requests
-    are under way at once, and all VMs are waited for together, for `timeout`
-    seconds in all.
-
-    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` that drew the sample. Fails if any VM failed, naming each and
-    why, and what became of the others.
-
-    ```json
-    {
-      "type": "action",
-      "name": "bring-the-web-tier-back",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.olvm.actions",
-        "func": "batch_power_on",
-        "arguments": {"vms": {"name": "web-*", "cluster": "prod"}}
-      }
-    }
-    ```
-    """
-    platform = olvm(configuration, secrets)
-    return platform.batch_power_on(vms, parallel, timeout).to_json()
-
-
 def batch_power_off(
     vms: Dict[str, Any],
     parallel: int = 10,
@@ -258,132 +128,4 @@ def batch_power_off(
     """
     platform = olvm(configuration, secrets)
     batch = platform.batch_power_off(vms, parallel, graceful, timeout, on_timeout, discard_memory)
-    return batch.to_json()
-
-
-def batch_reboot(
-    vms: Dict[str, Any],
-    parallel: int = 10,
-    graceful: bool = True,
-    timeout: float = 300,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    Reboot all the selected VMs, as `reboot` does for one.
-
-    `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
-    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`,
-    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. All
-    of them must be running: add `"power_state": "powered_on"` to be sure.
-
-    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` that drew the sample. Fails if any VM failed, naming each and
-    why, and what became of the others.
-
-    ```json
-    {
-      "type": "action",
-      "name": "reset-a-third-of-the-web-tier",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.olvm.actions",
-        "func": "batch_reboot",
-        "arguments": {
-          "vms": {"name": "web-*", "power_state": "powered_on", "percent": 33},
-          "graceful": false
-        }
-      }
-    }
-    ```
-    """
-    platform = olvm(configuration, secrets)
-    return platform.batch_reboot(vms, parallel, graceful, timeout).to_json()
-
-
-def batch_suspend(
-    vms: Dict[str, Any],
-    parallel: int = 10,
-    timeout: float = 300,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    Suspend all the selected VMs, as `suspend` does for one.
-
-    `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
-    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`,
-    and `count` or `percent` with a `seed`; `{"all": true}` means every VM. None
-    of them may be off: add `"power_state": "powered_on"` to be sure.
-
-    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` that drew the sample. Fails if any VM failed, naming each and
-    why, and what became of the others.
-
-    ```json
-    {
-      "type": "action",
-      "name": "freeze-the-test-cluster",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.olvm.actions",
-        "func": "batch_suspend",
-        "arguments": {"vms": {"cluster": "test", "power_state": "powered_on"}}
-      }
-    }
-    ```
-    """
-    platform = olvm(configuration, secrets)
-    return platform.batch_suspend(vms, parallel, timeout).to_json()
-
-
-def restore_power_states(
-    timeout: float = 300,
-    parallel: int = 10,
-    force: bool = False,
-    ledger: str = "",
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    Bring every VM that this run has changed back to the state it had before.
-
-    Made for `rollbacks`. The ledger tells which VMs the run has touched, and
-    the state that each had before the first touch; the one touched last comes
-    first. A VM that is back already is left alone, and so is one that is in a
-    state in which the run did not leave it, because somebody else has changed
-    it since: with `force` it is put back all the same. What was sent to a VM,
-    and whose end nobody saw, is waited for, for half of `timeout` at most.
-    A VM that was off is shut down again, hard if its guest does not obey; one
-    that was suspended and is off now cannot be put back: that is a failure.
-
-    With `ledger`, the path of the file that another run has left behind, what
-    that run changed is undone instead, also after a crash. Nothing is
-    connected to where there is nothing to undo.
-
-    Returns `outcomes` (one for each VM that was touched, with `detail` where it
-    was left alone), `changed` and `failed` (how many). Fails if any VM could
-    not be put back, naming each and why.
-
-    ```json
-    {
-      "type": "action",
-      "name": "put-everything-back",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.olvm.actions",
-        "func": "restore_power_states",
-        "arguments": {"timeout": 300, "parallel": 10}
-      }
-    }
-    ```
-    """
-
-    # Most runs have nothing to put back.
-    from chaosvm.recovery import restore_on
-
-    def connect() -> Any:
-        return olvm(configuration, secrets)
-
-    batch = restore_on("olvm", connect, configuration, secrets, timeout, parallel, force, ledger)
     return batch.to_json()

@@ -10,7 +10,7 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import CertificateRejected, LoginFailed
-from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.platform import Step
 from chaosvm.verbs import VMPlatform
 from tests.contract.backend import Backend, VCenter
@@ -62,7 +62,7 @@ def test_a_session_that_ends_between_look_and_request(
 ) -> None:
     vm, deadline = platform.get_vm("web-01"), Deadline(20)
     backend.expire_sessions()
-    platform.send(vm, Step.POWER_OFF, Order.checked("power_off", 20), deadline)
+    platform.send(vm, Step.POWER_OFF, checked_order("power_off", 20), deadline)
     until(lambda: backend.power("web-01") is Power.OFF)
     assert backend.sent()["power_off"] == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chaosvm.deadline import Deadline
-from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.platform import Step
 from chaosvm.verbs import VMPlatform
 from chaosvm.vm import PowerState
@@ -14,7 +14,7 @@ from tests.fakes import FakeClock
 
 # Ids that no VM has.
 NOBODY = {"vsphere": "vm-999999", "olvm": "00000000-0000-0000-0000-000000000001"}
-ORDER = Order.checked("power_off", 60)
+ORDER = checked_order("power_off", 60)
 
 
 def test_the_first_look_tells_every_vm(platform: VMPlatform, backend: Backend) -> None:

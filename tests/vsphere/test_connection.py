@@ -23,7 +23,6 @@ from chaosvm.errors import (
     PlatformError,
     ProtocolError,
 )
-from chaosvm.order import Order
 from chaosvm.platform import Step
 from chaosvm.vsphere import VSpherePlatform
 from tests.moments import once_sent
@@ -299,7 +298,7 @@ def test_an_error_without_a_fault_is_an_error_of_ours(
     """pyvmomi raises a bare Exception for SOAP that is no fault under the status 500."""
     platform = connect()
     vm = platform.inventory(Deadline(20), ["DC0_H0_VM0"])[0]
-    order = Order.checked("power_off", 60, graceful=False)
+    order = checked_order("power_off", 60, graceful=False)
     with monkeypatch.context() as broken:
         broken.setattr(http.client.HTTPResponse, "begin", with_500)
         with pytest.raises(ConnectionFailed, match="500, and no fault"):

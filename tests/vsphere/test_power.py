@@ -14,7 +14,6 @@ from chaosvm.errors import (
     OperationRefused,
     SelectionError,
 )
-from chaosvm.order import Order
 from chaosvm.outcome import How
 from chaosvm.platform import Step
 from chaosvm.vm import PowerState
@@ -145,7 +144,7 @@ def test_tools_that_were_not_running_a_while_ago_are_asked_all_the_same(
 ) -> None:
     """A VM that waited for its turn, or for undo, may have booted since."""
     clock = FakeClock()
-    order = Order.checked("power_off", 300)
+    order = checked_order("power_off", 300)
     estate.set_guest(VM, tools_running=False)
     vm = platform.inventory(Deadline(20), [VM])[0]
     estate.set_guest(VM, tools_running=True)
@@ -160,7 +159,7 @@ def test_tools_that_were_not_running_a_while_ago_are_asked_all_the_same(
 
 def test_what_is_restored_is_asked_at_once(platform: VSpherePlatform, estate: Estate) -> None:
     """It was read before the call that restores it began."""
-    order = replace(Order.checked("power_off", 300), restores=True)
+    order = replace(checked_order("power_off", 300), restores=True)
     estate.set_guest(VM, tools_running=False)
     vm = platform.inventory(Deadline(20), [VM])[0]
     estate.set_guest(VM, tools_running=True)

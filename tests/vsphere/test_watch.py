@@ -12,6 +12,7 @@ from pyVmomi import vim, vmodl
 from chaosvm.deadline import Deadline
 from chaosvm.errors import DeadlinePassed, OperationFailed, ProtocolError
 from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.platform import Sighting, Step
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
@@ -19,9 +20,9 @@ from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
 NAMES = ["DC0_H0_VM0", "DC0_H0_VM1"]
-ORDER = Order.checked("power_off", 60, graceful=False)
+ORDER = checked_order("power_off", 60, graceful=False)
 # It is followed by what the server pushes, from the beginning.
-REBOOT = Order.checked("reboot", 60, graceful=True)
+REBOOT = checked_order("reboot", 60, graceful=True)
 # As the faults are that a server has for what it does not know any more.
 GONE = "ManagedObjectNotFound"
 

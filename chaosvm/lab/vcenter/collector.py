@@ -7,18 +7,15 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vmodl
 
 from chaosvm.lab.vcenter.filters import PropertyFilter
+from chaosvm.lab.vcenter.interfaces import Service, Session
 from chaosvm.lab.vcenter.managed import Call, Managed, Raw, Refused, method, prop
-from chaosvm.lab.vcenter.selecting import Selection, wanted_paths
+from chaosvm.lab.vcenter.selecting import Pages, Selection, wanted_paths
 from chaosvm.lab.vcenter.values import reference
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.service import Service
-    from chaosvm.lab.vcenter.sessions import Session
 
 __all__ = ["PropertyCollector"]
 
@@ -90,7 +87,7 @@ class PropertyCollector(Managed):
         selection = Selection(self._service, self._session, spec)
         if selection.missing and not spec.reportMissingObjectsInResults:
             raise Refused(vmodl.fault.ManagedObjectNotFound(obj=selection.missing[0]))
-        pages = self._service.pages
+        pages: Pages = self._service.pages
         return pages.written(self._service, selection.objects, wanted, version, self._session)
 
     def _page(self, objects: list[str], most: int | None) -> Raw:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.entities import Datacenter, Entity, references
 from chaosvm.lab.vcenter.hosts import MHZ, HostSystem
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.managed import prop
 from chaosvm.lab.vcenter.values import made
 from chaosvm.lab.world import Cluster
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
 
 __all__ = ["Compute", "ResourcePool"]
 

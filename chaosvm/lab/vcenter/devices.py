@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vim
 
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.shaped import Details, Shaped
 from chaosvm.lab.vcenter.words import POWER_STATES, VM_NETWORK, tools_running
 from chaosvm.lab.world import Machine
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
 
 __all__ = ["devices", "guest_nics", "layout", "storage_summary", "storage_usage", "vmx_path"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyVmomi import vim
 
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.managed import Managed, prop
 from chaosvm.lab.vcenter.power import PowersOnMany
 from chaosvm.lab.vcenter.values import made
 from chaosvm.lab.vcenter.words import escaped_name
 
 if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
     from chaosvm.lab.vcenter.machine import VirtualMachine
 
 __all__ = ["Datacenter", "Datastore", "Entity", "Folder", "Network", "references"]

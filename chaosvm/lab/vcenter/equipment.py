@@ -5,18 +5,16 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.entities import Datastore, references
+from chaosvm.lab.vcenter.interfaces import Compute
 from chaosvm.lab.vcenter.managed import Managed, prop
 from chaosvm.lab.vcenter.values import made
 from chaosvm.lab.vcenter.words import VM_NETWORK
 from chaosvm.lab.world import Host
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.compute import Compute
 
 __all__ = ["HostSystems"]
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab.vcenter.entities import Entity
+from chaosvm.lab.vcenter.interfaces import Service, Session
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 from chaosvm.lab.vcenter.values import made
 from chaosvm.lab.world import Event, EventKind
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.service import Service
-    from chaosvm.lab.vcenter.sessions import Session
 
 __all__ = ["EventHistoryCollector", "EventManager"]
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vim, vmodl
 
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 from chaosvm.lab.world import Machine, World
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
 
 __all__ = ["CustomFieldsManager", "Fields"]
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.sax.saxutils import escape
 
 from pyVmomi import vmodl
 
+from chaosvm.lab.vcenter.interfaces import Service, Session
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 from chaosvm.lab.vcenter.selecting import Selection, wanted_paths
 from chaosvm.lab.vcenter.values import encoded, reference
 from chaosvm.lab.world import NoSuchThing
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.service import Service
-    from chaosvm.lab.vcenter.sessions import Session
 
 __all__ = ["PropertyFilter"]
 

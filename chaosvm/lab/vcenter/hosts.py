@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.entities import Entity
 from chaosvm.lab.vcenter.equipment import HostSystems
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.managed import prop
 from chaosvm.lab.vcenter.values import made
 from chaosvm.lab.world import Host
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.compute import Compute
-    from chaosvm.lab.vcenter.estate import Estate
 
 __all__ = ["MHZ", "HostSystem"]
 
@@ -25,7 +22,7 @@ _PRODUCT = "VMware ESXi 8.0.3 build-24022510 (chaosvm lab)"
 class HostSystem(Entity):
     kind = vim.HostSystem
 
-    def __init__(self, estate: Estate, moid: str, host: Host, compute: Compute) -> None:
+    def __init__(self, estate: Estate, moid: str, host: Host, compute: Any) -> None:
         super().__init__(estate, moid, host.name, compute)
         self._host = host
         self._compute = compute

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vim, vmodl
 
+from chaosvm.lab.vcenter.interfaces import Session
 from chaosvm.lab.vcenter.managed import Call, Refused, method
 from chaosvm.lab.vcenter.power import Powered
 from chaosvm.lab.vcenter.tree import TREE, told
 from chaosvm.lab.vcenter.wholes import written
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.sessions import Session
 
 __all__ = ["VirtualMachine"]
 

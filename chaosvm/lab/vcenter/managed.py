@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pyVmomi import VmomiSupport, vim
 
+from chaosvm.lab.vcenter.interfaces import Session
 from chaosvm.lab.vcenter.values import encoded, leaf_type, typed, walked
 
 if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.sessions import Session
     from chaosvm.lab.world import Asked
 
 __all__ = ["Call", "Managed", "Raw", "Refused", "method", "not_authenticated", "prop"]

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.server import IGNORED, TASK_RULE
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method
 from chaosvm.lab.vcenter.named import named_fault
 from chaosvm.lab.vcenter.tasks import never
 from chaosvm.lab.vcenter.words import BUSY, POWER_STATES, question_of, tools_running
 from chaosvm.lab.world import Asked, Machine, State
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
-    from chaosvm.lab.vcenter.tasks import Task
 
 __all__ = ["Powered", "PowersOnMany"]
 
@@ -48,7 +45,7 @@ class Powered(Managed):
     def power_on(self, call: Call) -> Any:
         return self.powered_on(call.asked).reference
 
-    def powered_on(self, asked: Asked) -> Task:
+    def powered_on(self, asked: Asked) -> Any:
         if self.machine.template:
             raise Refused(vmodl.fault.NotSupported(), "A template cannot be powered on.")
         durations = self.estate.world.durations
@@ -103,7 +100,7 @@ class Powered(Managed):
         switch: Callable[[str, Asked], None],
         done: Callable[[Machine], bool],
         seconds: float,
-    ) -> Task:
+    ) -> Any:
         tasks = self.estate.tasks
         with self.estate.world.present():
             vm = self.machine

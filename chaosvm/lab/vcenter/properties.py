@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vim
 
@@ -15,6 +15,7 @@ from chaosvm.lab.vcenter.devices import (
     storage_usage,
     vmx_path,
 )
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.shaped import Shaped
 from chaosvm.lab.vcenter.words import (
     CONNECTION_STATES,
@@ -28,9 +29,6 @@ from chaosvm.lab.vcenter.words import (
     tools_running,
 )
 from chaosvm.lab.world import Machine
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
 
 __all__ = ["FLEETING", "LEAVES", "Leaf", "bios_uuid"]
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.sax.saxutils import escape
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
+from chaosvm.lab.vcenter.interfaces import Estate, Service, Session
 from chaosvm.lab.vcenter.machine import VirtualMachine
 from chaosvm.lab.vcenter.managed import Managed, Refused
 from chaosvm.lab.vcenter.values import InvalidPath, encoded, leaf_type
 from chaosvm.lab.vcenter.wholes import Kept, Piece, filled, kept, page
 from chaosvm.lab.world import Machine, NoSuchThing
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
-    from chaosvm.lab.vcenter.service import Service
-    from chaosvm.lab.vcenter.sessions import Session
 
 __all__ = ["Pages", "Selection", "wanted_paths"]
 

@@ -17,10 +17,11 @@ from chaosvm.lab.vcenter.entities import Folder
 from chaosvm.lab.vcenter.estate import Estate
 from chaosvm.lab.vcenter.events import EventHistoryCollector, EventManager
 from chaosvm.lab.vcenter.fields import CustomFieldsManager
+from chaosvm.lab.vcenter.interfaces import Session
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 from chaosvm.lab.vcenter.search import SearchIndex
 from chaosvm.lab.vcenter.selecting import Pages
-from chaosvm.lab.vcenter.sessions import Session, SessionManager, Sessions
+from chaosvm.lab.vcenter.sessions import SessionManager, Sessions
 from chaosvm.lab.vcenter.soap import API_VERSION
 from chaosvm.lab.vcenter.tasks import TaskManager, Tasks
 from chaosvm.lab.vcenter.values import InvalidPath
@@ -108,7 +109,7 @@ class Service:
     def _collector_of(self, session: Session | None) -> Managed:
         if session is None:
             return self._public
-        found = session.find(PropertyCollector.DEFAULT)
+        found: Managed | None = session.find(PropertyCollector.DEFAULT)
         if found is None:
             found = PropertyCollector(self, session)
             session.keep(found)

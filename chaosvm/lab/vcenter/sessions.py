@@ -12,6 +12,7 @@ from pyVmomi import vim
 
 from chaosvm.lab.credentials import Account, Tokens
 from chaosvm.lab.options import Options
+from chaosvm.lab.vcenter import interfaces
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 from chaosvm.lab.world import Asked, EventKind, World
 
@@ -132,7 +133,7 @@ class Sessions:
         self._world.record(EventKind.LOGGED_IN, asked=Asked(user=username))
         return session
 
-    def logout(self, session: Session) -> None:
+    def logout(self, session: interfaces.Session) -> None:
         with self._lock:
             known = self._sessions.pop(session.cookie, None) is not None
             self.logouts += known

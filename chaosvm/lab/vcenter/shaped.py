@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.values import moment_text, plain_text, text_writer
 from chaosvm.lab.world import Machine
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
 
 __all__ = ["Details", "Shaped"]
 

@@ -7,17 +7,15 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
+from chaosvm.lab.vcenter.interfaces import Session
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
 from chaosvm.lab.vcenter.values import NAMESPACE
 from chaosvm.lab.vcenter.words import escaped_name
 from chaosvm.lab.world import Asked, Machine, World
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.sessions import Session
 
 __all__ = ["Task", "TaskManager", "Tasks", "never"]
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import vim
 
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.properties import LEAVES, Leaf
 from chaosvm.lab.vcenter.values import leaf_type, made, typed, walked
 from chaosvm.lab.world import Machine
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
 
 __all__ = ["TREE", "told"]
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab.vcenter.compute import Compute, ResourcePool
 from chaosvm.lab.vcenter.entities import Datacenter, Entity, Folder
 from chaosvm.lab.vcenter.hosts import HostSystem
+from chaosvm.lab.vcenter.interfaces import Service, Session
 from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.service import Service
-    from chaosvm.lab.vcenter.sessions import Session
 
 __all__ = ["ViewManager"]
 

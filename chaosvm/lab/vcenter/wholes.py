@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
+from chaosvm.lab.vcenter.interfaces import Estate
 from chaosvm.lab.vcenter.properties import FLEETING, LEAVES, Leaf
 from chaosvm.lab.vcenter.shaped import Shaped
 from chaosvm.lab.vcenter.tree import TREE, told
 from chaosvm.lab.vcenter.values import encoded, harmless, leaf_type, opening, text_writer
 from chaosvm.lab.world import Machine
-
-if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.estate import Estate
 
 __all__ = ["Kept", "Piece", "filled", "kept", "page", "written"]
 

@@ -4,10 +4,11 @@ import pytest
 
 from chaosvm.errors import InvalidValue
 from chaosvm.order import OnTimeout, Operation, Order
+from chaosvm.orders import checked_order
 
 
 def test_an_order_takes_texts_for_what_they_mean():
-    order = Order.checked("power_off", "120", graceful="false", on_timeout="leave", parallel=4)
+    order = checked_order("power_off", "120", graceful="false", on_timeout="leave", parallel=4)
 
     assert order == Order(
         operation=Operation.POWER_OFF,
@@ -34,23 +35,23 @@ def test_an_order_takes_texts_for_what_they_mean():
 def test_an_order_that_cannot_be_used_names_the_argument(argument, value):
     options = {"timeout": 300, "graceful": True, "on_timeout": "hard", argument: value}
     with pytest.raises(InvalidValue, match=f"^{argument} is "):
-        Order.checked("power_off", **options)
+        checked_order("power_off", **options)
 
 
 def test_a_mistyped_option_is_told():
     with pytest.raises(InvalidValue, match="did you mean 'hard'"):
-        Order.checked("power_off", 300, on_timeout="hart")
+        checked_order("power_off", 300, on_timeout="hart")
 
 
 @pytest.mark.parametrize(
     ("timeout", "kept"), [(10, 2), (100, 20), (150, 30), (300, 30), (3600, 30)]
 )
 def test_time_is_kept_for_a_hard_power_off(timeout, kept):
-    order = Order.checked("power_off", timeout, graceful=True, on_timeout="hard")
+    order = checked_order("power_off", timeout, graceful=True, on_timeout="hard")
     assert order.guest_seconds == timeout - kept
 
 
 @pytest.mark.parametrize("on_timeout", ["fail", "leave"])
 def test_where_nothing_is_to_follow_the_guest_has_all_the_time(on_timeout):
-    order = Order.checked("power_off", 300, graceful=True, on_timeout=on_timeout)
+    order = checked_order("power_off", 300, graceful=True, on_timeout=on_timeout)
     assert order.guest_seconds == 300

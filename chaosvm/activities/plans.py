@@ -1,0 +1,153 @@
+"""Probes that tell what a batch action would do now, as every platform has them."""
+
+from typing import Any, Dict
+
+from chaoslib.types import Configuration, Secrets
+
+from chaosvm.activities.binding import Binding
+from chaosvm.plan import save_plan
+
+__all__ = ["plan_power_off", "plan_power_on", "plan_reboot", "plan_suspend"]
+
+
+def plan_power_off(
+    platform: Binding,
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    graceful: bool = True,
+    timeout: float = 300,
+    on_timeout: str = "hard",
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `batch_power_off` with these arguments would do now. Nothing is touched.
+
+    Chooses the VMs, draws the sample, checks the guards (`chaosvm_max_vms` and
+    its like) and foresees what would be refused. Returns `plan` (its version),
+    `platform`, `server`, `operation`, `options`, `selection`, `seed`,
+    `possible` (would it be carried out?), `vms` (each with `id`, `name`,
+    `power_state` and what `will` be done), `passed_over`, `refused` and
+    `guards`. With a `path` it is also written to that file, whole or not at all.
+
+    A plan can take the place of the selection in `batch_power_off`:
+    `{"plan": "plan.json"}`. It means the same VMs then, and is refused if one of
+    them was renamed, is gone or is in another power state.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-would-be-powered-off",
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "plan_power_off",
+        "arguments": {"vms": {"name": "web-*", "count": 2}, "path": "plan.json"}
+      }
+    }
+    ```
+    """
+    service = platform.connect(configuration, secrets)
+    options = {"graceful": graceful, "timeout": timeout, "on_timeout": on_timeout}
+    return save_plan(path, lambda: service.plan("power_off", vms, parallel, **options))
+
+
+def plan_power_on(
+    platform: Binding,
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    timeout: float = 300,
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `batch_power_on` with these arguments would do now. Nothing is touched.
+
+    Returns the same as `plan_power_off`, and can be given to `batch_power_on` in
+    the same way; with a `path` it is also written to that file.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-would-be-powered-on",
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "plan_power_on",
+        "arguments": {"vms": {"name": "web-*"}}
+      }
+    }
+    ```
+    """
+    service = platform.connect(configuration, secrets)
+    options = {"timeout": timeout}
+    return save_plan(path, lambda: service.plan("power_on", vms, parallel, **options))
+
+
+def plan_reboot(
+    platform: Binding,
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    graceful: bool = True,
+    timeout: float = 300,
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `batch_reboot` with these arguments would do now. Nothing is touched.
+
+    Returns the same as `plan_power_off`, and can be given to `batch_reboot` in
+    the same way; with a `path` it is also written to that file.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-would-be-rebooted",
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "plan_reboot",
+        "arguments": {"vms": {"name": "web-*"}}
+      }
+    }
+    ```
+    """
+    service = platform.connect(configuration, secrets)
+    options = {"graceful": graceful, "timeout": timeout}
+    return save_plan(path, lambda: service.plan("reboot", vms, parallel, **options))
+
+
+def plan_suspend(
+    platform: Binding,
+    vms: Dict[str, Any],
+    parallel: int = 10,
+    timeout: float = 300,
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `batch_suspend` with these arguments would do now. Nothing is touched.
+
+    Returns the same as `plan_power_off`, and can be given to `batch_suspend` in
+    the same way; with a `path` it is also written to that file.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-would-be-suspended",
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "plan_suspend",
+        "arguments": {"vms": {"name": "web-*"}}
+      }
+    }
+    ```
+    """
+    service = platform.connect(configuration, secrets)
+    options = {"timeout": timeout}
+    return save_plan(path, lambda: service.plan("suspend", vms, parallel, **options))

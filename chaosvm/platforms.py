@@ -1,0 +1,56 @@
+"""The platforms: a folder and one line here for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+__all__ = ["PLATFORMS", "Platform", "find_platform"]
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A platform by its name, with where to find its settings and its connection.
+
+    Both are import strings, ``module:name``, so that nothing is imported before
+    it is used. ``acts`` is false for an inventory whose VMs another platform
+    switches: it has no ledger entries of its own.
+    """
+
+    name: str
+    settings: str
+    connection: str
+    acts: bool = True
+
+    @property
+    def package(self) -> str:
+        return self.settings.partition(":")[0].rpartition(".")[0]
+
+    def load_settings(self) -> type[Any]:
+        """The class of its settings."""
+        kind: type[Any] = _load(self.settings)
+        return kind
+
+    def connect(
+        self, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
+    ) -> Any:
+        """Its shared connection; raises InvalidValue for settings that cannot be used."""
+        return _load(self.connection)(configuration, secrets)
+
+
+PLATFORMS = (
+    Platform("vsphere", "chaosvm.vsphere.settings:VSphereSettings", "chaosvm.vsphere:vsphere"),
+    Platform("olvm", "chaosvm.olvm.settings:OLVMSettings", "chaosvm.olvm:olvm"),
+    Platform("dora", "chaosvm.dora.settings:DoraSettings", "chaosvm.dora:dora", acts=False),
+)
+
+
+def find_platform(name: str) -> Platform | None:
+    return next((each for each in PLATFORMS if each.name == name), None)
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)

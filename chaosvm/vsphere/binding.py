@@ -1,0 +1,51 @@
+"""vSphere's own words in the docstrings of the activities that all platforms share."""
+
+from __future__ import annotations
+
+from chaosvm.activities import Binding
+from chaosvm.vsphere import vsphere
+
+__all__ = ["VSPHERE"]
+
+_SELECTION = (
+    "`names`, `name`, `regex`, `ids`, `datacenter`, `cluster`, `host`, `folder`, `tag`, "
+    "`guest_os`, `power_state`, `exclude`, and `count` or `percent` with a `seed`"
+)
+_WORDS = {
+    "vm_name": "a name, an id (moid), an instance UUID or an inventory path",
+    "outcome": (
+        "`name`, `id`, `platform`, `operation`, `before`, `after`, `changed`, `how` and `seconds`"
+    ),
+    "selection": _SELECTION,
+    "power_on": (
+        "Returns when the VM is powered on; its guest may still be booting. A template, or a VM "
+        "that is managed by vCenter, is refused."
+    ),
+    "power_off": (
+        "With `graceful` the guest is asked to shut down (this needs VMware Tools); if it has "
+        "not, or cannot, `on_timeout` decides: `hard` cuts its power, `fail` fails the action, "
+        "`leave` leaves it running without failing. The guest has `timeout` seconds, less a fifth "
+        "(30 at most) kept for the hard power off where that is to follow. Without `graceful` the "
+        "power is cut at once, as if the plug were pulled. A suspended VM is refused."
+    ),
+    "reboot": (
+        "A guest's reboot needs VMware Tools, and counts as done when Tools were seen to stop and "
+        "to run again; a guest that ignores the request fails the action after `timeout` seconds, "
+        "as unknown. A reset, which is like the reset button, counts as done when vCenter says so "
+        "and the VM is on."
+    ),
+    "not_suspendable": "off",
+    "metadata": "what only vSphere has, such as custom attributes",
+    "list_vms": "",
+    "vm_power_state": (
+        "One of powered_on, powered_off, suspended or unknown, which means that the VM's host is "
+        "not connected, so that vCenter cannot tell."
+    ),
+    "expected": "powered_on, powered_off or suspended",
+    "summary": (
+        "`platform`, `server`, `product`, `version`, `build`, `vms`, `templates` (how many of "
+        "these are)"
+    ),
+}
+
+VSPHERE = Binding("vsphere", vsphere, _WORDS)
