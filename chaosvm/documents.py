@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from chaosvm import values
 from chaosvm.errors import InvalidValue
 
 __all__ = [
@@ -21,11 +21,15 @@ __all__ = [
     "parse_yaml",
     "read_text",
     "refuse_irregular",
+    "refuse_unbounded",
 ]
 
 # For whatever is made here: inventories, plans and ledgers tell what an estate is like.
 PRIVATE = 0o600
 _MOST_BYTES = 16 * 1024 * 1024
+# What a person writes, or a program for them, is far below both.
+_MOST_LEVELS = 50
+MOST_ITEMS = 3_000_000
 # What PyYAML raises for a text that is no YAML, or has values that are none of their tag.
 _NOT_YAML = (
     yaml.YAMLError,
@@ -87,13 +91,13 @@ def parse_json(text: str | bytes) -> Any:
     written to.
     """
     commas = text.count(",") if isinstance(text, str) else text.count(b",")
-    if commas > values.MOST_ITEMS:  # before they take up memory
-        raise InvalidValue(f"it holds more than {values.MOST_ITEMS:,} items")
+    if commas > MOST_ITEMS:  # before they take up memory
+        raise InvalidValue(f"it holds more than {MOST_ITEMS:,} items")
     try:
         told = json.loads(text, parse_constant=lambda constant: None)
     except RecursionError:
         raise InvalidValue("it is nested too deeply") from None
-    values.refuse_unbounded("it", told)
+    refuse_unbounded("it", told)
     return told
 
 
@@ -104,7 +108,7 @@ def parse_yaml(text: str) -> Any:
     except _NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"line {mark.line + 1}" if mark else "no YAML") from None
-    values.refuse_unbounded("it", told)
+    refuse_unbounded("it", told)
     return told
 
 
@@ -116,3 +120,34 @@ def refuse_irregular(found: os.stat_result) -> None:
         raise UnusableFile("it is a symbolic link")
     if not stat.S_ISREG(found.st_mode):
         raise UnusableFile("it is not a regular file")
+
+
+def refuse_unbounded(key: str, value: Any) -> None:
+    """Raises InvalidValue for what is nested too deeply, or too large when written out.
+
+    What is in it several times is counted as often, as it would be written: some
+    lines of YAML can stand for billions of items.
+    """
+    level: dict[int, tuple[Any, int]] = {id(value): (value, 1)}
+    size = 0
+    for _ in range(_MOST_LEVELS):
+        below: dict[int, tuple[Any, int]] = {}
+        for each, times in level.values():
+            held = _held(each)
+            size += times * len(held)
+            for item in held:
+                if isinstance(item, Mapping | list | tuple):
+                    seen = below.get(id(item), (item, 0))[1]
+                    below[id(item)] = (item, seen + times)
+        if size > MOST_ITEMS:
+            raise InvalidValue(f"{key} holds more than {MOST_ITEMS:,} items")
+        if not below:
+            return
+        level = below
+    raise InvalidValue(f"{key} is nested more than {_MOST_LEVELS} levels deep")
+
+
+def _held(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []

@@ -12,7 +12,7 @@ from typing import Any
 
 from chaosvm import values
 from chaosvm.choice import Barred, Choice, Untouchable, reasons_against, refusal
-from chaosvm.documents import UnusableFile, parse_json, read_text
+from chaosvm.documents import UnusableFile, parse_json, read_text, refuse_unbounded
 from chaosvm.errors import InvalidValue, OperationRefused, PlanOutdated
 from chaosvm.files import at_hand
 from chaosvm.forecast import Forecast
@@ -64,7 +64,7 @@ class PlannedVMs:
     needs_tags = False
 
     def __init__(self, plan: Any) -> None:
-        values.refuse_unbounded("vms", plan)
+        refuse_unbounded("vms", plan)
         version = plan.get("plan") if isinstance(plan, Mapping) else None
         if not isinstance(plan, Mapping) or version != VERSION or isinstance(version, bool):
             raise InvalidValue(

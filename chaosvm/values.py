@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from enum import StrEnum
 from fractions import Fraction
@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from chaosvm.errors import InvalidValue
 
 __all__ = [
-    "MOST_ITEMS",
     "boolean",
     "choice",
     "integer",
@@ -32,7 +31,6 @@ __all__ = [
     "number",
     "part",
     "path",
-    "refuse_unbounded",
     "secret",
     "shown",
     "text",
@@ -48,9 +46,6 @@ _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 # Characters that XML cannot hold, half surrogate pairs among them: nothing has such a
 # name, and neither a path nor a request to a server can be made of one.
 _UNUSABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# What a person writes, or a program for them, is far below both.
-_MOST_LEVELS = 50
-MOST_ITEMS = 3_000_000
 _LONGEST_WORD = 200
 
 
@@ -88,37 +83,6 @@ def shown(value: Any) -> str:
 
 def invalid(key: str, value: Any, expected: str) -> InvalidValue:
     return InvalidValue(f"{key} is {shown(value)}, which cannot be used: expected {expected}")
-
-
-def refuse_unbounded(key: str, value: Any) -> None:
-    """Raises InvalidValue for what is nested too deeply, or too large when written out.
-
-    What is in it several times is counted as often, as it would be written: some
-    lines of YAML can stand for billions of items.
-    """
-    level: dict[int, tuple[Any, int]] = {id(value): (value, 1)}
-    size = 0
-    for _ in range(_MOST_LEVELS):
-        below: dict[int, tuple[Any, int]] = {}
-        for each, times in level.values():
-            held = _held(each)
-            size += times * len(held)
-            for item in held:
-                if isinstance(item, Mapping | list | tuple):
-                    seen = below.get(id(item), (item, 0))[1]
-                    below[id(item)] = (item, seen + times)
-        if size > MOST_ITEMS:
-            raise InvalidValue(f"{key} holds more than {MOST_ITEMS:,} items")
-        if not below:
-            return
-        level = below
-    raise InvalidValue(f"{key} is nested more than {_MOST_LEVELS} levels deep")
-
-
-def _held(value: Any) -> list[Any]:
-    if isinstance(value, Mapping):
-        return list(value.values())
-    return list(value) if isinstance(value, list | tuple) else []
 
 
 def nearest(word: Any, known: Iterable[str]) -> str:

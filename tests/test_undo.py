@@ -21,6 +21,7 @@ from chaosvm.errors import (
 )
 from chaosvm.ledger import Ledger
 from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.outcome import Batch, How, Outcome
 from chaosvm.platform import Step, Ticket
 from chaosvm.undo import restore

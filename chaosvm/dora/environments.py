@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from chaosvm import rehearsal, settings, values
-from chaosvm.documents import UnusableFile, parse_json, parse_yaml, read_text
+from chaosvm.documents import UnusableFile, parse_json, parse_yaml, read_text, refuse_unbounded
 from chaosvm.errors import InvalidValue
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -109,7 +109,7 @@ def known() -> Catalogue:
 def catalogue(key: str, value: Any) -> Catalogue:
     """The known environments with the user's own: a mapping, or a file that holds one."""
     given = value if isinstance(value, Mapping) else as_written(key, value)
-    values.refuse_unbounded(key, given)
+    refuse_unbounded(key, given)
     if not isinstance(given, Mapping) or not given:
         raise values.invalid(key, given, f"a mapping such as {_EXAMPLE}")
     found = {each.name: each for each in known().environments}

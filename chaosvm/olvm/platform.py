@@ -97,6 +97,7 @@ class OLVMPlatform(VMPlatform):
         self.timeout = settings.timeout
         self._client = OLVMClient(settings)
         self._inventory = Inventory(self._client)
+        self._warned_of: set[str] = set()
 
     # What only an engine can do --------------------------------------------------
 
@@ -283,8 +284,9 @@ class OLVMPlatform(VMPlatform):
     # Inside ----------------------------------------------------------------------
 
     def _warn_once(self, about: str, warning: str) -> None:
-        """In a run; probes that are repeated would fill the log."""
-        if self._ledger().account.is_news((self.name, self.address, about)):
+        """On this connection; probes that are repeated would fill the log."""
+        if about not in self._warned_of:
+            self._warned_of.add(about)
             logger.warning(warning)
 
 

@@ -23,6 +23,7 @@ from chaosvm.errors import (
     PlatformError,
     ProtocolError,
 )
+from chaosvm.orders import checked_order
 from chaosvm.platform import Step
 from chaosvm.vsphere import VSpherePlatform
 from tests.moments import once_sent

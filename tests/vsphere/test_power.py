@@ -14,6 +14,7 @@ from chaosvm.errors import (
     OperationRefused,
     SelectionError,
 )
+from chaosvm.orders import checked_order
 from chaosvm.outcome import How
 from chaosvm.platform import Step
 from chaosvm.vm import PowerState

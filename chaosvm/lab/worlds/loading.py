@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from chaosvm import values
-from chaosvm.documents import UnusableFile, parse_json, parse_yaml, read_text
+from chaosvm.documents import UnusableFile, parse_json, parse_yaml, read_text, refuse_unbounded
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.world import World
@@ -56,7 +56,7 @@ def load(source: Source) -> Described:
     if isinstance(source, Described):
         return source
     if not isinstance(source, str | Path):
-        values.refuse_unbounded("the world", source)
+        refuse_unbounded("the world", source)
         return _described("the world", source)
     name, told = _read(source)
     try:
