@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaosvm import values
+from chaosvm import documents, values
 from chaosvm.errors import InvalidValue
 
 
@@ -216,23 +216,23 @@ def test_a_message_shows_what_is_given():
 
 
 def test_how_deep_and_how_large_a_value_may_be():
-    values.refuse_unbounded("key", nested(50))
-    values.refuse_unbounded("key", [0] * 3_000_000)
+    documents.refuse_unbounded("key", nested(50))
+    documents.refuse_unbounded("key", [0] * 3_000_000)
     with pytest.raises(InvalidValue, match=r"^key is nested more than 50 levels deep"):
-        values.refuse_unbounded("key", nested(51))
+        documents.refuse_unbounded("key", nested(51))
     with pytest.raises(InvalidValue, match=r"^key holds more than 3,000,000 items"):
-        values.refuse_unbounded("key", [0] * 3_000_001)
+        documents.refuse_unbounded("key", [0] * 3_000_001)
     row = [0] * 1_000
-    values.refuse_unbounded("key", [row] * 1_000)
+    documents.refuse_unbounded("key", [row] * 1_000)
     with pytest.raises(InvalidValue, match="items"):
-        values.refuse_unbounded("key", {key: [[row] * 1_000] for key in "abc"})
+        documents.refuse_unbounded("key", {key: [[row] * 1_000] for key in "abc"})
 
 
 def test_what_holds_itself_is_too_deep():
     loop: list = []
     loop.append(loop)
     with pytest.raises(InvalidValue, match="deep"):
-        values.refuse_unbounded("key", loop)
+        documents.refuse_unbounded("key", loop)
 
 
 def test_a_path_may_be_in_a_home_directory(monkeypatch):
