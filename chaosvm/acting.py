@@ -11,7 +11,7 @@ from chaosvm import journal, values
 from chaosvm.account import Counted
 from chaosvm.choice import Barred, Choice, reasons_against
 from chaosvm.deadline import Deadline
-from chaosvm.errors import GuardUnchecked, OperationFailed, PlatformError
+from chaosvm.errors import ChaosVMError, GuardUnchecked, OperationFailed, PlatformError
 from chaosvm.forecast import Forecast, foresee
 from chaosvm.guards import (
     Case,
@@ -218,16 +218,26 @@ class Acting(Platform):
         """
         ledger = self._ledger()
         ledger.remember(self)
-        late = unsettled(self, vms, ledger)
+        late = unsettled(self, vms, ledger, order)
         ready = [vm for vm in vms if vm not in late]
         outcomes = carry_out(self, ready, order, deadline, ledger)
         if late:
-            settled = settle(self, late, ledger, deadline)
-            # One that is gone meanwhile is found to be so, and told, like any other.
-            again = [settled[vm.id] or vm for vm in late]
-            outcomes += carry_out(self, again, order, deadline, ledger, all_or_none=False)
+            try:
+                outcomes += self._when_settled(late, order, deadline, ledger)
+            except ChaosVMError as error:
+                if not outcomes:
+                    raise
+                outcomes += [_not_touched(vm, order, error) for vm in late]
         by_id = {outcome.id: outcome for outcome in outcomes}
         return [by_id[vm.id] for vm in vms]
+
+    def _when_settled(
+        self, late: Sequence[VM], order: Order, deadline: Deadline, ledger: Ledger
+    ) -> list[Outcome]:
+        settled = settle(self, late, ledger, deadline, order)
+        # One that is gone meanwhile is found to be so, and told, like any other.
+        again = [settled[vm.id] or vm for vm in late]
+        return carry_out(self, again, order, deadline, ledger, all_or_none=False)
 
     def _tell_reboots(self, order: Order, outcomes: Sequence[Outcome]) -> None:
         """Of a VM that runs before and after, only the outcome tells whether it went down."""
@@ -289,6 +299,22 @@ class Acting(Platform):
 
     def _ledger(self) -> Ledger:
         return of_run(self.safety.ledger)
+
+
+def _not_touched(vm: VM, order: Order, error: ChaosVMError) -> Outcome:
+    """Of a VM that could not be looked at again, after others were changed."""
+    return Outcome(
+        name=vm.name,
+        id=vm.id,
+        platform=vm.platform,
+        operation=order.operation,
+        before=vm.power_state,
+        after=PowerState.UNKNOWN,
+        changed=False,
+        how=How.NONE,
+        seconds=0.0,
+        error=f"was not touched: {error}",
+    )
 
 
 def _named(vms: Sequence[VM]) -> str:

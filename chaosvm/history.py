@@ -7,11 +7,12 @@ else: whether they come from a file or were written a moment ago.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from chaosvm.order import Operation
+from chaosvm.outcome import How
 from chaosvm.platform import Step
 from chaosvm.vm import PowerState
 
@@ -41,8 +42,10 @@ class Deed:
     # Would the ledger have that request? Not if the machine died before it was synced.
     step_known: bool = True
     asked_at: datetime | None = None
+    ended_at: datetime | None = None
     after: PowerState | None = None  # None as long as there is no outcome
     pending: bool = False  # at its outcome, something that was sent could still happen
+    changed: bool = True  # at its outcome, unless it is known to have changed nothing
 
     @property
     def target(self) -> PowerState:
@@ -63,11 +66,23 @@ class Deed:
         return self.step is not None and (self.after is None or self.pending)
 
     @property
+    def unfinished(self) -> bool:
+        """Was something sent, and is there no outcome?"""
+        return self.step is not None and self.after is None
+
+    @property
+    def idle(self) -> bool:
+        """Is it known to have done nothing to the VM?"""
+        if self.after is None:
+            return self.step is None and self.step_known
+        return self.after.settled and not (self.pending or self.changed)
+
+    @property
     def may_have_left(self) -> set[PowerState]:
         """The states in which it may have left the VM."""
         if self.after is not None and self.after.settled and not self.pending:
             return {self.after}
-        if self.after is None and self.step is None and self.step_known:
+        if self.idle:
             return {self.before}
         passed = {PowerState.POWERED_OFF} if self.operation is Operation.REBOOT else set()
         known = {self.after} if self.after is not None and self.after.settled else set()
@@ -90,6 +105,36 @@ class Touched:
     @property
     def last(self) -> Deed:
         return self.deeds[-1]
+
+    @property
+    def open_ended(self) -> list[Deed]:
+        """What was sent and may still change the VM, as nobody saw its end.
+
+        That is the last deed, and also others where several calls are at the
+        same VM. What restores begins when all before it has had its time.
+        """
+        since = max((n for n, deed in enumerate(self.deeds) if deed.restores), default=0)
+        return [
+            deed
+            for number, deed in enumerate(self.deeds[since:], since)
+            if (deed.unfinished and not self._was_there(deed.aims_at, number + 1))
+            or (deed is self.last and deed.open_ended)
+        ]
+
+    def _was_there(self, state: PowerState, since: int) -> bool:
+        """Was it seen in this state by that deed or a later one?"""
+        return any(state in (deed.before, deed.after) for deed in self.deeds[since:])
+
+    @property
+    def may_have_left(self) -> set[PowerState]:
+        """The states in which the run may have left the VM."""
+        done = [deed for deed in self.deeds if not deed.idle]
+        left = done[-1].may_have_left if done else {self.deeds[0].before}
+        return left.union(*(deed.may_have_left for deed in self.open_ended))
+
+    def copy(self) -> Touched:
+        """As it is now, whatever is noted of it later."""
+        return replace(self, deeds=[replace(deed) for deed in self.deeds])
 
     def __str__(self) -> str:
         return f"{self.name!r} ({self.id})"
@@ -133,9 +178,11 @@ class History:
                 self._intended(line)
             case "request":
                 _, deed = self._deeds[line["call"], line["id"]]
-                deed.step, deed.asked_at = Step(line["step"]), datetime.fromisoformat(line["at"])
+                deed.step, deed.asked_at = Step(line["step"]), _moment(line)
             case "outcome":
                 self._ended(line)
+            case unknown:
+                raise ValueError(f"lines of the kind {unknown!r} are not known")
 
     def _intended(self, line: Mapping[str, Any]) -> None:
         key = (str(line["platform"]), str(line["server"]), str(line["id"]))
@@ -144,7 +191,7 @@ class History:
             call=str(line["call"]),
             operation=Operation(line["operation"]),
             before=PowerState(line["before"]),
-            restores=bool(line["restores"]),
+            restores=_flag(line, "restores"),
             step_known=self._boot is not None and self._boots.get(line["run"]) == self._boot,
         )
         touched = self._before(key, deed) or Touched(
@@ -165,14 +212,30 @@ class History:
         touched = self._touched.get(key)
         if touched is None or deed.restores or deed.run == touched.last.run:
             return touched
-        return touched if deed.before in touched.last.may_have_left else None
+        return touched if deed.before in touched.may_have_left else None
 
     def _ended(self, line: Mapping[str, Any]) -> None:
         key, deed = self._deeds[line["call"], line["id"]]
-        deed.after = PowerState(line["after"])
-        deed.pending = bool(line["pending"])
+        after, deed.ended_at = PowerState(line["after"]), _moment(line)
+        deed.pending = _flag(line, "pending")
+        deed.changed = _flag(line, "changed") or How(line["how"]) is not How.NONE
+        deed.after = after
         touched = self._touched.get(key)
         if touched is None or not deed.restores or deed.pending:
             return
         if deed.after is touched.original:
             del self._touched[key]
+
+
+def _flag(line: Mapping[str, Any], key: str) -> bool:
+    value = line[key]
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} is {value!r}, neither true nor false")
+    return value
+
+
+def _moment(line: Mapping[str, Any]) -> datetime:
+    moment = datetime.fromisoformat(line["at"])
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {line['at']!r} has no zone")
+    return moment

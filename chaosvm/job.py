@@ -119,7 +119,6 @@ class Job(Progress):
             self._refused(request, answer.error)
         else:
             self.accepted = True
-            self.in_doubt = False
 
     def decide(self) -> None:
         """Draw the conclusions from all that is known now."""
@@ -139,8 +138,8 @@ class Job(Progress):
         if self.step is Step.SHUTDOWN_GUEST and self.order.on_timeout is not OnTimeout.HARD:
             self._give_up_guest(self._why_not_down())
         elif request is None or not (self.accepted or request.under_way):
-            done = self._done_so_far()
-            self._fail(f"{done}, and is {state} {waited}{self._held_up()}{self._question()}")
+            told = f"{self._done_so_far()}, and {self._was_seen()} {waited}"
+            self._fail(f"{told}{self._held_up()}{self._question()}", unknown=self.blind)
         elif self.order.operation is Operation.REBOOT:
             lost = self.in_doubt or request.under_way
             self._fail(
@@ -163,9 +162,17 @@ class Job(Progress):
     def cut_off(self, error: ChaosVMError) -> None:
         """It is not followed any more."""
         self.blind = True
-        unknown = self.request is not None
-        known = "its outcome is unknown" if unknown else "it was not touched"
-        self._fail(f"could not be followed, {known}: {error}", unknown=unknown)
+        self._break_off("could not be followed", str(error))
+
+    def stop(self, why: str) -> None:
+        """The call may not go on."""
+        self._break_off("was given up", why)
+
+    def _break_off(self, what: str, why: str) -> None:
+        request = self.request
+        sent = self.accepted or self.guest_asked or (request is not None and request.under_way)
+        known = "its outcome is unknown" if sent else f"it {self._done_so_far()}"
+        self._fail(f"{what}, {known}: {why}", unknown=sent)
 
     # What it means ---------------------------------------------------------------
 
@@ -223,7 +230,8 @@ class Job(Progress):
         if isinstance(error, NoAnswer):
             self.accepted = True
             self.in_doubt = True
-            request.look_until = self.deadline.elapsed + _LOOK_FIRST
+            if error.again:
+                request.look_until = self.deadline.elapsed + _LOOK_FIRST
             self.held_up = str(error)
         elif isinstance(error, VMGone):
             self._gone(_DELETED)
@@ -270,14 +278,28 @@ class Job(Progress):
     # The guest -------------------------------------------------------------------
 
     def _give_up_guest(self, why: str) -> None:
+        request = self.request
+        if self.seen.power_state is self.target and request is not None:
+            self._is_down(request)
+            return
         match self.order.on_timeout:
             case OnTimeout.HARD:
                 self._cut_power(why)
             case OnTimeout.LEAVE if self.guest_asked or self.step is None or not self.held_up:
                 how = How.GUEST if self.guest_asked else How.NONE
                 self._close(how=how, detail=f"{why}; left as it is", unknown=self.blind)
+            case _ if self.blind:
+                told = f"{self._was_seen()}, and {why}"
+                self._fail(f"{told}; the outcome is unknown", unknown=True)
             case _:
                 self._fail(f"is still {self.seen.power_state}: {why}")
+
+    def _is_down(self, request: Request) -> None:
+        """Its guest is to be given up, but is seen to have stopped."""
+        if self.accepted or request.under_way:
+            self._arrive_unanswered(request)
+        else:
+            self._close(detail=f"had become {self.target} by itself")
 
     def _cut_power(self, why: str) -> None:
         logger.info(f"{self.vm}: {why}; cutting its power")

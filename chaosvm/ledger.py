@@ -34,8 +34,9 @@ from typing import Any
 import chaosvm
 from chaosvm import experiment, interruption, ledgerfile
 from chaosvm.account import Account
+from chaosvm.calls import Calls
 from chaosvm.errors import LedgerError
-from chaosvm.history import Deed, History, Touched
+from chaosvm.history import History, Touched
 from chaosvm.ledgerfile import VERSION, LedgerFile, opened
 from chaosvm.order import Order
 from chaosvm.outcome import Outcome
@@ -46,17 +47,14 @@ __all__ = ["Ledger", "bar_run", "close_all", "of_run", "read"]
 
 logger = logging.getLogger("chaostoolkit")
 
-# How long a request may be on its way before it is no longer expected to have
-# an effect; and how long a guest may take that was asked to shut down.
-_REQUEST_SECONDS = 15.0
-_GUEST_SECONDS = 60.0
-
 
 def read(path: Path) -> History:
     """What a ledger tells; raises LedgerError for a file that is none."""
     history = History(_boot_id())
     for number, line in LedgerFile(path).lines():
         try:
+            if line["kind"] == "intent" and line["run"] not in history.runs:
+                raise ValueError(f"no run {line['run']!r} begins before it")
             history.add(line)
         except (KeyError, ValueError, TypeError) as error:
             raise LedgerError(
@@ -90,8 +88,7 @@ class Ledger:
         # Calls whose intents the file lacks: without these, their other lines mean nothing.
         self._left_out: set[str] = set()
         self._lock = threading.RLock()
-        self._in_flight: set[tuple[str, str]] = set()
-        self._barred: str | None = None
+        self._calls = Calls()
         self._platforms: dict[tuple[str, str], Platform] = {}
 
     @classmethod
@@ -135,7 +132,8 @@ class Ledger:
             for vm, before in vms
         ]
         with self._lock:
-            self.refuse_if_barred(order)
+            self._calls.begin(order, (platform, server))
+            self._refuse_if_barred(order)
             self._write(lines, sync=True, needed=not order.restores)
 
     def request(self, vm_id: str, step: Step, order: Order) -> None:
@@ -148,14 +146,14 @@ class Ledger:
             "step": step.value,
         }
         with self._lock:
-            self.refuse_if_barred(order)
+            self._refuse_if_barred(order)
             self._write([line], sync=False, needed=not order.restores)
-            self._in_flight.add((order.run, vm_id))
+            self._calls.sent(order.run, vm_id)
 
     def answered(self, vm_id: str, order: Order) -> None:
         """The request is not under way any more."""
         with self._lock:
-            self._in_flight.discard((order.run, vm_id))
+            self._calls.answered(order.run, vm_id, self._now())
 
     def ended(self, outcomes: Sequence[tuple[Outcome, bool]], order: Order) -> None:
         """These are the outcomes, each with whether something that was sent may still happen.
@@ -183,7 +181,12 @@ class Ledger:
     def bar(self, why: str) -> None:
         """From now on nothing but what restores may be sent."""
         with self._lock:
-            self._barred = why
+            self._calls.bar(why)
+
+    def stop(self, platform: str, server: str, why: str) -> None:
+        """Of the calls that have begun there, nothing but what restores may go on."""
+        with self._lock:
+            self._calls.stop((platform, server), why)
 
     def remember(self, platform: Platform) -> None:
         """By this the run has changed something; by this it can be put back."""
@@ -197,31 +200,38 @@ class Ledger:
         with self._lock:
             return self._platforms.get((name, server))
 
-    def under_way(self, touched: Touched) -> float:
-        """For how many seconds more what was sent last may take effect; 0 if it cannot."""
-        deed = touched.last
-        if not deed.open_ended:
-            return 0.0
+    def barred(self, order: Order, platform: str, server: str) -> str | None:
+        """Why this call may not go on; None if it may."""
         with self._lock:
-            if (deed.call, touched.id) in self._in_flight:
-                return _REQUEST_SECONDS
-        patience = _GUEST_SECONDS if deed.asks_guest else _REQUEST_SECONDS
-        return max(0.0, min(patience, patience - self._age(deed)))
+            return self._calls.barred(order, (platform, server))
 
-    def _age(self, deed: Deed) -> float:
-        """Seconds since it was asked for; a clock that was set back makes it new."""
-        if deed.asked_at is None:
-            return 0.0
-        return max(0.0, (self._now() - deed.asked_at).total_seconds())
+    def touched(self) -> list[Touched]:
+        """What is known at this moment, in the order of the first touch.
+
+        Whoever compares it with the VMs reads it before them: what happens in
+        between is then something that may still happen. The other way round it
+        looks as if somebody else had done it.
+        """
+        with self._lock:
+            return [touched.copy() for touched in self.history]
+
+    def moved_since(self, platform: str, server: str, vm_id: str, moment: float) -> bool:
+        """Was anything noted of the VM since then, on the clock of this process?"""
+        with self._lock:
+            return self._calls.moved_since((platform, server, vm_id), moment)
+
+    def under_way(self, touched: Touched) -> float:
+        """For how many seconds more what was sent may take effect; 0 if it cannot."""
+        with self._lock:
+            now = self._now()
+            left = [self._calls.time_left(touched.id, deed, now) for deed in touched.open_ended]
+        return max(left, default=0.0)
 
     # Writing -----------------------------------------------------------------------------
 
-    def refuse_if_barred(self, order: Order) -> None:
-        """Raises LedgerError if nothing more may be sent for this order; what restores may be."""
-        stopped = order.phase.stopped_by
-        why = self._barred or (f"{stopped} has stopped the run" if stopped else None)
-        if why and not order.restores:
-            raise LedgerError(f"{order.operation} is not carried out any more: {why}")
+    def _refuse_if_barred(self, order: Order) -> None:
+        if why := self._calls.barred(order, self._calls.place(order)):
+            raise LedgerError(why)
 
     def _write(self, lines: list[dict[str, Any]], sync: bool, needed: bool) -> None:
         try:
@@ -237,6 +247,7 @@ class Ledger:
                 self._left_out.add(lines[0]["call"])
         for line in lines:
             self.history.add(line)
+            self._calls.noted(line["call"], line["id"])
 
     def _append(self, lines: list[dict[str, Any]], sync: bool) -> None:
         if self._file is None:
@@ -270,7 +281,7 @@ class Ledger:
 
 _ended: list[tuple[experiment.Running, str]] = []
 _of_runs: dict[tuple[experiment.Running | None, Path | None], Ledger] = {}
-_of_runs_lock = threading.Lock()
+_of_runs_lock = threading.RLock()  # a signal's handler may bar a run at any moment
 
 
 def of_run(path: Path | None) -> Ledger:

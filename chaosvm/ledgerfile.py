@@ -20,6 +20,12 @@ __all__ = ["VERSION", "LedgerFile", "close_all", "opened"]
 VERSION = 1
 # How the first line begins, as far as it was written.
 _BEGINNING = b'{"kind": "run"'
+# Ours are below 10 kB; without a bound one line could be larger than the memory.
+_LONGEST_LINE = 2**20
+# Around a line: zeros, where a machine died before its text was on disk.
+_NOTHING = b"\0 \r\t\n"
+# Names and states of VMs are nobody else's business.
+_MODE = 0o600
 
 
 class LedgerFile:
@@ -57,20 +63,30 @@ class LedgerFile:
     def _opened(self, must_exist: bool) -> int:
         flags = os.O_RDWR | os.O_APPEND
         try:
-            return os.open(self.path, flags if must_exist else flags | os.O_CREAT, 0o644)
+            return os.open(self.path, flags) if must_exist else self._opened_or_made(flags)
         except ValueError as error:
             raise LedgerError(f"the ledger {str(self.path)!r} cannot be opened: {error}") from None
         except OSError as error:
             if not must_exist or error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise self._cannot("opened", error) from None
         try:
-            return os.open(self.path, os.O_RDONLY)
+            return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             raise self._cannot("opened", error) from None
 
+    def _opened_or_made(self, flags: int) -> int:
+        """A file that is there keeps its mode; a new one has its own, whatever the umask."""
+        try:
+            return os.open(self.path, flags)
+        except FileNotFoundError:
+            descriptor = os.open(self.path, flags | os.O_CREAT, _MODE)
+        if os.fstat(descriptor).st_size == 0:
+            os.fchmod(descriptor, _MODE)
+        return descriptor
+
     def append(self, lines: Sequence[Mapping[str, Any]], sync: bool) -> None:
         """All of them or, with LedgerError, none; with ``sync``, on disk when it returns."""
-        text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
+        text = b"".join(_encoded(line) for line in lines)
         with self._lock:
             descriptor = self._descriptor
             if descriptor is None:
@@ -127,33 +143,47 @@ class LedgerFile:
         """Each line with its number.
 
         A line that was cut off as its writer died is passed over. Nothing was
-        sent because of it: it was still being written.
+        sent because of it: it was still being written. It is the last one, or
+        the beginning of another run follows.
         """
-        torn: int | None = None
-        first = True
-        for number, text in enumerate(self._read().split(b"\n"), 1):
-            if not text.strip(b"\0 \r\t"):
-                continue
+        cut_off: int | None = None
+        first, number, text = True, 0, b""
+        for number, text in self._texts():
             line = _decoded(text)
-            begins_run = line is not None and line["kind"] == "run"
-            if first and not begins_run and not _BEGINNING.startswith(text[: len(_BEGINNING)]):
-                raise LedgerError(f"{self.path}, line {number}, is not a line of a ledger")
-            if torn is not None and not begins_run:
-                raise LedgerError(f"{self.path}, line {torn}, is not a line of a ledger")
-            torn, first = number if line is None else None, False
+            if first or cut_off is not None:
+                begins_run = line is not None and line["kind"] == "run"
+                if not begins_run and not _BEGINNING.startswith(text[: len(_BEGINNING)]):
+                    raise self._damaged(cut_off or number)
+            first = False
+            cut_off = number if line is None else None
             if line is None:
+                if not _is_cut_off(text):
+                    raise self._damaged(number)
                 continue
-            if begins_run:
+            if line["kind"] == "run":
                 self._check_version(number, line)
             yield number, line
+        if cut_off is not None and text.endswith(b"\n"):
+            raise self._damaged(number)
 
-    def _read(self) -> bytes:
+    def _texts(self) -> Iterator[tuple[int, bytes]]:
+        """The lines that are not empty, one after the other."""
         try:
             if not self.path.is_file():  # a pipe, for one, could be read for ever
                 raise LedgerError(f"{self.path} is no ledger: it is not a file")
-            return self.path.read_bytes()
+            with self.path.open("rb") as file:
+                number = 0
+                while text := file.readline(_LONGEST_LINE + 1):
+                    number += 1
+                    if len(text) > _LONGEST_LINE:
+                        raise self._damaged(number)
+                    if stripped := text.strip(_NOTHING):
+                        yield number, stripped + text[len(text.rstrip(b"\n")) :]
         except (OSError, ValueError) as error:
             raise LedgerError(f"the ledger {self.path} cannot be read: {error}") from None
+
+    def _damaged(self, number: int) -> LedgerError:
+        return LedgerError(f"{self.path}, line {number}, is not a line of a ledger")
 
     def _check_version(self, number: int, line: Mapping[str, Any]) -> None:
         if line.get("version") != VERSION:
@@ -170,12 +200,36 @@ class LedgerFile:
         )
 
 
+def _encoded(line: Mapping[str, Any]) -> bytes:
+    """With the letters of every language as they are, for people who read it."""
+    try:
+        return f"{json.dumps(line, ensure_ascii=False)}\n".encode()
+    except UnicodeEncodeError:  # half a letter, as a name may have it
+        return f"{json.dumps(line)}\n".encode()
+
+
 def _decoded(text: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and isinstance(line.get("kind"), str) else None
+
+
+def _is_cut_off(text: bytes) -> bool:
+    """Is it the beginning of a line? One in which something was altered is not."""
+    begun = text.rstrip(_NOTHING).decode(errors="replace")
+    if begun.endswith("}"):
+        return False
+    try:
+        json.loads(begun)
+    except json.JSONDecodeError as error:
+        rest = begun[error.pos :].strip()
+        words = any(word.startswith(rest) for word in ("true", "false", "null"))
+        return words or error.msg.startswith(("Unterminated string", "Invalid \\u"))
+    except RecursionError:
+        pass
+    return False
 
 
 def _end_of_torn_line(descriptor: int, size: int) -> bytes:

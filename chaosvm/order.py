@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -46,6 +47,8 @@ class Order:
     reason: str = field(default_factory=reason_to_give, compare=False)
     # Of the run: where it is stopped, so is this.
     phase: Phase = field(default_factory=phase, compare=False)
+    # When the call began, on the clock of this process.
+    begun: float = field(default_factory=time.monotonic, compare=False)
 
     @classmethod
     def checked(cls, operation: str, timeout: Any, **options: Any) -> Order:

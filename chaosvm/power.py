@@ -11,17 +11,11 @@ Nothing is sent about a VM before the ledger has it on disk.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable, Sequence
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import (
-    ChaosVMError,
-    ConnectionFailed,
-    LedgerError,
-    OperationRefused,
-    PlatformError,
-    ProtocolError,
-)
+from chaosvm.errors import LASTING, LedgerError, OperationRefused, PlatformError
 from chaosvm.job import Job
 from chaosvm.ledger import Ledger
 from chaosvm.order import Operation, Order
@@ -41,6 +35,9 @@ _FRESH = 1.0
 # the next look at the VMs; afterwards the watch itself waits for news.
 _GATHER, _LEAST_GATHER = 0.5, 0.1
 _LONGEST_WAIT = 5.0
+# A signal ends a wait of the main thread, and of no other: there it is noticed
+# only between two waits that the call may not go on.
+_LONGEST_WAIT_IN_BACKGROUND = 1.0
 # Where the news of many VMs come one by one, a pause that grows with the VMs
 # still open lets them pile up, and keeps the number of requests small.
 _PAUSE_PER_VM = 0.005
@@ -107,12 +104,15 @@ class _Run:
         self._order = order
         self._deadline = deadline
         self._ledger = ledger
+        self._place = (platform.name, platform.address)
         self._noted: set[str] = set()  # the ledger has them, and not yet their outcome
         self._any_noted = False
         self._jobs = {job.vm.id: job for job in jobs}
         self._tell_at = _FIRST_PROGRESS
         self._warn_at = 0.0  # of a watch that is interrupted
         self._looked = 0.0  # when the last look succeeded
+        main = threading.current_thread() is threading.main_thread()
+        self._longest_wait = _LONGEST_WAIT if main else _LONGEST_WAIT_IN_BACKGROUND
 
     def until_done(self) -> None:
         watched = [job.vm for job in self._open()]
@@ -145,10 +145,11 @@ class _Run:
 
     def _drive(self, watch: Watch, sender: Sender) -> None:
         while self._open():
-            if self._cut_short(sender):
-                return
             if self._deadline.passed:
                 self._time_out(sender)
+                return
+            if why := self._ledger.barred(self._order, *self._place):
+                self._stop(sender, why)
                 return
             with sender.jobs_lock:
                 self._send_due(sender)
@@ -160,17 +161,6 @@ class _Run:
                 self._note_outcomes()
             watch.forget([job.vm.id for job in self._jobs.values() if not job.open])
             self._tell_progress()
-
-    def _cut_short(self, sender: Sender) -> bool:
-        """Nothing more may be sent, so nothing is waited for either."""
-        try:
-            self._ledger.refuse_if_barred(self._order)
-        except LedgerError as error:
-            if not self._any_noted:
-                raise
-            self._cut_off(sender, error)
-            return True
-        return False
 
     def _send_due(self, sender: Sender) -> None:
         due = [job for job in self._open() if job.due and job.may_send()]
@@ -185,7 +175,7 @@ class _Run:
             return
         states = [(job.vm, job.seen.power_state) for job in jobs]
         try:
-            self._ledger.intend(self._platform.name, self._platform.address, states, self._order)
+            self._ledger.intend(*self._place, states, self._order)
         except LedgerError as error:
             if not self._any_noted:
                 raise
@@ -217,7 +207,12 @@ class _Run:
                 self._take_in(news)
             self._looked = self._deadline.elapsed
             self._mark_blind(False)
-        except (ConnectionFailed, ProtocolError) as error:
+        except LASTING as error:
+            with sender.jobs_lock:
+                for job in self._open():
+                    job.cut_off(error)
+            return False
+        except PlatformError as error:
             # A look that only the deadline cut short leaves the last one good.
             stale = self._deadline.elapsed - self._looked > 2 * _LONGEST_WAIT
             if stale or not self._deadline.passed:
@@ -225,17 +220,9 @@ class _Run:
             if not self._deadline.passed:
                 self._warn(f"watching was interrupted, trying again: {error}")
                 self._deadline.sleep(1.0)
-        except PlatformError as error:
-            self._cut_off(sender, error)
-            return False
         if watch.pushed and not sending:
             self._deadline.sleep(min(_LONGEST_PAUSE, _PAUSE_PER_VM * len(self._open())))
         return True
-
-    def _cut_off(self, sender: Sender, error: ChaosVMError) -> None:
-        with sender.jobs_lock:
-            for job in self._open():
-                job.cut_off(error)
 
     def _take_in(self, news: Sequence[Sighting]) -> None:
         for sighting in news:
@@ -250,7 +237,7 @@ class _Run:
     def _patience(self) -> float:
         """How long nothing but news can matter."""
         moments = [moment for job in self._open() for moment in job.alarms]
-        moments.append(self._deadline.elapsed + min(_LONGEST_WAIT, self._deadline.remaining))
+        moments.append(self._deadline.elapsed + min(self._longest_wait, self._deadline.remaining))
         return max(0.0, min(moments) - self._deadline.elapsed)
 
     def _time_out(self, sender: Sender) -> None:
@@ -259,6 +246,17 @@ class _Run:
                 job.answered(answer)
             for job in self._open():
                 job.time_out()
+
+    def _stop(self, sender: Sender, why: str) -> None:
+        """Say what is known; what is under way is for whoever comes next to wait for."""
+        if not self._any_noted:
+            raise LedgerError(why)
+        with sender.jobs_lock:
+            sender.end()
+            for job, answer in sender.answers(0):
+                job.answered(answer)
+            for job in self._open():
+                job.stop(why)
 
     def _open(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.open]

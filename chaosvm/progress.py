@@ -171,6 +171,11 @@ class Progress:
             return "was stopped, and not started again"
         return "its guest was asked to shut down" if self.guest_asked else "was not touched"
 
+    def _was_seen(self) -> str:
+        """Its state, as far as it is known."""
+        state = self.seen.power_state
+        return f"was {state} when last seen" if self.blind else f"is {state}"
+
     def _held_up(self) -> str:
         return f": {self.held_up}" if self.held_up else ""
 

@@ -8,18 +8,19 @@ settings for the other.
 from __future__ import annotations
 
 import logging
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import chaosvm
 from chaosvm import values
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ChaosVMError, OperationFailed
-from chaosvm.history import Touched
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.safety import Safety
-from chaosvm.undo import judged, left_changed, not_restored, rehearsed
+from chaosvm.undo import judged, left_changed, not_restored, rehearsed, told
 from chaosvm.verbs import VMPlatform
 
 __all__ = ["restore_from", "restore_on"]
@@ -48,7 +49,8 @@ def restore_on(
     safety = Safety.of_activity(configuration, secrets)
     source = _resumed(ledger) if ledger != "" else of_run(safety.ledger)
     deadline, dry = Deadline(seconds), safety.dry_run
-    batch = judged(restore_from(source, platform, connect, deadline, width, forced, dry))
+    outcomes = restore_from(source, platform, connect, deadline, width, forced, dry)
+    batch = judged([*outcomes, *_on_unknown_platforms(source, platform)])
     return rehearsed(batch) if dry else batch
 
 
@@ -82,8 +84,9 @@ def restore_from(
             outcomes += batch.outcomes
         except OperationFailed as failed:
             outcomes += failed.outcomes
-        except ChaosVMError as error:
-            outcomes += [_unreached(touched, error) for touched in there]
+        except Exception as error:  # noqa: BLE001  # the other servers are restored all the same
+            why = f"was not restored: {told(error)}"
+            outcomes += [not_restored(touched, why) for touched in there]
     if not dry_run:
         _tell(outcomes)
     return outcomes
@@ -114,8 +117,26 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
             logger.info(f"restore: {outcome} {outcome.detail}")
 
 
-def _unreached(touched: Touched, error: ChaosVMError) -> Outcome:
-    return not_restored(touched, f"was not restored: {error}")
+def _on_unknown_platforms(ledger: Ledger, platform: str) -> list[Outcome]:
+    """What no version of this action can put back: a failure, so that it is not overlooked."""
+    known = {platform, *_known_platforms()}
+    return [
+        not_restored(
+            touched,
+            f"was not restored: it is on a platform {touched.platform!r}, which is not known",
+        )
+        for touched in ledger.touched()
+        if touched.platform not in known
+    ]
+
+
+def _known_platforms() -> list[str]:
+    """The subpackages that are one."""
+    return [
+        module.name
+        for module in pkgutil.iter_modules(chaosvm.__path__)
+        if any(Path(root, module.name, "platform.py").is_file() for root in chaosvm.__path__)
+    ]
 
 
 def _resumed(ledger: str) -> Ledger:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -37,9 +36,10 @@ class Sender:
         self._deadline = deadline
         self._ledger = ledger
         self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
+        self._any_worker = False
         self._waiting: deque[Job] = deque()
         self._under_way = 0
-        self._answers: SimpleQueue[tuple[Job, Future[Answer]]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[Job, Answer | BaseException]] = SimpleQueue()
         self._ended = False
 
     @property
@@ -64,13 +64,29 @@ class Sender:
                 step = job.queued
                 job.sending(step)
                 self._under_way += 1
-                sent = self._workers.submit(self._send, job, step)
-                sent.add_done_callback(partial(self._sent, job))
+                self._hand_over(job, step)
 
-    def _sent(self, job: Job, future: Future[Answer]) -> None:
+    def _hand_over(self, job: Job, step: Step) -> None:
+        try:
+            self._workers.submit(self._work, job, step)
+            self._any_worker = True
+        except RuntimeError as error:  # no thread can be started, or the interpreter ends
+            # It is in the queue all the same: another worker takes it, if there is one.
+            if not self._any_worker:
+                self._take_answer(job, Answer(step, error=StepFailed(f"not sent: {error}")))
+
+    def _work(self, job: Job, step: Step) -> None:
+        answer: Answer | BaseException
+        try:
+            answer = self._send(job, step)
+        except BaseException as error:  # noqa: BLE001  # it is raised where it is taken in
+            answer = error
+        self._take_answer(job, answer)
+
+    def _take_answer(self, job: Job, answer: Answer | BaseException) -> None:
         with self.jobs_lock:
             self._under_way -= 1
-            self._answers.put((job, future))
+            self._answers.put((job, answer))
             self._start_more()
 
     def answers(self, seconds: float) -> list[tuple[Job, Answer]]:
@@ -80,10 +96,12 @@ class Sender:
         found: list[tuple[Job, Answer]] = []
         while self.busy or not self._answers.empty():
             try:
-                job, future = self._answers.get(timeout=max(0.0, until - clock.monotonic()))
+                job, answer = self._answers.get(timeout=max(0.0, until - clock.monotonic()))
             except Empty:
                 break
-            found.append((job, future.result()))
+            if isinstance(answer, BaseException):
+                raise answer
+            found.append((job, answer))
         return found
 
     def _send(self, job: Job, step: Step) -> Answer:

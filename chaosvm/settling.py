@@ -2,42 +2,116 @@
 
 A guest that was asked to shut down still runs for a while; a request whose
 answer was lost may still be carried out. Whoever looks at the VM meanwhile
-finds it as it was, and is wrong a moment later. So before anything else is
-done to such a VM, it is given the time to arrive.
+would see a stale state. So before anything else is done to such a VM, it is
+given the time to arrive.
+
+The ledger is always read first and the VMs afterwards: what was noted in
+between would otherwise look as if somebody else had done it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from chaosvm.deadline import Deadline
-from chaosvm.history import Touched
+from chaosvm.errors import LedgerError
+from chaosvm.history import Deed, Touched
 from chaosvm.ledger import Ledger
+from chaosvm.order import Order
 from chaosvm.platform import Platform
 from chaosvm.vm import VM
 
-__all__ = ["settle", "unsettled"]
+__all__ = ["LOOK_EVERY", "Look", "settle", "unsettled"]
 
 logger = logging.getLogger("chaostoolkit")
 
-_LOOK_EVERY = 1.0
+LOOK_EVERY = 1.0
 # Of the time that is left: the rest is for what is to be done.
 _MOST_OF_IT = 0.5
 
 
-def unsettled(platform: Platform, vms: Sequence[VM], ledger: Ledger) -> list[VM]:
-    """Those of the VMs for which something may be under way."""
-    return [vm for vm in vms if _open_ended(platform, vm, ledger)]
+@dataclass(frozen=True)
+class _Known:
+    """What the ledger has of the VMs of a platform at one moment."""
+
+    touched: Mapping[str, Touched]
+    due: frozenset[str]  # something that was sent may take effect yet
+
+    @classmethod
+    def now(cls, platform: Platform, ledger: Ledger) -> _Known:
+        place = (platform.name, platform.address)
+        there = [each for each in ledger.touched() if (each.platform, each.server) == place]
+        due = frozenset(each.id for each in there if ledger.under_way(each) > 0)
+        return cls({each.id: each for each in there}, due)
+
+    def open_ended(self, vm: VM) -> list[Deed]:
+        """What was sent that would change the state it is in."""
+        touched = self.touched.get(vm.id)
+        deeds = touched.open_ended if touched is not None else []
+        return [deed for deed in deeds if vm.power_state is not deed.aims_at]
+
+
+@dataclass(frozen=True)
+class Look:
+    """VMs as they are, and what the ledger had of them just before."""
+
+    known: _Known
+    vms: Mapping[str, VM]
+    busy: frozenset[str]
+
+    @classmethod
+    def at(cls, platform: Platform, ledger: Ledger, ids: Iterable[str], deadline: Deadline) -> Look:
+        known, wanted = _Known.now(platform, ledger), list(ids)
+        found = platform.inventory(deadline, only=wanted)
+        vms = {vm.id: vm for vm in found if vm.id in wanted}
+        asked = [vm for vm in vms.values() if known.open_ended(vm)]
+        busy = platform.busy(asked, deadline) if asked else set()
+        return cls(known, vms, frozenset(busy))
+
+    def expects(self, vm: VM) -> bool:
+        """Is it likely that what was sent to it changes it yet?"""
+        likely = vm.id in self.known.due or vm.id in self.busy or not vm.power_state.settled
+        return likely and bool(self.known.open_ended(vm))
+
+    def unsettled(self, vm: VM) -> str | None:
+        """Why it may not stay as it is; None if it does, unless somebody changes it."""
+        if not vm.power_state.settled:
+            return f"is {vm.power_state} ({vm.status})"
+        if self.expects(vm):
+            step = self.known.open_ended(vm)[-1].step
+            return f"is {vm.power_state}, but the {step} that was sent to it may yet be carried out"
+        return None
+
+    def warn(self, vms: Iterable[VM]) -> None:
+        for vm in vms:
+            for deed in self.known.open_ended(vm)[-1:]:
+                logger.warning(
+                    f"{vm} is {vm.power_state}, but a {deed.step} that was sent to it earlier, "
+                    "and whose end was not seen, may still be carried out"
+                )
+
+
+def unsettled(platform: Platform, vms: Sequence[VM], ledger: Ledger, order: Order) -> list[VM]:
+    """Those of the VMs, read since the call began, that may not be any more as they were read."""
+    known = _Known.now(platform, ledger)
+    return [
+        vm
+        for vm in vms
+        if known.open_ended(vm)
+        or ledger.moved_since(platform.name, platform.address, vm.id, order.begun)
+    ]
 
 
 def settle(
-    platform: Platform, vms: Sequence[VM], ledger: Ledger, deadline: Deadline
+    platform: Platform, vms: Sequence[VM], ledger: Ledger, deadline: Deadline, order: Order
 ) -> dict[str, VM | None]:
     """These unsettled VMs, by id, when nothing is under way for them any more.
 
     None for one that is gone. It takes half of the time left at most; a VM for
-    which something may still happen then is warned of.
+    which something may still happen then is warned of. Raises LedgerError as
+    soon as the call may not go on.
     """
     latest: dict[str, VM | None] = {vm.id: vm for vm in vms}
     waiting = list(vms)
@@ -45,42 +119,13 @@ def settle(
     logger.info(f"looking for the end of what was sent earlier to {names}")
     time = Deadline(deadline.remaining * _MOST_OF_IT, deadline.clock)
     while True:
-        seen = {vm.id: vm for vm in platform.inventory(deadline, only=[vm.id for vm in waiting])}
-        latest |= {vm.id: seen.get(vm.id) for vm in waiting}
-        there = [now for vm in waiting if (now := latest[vm.id]) is not None]
-        busy = platform.busy(there, deadline) if there else set()
-        open_ended = [vm for vm in there if _open_ended(platform, vm, ledger)]
-        waiting = [vm for vm in open_ended if _expected(platform, vm, ledger, busy)]
+        look = Look.at(platform, ledger, [vm.id for vm in waiting], deadline)
+        latest |= {vm.id: look.vms.get(vm.id) for vm in waiting}
+        waiting = [vm for vm in look.vms.values() if look.expects(vm)]
         if not waiting or time.passed:
             break
-        time.sleep(_LOOK_EVERY)
-    _warn(platform, open_ended, ledger)
+        if why := ledger.barred(order, platform.name, platform.address):
+            raise LedgerError(why)
+        time.sleep(LOOK_EVERY)
+    look.warn(look.vms.values())
     return latest
-
-
-def _touched(platform: Platform, vm: VM, ledger: Ledger) -> Touched | None:
-    return ledger.history.of(platform.name, platform.address, vm.id)
-
-
-def _open_ended(platform: Platform, vm: VM, ledger: Ledger) -> bool:
-    """Was something sent last that would change the state it is in?"""
-    touched = _touched(platform, vm, ledger)
-    if touched is None or not touched.last.open_ended:
-        return False
-    return vm.power_state is not touched.last.aims_at
-
-
-def _expected(platform: Platform, vm: VM, ledger: Ledger, busy: set[str]) -> bool:
-    """Is it likely that it happens yet?"""
-    touched = _touched(platform, vm, ledger)
-    due = touched is not None and ledger.under_way(touched) > 0
-    return due or vm.id in busy or not vm.power_state.settled
-
-
-def _warn(platform: Platform, open_ended: Sequence[VM], ledger: Ledger) -> None:
-    for vm in open_ended:
-        if (touched := _touched(platform, vm, ledger)) is not None:
-            logger.warning(
-                f"{vm} is {vm.power_state}, but a {touched.last.step} that was sent to it earlier, "
-                "and whose end was not seen, may still be carried out"
-            )

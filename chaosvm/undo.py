@@ -9,30 +9,23 @@ changed it since.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from chaosvm import journal
 from chaosvm.deadline import Deadline
-from chaosvm.errors import (
-    CertificateRejected,
-    ChaosVMError,
-    LoginFailed,
-    OperationFailed,
-    PermissionDenied,
-    PlatformError,
-)
+from chaosvm.errors import LASTING, ChaosVMError, OperationFailed, PlatformError
 from chaosvm.history import Touched
 from chaosvm.ledger import Ledger
 from chaosvm.order import OnTimeout, Operation, Order
 from chaosvm.outcome import Batch, How, Outcome, failure_text, not_done
 from chaosvm.platform import Platform
 from chaosvm.power import carry_out
-from chaosvm.settling import settle, unsettled
+from chaosvm.settling import LOOK_EVERY, Look
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["judged", "left_changed", "not_restored", "rehearsed", "restore"]
+__all__ = ["judged", "left_changed", "not_restored", "rehearsed", "restore", "told"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -57,16 +50,16 @@ _WAYS: dict[tuple[PowerState, PowerState], Operation] = {
     (PowerState.PAUSED, SUSPENDED): Operation.POWER_ON,
     (PowerState.TRANSITIONING, SUSPENDED): Operation.SUSPEND,
 }
-_LEAST_TIME = 0.1  # seconds
-_TRY_AGAIN = 2.0
+_STOPPED = "what the run has changed is being put back"
+_LEAST_TIME, _TRY_AGAIN = 0.1, 2.0  # seconds
 _MOST_STEPS = 2  # the longest way between two states, as in suspended, on, off
 
 
 def left_changed(ledger: Ledger, platform: str, server: str | None = None) -> list[Touched]:
-    """What a ledger has of a platform (and server), the VM touched last first."""
+    """What a ledger has of a platform (and server) now, the VM touched last first."""
     found = [
         touched
-        for touched in ledger.history
+        for touched in ledger.touched()
         if touched.platform == platform and server in (None, touched.server)
     ]
     return found[::-1]
@@ -82,31 +75,38 @@ def restore(
 ) -> list[Outcome]:
     """One outcome for each VM that the ledger has, the VM touched last first.
 
-    With ``force`` also VMs that somebody else has changed since. With
-    ``dry_run`` they only tell what would be done. A server that is away for a
-    moment is waited for; raises PlatformError where it stays away.
+    What the run still has under way on this server is stopped. With ``force``
+    also VMs that somebody else has changed since. With ``dry_run`` nothing is
+    stopped or done, and they only tell what would be. A server that is away for
+    a moment is waited for; raises PlatformError where it stays away.
     """
+    if not dry_run:
+        ledger.stop(platform.name, platform.address, _STOPPED)
     wanted = left_changed(ledger, platform.name, platform.address)
-    if not wanted:
-        return []
-    ids = [touched.id for touched in wanted]
-    found = [
-        vm
-        for vm in _patiently(deadline, lambda: platform.inventory(deadline, only=ids))
-        if vm.id in ids
-    ]
-    late = set() if dry_run else {vm.id for vm in unsettled(platform, found, ledger)}
-    now: dict[str, VM | None] = {vm.id: vm for vm in found}
     steps = _Steps(platform, ledger, parallel, force, dry_run)
-    ready = [(touched, now.get(touched.id)) for touched in wanted if touched.id not in late]
-    steps.take(ready, deadline.share(2) if late else deadline)
-    if late:
-        waiting = [vm for vm in found if vm.id in late]
-        now = _patiently(deadline, lambda: settle(platform, waiting, ledger, deadline))
-        steps.take(
-            [(touched, now[touched.id]) for touched in wanted if touched.id in late], deadline
-        )
+    waiting, halfway = wanted, deadline.elapsed + deadline.remaining / 2
+    while waiting:
+        try:
+            look = _look(platform, ledger, waiting, deadline)
+        except PlatformError as error:
+            if not steps.outcomes:
+                raise
+            steps.lose(waiting, error)
+            break
+        ready, waiting = steps.sorted_out(waiting, look, deadline.elapsed >= halfway)
+        steps.take(ready, look, deadline.share(2) if waiting else deadline)
+        deadline.sleep(LOOK_EVERY if waiting else 0)
+        if deadline.passed:
+            steps.give_up(waiting, look, deadline)
+            break
     return [steps.outcomes[touched.id] for touched in wanted]
+
+
+def _look(
+    platform: Platform, ledger: Ledger, waiting: Sequence[Touched], deadline: Deadline
+) -> Look:
+    ids = [touched.id for touched in waiting]
+    return _patiently(deadline, lambda: Look.at(platform, ledger, ids, deadline))
 
 
 def _patiently(deadline: Deadline, ask: Callable[[], T]) -> T:
@@ -114,7 +114,7 @@ def _patiently(deadline: Deadline, ask: Callable[[], T]) -> T:
     while True:
         try:
             return ask()
-        except (LoginFailed, CertificateRejected, PermissionDenied):
+        except LASTING:
             raise
         except PlatformError as error:
             if deadline.remaining <= _TRY_AGAIN:
@@ -167,10 +167,37 @@ class _Steps:
     dry_run: bool
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
-    def take(self, pairs: Sequence[tuple[Touched, VM | None]], deadline: Deadline) -> None:
+    def sorted_out(
+        self, waiting: Sequence[Touched], look: Look, halfway: bool
+    ) -> tuple[list[tuple[Touched, VM | None]], list[Touched]]:
+        """Those about which it can be decided now, and those that are to be waited for."""
+        ready, later = [], []
+        for touched in waiting:
+            now, vm = look.known.touched.get(touched.id, touched), look.vms.get(touched.id)
+            if self.dry_run or self._is_ready(now, vm, look, halfway):
+                ready.append((now, vm))
+            else:
+                later.append(now)
+        return ready, later
+
+    def _is_ready(self, touched: Touched, vm: VM | None, look: Look, halfway: bool) -> bool:
+        if vm is None or _is_another(touched, vm) or not look.unsettled(vm):
+            return True
+        if vm.power_state is _wanted(touched) or not halfway:
+            return False
+        ours = self.force or vm.power_state in touched.may_have_left
+        return ours and _next_operation((touched, vm)) is not None
+
+    def take(
+        self, pairs: Sequence[tuple[Touched, VM | None]], look: Look, deadline: Deadline
+    ) -> None:
         going: list[tuple[Touched, VM]] = []
+        look.warn(vm for _, vm in pairs if vm is not None)
         for touched, vm in pairs:
-            if outcome := self._nothing_to_do(touched, vm):
+            if self.dry_run and vm is not None and (why := look.unsettled(vm)):
+                will = f"it {why}: wait until that has ended, and put it back then"
+                self.outcomes[touched.id] = not_done(vm, RESTORE, will)
+            elif outcome := self._nothing_to_do(touched, vm):
                 self.outcomes[touched.id] = outcome
             elif vm is not None:
                 going.append((touched, vm))
@@ -181,13 +208,25 @@ class _Steps:
             going = self._take_one(going, deadline)
         self.outcomes |= {touched.id: _no_way(touched, vm) for touched, vm in going}
 
+    def give_up(self, waiting: Sequence[Touched], look: Look, deadline: Deadline) -> None:
+        """The time is over, and nobody can tell whether these stay as they are."""
+        for touched in waiting:
+            why = look.unsettled(look.vms[touched.id])
+            told = f"{why}, after {deadline.elapsed:.0f} s: whether it is restored is unknown"
+            self.outcomes[touched.id] = not_restored(touched, told)
+
+    def lose(self, pairs: Iterable[Touched], error: Exception) -> None:
+        """They could not be looked at, or nothing could be sent to them."""
+        why = f"was not restored: {told(error)}"
+        self.outcomes |= {touched.id: not_restored(touched, why) for touched in pairs}
+
     def _nothing_to_do(self, touched: Touched, vm: VM | None) -> Outcome | None:
         """The outcome of a VM that is not to be switched; None for one that is."""
         if vm is None or _is_another(touched, vm):
             return _outcome(touched, PowerState.UNKNOWN, error="does not exist any more")
         if vm.power_state is _wanted(touched):
             return _outcome(touched, vm.power_state, detail=f"is {vm.power_state} already")
-        if vm.power_state in touched.last.may_have_left or self.force:
+        if vm.power_state in touched.may_have_left or self.force:
             barred = self.platform.untouchable(vm)
             return _outcome(touched, vm.power_state, error=barred) if barred else None
         return _outcome(
@@ -223,9 +262,8 @@ class _Steps:
         logger.info(f"{RESTORE}: {operation} of {len(pairs)} VM(s): {names}")
         try:
             done = _patiently(deadline, lambda: self._done(operation, pairs, deadline))
-        except ChaosVMError as error:
-            why = f"was not restored: {error}"
-            self.outcomes |= {touched.id: not_restored(touched, why) for touched, _ in pairs}
+        except Exception as error:  # noqa: BLE001  # the other VMs are to be restored all the same
+            self.lose((touched for touched, _ in pairs), error)
             return []
         left: list[tuple[Touched, VM]] = []
         for (touched, vm), outcome in zip(pairs, done, strict=True):
@@ -286,6 +324,14 @@ def _no_way(touched: Touched, vm: VM) -> Outcome:
 def not_restored(touched: Touched, why: str) -> Outcome:
     """Of a VM that could not even be looked at."""
     return _outcome(touched, PowerState.UNKNOWN, error=why)
+
+
+def told(error: Exception) -> str:
+    """In words; one that is not ours is logged with the place it came from."""
+    if isinstance(error, ChaosVMError):
+        return str(error)
+    logger.error(f"{RESTORE}: an unexpected error", exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _outcome(

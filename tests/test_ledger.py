@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,14 @@ from chaoslib.experiment import run_experiment
 
 from chaosvm import ledger as ledgers
 from chaosvm.errors import LedgerError
+from chaosvm.guards import going_down
 from chaosvm.history import History
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.order import Order
 from chaosvm.outcome import How, Outcome
 from chaosvm.platform import Step
 from chaosvm.vm import VM, PowerState
-from tests.fakes import OFF, ON, FakePlatform
+from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
 
 SERVER = "fake.example.com"
 
@@ -159,6 +162,45 @@ def test_all_of_a_batch_is_synced_at_once(
     monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(path.stat().st_size))
     intend(ledger, order(), *(machine(number) for number in range(1, 200)))
     assert sizes == [path.stat().st_size]
+
+
+def test_the_name_of_a_new_file_is_synced_too(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else the machine may die, and the file be there without a name."""
+    synced: list[bool] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+    )
+    intend(ledger, order(), machine(1))
+    intend(ledger, order(), machine(2))
+    assert synced == [True, False, False]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_nobody_else_may_read_a_new_file(ledger: Ledger, path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        intend(ledger, order(), machine())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_there_keeps_its_mode(ledger: Ledger, path: Path) -> None:
+    path.touch(0o640)
+    path.chmod(0o640)
+    intend(ledger, order(), machine())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("name", ["web-\ud800", "wéb-\udfff", "Würzburg"])
+def test_any_name_can_be_written_and_read(ledger: Ledger, path: Path, name: str) -> None:
+    intend(ledger, order(), replace(machine(), name=name))
+    assert told(ledgers.read(path)) == {name: ON}
+    path.read_text()  # it is a text whatever the name
+    if name == "Würzburg":
+        assert name in path.read_text()
 
 
 def test_what_a_platform_is_told_was_on_disk_before(
@@ -312,6 +354,84 @@ def test_a_damaged_line_in_the_middle_is_an_error(ledger: Ledger, path: Path) ->
         ledgers.read(path)
     with pytest.raises(LedgerError, match="line 2, is not a line of a ledger"):
         intend(Ledger(path), order(), machine(3))
+
+
+def test_a_run_that_died_as_it_was_about_to_recover(ledger: Ledger, path: Path) -> None:
+    """After a line that was cut off its own first one was cut off as well."""
+    intend(ledger, order(), machine(1))
+    ledgers.close_all()
+    with path.open("ab") as file:
+        file.write(b'{"kind": "inte\n{"kind": "run", "vers')
+    assert told(ledgers.read(path)) == {"web-1": ON}
+    intend(Ledger.resumed(path), order("power_on", restores=True), machine(1, OFF))
+    assert told(ledgers.read(path)) == {"web-1": ON}
+
+
+def altered(text: str, old: str, new: str) -> str:
+    """The same with one letter of the last such word altered."""
+    assert len(old) == len(new)
+    before, found, after = text.rpartition(old)
+    assert found
+    return before + new + after
+
+
+ALTERED = [
+    ('"kind": "request"', '"kindX: "request"'),
+    ('"kind": "request"', '"kind": "requesX"'),
+    ('"kind": "request"', '"kinX": "request"'),
+    ('"kind": "intent"', '"kind": "intenX"'),
+    ('"call": "chaosvm-', '"call": "chaosXm-'),
+    ('"id": "vm-1"', '"id": "vm-X"'),
+    ('"step": "hard power off"}', '"step": "hard power ofX"}'),
+    ('"step": "hard power off"}', '"step": "hard power offX}'),
+    ('"step": "hard power off"}\n', '"step": "hard power off"X\n'),
+    ('"step": "hard power off"}\n', '"step": "hard power off"}X'),
+    ('"restores": false', '"restores": falsX'),
+    ('"restores": false', '"restores":     0'),
+    ('"before": "powered_on"', '"before": "powered_oX"'),
+    ('"operation": "power_off"', '"operation": "power_ofX"'),
+    ('"version": 1', '"version": 7'),
+    ('+00:00", "call"', '      ", "call"'),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), ALTERED)
+def test_a_ledger_in_which_a_letter_was_altered(
+    ledger: Ledger, path: Path, old: str, new: str
+) -> None:
+    """What is not understood may be a VM that is off: it is never passed over."""
+    given = order()
+    intend(ledger, given, machine())
+    ledger.request("vm-1", Step.POWER_OFF, given)
+    ledgers.close_all()
+    path.write_text(altered(path.read_text(), old, new))
+    with pytest.raises(LedgerError, match=r"line \d, is "):
+        ledgers.read(path)
+
+
+def test_an_intent_of_a_run_that_never_began(ledger: Ledger, path: Path) -> None:
+    intend(ledger, order(), machine())
+    path.write_text(
+        altered(path.read_text(), f'"run": "{ledger.run}"', f'"run": "X{ledger.run[1:]}"')
+    )
+    with pytest.raises(LedgerError, match=r"line 2, is not .*: no run 'X.*' begins before it"):
+        ledgers.read(path)
+
+
+@pytest.mark.parametrize("line", ["x" * 2**21, "[" * 100_000, '{"kind": ' * 50_000])
+def test_a_line_that_is_long_or_deep_is_an_error(ledger: Ledger, path: Path, line: str) -> None:
+    intend(ledger, order(), machine())
+    with path.open("a") as file:
+        file.write(line + "\n" + line)
+    with pytest.raises(LedgerError, match="line 3, is not a line of a ledger"):
+        ledgers.read(path)
+
+
+def test_a_long_line_is_not_read_to_its_end(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)  # a file full of nothing, which takes no place
+    with pytest.raises(LedgerError, match="line 1, is not a line of a ledger"):
+        ledgers.read(path)
 
 
 @pytest.mark.parametrize(
@@ -525,7 +645,125 @@ def test_after_the_undo_has_begun_nothing_else_is_sent(ledger: Ledger, path: Pat
     intend(ledger, order("power_on", restores=True), machine(1, OFF))
 
 
+def test_what_had_begun_is_stopped_and_what_begins_later_is_not(ledger: Ledger) -> None:
+    begun, other, back = order(), order(), order("power_on", restores=True)
+    intend(ledger, begun, machine(1))
+    ledger.stop("fake", SERVER, "it is put back")
+    for given in (begun, other):
+        assert "is not carried out any more: it is put back" in (
+            ledger.barred(given, "fake", SERVER) or ""
+        )
+        assert ledger.barred(given, "fake", "elsewhere.example.com") is None
+    with pytest.raises(LedgerError, match="it is put back"):
+        ledger.request("vm-1", Step.POWER_OFF, begun)
+    with pytest.raises(LedgerError, match="it is put back"):
+        intend(ledger, other, machine(2))
+    assert ledger.barred(order(), "fake", SERVER) is None
+    intend(ledger, order(), machine(2))
+    intend(ledger, back, machine(1, OFF))
+
+
+def test_what_was_known_at_one_moment_stays_as_it_was(ledger: Ledger) -> None:
+    given = order()
+    intend(ledger, given, machine())
+    (before,) = ledger.touched()
+    ledger.request("vm-1", Step.POWER_OFF, given)
+    (between,) = ledger.touched()
+    ledger.ended([(outcome(machine(), given, OFF), False)], given)
+    (after,) = ledger.touched()
+    assert [before.open_ended, between.open_ended == [between.last], after.open_ended] == [
+        [],
+        True,
+        [],
+    ]
+
+
 # What a history tells --------------------------------------------------------------------
+
+
+def test_what_has_changed_nothing_has_left_nothing(ledger: Ledger, path: Path) -> None:
+    """Others were faster: that it is off is their doing."""
+    given = order()
+    intend(ledger, given, machine())
+    ledger.request("vm-1", Step.POWER_OFF, given)
+    idle = replace(outcome(machine(), given, OFF), changed=False, how=How.NONE)
+    ledger.ended([(idle, False)], given)
+    for history in (ledger.history, ledgers.read(path)):
+        (touched,) = history
+        assert touched.may_have_left == {ON}
+
+
+def test_what_has_changed_nothing_hides_nothing_that_did(ledger: Ledger) -> None:
+    first, second = order(), order()
+    for given, changed, how in ((first, True, How.HARD), (second, False, How.NONE)):
+        intend(ledger, given, machine())
+        ledger.request("vm-1", Step.POWER_OFF, given)
+        told = replace(outcome(machine(), given, OFF), changed=changed, how=how)
+        ledger.ended([(told, False)], given)
+    (touched,) = ledger.history
+    assert touched.may_have_left == {OFF}
+
+
+def test_two_calls_at_one_vm_may_both_still_change_it(ledger: Ledger) -> None:
+    first, second = order(), order("suspend")
+    for given, step in ((first, Step.SHUTDOWN_GUEST), (second, Step.SUSPEND)):
+        intend(ledger, given, machine())
+        ledger.request("vm-1", step, given)
+    ledger.ended([(outcome(machine(), second, SUSPENDED), False)], second)
+    (touched,) = ledger.history
+    assert [deed.step for deed in touched.open_ended] == [Step.SHUTDOWN_GUEST]
+    assert touched.may_have_left >= {SUSPENDED, OFF}
+    intend(ledger, order("power_on", restores=True), machine(1, SUSPENDED))
+    (touched,) = ledger.history
+    assert touched.open_ended == []
+
+
+def test_what_may_still_go_down_is_what_was_sent_something_that_takes_it_down(
+    ledger: Ledger,
+) -> None:
+    for number, (operation, step) in enumerate(
+        [("power_off", Step.POWER_OFF), ("power_on", Step.POWER_ON), ("reboot", Step.RESET)]
+    ):
+        given = order(operation)
+        intend(ledger, given, machine(number))
+        ledger.request(f"vm-{number}", step, given)
+    assert {vm_id for _, _, vm_id in going_down(ledger.history)} == {"vm-0", "vm-2"}
+
+
+def test_what_became_unknown_late_is_expected_from_then_on(ledger: Ledger, now: Now) -> None:
+    """Such as a task that timed out at its host after ten minutes."""
+    given = order()
+    intend(ledger, given, machine())
+    ledger.request("vm-1", Step.POWER_OFF, given)
+    ledger.answered("vm-1", given)
+    now.later(600)
+    ledger.ended([(outcome(machine(), given, PowerState.UNKNOWN), True)], given)
+    (touched,) = ledger.history
+    assert ledger.under_way(touched) == 15
+
+
+@pytest.mark.parametrize("seen", ["before", "after"])
+def test_what_was_seen_to_have_happened_is_not_open_any_more(ledger: Ledger, seen: str) -> None:
+    """A call was interrupted after its guest was asked, and another went on from there."""
+    first, second = order(), order("power_on" if seen == "before" else "power_off")
+    intend(ledger, first, machine())
+    ledger.request("vm-1", Step.SHUTDOWN_GUEST, first)
+    intend(ledger, second, machine(1, OFF if seen == "before" else ON))
+    (touched,) = ledger.history
+    assert len(touched.open_ended) == (0 if seen == "before" else 1)
+    after = ON if seen == "before" else OFF
+    ledger.ended([(outcome(machine(), second, after), False)], second)
+    assert touched.open_ended == []
+
+
+def test_a_restore_that_may_still_happen_is_not_over(ledger: Ledger, path: Path) -> None:
+    off, back = order(), order("power_on", restores=True)
+    intend(ledger, off, machine())
+    ledger.ended([(outcome(machine(), off, OFF), False)], off)
+    intend(ledger, back, machine(1, OFF))
+    ledger.ended([(outcome(machine(1, OFF), back, ON), True)], back)
+    for history in (ledger.history, ledgers.read(path)):
+        assert told(history) == {"web-1": ON}
 
 
 def test_the_first_state_counts(ledger: Ledger, path: Path) -> None:
@@ -605,8 +843,10 @@ def test_what_was_sent_is_expected_for_a_while(
     now.later(1000)
     assert ledger.under_way(touched) > 0  # the answer has not come yet
     ledger.answered("vm-1", given)
-    assert ledger.under_way(touched) == 0
-    now.later(-999)
+    assert ledger.under_way(touched) == patience
+    now.later(1)
     assert ledger.under_way(touched) == patience - 1
+    now.later(patience)
+    assert ledger.under_way(touched) == 0
     now.later(-500)  # somebody set the clock back
     assert ledger.under_way(touched) == patience

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from itertools import pairwise
@@ -25,17 +26,20 @@ from chaosvm.errors import (
     StepFailed,
     VMGone,
 )
+from chaosvm.job import Job
 from chaosvm.ledger import of_run
 from chaosvm.order import Order
 from chaosvm.outcome import How, Outcome
-from chaosvm.platform import Step, Ticket
+from chaosvm.platform import Sighting, Step, Ticket
 from chaosvm.power import carry_out
+from chaosvm.sender import Sender
 from chaosvm.vm import PowerState
 from tests.fakes import (
     OFF,
     ON,
     SUSPENDED,
     FakePlatform,
+    FakeWatch,
     Machine,
     does,
     fails,
@@ -914,6 +918,35 @@ def test_a_guest_that_nobody_could_watch_is_not_said_to_run_still(platform):
     assert outcome.after is UNKNOWN
 
 
+@pytest.mark.parametrize(("seconds", "after"), [(50, UNKNOWN), (5, ON)])
+def test_a_look_that_the_deadline_cut_short_leaves_the_last_one_good_for_a_while(
+    platform, seconds, after
+):
+    platform.add("web")
+    platform.on("web", Step.SHUTDOWN_GUEST, ignores())
+    platform.clock.at(60 - seconds, lambda: hangs(platform))
+
+    def hangs(platform: FakePlatform) -> None:
+        platform.at_look[platform.looks + 1] = lambda: platform.clock.sleep(seconds + 1)
+        platform.trouble_watching(DeadlinePassed("no answer in time"))
+
+    outcome = shut_down(platform, "fail", timeout=60)
+
+    assert outcome.after is after
+    assert ("unknown" in outcome.error) is (after is UNKNOWN)
+
+
+def test_a_server_that_is_in_trouble_does_not_end_the_batch(platform):
+    """Such as a vCenter that is starting again: it answers with all kinds of faults."""
+    platform.add("web")
+    platform.on("web", Step.POWER_OFF, does(seconds=10))
+    platform.trouble_watching(*[PlatformError("the vCenter refused: system error")] * 3, None)
+
+    outcome = run_one(platform, "power_off", graceful=False)
+
+    assert (outcome.after, outcome.changed, outcome.error) == (OFF, True, None)
+
+
 def test_what_the_platform_will_not_show_has_an_unknown_outcome(platform):
     platform.add("sent", ON)
     platform.add("there", OFF)
@@ -1436,6 +1469,120 @@ def test_nothing_is_sent_after_an_interruption(platform, gate, logs):
     assert "'first'" in sent
     assert "'second'" in not_sent
     assert "'third'" in not_sent
+
+
+def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
+    """In the background it would go on until its own timeout otherwise."""
+
+    def waits(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.at_look[platform.looks + 3] = lambda: of_run(None).bar("it is over")
+        gate.wait(10)
+        return does()(platform, machine, step)
+
+    def at_once(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.change(machine.vm.name, state=OFF)
+        return Ticket(machine.vm.id)
+
+    for name in ("done", "accepted", "refused", "asked", "queued"):
+        platform.add(name)
+    platform.on("done", Step.SHUTDOWN_GUEST, at_once)
+    platform.on("accepted", Step.SHUTDOWN_GUEST, ignores())
+    platform.on("refused", Step.SHUTDOWN_GUEST, refuses(BUSY))
+    platform.on("asked", Step.SHUTDOWN_GUEST, waits)
+
+    outcomes = run(platform, "power_off", graceful=True, on_timeout="fail", parallel=1)
+
+    over = "power_off is not carried out any more: it is over"
+    assert {outcome.name: outcome.error for outcome in outcomes} == {
+        "done": None,
+        "accepted": f"was given up, its outcome is unknown: {over}",
+        "asked": f"was given up, its outcome is unknown: {over}",
+        "refused": f"was given up, it was not touched: {over}",
+        "queued": f"was given up, it was not touched: {over}",
+    }
+    pending = {touched.name: touched.last.pending for touched in of_run(None).history}
+    assert pending == {
+        "done": False,
+        "accepted": True,
+        "refused": False,
+        "asked": True,
+        "queued": False,
+    }
+    assert platform.clock.now < 1010
+    gate.set()
+    _workers_end()
+    assert platform.steps("queued") == []
+
+
+def test_a_wait_in_the_background_is_short(platform, monkeypatch):
+    """Nothing but its end tells the thread that the call may not go on."""
+    waits: list[float] = []
+    news = FakeWatch.news
+
+    def noted(watch: FakeWatch, seconds: float, deadline: Deadline) -> list[Sighting]:
+        waits.append(seconds)
+        return news(watch, seconds, deadline)
+
+    monkeypatch.setattr(FakeWatch, "news", noted)
+    platform.add("web")
+    platform.on("web", Step.SHUTDOWN_GUEST, ignores())
+    longest = []
+    for call in (threading.Thread.run, threading.Thread.start):
+        waits.clear()
+        thread = threading.Thread(target=shut_down, args=(platform, "leave"))
+        call(thread)
+        while thread.is_alive():
+            thread.join()
+        longest.append(max(waits))
+    assert longest == [5.0, 1.0]
+
+
+def test_a_sender_that_has_ended_sends_nothing_that_waits(platform, gate):
+    def waits(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        gate.wait(10)
+        return does()(platform, machine, step)
+
+    for name in ("first", "second"):
+        platform.add(name)
+        platform.on(name, Step.POWER_OFF, waits)
+    order = Order.checked("power_off", 60, graceful=False)
+    deadline = Deadline(60, platform.clock)
+    vms = platform.inventory(deadline)
+    ledger = of_run(None)
+    ledger.intend("fake", platform.address, [(vm, ON) for vm in vms], order)
+    with Sender(platform, order, deadline, ledger) as sender:
+        for vm in vms:
+            sender.submit(Job(vm, order, deadline, platform.refusal), Step.POWER_OFF)
+        sender.end()
+        gate.set()
+        assert [job.vm.name for job, _ in sender.answers(10)] == ["first"]
+        assert not sender.busy
+    assert platform.sent == [("first", Step.POWER_OFF)]
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_threads_that_cannot_be_started(platform, monkeypatch, started):
+    """With one there are others to send; with none nothing is sent."""
+    start, count = threading.Thread.start, itertools.count()
+
+    def fails(thread: threading.Thread) -> None:
+        if next(count) >= started:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    for name in ("first", "second", "third"):
+        platform.add(name)
+    monkeypatch.setattr(threading.Thread, "start", fails)
+
+    outcomes = run(platform, "power_off", graceful=False, parallel=3)
+
+    if started:
+        assert [outcome.error for outcome in outcomes] == [None] * 3
+    else:
+        assert {outcome.error for outcome in outcomes} == {
+            "refused the hard power off: not sent: can't start new thread"
+        }
+        assert platform.sent == []
 
 
 def _workers_end() -> None:

@@ -10,7 +10,7 @@ from chaosvm.deadline import Deadline
 from chaosvm.errors import ConnectionFailed, InvalidValue, OperationFailed
 from chaosvm.ledger import Ledger, of_run
 from chaosvm.recovery import restore_from, restore_on
-from tests.fakes import OFF, ON, FakePlatform
+from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -87,7 +87,7 @@ def test_one_server_that_is_dead_does_not_keep_the_other(monkeypatch: pytest.Mon
 def test_what_is_left_alone_is_told(logs: pytest.LogCaptureFixture) -> None:
     platform = FakePlatform()
     ledger = lost(platform)
-    platform.change("web-1", state="suspended")
+    platform.change("web-1", state=SUSPENDED)
     restore(ledger, lambda: platform)
     assert "'web-1' (vm-1) left alone: it is suspended" in logs.text
 
@@ -102,3 +102,45 @@ def test_a_failure_is_raised_once_for_all() -> None:
     path = lost(FakePlatform()).path
     with pytest.raises(OperationFailed, match="restore failed: 'web-1'"):
         restore_on("fake", Elsewhere, None, None, 60, 10, False, str(path))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_platform_that_is_not_known_is_a_failure(named: bool) -> None:
+    """One altered letter must not leave a VM off without a word."""
+    ledger = lost(FakePlatform())
+    ledgers.close_all()
+    text = ledger.path.read_text().replace('"platform": "fake"', '"platform": "vspherX"')
+    ledger.path.write_text(text)
+    platform = "fake" if named else "vsphere"
+    with pytest.raises(
+        OperationFailed, match=r"'web-1' \(vm-1\) was not restored: it is on a platform 'vspherX'"
+    ):
+        restore_on(platform, FakePlatform, None, None, 60, 10, False, str(ledger.path))
+
+
+@pytest.mark.parametrize("platform", ["vsphere", "olvm"])
+def test_what_is_on_another_platform_that_is_known_is_for_its_own_action(platform: str) -> None:
+    ledger = lost(FakePlatform())
+    ledgers.close_all()
+    text = ledger.path.read_text().replace('"platform": "fake"', f'"platform": "{platform}"')
+    ledger.path.write_text(text)
+    restored = restore_on("fake", FakePlatform, None, None, 60, 10, False, str(ledger.path))
+    assert restored.outcomes == ()
+
+
+def test_an_error_that_nobody_expected_does_not_keep_the_other_server(
+    monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
+) -> None:
+    broken, well = FakePlatform(), Elsewhere()
+    for platform in (well, broken):
+        platform.add("web-1")
+        platform.power_off("web-1")
+
+    def breaks(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(broken, "inventory", breaks)
+    errors = [outcome.error for outcome in restore(of_run(None), None, 4)]
+    assert errors == ["was not restored: RuntimeError: can't start new thread", None]
+    assert (state(well), state(broken)) == (ON, OFF)
+    assert "can't start new thread" in logs.text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,15 +11,18 @@ import pytest
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     ConnectionFailed,
+    InWrongState,
     LedgerError,
     LoginFailed,
+    NoAnswer,
     NotSupported,
     OperationFailed,
     StepFailed,
 )
 from chaosvm.ledger import Ledger
-from chaosvm.outcome import Batch, How
-from chaosvm.platform import Step
+from chaosvm.order import Order
+from chaosvm.outcome import Batch, How, Outcome
+from chaosvm.platform import Step, Ticket
 from chaosvm.undo import restore
 from chaosvm.vm import PowerState
 from tests.fakes import (
@@ -26,6 +30,7 @@ from tests.fakes import (
     ON,
     SUSPENDED,
     FakePlatform,
+    Machine,
     does,
     fails,
     ignores,
@@ -441,3 +446,293 @@ def test_the_means_are_told(platform: FakePlatform, ledger: Ledger) -> None:
     platform.on("web-1", Step.SHUTDOWN_GUEST, ignores(tracked=False))
     (outcome,) = platform.restore_power_states(timeout=60).outcomes
     assert (outcome.how, outcome.after) == (How.FALLBACK_HARD, OFF)
+
+
+def test_what_the_platform_did_later_than_it_knew_is_our_own(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    """A task failed because its host did not answer, and the host carried it out after that."""
+    platform.add("web-1")
+
+    def later(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        ticket = fails(NoAnswer("the host did not answer"))(platform, machine, step)
+        platform.clock.at(20, lambda: platform.change("web-1", state=OFF))
+        return ticket
+
+    platform.on("web-1", Step.POWER_OFF, later)
+    with pytest.raises(OperationFailed, match="unknown"):
+        platform.power_off("web-1", graceful=False, timeout=10)
+    platform.clock.sleep(30)
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": ON}
+
+
+# What is under way while it looks -------------------------------------------------------
+
+
+def begin(ledger: Ledger, vm: Any, step: Step = Step.POWER_OFF) -> Order:
+    """Another call of the run, as in the background, has sent something to the VM."""
+    order = Order.checked("power_off", 60)
+    ledger.intend("fake", "fake.example.com", [(vm, vm.power_state)], order)
+    ledger.request(vm.id, step, order)
+    return order
+
+
+def is_off(vm: Any, order: Order) -> Outcome:
+    return Outcome(
+        name=vm.name,
+        id=vm.id,
+        platform=vm.platform,
+        operation=order.operation,
+        before=ON,
+        after=OFF,
+        changed=True,
+        how=How.HARD,
+        seconds=1,
+    )
+
+
+def slow_inventory(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, meanwhile: Any, number: int = 1
+) -> None:
+    """Of the inventory of this number the answer is late, and something happens meanwhile."""
+    inventory, count = platform.inventory, itertools.count(1)
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        found = inventory(*arguments, **options)
+        if next(count) == number:
+            meanwhile()
+        return found
+
+    monkeypatch.setattr(platform, "inventory", late)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_ends_while_the_vms_are_read_is_put_back(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    vm = platform.add("web-1")
+    order = begin(ledger, vm)
+
+    def ends() -> None:
+        platform.change("web-1", state=OFF)
+        ledger.answered(vm.id, order)
+        ledger.ended([(is_off(vm, order), False)], order)
+
+    slow_inventory(platform, monkeypatch, ends, number)
+    (outcome,) = platform.restore_power_states().outcomes
+    assert (outcome.changed, states(platform)) == (True, {"web-1": ON})
+
+
+def test_what_a_request_did_whose_answer_took_long_is_put_back(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it may still have an effect counts from the answer."""
+    vm = platform.add("web-1")
+    order = begin(ledger, vm)
+    platform.clock.at(30, lambda: ledger.answered(vm.id, order))
+    platform.clock.at(35, lambda: platform.change("web-1", state=OFF))
+    platform.restore_power_states(timeout=300)
+    platform.clock.sleep(60)
+    assert states(platform) == {"web-1": ON}
+
+
+def test_an_answer_that_never_comes_is_a_failure(platform: FakePlatform, ledger: Ledger) -> None:
+    """It is on, and may be off a moment later: nobody knows."""
+    begin(ledger, platform.add("web-1"))
+    with pytest.raises(OperationFailed, match=r"is powered_on, but the hard power off .* yet be"):
+        platform.restore_power_states(timeout=60)
+    assert platform.clock.now >= 1060
+
+
+def test_the_time_for_a_vm_that_is_not_back_is_not_used_up_by_waiting(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    """Something may still be under way that brings it back, or not."""
+    vm = platform.add("web-1", OFF)
+    platform.power_on("web-1")
+    begin(ledger, replace(vm, power_state=ON))
+    (outcome,) = platform.restore_power_states(timeout=60).outcomes
+    assert (outcome.changed, states(platform)) == (True, {"web-1": OFF})
+
+
+def test_what_the_run_still_does_is_stopped(platform: FakePlatform, ledger: Ledger) -> None:
+    vm = platform.add("web-1")
+    order = begin(ledger, vm)
+    ledger.answered(vm.id, order)
+    platform.restore_power_states(timeout=300)
+    with pytest.raises(LedgerError, match="what the run has changed is being put back"):
+        ledger.request(vm.id, Step.POWER_OFF, order)
+    platform.power_off("web-1")
+
+
+def test_a_dry_run_stops_nothing_and_waits_for_nothing(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    vm = platform.add("web-1")
+    order = begin(ledger, vm)
+    (outcome,) = platform.restore_power_states(dry_run=True).outcomes
+    assert "but the hard power off that was sent to it may yet be carried out" in outcome.detail
+    ledger.request(vm.id, Step.POWER_OFF, order)
+    assert platform.clock.now == 1000
+
+
+@pytest.mark.parametrize("state", [TRANSITIONING, PowerState.UNKNOWN])
+@pytest.mark.parametrize("settles", [OFF, ON, SUSPENDED])
+def test_a_passing_or_unknown_state_is_waited_out(
+    platform: FakePlatform, ledger: Ledger, state: PowerState, settles: PowerState
+) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    platform.change("web-1", state=state)
+    platform.clock.at(250, lambda: platform.change("web-1", state=settles))
+    (outcome,) = platform.restore_power_states(timeout=300).outcomes
+    assert states(platform)["web-1"] is (SUSPENDED if settles is SUSPENDED else ON)
+    assert outcome.changed is (settles is OFF)
+    assert ("somebody else" in (outcome.detail or "")) is (settles is SUSPENDED)
+
+
+@pytest.mark.parametrize("state", [TRANSITIONING, PowerState.UNKNOWN])
+def test_a_state_that_never_settles_is_a_failure(
+    platform: FakePlatform, ledger: Ledger, state: PowerState
+) -> None:
+    for name in ("web-1", "web-2"):
+        platform.add(name)
+        platform.power_off(name)
+    platform.change("web-1", state=state)
+    platform.become("web-1", status="not_responding")
+    with pytest.raises(OperationFailed, match=r"failed for 1 of 2 VMs: 'web-1' .*is unknown"):
+        platform.restore_power_states(timeout=60)
+    assert states(platform)["web-2"] is ON
+    assert platform.clock.now >= 1060
+
+
+def test_a_vm_that_changes_between_two_looks_is_looked_at_again(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the platform refuses what is late: it may be where it should be."""
+    monkeypatch.setattr(FakePlatform, "refuses_what_is_late", True)
+    platform.add("web-1", OFF)
+    platform.power_on("web-1")
+    platform.sent.clear()
+    platform.before_first_look = lambda: platform.change("web-1", state=OFF)
+    platform.restore_power_states()
+    assert platform.sent == []
+
+
+def test_a_vm_that_somebody_else_switched_off_is_not_ours(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    """Two runs were at it, and the other one was faster: it puts it back itself."""
+
+    def was_faster(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        platform.change("web-1", state=OFF)
+        raise InWrongState("it is off", OFF)
+
+    platform.add("web-1")
+    platform.on("web-1", Step.POWER_OFF, was_faster)
+    assert not platform.power_off("web-1", graceful=False).changed
+    (outcome,) = platform.restore_power_states().outcomes
+    assert "somebody else has changed it" in (outcome.detail or "")
+    assert states(platform) == {"web-1": OFF}
+
+
+# Errors that are not ours ----------------------------------------------------------------
+
+
+def test_an_error_that_nobody_expected_keeps_no_other_vm_from_being_restored(
+    platform: FakePlatform, ledger: Ledger, logs: pytest.LogCaptureFixture
+) -> None:
+    for name, state in (("web-1", ON), ("db-1", OFF)):
+        platform.add(name, state)
+    platform.power_off("web-1")
+    platform.power_on("db-1")
+    platform.on("db-1", Step.SHUTDOWN_GUEST, refuses(RuntimeError("can't start new thread")))
+    with pytest.raises(OperationFailed, match=r"'db-1' .*RuntimeError: can't start new thread"):
+        platform.restore_power_states()
+    assert states(platform) == {"web-1": ON, "db-1": ON}
+    assert "can't start new thread" in logs.text
+
+
+def test_a_server_that_goes_while_it_is_waited_for_takes_no_outcome_along(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.add("web-1")
+    platform.power_off("web-1")
+    begin(ledger, platform.add("web-2"))
+    inventory, count = platform.inventory, itertools.count()
+
+    def goes(*arguments: Any, **options: Any) -> Any:
+        if next(count):
+            raise LoginFailed("not any more")
+        return inventory(*arguments, **options)
+
+    monkeypatch.setattr(platform, "inventory", goes)
+    with pytest.raises(OperationFailed) as failed:
+        platform.restore_power_states()
+    assert {each.name: (each.changed, each.error) for each in failed.value.outcomes} == {
+        "web-1": (True, None),
+        "web-2": (False, "was not restored: not any more"),
+    }
+
+
+# Actions that find something under way ----------------------------------------------------
+
+
+def test_an_action_reads_again_what_changed_since_it_began(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vm = platform.add("web-1")
+    order = begin(ledger, vm)
+
+    def ends() -> None:
+        platform.change("web-1", state=OFF)
+        ledger.answered(vm.id, order)
+        ledger.ended([(is_off(vm, order), False)], order)
+
+    slow_inventory(platform, monkeypatch, ends)
+    assert platform.power_on("web-1").changed
+    assert states(platform) == {"web-1": ON}
+
+
+def test_what_was_done_is_told_also_if_the_rest_cannot_be_looked_at(
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.add("web-1")
+    late = platform.add("web-2")
+    ledger.answered(late.id, begin(ledger, late, Step.SHUTDOWN_GUEST))
+    inventory, count = platform.inventory, itertools.count()
+
+    def goes(*arguments: Any, **options: Any) -> Any:
+        if next(count):
+            raise ConnectionFailed("no connection")
+        return inventory(*arguments, **options)
+
+    monkeypatch.setattr(platform, "inventory", goes)
+    with pytest.raises(OperationFailed) as failed:
+        platform.batch_power_off({"all": True}, graceful=False)
+    assert [(each.name, each.after, each.error) for each in failed.value.outcomes] == [
+        ("web-1", OFF, None),
+        ("web-2", PowerState.UNKNOWN, "was not touched: no connection"),
+    ]
+
+
+def test_an_action_that_waits_ends_when_its_run_is_over(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    late = platform.add("web-1")
+    ledger.answered(late.id, begin(ledger, late, Step.SHUTDOWN_GUEST))
+    platform.clock.at(3, lambda: ledger.bar("it is over"))
+    with pytest.raises(LedgerError, match="power_on is not carried out any more: it is over"):
+        platform.power_on("web-1", timeout=300)
+    assert platform.clock.now < 1010
+
+
+def test_what_an_action_waits_for_leaves_half_of_its_time(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    """The answer to a shutdown never comes; the VM can be suspended all the same."""
+    begin(ledger, platform.add("web-1"), Step.SHUTDOWN_GUEST)
+    platform.on("web-1", Step.SUSPEND, does(15))
+    assert platform.suspend("web-1", timeout=40).changed
+    assert states(platform) == {"web-1": SUSPENDED}

@@ -60,6 +60,15 @@ def lose_and_interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def lose_and_break() -> None:
+    _platform.power_off("web-1")
+
+    def breaks(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    _platform.inventory = breaks  # type: ignore[method-assign]
+
+
 def hang_up() -> None:
     _platform.power_off("web-1")
     os.kill(os.getpid(), signal.SIGHUP)
@@ -153,6 +162,13 @@ def test_a_vm_that_does_not_come_back_fails_the_run(logs: pytest.LogCaptureFixtu
     assert journal["chaosvm_undo"]["failed"] == 1
     assert states() == ["powered_off", "powered_on"]
     assert "recover.json" in logs.text
+
+
+def test_an_error_that_nobody_expected_fails_the_run(logs: pytest.LogCaptureFixture) -> None:
+    journal = run(activity("lose_and_break"))
+    assert journal["status"] == "failed"
+    assert "RuntimeError: can't start new thread" in str(journal["chaosvm_undo"])
+    assert "not everything is back" in logs.text
 
 
 @pytest.mark.parametrize(

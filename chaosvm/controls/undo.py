@@ -97,7 +97,7 @@ class _Undo:
 
     def _undone(self, ledger: Ledger) -> List[Outcome]:
         deadline = Deadline(self.timeout)
-        platforms = list(dict.fromkeys(touched.platform for touched in ledger.history))
+        platforms = list(dict.fromkeys(touched.platform for touched in ledger.touched()))
         outcomes: List[Outcome] = []
         for number, platform in enumerate(platforms):
             share = deadline.share(len(platforms) - number)

@@ -224,3 +224,25 @@ def test_a_guest_that_shuts_down_after_the_crash(tmp_path: Path) -> None:
         (outcome,) = journal["run"][0]["output"]["outcomes"]
         assert (outcome["before"], outcome["after"]) == ("powered_off", "powered_on")
         assert _power(made.vm("lose-00").state) == "running"
+
+
+@pytest.mark.parametrize("platform", ["vsphere", "olvm"])
+def test_an_action_in_the_background_ends_with_its_run(tmp_path: Path, platform: str) -> None:
+    """It would wait for its guest for 300 s, and the process for it."""
+    made = World()
+    made.add_vm("freeze-00", guest=Guest(obedient=False, seconds=600))
+    method = [action(platform, "batch_power_off", "freeze", on_timeout="fail", timeout=300)]
+    undo = {**UNDO, "arguments": {"timeout": 5}}
+    with Lab(made, platforms=[platform]) as lab:
+        chaos = Chaos(tmp_path, lab.environment())
+        controls = [{"name": "undo", "provider": undo}]
+        planned = experiment(platform, method=method, controls=controls)
+        process = chaos.start(*chaos.command(planned))
+        asked = ("POST /sdk ShutdownGuest", "POST /api/vms/{id}/shutdown")
+        while not any(lab.requests().get(name) for name in asked):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        chaos.finish(process, within=60)
+        (outcome,) = chaos.journal()["chaosvm_undo"]["outcomes"]
+        assert outcome["error"], "it may go off a moment later"

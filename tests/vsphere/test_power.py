@@ -436,7 +436,7 @@ def test_what_was_just_read_is_not_read_again_before_it_is_acted_on(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     platform.connect()
-    vcsim.rules(rule("RetrievePropertiesEx", "fault", fault="RuntimeFault", skip=2))
+    vcsim.rules(rule("RetrievePropertiesEx", "fault", fault="NoPermission", skip=2))
     with pytest.raises(OperationFailed, match="could not be followed, its outcome is unknown"):
         platform.power_off(VM, graceful=False)
     assert changes_sent(vcsim) == {"PowerOffVM_Task"}
