@@ -38,7 +38,7 @@ from typing import Any, Dict, Iterator, List
 from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
-from chaosvm import experiment, interruption, values
+from chaosvm import experiment, supervision, values
 from chaosvm.controls.declaration import check, required, told, validate
 from chaosvm.deadline import Deadline
 from chaosvm.errors import InvalidValue
@@ -168,7 +168,7 @@ def before_experiment_control(
     except InvalidValue as error:
         raise InterruptExecution(f"chaosvm.controls.undo: {error}") from None
     _armed[id(run.journal)] = undo
-    interruption.watch()
+    supervision.watch()
     _interrupt_when_hung_up()
 
 
