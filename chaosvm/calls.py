@@ -55,12 +55,9 @@ class Calls:
         if order.restores:
             return None
         until, stopped = self._stopped.get(place, (0.0, None))
-        signal = order.phase.stopped_by
-        why = (
-            self._barred
-            or (f"{signal} has stopped the run" if signal else None)
-            or (stopped if order.begun <= until else None)
-        )
+        why = self._barred or (stopped if order.begun <= until else None)
+        if order.phase.stopped_by is not None:
+            why = why or f"{order.phase.stopped_by} has stopped the run"
         return why and f"{order.operation} is not carried out any more: {why}"
 
     # What they have under way ----------------------------------------------------------

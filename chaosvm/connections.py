@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from chaosvm import interruption
+from chaosvm import supervision
 from chaosvm.deadline import Deadline
 from chaosvm.settings import Settings
 
@@ -44,7 +44,7 @@ _lock = threading.Lock()
 
 def shared(make: Callable[..., C], *settings: Settings) -> C:
     """The connection for these settings, made of them on first use."""
-    interruption.begin()
+    supervision.begin()
     with _lock:
         if settings not in _open:
             _open[settings] = make(*settings)

@@ -27,7 +27,7 @@ from chaosvm import experiment
 from chaosvm.errors import Interrupted
 from chaosvm.experiment import Running
 
-__all__ = ["begin", "check", "hold", "install", "note", "stopped", "uninstall", "watch"]
+__all__ = ["check", "hold", "install", "note", "stopped", "uninstall"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -38,21 +38,6 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 _SWALLOWED = "chaoslib.exceptions.ActivityFailed: chaoslib.exceptions.InterruptExecution"
 
 Handler = Callable[[int, FrameType | None], Any]
-
-
-def begin() -> None:
-    """Where an activity begins to work. Raises if its run has been told to stop already."""
-    watch()
-    if (run := experiment.running()) is not None:
-        check(run)
-
-
-def watch() -> None:
-    """Notice signals from here on, in whichever thread this is."""
-    run = experiment.running()
-    # Who hears of the end of the run takes the handlers back.
-    if run is not None and _listen(run):
-        install(run)
 
 
 def install(run: Running) -> None:
@@ -140,12 +125,6 @@ def _swallowed(run: Running) -> bool:
 def _was_interrupted(entry: dict[str, Any]) -> bool:
     lines: Iterable[str] = entry.get("exception") or ()
     return any(line.startswith(_SWALLOWED) for line in lines)
-
-
-def _listen(run: Running) -> bool:
-    from chaosvm.listener import listen  # imports what only a run needs
-
-    return listen(run)
 
 
 def _notice_from_the_start() -> None:

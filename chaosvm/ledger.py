@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import chaosvm
-from chaosvm import experiment, interruption, ledgerfile
+from chaosvm import experiment, ledgerfile, supervision
 from chaosvm.account import Account
 from chaosvm.calls import Calls
 from chaosvm.errors import LedgerError
@@ -290,7 +290,7 @@ def of_run(path: Path | None) -> Ledger:
     ``path`` is the file that the settings name; by default each run has a file
     of its own beside the journal.
     """
-    interruption.watch()
+    supervision.watch()
     run = experiment.running()
     with _of_runs_lock:
         if (run, path) not in _of_runs:

@@ -73,7 +73,7 @@ class Sender:
         except RuntimeError as error:  # no thread can be started, or the interpreter ends
             # It is in the queue all the same: another worker takes it, if there is one.
             if not self._any_worker:
-                self._take_answer(job, Answer(step, error=StepFailed(f"not sent: {error}")))
+                self._note_answer(job, Answer(step, error=StepFailed(f"not sent: {error}")))
 
     def _work(self, job: Job, step: Step) -> None:
         answer: Answer | BaseException
@@ -81,13 +81,13 @@ class Sender:
             answer = self._send(job, step)
         except BaseException as error:  # noqa: BLE001  # it is raised where it is taken in
             answer = error
-        self._take_answer(job, answer)
-
-    def _take_answer(self, job: Job, answer: Answer | BaseException) -> None:
         with self.jobs_lock:
-            self._under_way -= 1
-            self._answers.put((job, answer))
+            self._note_answer(job, answer)
             self._start_more()
+
+    def _note_answer(self, job: Job, answer: Answer | BaseException) -> None:
+        self._under_way -= 1
+        self._answers.put((job, answer))
 
     def answers(self, seconds: float) -> list[tuple[Job, Answer]]:
         """What has come in, waiting so long for all that is under way."""

@@ -88,7 +88,7 @@ def restore(
     while waiting:
         try:
             look = _look(platform, ledger, waiting, deadline)
-        except PlatformError as error:
+        except Exception as error:
             if not steps.outcomes:
                 raise
             steps.lose(waiting, error)

@@ -1570,14 +1570,15 @@ def test_threads_that_cannot_be_started(platform, monkeypatch, started):
             raise RuntimeError("can't start new thread")
         start(thread)
 
-    for name in ("first", "second", "third"):
-        platform.add(name)
+    count_of_vms = 1_200
+    for number in range(count_of_vms):
+        platform.add(f"web-{number}")
     monkeypatch.setattr(threading.Thread, "start", fails)
 
     outcomes = run(platform, "power_off", graceful=False, parallel=3)
 
     if started:
-        assert [outcome.error for outcome in outcomes] == [None] * 3
+        assert [outcome.error for outcome in outcomes] == [None] * count_of_vms
     else:
         assert {outcome.error for outcome in outcomes} == {
             "refused the hard power off: not sent: can't start new thread"

@@ -557,6 +557,18 @@ def test_the_time_for_a_vm_that_is_not_back_is_not_used_up_by_waiting(
     assert (outcome.changed, states(platform)) == (True, {"web-1": OFF})
 
 
+def test_what_is_under_way_may_bring_a_vm_back(platform: FakePlatform, ledger: Ledger) -> None:
+    """Then nothing else is sent to it."""
+    vm = platform.add("web-1", OFF)
+    platform.power_on("web-1")
+    platform.sent.clear()
+    begin(ledger, replace(vm, power_state=ON))
+    platform.clock.at(10, lambda: platform.change("web-1", state=OFF))
+    (outcome,) = platform.restore_power_states(timeout=60).outcomes
+    assert (outcome.changed, outcome.detail) == (False, "is powered_off already")
+    assert platform.sent == []
+
+
 def test_what_the_run_still_does_is_stopped(platform: FakePlatform, ledger: Ledger) -> None:
     vm = platform.add("web-1")
     order = begin(ledger, vm)
@@ -655,8 +667,9 @@ def test_an_error_that_nobody_expected_keeps_no_other_vm_from_being_restored(
     assert "can't start new thread" in logs.text
 
 
+@pytest.mark.parametrize("error", [LoginFailed("not any more"), RuntimeError("not any more")])
 def test_a_server_that_goes_while_it_is_waited_for_takes_no_outcome_along(
-    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     platform.add("web-1")
     platform.power_off("web-1")
@@ -665,16 +678,16 @@ def test_a_server_that_goes_while_it_is_waited_for_takes_no_outcome_along(
 
     def goes(*arguments: Any, **options: Any) -> Any:
         if next(count):
-            raise LoginFailed("not any more")
+            raise error
         return inventory(*arguments, **options)
 
     monkeypatch.setattr(platform, "inventory", goes)
     with pytest.raises(OperationFailed) as failed:
         platform.restore_power_states()
-    assert {each.name: (each.changed, each.error) for each in failed.value.outcomes} == {
-        "web-1": (True, None),
-        "web-2": (False, "was not restored: not any more"),
-    }
+    told = {each.name: (each.changed, each.error) for each in failed.value.outcomes}
+    assert told["web-1"] == (True, None)
+    assert "was not restored" in told["web-2"][1]
+    assert "not any more" in told["web-2"][1]
 
 
 # Actions that find something under way ----------------------------------------------------
@@ -737,3 +750,28 @@ def test_what_an_action_waits_for_leaves_half_of_its_time(
     platform.on("web-1", Step.SUSPEND, does(15))
     assert platform.suspend("web-1", timeout=40).changed
     assert states(platform) == {"web-1": SUSPENDED}
+
+
+# Two runs at once -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "left"), [("off", OFF), ("on", ON)])
+def test_each_of_two_runs_puts_back_what_it_found(
+    platform: FakePlatform,
+    ledger: Ledger,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: str,
+    left: PowerState,
+) -> None:
+    """The one that powered it on had found it off, as the other run had left it."""
+    other = Ledger(tmp_path / "other.jsonl", now=ledger._now)
+    platform.add("web-1")
+    platform.power_off("web-1")
+    monkeypatch.setattr(platform, "_ledger", lambda: other)
+    platform.power_on("web-1")
+    runs = {"off": ledger, "on": other}
+    order = [runs.pop(first), *runs.values()]
+    for each in order:
+        platform.restore_power_states(ledger=each)
+    assert states(platform) == {"web-1": left}

@@ -171,6 +171,22 @@ def test_an_error_that_nobody_expected_fails_the_run(logs: pytest.LogCaptureFixt
     assert "not everything is back" in logs.text
 
 
+def test_an_error_that_nobody_expects_fails_the_run(
+    monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
+) -> None:
+    """Chaos Toolkit passes over errors of controls, and would call the run completed."""
+
+    def no_more_threads(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(undo, "restore_from", no_more_threads)
+    journal = run(activity("lose"))
+    assert journal["status"] == "failed"
+    (entry,) = journal["rollbacks"]
+    assert entry["exception"] == ["RuntimeError: can't start new thread"]
+    assert "RuntimeError: can't start new thread" in logs.text
+
+
 @pytest.mark.parametrize(
     ("missing", "still"),
     [

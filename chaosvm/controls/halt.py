@@ -29,7 +29,7 @@ from typing import Any, Dict, List
 
 from chaoslib.exceptions import InterruptExecution
 
-from chaosvm import interruption, values
+from chaosvm import supervision, values
 from chaosvm.controls.declaration import check, required, validate
 from chaosvm.errors import InvalidValue
 
@@ -73,7 +73,7 @@ def before_experiment_control(
     context: Dict[str, Any], when: str = "at_once", **kwargs: Any
 ) -> None:
     """A run begins outside of its rollbacks."""
-    interruption.watch()
+    supervision.watch()
     _set_rolling_back(False)
     for each in (_failed, _failed_rollbacks, _stopped):
         each.clear()

@@ -38,7 +38,7 @@ from typing import Any, Dict, Iterator, List
 from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
-from chaosvm import experiment, interruption, values
+from chaosvm import experiment, supervision, values
 from chaosvm.controls.declaration import check, required, told, validate
 from chaosvm.deadline import Deadline
 from chaosvm.errors import InvalidValue
@@ -91,8 +91,18 @@ class _Undo:
         if outcomes:
             self.journal["chaosvm_undo"] = Batch(tuple(outcomes)).to_json()
         if failed:
-            self.journal.setdefault("rollbacks", []).append(_entry(outcomes))
-        if failed and self.journal["status"] == "completed":
+            self.note_failure(failure_text("restore", outcomes), Batch(tuple(outcomes)).to_json())
+
+    def note_failure(self, why: str, output: Any = None) -> None:
+        """As of a rollback: so Chaos Toolkit's report says that the system may not be restored."""
+        entry = {
+            "activity": {"type": "action", "name": _NAME, "provider": {"type": "python"}},
+            "status": "failed",
+            "output": output,
+            "exception": [why],
+        }
+        self.journal.setdefault("rollbacks", []).append(entry)
+        if self.journal["status"] == "completed":
             self.journal["status"] = "failed"
 
     def _undone(self, ledger: Ledger) -> List[Outcome]:
@@ -158,25 +168,28 @@ def before_experiment_control(
     except InvalidValue as error:
         raise InterruptExecution(f"chaosvm.controls.undo: {error}") from None
     _armed[id(run.journal)] = undo
-    interruption.watch()
+    supervision.watch()
     _interrupt_when_hung_up()
 
 
-@told
 def after_experiment_control(context: Dict[str, Any], **kwargs: Any) -> None:
     """The run is over: put back what it changed."""
     _carry_out(_journal())
 
 
-@told
 def cleanup_control() -> None:
     """The same where an interruption kept the ordinary end from being reached."""
     _carry_out(_journal())
 
 
+@told
 def _carry_out(journal: Dict[str, Any]) -> None:
     if undo := _armed.get(id(journal)):
-        undo.carry_out()
+        try:
+            undo.carry_out()
+        except Exception as error:
+            undo.note_failure(f"{type(error).__name__}: {error}")
+            raise
         _armed.pop(id(journal), None)
         if signal.getsignal(signal.SIGHUP) is signal.default_int_handler:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -185,16 +198,6 @@ def _carry_out(journal: Dict[str, Any]) -> None:
 def _journal() -> Dict[str, Any]:
     run = experiment.running()
     return (run and run.journal) or {}
-
-
-def _entry(outcomes: List[Outcome]) -> Dict[str, Any]:
-    """As of a rollback: so Chaos Toolkit's report says that the system may not be restored."""
-    return {
-        "activity": {"type": "action", "name": _NAME, "provider": {"type": "python"}},
-        "status": "failed",
-        "output": Batch(tuple(outcomes)).to_json(),
-        "exception": [failure_text("restore", outcomes)],
-    }
 
 
 def _later(ledgers: List[Ledger]) -> str:

@@ -1,0 +1,115 @@
+"""What all controls have in common: nothing that goes wrong in them goes unsaid."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from chaoslib.exceptions import InterruptExecution, InvalidControl
+from chaoslib.types import Dry
+
+from chaosvm.controls import dry_run, halt
+from chaosvm.controls.declaration import required, told, validate
+
+ACTION = {"type": "python", "module": "chaosvm.vsphere.actions", "func": "power_off"}
+FAILED = {"status": "failed"}
+
+
+def activity(name: str = "lose", **provider: Any) -> dict[str, Any]:
+    return {"name": name, "type": "action", "provider": {**ACTION, **provider}}
+
+
+def test_an_error_is_logged(logs: pytest.LogCaptureFixture) -> None:
+    """Chaos Toolkit logs it at DEBUG, and goes on."""
+    context = activity(secrets=["no-such-group"])
+    with pytest.raises(AttributeError):
+        dry_run.before_activity_control(context, {"dry": Dry.ACTIONS}, {}, secrets="none")
+    (record,) = [each for each in logs.records if each.levelname == "ERROR"]
+    assert "chaosvm.controls.dry_run: before_activity_control failed" in record.getMessage()
+
+
+def test_an_interruption_is_none() -> None:
+    @told
+    def stop() -> None:
+        raise InterruptExecution("stop")
+
+    with pytest.raises(InterruptExecution, match=r"^stop$"):
+        stop()
+
+
+def test_what_the_run_depends_on_stops_it() -> None:
+    @required
+    def broken() -> None:
+        raise KeyError("no such thing")
+
+    with pytest.raises(InterruptExecution, match="broken failed: KeyError"):
+        broken()
+
+
+@pytest.mark.parametrize(
+    ("provider", "complaint"),
+    [
+        ({"arguments": None}, "'arguments' and nothing below"),
+        ({"arguments": ["when"]}, "expected is a mapping such as"),
+        ({"arguments": {"context": 1}}, "an argument 'context'"),
+        ({"arguments": {1: 2}}, "not all of whose names are texts"),
+        ({"arguments": {"wen": "at_once"}}, "did you mean 'when'"),
+    ],
+)
+def test_declarations_that_chaos_toolkit_could_not_call(
+    provider: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(InvalidControl, match=complaint):
+        halt.validate_control({"name": "halt", "provider": provider})
+
+
+def test_a_variable_has_its_value_only_in_the_run() -> None:
+    halt.validate_control({"name": "halt", "provider": {"arguments": {"when": "${when}"}}})
+
+
+def test_declared_as_it_should_be() -> None:
+    validate({"name": "undo", "provider": {"type": "python"}}, {}, whole=True)
+
+
+@pytest.fixture
+def halting() -> None:
+    halt.before_experiment_control({})
+
+
+def in_the_background(context: dict[str, Any]) -> None:
+    thread = threading.Thread(target=halt.after_activity_control, args=(context, FAILED))
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.usefixtures("halting")
+def test_what_failed_in_the_background_stops_the_run_before_the_next_activity() -> None:
+    in_the_background(activity("lost"))
+    with pytest.raises(InterruptExecution, match="'lost' failed"):
+        halt.before_activity_control(activity())
+
+
+@pytest.mark.usefixtures("halting")
+def test_or_at_the_end_of_the_method() -> None:
+    in_the_background(activity("lost"))
+    in_the_background(activity("gone"))
+    with pytest.raises(InterruptExecution, match="these failed: 'lost', 'gone'"):
+        halt.after_method_control({})
+
+
+@pytest.mark.usefixtures("halting")
+def test_but_not_the_rollbacks() -> None:
+    in_the_background(activity("lost"))
+    halt.before_rollback_control({})
+    halt.before_activity_control(activity())
+
+
+@pytest.mark.usefixtures("halting")
+def test_a_failed_rollback_leaves_no_run_completed() -> None:
+    halt.before_rollback_control({})
+    halt.after_activity_control(activity(), FAILED)
+    halt.after_rollback_control({})
+    journal = {"status": "completed"}
+    halt.after_experiment_control({}, journal)
+    assert journal == {"status": "failed"}
