@@ -52,10 +52,9 @@ def text_of(fault: Any) -> str:
     return f"{words}: {message}" if message and message != name else words
 
 
-# The vCenter itself does not know what became of it, and the host may carry it out later.
-# (vSphere API reference: Timedout, "abandons an operation"; HostCommunication and what
-# derives from it, "the connection to the host was lost or could not be made"; SystemError,
-# as vpxd answers while it stops.)
+# With these faults the operation may still be carried out. By the vSphere API reference,
+# Timedout is an operation that the server no longer waits for, HostCommunication and its
+# subclasses a lost connection to the host. SystemError is what vpxd answers while it stops.
 _UNKNOWN = (
     vim.fault.Timedout,
     vmodl.fault.HostCommunication,
@@ -65,7 +64,7 @@ _UNKNOWN = (
 
 
 def is_unknown(fault: Any) -> bool:
-    """Does it say that something went wrong, and not what was done?"""
+    """True if the fault leaves open whether anything was done."""
     return isinstance(fault, _UNKNOWN) or type(fault) is vmodl.RuntimeFault
 
 

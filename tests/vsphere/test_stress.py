@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
@@ -66,15 +67,8 @@ class Trial:
     def drawn(cls, seed: int) -> Trial:
         chance = random.Random(seed)
         act = chance.choice(sorted(ACTS))
-        faults = {
-            chance.randint(0, 5): Fault(
-                chance.choice(("request", "answer")),
-                chance.choice((0, 300, 2000, 4000, 6000, 9000, 15000)) + chance.randint(0, 1500),
-                chance.choice(KINDS),
-                chance.uniform(0.1, LONGEST),
-            )
-            for _ in range(chance.randint(0, 3))
-        }
+        # An action needs a connection or two, until they break.
+        faults = {number: _fault(chance) for number in range(4) if chance.random() < 0.7}
         rules = [_trouble(chance) for _ in range(chance.randint(0 if faults else 1, 2))]
         slow = chance.uniform(0, LONGEST)
         rules += [rule(task, "slow_task", seconds=slow) for task in TASKS]
@@ -84,6 +78,14 @@ class Trial:
     def __str__(self) -> str:
         rules = [(r["method"], r["action"], r["skip"], r["times"]) for r in self.rules]
         return f"seed {self.seed}, {self.act}, {self.faults}, {rules}"
+
+
+def _fault(chance: random.Random) -> Fault:
+    """Where there is most to break: an action takes some 12 kB of requests, and 16 of answers."""
+    side: Literal["request", "answer"] = chance.choice(("request", "answer"))
+    most = 12_000 if side == "request" else 16_000
+    kind, seconds = chance.choice(KINDS), chance.uniform(0.1, LONGEST)
+    return Fault(side, chance.randint(0, most), kind, seconds)
 
 
 def _trouble(chance: random.Random) -> Rule:
