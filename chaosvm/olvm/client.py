@@ -19,6 +19,7 @@ from logzero import logger
 from chaosvm import rehearsal
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
+    AnswerTooLarge,
     ConnectionFailed,
     DeadlinePassed,
     LoginFailed,
@@ -144,7 +145,7 @@ class OLVMClient:
     def _twice(self, send: Callable[[], T], deadline: Deadline) -> T:
         try:
             return self._authorised(send, deadline)
-        except DeadlinePassed:
+        except (AnswerTooLarge, DeadlinePassed):
             raise
         except (ConnectionFailed, ProtocolError) as error:
             logger.debug(f"reading once more: {error}")

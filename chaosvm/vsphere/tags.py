@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from logzero import logger
 
 from chaosvm.deadline import Deadline
+from chaosvm.documents import parse_json
 from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.redaction import hide_session
 from chaosvm.vsphere.faults import connection_error
@@ -148,7 +149,7 @@ class TagReader:
         """What is made of the answer's value."""
         text = self._request(method, path, body, headers)
         try:
-            told = json.loads(text)
+            told = parse_json(text)
             return made(told["value"] if isinstance(told, dict) and "value" in told else told)
         except (ValueError, TypeError, KeyError):
             raise ProtocolError(
@@ -180,6 +181,9 @@ class TagReader:
         except (OSError, http.client.HTTPException) as error:
             self._transport.abandon()
             raise connection_error(error, self._settings.server) from error
+        except BaseException:
+            self._transport.abandon()
+            raise
         self._transport.ReturnConnection(connection)
         return status, text
 
