@@ -173,7 +173,7 @@ class LedgerFile:
 def _decoded(text: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and isinstance(line.get("kind"), str) else None
 

@@ -75,4 +75,5 @@ def memory() -> Iterator[Callable[[], int]]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crashes", type=int, default=2, help="runs to kill, for each kind of crash")
+    parser.addoption("--fuzz", type=int, default=0, help="examples of each kind of bad input")
     parser.addoption("--crash-seed", type=int, default=0, help="draws the moments of the kills")
