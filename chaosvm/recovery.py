@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from chaosvm import values
@@ -131,7 +130,11 @@ def _on_unknown_platforms(ledger: Ledger, platform: str) -> list[Outcome]:
 
 def _resumed(ledger: str) -> Ledger:
     expected = "the path of a ledger, as a run wrote it"
-    path = Path(values.text("ledger", ledger, expected)).expanduser().absolute()
-    if not path.is_file():
+    path = values.path("ledger", ledger, expected)
+    try:
+        found, path = path.is_file(), path.absolute()
+    except OSError as error:  # it is too long, or the working directory is gone
+        raise values.invalid("ledger", ledger, f"{expected} ({error.strerror})") from None
+    if not found:
         raise values.invalid("ledger", ledger, f"{expected} (there is no such file)")
     return Ledger.resumed(path)

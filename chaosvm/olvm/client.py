@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
+    AnswerTooLarge,
     ConnectionFailed,
     DeadlinePassed,
     LoginFailed,
@@ -102,7 +103,7 @@ class OLVMClient:
     def _twice(self, send: Callable[[], T], deadline: Deadline) -> T:
         try:
             return self._authorised(send, deadline)
-        except DeadlinePassed:
+        except (AnswerTooLarge, DeadlinePassed):
             raise
         except (ConnectionFailed, ProtocolError) as error:
             logger.debug(f"reading once more: {error}")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
+from chaosvm.unpacking import MOST_ITEMS, MOST_STREAMED, Measure, too_large
+
 __all__ = ["Items", "NotExpected"]
 
 T = TypeVar("T")
@@ -13,6 +15,9 @@ T = TypeVar("T")
 # Half of a long list is in sections that nobody here reads. Leaving these out
 # before the parser sees them takes a tenth of the time that building them takes.
 _LEFT_OUT = (b"actions", b"custom_properties")
+_LONGEST_ITEM = 4 * 1024 * 1024
+# Also for an encoding that nobody knows.
+_NOT_XML = (ParseError, LookupError, ValueError)
 
 
 class NotExpected(Exception):
@@ -36,21 +41,27 @@ class Items(Generic[T]):
         self._parser = XMLParser(target=builder)
         self._rest = b""
         self._unusual = False
+        self._measure = Measure(MOST_STREAMED, "the engine")
 
     def feed(self, piece: bytes) -> None:
         """Keeps back what follows the last item, so that sections are whole."""
+        self._measure.add(piece)
         self._rest += piece
         end = self._rest.rfind(self._end_of_item)
         if end >= 0:
             self._parse(self._rest[:end])
             self._rest = self._rest[end:]
             self._take(whole=False)
+        if len(self._rest) > _LONGEST_ITEM:
+            raise too_large("the engine", f"{_LONGEST_ITEM // 1024 // 1024} MB in one item")
+        if len(self.found) > MOST_ITEMS:
+            raise too_large("the engine", f"{MOST_ITEMS:,} items")
 
     def close(self) -> list[T]:
         self._parse(self._rest)
         try:
             self._parser.close()
-        except ParseError as error:
+        except _NOT_XML as error:
             raise NotExpected(str(error)) from error
         self._take(whole=True)
         return self.found
@@ -64,7 +75,7 @@ class Items(Generic[T]):
                 text = self._without(name, text)
         try:
             self._parser.feed(text)
-        except (ParseError, LookupError) as error:  # LookupError: an encoding that is unknown
+        except _NOT_XML as error:
             raise NotExpected(str(error)) from error
 
     def _without(self, name: bytes, text: bytes) -> bytes:
@@ -95,5 +106,5 @@ class Items(Generic[T]):
                 raise NotExpected(f"{item.tag} without an id instead of {self._item}")
             try:
                 self.found.append(self._made(item))
-            except (TypeError, ValueError) as error:
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 raise NotExpected(f"in {item.tag} {item.get('id')}: {error}") from error

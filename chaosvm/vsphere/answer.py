@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 from collections.abc import Iterator
+from itertools import chain
 
 from chaosvm.bounded import Budget
 from chaosvm.unpacking import MOST_STREAMED, MOST_WHOLE, too_large, unpacked
@@ -13,6 +14,8 @@ __all__ = ["Answer"]
 
 # pyvmomi makes objects of all of them before anybody sees one.
 _MOST_ELEMENTS = 1_000_000
+# It looks at what is not complete again with each piece, from its beginning.
+_LONGEST_TEXT = 128 * 1024
 
 
 class Answer:
@@ -54,9 +57,19 @@ class Answer:
             yield piece
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        elements = 0
-        for piece in pieces:
+        """What is XML has no more elements, and none with more text, than pyvmomi can take."""
+        first = next(pieces, b"")
+        if not first.lstrip().startswith(b"<"):
+            yield first
+            yield from pieces
+            return
+        elements = text = 0
+        for piece in chain([first], pieces):
             elements += piece.count(b"</") + piece.count(b"/>")
+            begins = piece.rfind(b"<")
+            text = len(piece) - begins if begins >= 0 else text + len(piece)
             if elements > _MOST_ELEMENTS:
                 raise too_large(self._server, f"{_MOST_ELEMENTS:,} elements")
+            if text > _LONGEST_TEXT:
+                raise too_large(self._server, f"{_LONGEST_TEXT // 1024} KB in one element")
             yield piece

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from chaosvm.deadline import Deadline
 from chaosvm.errors import LoginFailed, PlatformError, ProtocolError
 from chaosvm.login import Login
+from chaosvm.documents import parse_json
+from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.redaction import hide_session
 from chaosvm.vsphere.faults import connection_error
 from chaosvm.vsphere.settings import VSphereSettings
@@ -178,7 +180,7 @@ class TagReader:
         """What is made of the answer's value."""
         text = self._request(method, path, body, headers)
         try:
-            told = json.loads(text)
+            told = parse_json(text)
             return made(told["value"] if isinstance(told, dict) and "value" in told else told)
         except (ValueError, TypeError, KeyError):
             raise ProtocolError(
@@ -212,6 +214,9 @@ class TagReader:
         except (OSError, http.client.HTTPException) as error:
             self._transport.abandon()
             raise connection_error(error, self._settings.server) from error
+        except BaseException:
+            self._transport.abandon()
+            raise
         self._transport.ReturnConnection(connection)
         return status, text
 

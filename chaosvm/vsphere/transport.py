@@ -101,7 +101,7 @@ class _Connection(http.client.HTTPSConnection):
         super().request(*args, **kwargs)
 
     def getresponse(self) -> Answer:  # type: ignore[override]
-        return Answer(super().getresponse(), self.host, self._budget)
+        return Answer(super().getresponse(), f"{self.host}:{self.port}", self._budget)
 
 
 class Transport(SoapStubAdapter):

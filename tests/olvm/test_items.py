@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
 import pytest
 
+from chaosvm.errors import AnswerTooLarge
 from chaosvm.olvm.items import Items, NotExpected
 
 LISTED = (
@@ -108,3 +110,66 @@ def test_a_value_of_the_wrong_kind() -> None:
     items.feed(b"<vms><vm id='5'><memory>much</memory></vm></vms>")
     with pytest.raises(NotExpected, match=r"vm 5: .*much"):
         items.close()
+
+
+# What is too much, or not XML as it should be ---------------------------------------------
+
+MEGABYTE = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<vms>" + " " * (5 * MEGABYTE),
+        "<vms><vm id='1'><name>" + "x" * (5 * MEGABYTE),
+        "<vms><vm id='1'>" + "<a>" * (2 * MEGABYTE),
+    ],
+)
+def test_an_item_without_an_end_is_an_error(text: str) -> None:
+    with pytest.raises(AnswerTooLarge, match="4 MB in one item"):
+        names(text)
+
+
+def test_more_items_than_anybody_has_are_an_error() -> None:
+    vm = '<vm id="1"></vm>' * 1_000
+    with pytest.raises(AnswerTooLarge, match="250,000 items"):
+        names("<vms>", *[vm] * 252)
+
+
+def test_an_answer_without_an_end_is_an_error(memory: Callable[[], int]) -> None:
+    vm = f'<vm id="1"><description>{"x" * MEGABYTE}</description></vm>'
+    with pytest.raises(AnswerTooLarge, match="512 MB"):
+        names("<vms>", *[vm] * 513)
+    assert memory() < 16 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<?xml version="1.0" encoding="no-such-encoding"?><vms><vm id="1"></vm></vms>',
+        '<?xml version="1.0" encoding="utf-7"?><vms><vm id="1"></vm></vms>',
+        '<?xml version="1.0" encoding="shift-jis"?><vms><vm id="1"></vm></vms>',
+        "<vms>" + "<a>" * 100_000 + "</a>" * 100_000 + "</vms>",
+        '<vms><vm id="1">&#xD800;</vm></vms>',
+        '<!DOCTYPE vms [<!ENTITY a "'
+        + "b" * 100_000
+        + '"><!ENTITY c "'
+        + "&a;" * 500
+        + '">]><vms><vm id="1">'
+        + "&c;" * 500
+        + "</vm></vms>",
+    ],
+)
+def test_xml_that_is_none_is_no_error_of_others(text: str) -> None:
+    with pytest.raises(NotExpected):
+        names(text)
+
+
+@pytest.mark.parametrize("error", [AttributeError, IndexError, KeyError, OverflowError, TypeError])
+def test_an_item_that_makes_no_sense_is_no_error_of_others(error: type[Exception]) -> None:
+    def made(vm: Element) -> None:
+        raise error("odd")
+
+    items = Items("vms", "vm", made)
+    with pytest.raises(NotExpected, match=r"in vm 1: .*odd"):
+        items.feed(b'<vms><vm id="1"></vm><vm id="2"></vm></vms>')
