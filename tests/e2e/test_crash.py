@@ -142,11 +142,13 @@ def vcsim_site() -> Iterator[Site]:
         yield Site("vcsim", vcsim.environment(), truth)
 
 
-def die(chaos: Chaos, command: list[str], number: int, after: float) -> None:
-    """Start a run, and send it a signal so long after it first changed something."""
+def die(chaos: Chaos, command: list[str], number: int, after: float, begins: str = '"run"') -> None:
+    """Start a run, and send it a signal so long after the ledger first has this."""
     process = chaos.start(*command)
     end = time.monotonic() + 60
-    while not ledgers(chaos) and process.poll() is None:
+    while not any(begins in each.read_text() for each in ledgers(chaos)):
+        if process.poll() is not None:
+            break
         assert time.monotonic() < end, "it never began"
         time.sleep(0.005)
     try:
@@ -204,6 +206,51 @@ def test_after_an_interruption_nothing_else_is_needed(
         folder.mkdir()
         chaos = Chaos(folder, site.settings)
         die(chaos, chaos.command(experiment(site.platform, controls=controls)), number, moment)
+        assert site.is_as_it_was() == {}, f"after {moment:.3f} s\n{chaos.console}"
+
+
+RESTORES = '"restores": true'
+BACK = {
+    "type": "action",
+    "name": "back",
+    "provider": {"type": "python", "func": "restore_power_states", "arguments": {"timeout": 60}},
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("phase", ["rollback", "undo", "recovery"])
+def test_what_is_put_back_is_finished_by_a_recovery(
+    site: Site,
+    tmp_path: Path,
+    moments: Iterator[tuple[int, float]],
+    number: signal.Signals,
+    phase: str,
+) -> None:
+    """Whatever was about to put it back died, or was interrupted twice."""
+    provider = {**BACK["provider"], "module": f"chaosvm.{site.platform}.actions"}
+    parts = {
+        "rollback": {
+            "rollbacks": [{**BACK, "provider": provider}],
+            "runtime": {"rollbacks": {"strategy": "always"}},
+        },
+        "undo": {"controls": [{"name": "undo", "provider": UNDO}]},
+        "recovery": {},
+    }
+    for run, moment in moments:
+        folder = tmp_path / str(run)
+        folder.mkdir()
+        chaos = Chaos(folder, site.settings)
+        made = experiment(site.platform, **parts[phase])
+        del made["method"][-1]
+        if phase == "recovery":
+            die(chaos, chaos.command(made), signal.SIGKILL, moment)
+            ledger = f"ledger={ledgers(chaos)[0]}"
+            command = chaos.command(EXAMPLES / "recover.json", "--var", ledger)
+        else:
+            command = chaos.command(made)
+        die(chaos, command, number, moment / 2, begins=RESTORES)
+        journal = recover(chaos, ledgers(chaos)[0])
+        assert journal["status"] == "completed", f"after {moment:.3f} s\n{chaos.console}"
         assert site.is_as_it_was() == {}, f"after {moment:.3f} s\n{chaos.console}"
 
 
