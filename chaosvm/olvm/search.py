@@ -35,6 +35,9 @@ _FIELDS = {
     "host": "host",
     "power_state": "status",
 }
+# A search may have one of these. Of one for two hosts the engine finds nothing, and of one
+# for two tags not all VMs where the second value has the first one in it.
+_ONCE = frozenset(("host", "tag"))
 # The power states that are one status of the engine's, by its word for it.
 _STATUSES = {"powered_on": "up", "powered_off": "down", "suspended": "suspended"}
 
@@ -115,9 +118,9 @@ def narrowing(criteria: Mapping[str, Sequence[str]]) -> str | None:
         for key, globs in criteria.items()
         if (conditions := _conditions(key, globs))
     }
-    if len(fields.get("host", ())) > 1 or ("host" in fields and _is_many(fields)):
-        # Of a search for two hosts the engine finds nothing.
-        del fields["host"]
+    for key in _ONCE & fields.keys():
+        if _is_many(fields):
+            del fields[key]
     while _is_too_many(fields):
         del fields[max(fields, key=lambda key: len(fields[key]))]
     if not fields:
