@@ -15,7 +15,7 @@ from chaosvm.lab.world import Machine, World
 
 __all__ = ["follow"]
 
-_ERROR = "<html><head><title>Error</title></head><body>Internal Server Error</body></html>"
+_ERROR = "<html><head><title>ERROR</title></head><body>Error processing request</body></html>"
 
 
 def follow(world: World, vm: Machine, links: str, depth: int = 0) -> str:

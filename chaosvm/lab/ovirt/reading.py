@@ -150,14 +150,14 @@ class Reading:
                 parameter(request, "search") or "",
                 self._entities[name],
                 self._entities,
-                case_sensitive=given is not None and given.lower() in ("", "true"),
+                case_sensitive=given is not None and given.lower() in ("", "true", "1"),
                 most=most,
                 since=since,
             )
         except NotUnderstood:
             return []
         except Refused as refused:
-            raise Failure(400, refused.detail) from None
+            raise Failure(refused.status, refused.detail) from None
         return search.of(items, most)
 
 
