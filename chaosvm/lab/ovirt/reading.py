@@ -53,7 +53,9 @@ class Reading:
         found = self._found(request, "VM", vms)
         followed = parameter(request, "follow")
         if followed:
-            return answers.answer(request, self._followed(found, followed))
+            return answers.answer(request, self._followed(found, followed, mine))
+        if mine:
+            return answers.answer(request, self._pages.restricted(found))
         if len(found) < _LONG:
             return answers.answer(request, self._pages.many(found))
         return await asyncio.to_thread(lambda: answers.answer(request, self._pages.many(found)))
@@ -64,8 +66,9 @@ class Reading:
             raise Failure(404)
         followed = parameter(request, "follow")
         if followed:
-            return answers.answer(request, written(follow(self._world, vm, followed)))
-        return answers.answer(request, self._pages.one(vm))
+            text = follow(self._world, vm, followed, restricted=not user.sees_all)
+            return answers.answer(request, written(text))
+        return answers.answer(request, self._pages.one(vm, restricted=not user.sees_all))
 
     def part(self, name: str) -> Answer:
         """A collection within a VM; of a VM that is not there it is empty."""
@@ -81,11 +84,11 @@ class Reading:
 
         return answer
 
-    def _followed(self, vms: Sequence[Machine], links: str) -> Document:
+    def _followed(self, vms: Sequence[Machine], links: str, restricted: bool) -> Document:
         """With what ``follow`` names put in; one link to nothing spoils it all, as in reality."""
         if not vms:
             return documents((), "vms")
-        inner = "".join(follow(self._world, vm, links, depth=1) for vm in vms)
+        inner = "".join(follow(self._world, vm, links, 1, restricted) for vm in vms)
         return written(f"<vms>\n{inner}</vms>\n")
 
     def _wanted(self, request: web.Request, user: User) -> Machine | None:
