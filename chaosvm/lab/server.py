@@ -52,6 +52,8 @@ class Route:
     name: str
     verb: str = ""
     told_apart: Callable[[web.Request, bytes], str] | None = None
+    # What of a request's path is not shown; by default what ``path`` has before ``name``.
+    prefix: str | None = None
 
 
 class Sessions(Protocol):
@@ -88,7 +90,7 @@ class Face(Protocol):
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
         """The protocol's way to say that it was not done, as the rule wants it."""
 
-    def unserved(self, request: web.Request, code: int) -> web.Response:
+    async def unserved(self, request: web.Request, code: int) -> web.Response:
         """What comes where no route leads (404), or not by this method (405)."""
 
 
@@ -242,7 +244,7 @@ class Server:
             shown = f"{request.method} {request.path}"
             return Call(shown, shown, "")
         # "/ovirt-engine/api/vms/1" is shown as "/api/vms/1".
-        hidden = route.path.removesuffix(route.name)
+        hidden = route.path.removesuffix(route.name) if route.prefix is None else route.prefix
         verb = route.told_apart(request, body) if route.told_apart else route.verb
         shown = f" {verb}" if route.told_apart and verb else ""
         return Call(
@@ -295,7 +297,7 @@ class Server:
         try:
             return await handler(request)
         except web.HTTPException as error:
-            return self.face.unserved(request, error.status)
+            return await self.face.unserved(request, error.status)
 
 
 def page(code: int, message: str = "") -> web.Response:

@@ -110,11 +110,16 @@ class Plain:
         return self._session.get(url, headers=self.headers | headers, timeout=timeout)
 
     def post(
-        self, path: str, body: str | bytes = "<action/>", timeout: float = 10, **headers: str
+        self,
+        path: str,
+        body: str | bytes = "<action/>",
+        timeout: float = 10,
+        method: str = "POST",
+        **headers: str,
     ) -> requests.Response:
         sent = self.headers | {"Content-Type": "application/xml"} | headers
         url = self._lab.olvm_url + path
-        return self._session.post(url, data=body, headers=sent, timeout=timeout)
+        return self._session.request(method, url, data=body, headers=sent, timeout=timeout)
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 5.0) -> None:

@@ -133,7 +133,8 @@ def test_fault(lab: Lab, plain: Plain, world: World, engine: Any, web: str) -> N
         engine.system_service().vms_service().vm_service(web).stop()
     assert (caught.value.code, caught.value.fault.detail) == (409, "[Not today.]")
     answer = plain.get("/vms")
-    assert (answer.status_code, answer.text[:7]) == (409, "<fault>")
+    assert answer.status_code == 409
+    assert "<fault>" in answer.text
 
 
 def test_drop_before(lab: Lab, plain: Plain, world: World) -> None:
@@ -169,7 +170,7 @@ def test_silence(lab: Lab, plain: Plain, world: World, action: str, done: bool) 
 
 def test_drip(lab: Lab, plain: Plain, engine: Any) -> None:
     lab.rules(rule("GET /api/datacenters", "drip", seconds=0.001))
-    assert plain.get("/datacenters", **{"Accept-Encoding": "identity"}).text.startswith("<data")
+    assert plain.get("/datacenters", **{"Accept-Encoding": "identity"}).text.startswith("<?xml")
     lab.rules(rule("GET /api/vms", "drip", seconds=0.2))
     with connected(lab, timeout=1) as impatient, pytest.raises(ovirtsdk4.Error):
         impatient.system_service().vms_service().list()

@@ -44,7 +44,7 @@ class _DoraFace:
         """A list is about no VM more than about others."""
         return frozenset()
 
-    def unserved(self, request: web.Request, code: int) -> web.Response:
+    async def unserved(self, request: web.Request, code: int) -> web.Response:
         return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:

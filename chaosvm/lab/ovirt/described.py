@@ -1,19 +1,23 @@
-"""The world in the types of the SDK."""
+"""The world as the API shows it, in the order of the engine's model.
+
+Source: the recordings ``list-*``, ``host-get*``, ``vm-*`` and ``event*``.
+"""
 
 from __future__ import annotations
 
-import re
-import uuid
-from typing import Any
+from collections.abc import Sequence
+from functools import cache
 
-from ovirtsdk4 import types
-
-from chaosvm.lab.ovirt.hrefs import API, href
-from chaosvm.lab.ovirt.words import EVENTS, STATUSES
+from chaosvm.lab.ovirt import settings
+from chaosvm.lab.ovirt.hrefs import ACTIONS, API, COLLECTIONS, href
+from chaosvm.lab.ovirt.markup import Node, actions, linked, links, moment, node, parsed, text
+from chaosvm.lab.ovirt.templates import BLANK, Template
+from chaosvm.lab.ovirt.words import told
 from chaosvm.lab.world import (
     Cluster,
     Datacenter,
     Event,
+    EventKind,
     Host,
     Machine,
     State,
@@ -23,314 +27,267 @@ from chaosvm.lab.world import (
 )
 
 __all__ = [
-    "active_snapshot_type",
+    "ROOT_TAG",
+    "USER_ID",
     "api_root",
-    "blank_template_type",
-    "cluster_type",
-    "datacenter_type",
-    "event_type",
-    "host_type",
-    "nic_types",
-    "reported_device_types",
-    "statistic_types",
-    "tag_types",
-    "vm_type",
+    "cluster",
+    "datacenter",
+    "event",
+    "host",
+    "tag",
+    "tags_of",
+    "template",
 ]
 
-_BLANK = "00000000-0000-0000-0000-000000000000"
-VERSION = (4, 5, 5)
-# Such as rhel_9x64, for what a VM was made; anything else is a name for people.
-_ENGINE_WORD = re.compile(r"[a-z0-9_]+")
+VERSION = (4, 5, 8)
+ROOT_TAG = BLANK.id
+# Of the lab's account, in events and permissions.
+USER_ID = "2d51bd70-ec55-11f1-9e07-02fc00000001"
 
 
-def vm_type(world: World, vm: Machine) -> Any:
-    """A VM as a list shows it: what is elsewhere is only linked to, and much is missing."""
-    running = vm.state.on_a_host
-    shown = types.Vm(
-        id=vm.id,
-        name=vm.name,
-        description=vm.description,
-        comment=vm.comment,
-        status=STATUSES[vm.state],
-        cpu=types.Cpu(
-            architecture=types.Architecture.X86_64,
-            topology=types.CpuTopology(
-                sockets=vm.topology.sockets, cores=vm.topology.cores, threads=vm.topology.threads
-            ),
+@cache
+def _static(xml: str) -> Sequence[Node]:
+    return parsed(xml)
+
+
+def host(world: World, shown: Host) -> Node:
+    where = href("hosts", shown.id)
+    running = [vm for vm in world.vms if vm.host_id == shown.id]
+    spare = shown.memory - 384 * 2**20
+    return node(
+        "host",
+        actions(where, ACTIONS["hosts"]),
+        text("name", shown.name),
+        text("comment", ""),
+        *links(where, COLLECTIONS["hosts"]),
+        text("address", shown.address),
+        text("auto_numa_status", "enable"),
+        node(
+            "certificate",
+            text("organization", "oVirt"),
+            text("subject", f"O=oVirt,CN={shown.address}"),
         ),
-        memory=vm.memory,
-        os=types.OperatingSystem(type=vm.os, boot=types.Boot(devices=[types.BootDevice.HD])),
-        type=types.VmType.SERVER,
-        origin=vm.origin,
-        creation_time=vm.created,
-        stateless=vm.stateless,
-        high_availability=types.HighAvailability(enabled=vm.highly_available, priority=1),
-        delete_protected=False,
-        cluster=_linked(types.Cluster, "clusters", vm.cluster_id),
-        template=_linked(types.Template, "templates", _BLANK),
-    )
-    shown.href = href("vms", vm.id)
-    if vm.pool_id:
-        shown.vm_pool = _linked(types.VmPool, "vmpools", vm.pool_id)
-    if running and vm.host_id:
-        shown.host = _linked(types.Host, "hosts", vm.host_id)
-    if running and vm.guest.agent and vm.fqdn:
-        shown.fqdn = vm.fqdn
-        shown.guest_operating_system = _guest_system(vm)
-    if running and vm.tells_start and vm.started_at is not None:
-        shown.start_time = world.moment(vm.started_at)
-        shown.run_once = False
-    if vm.state is State.OFF:
-        shown.stop_reason = vm.stop_reason
-        if vm.stopped_at is not None:
-            shown.stop_time = world.moment(vm.stopped_at)
-    return shown
-
-
-def _guest_system(vm: Machine) -> Any:
-    """The agent tells more than one of the engine's own words, if there is more to tell."""
-    told = None if _ENGINE_WORD.fullmatch(vm.os) else vm.os
-    return types.GuestOperatingSystem(family="Linux", distribution=told)
-
-
-def host_type(world: World, host: Host) -> Any:
-    shown = types.Host(
-        id=host.id,
-        name=host.name,
-        address=host.address,
-        comment="",
-        status=types.HostStatus.UP if host.up else types.HostStatus.MAINTENANCE,
-        type=types.HostType.RHEL,
-        memory=host.memory,
-        cpu=types.Cpu(
-            topology=types.CpuTopology(
-                sockets=host.topology.sockets,
-                cores=host.topology.cores,
-                threads=host.topology.threads,
-            )
+        node(
+            "cpu",
+            text("name", "Intel(R) Xeon(R) Fake"),
+            text("speed", 2400),
+            _topology(shown),
+            text("type", "Intel Cascadelake Server Family"),
         ),
-        cluster=_linked(types.Cluster, "clusters", host.cluster_id),
-    )
-    shown.href = href("hosts", host.id)
-    return shown
-
-
-def cluster_type(world: World, cluster: Cluster) -> Any:
-    shown = types.Cluster(
-        id=cluster.id,
-        name=cluster.name,
-        description=cluster.description,
-        comment="",
-        version=types.Version(major=cluster.version[0], minor=cluster.version[1]),
-        virt_service=True,
-        gluster_service=False,
-    )
-    if cluster.datacenter_id:
-        shown.data_center = _linked(types.DataCenter, "datacenters", cluster.datacenter_id)
-    shown.href = href("clusters", cluster.id)
-    return shown
-
-
-def datacenter_type(world: World, datacenter: Datacenter) -> Any:
-    shown = types.DataCenter(
-        id=datacenter.id,
-        name=datacenter.name,
-        description=datacenter.description,
-        comment="",
-        local=False,
-        status=types.DataCenterStatus.UP,
-        version=types.Version(major=4, minor=7),
-    )
-    shown.href = href("datacenters", datacenter.id)
-    return shown
-
-
-def event_type(world: World, event: Event) -> Any:
-    code, severity, text = EVENTS[event.kind]
-    host = world.host(event.host_id)
-    shown = types.Event(
-        id=str(event.number),
-        index=event.number,
-        code=code,
-        severity=severity,
-        description=text.format(
-            vm=event.vm_name,
-            host=host.name if host else "<UNKNOWN>",
-            user=event.user or "SYSTEM",
-            reason=f" (Reason: {event.reason})" if event.reason else "",
+        *_static(settings.HOST["ovn_configured"]),
+        text("max_scheduling_memory", spare),
+        text("memory", shown.memory),
+        *_static(settings.HOST["protocol"]),
+        node("spm", text("priority", 5), text("status", "none")),
+        node("ssh", text("port", 22)),
+        text("status", shown.status),
+        node(
+            "summary",
+            text("active", sum(vm.state is State.RUNNING for vm in running)),
+            text("migrating", sum(vm.state is State.MIGRATING for vm in running)),
+            text("total", len(running)),
         ),
-        time=event.at,
-        origin="oVirt",
-        custom_id=-1,
-        flood_rate=30,
-        correlation_id=event.correlation_id,
+        *_static(settings.HOST["cluster"]),
+        linked("cluster", "clusters", shown.cluster_id),
+        href=where,
+        id=shown.id,
     )
-    shown.href = href("events", event.number)
-    if event.vm_id:
-        shown.vm = _linked(types.Vm, "vms", event.vm_id)
-        shown.vm.name = event.vm_name
-    if event.host_id:
-        shown.host = _linked(types.Host, "hosts", event.host_id)
-    if event.user:
-        shown.user = types.User(name=event.user)
-    return shown
 
 
-def statistic_types(world: World, vm: Machine) -> list[Any]:
-    elapsed = world.elapsed(vm)
-    busy = 12.5 if vm.state is State.RUNNING else 0.0
-    used = vm.memory // 2 if vm.state.on_a_host else 0
-    values = (
-        ("memory.installed", "Total memory configured", "bytes", float(vm.memory)),
-        ("memory.used", "Memory used (agent)", "bytes", float(used)),
-        ("cpu.current.guest", "CPU used by guest", "percent", busy),
-        ("cpu.current.total", "Total CPU used", "percent", busy),
-        ("elapsed.time", "Elapsed VM up time", "seconds", round(elapsed or 0.0, 3)),
+def _topology(shown: Host | Machine) -> Node:
+    return node(
+        "topology",
+        text("cores", shown.topology.cores),
+        text("sockets", shown.topology.sockets),
+        text("threads", shown.topology.threads),
     )
-    return [_statistic(vm, *value) for value in values]
 
 
-def _statistic(vm: Machine, name: str, description: str, unit: str, value: float) -> Any:
-    number = _derived(vm.id, name)
-    shown = types.Statistic(
+def cluster(world: World, shown: Cluster) -> Node:
+    where = href("clusters", shown.id)
+    major, minor = shown.version
+    return node(
+        "cluster",
+        actions(where, ACTIONS["clusters"]),
+        text("name", shown.name),
+        text("description", shown.description or ""),
+        text("comment", ""),
+        *links(where, COLLECTIONS["clusters"]),
+        *_static(settings.CLUSTER["version"]),
+        node("version", text("major", major), text("minor", minor)),
+        *_static(settings.CLUSTER["data_center"]),
+        linked("data_center", "datacenters", shown.datacenter_id),
+        *_static(settings.CLUSTER["end"]),
+        href=where,
+        id=shown.id,
+    )
+
+
+def datacenter(world: World, shown: Datacenter) -> Node:
+    where = href("datacenters", shown.id)
+    return node(
+        "data_center",
+        actions(where, ACTIONS["datacenters"]),
+        text("name", shown.name),
+        text("description", shown.description or ""),
+        *links(where, COLLECTIONS["datacenters"]),
+        *_static(settings.DATACENTER),
+        href=where,
+        id=shown.id,
+    )
+
+
+def template(world: World, shown: Template) -> Node:
+    where = href("templates", shown.id)
+    return node(
+        "template",
+        actions(where, ACTIONS["templates"]),
+        text("name", shown.name),
+        text("description", shown.description),
+        text("comment", ""),
+        *links(where, COLLECTIONS["templates"]),
+        *_static(settings.TEMPLATE),
+        href=where,
+        id=shown.id,
+    )
+
+
+def tag(world: World, shown: Tag) -> Node:
+    """One of the list of all, among them the root of them."""
+    number = ROOT_TAG if shown.name == "root" and shown.parent is None else shown.id
+    above = tag_id(shown.parent) if shown.parent else ROOT_TAG
+    return node(
+        "tag",
+        text("name", shown.name),
+        text("description", shown.name),
+        linked("parent", "tags", above) if number != ROOT_TAG else None,
+        href=href("tags", number),
         id=number,
-        name=name,
-        description=description,
-        kind=types.StatisticKind.GAUGE,
-        type=types.ValueType.DECIMAL,
-        unit=types.StatisticUnit(unit),
-        values=[types.Value(datum=value)],
-        vm=_linked(types.Vm, "vms", vm.id),
     )
-    shown.href = href("vms", vm.id, "statistics", number)
-    return shown
 
 
-def tag_type(world: World, tag: Tag) -> Any:
-    """A tag by itself, with a link to what it is a part of."""
-    parent = _linked(types.Tag, "tags", tag_id(tag.parent)) if tag.parent else None
-    shown = types.Tag(id=tag.id, name=tag.name, description="", parent=parent)
-    shown.href = href("tags", tag.id)
-    return shown
-
-
-def tag_types(vm: Machine) -> list[Any]:
+def tags_of(world: World, vm: Machine) -> list[Node]:
+    parents = {known.name: known.parent for known in world.tags}
     shown = []
     for name in vm.tags:
-        tag = types.Tag(id=tag_id(name), name=name, description="")
-        tag.vm = _linked(types.Vm, "vms", vm.id)
-        tag.href = href("vms", vm.id, "tags", tag.id)
-        shown.append(tag)
+        parent = parents.get(name)
+        shown.append(
+            node(
+                "tag",
+                text("name", name),
+                text("description", ""),
+                linked("parent", "tags", tag_id(parent) if parent else ROOT_TAG),
+                linked("vm", "vms", vm.id),
+                href=href("vms", vm.id, "tags", tag_id(name)),
+                id=tag_id(name),
+            )
+        )
     return shown
 
 
-def nic_types(vm: Machine) -> list[Any]:
-    number = _derived(vm.id, "nic1")
-    nic = types.Nic(
-        id=number,
-        name="nic1",
-        interface=types.NicInterface.VIRTIO,
-        linked=True,
-        plugged=True,
-        mac=types.Mac(address=_mac(vm)),
-        vm=_linked(types.Vm, "vms", vm.id),
+_WITH_HOST = frozenset((EventKind.LOST_WITH_ITS_HOST, EventKind.HOST_LOST))
+_BARE = frozenset((EventKind.SET_UNKNOWN, EventKind.WILL_BE_RESTARTED)) | _WITH_HOST
+
+
+def event(world: World, shown: Event) -> Node:
+    said = told(world, shown)
+    # Of some events the engine only keeps what they are about.
+    bare = shown.kind in _BARE
+    of_vm = shown.vm_name is not None and not bare
+    where = world.cluster(shown.cluster_id) if shown.cluster_id and not bare else None
+    center = world.datacenter(where.datacenter_id) if where and shown.user else None
+    at = world.host(shown.host_id) if shown.kind not in _BARE - _WITH_HOST else None
+    return node(
+        "event",
+        text("description", said.text),
+        text("code", said.code),
+        text("correlation_id", shown.correlation_id) if shown.correlation_id else None,
+        text("custom_id", -1),
+        text("flood_rate", 0),
+        text("index", shown.number),
+        text("origin", "oVirt"),
+        text("severity", said.severity),
+        moment("time", shown.at),
+        _named("cluster", "clusters", where),
+        _named("data_center", "datacenters", center),
+        _named("host", "hosts", at),
+        _named("template", "templates", BLANK) if of_vm else None,
+        _user(said.user),
+        _event_vm(shown),
+        href=href("events", shown.number),
+        id=str(shown.number),
     )
-    nic.href = href("vms", vm.id, "nics", number)
-    return [nic]
 
 
-def reported_device_types(vm: Machine) -> list[Any]:
-    """What the agent inside tells; nothing without one."""
-    if not (vm.state.on_a_host and vm.guest.agent and vm.ip_addresses):
-        return []
-    number = _derived(vm.id, "eth0")
-    device = types.ReportedDevice(
-        id=number,
-        name="eth0",
-        type=types.ReportedDeviceType.NETWORK,
-        mac=types.Mac(address=_mac(vm)),
-        ips=[
-            types.Ip(
-                address=address,
-                version=types.IpVersion.V6 if ":" in address else types.IpVersion.V4,
-            )
-            for address in vm.ip_addresses
-        ],
-        vm=_linked(types.Vm, "vms", vm.id),
-    )
-    device.href = href("vms", vm.id, "reporteddevices", number)
-    return [device]
+def _named(
+    tag: str, collection: str, thing: Host | Cluster | Datacenter | Template | None
+) -> Node | None:
+    if thing is None:
+        return None
+    return node(tag, text("name", thing.name), href=href(collection, thing.id), id=thing.id)
 
 
-def active_snapshot_type(vm: Machine) -> Any:
-    """What every VM has: itself, as it is now."""
-    number = _derived(vm.id, "snapshot")
-    snapshot = types.Snapshot(
-        id=number,
-        description="Active VM",
-        date=vm.created,
-        persist_memorystate=False,
-        snapshot_status=types.SnapshotStatus.OK,
-        snapshot_type=types.SnapshotType.ACTIVE,
-        vm=_linked(types.Vm, "vms", vm.id),
-    )
-    snapshot.href = href("vms", vm.id, "snapshots", number)
-    return snapshot
+def _user(name: str | None) -> Node | None:
+    if name is None:
+        return None
+    return node("user", text("name", name), href=href("users", USER_ID), id=USER_ID)
 
 
-def blank_template_type() -> Any:
-    """What every engine has, and all VMs here are made of."""
-    template = types.Template(
-        id=_BLANK,
-        name="Blank",
-        description="Blank template",
-        comment="",
-        status=types.TemplateStatus.OK,
-        type=types.VmType.SERVER,
-    )
-    template.href = href("templates", _BLANK)
-    return template
+def _event_vm(shown: Event) -> Node | None:
+    if shown.vm_id is None:
+        return None
+    name = text("name", shown.vm_name) if shown.vm_name else None
+    return node("vm", name, href=href("vms", shown.vm_id), id=shown.vm_id)
 
 
-def api_root(world: World) -> Any:
+def api_root(world: World) -> Node:
     vms, hosts = world.vms, world.hosts
-    running = sum(1 for vm in vms if vm.state.on_a_host)
     major, minor, build = VERSION
-    root = types.Api(
-        time=world.moment(world.now),
-        product_info=types.ProductInfo(
-            name="oVirt Engine",
-            vendor="chaosvm.lab",
-            version=types.Version(
-                major=major,
-                minor=minor,
-                build=build,
-                revision=0,
-                full_version=f"{major}.{minor}.{build}-lab",
+    return node(
+        "api",
+        *_root_links(),
+        node("engine_backup"),
+        node(
+            "product_info",
+            text("instance_id", "60f0cd70-ec54-11f1-a16e-02fc00000001"),
+            text("name", "oVirt Engine"),
+            node(
+                "version",
+                text("build", build),
+                text("full_version", f"{major}.{minor}.{build}_lab"),
+                text("major", major),
+                text("minor", minor),
+                text("revision", 0),
             ),
         ),
-        summary=types.ApiSummary(
-            hosts=types.ApiSummaryItem(active=sum(1 for h in hosts if h.up), total=len(hosts)),
-            storage_domains=types.ApiSummaryItem(active=0, total=0),
-            users=types.ApiSummaryItem(active=1, total=1),
-            vms=types.ApiSummaryItem(active=running, total=len(vms)),
+        node(
+            "special_objects",
+            linked("blank_template", "templates", BLANK.id),
+            linked("root_tag", "tags", ROOT_TAG),
         ),
+        node(
+            "summary",
+            _counted("hosts", sum(each.usable for each in hosts), len(hosts)),
+            _counted("storage_domains", 1, 1),
+            _counted("users", 1, 1),
+            _counted("vms", sum(vm.state.on_a_host for vm in vms), len(vms)),
+        ),
+        moment("time", world.moment(world.now)),
+        linked("authenticated_user", "users", USER_ID),
+        linked("effective_user", "users", USER_ID),
     )
-    root.href = API
-    return root
 
 
-def _linked(kind: Any, collection: str, number: str) -> Any:
-    """Its id and where it is, without its name."""
-    linked = kind(id=number)
-    linked.href = href(collection, number)
-    return linked
+def _counted(tag: str, active: int, total: int) -> Node:
+    return node(tag, text("active", active), text("total", total))
 
 
-def _derived(*parts: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, "/".join(parts)))
-
-
-def _mac(vm: Machine) -> str:
-    digits = vm.id.replace("-", "")[-6:]
-    return ":".join(("56", "6f", "1a", digits[:2], digits[2:4], digits[4:]))
+def _root_links() -> list[Node]:
+    shown = []
+    for name in settings.API_LINKS.split():
+        shown.append(node("link", href=f"{API}/{name}", rel=name))
+        if name in settings.API_SEARCHES.split():
+            since = ";from={event_id}" if name == "events" else ""
+            where = f"{API}/{name}{since}?search={{query}}"
+            shown.append(node("link", href=where, rel=f"{name}/search"))
+    return shown

@@ -2,57 +2,90 @@
 
 from __future__ import annotations
 
-__all__ = ["API", "PREFIX", "VM_ACTIONS", "VM_COLLECTIONS", "href"]
+from collections.abc import Mapping, Sequence
+
+__all__ = ["ACTIONS", "API", "COLLECTIONS", "PREFIX", "VM_ACTIONS", "VM_COLLECTIONS", "href"]
 
 PREFIX = "/ovirt-engine"
 API = f"{PREFIX}/api"
 
-# What an engine advertises for every VM; the face answers a part of it.
+# What an engine advertises, in its order; the face answers a part of it.
 VM_ACTIONS = (
-    "autopincpuandnumanodes",
-    "cancelmigration",
-    "clone",
-    "commitsnapshot",
-    "detach",
-    "export",
-    "freezefilesystems",
+    "ticket",
+    "migrate",
+    "reboot",
     "logon",
     "maintenance",
-    "migrate",
     "previewsnapshot",
-    "reboot",
+    "autopincpuandnumanodes",
     "reordermacaddresses",
-    "reset",
+    "thawfilesystems",
+    "undosnapshot",
     "screenshot",
+    "cancelmigration",
+    "commitsnapshot",
+    "clone",
+    "freezefilesystems",
     "shutdown",
     "start",
     "stop",
     "suspend",
-    "thawfilesystems",
-    "ticket",
-    "undosnapshot",
+    "reset",
+    "export",
+    "detach",
 )
 VM_COLLECTIONS = (
-    "affinitylabels",
-    "applications",
-    "backups",
-    "cdroms",
-    "checkpoints",
     "diskattachments",
-    "graphicsconsoles",
-    "hostdevices",
-    "katelloerrata",
+    "cdroms",
     "mediateddevices",
-    "nics",
-    "numanodes",
+    "watchdogs",
+    "graphicsconsoles",
+    "katelloerrata",
     "permissions",
+    "tags",
+    "affinitylabels",
+    "snapshots",
+    "applications",
+    "hostdevices",
     "reporteddevices",
     "sessions",
-    "snapshots",
+    "backups",
+    "checkpoints",
+    "nics",
+    "numanodes",
     "statistics",
-    "tags",
-    "watchdogs",
 )
+
+
+def _words(text: str) -> Sequence[str]:
+    return text.split()
+
+
+ACTIONS: Mapping[str, Sequence[str]] = {
+    "hosts": _words(
+        "install upgrade deactivate activate setupnetworks syncallnetworks approve "
+        "commitnetconfig enrollcertificate fence forceselectspm iscsidiscover discoveriscsi "
+        "iscsilogin unregisteredstoragedomainsdiscover upgradecheck copyhostnetworks refresh"
+    ),
+    "clusters": _words("upgrade resetemulatedmachine syncallnetworks refreshglusterhealstatus"),
+    "datacenters": _words("cleanfinishedtasks setmaster"),
+    "templates": _words("export"),
+}
+COLLECTIONS: Mapping[str, Sequence[str]] = {
+    "hosts": _words(
+        "katelloerrata permissions tags affinitylabels fenceagents devices hooks nics numanodes "
+        "storage networkattachments storageconnectionextensions unmanagednetworks "
+        "externalnetworkproviderconfigurations cpuunits statistics"
+    ),
+    "clusters": _words(
+        "cpuprofiles networkfilters networks permissions affinitygroups glusterhooks "
+        "glustervolumes enabledfeatures externalnetworkproviders"
+    ),
+    "datacenters": _words("clusters networks storagedomains permissions quotas qoss iscsibonds"),
+    "templates": _words(
+        "diskattachments cdroms mediateddevices watchdogs graphicsconsoles permissions tags nics"
+    ),
+}
 
 
 def href(*parts: object) -> str:

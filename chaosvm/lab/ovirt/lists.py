@@ -8,13 +8,22 @@ from typing import Any
 
 from chaosvm.lab.ovirt import described
 from chaosvm.lab.ovirt.collation import collation_key
+from chaosvm.lab.ovirt.jobs import Jobs
+from chaosvm.lab.ovirt.markup import Node
 from chaosvm.lab.ovirt.templates import BLANK
-from chaosvm.lab.world import World
+from chaosvm.lab.ovirt.words import is_told
+from chaosvm.lab.world import Tag, World
 
-__all__ = ["Collection", "collections"]
+__all__ = ["Collection", "collections", "engine_tags"]
 
 # What scripts list, and nothing is modelled of, by its path and its element.
-_EMPTY = {"disks": "disks", "jobs": "jobs", "storagedomains": "storage_domains"}
+_EMPTY = {
+    "affinitylabels": "affinity_labels",
+    "disks": "disks",
+    "networks": "networks",
+    "storagedomains": "storage_domains",
+    "vmpools": "vm_pools",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,7 @@ class Collection:
 
     name: str
     items: Callable[[], Sequence[Any]]
-    described: Callable[[World, Any], Any]
+    described: Callable[[World, Any], Node]
     entity: str = ""
     element: str = ""
 
@@ -32,30 +41,39 @@ class Collection:
         return self.element or self.name
 
 
-def collections(world: World) -> Sequence[Collection]:
+def collections(world: World, jobs: Jobs) -> Sequence[Collection]:
     return (
-        Collection("hosts", lambda: _by_name(world.hosts), described.host_type, "HOST"),
-        Collection("clusters", lambda: _by_name(world.clusters), described.cluster_type, "CLUSTER"),
+        Collection("hosts", lambda: _by_name(world.hosts), described.host, "HOST"),
+        Collection("clusters", lambda: _by_name(world.clusters), described.cluster, "CLUSTER"),
         Collection(
             "datacenters",
             lambda: _by_name(world.datacenters),
-            described.datacenter_type,
+            described.datacenter,
             "DATACENTER",
             "data_centers",
         ),
-        Collection("tags", lambda: world.tags, described.tag_type),
-        Collection("events", lambda: world.events[::-1], described.event_type, "EVENT"),
+        Collection("tags", lambda: engine_tags(world), described.tag),
         Collection(
-            "templates",
-            lambda: [BLANK],
-            lambda world, template: described.blank_template_type(),
-            "TEMPLATE",
+            "events",
+            lambda: [event for event in world.events[::-1] if is_told(event)],
+            described.event,
+            "EVENT",
         ),
+        Collection("jobs", jobs.all, jobs.described),
+        Collection("templates", lambda: [BLANK], described.template, "TEMPLATE"),
         *(
             Collection(path, lambda: (), lambda world, item: item, "", element)
             for path, element in _EMPTY.items()
         ),
     )
+
+
+def engine_tags(world: World) -> Sequence[Tag]:
+    """All that there are, what they are parts of as well, and the root of them at the end."""
+    tags = list(world.tags)
+    known = {tag.name for tag in tags}
+    above = dict.fromkeys(tag.parent for tag in tags if tag.parent and tag.parent not in known)
+    return [*tags, *(Tag(name) for name in above if name), Tag("root")]
 
 
 def _by_name(things: Sequence[Any]) -> Sequence[Any]:

@@ -1,23 +1,22 @@
-"""The collections within a VM, by their names in the SDK."""
+"""The collections within a VM, by the names of their elements."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from chaosvm.lab.ovirt import described
+from chaosvm.lab.ovirt import described, vm_parts
+from chaosvm.lab.ovirt.markup import Node
 from chaosvm.lab.world import Machine, World
 
-__all__ = ["PARTS"]
+__all__ = ["LINKS", "PARTS"]
 
-Part = Callable[[World, Machine], Sequence[Any]]
+Part = Callable[[World, Machine], Sequence[Node]]
 # What scripts list, and nothing is modelled of.
 _EMPTY = (
     "affinity_labels",
     "applications",
     "cdroms",
     "checkpoints",
-    "disk_attachments",
     "graphics_consoles",
     "host_devices",
     "permissions",
@@ -26,10 +25,19 @@ _EMPTY = (
 )
 
 PARTS: Mapping[str, Part] = {
-    "statistics": described.statistic_types,
-    "tags": lambda world, vm: described.tag_types(vm),
-    "nics": lambda world, vm: described.nic_types(vm),
-    "reported_devices": lambda world, vm: described.reported_device_types(vm),
-    "snapshots": lambda world, vm: [described.active_snapshot_type(vm)],
+    "statistics": vm_parts.statistics,
+    "tags": described.tags_of,
+    "nics": vm_parts.nics,
+    "reported_devices": vm_parts.reported_devices,
+    "snapshots": vm_parts.active_snapshot,
+    "disk_attachments": vm_parts.disk_attachment,
     **dict.fromkeys(_EMPTY, lambda world, vm: ()),
 }
+# What can be followed from a VM beside these.
+LINKS = frozenset(
+    (
+        *("cluster", "host", "template", "original_template", "cpu_profile", "quota"),
+        *("large_icon", "small_icon", "vm_pool", "numa_nodes", "backups", "katello_errata"),
+        "mediated_devices",
+    )
+)

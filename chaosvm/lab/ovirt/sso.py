@@ -1,21 +1,53 @@
-"""Logging in and out: the engine's single sign-on, as far as API clients use it."""
+"""Logging in and out: the engine's single sign-on, as far as API clients use it.
+
+Source: the recordings ``sso-*`` and ``api-*token*``, ``api-basic-auth*``.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import datetime as dt
+import json
 import secrets
+import uuid
+from collections import Counter
 from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from chaosvm.lab.credentials import Account, Tokens
+from chaosvm.lab.credentials import Tokens
 from chaosvm.lab.options import Options
-from chaosvm.lab.world import Asked, EventKind, World
+from chaosvm.lab.world import Asked, EventKind, Role, User, World
 
-__all__ = ["Sessions"]
+__all__ = ["COOKIE", "SAFE", "Sessions", "Unauthorized", "own_id"]
 
-_API_SCOPE = "ovirt-app-api"
-# The engine says so whatever the real life of a token: it means nothing.
-_MEANINGLESS_EXPIRY = "9223372036854775807"
+_SCOPE = "ovirt-app-api"
+_EXTENSIONS = (
+    "ovirt-ext=token-info:authz-search ovirt-ext=token-info:public-authz-search "
+    "ovirt-ext=token-info:validate ovirt-ext=token:password-access"
+)
+# What the answer says; the token itself lives on as long as it is used.
+_SAID_TO_LIVE = dt.timedelta(days=7)
+_WRONG = "Unable to log in. Verify your login information or contact the system administrator.."
+_LOCKED = (
+    "Unable to log in because the user account is disabled or locked. "
+    "Contact the system administrator.."
+)
+_NO_PROFILE = "No valid profile found in credentials.."
+_MOST_WRONG = 5
+_LOCKED_SECONDS = 3600.0
+SAFE = {
+    "X-XSS-PROTECTION": "1; MODE=BLOCK",
+    "X-FRAME-OPTIONS": "SAMEORIGIN",
+    "X-CONTENT-TYPE-OPTIONS": "NOSNIFF",
+}
+COOKIE = "locale=en_US; path=/; HttpOnly; Max-Age=2147483647"
+
+
+class Unauthorized(Exception):
+    """The API does not know who asks, or that one may not log in; the text says why."""
 
 
 class Sessions:
@@ -23,8 +55,11 @@ class Sessions:
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
-        self._account = Account(options)
         self._tokens = Tokens(world, options)
+        self._owners: dict[str, User] = {}
+        self._wrong: Counter[str] = Counter()
+        self._locked_until: dict[str, float] = {}
+        self._admin = User(options.username, options.password, Role.ADMIN)
         self.logins = 0
         self.logouts = 0
 
@@ -37,66 +72,155 @@ class Sessions:
         """Every token handed out so far is worth nothing from now on."""
         self._tokens.clear()
 
-    def user(self, request: web.Request) -> str | None:
-        """Who asks, by a token or, as curl -u does, by name and password; None if unknown."""
+    async def user(self, request: web.Request) -> User:
+        """Who asks, by a token or, as curl -u does, by name and password."""
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            good = self._tokens.good(credentials.strip())
+            owner = self._owners.get(credentials.strip())
+            if owner is None or not self._tokens.good(credentials.strip()):
+                raise Unauthorized(
+                    "invalid_grant: The provided authorization grant for the auth code has expired."
+                )
+        elif scheme.lower() == "basic":
+            known = await self._by_password(*_unpacked(credentials))
+            if isinstance(known, str):
+                raise Unauthorized(f"access_denied: {known}")
+            owner = known
         else:
-            good = scheme.lower() == "basic" and self._account.knows_basic(credentials)
-        return self._account.username if good else None
+            raise Unauthorized("Unauthorized")
+        if owner.role is Role.NONE:
+            profile = owner.name.rpartition("@")[2]
+            raise Unauthorized(
+                f"The user {owner.name}-authz with profile [{profile}] is not authorized to "
+                "perform login"
+            )
+        return owner
 
     async def token(self, request: web.Request) -> web.Response:
-        """POST .../sso/oauth/token."""
+        """POST or GET .../sso/oauth/token; the form is read from the body in both."""
         given = await _parameters(request)
         if request.headers.get("Accept") != "application/json":
             return _refused("invalid_request", "Missing parameter: 'Accept Header'")
         if given.get("grant_type") != "password":
-            return _refused("unsupported_grant_type", "Unsupported grant type")
-        if _API_SCOPE not in given.get("scope", "").split():
-            return _refused("invalid_scope", f"Invalid scope: {given.get('scope', '')!r}")
-        username, password = given.get("username", ""), given.get("password", "")
-        if "@" not in username:
             return _refused(
-                "access_denied",
-                "Cannot authenticate user No valid profile found in credentials..",
+                "unsupported_grant_type",
+                "The authorization grant type is not supported by the authorization server.",
             )
-        if not self._account.knows(username, password):
-            self._world.record(EventKind.LOGIN_FAILED, asked=Asked(user=username))
-            return _refused(
-                "access_denied",
-                f"Cannot authenticate user '{username}': Unable to log in. "
-                "Verify your login information or contact the system administrator..",
-            )
-        return self._welcome(given["scope"])
+        user = await self._by_password(given.get("username", ""), given.get("password", ""))
+        if isinstance(user, str):
+            return _refused("access_denied", user)
+        return self._welcome(user, given.get("scope", ""))
+
+    async def log_out(self, request: web.Request) -> web.Response:
+        """POST .../services/sso-logout: the same answer for any token."""
+        given = await _parameters(request)
+        user = self._owners.get(given.get("token", ""))
+        if self._tokens.drop(given.get("token", "")) and user is not None:
+            self.logouts += 1
+            self._record(EventKind.LOGGED_OUT, user)
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Encoding": "identity",
+            "Set-Cookie": COOKIE,
+        }
+        return web.Response(body=b"{ }", headers=headers)
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """POST .../services/sso-logout and .../sso/oauth/revoke."""
-        given = await _parameters(request)
-        if self._tokens.drop(given.get("token", "")):
-            self.logouts += 1
-            self._world.record(EventKind.LOGGED_OUT, asked=Asked(user=self._account.username))
-        return web.json_response({})
+        """POST .../sso/oauth/revoke: for applications that are registered with the engine."""
+        return _refused("invalid_request", "Missing parameter: 'client_id'")
 
-    def _welcome(self, scope: str) -> web.Response:
+    # Who -----------------------------------------------------------------------------
+
+    async def _by_password(self, username: str, password: str) -> User | str:
+        """The user, or what is wrong; a wrong password takes its time."""
+        name, _, profile = username.rpartition("@")
+        if not name or profile not in self._profiles():
+            shown = username if name else f"{username}@N/A"
+            return f"Cannot authenticate user '{shown}': {_NO_PROFILE}"
+        user = self._known(username)
+        locked = self._locked_until.get(username, 0.0) > self._world.now
+        right = user is not None and secrets.compare_digest(
+            password.encode(), user.password.encode()
+        )
+        if right and not locked and user is not None and not user.disabled:
+            del self._wrong[username]
+            return user
+        await asyncio.sleep(self._world.durations.wrong_login)
+        if locked or (user is not None and user.disabled):
+            return f"Cannot authenticate user '{username}': {_LOCKED}"
+        self._count_wrong(username)
+        self._world.record(EventKind.LOGIN_FAILED, asked=Asked(user=username))
+        return f"Cannot authenticate user '{username}': {_WRONG}"
+
+    def _count_wrong(self, username: str) -> None:
+        """Five in a row lock an account for an hour."""
+        if self._known(username) is None:
+            return
+        self._wrong[username] += 1
+        if self._wrong[username] >= _MOST_WRONG:
+            del self._wrong[username]
+            self._locked_until[username] = self._world.now + _LOCKED_SECONDS
+
+    def _known(self, username: str) -> User | None:
+        return self._admin if username == self._admin.name else self._world.user(username)
+
+    def _profiles(self) -> set[str]:
+        names = [self._admin.name, *self._world.user_names, "@internal"]
+        return {name.rpartition("@")[2] for name in names}
+
+    def _welcome(self, user: User, scope: str) -> web.Response:
         token = self._tokens.add(secrets.token_urlsafe(64))
+        self._owners[token] = user
         self.logins += 1
-        self._world.record(EventKind.LOGGED_IN, asked=Asked(user=self._account.username))
-        return web.json_response(
+        self._record(EventKind.LOGGED_IN, user)
+        if _SCOPE in scope.split():
+            scope = f"{_SCOPE} {_EXTENSIONS}"
+        until = self._world.moment(self._world.now) + _SAID_TO_LIVE
+        return _answer(
             {
                 "access_token": token,
                 "scope": scope,
-                "exp": _MEANINGLESS_EXPIRY,
+                "exp": str(int(until.timestamp()) * 1000),
                 "token_type": "bearer",
             }
         )
 
+    def _record(self, kind: EventKind, user: User) -> None:
+        asked = Asked(user=user.name, correlation_id=own_id())
+        self._world.record(kind, asked=asked, detail="<session>")
+
+
+def own_id() -> str:
+    """A correlation id as the engine makes them for what it does by itself."""
+    return uuid.uuid4().hex[:8]
+
+
+def _unpacked(credentials: str) -> tuple[str, str]:
+    try:
+        username, _, password = base64.b64decode(credentials).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return username, password
+
 
 async def _parameters(request: web.Request) -> Mapping[str, str]:
     """Of the query and the form, the form's first."""
-    form = {key: str(value) for key, value in (await request.post()).items()}
+    body = await request.text()
+    is_form = "form" in request.headers.get("Content-Type", "")
+    form = dict(parse_qsl(body, keep_blank_values=True)) if is_form else {}
     return {**request.query, **form}
 
 
 def _refused(code: str, text: str) -> web.Response:
-    return web.json_response({"error_code": code, "error": text}, status=400)
+    return _answer({"error_code": code, "error": text}, 400)
+
+
+def _answer(shown: Mapping[str, str], status: int = 200) -> web.Response:
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Encoding": "identity",
+        "Set-Cookie": COOKIE,
+        **SAFE,
+    }
+    text = json.dumps(shown, separators=(",", ":"))
+    return web.Response(status=status, body=text.encode(), headers=headers)

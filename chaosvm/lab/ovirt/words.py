@@ -5,44 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from ovirtsdk4 import types
 
 from chaosvm.lab.world import Event, EventKind, State, World
 
 __all__ = [
     "EVENTS",
     "HOST_NUMBERS",
+    "HOST_WORDS",
     "SEVERITIES",
     "STATUSES",
     "VM_NUMBERS",
     "VM_WORDS",
+    "authorized",
     "in_messages",
+    "is_told",
     "told",
 ]
 
-_VmStatus = types.VmStatus
-_Severity = types.LogSeverity
-
 # A machine with illegal disks has no <status> at all.
-STATUSES: dict[State, Any] = {
-    State.OFF: _VmStatus.DOWN,
-    State.LAUNCHING: _VmStatus.WAIT_FOR_LAUNCH,
-    State.BOOTING: _VmStatus.POWERING_UP,
-    State.RUNNING: _VmStatus.UP,
-    State.SHUTTING_DOWN: _VmStatus.POWERING_DOWN,
-    State.REBOOTING: _VmStatus.REBOOT_IN_PROGRESS,
-    State.SAVING: _VmStatus.SAVING_STATE,
-    State.SUSPENDED: _VmStatus.SUSPENDED,
-    State.RESTORING: _VmStatus.RESTORING_STATE,
-    State.PAUSED: _VmStatus.PAUSED,
-    State.MIGRATING: _VmStatus.MIGRATING,
-    State.DISKS_LOCKED: _VmStatus.IMAGE_LOCKED,
+STATUSES: Mapping[State, str | None] = {
+    State.OFF: "down",
+    State.LAUNCHING: "wait_for_launch",
+    State.BOOTING: "powering_up",
+    State.RUNNING: "up",
+    State.SHUTTING_DOWN: "powering_down",
+    State.REBOOTING: "reboot_in_progress",
+    State.SAVING: "saving_state",
+    State.SUSPENDED: "suspended",
+    State.RESTORING: "restoring_state",
+    State.PAUSED: "paused",
+    State.MIGRATING: "migrating",
+    State.DISKS_LOCKED: "image_locked",
     State.DISKS_ILLEGAL: None,
-    State.NOT_RESPONDING: _VmStatus.NOT_RESPONDING,
-    State.UNREACHABLE: _VmStatus.UNKNOWN,
-    State.UNASSIGNED: _VmStatus.UNASSIGNED,
+    State.NOT_RESPONDING: "not_responding",
+    State.UNREACHABLE: "unknown",
+    State.UNASSIGNED: "unassigned",
 }
 
 # The engine's own names and numbers of statuses, by which it searches and sorts
@@ -85,6 +82,7 @@ HOST_NUMBERS = {
     "installing_os": 14,
     "kdumping": 15,
 }
+HOST_WORDS = {name.replace("_", ""): number for name, number in HOST_NUMBERS.items()}
 SEVERITIES = {"NORMAL": "0", "WARNING": "1", "ERROR": "2", "ALERT": "10"}
 # In refusals a status is words (recordings act-*-while-*); the last ones are guesses.
 _IN_MESSAGES = {
@@ -101,46 +99,126 @@ def in_messages(state: State) -> str:
     return re.sub("(?<=[a-z])(?=[A-Z])", " ", _VM_NUMBERS[state][0])
 
 
-# Code, severity and text of an event. {vm}, {host}, {user} and {reason} are filled in.
-EVENTS: dict[EventKind, tuple[int, Any, str]] = {
-    EventKind.START_ASKED: (153, _Severity.NORMAL, "VM {vm} was started by {user} (Host: {host})."),
-    EventKind.STARTED: (32, _Severity.NORMAL, "VM {vm} started on Host {host}"),
-    EventKind.POWERED_OFF: (
-        33,
-        _Severity.NORMAL,
-        "VM {vm} powered off by {user} (Host: {host}){reason}.",
+NORMAL, WARNING, ERROR = "normal", "warning", "error"
+_HOST_USER = " (Host: {host}, User: {user})."
+# Code, severity and text of an event, as recorded (events-CODES); {reason} comes with
+# its brackets. What is not here, the engine has no event of.
+EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
+    EventKind.START_ASKED: (153, NORMAL, "VM {vm} was started by {user} (Host: {host})."),
+    EventKind.STATELESS_START_ASKED: (150, NORMAL, "Starting VM {vm} was initiated by {user}."),
+    EventKind.PAUSED_START_ASKED: (
+        179,
+        NORMAL,
+        "Starting in paused mode VM {vm} was initiated by {user}.",
     ),
+    EventKind.STARTED: (32, NORMAL, "VM {vm} started on Host {host}"),
+    EventKind.STATELESS_STARTED: (537, NORMAL, "VM {vm} was restarted on Host {host} as stateless"),
+    EventKind.PAUSED: (1025, NORMAL, "VM {vm} has been paused."),
+    EventKind.RESUMED: (40, NORMAL, "VM {vm} was resumed by {user} (Host: {host})."),
+    EventKind.START_REFUSED: (
+        54,
+        ERROR,
+        "Failed to run VM {vm} due to a failed validation: {detail} (User: {user}).",
+    ),
+    EventKind.START_FAILED: (54, ERROR, "Failed to run VM {vm}  (User: {user})."),
+    EventKind.START_FAILED_ON_HOST: (151, WARNING, "Failed to run VM {vm} on Host {host}."),
+    EventKind.POWERED_OFF: (33, NORMAL, "VM {vm} powered off by {user} (Host: {host}){reason}."),
     EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN: (
         76,
-        _Severity.NORMAL,
+        NORMAL,
         "VM {vm} was powered off ungracefully by {user} (Host: {host}){reason}.",
     ),
+    EventKind.POWER_OFF_FAILED: (56, ERROR, "Failed to power off VM {vm}" + _HOST_USER),
     EventKind.SHUTDOWN_ASKED: (
         73,
-        _Severity.NORMAL,
+        NORMAL,
         "VM shutdown initiated by {user} on VM {vm} (Host: {host}){reason}.",
     ),
-    EventKind.SHUTDOWN_FAILED: (147, _Severity.ERROR, "Shutdown of VM {vm} failed."),
-    EventKind.WENT_DOWN: (61, _Severity.NORMAL, "VM {vm} is down."),
-    EventKind.CRASHED: (119, _Severity.ERROR, "VM {vm} is down with error."),
-    EventKind.RESTARTED: (506, _Severity.NORMAL, "VM {vm} was restarted on Host {host}"),
-    # The same code for the request and for the guest's own reboot.
-    EventKind.REBOOT_ASKED: (157, _Severity.NORMAL, "User {user} initiated reboot of VM {vm}."),
-    EventKind.REBOOTED: (157, _Severity.NORMAL, "VM {vm} rebooted."),
-    EventKind.RESET: (221, _Severity.NORMAL, "User {user} initiated reset of VM {vm}."),
+    EventKind.SHUTDOWN_NOT_SENT: (74, ERROR, "Failed to initiate shutdown on VM {vm}" + _HOST_USER),
+    EventKind.SHUTDOWN_FAILED: (147, WARNING, "Shutdown of VM {vm} failed."),
+    EventKind.WENT_DOWN: (61, NORMAL, "VM {vm} is down. {exit}"),
+    EventKind.CRASHED: (119, ERROR, "VM {vm} is down with error. {exit}"),
+    EventKind.WILL_BE_RESTARTED: (
+        9602,
+        ERROR,
+        "Highly Available VM {vm} failed. It will be restarted automatically.",
+    ),
+    EventKind.RESTARTED: (506, NORMAL, "Trying to restart VM {vm} on Host {host}"),
+    EventKind.REBOOT_ASKED: (157, NORMAL, "VM {vm} is rebooting. Rebooted by: {user}"),
+    EventKind.REBOOT_NOT_SENT: (158, ERROR, "Failed to reboot VM {vm} (User: {user})."),
+    EventKind.RESET: (221, NORMAL, "VM {vm} is resetting. Reset by: {user}"),
+    EventKind.RESET_NOT_SENT: (222, ERROR, "Failed to reset VM {vm} (User: {user})."),
     EventKind.SUSPEND_ASKED: (
         501,
-        _Severity.NORMAL,
-        "Suspending VM {vm} was initiated by {user} (Host: {host}).",
+        NORMAL,
+        "Suspending VM {vm} was initiated by User {user} (Host: {host}).",
     ),
-    EventKind.SUSPENDED: (503, _Severity.NORMAL, "VM {vm} on Host {host} is suspended."),
-    EventKind.RESUMED: (40, _Severity.NORMAL, "VM {vm} was resumed by {user} (Host: {host})."),
-    EventKind.MEMORY_DISCARDED: (111, _Severity.NORMAL, "Suspended VM {vm} was stopped by {user}."),
-    EventKind.ALREADY_OFF: (254, _Severity.NORMAL, "VM {vm} is already Down, nothing was done."),
-    EventKind.LOGGED_IN: (30, _Severity.NORMAL, "User {user} logged in."),
-    EventKind.LOGGED_OUT: (31, _Severity.NORMAL, "User {user} logged out."),
-    EventKind.LOGIN_FAILED: (114, _Severity.ERROR, "User {user} failed to log in."),
+    EventKind.SUSPENDED: (503, NORMAL, "VM {vm} on Host {host} is suspended."),
+    EventKind.MEMORY_DISCARDED: (
+        111,
+        NORMAL,
+        "Suspended VM {vm} has had its save state cleared by {user}{reason}.",
+    ),
+    EventKind.ALREADY_OFF: (
+        254,
+        NORMAL,
+        "VM {vm} is already Down, {detail} VM was skipped. User: {user}.",
+    ),
+    EventKind.MIGRATION_ASKED: (
+        62,
+        NORMAL,
+        "Migration started (VM: {vm}, Source: {host}, Destination: {detail}, User: {user}). ",
+    ),
+    EventKind.MIGRATED: (
+        63,
+        NORMAL,
+        "Migration completed (VM: {vm}, Source: {host}, Destination: {detail}, "
+        "Duration: 8 seconds, Total: 8 seconds, Actual downtime: (N/A))",
+    ),
+    EventKind.MIGRATION_REFUSED: (
+        65,
+        ERROR,
+        "Migration failed due to a failed validation: {detail} (VM: {vm}, Source: {host}).",
+    ),
+    EventKind.SET_UNKNOWN: (142, WARNING, "VM {vm} was set to the Unknown status."),
+    EventKind.LOST_WITH_ITS_HOST: (
+        143,
+        NORMAL,
+        "Vm {vm} was shut down due to {host} host reboot or manual fence",
+    ),
+    EventKind.HOST_LOST: (12, ERROR, "Host {host} is non responsive."),
+    EventKind.HOST_BACK: (13, NORMAL, "Status of host {host} was set to Up."),
+    EventKind.HOST_CONFIRMED_REBOOTED: (
+        494,
+        NORMAL,
+        "Manual fence for host {host} was started.",
+    ),
+    EventKind.LOGGED_IN: (
+        30,
+        NORMAL,
+        "User {user} connecting from '{address}' using session '{session}' logged in.",
+    ),
+    EventKind.LOGGED_OUT: (
+        31,
+        NORMAL,
+        "User {user} connected from '{address}' using session '{session}' logged out.",
+    ),
+    EventKind.LOGIN_FAILED: (
+        114,
+        ERROR,
+        "User {user} connecting from '{address}' failed to log in : 'Unable to log in. Verify "
+        "your login information or contact the system administrator.'.",
+    ),
 }
+# The engine tells of a start only if somebody asked for it.
+_ONLY_IF_ASKED = frozenset((EventKind.STARTED, EventKind.RESUMED, EventKind.STATELESS_STARTED))
+
+
+def is_told(event: Event) -> bool:
+    """Has the engine an event of this?"""
+    if event.kind in _ONLY_IF_ASKED and event.user is None:
+        return False
+    return event.kind in EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +234,20 @@ class Told:
 def told(world: World, event: Event) -> Told:
     code, severity, text = EVENTS[event.kind]
     host = world.host(event.host_id)
+    user = authorized(event.user) if event.kind is not EventKind.LOGIN_FAILED else event.user
     filled = text.format(
-        vm=event.vm_name or "",
-        host=host.name if host else "",
-        user=event.user or "",
+        vm=event.vm_name or "<UNKNOWN>",
+        host=host.name if host else "<UNKNOWN>",
+        user=user or "SYSTEM",
         reason=f" (Reason: {event.reason})" if event.reason else "",
+        detail=event.detail or "",
+        exit=f"Exit message: {event.detail}" if event.detail else " ",
+        address="127.0.0.1",
+        session=event.detail or "",
     )
-    return Told(code, severity.value, filled, event.user)
+    return Told(code, severity, filled, user)
+
+
+def authorized(user: str | None) -> str | None:
+    """The name in events: of the domain that authorizes, not of the profile."""
+    return None if user is None else f"{user}-authz"

@@ -123,7 +123,7 @@ class VCenterFace:
         found = [machines[moid] for moid in moids if moid in machines]
         return frozenset((*moids, *(vm.name for vm in found)))
 
-    def unserved(self, request: web.Request, code: int) -> web.Response:
+    async def unserved(self, request: web.Request, code: int) -> web.Response:
         return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:

@@ -15,7 +15,9 @@ from chaosvm.lab.world.machine import (
     Topology,
     tag_id,
 )
+from chaosvm.lab.world.outages import Outages
 from chaosvm.lab.world.power import Power
+from chaosvm.lab.world.users import Role, User
 from chaosvm.lab.world.world import NoSuchThing, World
 
 __all__ = [
@@ -29,10 +31,13 @@ __all__ = [
     "Host",
     "Machine",
     "NoSuchThing",
+    "Outages",
     "Power",
+    "Role",
     "State",
     "Tag",
     "Topology",
+    "User",
     "tag_id",
     "World",
 ]

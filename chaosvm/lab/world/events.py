@@ -20,6 +20,18 @@ class EventKind(Enum):
     SUSPEND_ASKED = auto()
     MEMORY_DISCARDED = auto()
     ALREADY_OFF = auto()
+    STATELESS_START_ASKED = auto()
+    PAUSED_START_ASKED = auto()
+    MIGRATION_ASKED = auto()
+    # Asked for, and refused or not done.
+    START_REFUSED = auto()
+    START_FAILED = auto()
+    START_FAILED_ON_HOST = auto()
+    POWER_OFF_FAILED = auto()
+    SHUTDOWN_NOT_SENT = auto()
+    REBOOT_NOT_SENT = auto()
+    RESET_NOT_SENT = auto()
+    MIGRATION_REFUSED = auto()
     # Seen to happen.
     STARTED = auto()
     RESUMED = auto()
@@ -29,6 +41,16 @@ class EventKind(Enum):
     SUSPENDED = auto()
     CRASHED = auto()
     RESTARTED = auto()
+    WILL_BE_RESTARTED = auto()
+    STATELESS_STARTED = auto()
+    PAUSED = auto()
+    MIGRATED = auto()
+    SET_UNKNOWN = auto()
+    LOST_WITH_ITS_HOST = auto()
+    # About hosts.
+    HOST_LOST = auto()
+    HOST_BACK = auto()
+    HOST_CONFIRMED_REBOOTED = auto()
     # About users.
     LOGGED_IN = auto()
     LOGGED_OUT = auto()
@@ -52,6 +74,9 @@ class Event:
     vm_id: str | None = None
     vm_name: str | None = None
     host_id: str | None = None
+    cluster_id: str | None = None
     user: str | None = None
     correlation_id: str | None = None
     reason: str | None = None
+    # What else is to be said: why it was refused, or how a process ended.
+    detail: str | None = None

@@ -75,8 +75,20 @@ class Durations:
     resume: float = 0.02
     # Until a highly available machine that crashed is started again.
     restart: float = 0.2
-    # How long a stateless machine is busy with its disks after it went off.
+    # How long a stateless machine is busy with its disks after it went off, and
+    # how long it stays off after a start that was accepted.
     clean_up: float = 0.1
+    stateless_start: float = 0.1
+    # Until a start that fails has failed, on each host.
+    failed_start: float = 0.05
+    migrate: float = 0.2
+    # A host that dies: until it is missed, until it is given up (and its machines
+    # are unknown), and how long a request to it takes meanwhile.
+    host_missed: float = 0.1
+    host_given_up: float = 0.3
+    host_timeout: float = 0.05
+    # How long a platform takes to refuse a wrong password.
+    wrong_login: float = 0.0
 
     def times(self, factor: float) -> Durations:
         return Durations(*(factor * getattr(self, name) for name in Durations.__slots__))
@@ -177,8 +189,21 @@ class Host:
     cluster_id: str
     address: str
     up: bool = True
+    # Whether it answers its manager, and what that says of it.
+    answers: bool = True
+    condition: str = "up"
     topology: Topology = Topology(2, 16, 2)
     memory: int = 256 * GIB
+
+    @property
+    def status(self) -> str:
+        """``up``, ``connecting``, ``non_responsive`` or ``maintenance``."""
+        return self.condition if self.up else "maintenance"
+
+    @property
+    def usable(self) -> bool:
+        """Can machines be started on it?"""
+        return self.up and self.condition == "up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +247,19 @@ class Machine:
     comes_back_after: float | None = None
     # It stays in its state whatever happens.
     stuck: bool = False
-    # Another operation holds it until then.
+    # Another operation holds it until then; one on its snapshots, if it says so.
     busy_until: float = 0.0
+    snapshot_busy: bool = False
+    # Its power is being cut, whatever its state says.
+    being_cut: bool = False
+    # A suspend was accepted, and is being prepared until then.
+    hibernating_until: float = 0.0
+    # It has a disk to boot from.
+    bootable: bool = True
+    # Its process ends as soon as it is started, on whatever host.
+    fails_to_start: bool = False
+    # Its host does not take what its guest is to be asked.
+    host_refuses: bool = False
     # Its guest went down to reboot, or was reset, and is not up again.
     booting_again: bool = False
     # What it waits for somebody to answer.

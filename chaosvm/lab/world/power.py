@@ -8,6 +8,7 @@ that nothing changes in between.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chaosvm.lab.world.events import Asked, EventKind
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Power"]
 
 
+_EXITED = "internal error: process exited while connecting to monitor."
+
+
 class Power:
     """The power switch of every machine in a world."""
 
@@ -27,8 +31,19 @@ class Power:
 
     # The verbs -------------------------------------------------------------------
 
-    def start(self, vm_id: str, asked: Asked | None = None) -> None:
-        """Start a machine that is off, or go on with one that is suspended or paused."""
+    def start(
+        self,
+        vm_id: str,
+        asked: Asked | None = None,
+        *,
+        paused: bool = False,
+        waits_for_launch: bool = False,
+    ) -> None:
+        """Start a machine that is off, or go on with one that is suspended or paused.
+
+        ``paused``: it is not to go on by itself. ``waits_for_launch``: a suspended
+        one shows that it is launched before it is restored.
+        """
         with self._world.present():
             vm = self._world.vm(vm_id)
             if vm.stuck:
@@ -37,17 +52,26 @@ class Power:
                 resumed = self._running(EventKind.RESUMED, asked)
                 self._world.plan(vm, (self._world.durations.resume, resumed))
             elif vm.state is State.SUSPENDED:
-                self._launch(vm, asked, State.RESTORING)
+                self._restore(vm, asked, waits_for_launch)
+            elif vm.state is State.OFF and vm.fails_to_start:
+                self._try_hosts(vm, asked)
+            elif vm.state is State.OFF and vm.stateless and not paused:
+                self._launch_stateless(vm, asked)
             elif vm.state is State.OFF:
-                self._launch(vm, asked, State.LAUNCHING)
+                self._launch(vm, asked, paused)
 
     def cut(
         self,
         vm_id: str,
         asked: Asked | None = None,
         told_as: EventKind = EventKind.POWERED_OFF,
+        *,
+        shown: State | None = State.SHUTTING_DOWN,
     ) -> None:
-        """Take its power away. A suspended machine loses its memory."""
+        """Take its power away. A suspended machine loses its memory.
+
+        ``shown`` is its state until it is off; None leaves it as it is.
+        """
         with self._world.present():
             vm = self._world.vm(vm_id)
             if vm.state is State.SUSPENDED:
@@ -57,9 +81,10 @@ class Power:
                 return
             if vm.state is State.SUSPENDED:
                 self._goes_off(vm)
-            elif vm.state is not State.OFF:
+            elif vm.state is not State.OFF and not vm.being_cut:
                 reason = asked.reason if asked else None
-                self._world.put(vm.changed(state=State.SHUTTING_DOWN, stop_reason=reason))
+                cut = vm.changed(state=shown or vm.state, stop_reason=reason, being_cut=True)
+                self._world.put(cut)
                 self._world.plan(vm, (self._world.durations.power_off, self._goes_off))
 
     def shut_down(self, vm_id: str, asked: Asked | None = None) -> None:
@@ -72,7 +97,7 @@ class Power:
             reason = asked.reason if asked else None
             self._world.put(vm.changed(state=State.SHUTTING_DOWN, stop_reason=reason))
             obeys = vm.guest.obedient and vm.guest.reachable
-            ends = self._goes_off if obeys else self._stays_up
+            ends = self._shut_down_from_within if obeys else self._stays_up
             self._world.plan(vm, (vm.guest.seconds, ends))
 
     def reboot(self, vm_id: str, asked: Asked | None = None) -> None:
@@ -109,11 +134,27 @@ class Power:
             self._world.record(EventKind.SUSPEND_ASKED, vm, asked)
             if vm.stuck:
                 return
-            self._world.plan(
-                vm,
-                (self._world.durations.before_saving, self._becomes(State.SAVING)),
-                (self._world.durations.save, self._is_suspended),
-            )
+            until = self._world.now + self._world.durations.before_saving
+            self._world.put(vm.changed(hibernating_until=until))
+            # It goes on whatever else the machine is made to do meanwhile.
+            self._world.later(self._world.durations.before_saving, partial(self._saves, vm.id))
+
+    def migrate(self, vm_id: str, asked: Asked | None = None) -> None:
+        """Move it to another host of its cluster while it runs."""
+        with self._world.present():
+            vm = self._world.vm(vm_id)
+            others = [host for host in self._world.usable_hosts(vm) if host.id != vm.host_id]
+            if vm.stuck or not others:
+                return
+            self._world.record(EventKind.MIGRATION_ASKED, vm, asked, detail=others[0].name)
+            before = vm.state
+
+            def arrives(vm: Machine) -> None:
+                self._world.record(EventKind.MIGRATED, vm, asked, detail=others[0].name)
+                self._world.put(vm.changed(state=before, host_id=others[0].id))
+
+            self._world.put(vm.changed(state=State.MIGRATING))
+            self._world.plan(vm, (self._world.durations.migrate, arrives))
 
     def pause(self, vm_id: str) -> None:
         """What a platform does by itself when storage fails."""
@@ -128,28 +169,93 @@ class Power:
             vm = self._world.vm(vm_id)
             if vm.stuck or not vm.state.on_a_host:
                 return
-            self._world.record(EventKind.CRASHED, vm)
+            self._world.record(EventKind.CRASHED, vm, detail="Lost connection with qemu process.")
             self._world.plan(vm)
             self._goes_off(vm, told=False)
             if vm.highly_available:
+                self._world.record(EventKind.WILL_BE_RESTARTED, vm)
                 self._world.plan(vm, (self._world.durations.restart, self._is_restarted))
+
+    def restart_elsewhere(self, vm_id: str) -> None:
+        """What a platform does for a highly available machine whose host is gone."""
+        with self._world.present():
+            vm = self._world.vm(vm_id)
+            self._world.plan(vm, (self._world.durations.restart, self._is_restarted))
 
     # What becomes of them ----------------------------------------------------------
 
-    def _launch(self, vm: Machine, asked: Asked | None, state: State) -> None:
-        now, host_id = self._world.now, self._world.place(vm)
-        booted_at = vm.booted_at if state is State.RESTORING else now
-        vm = vm.changed(state=state, host_id=host_id, started_at=now, booted_at=booted_at)
-        vm = vm.changed(tells_start=True, stopped_at=None, stop_reason=None)
-        self._world.put(vm)
-        if asked is not None:
-            self._world.record(EventKind.START_ASKED, vm, asked)
-        started = self._running(EventKind.STARTED, asked)
-        if state is State.RESTORING:
-            self._world.plan(vm, (self._world.durations.restore, started))
+    def _restore(self, vm: Machine, asked: Asked | None, waits_for_launch: bool) -> None:
+        state = State.LAUNCHING if waits_for_launch else State.RESTORING
+        vm = self._on_a_host(vm, state, booted_at=vm.booted_at)
+        self._start_asked(EventKind.START_ASKED, vm, asked)
+        restored = (self._world.durations.restore, self._running(EventKind.STARTED, asked))
+        if waits_for_launch:
+            restoring = self._becomes(State.RESTORING)
+            self._world.plan(vm, (self._world.durations.launch, restoring), restored)
+        else:
+            self._world.plan(vm, restored)
+
+    def _launch(
+        self, vm: Machine, asked: Asked | None, paused: bool = False, stateless: bool = False
+    ) -> None:
+        vm = self._on_a_host(vm, State.LAUNCHING, booted_at=self._world.now)
+        if not stateless:
+            kind = EventKind.PAUSED_START_ASKED if paused else EventKind.START_ASKED
+            self._start_asked(kind, vm, asked)
+        started = self._running(
+            EventKind.STATELESS_STARTED if stateless else EventKind.STARTED, asked
+        )
+        launch = self._world.durations.launch
+        if paused:
+            self._world.plan(vm, (launch, self._is_paused))
             return
         booting = self._becomes(State.BOOTING)
-        self._world.plan(vm, (self._world.durations.launch, booting), (self._boot(vm), started))
+        self._world.plan(vm, (launch, booting), (self._boot(vm), started))
+
+    def _launch_stateless(self, vm: Machine, asked: Asked | None) -> None:
+        """A snapshot of its disks is made first, and it stays off so long."""
+        seconds = self._world.durations.stateless_start
+        self._start_asked(EventKind.STATELESS_START_ASKED, vm, asked)
+        self._world.put(vm.changed(busy_until=self._world.now + seconds))
+        self._world.plan(vm, (seconds, lambda vm: self._launch(vm, asked, stateless=True)))
+
+    def _try_hosts(self, vm: Machine, asked: Asked | None) -> None:
+        """It is started on one host after the other, and ends on each."""
+        seconds = self._world.durations.failed_start
+
+        def tried(host_id: str) -> Callable[[Machine], None]:
+            def attempt(vm: Machine) -> None:
+                self._world.put(vm.changed(state=State.LAUNCHING, host_id=host_id))
+                self._start_asked(EventKind.START_ASKED, self._world.vm(vm.id), asked)
+
+            return attempt
+
+        def failed(vm: Machine) -> None:
+            self._world.record(EventKind.CRASHED, vm, detail=_EXITED)
+            self._world.record(EventKind.START_FAILED_ON_HOST, vm, asked)
+
+        def given_up(vm: Machine) -> None:
+            self._world.record(EventKind.START_FAILED, vm, asked)
+            self._goes_off(vm, told=False)
+
+        hosts = [host.id for host in self._world.usable_hosts(vm)]
+        steps: list[tuple[float, Callable[[Machine], None]]] = []
+        for host_id in hosts[1:]:
+            steps += [(seconds, failed), (0.0, tried(host_id))]
+        if hosts:
+            tried(hosts[0])(vm)
+        self._world.plan(vm, *steps, (seconds, failed), (0.0, given_up))
+
+    def _on_a_host(self, vm: Machine, state: State, booted_at: float | None) -> Machine:
+        now, host_id = self._world.now, self._world.place(vm)
+        vm = vm.changed(state=state, host_id=host_id, started_at=now, booted_at=booted_at)
+        vm = vm.changed(tells_start=True, stop_reason=None)
+        self._world.put(vm)
+        return vm
+
+    def _start_asked(self, kind: EventKind, vm: Machine, asked: Asked | None) -> None:
+        if asked is not None:
+            self._world.record(kind, vm, asked)
 
     def _boot(self, vm: Machine) -> float:
         durations = self._world.durations
@@ -179,16 +285,35 @@ class Power:
         self._world.record(EventKind.SUSPENDED, vm)
 
     def _is_restarted(self, vm: Machine) -> None:
-        self._world.record(EventKind.RESTARTED, vm)
         self.start(vm.id)
+        self._world.record(EventKind.RESTARTED, self._world.vm(vm.id))
 
-    def _goes_off(self, vm: Machine, told: bool = True) -> None:
+    def _saves(self, vm_id: str) -> None:
+        """Only a machine that runs is saved; of another one the request is forgotten."""
+        if not self._world.knows(vm_id):
+            return
+        vm = self._world.vm(vm_id).changed(hibernating_until=0.0)
+        if vm.stuck or vm.state is not State.RUNNING:
+            self._world.put(vm)
+            return
+        self._world.put(vm.changed(state=State.SAVING))
+        self._world.plan(vm, (self._world.durations.save, self._is_suspended))
+
+    def _is_paused(self, vm: Machine) -> None:
+        self._world.put(vm.changed(state=State.PAUSED))
+        self._world.record(EventKind.PAUSED, vm)
+
+    def _shut_down_from_within(self, vm: Machine) -> None:
+        self._goes_off(vm, detail="User shut down from within the guest")
+
+    def _goes_off(self, vm: Machine, told: bool = True, detail: str | None = None) -> None:
         if told and vm.state is not State.SUSPENDED:
-            self._world.record(EventKind.WENT_DOWN, vm)
+            self._world.record(EventKind.WENT_DOWN, vm, detail=detail)
         gone = vm.changed(state=State.OFF, host_id=None, started_at=None, booted_at=None)
-        gone = gone.changed(booting_again=False)
+        gone = gone.changed(booting_again=False, being_cut=False)
         if vm.stateless:
-            gone = gone.changed(busy_until=self._world.now + self._world.durations.clean_up)
+            until = self._world.now + self._world.durations.clean_up
+            gone = gone.changed(busy_until=until, snapshot_busy=True)
         self._world.put(gone.changed(stopped_at=self._world.now))
         if vm.comes_back_after is not None:
             self._world.plan(vm, (vm.comes_back_after, lambda vm: self.start(vm.id)))

@@ -15,6 +15,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,8 +31,10 @@ from chaosvm.lab.world.machine import (
     State,
     Tag,
 )
+from chaosvm.lab.world.outages import Outages
 from chaosvm.lab.world.power import Power
 from chaosvm.lab.world.timeline import Timeline
+from chaosvm.lab.world.users import Role, User
 
 __all__ = ["NoSuchThing", "World"]
 
@@ -64,6 +67,7 @@ class World:
         self._datacenters: dict[str, Datacenter] = {}
         self._clusters: dict[str, Cluster] = {}
         self._hosts: dict[str, Host] = {}
+        self._users: dict[str, User] = {}
         self._vms: dict[str, Machine] = {}
         self._vm_number = 1000
         self._reserved: set[str] = set()
@@ -80,6 +84,7 @@ class World:
         self._turn = threading.Condition(threading.RLock())
         self._keeper: threading.Thread | None = None
         self.power = Power(self)
+        self.outages = Outages(self)
 
     @classmethod
     def generated(cls, vms: int = 12, *, seed: int = 0, **options: Any) -> World:
@@ -121,8 +126,11 @@ class World:
     def tags(self) -> list[Tag]:
         """Each tag that was added or is on a machine."""
         with self.present():
-            used = {name: None for vm in self._vms.values() for name in vm.tags}
-            return [Tag(name, parent) for name, parent in (used | self._tag_parents).items()]
+            parents = dict(self._tag_parents)
+            for vm in self._vms.values():
+                for name in vm.tags:
+                    parents.setdefault(name, None)
+            return [Tag(name, parent) for name, parent in parents.items()]
 
     def tags_of(self, vm: Machine) -> tuple[str, ...]:
         """A machine's tags, and all that these are parts of."""
@@ -220,6 +228,28 @@ class World:
         with self._turn:
             self._tag_parents[name] = parent
 
+    def add_user(
+        self,
+        name: str,
+        password: str,
+        role: Role = Role.USER,
+        vms: Iterable[str] = (),
+        *,
+        disabled: bool = False,
+    ) -> User:
+        """An account beside the lab's own; ``vms`` are those that it has a role on."""
+        with self.present():
+            vm_ids = frozenset(self.vm(wanted).id for wanted in vms)
+            self._users[name] = User(name, password, Role(role), vm_ids, disabled)
+            return self._users[name]
+
+    @property
+    def user_names(self) -> list[str]:
+        return list(self._users)
+
+    def user(self, name: str) -> User | None:
+        return self._users.get(name)
+
     def add_vm(
         self,
         name: str,
@@ -287,6 +317,13 @@ class World:
         with self.present():
             self.put(self.vm(wanted).changed(busy_until=self._now + seconds))
 
+    def change_host(self, host_id: str, **fields: Any) -> Host:
+        with self.present():
+            changed = replace(self._hosts[host_id], **fields)
+            self._hosts[host_id] = changed
+            self._shape += 1
+            return changed
+
     # Hearing ---------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -303,6 +340,10 @@ class World:
         kind: EventKind,
         vm: Machine | None = None,
         asked: Asked | None = None,
+        *,
+        host_id: str | None = None,
+        vm_id: str | None = None,
+        detail: str | None = None,
     ) -> None:
         """Write something down, at the world's present."""
         asked = asked or Asked()
@@ -312,12 +353,14 @@ class World:
                 number=self._event_number,
                 kind=kind,
                 at=self.moment(self._now),
-                vm_id=vm.id if vm else None,
+                vm_id=vm.id if vm else vm_id,
                 vm_name=vm.name if vm else None,
-                host_id=vm.host_id if vm else None,
+                host_id=host_id or (vm.host_id if vm else None),
+                cluster_id=vm.cluster_id if vm else None,
                 user=asked.user,
                 correlation_id=asked.correlation_id,
                 reason=asked.reason,
+                detail=detail,
             )
             self._events.append(event)
 
@@ -415,13 +458,30 @@ class World:
             self._timeline.add(moment, vm.id, partial(self._do, vm.id, step))
         self._turn.notify_all()
 
+    def later(self, seconds: float, happens: Callable[[], None]) -> None:
+        """Whatever else is planned for anybody meanwhile."""
+        with self.present():
+            self._timeline.add(self._now + seconds, _NO_VM, happens)
+            self._turn.notify_all()
+
+    def leave(self, vm: Machine) -> None:
+        """Forget what was planned for the machine."""
+        self._timeline.drop(vm.id)
+
+    def knows(self, vm_id: str) -> bool:
+        return vm_id in self._vms
+
     def place(self, vm: Machine) -> str | None:
         """Its own host, or the one of its cluster with the fewest machines."""
         home = self.host(vm.home_id)
-        if home is not None and home.up:
+        if home is not None and home.usable:
             return home.id
-        hosts = [h for h in self._hosts.values() if h.cluster_id == vm.cluster_id and h.up]
+        hosts = self.usable_hosts(vm)
         return min(hosts, key=lambda host: self._load[host.id]).id if hosts else None
+
+    def usable_hosts(self, vm: Machine) -> list[Host]:
+        """Those of its cluster on which it could be started."""
+        return [h for h in self._hosts.values() if h.cluster_id == vm.cluster_id and h.usable]
 
     def _do(self, vm_id: str, step: Callable[[Machine], None]) -> None:
         step(self._vms[vm_id])

@@ -71,6 +71,9 @@ _VM: Known = {
     "pool_id": words.unique_id,
     "origin": values.text,
     "tells_start": values.boolean,
+    "bootable": values.boolean,
+    "fails_to_start": values.boolean,
+    "host_refuses": values.boolean,
     "created": words.date,
 }
 # What the world calls otherwise.
