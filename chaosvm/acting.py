@@ -12,7 +12,7 @@ from chaosvm import values
 from chaosvm.account import Counted
 from chaosvm.choice import Barred, Choice, reasons_against
 from chaosvm.deadline import Deadline
-from chaosvm.errors import GuardUnchecked, OperationFailed, PlatformError
+from chaosvm.errors import GuardUnchecked, NoSuchVM, OperationFailed, PlatformError
 from chaosvm.forecast import Forecast, foresee
 from chaosvm.guards import (
     Case,
@@ -101,16 +101,48 @@ class Acting(Platform):
         """The VMs to act on, and those with which the guards compare."""
         since = self._ledger().account.mark()
         whole = self.safety.needs_inventory
+        narrowed = None if whole else self._narrowed(target, deadline)
+        if narrowed is not None:
+            try:
+                return self._among(target, narrowed, since, deadline, tell_refused)
+            except NoSuchVM as error:
+                logger.debug(f"reading everything: {error}")
         vms = self._to_choose_from(target, whole, deadline)
         check(vms)
         if whole or target.only is None:
             self._warn_of_idle_globs(vms)
+        return self._among(target, vms, since, deadline, tell_refused)
+
+    def _among(
+        self,
+        target: Selection | PlannedVMs,
+        vms: Sequence[VM],
+        since: int,
+        deadline: Deadline,
+        tell_refused: bool,
+    ) -> Meant:
+        whole = self.safety.needs_inventory
         barred = self._barring(vms if whole else (), deadline)
         choice = target.choose(vms, self.untouchable, barred, tell_refused)
         touchable = vms if whole else choice.vms
         reasons = reasons_against(touchable, self.untouchable, barred) if whole else {}
         inventory = [vm for vm in touchable if vm.id not in reasons]
         return Meant(choice, inventory, target.about, target.given, since)
+
+    def _narrowed(self, target: Selection | PlannedVMs, deadline: Deadline) -> list[VM] | None:
+        """What the server finds for a selection; None where everything has to be read.
+
+        That is also to say that nothing fits, or what there is instead.
+        """
+        if not isinstance(target, Selection) or target.only is not None or not target.criteria:
+            return None
+        vms = self.narrowed(target.criteria, deadline)
+        if not vms:
+            return None
+        if target.needs_tags:
+            vms = self.with_tags(vms, deadline)
+        fits = bool(target.fitting(vms)) and target.names_all_exclusions(vms)
+        return vms if fits else None
 
     def _to_choose_from(
         self, target: Selection | PlannedVMs, whole: bool, deadline: Deadline

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chaosvm.vm import PowerState
 
 __all__ = [
+    "LASTING",
     "InWrongState",
     "AmbiguousVM",
     "Busy",
@@ -39,6 +40,7 @@ __all__ = [
     "NotSupported",
     "OperationFailed",
     "OperationRefused",
+    "PerhapsBusy",
     "PermissionDenied",
     "PlanOutdated",
     "PlatformError",
@@ -111,6 +113,10 @@ class NotInRehearsal(PlatformError):
     """In a rehearsal nothing may be sent there; nothing was."""
 
 
+# Asking again does not help, and may lock the account: somebody has to act first.
+LASTING = (CertificateRejected, LoginFailed, NotInRehearsal, PermissionDenied)
+
+
 # What may become of one request about one VM ----------------------------------
 
 
@@ -130,6 +136,10 @@ class Busy(StepFailed):
     """Refused because something else is happening to the VM: nothing was done, try again."""
 
 
+class PerhapsBusy(Busy):
+    """As Busy, or refused for good: the same words again and again mean the latter."""
+
+
 class GuestUnavailable(StepFailed):
     """The guest cannot be asked: its tools or agent are not running."""
 
@@ -139,14 +149,20 @@ class NotSupported(StepFailed):
 
 
 class NoAnswer(StepFailed):
-    """The request was sent and its answer never came: it may or may not have been done.
+    """It is unknown whether the request was, or will be, carried out.
 
-    ``ticket`` stands for the request, so that it can be watched all the same.
+    Its answer was lost, or the platform answered that it does not know itself:
+    a task that timed out, a host that could not be reached. A platform raises it
+    from ``send``, or reports it as the ``error`` of a sighting with the ticket
+    that ended. ``ticket`` stands for the request, so that it can be watched all
+    the same. ``again`` is False if the same request must not be sent twice even
+    where nothing seems to have happened.
     """
 
-    def __init__(self, message: str, ticket: Ticket | None = None) -> None:
+    def __init__(self, message: str, ticket: Ticket | None = None, again: bool = True) -> None:
         super().__init__(message)
         self.ticket = ticket
+        self.again = again
 
 
 class VMGone(StepFailed):

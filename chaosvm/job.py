@@ -19,6 +19,7 @@ from chaosvm.errors import (
     InWrongState,
     NoAnswer,
     NotSupported,
+    PerhapsBusy,
     PlatformError,
     StepFailed,
     VMGone,
@@ -118,7 +119,6 @@ class Job(Progress):
             self._refused(request, answer.error)
         else:
             self.accepted = True
-            self.in_doubt = False
 
     def decide(self) -> None:
         """Draw the conclusions from all that is known now."""
@@ -138,8 +138,8 @@ class Job(Progress):
         if self.step is Step.SHUTDOWN_GUEST and self.order.on_timeout is not OnTimeout.HARD:
             self._give_up_guest(self._why_not_down())
         elif request is None or not (self.accepted or request.under_way):
-            done = self._done_so_far()
-            self._fail(f"{done}, and is {state} {waited}{self._held_up()}{self._question()}")
+            told = f"{self._done_so_far()}, and {self._was_seen()} {waited}"
+            self._fail(f"{told}{self._held_up()}{self._question()}", unknown=self.blind)
         elif self.order.operation is Operation.REBOOT:
             lost = self.in_doubt or request.under_way
             self._fail(
@@ -222,10 +222,15 @@ class Job(Progress):
         if isinstance(error, NoAnswer):
             self.accepted = True
             self.in_doubt = True
-            request.look_until = self.deadline.elapsed + _LOOK_FIRST
+            if error.again:
+                request.look_until = self.deadline.elapsed + _LOOK_FIRST
             self.held_up = str(error)
         elif isinstance(error, VMGone):
             self._gone(_DELETED)
+        elif isinstance(error, PerhapsBusy) and self._is_for_good(error):
+            self.accepted = False
+            tries = f"{request.attempt} times in the same words"
+            self._fail(f"refused the {request.step} {tries}: {error}")
         elif isinstance(error, Busy):
             self.held_up = str(error)
             self.accepted = self.in_doubt
@@ -246,17 +251,30 @@ class Job(Progress):
 
     def _was_there_already(self, request: Request, error: InWrongState) -> None:
         self._note_state(error.state)
-        if self.restarting and error.state is request.step.leads_to:
+        passing = error.state is PowerState.TRANSITIONING
+        if passing and (self.restarting or must_settle(error.state, self.order)):
+            self._let_settle(error)
+        elif self.restarting and error.state is request.step.leads_to:
             self._arrive(request)
         elif error.state is not self.target or self.order.operation is Operation.REBOOT:
             self.accepted = self.in_doubt
-            self._fail(f"refused the {request.step}: {error}")
+            self._fail(f"refused the {request.step}: {error}", unknown=self.in_doubt)
         elif self.in_doubt:
             self._arrive(request)
         elif self.fell_back and self.guest_asked:
             self._arrive_by_guest()
         else:
             self._close(detail=f"had become {self.target} by itself")
+
+    def _let_settle(self, error: InWrongState) -> None:
+        """Something else is happening to it already: see where that leads."""
+        if self.in_doubt or self.restarting:
+            self.accepted = True  # it may be what was asked for
+            return
+        self.held_up = str(error)
+        self.accepted = False
+        self.request = None
+        self._waited_first = True
 
     def _ask_again(self, request: Request) -> None:
         """After a lost answer, where nothing happened and asking twice does no harm."""
@@ -269,14 +287,28 @@ class Job(Progress):
     # The guest -------------------------------------------------------------------
 
     def _give_up_guest(self, why: str) -> None:
+        request = self.request
+        if self.seen.power_state is self.target and request is not None:
+            self._is_down(request)
+            return
         match self.order.on_timeout:
             case OnTimeout.HARD:
                 self._cut_power(why)
             case OnTimeout.LEAVE if self.guest_asked or self.step is None or not self.held_up:
                 how = How.GUEST if self.guest_asked else How.NONE
                 self._close(how=how, detail=f"{why}; left as it is", unknown=self.blind)
+            case _ if self.blind:
+                told = f"{self._was_seen()}, and {why}"
+                self._fail(f"{told}; the outcome is unknown", unknown=True)
             case _:
                 self._fail(f"is still {self.seen.power_state}: {why}")
+
+    def _is_down(self, request: Request) -> None:
+        """Its guest is to be given up, but is seen to have stopped."""
+        if self.accepted or request.under_way:
+            self._arrive_unanswered(request)
+        else:
+            self._close(detail=f"had become {self.target} by itself")
 
     def _cut_power(self, why: str) -> None:
         logger.info(f"{self.vm}: {why}; cutting its power")

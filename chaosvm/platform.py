@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -180,6 +180,16 @@ class Platform(ABC):
         be based on it. ``fields`` are those that the caller will look at (and
         keys of the metadata): the others may be left empty, if that is cheaper.
         """
+
+    def narrowed(
+        self, criteria: Mapping[str, Sequence[str]], deadline: Deadline
+    ) -> list[VM] | None:
+        """VMs among which are all that fit the criteria; None: only the whole inventory can tell.
+
+        ``criteria`` are globs by the key of a selection (and power states): each key has
+        to hold, by one of its globs. Whoever asks compares what comes once more.
+        """
+        return None
 
     def in_full(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         """These VMs, of which some fields were read, with all; without those that are gone."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from logzero import logger
 
 from chaosvm.deadline import Deadline
+from chaosvm.errors import PerhapsBusy
 from chaosvm.history import TARGETS
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import How
@@ -22,6 +23,8 @@ __all__ = ["Progress"]
 
 # A VM that is busy with something else is tried again after 0.5 s, then 1 s...
 _FIRST_RETRY, _LONGEST_RETRY = 0.5, 8.0
+# What is refused in the same words for so long is refused for good, as far as it may be.
+_FOR_GOOD_AFTER = 5.0
 
 
 class Progress:
@@ -45,6 +48,7 @@ class Progress:
         self.accepted = False  # one was accepted, or may have been
         self.in_doubt = False  # the answer of one was lost: it may have been done
         self.held_up: str | None = None  # by what, when it last was
+        self._same_words: tuple[str, float] = ("", 0.0)  # of refusals, and since when
         self.guest_asked = False  # the guest was told to shut down, or may have been
         self.fell_back: str | None = None  # why the guest was given up
         self.restarting = False  # stopped so as to be started again, as there is no reset
@@ -118,6 +122,13 @@ class Progress:
     def _backoff(self, request: Request) -> float:
         return float(min(_FIRST_RETRY * 2 ** (request.attempt - 1), _LONGEST_RETRY))
 
+    def _is_for_good(self, error: PerhapsBusy) -> bool:
+        """Has nothing changed, neither the words nor the state in them, for some time?"""
+        words, since = self._same_words
+        if str(error) != words:
+            words, since = self._same_words = str(error), self.deadline.elapsed
+        return not self.in_doubt and self.deadline.elapsed - since >= _FOR_GOOD_AFTER
+
     # What has become of it ---------------------------------------------------------
 
     def _arrived(self, request: Request) -> bool:
@@ -131,8 +142,10 @@ class Progress:
         return self.restarting and request.step is Step.POWER_OFF
 
     def _changed_by_others(self, request: Request) -> bool:
-        """A guest asked to shut down can only run on or be off."""
+        """A guest asked to shut down can only run on or be off; what is suspended is never off."""
         state = self.seen.power_state
+        if request.step is Step.SUSPEND:
+            return state is PowerState.POWERED_OFF
         return (
             request.step is Step.SHUTDOWN_GUEST
             and state.settled
@@ -169,6 +182,11 @@ class Progress:
         if self.stopped:
             return "was stopped, and not started again"
         return "its guest was asked to shut down" if self.guest_asked else "was not touched"
+
+    def _was_seen(self) -> str:
+        """Its state, as far as it is known."""
+        state = self.seen.power_state
+        return f"was {state} when last seen" if self.blind else f"is {state}"
 
     def _held_up(self) -> str:
         return f": {self.held_up}" if self.held_up else ""

@@ -137,6 +137,9 @@ _FILTERS: dict[str, Callable[[VM, Any], bool]] = {
     "exclude": lambda vm, exclusion: not exclusion.fits(vm),
 }
 
+# Keys whose values a server may be asked for.
+_CRITERIA = ("name", "datacenter", "cluster", "host", "tag", "power_state")
+
 # The fields of a VM that each key looks at.
 _WORDS = ("name", "id", "instance_uuid", "path")
 _LOOKS_AT: dict[str, tuple[str, ...]] = {
@@ -205,6 +208,17 @@ class Selection:
         words = (*self._keys.get("names", ()), *self._keys.get("ids", ()))
         # Whether what is excluded exists at all, only the whole inventory can tell.
         return None if "exclude" in self._keys else words or None
+
+    @property
+    def criteria(self) -> dict[str, tuple[str, ...]]:
+        """The globs of each key that has some, and power states, for servers that can search."""
+        return {key: self._keys[key] for key in _CRITERIA if key in self._keys}
+
+    def names_all_exclusions(self, vms: Sequence[VM]) -> bool:
+        """Is each VM that is excluded by name among these?"""
+        literal = self._keys["exclude"].literal if "exclude" in self._keys else ()
+        directory = Directory(vms if literal else ())
+        return all(directory.meant(word) for word in literal)
 
     @property
     def narrows(self) -> bool:

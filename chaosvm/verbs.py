@@ -262,6 +262,9 @@ class VMPlatform(Acting):
     def _inventory_for(
         self, selection: Selection, deadline: Deadline, fields: Collection[str] | None = None
     ) -> list[VM]:
+        narrowed = self._narrowed(selection, deadline)
+        if narrowed is not None:
+            return narrowed
         # Whoever looks only at some fields probes, again and again perhaps.
         vms = self.inventory(deadline, selection.only, fields is not None, fields)
         if selection.only is None:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import Busy, InWrongState, NoAnswer, NotSupported, StepFailed
+from chaosvm.errors import (
+    Busy,
+    GuestUnavailable,
+    InWrongState,
+    NoAnswer,
+    NotSupported,
+    StepFailed,
+)
 from chaosvm.job import Job
 from chaosvm.order import Order
 from chaosvm.outcome import How
@@ -131,6 +138,126 @@ def test_a_guest_shutdown_that_was_never_answered_may_still_be_done(clock, on_ti
     assert job.outcome.failed is (on_timeout == "fail")
     assert (job.outcome.after, job.outcome.changed) == (ON, False)
     assert job.pending
+
+
+@pytest.mark.parametrize("on_timeout", ["fail", "leave"])
+@pytest.mark.parametrize("end", ["decide", "time_out"])
+def test_a_guest_that_is_seen_off_has_shut_down_also_without_an_answer(clock, on_timeout, end):
+    job = running("power_off", clock, graceful=True, on_timeout=on_timeout)
+    send(job)
+    is_seen(job, power_state=OFF)
+    clock.sleep(60)
+
+    getattr(job, end)()
+
+    outcome = job.outcome
+    assert (outcome.changed, outcome.how, outcome.after) == (True, How.GUEST, OFF)
+    assert (outcome.error, outcome.detail) == (None, None)
+
+
+@pytest.mark.parametrize("on_timeout", ["fail", "leave", "hard"])
+def test_a_guest_that_went_off_before_it_could_be_asked_was_not_stopped_by_us(clock, on_timeout):
+    job = running("power_off", clock, graceful=True, on_timeout=on_timeout)
+    send(job)
+    is_seen(job, power_state=OFF)
+
+    job.answered(Answer(Step.SHUTDOWN_GUEST, error=GuestUnavailable("the tools are stopped")))
+
+    assert (job.outcome.changed, job.outcome.how, job.outcome.error) == (False, How.NONE, None)
+    assert job.outcome.detail == "had become powered_off by itself"
+
+
+def test_a_guest_that_nobody_could_watch_is_not_said_to_be_still_running(clock):
+    job = running("power_off", clock, graceful=True, on_timeout="fail")
+    send(job)
+    job.answered(Answer(Step.SHUTDOWN_GUEST, ticket=Ticket("vm-1")))
+    job.blind = True
+    clock.sleep(60)
+
+    job.time_out()
+
+    assert job.outcome.after is PowerState.UNKNOWN
+    assert "was powered_on when last seen" in job.outcome.error
+    assert "the outcome is unknown" in job.outcome.error
+
+
+def test_a_vm_that_could_not_be_sent_anything_nor_watched_is_in_an_unknown_state(clock):
+    job = running("power_off", clock, graceful=False)
+    send(job)
+    job.answered(Answer(Step.POWER_OFF, error=Busy("too much to do")))
+    job.blind = True
+    clock.sleep(60)
+
+    job.time_out()
+
+    assert job.outcome.after is PowerState.UNKNOWN
+    assert "was not touched, and was powered_on when last seen" in job.outcome.error
+
+
+# Outcomes that the platform does not know --------------------------------------------------
+
+
+@pytest.fixture
+def lost(clock: FakeClock) -> Job:
+    """A power off that was accepted, and of which the platform does not know the end."""
+    job = running("power_off", clock, graceful=False)
+    ticket = Ticket("vm-1", tracked=True)
+    send(job)
+    job.answered(Answer(Step.POWER_OFF, ticket=ticket))
+    is_seen(job, power_state=ON, ended=ticket, error=NoAnswer("the host did not answer"))
+    return job
+
+
+def test_a_task_with_an_unknown_end_is_watched_further(lost):
+    is_seen(lost, power_state=OFF)
+
+    assert (lost.outcome.changed, lost.outcome.how, lost.outcome.error) == (True, How.HARD, None)
+
+
+def test_a_task_with_an_unknown_end_may_still_be_carried_out_later(lost, clock):
+    clock.sleep(60)
+    lost.time_out()
+
+    assert lost.outcome.after is PowerState.UNKNOWN
+    assert "the outcome is unknown: the host did not answer" in lost.outcome.error
+    assert lost.pending
+
+
+def test_what_is_unknown_of_one_request_is_not_forgotten_for_another(lost, clock):
+    """The first one may still be carried out, whatever becomes of the second."""
+    clock.sleep(2)
+    lost.decide()
+    ticket = Ticket("vm-1", tracked=True)
+    send(lost)
+    lost.answered(Answer(Step.POWER_OFF, ticket=ticket))
+    is_seen(lost, power_state=ON, ended=ticket, error=StepFailed("no"))
+
+    assert lost.outcome.after is PowerState.UNKNOWN
+    assert lost.pending
+
+
+def test_a_refusal_as_busy_does_not_make_an_unknown_request_certain(lost, clock):
+    clock.sleep(2)
+    lost.decide()
+    send(lost)
+    lost.answered(Answer(Step.POWER_OFF, error=Busy("too much to do")))
+    clock.sleep(60)
+    lost.time_out()
+
+    assert lost.outcome.after is PowerState.UNKNOWN
+    assert "the outcome is unknown: too much to do" in lost.outcome.error
+    assert lost.pending
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_platform_says_whether_an_unknown_request_may_be_sent_again(clock, again):
+    job = running("power_off", clock, graceful=True)
+    send(job)
+    job.answered(Answer(Step.SHUTDOWN_GUEST, error=NoAnswer("it was lost", again=again)))
+    clock.sleep(2)
+    job.decide()
+
+    assert (job.planned is not None) is again
 
 
 def test_a_job_that_has_ended_is_not_moved_by_what_comes_later(clock):

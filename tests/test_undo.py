@@ -12,13 +12,14 @@ from chaosvm.errors import (
     ConnectionFailed,
     LedgerError,
     LoginFailed,
+    NoAnswer,
     NotSupported,
     OperationFailed,
     StepFailed,
 )
 from chaosvm.ledger import Ledger
 from chaosvm.outcome import Batch, How
-from chaosvm.platform import Step
+from chaosvm.platform import Step, Ticket
 from chaosvm.undo import restore
 from chaosvm.vm import PowerState
 from tests.fakes import (
@@ -26,6 +27,7 @@ from tests.fakes import (
     ON,
     SUSPENDED,
     FakePlatform,
+    Machine,
     does,
     fails,
     ignores,
@@ -441,3 +443,22 @@ def test_the_means_are_told(platform: FakePlatform, ledger: Ledger) -> None:
     platform.on("web-1", Step.SHUTDOWN_GUEST, ignores(tracked=False))
     (outcome,) = platform.restore_power_states(timeout=60).outcomes
     assert (outcome.how, outcome.after) == (How.FALLBACK_HARD, OFF)
+
+
+def test_what_the_platform_did_later_than_it_knew_is_our_own(
+    platform: FakePlatform, ledger: Ledger
+) -> None:
+    """A task failed because its host did not answer, and the host carried it out after that."""
+    platform.add("web-1")
+
+    def later(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+        ticket = fails(NoAnswer("the host did not answer"))(platform, machine, step)
+        platform.clock.at(20, lambda: platform.change("web-1", state=OFF))
+        return ticket
+
+    platform.on("web-1", Step.POWER_OFF, later)
+    with pytest.raises(OperationFailed, match="unknown"):
+        platform.power_off("web-1", graceful=False, timeout=10)
+    platform.clock.sleep(30)
+    platform.restore_power_states()
+    assert states(platform) == {"web-1": ON}

@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chaosvm.errors import MissingExtra
-from chaosvm.lab.faults import Rule, rule
+from chaosvm.lab.faults import Rule, rule, when
 from chaosvm.lab.world import Durations, Guest, Machine, Role, State, Topology, World
 from chaosvm.lab.worlds import Described, load
 
@@ -44,6 +44,7 @@ __all__ = [
     "World",
     "load",
     "rule",
+    "when",
 ]
 
 

@@ -6,12 +6,13 @@ the same trouble everywhere.
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-__all__ = ["ACTIONS", "Call", "Faults", "Rule", "rule"]
+__all__ = ["ACTIONS", "Call", "Faults", "Rule", "rule", "when"]
 
 ACTIONS = {
     "delay": "answers as usual after `seconds`",
@@ -44,7 +45,7 @@ class Call:
 
 @dataclass(slots=True)
 class Rule:
-    """Made by :func:`rule`."""
+    """Made by :func:`rule` or :func:`when`."""
 
     method: str
     action: str
@@ -57,6 +58,7 @@ class Rule:
     fault: str = ""
     requested: str = ""
     existing: str = ""
+    do: Callable[[], object] | None = None
     matched: int = field(default=0, compare=False)
     applied: int = field(default=0, compare=False)
 
@@ -110,6 +112,14 @@ def rule(
     return Rule(method, action, vm, skip, times, seconds, code, message, fault, requested, existing)
 
 
+def when(method: str, do: Callable[[], object], *, vm: str = "", skip: int = 0) -> Rule:
+    """Call ``do`` once, when a request has arrived and before anything becomes of it.
+
+    method, vm, skip: as for :func:`rule`. Other rules apply to the request as well.
+    """
+    return Rule(method, "call", vm, skip, times=1, do=do)
+
+
 class Faults:
     """The rules of a running server; the first that applies to a call wins."""
 
@@ -130,9 +140,20 @@ class Faults:
         with self._lock:
             return [each.applied for each in self._rules]
 
+    async def arrived(self, call: Call) -> None:
+        """Call what :func:`when` wants to be called now, and wait for it."""
+        with self._lock:
+            due = [
+                each.do
+                for each in self._rules
+                if each.do is not None and each.matches(call) and each.applies()
+            ]
+        for do in due:
+            await asyncio.to_thread(do)
+
     def pick(self, call: Call) -> Rule | None:
         with self._lock:
             for each in self._rules:
-                if each.matches(call) and each.applies():
+                if each.do is None and each.matches(call) and each.applies():
                     return each
         return None

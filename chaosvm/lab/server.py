@@ -231,10 +231,10 @@ class Server:
     async def _treat(
         self, call: Call, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
+        await self._faults.arrived(call)
         if self.latency:
             await asyncio.sleep(self.latency)
-        rule = self._faults.pick(call)
-        if rule is None:
+        if (rule := self._faults.pick(call)) is None:
             return await self._answer(request, handler)
         return await self._misbehave(rule, request, handler)
 

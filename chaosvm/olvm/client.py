@@ -1,22 +1,18 @@
 """Connections to an engine: one for each request under way, all with one token.
 
-The SDK's Connection serves one thread at a time, and can lock up when threads
-share one and an answer is cut off. So connections are lent, and thrown away
-when anything went wrong on them.
+Reading lends connections and throws them away when anything went wrong on
+them. What changes something goes over a new one, and out once.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
+from xml.etree.ElementTree import Element, SubElement, tostring
 
-import ovirtsdk4 as sdk
-import pycurl
 from logzero import logger
 
-from chaosvm import rehearsal
 from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     ConnectionFailed,
@@ -27,10 +23,17 @@ from chaosvm.errors import (
     ProtocolError,
 )
 from chaosvm.login import Login
-from chaosvm.olvm.faults import NeverSent, platform_error, status_error
-from chaosvm.olvm.http import Line
+from chaosvm.olvm.faults import (
+    NeverSent,
+    NotSentInTime,
+    action_refused,
+    page_text,
+    parsed,
+    status_error,
+)
+from chaosvm.olvm.http import Line, api_headers, post
 from chaosvm.olvm.items import Items, NotExpected
-from chaosvm.olvm.settings import OLVMSettings, address_of
+from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.olvm.sso import fetch_token, revoke_token
 
 __all__ = ["OLVMClient"]
@@ -42,16 +45,6 @@ class _TokenRefused(Exception):
     """The engine answered 401: nothing was done, and a new token is needed."""
 
 
-class _Connection(sdk.Connection):  # type: ignore[misc]  # untyped
-    def send(self, request: Any) -> Any:
-        rehearsal.permit(*address_of(self._url))
-        return super().send(request)
-
-    def _get_access_token(self) -> str:
-        # The SDK would log in here by itself, without a timeout.
-        raise _TokenRefused
-
-
 class OLVMClient:
     """Sends requests as a logged-in user; logs in again when the token is refused."""
 
@@ -59,7 +52,6 @@ class OLVMClient:
         self.settings = settings
         self.address = settings.address
         self._token: str | None = None
-        self._idle: list[_Connection] = []
         self._lines: list[Line] = []
         self._lock = threading.Lock()
         self._login = Login(self._fetch_token, self.address)
@@ -72,40 +64,10 @@ class OLVMClient:
             logger.warning(f"{self.address} is spoken to in the clear, the password included")
 
     def login(self, deadline: Deadline) -> None:
-        """Log in, unless that was done."""
-        self._login.ensure(deadline)
+        """Log in, unless that was done; twice if the connection breaks."""
+        self._twice(lambda: None, deadline)
 
-    def read(self, request: Callable[[Any], T], deadline: Deadline) -> T:
-        """Send a request that changes nothing, twice if the connection breaks.
-
-        ``request`` gets the SDK's SystemService. Raises PlatformError.
-        """
-        return self._read(request, deadline, passing=())
-
-    def read_if_there(self, request: Callable[[Any], T], deadline: Deadline) -> T | None:
-        """As read; None for what the engine does not have (404)."""
-        try:
-            return self._read(request, deadline, passing=(404,))
-        except sdk.NotFoundError:
-            return None
-
-    def change(self, request: Callable[[Any], T], deadline: Deadline, once: bool) -> T:
-        """Send a request that changes something, never twice.
-
-        The SDK's errors with a code (400, 404, 409) pass. Raises ConnectionFailed
-        if it never left, NoAnswer if nobody knows what became of it. libcurl
-        itself repeats a request when a connection that it had used before dies:
-        what must reach the engine ``once`` at the most goes over a new one.
-        """
-        passing = (400, 404, 409)
-        try:
-            return self._authorised(
-                lambda: self._send(request, deadline, fresh=once, passing=passing), deadline
-            )
-        except NeverSent:
-            raise
-        except (ConnectionFailed, ProtocolError) as error:
-            raise NoAnswer(f"the answer was lost ({error})") from error
+    # Reading ------------------------------------------------------------------------
 
     def items(
         self,
@@ -135,11 +97,6 @@ class OLVMClient:
         found = self.items_if_there(path, items, deadline)
         return found[0] if found else None
 
-    def _read(self, request: Callable[[Any], T], deadline: Deadline, passing: tuple[int, ...]) -> T:
-        return self._twice(
-            lambda: self._send(request, deadline, fresh=False, passing=passing), deadline
-        )
-
     def _twice(self, send: Callable[[], T], deadline: Deadline) -> T:
         try:
             return self._authorised(send, deadline)
@@ -149,15 +106,65 @@ class OLVMClient:
             logger.debug(f"reading once more: {error}")
             return self._authorised(send, deadline)
 
+    # Changing -----------------------------------------------------------------------
+
+    def act(
+        self,
+        vm_id: str,
+        action: str,
+        deadline: Deadline,
+        correlation_id: str,
+        reason: str | None = None,
+    ) -> Element:
+        """Ask for one action on one VM, never twice; the engine's acceptance of it.
+
+        Raises ActionRefused for a fault, ConnectionFailed if the request never
+        left, and NoAnswer if nobody knows what became of it.
+        """
+        wanted = Element("action")
+        if reason is not None:
+            SubElement(wanted, "reason").text = reason
+        path = f"vms/{vm_id}/{action}"
+        try:
+            return self._authorised(
+                lambda: self._post(path, tostring(wanted), correlation_id, deadline), deadline
+            )
+        except NeverSent:
+            raise
+        except (ConnectionFailed, ProtocolError) as error:
+            raise NoAnswer(f"the answer was lost ({error})") from error
+
+    def _post(self, path: str, body: bytes, correlation_id: str, deadline: Deadline) -> Element:
+        if deadline.passed:
+            raise NotSentInTime("the time for the call is over")
+        headers = [
+            *api_headers(self._token or ""),
+            "Content-Type: application/xml",
+            f"Correlation-Id: {correlation_id}",
+        ]
+        url = f"{self.settings.url}/{path}"
+        status, answer = post(self.settings, url, headers, body, deadline)
+        if status == 401:
+            raise _TokenRefused(page_text(answer))
+        if status == 403:
+            raise status_error(status, answer, self.address)
+        action = parsed(answer)
+        if status >= 400:
+            raise action_refused(status, answer)
+        if status not in (200, 201, 202) or action is None or action.tag != "action":
+            raise status_error(status, answer, self.address)
+        if action.find("fault") is not None:
+            raise action_refused(status, answer)
+        return action
+
+    # Logging in and out ----------------------------------------------------------------
+
     def close(self, deadline: Deadline) -> None:
         """Revoke the token and close the connections."""
         with self._lock:
-            idle, self._idle = self._idle, []
             lines, self._lines = self._lines, []
             token, self._token = self._token, None
         self._login.forget()
-        for connection in idle:
-            connection.close(logout=False)
         for line in lines:
             line.close()
         if token is not None:
@@ -178,52 +185,26 @@ class OLVMClient:
         self._logged_in(deadline, lost=generation)
         try:
             return send()
-        except _TokenRefused:
-            raise LoginFailed("the engine does not accept a token, not even a new one") from None
+        except _TokenRefused as refused:
+            words = f": {refused}" if str(refused) else ""
+            raise LoginFailed(
+                f"the engine does not accept a token, not even a new one{words}"
+            ) from None
 
     def _logged_in(self, deadline: Deadline, lost: int = 0) -> int:
+        """What breaks here is the login: the request itself was not sent."""
         try:
             return self._login.ensure(deadline, lost)
-        except DeadlinePassed:
-            raise
+        except DeadlinePassed as error:
+            raise NotSentInTime(str(error)) from error
         except ConnectionFailed as error:
-            # What broke was the login: the request itself was not sent.
             raise NeverSent(str(error)) from error
-
-    def _send(
-        self,
-        request: Callable[[Any], T],
-        deadline: Deadline,
-        fresh: bool,
-        passing: tuple[int, ...],
-    ) -> T:
-        connection = self._lent(deadline, fresh)
-        sound = False
-        try:
-            answer = request(connection.system_service())
-            sound = True
-            return answer
-        except _TokenRefused:
-            raise
-        except sdk.Error as error:
-            sound = error.code is not None
-            if error.code in passing:
-                raise
-            raise platform_error(error, self.address) from error
-        except pycurl.error as error:
-            raise platform_error(error, self.address) from error
-        except Exception as error:
-            if type(error) is not Exception:
-                raise
-            raise platform_error(error, self.address) from error
-        finally:
-            self._take_back(connection, sound and not fresh)
 
     def _get(
         self, path: str, query: dict[str, str], items: Items[T], deadline: Deadline
     ) -> list[T] | None:
         if deadline.passed:
-            raise NeverSent("the time for the call is over")
+            raise NotSentInTime("the time for the call is over")
         with self._lock:
             line = self._lines.pop() if self._lines else Line(self.settings)
         sound = False
@@ -243,32 +224,7 @@ class OLVMClient:
             else:
                 line.close()
         if status == 401:
-            raise _TokenRefused
+            raise _TokenRefused(page_text(other))
         if status not in (200, 404):
             raise status_error(status, other, self.address)
         return found
-
-    def _lent(self, deadline: Deadline, fresh: bool) -> _Connection:
-        if deadline.passed:
-            raise NeverSent("the time for the call is over")
-        with self._lock:
-            connection = self._idle.pop() if self._idle and not fresh else None
-        if connection is None:
-            connection = _Connection(
-                url=self.settings.url,
-                # The SDK wants a user, but with a token it never uses one.
-                username=self.settings.username,
-                ca_file=self.settings.ca_file,
-                insecure=self.settings.insecure,
-            )
-        connection._sso_token = self._token
-        # The SDK takes whole seconds only.
-        connection._timeout = math.ceil(min(self.settings.timeout, deadline.remaining))
-        return connection
-
-    def _take_back(self, connection: _Connection, sound: bool) -> None:
-        if sound:
-            with self._lock:
-                self._idle.append(connection)
-        else:
-            connection.close(logout=False)

@@ -1,13 +1,11 @@
-"""The SDK's errors, and what goes wrong on the way to the engine, as this package's errors."""
+"""What the engine refuses, and what goes wrong on the way to it, as this package's errors."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
-from xml.etree.ElementTree import XML, ParseError
+from xml.etree.ElementTree import XML, Element, ParseError
 
-import ovirtsdk4 as sdk
 import pycurl
 
 from chaosvm.errors import (
@@ -19,11 +17,18 @@ from chaosvm.errors import (
     ProtocolError,
 )
 
-__all__ = ["NeverSent", "curl_error", "fault_text", "platform_error", "status_error"]
+__all__ = [
+    "ActionRefused",
+    "NeverSent",
+    "NotSentInTime",
+    "RequestRefused",
+    "action_refused",
+    "curl_error",
+    "page_text",
+    "parsed",
+    "status_error",
+]
 
-# libcurl's numbers in the SDK's texts: "[(<pycurl.Curl object>, 28, 'Operation timed out')]"
-# from its loop, "(7, 'Failed to connect')" from the rest.
-_CURL_CODE = re.compile(r"\((?:<[^>]*>, )?(\d+), ['\"](.*?)['\"]\)")
 _CERTIFICATE = (
     pycurl.E_PEER_FAILED_VERIFICATION,
     pycurl.E_SSL_CACERT,
@@ -35,70 +40,97 @@ _NOT_CONNECTED = (
     pycurl.E_COULDNT_RESOLVE_PROXY,
     pycurl.E_COULDNT_CONNECT,
 )
+# What the reason of a fault says when it says nothing.
+_NO_REASON = "Operation Failed"
+_LONGEST_TEXT = 300
 
 
 class NeverSent(ConnectionFailed):
-    """No connection came about, so the request cannot have been done."""
+    """The request did not leave this machine, so it cannot have been done."""
 
 
-def curl_error(code: int, message: str, address: str) -> PlatformError:
+class NotSentInTime(NeverSent, DeadlinePassed):
+    """The time was over before the request left."""
+
+
+class RequestRefused(PlatformError):
+    """The engine refused to answer (400); also what the user may not read, in some cases."""
+
+
+class ActionRefused(Exception):
+    """The engine's fault in answer to an action; what became of the action is not in it.
+
+    ``words`` are the engine's own, empty where it gave none.
+    """
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words or f"code {status}")
+        self.status = status
+        self.words = words
+
+
+def curl_error(code: int, message: str, address: str, sent: bool = True) -> PlatformError:
+    """From libcurl's number; ``sent`` is false if nothing of the request had left."""
     if code in _CERTIFICATE:
         return CertificateRejected(
             f"the certificate of {address} cannot be trusted ({message}): give the CA's "
             "certificate as olvm_ca_file, and the engine by a name that is in its certificate"
         )
     if code == pycurl.E_OPERATION_TIMEDOUT:
-        return DeadlinePassed(f"{address} did not answer in time")
+        kind = DeadlinePassed if sent else NotSentInTime
+        return kind(f"{address} did not answer in time")
     if code in _NOT_CONNECTED:
         return NeverSent(f"no connection to {address}: {message}")
-    return ConnectionFailed(f"the connection to {address} broke: {message}")
+    kind = ConnectionFailed if sent else NeverSent
+    return kind(f"the connection to {address} broke: {message}")
 
 
-def platform_error(error: Exception, address: str) -> PlatformError:
-    """Whatever the SDK raised that is not about one VM."""
-    if isinstance(error, sdk.Error):
-        return _sdk_error(error, address)
-    if isinstance(error, pycurl.error):
-        code, message = (*error.args, "", "")[:2]
-        return curl_error(int(code or 0), str(message), address)
-    # The SDK's reader raises bare exceptions for XML that is cut off.
-    return ProtocolError(f"{address} answered with something that is not XML, or not all of it")
+def parsed(body: bytes) -> Element | None:
+    """The root of an XML document; None if it is none, or not all of it."""
+    try:
+        return XML(body)
+    except (ParseError, LookupError, ValueError):  # cut off, or of an encoding that is unknown
+        return None
 
 
-def _sdk_error(error: Any, address: str) -> PlatformError:
-    if error.code is None or error.code >= 500:
-        found = _CURL_CODE.search(str(error))
-        if found is not None:
-            return curl_error(int(found[1]), found[2], address)
-    return _status_error(error.code, fault_text(error), address)
+def action_refused(status: int, body: bytes) -> ActionRefused:
+    root = parsed(body)
+    return ActionRefused(status, _words(root) if root is not None else "")
 
 
 def status_error(status: int, body: bytes, address: str) -> PlatformError:
     """An answer that is neither 200 nor anything that the caller knows what to do with."""
-    try:
-        fault = XML(body)
-        words = [fault.findtext("reason"), fault.findtext("detail")]
-    except ParseError:
-        words = []
-    return _status_error(status, _said(words, status), address)
-
-
-def _status_error(status: int | None, text: str, address: str) -> PlatformError:
+    root = parsed(body)
+    text = (_words(root) if root is not None else "") or f"code {status}"
     if status == 403:
         return PermissionDenied(f"the user may not do this: {text}")
-    if status is not None and 400 <= status < 500:
-        return PlatformError(f"the engine refused: {text}")
-    if status is not None and status >= 500:
+    if 400 <= status < 500:
+        kind = RequestRefused if status == 400 else PlatformError
+        return kind(f"the engine refused: {text}")
+    if status >= 500:
         return ConnectionFailed(f"{address} answered with an error: {status}")
     return ProtocolError(f"{address} answered as an engine does not: is it one?")
 
 
-def fault_text(error: Any) -> str:
-    """The engine's own words, in the language it speaks."""
-    fault = getattr(error, "fault", None)
-    return _said([getattr(fault, name, None) for name in ("reason", "detail")], error.code)
+def _words(root: Element) -> str:
+    """Of a fault, by itself or in an action."""
+    fault = root if root.tag == "fault" else root.find("fault")
+    if fault is None:
+        return ""
+    reason, detail = (_trimmed(fault.findtext(name)) for name in ("reason", "detail"))
+    return _joined([reason if reason != _NO_REASON else "", detail])
 
 
-def _said(words: Sequence[str | None], code: int | None) -> str:
-    said = ": ".join(word.strip("[] .") for word in words if word)
-    return said or f"code {code}"
+def _trimmed(text: str | None) -> str:
+    return " ".join((text or "").split()).strip("[] .")
+
+
+def _joined(words: Sequence[str]) -> str:
+    return ": ".join(word for word in words if word)[:_LONGEST_TEXT]
+
+
+def page_text(body: bytes) -> str:
+    """What a page of HTML says to its reader, in one line."""
+    text = body.decode("utf-8", "replace")
+    inner = re.search(r"<body[^>]*>(.*?)(?:</body>|$)", text, re.DOTALL | re.IGNORECASE)
+    return _trimmed(re.sub(r"<[^>]*>", " ", inner[1]))[:_LONGEST_TEXT] if inner else ""

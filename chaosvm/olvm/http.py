@@ -1,4 +1,9 @@
-"""HTTP with the engine where the SDK does not do: bounded in time, and read as it arrives."""
+"""HTTP with the engine: bounded in time, read as it arrives, and never sent twice unasked.
+
+libcurl repeats a request by itself when a connection that it had used before
+turns out to be dead. So reading uses connections again, and whatever changes
+something goes over a new one.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +18,27 @@ from chaosvm.deadline import Deadline
 from chaosvm.olvm.faults import curl_error
 from chaosvm.olvm.settings import OLVMSettings, address_of
 
-__all__ = ["Line", "configured", "perform"]
+__all__ = ["Line", "api_headers", "configured", "perform", "post"]
 
 # Signals reach us between two looks at the connection.
 _LOOK_EVERY = 0.25
-# How much of an answer that is an error is looked at.
-_MOST_OF_AN_ERROR = 65_536
+# How much of an answer that is not streamed is looked at.
+_LONGEST_ANSWER = 1_048_576
 
 
-def configured(settings: OLVMSettings, url: str, headers: list[str], deadline: Deadline) -> Any:
-    """A request that ends by the deadline, whatever happens."""
+def configured(
+    settings: OLVMSettings,
+    url: str,
+    headers: list[str],
+    deadline: Deadline,
+    at_least: float = 0.0,
+) -> Any:
+    """A request that ends by the deadline, whatever happens.
+
+    It may take ``olvm_timeout`` seconds, or ``at_least`` so many.
+    """
     rehearsal.permit(*address_of(url))
-    seconds = min(settings.timeout, deadline.remaining)
+    seconds = min(max(settings.timeout, at_least), deadline.remaining)
     curl = pycurl.Curl()
     curl.setopt(pycurl.URL, url)
     curl.setopt(pycurl.HTTPHEADER, headers)
@@ -47,9 +61,45 @@ def perform(multi: Any, curl: Any, address: str) -> None:
             _, running = multi.perform()
         _, _, failed = multi.info_read()
         for _, code, message in failed:
-            raise curl_error(code, message, address)
+            raise curl_error(code, message, address, sent=curl.getinfo(pycurl.REQUEST_SIZE) > 0)
     finally:
         multi.remove_handle(curl)
+
+
+def post(
+    settings: OLVMSettings,
+    url: str,
+    headers: list[str],
+    body: bytes,
+    deadline: Deadline,
+    at_least: float = 0.0,
+) -> tuple[int, bytes]:
+    """Status and body of the answer to a POST that goes out once, over a connection of its own."""
+    curl = configured(settings, url, headers, deadline, at_least)
+    multi = pycurl.CurlMulti()
+    answer = bytearray()
+    try:
+        curl.setopt(pycurl.FRESH_CONNECT, 1)
+        curl.setopt(pycurl.FORBID_REUSE, 1)
+        # A stream of HTTP/2 that is refused would be tried again.
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.POSTFIELDS, body)
+        curl.setopt(pycurl.ENCODING, "gzip")
+        curl.setopt(pycurl.WRITEFUNCTION, _keeping(answer))
+        perform(multi, curl, settings.address)
+        return int(curl.getinfo(pycurl.RESPONSE_CODE)), bytes(answer)
+    finally:
+        curl.close()
+        multi.close()
+
+
+def _keeping(answer: bytearray) -> Callable[[bytes], None]:
+    """Keeps the beginning of an answer, and reads the rest of it all the same."""
+
+    def write(piece: bytes) -> None:
+        answer.extend(piece[: _LONGEST_ANSWER - len(answer)])
+
+    return write
 
 
 class Line:
@@ -75,19 +125,15 @@ class Line:
         raises ends the request and comes out here.
         """
         found = f"?{urlencode(query)}" if query else ""
-        headers = [
-            f"Authorization: Bearer {token}",
-            "Accept: application/xml",
-            "Version: 4",
-            f"User-Agent: chaosvm/{__version__}",
-        ]
-        curl = configured(self._settings, f"{self._settings.url}/{path}{found}", headers, deadline)
+        url = f"{self._settings.url}{path and '/'}{path}{found}"
+        curl = configured(self._settings, url, api_headers(token), deadline)
         self._status, self._refused = 0, None
         other = bytearray()
+        keep = _keeping(other)
 
         def write(piece: bytes) -> int | None:
             if self._status != 200:
-                other.extend(piece[: _MOST_OF_AN_ERROR - len(other)])
+                keep(piece)
                 return None
             try:
                 feed(piece)
@@ -114,3 +160,14 @@ class Line:
 
     def close(self) -> None:
         self._multi.close()
+
+
+def api_headers(token: str) -> list[str]:
+    """Of each request to the API. The language is fixed: faults are looked at, if as a hint."""
+    return [
+        f"Authorization: Bearer {token}",
+        "Accept: application/xml",
+        "Accept-Language: en-US",
+        "Version: 4",
+        f"User-Agent: chaosvm/{__version__}",
+    ]

@@ -25,7 +25,7 @@ from chaosvm.olvm.items import Items
 from chaosvm.olvm.reading import read_by_id, read_by_name
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Inventory", "Places", "power_state", "read_one", "status_of"]
+__all__ = ["Inventory", "Places", "power_state", "read_status"]
 
 T = TypeVar("T")
 Made = Callable[[Element], VM]
@@ -77,11 +77,6 @@ def power_state(status: str) -> PowerState:
     return _STATES.get(status, PowerState.UNKNOWN)
 
 
-def status_of(told: Any) -> str:
-    """The engine's word; it leaves it out for a VM whose disks are broken."""
-    return told.status.value if told.status is not None else "unknown"
-
-
 class Inventory:
     """Reads VMs, and remembers which one a word meant and what the places are called."""
 
@@ -127,12 +122,23 @@ class Inventory:
         self._known.pop(word, None)
         return None
 
+    def found_by(self, search: str, deadline: Deadline) -> list[VM]:
+        """The VMs that the engine finds."""
+
+        def read(made: Made) -> list[VM]:
+            found = self._client.items("vms", lambda: _items(made), deadline, search=search)
+            return list({vm.id: vm for vm in found}.values())
+
+        return self._with_places(deadline, read)[0]
+
     # Requests ------------------------------------------------------------------------
 
     def _with_places(
         self, deadline: Deadline, read: Callable[[Made], list[VM]]
     ) -> tuple[list[VM], Places]:
         """All lists at once; those of the places are short, and are there first."""
+        # A login that is refused is told by the request that tried it.
+        self._client.login(deadline)
         with ThreadPoolExecutor(len(_PLACES), thread_name_prefix="chaosvm-read") as pool:
             lists = [
                 pool.submit(self._client.items, path, items, deadline)
@@ -177,11 +183,9 @@ def _items(made: Callable[[Element], T]) -> Items[T]:
     return Items("vms", "vm", made)
 
 
-def read_one(client: OLVMClient, vm_id: str, deadline: Deadline) -> Any:
-    """One of the SDK's VMs, by id; None if it does not exist."""
-    return client.read_if_there(
-        lambda system: system.vms_service().vm_service(vm_id).get(), deadline
-    )
+def read_status(client: OLVMClient, vm_id: str, deadline: Deadline) -> str | None:
+    """The engine's word for a VM's state; None if the VM does not exist."""
+    return client.item(f"vms/{vm_id}", lambda: _items(_status), deadline)
 
 
 def _place(told: Element) -> Place:
@@ -210,6 +214,11 @@ def _is_placed(told: Element, places: Places) -> bool:
     return (not host or host in places.hosts) and (not cluster or cluster in places.clusters)
 
 
+def _status(told: Element) -> str:
+    """The engine leaves it out for a VM whose disks are broken."""
+    return told.findtext("status") or "unknown"
+
+
 # What is told of a VM ------------------------------------------------------------------
 
 
@@ -219,8 +228,7 @@ def _vm(told: Element, places: Places) -> VM:
     cluster = places.clusters.get(_id(parts.get("cluster")))
     host = places.hosts.get(_id(parts.get("host")))
     datacenter = places.datacenters.get(cluster.datacenter_id or "") if cluster else None
-    # The engine leaves it out for a VM whose disks are broken.
-    status = text("status") or "unknown"
+    status = _status(told)
     vm_id = told.attrib["id"]
     name = text("name") or vm_id
     names = [_name(datacenter), _name(cluster), name]
@@ -269,6 +277,9 @@ def _metadata(parts: dict[str, Element]) -> dict[str, Any]:
         "stateless": _boolean(text("stateless")),
         "pool_id": _id(parts.get("vm_pool")),
         "start_time": dt.datetime.fromisoformat(started).isoformat() if started else None,
+        # Its next start brings another machine than the one that runs.
+        "changes_at_next_start": _boolean(text("next_run_configuration_exists")) or None,
+        "run_once": _boolean(text("run_once")) or None,
         "status_detail": text("status_detail"),
         "stop_reason": text("stop_reason"),
         "host_id": _id(parts.get("host")),

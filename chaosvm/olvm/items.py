@@ -22,8 +22,12 @@ class NotExpected(Exception):
 class Items(Generic[T]):
     """What ``made`` makes of each of the items, which are all right below the root."""
 
-    def __init__(self, collection: str, item: str, made: Callable[[Element], T]) -> None:
+    def __init__(
+        self, collection: str, item: str, made: Callable[[Element], T], identified: bool = True
+    ) -> None:
+        """``identified``: each has an id, as all but the API's root do."""
         self.found: list[T] = []
+        self._identified = identified
         self._collection, self._item, self._made = collection, item, made
         self._end_of_item = f"</{item}>".encode()
         # An element around it all, so that the items can be had while it is built.
@@ -60,7 +64,7 @@ class Items(Generic[T]):
                 text = self._without(name, text)
         try:
             self._parser.feed(text)
-        except ParseError as error:
+        except (ParseError, LookupError) as error:  # LookupError: an encoding that is unknown
             raise NotExpected(str(error)) from error
 
     def _without(self, name: bytes, text: bytes) -> bytes:
@@ -87,7 +91,7 @@ class Items(Generic[T]):
         else:
             raise NotExpected(f"{root.tag} instead of {self._collection}")
         for item in items:
-            if item.tag != self._item or not item.get("id"):
+            if item.tag != self._item or (self._identified and not item.get("id")):
                 raise NotExpected(f"{item.tag} without an id instead of {self._item}")
             try:
                 self.found.append(self._made(item))

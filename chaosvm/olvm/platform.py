@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
+from xml.etree.ElementTree import Element
 
-import ovirtsdk4 as sdk
+from logzero import logger
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import (
-    Busy,
-    InWrongState,
-    NoAnswer,
-    NotSupported,
-    StepFailed,
-    VMGone,
-)
+from chaosvm.errors import NoAnswer
 from chaosvm.management import is_at
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.faults import fault_text
-from chaosvm.olvm.inventory import Inventory, power_state, read_one, status_of
+from chaosvm.olvm.faults import ActionRefused
+from chaosvm.olvm.inventory import Inventory
+from chaosvm.olvm.items import Items
+from chaosvm.olvm.refusals import may_be_repeated, why_refused
+from chaosvm.olvm.search import narrowing
 from chaosvm.olvm.settings import OLVMSettings
-from chaosvm.olvm.tags import read_tagged, read_tags
-from chaosvm.olvm.watch import OLVMWatch
+from chaosvm.olvm.tags import TAGS_UNREADABLE, read_tagged, read_tags, search_tagged
+from chaosvm.olvm.watch import Accepted, OLVMWatch
 from chaosvm.order import Operation, Order
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.platform import Step, Ticket
@@ -34,23 +31,17 @@ from chaosvm.vm import VM, PowerState
 
 __all__ = ["OLVMPlatform"]
 
-_STARTING = ("wait_for_launch", "powering_up", "restoring_state")
-_RUNNING = ("up", "powering_up", "wait_for_launch", "reboot_in_progress", "migrating")
-# In these the engine accepts the step, so that a conflict can only be a lock.
-_ALLOWED = {
-    Step.POWER_ON: ("down", "suspended", "paused"),
-    Step.POWER_OFF: (*_RUNNING, "powering_down", "paused", "not_responding", "suspended"),
-    Step.SHUTDOWN_GUEST: (*_RUNNING, "paused", "not_responding", "suspended"),
-    Step.REBOOT_GUEST: ("up", "powering_up"),
-    Step.RESET: _RUNNING,
-    Step.SUSPEND: ("up",),
+# The path of each request, and whether the engine takes a reason for its log with it.
+_ACTIONS = {
+    Step.POWER_ON: ("start", False),
+    Step.POWER_OFF: ("stop", True),
+    Step.SHUTDOWN_GUEST: ("shutdown", True),
+    Step.REBOOT_GUEST: ("reboot", False),
+    Step.RESET: ("reset", False),
+    Step.SUSPEND: ("suspend", False),
 }
-_REACHED = {
-    Step.POWER_ON: "up",
-    Step.POWER_OFF: "down",
-    Step.SHUTDOWN_GUEST: "down",
-    Step.SUSPEND: "suspended",
-}
+# What an operation that ends this running machine means for one that cannot come back.
+_ENDING = (Operation.POWER_OFF, Operation.REBOOT)
 
 
 class OLVMPlatform(VMPlatform):
@@ -169,27 +160,33 @@ class OLVMPlatform(VMPlatform):
             return self._inventory.everything(deadline)[0]
         return self._inventory.some(only, remembered, deadline)
 
+    def narrowed(
+        self, criteria: Mapping[str, Sequence[str]], deadline: Deadline
+    ) -> list[VM] | None:
+        search = narrowing(criteria)
+        return None if search is None else self._inventory.found_by(search, deadline)
+
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
-        tags = read_tags(self._client, [vm.id for vm in vms], deadline)
-        return [replace(vm, tags=tags.get(vm.id)) for vm in vms]
+        try:
+            tags = read_tags(self._client, [vm.id for vm in vms], deadline)
+        except TAGS_UNREADABLE as error:
+            self._warn_once("tags", f"this user cannot read tags on {self.address}: {error}")
+            return [replace(vm, tags=None) for vm in vms]
+        return [replace(vm, tags=tags[vm.id]) for vm in vms]
 
     def send(self, vm: VM, step: Step, order: Order, deadline: Deadline) -> Ticket:
-        accepted = Ticket(vm.id, reference=step, correlation_id=order.run)
-        if step is Step.POWER_ON and vm.status in _STARTING:
-            return accepted
-
-        def request(system: Any) -> None:
-            _ask(system.vms_service().vm_service(vm.id), step, order)
-
-        # A second shutdown would be a hard stop to an engine that is on the first.
-        once = step.asks_guest or not step.repeatable
+        action, with_reason = _ACTIONS[step]
+        ticket = Ticket(vm.id, reference=Accepted(step), correlation_id=order.run)
+        reason = order.reason if with_reason else None
         try:
-            self._client.change(request, deadline, once=once)
+            answer = self._client.act(vm.id, action, deadline, order.run, reason)
         except NoAnswer as error:
-            raise NoAnswer(str(error), accepted) from error
-        except sdk.Error as error:
-            return self._conflict(vm, step, error, accepted, deadline)
-        return accepted
+            raise NoAnswer(str(error), ticket, may_be_repeated(step)) from error
+        except ActionRefused as refused:
+            raise why_refused(self._client, vm, step, refused, ticket, deadline) from refused
+        job = answer.find("job")
+        accepted = Accepted(step, job.get("id") if job is not None else None)
+        return replace(ticket, reference=accepted)
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> OLVMWatch:
         return OLVMWatch(self._client, vms, order, self._inventory.total)
@@ -202,8 +199,18 @@ class OLVMPlatform(VMPlatform):
         return None
 
     def opted_out(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
-        """As the engine's search has it: a tag below it, or written in capitals, counts too."""
-        carrying = read_tagged(self._client, tag, [vm.id for vm in vms], deadline)
+        """A tag below it counts too, and so does another way to write it in capitals."""
+        ids = [vm.id for vm in vms]
+        try:
+            carrying = read_tagged(self._client, tag, ids, deadline)
+        except TAGS_UNREADABLE as error:
+            carrying = search_tagged(self._client, tag, ids, deadline)
+            self._warn_once(
+                "marks",
+                f"this user cannot read tags on {self.address} ({error}): VMs with the tag "
+                f"{tag!r} are taken from a search, which finds it only as it is written in "
+                "plain letters, in capitals or not",
+            )
         return {vm.id: f"has the tag {tag!r}" for vm in vms if vm.id in carrying}
 
     def refusal(self, vm: VM, order: Order) -> str | None:
@@ -228,21 +235,26 @@ class OLVMPlatform(VMPlatform):
         return None
 
     def caution(self, vm: VM, order: Order) -> str | None:
+        ends, said = order.operation in _ENDING, []
         if vm.metadata.get("pool_id") and order.operation is not Operation.POWER_ON:
-            return "belongs to a pool, whose monitor may start it again by itself"
+            said.append("belongs to a pool, whose monitor may start it again by itself")
         if vm.metadata.get("stateless") and order.operation is Operation.POWER_OFF:
-            return "is stateless: what it wrote is lost when it is off"
-        return None
+            said.append("is stateless: what it wrote is lost when it is off")
+        if vm.metadata.get("changes_at_next_start") and ends:
+            said.append(
+                "has changes to its configuration that wait for its next start: it does not "
+                "come back as it is"
+            )
+        if vm.metadata.get("run_once") and ends:
+            said.append(
+                "was started with options for one run (Run Once), which its next start does not "
+                "have: it does not come back as it is"
+            )
+        return "; and it ".join(said) or None
 
     def server_info(self, deadline: Deadline) -> dict[str, Any]:
-        api = self._client.read(lambda system: system.get(), deadline)
-        product = api.product_info
-        version = product.version if product else None
-        return {
-            "server": self.settings.address,
-            "product": product.name if product else None,
-            "version": version.full_version if version else None,
-        }
+        (product, version), *_ = self._client.items("", _root, deadline)
+        return {"server": self.settings.address, "product": product, "version": version}
 
     # For discovery ---------------------------------------------------------------
 
@@ -269,41 +281,16 @@ class OLVMPlatform(VMPlatform):
 
     # Inside ----------------------------------------------------------------------
 
-    def _conflict(
-        self, vm: VM, step: Step, error: Any, accepted: Ticket, deadline: Deadline
-    ) -> Ticket:
-        """What a refusal means: its text is in the engine's language, so look at the VM."""
-        if error.code == 400 and step is Step.RESET:
-            raise NotSupported(fault_text(error)) from error
-        told = read_one(self._client, vm.id, deadline)
-        if told is None:
-            raise VMGone("the VM does not exist any more") from error
-        status = status_of(told)
-        if error.code != 409:
-            raise StepFailed(fault_text(error)) from error
-        if status == _REACHED.get(step):
-            raise InWrongState(f"the VM is {status}", power_state(status)) from error
-        if step is Step.POWER_ON and status in _STARTING:
-            return accepted
-        if status in _ALLOWED[step] or power_state(status) is PowerState.TRANSITIONING:
-            raise Busy(f"the VM is {status}, and the engine says: {fault_text(error)}") from error
-        raise InWrongState(
-            f"the VM is {status}, and the engine says: {fault_text(error)}", power_state(status)
-        ) from error
+    def _warn_once(self, about: str, warning: str) -> None:
+        """In a run; probes that are repeated would fill the log."""
+        if self._ledger().account.is_news((self.name, self.address, about)):
+            logger.warning(warning)
 
 
-def _ask(service: Any, step: Step, order: Order) -> None:
-    headers = {"Correlation-Id": order.run}
-    match step:
-        case Step.POWER_ON:
-            service.start(headers=headers)
-        case Step.POWER_OFF:
-            service.stop(reason=order.reason, headers=headers)
-        case Step.SHUTDOWN_GUEST:
-            service.shutdown(reason=order.reason, headers=headers)
-        case Step.REBOOT_GUEST:
-            service.reboot(headers=headers)
-        case Step.RESET:
-            service.reset(headers=headers)
-        case Step.SUSPEND:
-            service.suspend(headers=headers)
+def _root() -> Items[tuple[str | None, str | None]]:
+    """What the API tells of itself: product and version."""
+    return Items("-", "api", _product, identified=False)
+
+
+def _product(api: Element) -> tuple[str | None, str | None]:
+    return api.findtext("product_info/name"), api.findtext("product_info/version/full_version")

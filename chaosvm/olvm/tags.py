@@ -1,90 +1,234 @@
-"""The tags of VMs, which the engine's VM list does not tell."""
+"""The tags of VMs, which the engine's VM list does not tell.
+
+The engine's search for a tag is a trap: its value is a case-sensitive regular
+expression over the names of all tags, and it also finds VMs with tags below those
+that fit. So the tags themselves are read, names are compared here, and what a
+search found is only believed as far as no other tag can be the reason.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
 
 from chaosvm.deadline import Deadline
+from chaosvm.errors import PermissionDenied, ProtocolError
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.search import searchable
+from chaosvm.olvm.faults import RequestRefused
+from chaosvm.olvm.items import Items
+from chaosvm.olvm.reading import side_by_side
+from chaosvm.olvm.search import TagPattern, by_tag
 
-__all__ = ["read_tagged", "read_tags"]
+__all__ = ["TAGS_UNREADABLE", "Tag", "TagTree", "read_tagged", "read_tags", "search_tagged"]
 
-# So few VMs are asked one by one.
-_FEW = 5
+# So few VMs are asked one by one: what each carries is the surest answer, and a
+# search takes the engine as long as ten of these.
+_FEW = 20
+_SEARCHES_AT_ONCE = 4
+# Above all other tags, and on no VM.
+_ROOT = "00000000-0000-0000-0000-000000000000"
+# How the engine refuses tags to users who have only roles of the type user.
+TAGS_UNREADABLE = (RequestRefused, PermissionDenied)
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    id: str
+    name: str
+    parent_id: str | None
+
+
+class TagTree:
+    """All the engine's tags."""
+
+    def __init__(self, tags: Sequence[Tag]) -> None:
+        self.tags = tags
+
+    def called(self, name: str) -> list[Tag]:
+        """Those of this name, in capitals or not, composed or not."""
+        wanted = _folded(name)
+        return [tag for tag in self.tags if _folded(tag.name) == wanted]
+
+    def with_those_below(self, tags: Iterable[Tag]) -> set[str]:
+        """The ids of these and of all below them."""
+        found = {tag.id for tag in tags}
+        known = -1
+        while known != len(found):
+            known = len(found)
+            found |= {tag.id for tag in self.tags if tag.parent_id in found}
+        return found
+
+    def found_by(self, pattern: TagPattern) -> set[str]:
+        """The ids of all tags because of which a search may find a VM."""
+        return self.with_those_below(tag for tag in self.tags if pattern.may_fit(tag.name))
 
 
 def read_tags(
     client: OLVMClient, vm_ids: Sequence[str], deadline: Deadline
-) -> dict[str, tuple[str, ...] | None]:
-    """The tags of each VM; None for one that does not exist any more.
+) -> dict[str, tuple[str, ...]]:
+    """The names of the tags that each VM carries; none for a VM that is gone, as the engine has it.
 
-    For many VMs the engine is asked which VMs each tag is on. It answers a
-    parent tag with what its children are on, and takes "Web" for "web": where
-    that leaves a doubt, the VM itself is asked.
+    Raises one of TAGS_UNREADABLE where the user may not know.
     """
     if len(vm_ids) <= _FEW:
-        return {vm_id: _tags_of(client, vm_id, deadline) for vm_id in vm_ids}
-    listed = _listed(client, deadline)
-    found: dict[str, list[str]] = {vm_id: [] for vm_id in vm_ids}
-    doubtful: set[str] = set()
-    for tag in listed:
-        on = _vms_with(client, tag.name, deadline) if searchable(tag.name) else set(vm_ids)
-        for vm_id in on.intersection(found):
-            found[vm_id].append(tag.name)
-        if _ambiguous(tag, listed):
-            doubtful |= on.intersection(found)
-    sure = {vm_id: tuple(sorted(names)) for vm_id, names in found.items()}
-    return {**sure, **{vm_id: _tags_of(client, vm_id, deadline) for vm_id in doubtful}}
+        each = side_by_side(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
+        return {vm_id: _names(tags) for vm_id, tags in zip(vm_ids, each, strict=True)}
+    tree = _tree(client, deadline)
+    carrying = _carrying(client, tree, tree.tags, set(vm_ids), deadline)
+    names: dict[str, list[str]] = {vm_id: [] for vm_id in vm_ids}
+    for tag in tree.tags:
+        for vm_id in carrying[tag.id]:
+            names[vm_id].append(tag.name)
+    return {vm_id: tuple(sorted(found)) for vm_id, found in names.items()}
 
 
 def read_tagged(
     client: OLVMClient, tag: str, vm_ids: Sequence[str], deadline: Deadline
 ) -> set[str]:
-    """The ids of those that carry a tag, or one below it, by a single request.
+    """The ids of those that carry a tag of this name, in capitals or not, or one below it.
 
-    A tag that the engine cannot be asked for is looked for on each VM, and means
-    what the engine's search would take it for.
+    Raises one of TAGS_UNREADABLE where the user may not know.
     """
-    if searchable(tag):
-        return _vms_with(client, tag, deadline)
-    meant = _with_those_below(tag, _listed(client, deadline))
-    tags = read_tags(client, vm_ids, deadline) if meant else {}
-    return {vm_id for vm_id, names in tags.items() if meant.intersection(names or ())}
+    if len(vm_ids) <= _FEW:
+        each = side_by_side(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
+        carried = {
+            vm_id: {tag.id for tag in tags} for vm_id, tags in zip(vm_ids, each, strict=True)
+        }
+        if not any(carried.values()):
+            return set()
+        tree = _tree(client, deadline)
+        wanted = tree.with_those_below(tree.called(tag))
+        return {vm_id for vm_id, tags in carried.items() if tags & wanted}
+    tree = _tree(client, deadline)
+    tops = tree.called(tag)
+    wanted = tree.with_those_below(tops)
+    patterns = [TagPattern.of(top.name) for top in tops]
+    known = [pattern for pattern in patterns if pattern is not None]
+    found = _search_each(client, known, deadline)
+    if len(known) < len(patterns):
+        found = set(vm_ids)
+    sure = len(known) == len(patterns) and all(tree.found_by(each) <= wanted for each in known)
+    found &= set(vm_ids)
+    return found if sure else _confirmed(client, found, wanted, deadline)
 
 
-def _with_those_below(tag: str, listed: Sequence[Any]) -> set[str]:
-    """The names of the tags that are called so, in capitals or not, and of all below them."""
-    found = {each.id for each in listed if each.name.lower() == tag.lower()}
-    known = -1
-    while known != len(found):
-        known = len(found)
-        found |= {each.id for each in listed if each.parent and each.parent.id in found}
-    return {each.name for each in listed if each.id in found}
+def search_tagged(
+    client: OLVMClient, tag: str, vm_ids: Sequence[str], deadline: Deadline
+) -> set[str]:
+    """As read_tagged, by search alone, for users who may not read tags.
+
+    It errs on the safe side: a tag that differs in an unusual character counts too.
+    """
+    pattern = TagPattern.of(tag)
+    if pattern is None:
+        raise ProtocolError(f"the engine cannot be asked for the tag {tag!r}")
+    patterns = [pattern, pattern.in_any_case()]
+    return _search_each(client, patterns, deadline).intersection(vm_ids)
 
 
-def _listed(client: OLVMClient, deadline: Deadline) -> list[Any]:
-    tags: list[Any] = client.read(lambda system: system.tags_service().list(), deadline)
-    return tags
+def _carrying(
+    client: OLVMClient,
+    tree: TagTree,
+    tags: Sequence[Tag],
+    vm_ids: set[str],
+    deadline: Deadline,
+) -> Mapping[str, Collection[str]]:
+    """By tag, the ids of those of these VMs that carry it."""
+
+    def ask(tag: Tag) -> set[str]:
+        pattern = TagPattern.of(tag.name)
+        return vm_ids if pattern is None else _search(client, pattern, deadline) & vm_ids
+
+    asked = [tag for tag in tags if tag.id != _ROOT]
+    found = dict(
+        zip(
+            (tag.id for tag in asked),
+            side_by_side(ask, asked, _SEARCHES_AT_ONCE),
+            strict=True,
+        )
+    )
+    doubtful: set[str] = set()
+    for tag in asked:
+        pattern = TagPattern.of(tag.name)
+        if pattern is None:
+            doubtful |= vm_ids
+            continue
+        for other in tree.found_by(pattern) - {tag.id}:
+            doubtful |= found[tag.id] & found.get(other, set())
+    carried = _carried(client, sorted(doubtful), deadline)
+    return {
+        tag.id: (found.get(tag.id, set()) - doubtful)
+        | {vm_id for vm_id, ids in carried.items() if tag.id in ids}
+        for tag in tags
+    }
 
 
-def _ambiguous(tag: Any, listed: Sequence[Any]) -> bool:
-    """Could the engine's answer hold VMs that do not have this very tag?"""
-    parents = {other.parent.id for other in listed if other.parent is not None}
-    alike = [other for other in listed if other.name.lower() == tag.name.lower()]
-    return not searchable(tag.name) or tag.id in parents or len(alike) > 1
+def _confirmed(
+    client: OLVMClient, vm_ids: set[str], wanted: set[str], deadline: Deadline
+) -> set[str]:
+    """Those that carry one of these tags themselves."""
+    carried = _carried(client, sorted(vm_ids), deadline)
+    return {vm_id for vm_id, tags in carried.items() if tags & wanted}
 
 
-def _vms_with(client: OLVMClient, tag: str, deadline: Deadline) -> set[str]:
-    search = f'tag="{tag}"'
-    listed = client.read(lambda system: system.vms_service().list(search=search), deadline)
-    return {each.id for each in listed}
+def _carried(client: OLVMClient, vm_ids: Sequence[str], deadline: Deadline) -> dict[str, set[str]]:
+    each = side_by_side(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
+    return {vm_id: {tag.id for tag in tags} for vm_id, tags in zip(vm_ids, each, strict=True)}
 
 
-def _tags_of(client: OLVMClient, vm_id: str, deadline: Deadline) -> tuple[str, ...] | None:
-    def request(system: Any) -> Any:
-        return system.vms_service().vm_service(vm_id).tags_service().list()
+def _search_each(
+    client: OLVMClient, patterns: Sequence[TagPattern], deadline: Deadline
+) -> set[str]:
+    """The ids of all VMs that are found; each pattern by a search of its own.
 
-    listed = client.read_if_there(request, deadline)
-    return None if listed is None else tuple(sorted(tag.name for tag in listed))
+    Of 'tag="x" or tag="(?i)x"' the engine finds what has x, and nothing else.
+    """
+    found = side_by_side(lambda each: _search(client, each, deadline), patterns, _SEARCHES_AT_ONCE)
+    return set().union(*found)
+
+
+def _search(client: OLVMClient, pattern: TagPattern, deadline: Deadline) -> set[str]:
+    return set(client.items("vms", _ids, deadline, search=by_tag(pattern)))
+
+
+def _tree(client: OLVMClient, deadline: Deadline) -> TagTree:
+    """Raises ProtocolError unless the list is whole: the root is always in it, and each parent."""
+    tags = client.items("tags", _tags, deadline)
+    ids = {tag.id for tag in tags}
+    lost = [tag.name for tag in tags if tag.parent_id is not None and tag.parent_id not in ids]
+    if not tags or lost:
+        what = f"not the parent of {lost[0]!r}" if lost else "not even their root"
+        raise ProtocolError(f"the engine does not list all tags, {what}")
+    return TagTree(tags)
+
+
+def _tags_of(client: OLVMClient, vm_id: str, deadline: Deadline) -> list[Tag]:
+    """Of a VM that is gone the engine says that it has none; so does a 404."""
+    return client.items_if_there(f"vms/{vm_id}/tags", _tags, deadline) or []
+
+
+def _names(tags: Iterable[Tag]) -> tuple[str, ...]:
+    return tuple(sorted(tag.name for tag in tags))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _tags() -> Items[Tag]:
+    return Items("tags", "tag", _tag)
+
+
+def _tag(told: Element) -> Tag:
+    parent = told.find("parent")
+    return Tag(
+        id=told.attrib["id"],
+        name=told.findtext("name") or "",
+        parent_id=parent.get("id") if parent is not None else None,
+    )
+
+
+def _ids() -> Items[str]:
+    return Items("vms", "vm", lambda vm: vm.attrib["id"])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from xml.etree.ElementTree import Element
 
 from logzero import logger
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import GuestUnavailable, PlatformError, StepFailed
+from chaosvm.errors import DeadlinePassed, GuestUnavailable, PlatformError, StepFailed
 from chaosvm.olvm.client import OLVMClient
+from chaosvm.olvm.events import Event, failed_start, forced_stops, of_call, was_forced
 from chaosvm.olvm.inventory import power_state
 from chaosvm.olvm.items import Items
 from chaosvm.olvm.reading import read_by_id, read_by_name, side_by_side
@@ -22,14 +23,33 @@ from chaosvm.outcome import How
 from chaosvm.platform import Sighting, Step, Ticket, Watch
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["OLVMWatch"]
+__all__ = ["Accepted", "OLVMWatch"]
 
 _FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.15, 1.3, 2.0
 # When so large a part of the VMs changed between two looks, the rest is about to.
 _BURST = 0.2
 _BURST_INTERVAL = 0.05
-# "VM was stopped forcibly", also where a shutdown was asked for.
-_FORCED_STOP_EVENT = 76
+# The record of a hard stop may come a little after the VM is seen down.
+_RECORDED_LATE = 0.3
+# Reading events takes the engine half a minute for a user with few permissions, and
+# nothing for others. Nobody waits that long for them.
+_MOST_FOR_EVENTS = 5.0
+# A VM whose start was accepted may stay as it was: for 21 s if it is stateless, for
+# good if no host could start it. So often the engine's records are asked which it is.
+_FIRST_DOUBT, _DOUBT_GROWTH, _LONGEST_DOUBT = 1.0, 1.5, 5.0
+_NOT_STARTED = ("down", "suspended", "paused")
+# A suspend is prepared for up to 10 s while the VM is up. When it is not up by then, the
+# engine drops the suspend, and only the end of its job tells.
+_PREPARING = 15.0
+_JOB_EVERY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a ticket of this platform stands for: a step, and the engine's job for it."""
+
+    step: Step
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +59,13 @@ class _Told:
     id: str
     status: str
     start_time: str | None
+    stop_time: str | None
 
     @classmethod
     def of(cls, vm: Element) -> _Told:
         # The engine leaves the status out for a VM whose disks are broken.
         status = vm.findtext("status") or "unknown"
-        return cls(vm.attrib["id"], status, vm.findtext("start_time"))
+        return cls(vm.attrib["id"], status, vm.findtext("start_time"), vm.findtext("stop_time"))
 
 
 @dataclass(slots=True)
@@ -57,10 +78,20 @@ class _Seen:
     refused: bool = False  # ... and then it was up again
     converted: bool = False
     events_read: bool = False
+    failure: StepFailed | None = None  # what was accepted came to nothing
+    doubt_at: float | None = None  # when to ask next what became of what was accepted
+    pause: float = _FIRST_DOUBT
+    job_ended_at: float | None = None
 
     def follow(self, ticket: Ticket) -> None:
         self.ticket = ticket
         self.going_down = self.refused = False
+        self.failure, self.doubt_at, self.pause = None, None, _FIRST_DOUBT
+        self.job_ended_at = None
+
+    @property
+    def step(self) -> Step | None:
+        return self.ticket.reference.step if self.ticket is not None else None
 
 
 class OLVMWatch(Watch):
@@ -74,6 +105,7 @@ class OLVMWatch(Watch):
         self._seen = {vm.id: _Seen(Reboot(vm.id)) for vm in vms}
         self._total = total
         self._statuses: dict[str, str | None] = {}
+        self._tells_events = True  # in reasonable time
         self._interval = self._pause = _FIRST_INTERVAL
 
     def follow(self, tickets: Sequence[Ticket]) -> None:
@@ -96,6 +128,8 @@ class OLVMWatch(Watch):
         if self._order.operation is Operation.REBOOT:
             self._note_uptimes(told, deadline)
         self._note_conversions(told, deadline)
+        self._note_failed_starts(told, deadline)
+        self._note_dropped_suspends(told, deadline)
         return [self._sighting(vm_id, told.get(vm_id)) for vm_id in self._seen]
 
     # Looking -----------------------------------------------------------------------
@@ -120,7 +154,7 @@ class OLVMWatch(Watch):
         if told is None:
             return Sighting(vm_id=vm_id, power_state=PowerState.UNKNOWN, exists=False)
         seen = self._seen[vm_id]
-        error = self._guest_refused(seen, told.status)
+        error = seen.failure or self._guest_refused(seen, told.status)
         return Sighting(
             vm_id=vm_id,
             power_state=power_state(told.status),
@@ -144,7 +178,7 @@ class OLVMWatch(Watch):
 
     def _guest_refused(self, seen: _Seen, status: str) -> StepFailed | None:
         """A guest that ignores a shutdown is put back to up by the engine."""
-        if seen.ticket is None or seen.ticket.reference is not Step.SHUTDOWN_GUEST:
+        if seen.step is not Step.SHUTDOWN_GUEST:
             return None
         if status == "powering_down":
             seen.going_down = True
@@ -156,37 +190,109 @@ class OLVMWatch(Watch):
 
     def _note_conversions(self, told: dict[str, _Told | None], deadline: Deadline) -> None:
         """Find out, once a VM is down, whether the engine stopped it hard."""
-        down = [
-            vm_id
+        down = {
+            vm_id: each
             for vm_id, each in told.items()
             if each is not None
             and each.status == "down"
-            and (ticket := self._seen[vm_id].ticket) is not None
-            and ticket.reference is Step.SHUTDOWN_GUEST
-            and not self._seen[vm_id].events_read
-        ]
+            and (seen := self._seen[vm_id]).step is Step.SHUTDOWN_GUEST
+            and not seen.events_read
+        }
         if not down:
             return
         for vm_id in down:
             self._seen[vm_id].events_read = True
-        for event in self._events(deadline):
-            if event.code == _FORCED_STOP_EVENT and event.correlation_id == self._order.run:
-                stopped = event.vm.id if event.vm else None
-                if stopped in down:
-                    self._seen[stopped].converted = True
-
-    def _events(self, deadline: Deadline) -> list[Any]:
-        """The engine's records of this call; without them a stop counts as the guest's."""
-        search = f'correlation_id="{self._order.run}"'
         try:
-            return list(
-                self._client.read(
-                    lambda system: system.events_service().list(search=search), deadline
-                )
-            )
+            unclear = self._judge(list(down.values()), self._for_events(deadline))
+            if unclear:
+                deadline.sleep(_RECORDED_LATE)
+                self._judge(unclear, self._for_events(deadline))
         except PlatformError as error:
+            self._tells_events = not isinstance(error, DeadlinePassed)
             logger.warning(f"whether the engine stopped a VM by force is not known: {error}")
-            return []
+
+    def _for_events(self, deadline: Deadline) -> Deadline:
+        """Raises DeadlinePassed if they took too long before."""
+        if not self._tells_events:
+            raise DeadlinePassed("the engine takes too long to tell its events")
+        return Deadline(min(_MOST_FOR_EVENTS, deadline.remaining), deadline.clock)
+
+    def _judge(self, down: Sequence[_Told], deadline: Deadline) -> list[_Told]:
+        """Note which of these the engine stopped hard; those of which it has no record."""
+        call = of_call(self._client, self._order.run, deadline)
+        forced: list[Event] = []
+        if any(self._was_forced(each, call, forced) is None for each in down):
+            forced = forced_stops(self._client, len(down), deadline)
+        verdicts = {each: self._was_forced(each, call, forced) for each in down}
+        for each, verdict in verdicts.items():
+            self._seen[each.id].converted = verdict is True
+        return [each for each, verdict in verdicts.items() if verdict is None]
+
+    def _was_forced(
+        self, told: _Told, call: Sequence[Event], forced: Sequence[Event]
+    ) -> bool | None:
+        stopped = dt.datetime.fromisoformat(told.stop_time) if told.stop_time else None
+        return was_forced(told.id, stopped, self._order.reason, call, forced)
+
+    def _note_failed_starts(self, told: dict[str, _Told | None], deadline: Deadline) -> None:
+        """Find out why VMs whose start was accepted are not starting."""
+        due = [
+            self._seen[vm_id]
+            for vm_id, each in told.items()
+            if each is not None
+            and each.status in _NOT_STARTED
+            and self._seen[vm_id].step is Step.POWER_ON
+            and self._is_in_doubt(self._seen[vm_id], deadline)
+        ]
+        if not due:
+            return
+        try:
+            call = of_call(self._client, self._order.run, self._for_events(deadline))
+        except PlatformError as error:
+            self._tells_events = not isinstance(error, DeadlinePassed)
+            logger.debug(f"why a VM does not start is not known: {error}")
+            return
+        for seen in due:
+            if failed := failed_start(seen.reboot.vm_id, call):
+                seen.failure = StepFailed(f"the engine could not carry it out: {failed}")
+
+    def _is_in_doubt(self, seen: _Seen, deadline: Deadline) -> bool:
+        """Is it time to ask what became of what was accepted? Ever less often."""
+        now = deadline.clock.monotonic()
+        asks = seen.failure is None and seen.doubt_at is not None and now >= seen.doubt_at
+        if asks or seen.doubt_at is None:
+            seen.doubt_at = now + seen.pause
+            seen.pause = min(seen.pause * _DOUBT_GROWTH, _LONGEST_DOUBT)
+        return asks
+
+    def _note_dropped_suspends(self, told: dict[str, _Told | None], deadline: Deadline) -> None:
+        for vm_id, each in told.items():
+            seen = self._seen[vm_id]
+            up = each is not None and each.status == "up"
+            if seen.step is not Step.SUSPEND or seen.failure is not None or not up:
+                continue
+            now = deadline.clock.monotonic()
+            if seen.doubt_at is None:
+                seen.doubt_at = now + _PREPARING
+            elif now < seen.doubt_at:
+                continue
+            elif seen.job_ended_at is not None:
+                seen.failure = StepFailed(
+                    "the engine dropped it, as it does where the VM is not up when all is ready "
+                    "for it"
+                )
+            else:
+                seen.doubt_at = now + _JOB_EVERY
+                seen.job_ended_at = now if self._job_ended(seen, deadline) else None
+
+    def _job_ended(self, seen: _Seen, deadline: Deadline) -> bool:
+        job = seen.ticket.reference.job if seen.ticket is not None else None
+        try:
+            status = self._client.item(f"jobs/{job}", _statuses, deadline) if job else None
+        except PlatformError as error:
+            logger.debug(f"what became of a suspend is not known: {error}")
+            return False
+        return status in ("finished", "failed", "aborted")
 
     def _note_uptimes(self, told: dict[str, _Told | None], deadline: Deadline) -> None:
         """A reboot is proved by an uptime that fell, so what it was has to be known."""
@@ -210,3 +316,7 @@ class OLVMWatch(Watch):
 
 def _items() -> Items[_Told]:
     return Items("vms", "vm", _Told.of)
+
+
+def _statuses() -> Items[str | None]:
+    return Items("jobs", "job", lambda job: job.findtext("status"))

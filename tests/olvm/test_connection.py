@@ -7,13 +7,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ovirtsdk4
 import pytest
 import trustme
 
+from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     CertificateRejected,
     ChaosVMError,
@@ -21,11 +22,13 @@ from chaosvm.errors import (
     DeadlinePassed,
     InvalidValue,
     LoginFailed,
+    NoAnswer,
     PlatformError,
     ProtocolError,
 )
 from chaosvm.lab import Lab, State, World, rule
-from chaosvm.olvm import OLVMPlatform
+from chaosvm.olvm import OLVMPlatform, client, http, sso
+from chaosvm.olvm.faults import NeverSent
 from chaosvm.olvm.http import Line
 from tests.olvm.conftest import DB, OTHER, VM, Connect, at_most, eventually, sent
 
@@ -59,7 +62,7 @@ def test_another_ca_is_rejected(connect: Connect, lab: Lab, tmp_path: Path) -> N
 def test_another_ca_is_rejected_after_the_login_as_well(
     connect: Connect, lab: Lab, tmp_path: Path
 ) -> None:
-    """The SDK's own connections verify like the login does."""
+    """Every connection verifies like that of the login does."""
     trusted = tmp_path / "ca.pem"
     trusted.write_text(Path(lab.ca_file).read_text())
     platform = connect(ca_file=str(trusted))
@@ -95,7 +98,7 @@ def test_a_ca_file_that_is_no_certificate_is_named(connect: Connect, tmp_path: P
 
 
 def test_a_wrong_password_is_refused_and_not_shown(connect: Connect, lab: Lab) -> None:
-    with pytest.raises(LoginFailed, match="user name or password") as caught:
+    with pytest.raises(LoginFailed, match="Unable to log in") as caught:
         connect(password="not-the-password").count_vms()
     assert "not-the-password" not in str(caught.value)
     assert lab.sessions()["logins"] == 0
@@ -243,6 +246,123 @@ def test_connections_dropped_while_idle_go_unnoticed(
     assert sent(lab) == {"stop": 1}
 
 
+# Logging in ------------------------------------------------------------------------------
+
+
+def test_the_engines_own_words_tell_why_it_refused(connect: Connect, lab: Lab) -> None:
+    """A locked account and a wrong password are told apart (sso-lock-6-wrong)."""
+    with pytest.raises(LoginFailed) as caught:
+        connect(username="nobody@internal").count_vms()
+    told = str(caught.value)
+    assert "refused the user 'nobody@internal': Cannot authenticate user" in told
+    assert "Verify your login information" in told
+    with pytest.raises(LoginFailed, match="its domain is missing, as in admin@internal"):
+        connect(username="admin").count_vms()
+
+
+def test_a_refusal_that_quotes_the_password_does_not_show_it(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = b'{"error_code": "access_denied", "error": "No user has hunter2 as password"}'
+    monkeypatch.setattr(sso, "post", lambda *_: (400, answer))
+    with pytest.raises(LoginFailed, match=r"No user has \*\*\* as password") as caught:
+        connect(password="hunter2").count_vms()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_user_who_may_not_use_the_api_is_told_so(connect: Connect, lab: Lab) -> None:
+    """Such a user gets a token, and then a page with a 401 (viewer-no-role-api)."""
+    lab.rules(rule("GET /api/*", "status", code=401, message="is not authorized to perform login"))
+    with pytest.raises(LoginFailed, match="is not authorized to perform"):
+        connect().count_vms()
+
+
+def test_the_first_refusal_is_no_repetition(connect: Connect, lab: Lab) -> None:
+    """However many lists are read at once."""
+    platform = connect(password="wrong")
+    with pytest.raises(LoginFailed) as first:
+        platform.list_vms()
+    with pytest.raises(LoginFailed) as second:
+        platform.list_vms()
+    assert "before" not in str(first.value)
+    assert "before, so it is not tried again" in str(second.value)
+    assert lab.requests() == {TOKEN: 1}
+
+
+@pytest.mark.parametrize("manner", ["silent", "drop_before"])
+def test_a_login_that_broke_before_an_action_means_that_nothing_was_sent(
+    connect: Connect, lab: Lab, world: World, manner: str
+) -> None:
+    """The token has expired by then; the login is tried again, and then the request is sent."""
+    platform = connect(timeout=1)
+    platform.connect()
+    lab.rules(
+        rule("stop", "status", code=401, times=1),
+        rule("login", manner, times=2),
+    )
+    outcome = platform.power_off(VM, graceful=False, timeout=60)
+    assert outcome.changed
+    assert sent(lab) == {"stop": 2}
+
+
+def test_a_login_is_given_the_time_that_a_refusal_takes(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5 s: who leaves before would count as wrong again and again (sso-token-wrong-password)."""
+    given: list[tuple[float, float]] = []
+    original = http.configured
+
+    def seen(settings: Any, url: str, headers: Any, deadline: Any, at_least: float = 0.0) -> Any:
+        if url.endswith("/token"):
+            given.append((min(max(settings.timeout, at_least), deadline.remaining), at_least))
+        return original(settings, url, headers, deadline, at_least)
+
+    monkeypatch.setattr(http, "configured", seen)
+    connect(timeout=1).power_off(VM, graceful=False, timeout=60)
+    assert given == [(10.0, 10.0)]
+
+
+# Requests that change something ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["stop", "start", "suspend", "shutdown", "reset", "reboot"])
+def test_a_connection_that_dies_repeats_nothing(
+    connect: Connect, lab: Lab, world: World, verb: str
+) -> None:
+    """libcurl by itself sends a request again over a new connection when an old one is dead."""
+    platform = connect()
+    platform.list_vms()
+    lab.rules(rule(verb, "drop_before"))
+    with pytest.raises(NoAnswer):
+        platform._client.act(world.vm(VM).id, verb, Deadline(10), "chaosvm-test")
+    assert sent(lab) == {verb: 1}
+
+
+def test_a_connection_that_never_came_about_means_that_nothing_was_sent(
+    connect: Connect, lab: Lab, world: World
+) -> None:
+    """Also one that only hangs before the request is out."""
+    platform = connect(timeout=1)
+    platform.connect()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        moved = replace(platform.settings, url=f"https://127.0.0.1:{port}/ovirt-engine/api")
+        platform._client.settings = moved
+        with pytest.raises(NeverSent):
+            platform._client.act(world.vm(VM).id, "stop", Deadline(1), "chaosvm-test")
+        platform._client.settings = platform.settings
+
+
+def test_nothing_is_printed_of_answers_that_are_broken(
+    connect: Connect, lab: Lab, capfd: pytest.CaptureFixture[str], world: World
+) -> None:
+    lab.rules(rule("GET /api/vms", "cut", times=1), rule("stop", "cut", times=1))
+    assert connect().power_off(VM, graceful=False, timeout=30).changed
+    told = capfd.readouterr()
+    assert "<vm" not in told.out + told.err
+    assert "<action" not in told.out + told.err
+
+
 # Tokens --------------------------------------------------------------------------------
 
 
@@ -320,7 +440,8 @@ def test_many_threads_share_one_token_and_never_a_connection(
     assert len(most) == 48 * 4
     assert max(most) == 1
     assert lab.sessions()["logins"] == 1
-    assert lab.connections <= 4 * 16 + 1
+    # One more to look at the certificate, and one to log in.
+    assert lab.connections <= 4 * 16 + 2
 
 
 def test_many_threads_log_in_again_only_once(connect: Connect, lab: Lab) -> None:
@@ -405,13 +526,13 @@ def test_neither_password_nor_token_is_logged(
     connect: Connect, lab: Lab, logs: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens: list[str] = []
-    original = ovirtsdk4.Connection.send
+    original = client.api_headers
 
-    def seen(connection: Any, request: Any) -> Any:
-        tokens.append(connection._sso_token)
-        return original(connection, request)
+    def seen(token: str) -> list[str]:
+        tokens.append(token)
+        return original(token)
 
-    monkeypatch.setattr(ovirtsdk4.Connection, "send", seen)
+    monkeypatch.setattr(client, "api_headers", seen)
     platform = connect()
     lab.rules(rule("GET /api/vms", "cut", times=1), rule("logout", "drop_before"))
     platform.power_off(VM, graceful=False)

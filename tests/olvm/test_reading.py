@@ -68,7 +68,7 @@ def test_many_names_are_several_searches(number: int, searches: int) -> None:
     assert " or ".join(made) == " or ".join(f'name="{name}"' for name in names)
 
 
-@pytest.mark.parametrize("letter", ["a", "&", "ü", "機", "🐳"])
+@pytest.mark.parametrize("letter", ["a", "ü", "機", "𝒳"])
 def test_no_search_is_too_long_for_a_url(letter: str) -> None:
     names = [f"{each:02}{letter * 60}" for each in range(50)]
     made = by_names(names) or []

@@ -10,6 +10,7 @@ own door.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -19,7 +20,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -80,6 +81,15 @@ def rule(
     }
 
 
+def when(method: str, do: Callable[[], object], *, vm: str = "", skip: int = 0) -> Rule:
+    """Call ``do`` once, in another thread, when a call arrives; it is served afterwards.
+
+    method, vm, skip: as for rule(). No other rule applies to that call.
+    """
+    held = rule(method, "hold", vm=vm, skip=skip, times=1)
+    return held | {"id": secrets.token_hex(8), "do": do}
+
+
 class Vcsim:
     """A running simulator. Make one with start(); leaving the `with` block stops it."""
 
@@ -100,6 +110,7 @@ class Vcsim:
         self.control = control
         self.username = username
         self.password = password
+        self._waiting: list[threading.Thread] = []
 
     @classmethod
     def start(
@@ -174,6 +185,8 @@ class Vcsim:
     def stop(self) -> None:
         """End it and remove all its files. Twice does no harm."""
         _end(self._process, self._home)
+        for thread in self._waiting:
+            thread.join()
 
     @property
     def ca_file(self) -> str:
@@ -213,7 +226,23 @@ class Vcsim:
 
     def rules(self, *rules: Mapping[str, Any]) -> None:
         """Replace all rules; without any, none are left."""
-        self._ask("POST", "/rules", list(rules))
+        told = [{key: value for key, value in each.items() if key != "do"} for each in rules]
+        self._ask("POST", "/rules", told)
+        for each in rules:
+            if "do" in each:
+                arguments = (each["id"], each["do"])
+                waiting = threading.Thread(target=self._do_when_held, args=arguments, daemon=True)
+                self._waiting.append(waiting)
+                waiting.start()
+
+    def _do_when_held(self, held: str, do: Callable[[], object]) -> None:
+        arrived = False
+        with contextlib.suppress(VcsimError):  # the rules were replaced, or it was stopped
+            arrived = self._ask("GET", f"/rules/held?id={held}", within=None)
+        if arrived:
+            do()
+        with contextlib.suppress(VcsimError):
+            self._ask("POST", f"/rules/release?id={held}")
 
     def applied(self) -> list[int]:
         """How often each of the present rules was applied, in their order."""
@@ -235,14 +264,14 @@ class Vcsim:
         """Give a VM in a vApp a parent again, without which the simulator cannot destroy it."""
         self._ask("POST", f"/vapps/leave?vm={moid}")
 
-    def _ask(self, method: str, path: str, content: Any = None) -> Any:
+    def _ask(self, method: str, path: str, content: Any = None, within: float | None = 30) -> Any:
         body = json.dumps(content).encode() if content is not None else None
         request = urllib.request.Request(
             f"http://{self.host}:{self.control}{path}", data=body, method=method
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=10) as answer:
+            with opener.open(request, timeout=within) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise VcsimError(

@@ -15,6 +15,7 @@ var actions map[string]action
 func init() { // not in the declaration: rules are checked against this map
 	actions = map[string]action{
 		"delay":       delay,
+		"hold":        hold,
 		"ignore":      func(_ *front, w http.ResponseWriter, _ *http.Request, c *call, _ *rule) { answer(w, c.method, "") },
 		"guest_after": known(guestAfter),
 		"slow_task":   known(slowTask),
@@ -34,6 +35,12 @@ func init() { // not in the declaration: rules are checked against this map
 
 func delay(f *front, w http.ResponseWriter, r *http.Request, c *call, rule *rule) {
 	time.Sleep(rule.wait())
+	f.serve(w, r, c)
+}
+
+// hold waits for the tests to let the call go on.
+func hold(f *front, w http.ResponseWriter, r *http.Request, c *call, rule *rule) {
+	rule.hold(r.Context().Done())
 	f.serve(w, r, c)
 }
 

@@ -27,6 +27,15 @@ func control(f *front, vcenter http.Handler) http.Handler {
 		post(func() { leaveApp(r.URL.Query().Get("vm")) })(w, r)
 	})
 	mux.HandleFunc("/rules", f.controlRules)
+	mux.HandleFunc("/rules/held", f.controlHeld(func(rule *rule, r *http.Request) interface{} {
+		return rule.awaitCall(r.Context().Done())
+	}))
+	mux.HandleFunc("/rules/release", f.controlHeld(func(rule *rule, _ *http.Request) interface{} {
+		f.rules.Lock()
+		defer f.rules.Unlock()
+		rule.release()
+		return true
+	}))
 	return mux
 }
 
@@ -56,6 +65,18 @@ func (f *front) controlRules(w http.ResponseWriter, r *http.Request) {
 	f.rules.Lock()
 	defer f.rules.Unlock()
 	send(w, f.rules.list)
+}
+
+// controlHeld is about the call that a rule with the action "hold" keeps; "?id=" says which.
+func (f *front) controlHeld(do func(*rule, *http.Request) interface{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		rule := f.rules.find(r.URL.Query().Get("id"))
+		if rule == nil {
+			http.Error(w, "no such rule", http.StatusNotFound)
+			return
+		}
+		send(w, do(rule, r))
+	}
 }
 
 func (f *front) requests() interface{} {

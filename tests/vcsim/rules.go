@@ -16,6 +16,7 @@ type rule struct {
 	Skip   int    `json:"skip"`   // let this many matching calls pass first
 	Times  int    `json:"times"`  // then apply to this many; 0: always
 
+	ID        string  `json:"id"` // how the control side finds a "hold"
 	Action    string  `json:"action"`
 	Seconds   float64 `json:"seconds"`
 	Fault     string  `json:"fault"`
@@ -26,6 +27,42 @@ type rule struct {
 
 	Matched int `json:"matched"`
 	Applied int `json:"applied"`
+
+	arrived  chan struct{} // a call is held
+	released chan struct{} // it may go on, as it may when the rules are replaced
+}
+
+func (r *rule) reset() {
+	r.Matched, r.Applied = 0, 0
+	r.arrived, r.released = make(chan struct{}, 1), make(chan struct{})
+}
+
+// hold keeps a call until release, and tells awaitCall.
+func (r *rule) hold(done <-chan struct{}) {
+	r.arrived <- struct{}{}
+	select {
+	case <-r.released:
+	case <-done:
+	}
+}
+
+// awaitCall says whether a call is held; it is not when the rule was replaced.
+func (r *rule) awaitCall(done <-chan struct{}) bool {
+	select {
+	case <-r.arrived:
+		return true
+	case <-r.released:
+	case <-done:
+	}
+	return false
+}
+
+func (r *rule) release() {
+	select {
+	case <-r.released:
+	default:
+		close(r.released)
+	}
 }
 
 func (r *rule) wait() time.Duration { return seconds(r.Seconds) }
@@ -54,6 +91,10 @@ func (r *rule) check() error {
 	case "slow_task", "stuck_task", "failed_task":
 		if !isPowerVerb(r.Method) {
 			return fmt.Errorf("%s is for power tasks, not %s", r.Action, r.Method)
+		}
+	case "hold":
+		if r.Times != 1 || r.ID == "" {
+			return fmt.Errorf("hold is for one call, and needs an id")
 		}
 	case "guest_after":
 		if !isGuestVerb(r.Method) {
@@ -104,10 +145,25 @@ func (r *rules) replace(from io.Reader) error {
 		if err := each.check(); err != nil {
 			return err
 		}
-		each.Matched, each.Applied = 0, 0
+		each.reset()
 	}
 	r.Lock()
+	for _, each := range r.list {
+		each.release()
+	}
 	r.list = list
 	r.Unlock()
+	return nil
+}
+
+// find is the rule with this id, or nil.
+func (r *rules) find(id string) *rule {
+	r.Lock()
+	defer r.Unlock()
+	for _, each := range r.list {
+		if each.ID != "" && each.ID == id {
+			return each
+		}
+	}
 	return nil
 }

@@ -1,0 +1,85 @@
+"""Whether the engine's certificate names it the way that certificates have to today.
+
+libcurl still accepts a certificate that has the name in its subject only (CN),
+which browsers and Python do not. So the certificate is looked at before a
+password goes anywhere. Chain, dates and names have been verified by then.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pycurl
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import CertificateRejected
+from chaosvm.olvm.http import configured, perform
+from chaosvm.olvm.settings import OLVMSettings
+
+__all__ = ["names_a_server", "refuse_common_names"]
+
+# subjectAltName (2.5.29.17), as an object identifier in DER.
+_ALTERNATIVE_NAMES = b"\x06\x03\x55\x1d\x11"
+_BOOLEAN, _OCTETS = 0x01, 0x04
+_DNS_NAME, _IP_ADDRESS = 0x82, 0x87
+
+
+def refuse_common_names(settings: OLVMSettings, deadline: Deadline) -> None:
+    """Raises CertificateRejected for a certificate with a CN and no alternative name."""
+    if settings.insecure or settings.url.startswith("http:"):
+        return
+    certificate = _certificate(settings, deadline)
+    if certificate is not None and not names_a_server(certificate):
+        raise CertificateRejected(
+            f"the certificate of {settings.address} cannot be trusted (it has its name in the "
+            "subject, CN, and no alternative name): have the engine's certificate renewed"
+        )
+
+
+def _certificate(settings: OLVMSettings, deadline: Deadline) -> bytes | None:
+    """The server's own, in DER; None where this libcurl does not tell."""
+    curl: Any = configured(settings, settings.origin, [], deadline)
+    multi = pycurl.CurlMulti()
+    try:
+        curl.setopt(pycurl.CONNECT_ONLY, 1)
+        curl.setopt(pycurl.OPT_CERTINFO, 1)
+        perform(multi, curl, settings.address)
+        chain = curl.getinfo(pycurl.INFO_CERTINFO)
+    finally:
+        curl.close()
+        multi.close()
+    pem = dict(chain[0]).get("Cert") if chain else None
+    return None if pem is None else ssl.PEM_cert_to_DER_cert(pem.strip())
+
+
+def names_a_server(der: bytes) -> bool:
+    """Is there a DNS name or an address among the alternative names of a certificate?"""
+    start = der.find(_ALTERNATIVE_NAMES)
+    if start < 0:
+        return False
+    # What follows the identifier: perhaps "critical", and the names within octets.
+    for tag, value in _elements(der[start + len(_ALTERNATIVE_NAMES) :]):
+        if tag == _OCTETS:
+            names = next(_elements(value), (0, b""))[1]
+            return any(tag in (_DNS_NAME, _IP_ADDRESS) for tag, _ in _elements(names))
+        if tag != _BOOLEAN:
+            break
+    return False
+
+
+def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tags and values, one after the other, as far as they are whole."""
+    at = 0
+    while at + 2 <= len(der):
+        tag, length = der[at], der[at + 1]
+        at += 2
+        if length >= 0x80:
+            size = length & 0x7F
+            length = int.from_bytes(der[at : at + size], "big")
+            at += size
+        if at + length > len(der):
+            return
+        yield tag, der[at : at + length]
+        at += length
