@@ -101,7 +101,7 @@ def test_a_vm_is_started_and_shut_down(
     _becomes(world, "web-01", State.RUNNING)
     _act(plain, world, "web-01", "shutdown")
     _becomes(world, "web-01", State.OFF)
-    _act(plain, world, "web-01", "stop")
+    _act(plain, world, "web-01", "shutdown")
     assert _as_recorded(_events(plain), recorded) == [30, 153, 32, 73, 61, 254]
 
 

@@ -17,7 +17,8 @@ from chaosvm.lab.ovirt.hrefs import API
 from chaosvm.lab.ovirt.lists import Collection
 from chaosvm.lab.ovirt.parts import PARTS
 from chaosvm.lab.ovirt.requests import filtered, parameter, unique_id, whole_number
-from chaosvm.lab.ovirt.search import NotUnderstood, Refused, parse
+from chaosvm.lab.ovirt.search import NotUnderstood, Refused
+from chaosvm.lab.ovirt.search_cache import SearchCache
 from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents, written
 from chaosvm.lab.world import Event, Machine, NoSuchThing, Role, User, World
@@ -37,6 +38,7 @@ class Reading:
         self._world = world
         self._pages = VmPages(world)
         self._entities = search_entities(world)
+        self._cache = SearchCache(world, self._entities)
 
     async def root(self, request: web.Request, user: User) -> web.Response:
         base = f"{request.scheme}://{request.host}{API}"
@@ -148,15 +150,10 @@ class Reading:
         given = parameter(request, "case_sensitive")
         if name == "EVENT" and since > 0:
             items = [event for event in items if event.number > since]
+        text = parameter(request, "search") or ""
+        sensitive = given is not None and given.lower() in ("", "true", "1")
         try:
-            search = parse(
-                parameter(request, "search") or "",
-                self._entities[name],
-                self._entities,
-                case_sensitive=given is not None and given.lower() in ("", "true", "1"),
-                most=most,
-                since=since,
-            )
+            search = self._cache.search(name, text, sensitive, most, since)
         except NotUnderstood:
             return []
         except Refused as refused:
