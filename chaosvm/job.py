@@ -238,7 +238,8 @@ class Job(Progress):
             self._gone(_DELETED)
         elif isinstance(error, PerhapsBusy) and self._is_for_good(error):
             self.accepted = False
-            self._fail(f"refused the {request.step}, and goes on to: {error}")
+            tries = f"{request.attempt} times in the same words"
+            self._fail(f"refused the {request.step} {tries}: {error}")
         elif isinstance(error, Busy):
             self.held_up = str(error)
             self.accepted = self.in_doubt

@@ -144,8 +144,10 @@ class Progress:
         return self.restarting and request.step is Step.POWER_OFF
 
     def _changed_by_others(self, request: Request) -> bool:
-        """A guest asked to shut down can only run on or be off."""
+        """A guest asked to shut down can only run on or be off; what is suspended is never off."""
         state = self.seen.power_state
+        if request.step is Step.SUSPEND:
+            return state is PowerState.POWERED_OFF
         return (
             request.step is Step.SHUTDOWN_GUEST
             and state.settled

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaosvm.errors import MissingExtra
 from chaosvm.lab.faults import Rule, rule, when
-from chaosvm.lab.world import Durations, Guest, Machine, State, Topology, World
+from chaosvm.lab.world import Durations, Guest, Machine, Role, State, Topology, World
 from chaosvm.lab.worlds import Described, load
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = [
     "Guest",
     "Lab",
     "Machine",
+    "Role",
     "Rule",
     "State",
     "Topology",

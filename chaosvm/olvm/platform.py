@@ -208,7 +208,7 @@ class OLVMPlatform(VMPlatform):
         except TAGS_UNREADABLE as error:
             carrying = search_tagged(self._client, tag, ids, deadline)
             self._warn_once(
-                "tags",
+                "marks",
                 f"this user cannot read tags on {self.address} ({error}): VMs with the tag "
                 f"{tag!r} are taken from a search, which finds it only as it is written in "
                 "plain letters, in capitals or not",

@@ -35,6 +35,11 @@ _FIELDS = {
     "host": "host",
     "power_state": "status",
 }
+# A search may have one of these: of one for two hosts the engine finds nothing.
+_ONCE = frozenset(("host", "tag"))
+# The engine keeps a search for a day by its text, with the names of the tags that fitted
+# then, so that a tag made since is not found. Not so a text with a star in it.
+_FRESH = "name=*"
 # The power states that are one status of the engine's, by its word for it.
 _STATUSES = {"powered_on": "up", "powered_off": "down", "suspended": "suspended"}
 
@@ -98,7 +103,7 @@ class TagPattern:
 
 
 def by_tag(pattern: TagPattern) -> str:
-    return f'tag="{pattern.text}"'
+    return f'tag="{pattern.text}" and {_FRESH}'
 
 
 # Many fields ----------------------------------------------------------------------------
@@ -115,15 +120,17 @@ def narrowing(criteria: Mapping[str, Sequence[str]]) -> str | None:
         for key, globs in criteria.items()
         if (conditions := _conditions(key, globs))
     }
-    if len(fields.get("host", ())) > 1 or ("host" in fields and _is_many(fields)):
-        # Of a search for two hosts the engine finds nothing.
-        del fields["host"]
+    for key in _ONCE & fields.keys():
+        if _is_many(fields):
+            del fields[key]
     while _is_too_many(fields):
         del fields[max(fields, key=lambda key: len(fields[key]))]
     if not fields:
         return None
     # "and" binds before "or", and there are no brackets.
     search = alternatives(" and ".join(each) for each in product(*fields.values()))
+    if "tag" in fields and "*" not in search:
+        search = f"{search} and {_FRESH}"
     return search if len(quote_plus(search)) <= _LONGEST_SEARCH else None
 
 

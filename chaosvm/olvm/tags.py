@@ -19,7 +19,7 @@ from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.faults import RequestRefused
 from chaosvm.olvm.items import Items
 from chaosvm.olvm.reading import side_by_side
-from chaosvm.olvm.search import TagPattern, alternatives, by_tag
+from chaosvm.olvm.search import TagPattern, by_tag
 
 __all__ = ["TAGS_UNREADABLE", "Tag", "TagTree", "read_tagged", "read_tags", "search_tagged"]
 
@@ -106,7 +106,7 @@ def read_tagged(
     wanted = tree.with_those_below(tops)
     patterns = [TagPattern.of(top.name) for top in tops]
     known = [pattern for pattern in patterns if pattern is not None]
-    found = _search(client, known, deadline) if known else set()
+    found = _search_each(client, known, deadline)
     if len(known) < len(patterns):
         found = set(vm_ids)
     sure = len(known) == len(patterns) and all(tree.found_by(each) <= wanted for each in known)
@@ -124,7 +124,8 @@ def search_tagged(
     pattern = TagPattern.of(tag)
     if pattern is None:
         raise ProtocolError(f"the engine cannot be asked for the tag {tag!r}")
-    return _search(client, [pattern, pattern.in_any_case()], deadline).intersection(vm_ids)
+    patterns = [pattern, pattern.in_any_case()]
+    return _search_each(client, patterns, deadline).intersection(vm_ids)
 
 
 def _carrying(
@@ -138,7 +139,7 @@ def _carrying(
 
     def ask(tag: Tag) -> set[str]:
         pattern = TagPattern.of(tag.name)
-        return vm_ids if pattern is None else _search(client, [pattern], deadline) & vm_ids
+        return vm_ids if pattern is None else _search(client, pattern, deadline) & vm_ids
 
     asked = [tag for tag in tags if tag.id != _ROOT]
     found = dict(
@@ -177,9 +178,16 @@ def _carried(client: OLVMClient, vm_ids: Sequence[str], deadline: Deadline) -> d
     return {vm_id: {tag.id for tag in tags} for vm_id, tags in zip(vm_ids, each, strict=True)}
 
 
-def _search(client: OLVMClient, patterns: Sequence[TagPattern], deadline: Deadline) -> set[str]:
-    search = alternatives(by_tag(pattern) for pattern in patterns)
-    return set(client.items("vms", _ids, deadline, search=search))
+def _search_each(
+    client: OLVMClient, patterns: Sequence[TagPattern], deadline: Deadline
+) -> set[str]:
+    """The ids of all VMs that are found; each pattern by a search of its own."""
+    found = side_by_side(lambda each: _search(client, each, deadline), patterns, _SEARCHES_AT_ONCE)
+    return set().union(*found)
+
+
+def _search(client: OLVMClient, pattern: TagPattern, deadline: Deadline) -> set[str]:
+    return set(client.items("vms", _ids, deadline, search=by_tag(pattern)))
 
 
 def _tree(client: OLVMClient, deadline: Deadline) -> TagTree:

@@ -10,7 +10,7 @@ from functools import partial
 from xml.etree.ElementTree import Element
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import GuestUnavailable, PlatformError, StepFailed
+from chaosvm.errors import DeadlinePassed, GuestUnavailable, PlatformError, StepFailed
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.events import Event, failed_start, forced_stops, of_call, was_forced
 from chaosvm.olvm.inventory import power_state
@@ -32,6 +32,9 @@ _BURST = 0.2
 _BURST_INTERVAL = 0.05
 # The record of a hard stop may come a little after the VM is seen down.
 _RECORDED_LATE = 0.3
+# Reading events takes the engine half a minute for a user with few permissions, and
+# nothing for others. Nobody waits that long for them.
+_MOST_FOR_EVENTS = 5.0
 # A VM whose start was accepted may stay as it was: for 21 s if it is stateless, for
 # good if no host could start it. So often the engine's records are asked which it is.
 _FIRST_DOUBT, _DOUBT_GROWTH, _LONGEST_DOUBT = 1.0, 1.5, 5.0
@@ -103,6 +106,7 @@ class OLVMWatch(Watch):
         self._seen = {vm.id: _Seen(Reboot(vm.id)) for vm in vms}
         self._total = total
         self._statuses: dict[str, str | None] = {}
+        self._tells_events = True  # in reasonable time
         self._interval = self._pause = _FIRST_INTERVAL
 
     def follow(self, tickets: Sequence[Ticket]) -> None:
@@ -200,12 +204,19 @@ class OLVMWatch(Watch):
         for vm_id in down:
             self._seen[vm_id].events_read = True
         try:
-            unclear = self._judge(list(down.values()), deadline)
+            unclear = self._judge(list(down.values()), self._for_events(deadline))
             if unclear:
                 deadline.sleep(_RECORDED_LATE)
-                self._judge(unclear, deadline)
+                self._judge(unclear, self._for_events(deadline))
         except PlatformError as error:
+            self._tells_events = not isinstance(error, DeadlinePassed)
             logger.warning(f"whether the engine stopped a VM by force is not known: {error}")
+
+    def _for_events(self, deadline: Deadline) -> Deadline:
+        """Raises DeadlinePassed if they took too long before."""
+        if not self._tells_events:
+            raise DeadlinePassed("the engine takes too long to tell its events")
+        return Deadline(min(_MOST_FOR_EVENTS, deadline.remaining), deadline.clock)
 
     def _judge(self, down: Sequence[_Told], deadline: Deadline) -> list[_Told]:
         """Note which of these the engine stopped hard; those of which it has no record."""
@@ -237,13 +248,14 @@ class OLVMWatch(Watch):
         if not due:
             return
         try:
-            call = of_call(self._client, self._order.run, deadline)
+            call = of_call(self._client, self._order.run, self._for_events(deadline))
         except PlatformError as error:
+            self._tells_events = not isinstance(error, DeadlinePassed)
             logger.debug(f"why a VM does not start is not known: {error}")
             return
         for seen in due:
             if failed := failed_start(seen.reboot.vm_id, call):
-                seen.failure = StepFailed(f"the engine accepted it, and then: {failed}")
+                seen.failure = StepFailed(f"the engine could not carry it out: {failed}")
 
     def _is_in_doubt(self, seen: _Seen, deadline: Deadline) -> bool:
         """Is it time to ask what became of what was accepted? Ever less often."""
@@ -267,8 +279,8 @@ class OLVMWatch(Watch):
                 continue
             elif seen.job_ended_at is not None:
                 seen.failure = StepFailed(
-                    "the engine dropped it: the VM was not up when the suspend was prepared, as "
-                    "after a reboot in the seconds before"
+                    "the engine dropped it, as it does where the VM is not up when all is ready "
+                    "for it"
                 )
             else:
                 seen.doubt_at = now + _JOB_EVERY

@@ -12,7 +12,15 @@ from zipfile import ZipFile
 
 from chaosvm.lab import Durations, Guest, State, World
 
-__all__ = ["Exchange", "exchange", "exchange_names", "recorded_world", "searches"]
+__all__ = [
+    "Exchange",
+    "event_codes",
+    "RecordedSearch",
+    "exchange",
+    "exchange_names",
+    "recorded_world",
+    "searches",
+]
 
 _ARCHIVE = Path(__file__).parent / "recordings" / "recordings.zip"
 _CLUSTER = "57e4194e-ec54-11f1-bc64-02fc00000001"
@@ -27,7 +35,15 @@ VM_IDS = {
     "app-02": "05932bfc-c941-4638-b518-8ee083d56429",
     "db-01": "53a913e2-bfd4-4737-a0e4-ce83f9743496",
     "deaf-01": "84240602-c5fd-4e12-b97a-7139e4ce6c30",
+    "ha-01": "5073a1ed-5e48-4bad-9108-a80fe2e87484",
+    "lone-01": "2a6f8324-474e-42d4-952b-b32fe8d85e48",
+    "nodisk-01": "562076a4-64df-4e24-861f-dfe3b93a8af3",
+    "slow-01": "1530dd44-d680-4dbe-811f-172284121bfd",
     "web-01": "e8acedbe-fa39-48e8-a456-7b523743d807",
+    "web-02": "09e951cd-43b2-48cc-804c-ada4b8f68b7d",
+    "web-03": "2dbfeb24-d25e-4d32-a67c-770e015c9a62",
+    "Web-04": "2813d21a-d2c6-4c39-8266-6fe3e5b81155",
+    "web_under": "3affaaed-bac9-47c8-b316-5bdcf1248ab7",
 }
 # Made when all kinds of names were tried, after most of the searches.
 ODD_NAMES = ("_", "-dash", ".dot", "or", "page", "sortby", "tag", "x.y-z_1", "wéb-ü1", "名前")
@@ -62,6 +78,11 @@ def exchange_names() -> list[str]:
     return [name for name, text in _texts().items() if "\n--- answer" in text]
 
 
+def event_codes() -> str:
+    """Every event code that was seen, with its severity and one text."""
+    return _texts()["events-CODES"]
+
+
 def exchange(name: str) -> Exchange:
     asked, _, answered = _texts()[name].partition("\n--- answer")
     answered = answered.partition("\n")[2]
@@ -80,7 +101,10 @@ def exchange(name: str) -> Exchange:
         body.strip("\n"),
         int(status.split()[0]),
         _headers(answer_head),
-        answer.removesuffix("\n"),
+        # What was blanked is no XML.
+        answer.removesuffix("\n")
+        .replace("<content><certificate>", "<content>")
+        .replace("'<session>'", "'session'"),
     )
 
 
@@ -122,8 +146,14 @@ def searches() -> Iterator[RecordedSearch]:
         )  # fmt: skip
 
 
-def recorded_world(*, odd_names: bool = False, under_tagged: bool = False) -> World:
-    """The estate of DIFFERENCES' head, with web-01 and db-01 running."""
+def recorded_world(
+    *, odd_names: bool = False, later_tags: bool = False, failing_host: bool = False
+) -> World:
+    """The estate of the recordings, with web-01 and db-01 running.
+
+    ``later_tags``: with the two tags that were put on VMs after the first searches.
+    ``failing_host``: with host-04, which came last and was made to fail, and ha-01 on it.
+    """
     world = World(durations=Durations())
     default = world.add_datacenter("Default", id=_DATACENTER)
     cluster = world.add_cluster(
@@ -142,10 +172,20 @@ def recorded_world(*, odd_names: bool = False, under_tagged: bool = False) -> Wo
             state,
             cluster=second if name == "lone-01" else cluster,
             host=hosts[host] if host else None,
-            **{"id": VM_IDS.get(name) or world.new_id(), "memory": 2**28, "os": "other", **fields},
+            **{
+                "id": VM_IDS.get(name) or world.new_id(),
+                "memory": 2**28,
+                "os": "other",
+                "tells_start": True,
+                **fields,
+            },
         )
-    if under_tagged:
+    if later_tags:
         world.change("web_under", tags=("test_tag",))
+        world.change("tmpl.vm", tags=("dot.tag",))
+    if failing_host:
+        host_04 = world.add_host("host-04", cluster)
+        world.add_vm("ha-01", cluster=cluster, host=host_04, id=VM_IDS["ha-01"], **_USUAL)
     if odd_names:
         for name in ODD_NAMES:
             world.add_vm(name, State.OFF, cluster=cluster, memory=2**28, os="other")
@@ -161,6 +201,7 @@ _TAGS = {
     "test_tag": None,
     "dot.tag": None,
 }
+_USUAL: Mapping[str, Any] = {"memory": 2**28, "os": "other", "tells_start": True}
 _VMS: Mapping[str, dict[str, Any]] = {
     "web-01": {"tags": ("prod",), "state": State.RUNNING, "on": "host-02"},
     "web-02": {"tags": ("prod-eu",)},
@@ -173,6 +214,6 @@ _VMS: Mapping[str, dict[str, Any]] = {
     "slow-01": {"guest": Guest.without_agent()},
     "deaf-01": {"guest": Guest.ignores()},
     "lone-01": {},
-    "nodisk-01": {},
+    "nodisk-01": {"bootable": False},
     "tmpl.vm": {},
 }

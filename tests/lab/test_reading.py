@@ -275,6 +275,23 @@ def test_search_max_and_pages(world: World, vms: Any, plain: Plain) -> None:
     assert plain.get("/vms?max=many").status_code == 200
 
 
+def test_a_search_for_a_tag_is_as_old_as_its_text(world: World, vms: Any) -> None:
+    """Tried on a real engine, and in its source (SearchQuery)."""
+
+    def names(search: str) -> list[str]:
+        return [vm.name for vm in vms.list(search=search)]
+
+    assert names("tag=env") == []
+    assert names("tag=env and name=*") == []
+    world.add_tag("env")
+    world.add_tag("prod", "env")
+    world.add_vm("web", tags=("prod",))
+    assert names("tag=env") == []
+    # Another text, or one with an asterisk, is read anew.
+    assert names("tag = env") == ["web"]
+    assert names("tag=env and name=*") == ["web"]
+
+
 def test_follow_needs_that_every_link_leads_somewhere(world: World, plain: Plain, vms: Any) -> None:
     web = world.add_vm("web", tags=("prod",))
     (vm,) = vms.list(follow="host,cluster,tags,statistics")

@@ -7,12 +7,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from chaosvm.deadline import Deadline
 from chaosvm.errors import (
     CertificateRejected,
     ChaosVMError,
@@ -20,11 +22,15 @@ from chaosvm.errors import (
     DeadlinePassed,
     InvalidValue,
     LoginFailed,
+    NoAnswer,
     PlatformError,
     ProtocolError,
 )
 from chaosvm.lab import Lab, State, World, rule, when
 from chaosvm.olvm import OLVMPlatform, client
+from chaosvm.lab import Lab, State, World, rule
+from chaosvm.olvm import OLVMPlatform, client, http, sso
+from chaosvm.olvm.faults import NeverSent
 from chaosvm.olvm.http import Line
 from tests.olvm.conftest import DB, OTHER, VM, Connect, at_most, eventually, sent
 
@@ -240,6 +246,123 @@ def test_connections_dropped_while_idle_go_unnoticed(
     assert platform.power_off(VM, graceful=False).changed
     assert world.vm(VM).state is State.OFF
     assert sent(lab) == {"stop": 1}
+
+
+# Logging in ------------------------------------------------------------------------------
+
+
+def test_the_engines_own_words_tell_why_it_refused(connect: Connect, lab: Lab) -> None:
+    """A locked account and a wrong password are told apart (sso-lock-6-wrong)."""
+    with pytest.raises(LoginFailed) as caught:
+        connect(username="nobody@internal").count_vms()
+    told = str(caught.value)
+    assert "refused the user 'nobody@internal': Cannot authenticate user" in told
+    assert "Verify your login information" in told
+    with pytest.raises(LoginFailed, match="its domain is missing, as in admin@internal"):
+        connect(username="admin").count_vms()
+
+
+def test_a_refusal_that_quotes_the_password_does_not_show_it(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = b'{"error_code": "access_denied", "error": "No user has hunter2 as password"}'
+    monkeypatch.setattr(sso, "post", lambda *_: (400, answer))
+    with pytest.raises(LoginFailed, match=r"No user has \*\*\* as password") as caught:
+        connect(password="hunter2").count_vms()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_user_who_may_not_use_the_api_is_told_so(connect: Connect, lab: Lab) -> None:
+    """Such a user gets a token, and then a page with a 401 (viewer-no-role-api)."""
+    lab.rules(rule("GET /api/*", "status", code=401, message="is not authorized to perform login"))
+    with pytest.raises(LoginFailed, match="is not authorized to perform"):
+        connect().count_vms()
+
+
+def test_the_first_refusal_is_no_repetition(connect: Connect, lab: Lab) -> None:
+    """However many lists are read at once."""
+    platform = connect(password="wrong")
+    with pytest.raises(LoginFailed) as first:
+        platform.list_vms()
+    with pytest.raises(LoginFailed) as second:
+        platform.list_vms()
+    assert "before" not in str(first.value)
+    assert "before, so it is not tried again" in str(second.value)
+    assert lab.requests() == {TOKEN: 1}
+
+
+@pytest.mark.parametrize("manner", ["silent", "drop_before"])
+def test_a_login_that_broke_before_an_action_means_that_nothing_was_sent(
+    connect: Connect, lab: Lab, world: World, manner: str
+) -> None:
+    """The token has expired by then; the login is tried again, and then the request is sent."""
+    platform = connect(timeout=1)
+    platform.connect()
+    lab.rules(
+        rule("stop", "status", code=401, times=1),
+        rule("login", manner, times=2),
+    )
+    outcome = platform.power_off(VM, graceful=False, timeout=60)
+    assert outcome.changed
+    assert sent(lab) == {"stop": 2}
+
+
+def test_a_login_is_given_the_time_that_a_refusal_takes(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5 s: who leaves before would count as wrong again and again (sso-token-wrong-password)."""
+    given: list[tuple[float, float]] = []
+    original = http.configured
+
+    def seen(settings: Any, url: str, headers: Any, deadline: Any, at_least: float = 0.0) -> Any:
+        if url.endswith("/token"):
+            given.append((min(max(settings.timeout, at_least), deadline.remaining), at_least))
+        return original(settings, url, headers, deadline, at_least)
+
+    monkeypatch.setattr(http, "configured", seen)
+    connect(timeout=1).power_off(VM, graceful=False, timeout=60)
+    assert given == [(10.0, 10.0)]
+
+
+# Requests that change something ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["stop", "start", "suspend", "shutdown", "reset", "reboot"])
+def test_a_connection_that_dies_repeats_nothing(
+    connect: Connect, lab: Lab, world: World, verb: str
+) -> None:
+    """libcurl by itself sends a request again over a new connection when an old one is dead."""
+    platform = connect()
+    platform.list_vms()
+    lab.rules(rule(verb, "drop_before"))
+    with pytest.raises(NoAnswer):
+        platform._client.act(world.vm(VM).id, verb, Deadline(10), "chaosvm-test")
+    assert sent(lab) == {verb: 1}
+
+
+def test_a_connection_that_never_came_about_means_that_nothing_was_sent(
+    connect: Connect, lab: Lab, world: World
+) -> None:
+    """Also one that only hangs before the request is out."""
+    platform = connect(timeout=1)
+    platform.connect()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        moved = replace(platform.settings, url=f"https://127.0.0.1:{port}/ovirt-engine/api")
+        platform._client.settings = moved
+        with pytest.raises(NeverSent):
+            platform._client.act(world.vm(VM).id, "stop", Deadline(1), "chaosvm-test")
+        platform._client.settings = platform.settings
+
+
+def test_nothing_is_printed_of_answers_that_are_broken(
+    connect: Connect, lab: Lab, capfd: pytest.CaptureFixture[str], world: World
+) -> None:
+    lab.rules(rule("GET /api/vms", "cut", times=1), rule("stop", "cut", times=1))
+    assert connect().power_off(VM, graceful=False, timeout=30).changed
+    told = capfd.readouterr()
+    assert "<vm" not in told.out + told.err
+    assert "<action" not in told.out + told.err
 
 
 # Tokens --------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from chaosvm.lab.world import Asked, Machine, State, User, World
 
 __all__ = ["Acting"]
 
+# Others answer with the action that failed.
+_ANSWERED_BY_FAULTS = ("maintenance", "screenshot", "ticket")
 _PLAIN = ("async", "force", "grace_period", "maintenance_enabled", "pause", "reason")
 
 
@@ -43,6 +45,8 @@ class Acting:
                 if not IGNORED.get():
                     await self._act(request, action, vm_id, user, options)
             except Failure as failure:
+                if action in _ANSWERED_BY_FAULTS:
+                    raise
                 return answers.failed_action(request, failure, echoed)
             if action == "suspend":
                 return self._pending(request, vm_id, echoed)

@@ -19,7 +19,7 @@ from chaosvm.lab.ovirt.lists import Collection, collections
 from chaosvm.lab.ovirt.parts import PARTS
 from chaosvm.lab.ovirt.reading import Answer, Reading
 from chaosvm.lab.ovirt.settings import API_LINKS
-from chaosvm.lab.ovirt.sso import Sessions, Unauthorized
+from chaosvm.lab.ovirt.sso import COOKIE, SAFE, Sessions, Unauthorized
 from chaosvm.lab.server import Handler, Route, page
 from chaosvm.lab.world import NoSuchThing, World
 
@@ -97,7 +97,7 @@ class OVirtFace:
         """Where no route leads: said as the engine says it, or that the lab does not model it."""
         path = request.path
         if path != API and not path.startswith(f"{API}/"):
-            return page(code)
+            return _beside_the_api(code)
         try:
             await self.sessions.user(request)
         except Unauthorized as why:
@@ -152,6 +152,16 @@ class OVirtFace:
                 return answers.page(request, 500, error.text or "")
 
         return handler
+
+
+def _beside_the_api(code: int) -> web.Response:
+    """A page of the UI, with its cookie."""
+    shown = page(code)
+    shown.headers.update(SAFE)
+    shown.headers["Set-Cookie"] = COOKIE
+    shown.headers["Content-Type"] = "text/html;charset=UTF-8"
+    shown.headers["Content-Encoding"] = "identity"
+    return shown
 
 
 def _wrong_version(request: web.Request) -> web.Response | None:

@@ -15,10 +15,10 @@ from chaosvm.lab.world import Machine, World
 
 __all__ = ["follow"]
 
-_ERROR = "<html><head><title>Error</title></head><body>Internal Server Error</body></html>"
+_ERROR = "<html><head><title>ERROR</title></head><body>Error processing request</body></html>"
 
 
-def follow(world: World, vm: Machine, links: str, depth: int = 0) -> str:
+def follow(world: World, vm: Machine, links: str, depth: int = 0, restricted: bool = False) -> str:
     """A VM; raises an internal error for a link that is not there, or that leads nowhere."""
     put_in: dict[str, str] = {}
     for link in links.split(","):
@@ -33,7 +33,7 @@ def follow(world: World, vm: Machine, links: str, depth: int = 0) -> str:
             put_in[name] = single.written(depth + 1)
         elif name not in LINKS:
             raise web.HTTPInternalServerError(text=_ERROR)
-    return vm_text(world, vm, depth, put_in)
+    return vm_text(world, vm, depth, put_in, restricted)
 
 
 def _host(world: World, vm: Machine) -> Node | None:

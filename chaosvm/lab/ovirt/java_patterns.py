@@ -124,7 +124,6 @@ class _Translation:
         raise self._error("Unknown inline modifier", self._at + 1)
 
     def _class(self) -> None:
-        begun = self._at
         out = ["["]
         if self._peek() == "^":
             self._at += 1
@@ -135,6 +134,7 @@ class _Translation:
             if not character:
                 raise self._error("Unclosed character class", len(self._text) - 1)
             self._at += 1
+            self._refuse_range_backwards(character)
             if character == "\\" and self._peek():
                 out.append("\\" + self._peek())
                 self._at += 1
@@ -143,10 +143,11 @@ class _Translation:
             first = False
         self._at += 1
         self._out.append("".join(out) + "]")
-        try:
-            re.compile(self._out[-1])
-        except re.error:
-            raise self._error("Illegal character range", begun) from None
+
+    def _refuse_range_backwards(self, character: str) -> None:
+        dash, end = self._text[self._at : self._at + 1], self._text[self._at + 1 : self._at + 2]
+        if dash == "-" and end not in ("", "]", "[", "\\") and end < character:
+            raise self._error("Illegal character range", self._at + 1)
 
     def _escape(self) -> None:
         character = self._peek()
@@ -193,13 +194,13 @@ class _Translation:
     def _counted(self) -> None:
         counted = re.match(r"\{(\d+)(,(\d*))?\}", self._text[self._at :])
         if counted is None:
-            digits = re.match(r"\{\d+", self._text[self._at :])
+            digits = re.match(r"\{\d+(,\d*)?", self._text[self._at :])
             if digits is None:
                 raise self._error("Illegal repetition", self._at + 1)
             raise self._error("Unclosed counted closure", self._at + len(digits.group()))
         self._at += len(counted.group())
         if counted.group(3) and int(counted.group(3)) < int(counted.group(1)):
-            raise self._error("Illegal repetition range", self._at)
+            raise self._error("Illegal repetition range", self._at - 1)
         self._out.append(counted.group())
 
     def _error(self, text: str, index: int) -> JavaPatternError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chaosvm.lab.ovirt import described
+from chaosvm.lab.ovirt import described, vm_parts
 from chaosvm.lab.ovirt.markup import Node
 from chaosvm.lab.world import Machine, World
 
@@ -25,12 +25,12 @@ _EMPTY = (
 )
 
 PARTS: Mapping[str, Part] = {
-    "statistics": described.statistics,
+    "statistics": vm_parts.statistics,
     "tags": described.tags_of,
-    "nics": described.nics,
-    "reported_devices": described.reported_devices,
-    "snapshots": described.active_snapshot,
-    "disk_attachments": described.disk_attachment,
+    "nics": vm_parts.nics,
+    "reported_devices": vm_parts.reported_devices,
+    "snapshots": vm_parts.active_snapshot,
+    "disk_attachments": vm_parts.disk_attachment,
     **dict.fromkeys(_EMPTY, lambda world, vm: ()),
 }
 # What can be followed from a VM beside these.

@@ -17,7 +17,8 @@ from chaosvm.lab.ovirt.hrefs import API
 from chaosvm.lab.ovirt.lists import Collection
 from chaosvm.lab.ovirt.parts import PARTS
 from chaosvm.lab.ovirt.requests import filtered, parameter, unique_id, whole_number
-from chaosvm.lab.ovirt.search import NotUnderstood, Refused, parse
+from chaosvm.lab.ovirt.search import NotUnderstood, Refused
+from chaosvm.lab.ovirt.search_cache import SearchCache
 from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents, written
 from chaosvm.lab.world import Event, Machine, NoSuchThing, Role, User, World
@@ -37,6 +38,7 @@ class Reading:
         self._world = world
         self._pages = VmPages(world)
         self._entities = search_entities(world)
+        self._cache = SearchCache(world, self._entities)
 
     async def root(self, request: web.Request, user: User) -> web.Response:
         base = f"{request.scheme}://{request.host}{API}"
@@ -53,7 +55,9 @@ class Reading:
         found = self._found(request, "VM", vms)
         followed = parameter(request, "follow")
         if followed:
-            return answers.answer(request, self._followed(found, followed))
+            return answers.answer(request, self._followed(found, followed, mine))
+        if mine:
+            return answers.answer(request, self._pages.restricted(found))
         if len(found) < _LONG:
             return answers.answer(request, self._pages.many(found))
         return await asyncio.to_thread(lambda: answers.answer(request, self._pages.many(found)))
@@ -64,8 +68,9 @@ class Reading:
             raise Failure(404)
         followed = parameter(request, "follow")
         if followed:
-            return answers.answer(request, written(follow(self._world, vm, followed)))
-        return answers.answer(request, self._pages.one(vm))
+            text = follow(self._world, vm, followed, restricted=not user.sees_all)
+            return answers.answer(request, written(text))
+        return answers.answer(request, self._pages.one(vm, restricted=not user.sees_all))
 
     def part(self, name: str) -> Answer:
         """A collection within a VM; of a VM that is not there it is empty."""
@@ -81,11 +86,11 @@ class Reading:
 
         return answer
 
-    def _followed(self, vms: Sequence[Machine], links: str) -> Document:
+    def _followed(self, vms: Sequence[Machine], links: str, restricted: bool) -> Document:
         """With what ``follow`` names put in; one link to nothing spoils it all, as in reality."""
         if not vms:
             return documents((), "vms")
-        inner = "".join(follow(self._world, vm, links, depth=1) for vm in vms)
+        inner = "".join(follow(self._world, vm, links, 1, restricted) for vm in vms)
         return written(f"<vms>\n{inner}</vms>\n")
 
     def _wanted(self, request: web.Request, user: User) -> Machine | None:
@@ -145,19 +150,14 @@ class Reading:
         given = parameter(request, "case_sensitive")
         if name == "EVENT" and since > 0:
             items = [event for event in items if event.number > since]
+        text = parameter(request, "search") or ""
+        sensitive = given is not None and given.lower() in ("", "true", "1")
         try:
-            search = parse(
-                parameter(request, "search") or "",
-                self._entities[name],
-                self._entities,
-                case_sensitive=given is not None and given.lower() in ("", "true"),
-                most=most,
-                since=since,
-            )
+            search = self._cache.search(name, text, sensitive, most, since)
         except NotUnderstood:
             return []
         except Refused as refused:
-            raise Failure(400, refused.detail) from None
+            raise Failure(refused.status, refused.detail) from None
         return search.of(items, most)
 
 

@@ -45,8 +45,6 @@ class Search:
         found = items if self.test is None else [item for item in items if self._fits(item)]
         if self.sort_by is not None:
             found = sorted(found, key=self.sort_by.sort_key, reverse=self.descending)
-            if self.descending:
-                found = self._ties_in_order(found)
         size = INT_MAX if most is None else most
         return list(found[(self.page - 1) * size : self.page * size])
 
@@ -72,12 +70,6 @@ class Search:
     def _cells(entity: Entity, items: Sequence[Any]) -> list[tuple[Any, str | None]]:
         cells = [(item, tag) for item in items for tag in entity.tags(item) or (None,)]
         return cells or [(None, None)]
-
-    def _ties_in_order(self, found: Sequence[Any]) -> list[Any]:
-        """What is the same in the field stays in the default order, also downwards."""
-        assert self.sort_by is not None
-        grouped = itertools.groupby(found, key=self.sort_by.sort_key)
-        return [item for _, group in grouped for item in reversed(list(group))]
 
 
 def parse(

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaosvm.lab.ovirt.java_patterns import JavaPatternError, java_pattern
-from chaosvm.lab.ovirt.search_fields import Entity, Field, Type, date, time_span
+from chaosvm.lab.ovirt.search_fields import Entity, Field, Type, date, day_of, time_span
 from chaosvm.lab.ovirt.search_sql import Refused, Statement
-from chaosvm.lab.ovirt.search_syntax import Kind, NotUnderstood, Token
+from chaosvm.lab.ovirt.search_syntax import Kind, Token
+from chaosvm.lab.ovirt.search_text import escaped_text, like
 
 __all__ = ["Conditions", "Row", "Test"]
 
@@ -75,7 +76,7 @@ class Conditions:
 
     def _condition(self, index: int) -> _Condition:
         value, before = self._tokens[index].body, self._tokens[:index]
-        escaped = _escaped(value)
+        escaped = escaped_text(value)
         if before[-1].kind is not Kind.RELATION:
             return self._free(self._entity, 0, "=", escaped)
         relation = before[-1].body
@@ -107,7 +108,7 @@ class Conditions:
         self._statement.full = True
         self.uses_tags = self.uses_tags or any(field.of_tags for field in fields)
         texts = [f" {table}.{field.column} {operation} {value}" for field in fields]
-        fits = _like(value.strip("'"), self._case_sensitive)
+        fits = like(value.strip("'"), self._case_sensitive)
         values = [_value_of(field, cell) for field in fields]
 
         def test(row: Row) -> bool:
@@ -127,6 +128,9 @@ class Conditions:
         shown = _value_of(field, cell)
         if field.plain:
             return self._text(field, table, shown, relation, escaped)
+        if entity.name == "VM" and field.type is Type.DATE and date(value) is None:
+            # The engine's VMs only know dates, though it takes words for them: an error.
+            raise Refused("", 500)
         actual = _actual(field, value)
         literal = f"'{actual}'" if actual is not None else "'null'"
         if field.type is not Type.TEXT and field.choices is None:
@@ -153,7 +157,7 @@ class Conditions:
         if field.contains:
             value = f"'%{value.strip(chr(39))}%'"
         if field.of_tags and not negative:
-            names = self._tag_names(value)
+            names = dict.fromkeys(self._tag_names(value))
             listed = ",".join(f"'{name}'" for name in names) or f"'{_NO_TAG}'"
             text = _text(table, field.column, "IN", f"({listed})")
             return _Condition(text, lambda row: shown(row) in names)
@@ -161,7 +165,7 @@ class Conditions:
         pattern = value.strip("'")
         if not negative and not re.search(r"[%\\_]", pattern.replace("\\_", "")):
             return _Condition(text, self._equals(field, shown, pattern.replace("\\_", "_")))
-        fits = _like(pattern, self._case_sensitive)
+        fits = like(pattern, self._case_sensitive)
         if negative:
             return _Condition(
                 text, lambda row: (found := shown(row)) is None or not fits(str(found))
@@ -172,8 +176,8 @@ class Conditions:
         folded = _same if self._case_sensitive else str.lower
         return _Equals(field, shown, frozenset((folded(value),)), folded)
 
-    def _tag_names(self, value: str) -> frozenset[str]:
-        """Of the tags that fit, and of all below them."""
+    def _tag_names(self, value: str) -> list[str]:
+        """Of the tags that fit, each followed by all below it."""
         expression = value.strip("'").replace("%", "*")
         expression = f"^{expression}$".replace("*", ".*").replace("\\\\", "")
         tree = self._entity.tag_tree()
@@ -181,15 +185,17 @@ class Conditions:
             fits = java_pattern(expression).search if tree else None
         except JavaPatternError as error:
             raise Refused(str(error)) from None
-        found: set[str] = set()
-        waiting = [(name, False) for name in tree.get(None, ())]
-        while waiting and fits is not None:
-            name, inside = waiting.pop()
-            inside = inside or fits(name) is not None
-            if inside:
-                found.add(name)
-            waiting += [(below, inside) for below in tree.get(name, ())]
-        return frozenset(found)
+        found: list[str] = []
+
+        def look(above: str | None, inside: bool) -> None:
+            for name in tree.get(above, ()):
+                fit = inside or (fits is not None and fits(name) is not None)
+                if fit:
+                    found.append(name)
+                look(name, fit)
+
+        look(None, False)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +245,7 @@ def _test(field: Field, shown: Callable[[Row], Any], relation: str, wanted: str)
     if field.type is Type.SPAN:
         given: Any = time_span(wanted)
     elif field.type is Type.DATE:
-        moment = date(wanted)
-        given = moment.timestamp() if moment else 0.0
+        return _day_test(shown, relation, day_of(wanted).timestamp())
     else:
         given = convert(wanted)
 
@@ -249,6 +254,20 @@ def _test(field: Field, shown: Callable[[Row], Any], relation: str, wanted: str)
         if value is None:
             return relation == "!="
         return bool(compare(convert(value), given))
+
+    return test
+
+
+def _day_test(shown: Callable[[Row], Any], relation: str, begins: float) -> Test:
+    """``=`` is that whole day."""
+
+    def test(row: Row) -> bool:
+        value = shown(row)
+        if value is None:
+            return False
+        if relation == "=":
+            return bool(begins <= value <= begins + 86400)
+        return bool(_COMPARE[relation](value, begins))
 
     return test
 
@@ -263,42 +282,6 @@ def _folded(value: Any) -> str:
 
 def _same(value: str) -> str:
     return value
-
-
-def _escaped(value: str) -> str:
-    """In quotes for the database, whose wildcards are no wildcards here."""
-    if not any(special in value for special in "\\%"):
-        return f"'{value}'"
-    if value.endswith("\\"):
-        raise NotUnderstood("a backslash at the end")
-    out, before, after = [], " ", " "
-    for number, character in enumerate(value, 1):
-        if character == "%":
-            out.append("%" if number > 1 and before == "\\" else "\\%")
-        elif character == "\\":
-            single = (number > 1 and before == "\\") or after in "%\\"
-            out.append("\\" if single else "\\\\")
-        else:
-            out.append(character)
-        before = character
-        after = value[number + 1] if number < len(value) - 1 else " "
-    return f"'{''.join(out)}'"
-
-
-def _like(pattern: str, case_sensitive: bool) -> Callable[[str], bool]:
-    """As SQL's LIKE: ``%`` for anything, ``_`` for one character, a backslash before others."""
-    out, escaped = [], False
-    for character in pattern:
-        if escaped or character not in "%_\\":
-            out.append(re.escape(character))
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        else:
-            out.append(".*" if character == "%" else ".")
-    flags = re.DOTALL if case_sensitive else re.DOTALL | re.IGNORECASE
-    matches = re.compile("".join(out), flags).fullmatch
-    return lambda text: matches(text) is not None
 
 
 # How they are joined: first by "and", then by "or", at last what stands side by side. ----

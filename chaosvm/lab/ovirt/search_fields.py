@@ -28,6 +28,8 @@ __all__ = [
     "Value",
     "bits",
     "choices",
+    "date",
+    "day_of",
     "time_span",
 ]
 
@@ -41,7 +43,6 @@ ORDERED = ("<", ">")
 TIMED = (">", "<", "=")
 
 _INT_MAX = 2**31 - 1
-_SPAN = re.compile(r"(-)?(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?")
 _DATE_FORMATS = (
     "%b %d, %Y", "%b %d, %Y, %I:%M:%S %p", "%A, %B %d, %Y", "%B %d, %Y", "%m/%d/%y",
     "%m/%d/%y, %I:%M %p",
@@ -156,15 +157,26 @@ def bits() -> Mapping[str, str]:
 
 
 def time_span(text: str) -> float | None:
-    """Seconds of ``[-][days.]hours:minutes[:seconds]``; a number alone is days."""
-    if re.fullmatch(r"-?\d+", text):
-        return int(text) * 86400.0
-    found = _SPAN.fullmatch(text)
-    if found is None:
+    """Seconds of ``days.hours:minutes[:seconds]`` or ``hours:minutes``; a number is days.
+
+    A minus counts wherever it is, and the engine makes 0 of what is negative. Source:
+    its class TimeSpan.
+    """
+    sign = -1 if "-" in text else 1
+    cleaned = text.strip().replace("-", "").strip()
+    if cleaned.isascii() and cleaned.isdigit():
+        return max(0.0, sign * int(cleaned) * 86400.0)
+    with_days = re.fullmatch(r"(\d+)[.:](\d\d):(\d\d)(?::(\d\d)(?:[.:]\d\d)?)?", cleaned)
+    without = re.fullmatch(r"(\d\d):(\d\d)(?::(\d\d)(?:[.:]\d\d)?)?", cleaned)
+    if with_days is not None:
+        days, hours, minutes, seconds = with_days.groups()
+    elif without is not None:
+        hours, minutes, seconds = without.groups()
+        days = "0"
+    else:
         return None
-    sign, days, hours, minutes, seconds = found.groups()
-    total = ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds or 0)
-    return -float(total) if sign else float(total)
+    total = ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds or 0)
+    return max(0.0, float(sign * total))
 
 
 def is_date(text: str) -> bool:
@@ -179,3 +191,19 @@ def date(text: str) -> dt.datetime | None:
         except ValueError:
             continue
     return None
+
+
+def day_of(text: str) -> dt.datetime:
+    """The beginning of a day that is given by a date or a word; weekdays are those before."""
+    given = date(text)
+    if given is not None:
+        return given
+    now = dt.datetime.now(dt.UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    word = text.upper()
+    if word == "YESTERDAY":
+        return today - dt.timedelta(days=1)
+    if word in _DAYS:
+        back = (today.weekday() - _DAYS.index(word)) % 7
+        return today - dt.timedelta(days=back if back >= 2 else 0)
+    return today

@@ -21,6 +21,10 @@ _ID = re.compile(r"\{?([0-9a-f]{4}-?){7}[0-9a-f]{4}\}?", re.IGNORECASE)
 class Refused(ValueError):
     """The engine answers this search with a fault; the text is its own, before it is made small."""
 
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
+
     @property
     def detail(self) -> str:
         """As the API tells it: small letters, and blanks for underscores."""
@@ -99,8 +103,14 @@ class Statement:
 
     def check(self, ids: Sequence[str]) -> None:
         """Raises Refused for what the database would not take."""
-        if self._since > 0 and not self._where and self._entity.name != "EVENT":
-            raise self._grammar('syntax error at or near "and"', " and  ", 1)
+        if self._since > 0 and self._where and self._entity.name != "EVENT":
+            # Without a condition it is ignored: the engine has the plain list in its cache.
+            hint = (
+                "\n  Hint: No operator matches the given name and argument types. "
+                "You might need to add explicit type casts."
+            )
+            error = f"operator does not exist: uuid > integer{hint}"
+            raise self._grammar(error, f">  {self._since}")
         full = f"{self._entity.full_table}.tag_name"
         if not self.full and full in self._sql and self._entity.table != self._entity.full_table:
             missing = f'missing FROM-clause entry for table "{self._entity.full_table}"'

@@ -14,8 +14,9 @@ _VM_COMMON = {
         <parallel_migrations_policy>inherit</parallel_migrations_policy></migration>
         <migration_downtime>-1</migration_downtime>
         <multi_queues_enabled>true</multi_queues_enabled>""",
+    "placement": """
+        <placement_policy><affinity>migratable</affinity></placement_policy>""",
     "icons": """
-        <placement_policy><affinity>migratable</affinity></placement_policy>
         <small_icon href="/ovirt-engine/api/icons/764fc4e4-5c6e-4e7b-958b-586ebec906b6"
         id="764fc4e4-5c6e-4e7b-958b-586ebec906b6"/>
         <sso><methods><method id="guest_agent"/></methods></sso>
@@ -35,6 +36,7 @@ VM = {
     "display": "<delete_protected>false</delete_protected>",
     "memory": _VM_COMMON["large_icon"],
     "origin": _VM_COMMON["migration"],
+    "placement_policy": _VM_COMMON["placement"],
     "stateless": _VM_COMMON["icons"],
     "cluster": """
         <storage_error_resume_behaviour>auto_resume</storage_error_resume_behaviour>
@@ -72,6 +74,7 @@ TEMPLATE = f"""
     {_VM_COMMON["migration"]}
     <origin>ovirt</origin>
     <os><boot><devices><device>hd</device></devices></boot><type>other</type></os>
+    {_VM_COMMON["placement"]}
     {_VM_COMMON["icons"]}
     <stateless>false</stateless>
     <storage_error_resume_behaviour>auto_resume</storage_error_resume_behaviour>

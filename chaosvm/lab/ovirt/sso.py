@@ -21,7 +21,7 @@ from chaosvm.lab.credentials import Tokens
 from chaosvm.lab.options import Options
 from chaosvm.lab.world import Asked, EventKind, Role, User, World
 
-__all__ = ["Sessions", "Unauthorized", "own_id"]
+__all__ = ["COOKIE", "SAFE", "Sessions", "Unauthorized", "own_id"]
 
 _SCOPE = "ovirt-app-api"
 _EXTENSIONS = (
@@ -38,12 +38,12 @@ _LOCKED = (
 _NO_PROFILE = "No valid profile found in credentials.."
 _MOST_WRONG = 5
 _LOCKED_SECONDS = 3600.0
-_SAFE = {
+SAFE = {
     "X-XSS-PROTECTION": "1; MODE=BLOCK",
     "X-FRAME-OPTIONS": "SAMEORIGIN",
     "X-CONTENT-TYPE-OPTIONS": "NOSNIFF",
 }
-_COOKIE = "locale=en_US; path=/; HttpOnly; Max-Age=2147483647"
+COOKIE = "locale=en_US; path=/; HttpOnly; Max-Age=2147483647"
 
 
 class Unauthorized(Exception):
@@ -121,7 +121,7 @@ class Sessions:
         headers = {
             "Content-Type": "application/json",
             "Content-Encoding": "identity",
-            "Set-Cookie": _COOKIE,
+            "Set-Cookie": COOKIE,
         }
         return web.Response(body=b"{ }", headers=headers)
 
@@ -219,8 +219,8 @@ def _answer(shown: Mapping[str, str], status: int = 200) -> web.Response:
     headers = {
         "Content-Type": "application/json",
         "Content-Encoding": "identity",
-        "Set-Cookie": _COOKIE,
-        **_SAFE,
+        "Set-Cookie": COOKIE,
+        **SAFE,
     }
     text = json.dumps(shown, separators=(",", ":"))
     return web.Response(status=status, body=text.encode(), headers=headers)

@@ -26,9 +26,16 @@ _GIB = 2**30
 
 
 def vm_text(
-    world: World, vm: Machine, depth: int = 0, followed: Mapping[str, str] | None = None
+    world: World,
+    vm: Machine,
+    depth: int = 0,
+    followed: Mapping[str, str] | None = None,
+    restricted: bool = False,
 ) -> str:
-    """``followed`` is what stands in the place of a link, by its element."""
+    """``followed`` is what stands in the place of a link, by its element.
+
+    ``restricted``: for users with roles of users, who do not see where it runs.
+    """
     put_in = followed or {}
     indent = "    " * (depth + 1)
     on_a_host = vm.state.on_a_host
@@ -62,6 +69,7 @@ def vm_text(
         _static("origin", depth + 1),
         line("origin", vm.origin),
         _system(vm.os, depth + 1),
+        "" if restricted else _static("placement_policy", depth + 1),
         _static("stateless", depth + 1),
         line("stateless", str(vm.stateless).lower()),
         _static("cluster", depth + 1),
@@ -83,10 +91,14 @@ def vm_text(
         described.append(line("status", STATUSES[vm.state]))
     if vm.state is State.OFF and vm.stop_reason:
         described.append(line("stop_reason", vm.stop_reason))
+    if vm.state is State.PAUSED:
+        described.append(line("status_detail", "noerr"))
     stopped = vm.created if vm.stopped_at is None else world.moment(vm.stopped_at)
     described.append(line("stop_time", _moment(stopped)))
     described.append(put_in.get("disk_attachments", ""))
-    if host is not None:
+    if vm.stateless:
+        described.append(line("use_latest_template_version", "false"))
+    if host is not None and not restricted:
         described.append(link("host", "hosts", host.id))
     described += [put_in.get(name, "") for name in ("nics",)]
     described.append(link("original_template", "templates", BLANK.id))

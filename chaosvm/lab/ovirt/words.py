@@ -11,6 +11,7 @@ from chaosvm.lab.world import Event, EventKind, State, World
 __all__ = [
     "EVENTS",
     "HOST_NUMBERS",
+    "HOST_WORDS",
     "SEVERITIES",
     "STATUSES",
     "VM_NUMBERS",
@@ -81,6 +82,7 @@ HOST_NUMBERS = {
     "installing_os": 14,
     "kdumping": 15,
 }
+HOST_WORDS = {name.replace("_", ""): number for name, number in HOST_NUMBERS.items()}
 SEVERITIES = {"NORMAL": "0", "WARNING": "1", "ERROR": "2", "ALERT": "10"}
 # In refusals a status is words (recordings act-*-while-*); the last ones are guesses.
 _IN_MESSAGES = {

@@ -82,8 +82,15 @@ class VmPages:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Machine, _Piece]] = {}
 
-    def one(self, vm: Machine) -> Document:
-        return written(vm_text(self._world, vm))
+    def one(self, vm: Machine, restricted: bool = False) -> Document:
+        return written(vm_text(self._world, vm, restricted=restricted))
+
+    def restricted(self, vms: Sequence[Machine]) -> Document:
+        """For users with roles of users, who have few."""
+        if not vms:
+            return documents((), "vms")
+        inner = "".join(vm_text(self._world, vm, depth=1, restricted=True) for vm in vms)
+        return written(f"<vms>\n{inner}</vms>\n")
 
     def many(self, vms: Sequence[Machine]) -> Document:
         if not vms:

@@ -126,8 +126,11 @@ class World:
     def tags(self) -> list[Tag]:
         """Each tag that was added or is on a machine."""
         with self.present():
-            used = {name: None for vm in self._vms.values() for name in vm.tags}
-            return [Tag(name, parent) for name, parent in (used | self._tag_parents).items()]
+            parents = dict(self._tag_parents)
+            for vm in self._vms.values():
+                for name in vm.tags:
+                    parents.setdefault(name, None)
+            return [Tag(name, parent) for name, parent in parents.items()]
 
     def tags_of(self, vm: Machine) -> tuple[str, ...]:
         """A machine's tags, and all that these are parts of."""
