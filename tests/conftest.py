@@ -5,10 +5,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import logzero
 import pytest
 
 from chaosvm import connections, ledger, rehearsal
+
+# For `make mutants`: that an example fails is enough, and the next run finds the same.
+hypothesis.settings.register_profile(
+    "mutants",
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    database=None,
+)
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
