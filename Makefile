@@ -25,7 +25,7 @@ AGAIN = $(MAKE) --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help install system-packages system-sdk system-simulator \
-	vcsim quickstart quickstart-olvm test crash-test network-test bench bench-lab lint format clean FORCE
+	vcsim quickstart quickstart-olvm test crash-test network-test mutants bench bench-lab lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,11 @@ crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, an
 
 network-test: $(VENV)/.installed build/vcsim ## act 1,000 times on a network that breaks
 	@$(BIN)/python -m pytest tests/vsphere/test_stress.py --trials 1000 $(ARGS)
+# Without ARGS all of them, which takes about an hour on two cores; what a run has
+# found is kept in mutants/, and only what has changed since is tried again.
+mutants: $(VENV)/.installed ## change the code at random, and see that tests notice
+	@$(BIN)/mutmut run --max-children $(WORKERS) $(ARGS)
+	@$(BIN)/python -m tests.mutants
 
 bench: $(VENV)/.installed build/vcsim ## measure what it costs, beside what could be used instead
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -71,7 +76,7 @@ vcsim: build/vcsim ## build the vCenter simulator
 
 clean: ## remove the environments and whatever was built
 	rm -rf .venv .venv-* build dist *.egg-info companion/build companion/dist companion/*.egg-info
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- The environment --------------------------------------------------------

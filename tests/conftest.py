@@ -6,9 +6,18 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from chaosvm import connections, ledger, login, redaction, rehearsal
+
+# For `make mutants`: that an example fails is enough, and the next run finds the same.
+hypothesis.settings.register_profile(
+    "mutants",
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    database=None,
+)
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 

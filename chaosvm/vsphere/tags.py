@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chaosvm.deadline import Deadline
+from chaosvm.documents import parse_json
 from chaosvm.errors import LoginFailed, PlatformError, ProtocolError
 from chaosvm.login import Login
-from chaosvm.documents import parse_json
-from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.redaction import hide_session
 from chaosvm.vsphere.faults import connection_error
 from chaosvm.vsphere.settings import VSphereSettings

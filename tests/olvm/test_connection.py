@@ -27,8 +27,6 @@ from chaosvm.errors import (
     ProtocolError,
 )
 from chaosvm.lab import Lab, State, World, rule, when
-from chaosvm.olvm import OLVMPlatform, client
-from chaosvm.lab import Lab, State, World, rule
 from chaosvm.olvm import OLVMPlatform, client, http, sso
 from chaosvm.olvm.faults import NeverSent
 from chaosvm.olvm.http import Line
