@@ -199,9 +199,7 @@ class Selection:
 
     def names_all_exclusions(self, vms: Sequence[VM]) -> bool:
         """Is each VM that is excluded by name among these?"""
-        literal = self._keys["exclude"].literal if "exclude" in self._keys else ()
-        directory = Directory(vms if literal else ())
-        return all(directory.meant(word) for word in literal)
+        return "exclude" not in self._keys or not self._keys["exclude"].idle(vms)
 
     @property
     def narrows(self) -> bool:

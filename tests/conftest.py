@@ -11,6 +11,13 @@ import pytest
 
 from chaosvm import connections, ledger, login, redaction, rehearsal
 
+# How fast the machine is at the moment is not what is tested.
+hypothesis.settings.register_profile(
+    "default",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("default")
 # For `make mutants`: that an example fails is enough, and the next run finds the same.
 hypothesis.settings.register_profile(
     "mutants",
