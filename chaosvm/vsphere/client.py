@@ -102,7 +102,7 @@ class VSphereClient:
                 logger.debug(f"the session was gone already: {type(fault).__name__}")
         self._login.forget()
         self.transport.cookie = ""
-        self.transport.DropConnections()
+        self.transport.close()
 
     def _call(self, request: Callable[[Any], T], deadline: Deadline) -> T:
         with self.transport.within(deadline):

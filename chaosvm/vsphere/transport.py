@@ -86,6 +86,7 @@ class _Connection(http.client.HTTPSConnection):
         self._budget = budget
         self._peers = peers
         self.used = False
+        self.epoch = 0  # of the transport when it was lent last
         self.response_class = budget.response  # type: ignore[assignment]
         self._create_connection = budget.connected
 
@@ -118,6 +119,7 @@ class Transport(SoapStubAdapter):
         )
         self._address = (settings.server, settings.port)
         self._budget = _Budget(settings.timeout)
+        self._epoch = 0
         # Until then pyvmomi reads all answers.
         self._streaming_paused: Deadline | None = None
         self.scheme = _Connection
@@ -160,6 +162,7 @@ class Transport(SoapStubAdapter):
         rehearsal.permit(*self._address)
         while True:
             connection = super().GetConnection()
+            connection.epoch = self._epoch
             self._budget.connection = connection
             if connection.sock is None:
                 connection.connect()
@@ -169,6 +172,18 @@ class Transport(SoapStubAdapter):
             if not connection.used or not wait_for_read(connection.sock, timeout=0):
                 return connection
             connection.close()
+
+    def ReturnConnection(self, conn: Any) -> None:
+        """A request that ends after everything was closed leaves no connection behind."""
+        if conn.epoch == self._epoch:
+            super().ReturnConnection(conn)
+        else:
+            conn.close()
+
+    def close(self) -> None:
+        """Close all connections, those in use as soon as they are given back."""
+        self._epoch += 1
+        self.DropConnections()
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:
         whole = False

@@ -307,3 +307,16 @@ def test_an_error_without_a_fault_is_an_error_of_ours(
         with pytest.raises(NoAnswer, match="500, and no fault"):
             platform.send(vm, Step.POWER_OFF, order, Deadline(20))
     assert platform.count_vms() == 4
+
+
+def test_a_request_that_ends_after_disconnecting_leaves_nothing_open(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
+    platform.count_vms()
+    with platform._client.transport.within(Deadline(20)):
+        late = platform._client.transport.GetConnection()
+        platform.disconnect()
+        assert late.sock is not None
+        platform._client.transport.ReturnConnection(late)
+    assert late.sock is None
+    assert platform.count_vms() == 4
