@@ -116,7 +116,7 @@ class Push:
             self._give_up()
             raise
         except vmodl.MethodFault as fault:
-            raise platform_error(fault) from fault
+            raise platform_error(fault) from None
         if update is not None:
             self._version = update.version
         return update

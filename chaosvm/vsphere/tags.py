@@ -180,7 +180,7 @@ class TagReader:
             status, text = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             self._transport.abandon()
-            raise connection_error(error, self._settings.server) from error
+            raise connection_error(error, self._settings.server) from None
         except BaseException:
             self._transport.abandon()
             raise

@@ -25,6 +25,7 @@ from chaosvm import __version__, rehearsal
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ProtocolError
+from chaosvm.redaction import redacted
 from chaosvm.vsphere.answer import Answer
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -145,8 +146,8 @@ class Transport(SoapStubAdapter):
         """Leave it to pyvmomi for some minutes: one odd answer need not be the rule."""
         told = logger.warning if self._streaming_paused is None else logger.debug
         told(
-            f"an answer of {self.host} has a form that is not known here ({why}): for the next "
-            f"{_STREAMING_PAUSE / 60:g} minutes its answers are read in a way that takes longer"
+            f"an answer of {self.host} has a form that is not known here ({redacted(why)}): for the "
+            f"next {_STREAMING_PAUSE / 60:g} minutes its answers are read in a way that takes longer"
         )
         deadline = self._budget.deadline
         clock = time if deadline is None else deadline.clock
@@ -182,7 +183,7 @@ class Transport(SoapStubAdapter):
         except (OSError, http.client.HTTPException):
             raise
         except _NOT_SOAP as error:
-            raise self._not_soap(info, error) from error
+            raise self._not_soap(info, error) from None
         finally:
             if not whole:
                 self.abandon()
@@ -207,7 +208,7 @@ class Transport(SoapStubAdapter):
             whole = True
             raise
         except (ExpatError, zlib.error) as error:
-            raise self._not_soap(info, error) from error
+            raise self._not_soap(info, error) from None
         finally:
             if whole:
                 self._give_back()
@@ -232,7 +233,7 @@ class Transport(SoapStubAdapter):
         try:
             fault = SoapResponseDeserializer(self).Deserialize(body, info.result)
         except _NOT_SOAP as error:
-            raise self._not_soap(info, error) from error
+            raise self._not_soap(info, error) from None
         if isinstance(fault, Exception):
             return fault
         return http.client.HTTPException(f"{response.status} {response.reason}")
