@@ -146,8 +146,9 @@ class Transport(SoapStubAdapter):
         """Leave it to pyvmomi for some minutes: one odd answer need not be the rule."""
         told = logger.warning if self._streaming_paused is None else logger.debug
         told(
-            f"an answer of {self.host} has a form that is not known here ({redacted(why)}): for the "
-            f"next {_STREAMING_PAUSE / 60:g} minutes its answers are read in a way that takes longer"
+            f"an answer of {self.host} has a form that is not known here ({redacted(why)}): for "
+            f"the next {_STREAMING_PAUSE / 60:g} minutes its answers are read in a way that takes "
+            "longer"
         )
         deadline = self._budget.deadline
         clock = time if deadline is None else deadline.clock
