@@ -67,5 +67,5 @@ def _post(
         multi.close()
     try:
         return status, json.loads(body.getvalue())
-    except ValueError:
+    except (ValueError, RecursionError):
         return status, None
