@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -181,6 +182,12 @@ class TagReader:
         except (OSError, http.client.HTTPException) as error:
             self._transport.abandon()
             raise connection_error(error, self._settings.server) from None
+        except zlib.error:
+            self._transport.abandon()
+            raise ProtocolError(
+                f"{self._settings.server} answered {method} {path} with something that is not "
+                "gzip, or not all of it"
+            ) from None
         except BaseException:
             self._transport.abandon()
             raise
