@@ -16,6 +16,7 @@ from chaosvm.errors import (
     PlatformError,
     StepFailed,
 )
+from chaosvm.guards import switches_off
 from chaosvm.platform import Step
 from chaosvm.safety import Percent, Safety
 from chaosvm.settings import load
@@ -146,6 +147,16 @@ def test_settings_that_cannot_be_used(key: str, given: Any) -> None:
 def test_a_misspelt_variable_is_no_limit_that_nobody_notices(variable: str, meant: str) -> None:
     with pytest.raises(InvalidValue, match=rf"unknown setting {variable} .*mean '{meant}'"):
         load(Safety, None, None, {variable: "3", "VSPHERE_SERVERS": "x"})
+
+
+@pytest.mark.parametrize("word", ["", "  ", "false", "no", "off", "0", "False", " NO ", "oFF"])
+def test_what_says_that_a_mark_does_not_count(word: str) -> None:
+    assert switches_off(word)
+
+
+@pytest.mark.parametrize("word", ["true", "yes", "on", "1", "00", "not", "offline", "none", "n"])
+def test_whatever_else_a_mark_says_it_counts(word: str) -> None:
+    assert not switches_off(word)
 
 
 # How many ------------------------------------------------------------------------------

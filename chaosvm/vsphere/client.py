@@ -87,7 +87,7 @@ class VSphereClient:
             return self._call(request, deadline)
         except (ConnectionFailed, ProtocolError) as error:
             if self.transport.sent:
-                raise NoAnswer(f"the answer was lost ({error})") from error
+                raise NoAnswer(f"the answer was lost ({error})") from None
             raise
 
     def close(self, deadline: Deadline) -> None:
@@ -117,7 +117,7 @@ class VSphereClient:
                 return self._translated(lambda: request(self._content))
             except _SESSION_LOST as error:
                 self.transport.sent = False
-                raise session_error(error, self.address) from error
+                raise session_error(error, self.address) from None
 
     def _ensure_login(self, deadline: Deadline, lost: int = 0) -> int:
         self.transport.sent = False
@@ -150,7 +150,7 @@ class VSphereClient:
         try:
             return request()
         except _BROKEN as error:
-            raise connection_error(error, self.address) from error
+            raise connection_error(error, self.address) from None
 
 
 def _hide(session: Any, cookie: str) -> None:

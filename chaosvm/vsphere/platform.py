@@ -173,7 +173,7 @@ class VSpherePlatform(VMPlatform):
         try:
             task = self._client.change(request, deadline)
         except vmodl.MethodFault as fault:
-            raise step_error(fault) from fault
+            raise step_error(fault) from None
         return Ticket(vm.id, tracked=task is not None, reference=task)
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> VSphereWatch:
@@ -185,7 +185,7 @@ class VSpherePlatform(VMPlatform):
                 lambda content: read_busy(content, [vm.id for vm in vms]), deadline
             )
         except vmodl.MethodFault as fault:
-            raise fault_in_reading(fault) from fault
+            raise fault_in_reading(fault) from None
 
     def untouchable(self, vm: VM) -> str | None:
         if vm.template:
@@ -268,7 +268,7 @@ class VSpherePlatform(VMPlatform):
         try:
             return self._client.read(request, deadline)
         except vmodl.MethodFault as fault:
-            raise fault_in_reading(fault) from fault
+            raise fault_in_reading(fault) from None
 
     def _read_tags(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, list[Tag]] | None:
         """The tags of those that are there; None of a server that has no tags at all."""

@@ -124,7 +124,7 @@ class Push:
             raise
         except vmodl.MethodFault as fault:
             self._give_up()
-            raise platform_error(fault) from fault
+            raise platform_error(fault) from None
         if update is not None:
             self._version = update.version
         return update

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import logging
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -212,7 +213,13 @@ class TagReader:
             status, text = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             self._transport.abandon()
-            raise connection_error(error, self._settings.server) from error
+            raise connection_error(error, self._settings.server) from None
+        except zlib.error:
+            self._transport.abandon()
+            raise ProtocolError(
+                f"{self._settings.server} answered {method} {path} with something that is not "
+                "gzip, or not all of it"
+            ) from None
         except BaseException:
             self._transport.abandon()
             raise

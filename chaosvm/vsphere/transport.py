@@ -25,6 +25,7 @@ from chaosvm import __version__, rehearsal
 from chaosvm.bounded import Budget
 from chaosvm.deadline import Deadline
 from chaosvm.errors import ProtocolError
+from chaosvm.redaction import redacted
 from chaosvm.vsphere.answer import Answer
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -150,8 +151,9 @@ class Transport(SoapStubAdapter):
         """Leave it to pyvmomi for some minutes: one odd answer need not be the rule."""
         told = logger.warning if self._streaming_paused is None else logger.debug
         told(
-            f"an answer of {self.host} has a form that is not known here ({why}): for the next "
-            f"{_STREAMING_PAUSE / 60:g} minutes its answers are read in a way that takes longer"
+            f"an answer of {self.host} has a form that is not known here ({redacted(why)}): for "
+            f"the next {_STREAMING_PAUSE / 60:g} minutes its answers are read in a way that takes "
+            "longer"
         )
         deadline = self._budget.deadline
         clock = time if deadline is None else deadline.clock
@@ -200,7 +202,7 @@ class Transport(SoapStubAdapter):
         except (OSError, http.client.HTTPException):
             raise
         except _NOT_SOAP as error:
-            raise self._not_soap(info, error) from error
+            raise self._not_soap(info, error) from None
         except Exception as error:
             # pyvmomi raises a bare one for an error's status with something else than a fault.
             if type(error) is not Exception:
@@ -230,7 +232,7 @@ class Transport(SoapStubAdapter):
             whole = True
             raise
         except (ExpatError, zlib.error) as error:
-            raise self._not_soap(info, error) from error
+            raise self._not_soap(info, error) from None
         finally:
             if whole:
                 self._give_back()
@@ -255,7 +257,7 @@ class Transport(SoapStubAdapter):
         try:
             fault = SoapResponseDeserializer(self).Deserialize(body, info.result)
         except _NOT_SOAP as error:
-            raise self._not_soap(info, error) from error
+            raise self._not_soap(info, error) from None
         if isinstance(fault, Exception):
             return fault
         return http.client.HTTPException(f"{response.status} {response.reason}")

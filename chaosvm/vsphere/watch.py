@@ -195,7 +195,7 @@ class VSphereWatch(Watch):
         try:
             told: dict[str, Told] = self._client.read(request, deadline)
         except vmodl.MethodFault as fault:
-            raise fault_in_reading(fault) from fault
+            raise fault_in_reading(fault) from None
         return told
 
     # What the server pushes --------------------------------------------------------

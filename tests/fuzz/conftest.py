@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+_FEW = 20
+
 
 @pytest.fixture(autouse=True, scope="session")
 def as_many_examples(request: pytest.FixtureRequest) -> Iterator[None]:
@@ -13,7 +15,7 @@ def as_many_examples(request: pytest.FixtureRequest) -> Iterator[None]:
     before = settings.default
     settings.register_profile(
         "fuzz",
-        max_examples=many or 100,
+        max_examples=many or _FEW,
         derandomize=not many,
         deadline=None,
         database=None,

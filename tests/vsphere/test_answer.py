@@ -14,7 +14,7 @@ import trustme
 from pyVmomi import vim, vmodl
 
 from chaosvm.deadline import Deadline
-from chaosvm.errors import AnswerTooLarge, ChaosVMError
+from chaosvm.errors import AnswerTooLarge, ChaosVMError, ProtocolError
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.retrieval import by_pyvmomi, retrieve
 from chaosvm.vsphere.settings import VSphereSettings
@@ -224,6 +224,14 @@ def test_a_bomb_instead_of_tags_is_an_error(
 ) -> None:
     packed(server, '"' + " " * 70 * MEGABYTE + '"')
     with pytest.raises(AnswerTooLarge, match="64 MB"):
+        TagReader(transport, settings, "8.0.0.0").read(["vm-1"], Deadline(30))
+
+
+def test_tags_that_are_not_packed_as_they_say_are_an_error_of_ours(
+    server: Server, settings: VSphereSettings, transport: Transport
+) -> None:
+    server.body, server.packing = b'"session"', "gzip"
+    with pytest.raises(ProtocolError, match="not gzip"):
         TagReader(transport, settings, "8.0.0.0").read(["vm-1"], Deadline(30))
 
 
