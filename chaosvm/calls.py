@@ -77,7 +77,7 @@ class Calls:
     def moved_since(self, key: Key, moment: float) -> bool:
         return self._moved.get(key, 0.0) >= moment
 
-    def time_left(self, vm_id: str, deed: Deed, now: datetime) -> float:
+    def time_left(self, vm_id: str, deed: Deed, now: datetime, shows_shutdowns: bool) -> float:
         """For how many seconds more what was sent may take effect."""
         since = self._answers.get((deed.call, vm_id), deed.asked_at)
         if since is None:
@@ -85,7 +85,8 @@ class Calls:
         if deed.ended_at is not None and not deed.asks_guest:
             # Until then it was watched, and what became of it was unknown.
             since = max(since, deed.ended_at)
-        patience = _GUEST_SECONDS if deed.asks_guest else _REQUEST_SECONDS
+        unseen = deed.asks_guest and not shows_shutdowns
+        patience = _GUEST_SECONDS if unseen else _REQUEST_SECONDS
         # A clock that was set back makes it new.
         age = max(0.0, (now - since).total_seconds())
         return max(0.0, patience - age)

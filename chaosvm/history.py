@@ -117,12 +117,12 @@ class Touched:
         return [
             deed
             for number, deed in enumerate(self.deeds[since:], since)
-            if (deed.unfinished and not self._was_there(deed.aims_at, number + 1))
+            if (deed.unfinished and not self._reached_since(deed.aims_at, number + 1))
             or (deed is self.last and deed.open_ended)
         ]
 
-    def _was_there(self, state: PowerState, since: int) -> bool:
-        """Was it seen in this state by that deed or a later one?"""
+    def _reached_since(self, state: PowerState, since: int) -> bool:
+        """True if the deed of this number, or a later one, saw the VM in this state."""
         return any(state in (deed.before, deed.after) for deed in self.deeds[since:])
 
     @property

@@ -220,11 +220,18 @@ class Ledger:
         with self._lock:
             return self._calls.moved_since((platform, server, vm_id), moment)
 
-    def under_way(self, touched: Touched) -> float:
-        """For how many seconds more what was sent may take effect; 0 if it cannot."""
+    def under_way(self, touched: Touched, shows_shutdowns: bool = False) -> float:
+        """For how many seconds more what was sent may take effect; 0 if it cannot.
+
+        Where the platform ``shows_shutdowns``, a guest that was asked is seen to
+        shut down, so that only the request itself has to be waited for.
+        """
         with self._lock:
             now = self._now()
-            left = [self._calls.time_left(touched.id, deed, now) for deed in touched.open_ended]
+            left = [
+                self._calls.time_left(touched.id, deed, now, shows_shutdowns)
+                for deed in touched.open_ended
+            ]
         return max(left, default=0.0)
 
     # Writing -----------------------------------------------------------------------------

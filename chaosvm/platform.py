@@ -138,6 +138,8 @@ class Platform(ABC):
     # Does it refuse whatever a VM's state no longer allows, so that a state which
     # was read a moment ago need not be looked at again?
     refuses_what_is_late: ClassVar[bool] = False
+    # Is a guest that was asked to shut down in a passing state until it is off?
+    shows_shutdowns: ClassVar[bool] = False
     # Are tags cheap enough to be in every listing, whatever its length?
     tags_in_lists: ClassVar[bool] = True
     # What ``untouchable`` looks at: fields of a VM, and keys of its metadata.

@@ -19,6 +19,8 @@ from chaosvm.outcome import Batch, Outcome
 from chaosvm.platforms import PLATFORMS
 from chaosvm.safety import Safety
 from chaosvm.undo import judged, left_changed, not_restored, rehearsed, told
+from chaosvm.settings import load
+from chaosvm.undo import error_text, judged, left_changed, not_restored, rehearsed
 from chaosvm.verbs import VMPlatform
 
 __all__ = ["restore_from", "restore_on"]
@@ -83,7 +85,7 @@ def restore_from(
         except OperationFailed as failed:
             outcomes += failed.outcomes
         except Exception as error:  # noqa: BLE001  # the other servers are restored all the same
-            why = f"was not restored: {told(error)}"
+            why = f"was not restored: {error_text(error)}"
             outcomes += [not_restored(touched, why) for touched in there]
     if not dry_run:
         _tell(outcomes)

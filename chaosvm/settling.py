@@ -43,7 +43,8 @@ class _Known:
     def now(cls, platform: Platform, ledger: Ledger) -> _Known:
         place = (platform.name, platform.address)
         there = [each for each in ledger.touched() if (each.platform, each.server) == place]
-        due = frozenset(each.id for each in there if ledger.under_way(each) > 0)
+        shown = platform.shows_shutdowns
+        due = frozenset(each.id for each in there if ledger.under_way(each, shown) > 0)
         return cls({each.id: each for each in there}, due)
 
     def open_ended(self, vm: VM) -> list[Deed]:

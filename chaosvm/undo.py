@@ -25,7 +25,7 @@ from chaosvm.power import carry_out
 from chaosvm.settling import LOOK_EVERY, Look
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["judged", "left_changed", "not_restored", "rehearsed", "restore", "told"]
+__all__ = ["error_text", "judged", "left_changed", "not_restored", "rehearsed", "restore"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -91,9 +91,9 @@ def restore(
         except Exception as error:
             if not steps.outcomes:
                 raise
-            steps.lose(waiting, error)
+            steps.record_failure(waiting, error)
             break
-        ready, waiting = steps.sorted_out(waiting, look, deadline.elapsed >= halfway)
+        ready, waiting = steps.partition(waiting, look, deadline.elapsed >= halfway)
         steps.take(ready, look, deadline.share(2) if waiting else deadline)
         deadline.sleep(LOOK_EVERY if waiting else 0)
         if deadline.passed:
@@ -167,7 +167,7 @@ class _Steps:
     dry_run: bool
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
-    def sorted_out(
+    def partition(
         self, waiting: Sequence[Touched], look: Look, halfway: bool
     ) -> tuple[list[tuple[Touched, VM | None]], list[Touched]]:
         """Those about which it can be decided now, and those that are to be waited for."""
@@ -215,9 +215,9 @@ class _Steps:
             told = f"{why}, after {deadline.elapsed:.0f} s: whether it is restored is unknown"
             self.outcomes[touched.id] = not_restored(touched, told)
 
-    def lose(self, pairs: Iterable[Touched], error: Exception) -> None:
+    def record_failure(self, pairs: Iterable[Touched], error: Exception) -> None:
         """They could not be looked at, or nothing could be sent to them."""
-        why = f"was not restored: {told(error)}"
+        why = f"was not restored: {error_text(error)}"
         self.outcomes |= {touched.id: not_restored(touched, why) for touched in pairs}
 
     def _nothing_to_do(self, touched: Touched, vm: VM | None) -> Outcome | None:
@@ -263,7 +263,7 @@ class _Steps:
         try:
             done = _patiently(deadline, lambda: self._done(operation, pairs, deadline))
         except Exception as error:  # noqa: BLE001  # the other VMs are to be restored all the same
-            self.lose((touched for touched, _ in pairs), error)
+            self.record_failure((touched for touched, _ in pairs), error)
             return []
         left: list[tuple[Touched, VM]] = []
         for (touched, vm), outcome in zip(pairs, done, strict=True):
@@ -326,7 +326,7 @@ def not_restored(touched: Touched, why: str) -> Outcome:
     return _outcome(touched, PowerState.UNKNOWN, error=why)
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """In words; one that is not ours is logged with the place it came from."""
     if isinstance(error, ChaosVMError):
         return str(error)

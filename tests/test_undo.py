@@ -569,6 +569,24 @@ def test_what_is_under_way_may_bring_a_vm_back(platform: FakePlatform, ledger: L
     assert platform.sent == []
 
 
+@pytest.mark.parametrize(("shows", "seconds"), [(False, 60), (True, 15)])
+def test_a_guest_that_is_not_seen_to_shut_down_is_waited_for(
+    platform: FakePlatform,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    shows: bool,
+    seconds: float,
+) -> None:
+    """The run died when it was about to ask it: nobody knows whether it did."""
+    monkeypatch.setattr(FakePlatform, "shows_shutdowns", shows)
+    vm = platform.add("web-1")
+    order = begin(ledger, vm, Step.SHUTDOWN_GUEST)
+    ledger.answered(vm.id, order)
+    (outcome,) = platform.restore_power_states(timeout=300).outcomes
+    assert outcome.detail == "is powered_on already"
+    assert seconds <= platform.clock.now - 1000 <= seconds + 2
+
+
 def test_what_the_run_still_does_is_stopped(platform: FakePlatform, ledger: Ledger) -> None:
     vm = platform.add("web-1")
     order = begin(ledger, vm)

@@ -59,6 +59,7 @@ class OLVMPlatform(VMPlatform):
     """
 
     name: ClassVar[str] = "olvm"
+    shows_shutdowns: ClassVar[bool] = True  # as powering_down
     # Tags cost a request for each VM or each tag.
     tags_in_lists: ClassVar[bool] = False
     lacks: ClassVar[tuple[str, ...]] = ("folder",)

@@ -56,9 +56,11 @@ class Chaos:
     def __call__(self, *arguments: str) -> int:
         return self.finish(self.start(*arguments))
 
-    def run(self, experiment: dict[str, Any] | Path, *arguments: str) -> dict[str, Any]:
+    def run(
+        self, experiment: dict[str, Any] | Path, *arguments: str, within: float = 60
+    ) -> dict[str, Any]:
         """Run an experiment to its end; returns the journal."""
-        self(*self.command(experiment, *arguments))
+        self.finish(self.start(*self.command(experiment, *arguments)), within)
         return self.journal()
 
     def command(self, experiment: dict[str, Any] | Path, *arguments: str) -> list[str]:

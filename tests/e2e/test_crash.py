@@ -163,7 +163,9 @@ def ledgers(chaos: Chaos) -> list[Path]:
 
 
 def recover(chaos: Chaos, ledger: Path) -> dict[str, Any]:
-    return chaos.run(EXAMPLES / "recover.json", "--var", f"ledger={ledger}", "--var", "timeout=60")
+    """It may wait for a minute for a guest that may have been asked to shut down."""
+    settings = ["--var", f"ledger={ledger}", "--var", "timeout=90"]
+    return chaos.run(EXAMPLES / "recover.json", *settings, within=120)
 
 
 @pytest.fixture
