@@ -18,8 +18,6 @@ from chaosvm.ledger import Ledger, of_run
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.platforms import PLATFORMS
 from chaosvm.safety import Safety
-from chaosvm.undo import judged, left_changed, not_restored, rehearsed, told
-from chaosvm.settings import load
 from chaosvm.undo import error_text, judged, left_changed, not_restored, rehearsed
 from chaosvm.verbs import VMPlatform
 
