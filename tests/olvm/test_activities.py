@@ -128,7 +128,7 @@ def test_the_system_is_discovered_where_it_is_configured(
     environment: Environment, world: World
 ) -> None:
     system = discover()["system"]
-    assert (system["product"], system["version"]) == ("oVirt Engine", "4.5.5-lab")
+    assert (system["product"], system["version"]) == ("oVirt Engine", "4.5.8_lab")
     assert system["counts"] == {"datacenters": 1, "clusters": 1, "hosts": 1, "vms": 3}
     assert (system["datacenters"], system["clusters"]) == (["Default"], ["Default"])
     assert [(host["name"], host["status"]) for host in system["hosts"]] == [("host-1", "up")]

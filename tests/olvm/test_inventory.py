@@ -193,7 +193,7 @@ def test_the_summary_counts_everything(platform: OLVMPlatform, world: World, lab
         "platform": "olvm",
         "server": urlsplit(lab.olvm_url).netloc,
         "product": "oVirt Engine",
-        "version": "4.5.5-lab",
+        "version": "4.5.8_lab",
         "vms": 4,
         "templates": 0,
         "cpu_count": 7,
