@@ -35,9 +35,11 @@ _FIELDS = {
     "host": "host",
     "power_state": "status",
 }
-# A search may have one of these. Of one for two hosts the engine finds nothing, and of one
-# for two tags not all VMs where the second value has the first one in it.
+# A search may have one of these: of one for two hosts the engine finds nothing.
 _ONCE = frozenset(("host", "tag"))
+# The engine keeps a search for a day by its text, with the names of the tags that fitted
+# then, so that a tag made since is not found. Not so a text with a star in it.
+_FRESH = "name=*"
 # The power states that are one status of the engine's, by its word for it.
 _STATUSES = {"powered_on": "up", "powered_off": "down", "suspended": "suspended"}
 
@@ -101,7 +103,7 @@ class TagPattern:
 
 
 def by_tag(pattern: TagPattern) -> str:
-    return f'tag="{pattern.text}"'
+    return f'tag="{pattern.text}" and {_FRESH}'
 
 
 # Many fields ----------------------------------------------------------------------------
@@ -127,6 +129,8 @@ def narrowing(criteria: Mapping[str, Sequence[str]]) -> str | None:
         return None
     # "and" binds before "or", and there are no brackets.
     search = alternatives(" and ".join(each) for each in product(*fields.values()))
+    if "tag" in fields and "*" not in search:
+        search = f"{search} and {_FRESH}"
     return search if len(quote_plus(search)) <= _LONGEST_SEARCH else None
 
 

@@ -181,10 +181,7 @@ def _carried(client: OLVMClient, vm_ids: Sequence[str], deadline: Deadline) -> d
 def _search_each(
     client: OLVMClient, patterns: Sequence[TagPattern], deadline: Deadline
 ) -> set[str]:
-    """The ids of all VMs that are found; each pattern by a search of its own.
-
-    Of 'tag="x" or tag="(?i)x"' the engine finds what has x, and nothing else.
-    """
+    """The ids of all VMs that are found; each pattern by a search of its own."""
     found = side_by_side(lambda each: _search(client, each, deadline), patterns, _SEARCHES_AT_ONCE)
     return set().union(*found)
 

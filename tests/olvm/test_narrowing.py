@@ -11,7 +11,7 @@ from chaosvm.errors import NoSuchVM
 from chaosvm.lab import Lab, State, World, rule
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.olvm.inventory import Inventory
-from chaosvm.olvm.search import TagPattern, narrowing
+from chaosvm.olvm.search import TagPattern, by_tag, narrowing
 from chaosvm.safety import Safety
 from tests.olvm.conftest import Connect
 
@@ -145,6 +145,9 @@ def test_guards_that_compare_with_everything_read_everything(
         ({"name": ["a b'c;d\\e%f"]}, 'name="a*b*c*d*e*f"'),
         ({"cluster": ["prod"], "name": ["a*", "b*"]}, None),
         ({"tag": ["p+"], "power_state": ["powered_on"]}, 'tag="p*" and status=up'),
+        ({"tag": ["prod"]}, 'tag="prod" and name=*'),
+        ({"tag": ["prod"], "cluster": ["a"]}, 'tag="prod" and cluster="a" and name=*'),
+        ({"tag": ["prod", "test"], "cluster": ["a"]}, 'cluster="a"'),
         ({"host": ["h1"], "name": ["a"]}, 'host="h1" and name="a"'),
         ({"host": ["h1", "h2"], "name": ["a"]}, 'name="a"'),
         ({"host": ["h1"], "name": ["a", "b"]}, 'name="a" or name="b"'),
@@ -166,6 +169,7 @@ def test_what_is_sent_is_simple(criteria: dict[str, list[str]], search: str | No
         {"name": ["[abc]"]},
         {"name": ["機械"]},
         {"host": ["h1", "h2"]},
+        {"tag": ["prod", "test"]},
         {"power_state": ["powered_on", "paused"]},
         {"guest_os": ["Linux"]},
     ],
@@ -189,6 +193,14 @@ def test_a_pattern_for_a_tag_always_fits_it(tag: str) -> None:
     assert pattern.may_fit(tag.upper())
     assert not pattern.may_fit(f"{tag}x")
     assert fnmatchcase(tag, "*")
+
+
+@pytest.mark.parametrize("tag", ["prod", "dot.tag"])
+def test_a_search_for_a_tag_is_never_one_that_the_engine_has_kept(tag: str) -> None:
+    """It keeps those without a star for a day, with the tags that there were then."""
+    pattern = TagPattern.of(tag)
+    assert pattern is not None
+    assert by_tag(pattern) == f'tag="{tag}" and name=*'
 
 
 @pytest.mark.parametrize("tag", ["", "a\nb", "a\x00", "\x85"])
