@@ -11,7 +11,7 @@ from chaosvm.errors import InvalidValue
 from chaosvm.lab.faults import ACTIONS, Rule, rule
 from chaosvm.lab.world import Cluster, Durations, Host, State, World
 from chaosvm.lab.world.generated import populate
-from chaosvm.lab.worlds import words
+from chaosvm.lab.worlds import people, words
 from chaosvm.lab.worlds.places import Places
 from chaosvm.lab.worlds.ranges import spread_entry
 
@@ -96,6 +96,8 @@ def world(told: Any) -> tuple[World, tuple[Rule, ...], str]:
     for name, parent in read.get("tags", {}).items():
         made.add_tag(name, parent)
     _add_vms(made, places, read.get("vms", []))
+    for place, fields in read.get("users", ()):
+        people.add(made, place, fields)
     if "generate" in read:
         populate(made, seed=seed, **{"vms": 12, **read["generate"]})
     rules = tuple(_rule(made, place, fields) for place, fields in read.get("faults", ()))
@@ -234,6 +236,7 @@ _TOP: Known = {
     "datacenters": _at_top(_datacenters),
     "tags": _at_top(_tags),
     "vms": _at_top(_vms),
+    "users": _at_top(people.users),
     "faults": _at_top(_faults),
 }
 
