@@ -50,17 +50,16 @@ class Lab:
             )
 
     They are modelled on public source, documentation and recordings, and are not
-    the real ones: there is no storage, no network, no scheduler and no permission
-    but "all", and things take fractions of a second unless the world's durations
-    say otherwise.
+    the real ones: there is no storage, no network and no scheduler, and things take
+    fractions of a second unless the world's durations say otherwise.
 
     world: a World; or what chaosvm.lab.load takes, such as "small" or the path of
         a file, whose rules are then set as well. By default twelve VMs are made up.
     platforms: which of them to serve; all by default.
-    username: the one account, in the form of the engine to be imitated:
+    username: the account that may do everything, in the form of the engine to be imitated:
         admin@internal, or admin@ovirt@internalsso with Keycloak.
     password: by default made at random.
-    real_size: VMs as long as real ones (9 KB each) instead of half of that.
+    real_size: makes no difference any more: VMs are as long as real ones (9 KB each).
     token_seconds: how long a login is good; for ever by default.
     latency: seconds before each request is looked at.
     dora_tls: Dora over HTTPS; plain HTTP by default, as real ones.

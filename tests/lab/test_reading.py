@@ -166,7 +166,7 @@ def test_what_is_not_served_is_a_fault_that_says_so(
     world: World, engine: Any, plain: Plain
 ) -> None:
     vm = world.add_vm("web")
-    for path in ("/users", f"/vms/{vm.id}/backups", f"/vms/{vm.id}/nics/1"):
+    for path in ("/users", f"/vms/{vm.id}/backups", f"/vms/{vm.id}/nics/{vm.id}"):
         answer = plain.get(path)
         assert (answer.status_code, answer.headers["Content-Type"]) == (
             404,

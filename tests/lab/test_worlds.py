@@ -12,7 +12,7 @@ import yaml
 
 from chaosvm.dora import probes as dora
 from chaosvm.errors import InvalidValue
-from chaosvm.lab import Described, Durations, Guest, Lab, State, Topology, load
+from chaosvm.lab import Described, Durations, Guest, Lab, Role, State, Topology, load
 from chaosvm.lab.worlds import ready_made
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.vm import VM
@@ -204,6 +204,17 @@ def test_durations() -> None:
     assert load({"durations": {"times": 10, "boot": 3}}).world.durations == Durations(
         **{**{n: 10 * getattr(Durations(), n) for n in Durations.__slots__}, "boot": 3}
     )
+
+
+def test_users_with_roles() -> None:
+    plain = {"name": "plain@internal", "password": "p", "role": "user", "vms": ["vm"]}
+    made = house({"name": "vm", "bootable": False}, users=[plain]).world
+    user = made.user("plain@internal")
+    assert user is not None
+    assert (user.role, user.sees(made.vm("vm").id), user.sees_all) == (Role.USER, True, False)
+    assert made.vm("vm").bootable is False
+    with pytest.raises(InvalidValue, match=r"users\[0\].vms: 0 machines are called 'vm'"):
+        house(users=[plain])
 
 
 def test_generated_ones_are_the_same_for_a_seed() -> None:

@@ -1,17 +1,16 @@
 """The lab's oVirt engine: the API of oVirt 4.5 over a world, as far as it is modelled.
 
-It follows the engine's public source and recordings of real engines; it is not
-the engine. There are single sign-on by password, the API's root, VMs with
-their statistics, tags, NICs, reported devices and one snapshot, hosts, clusters,
-data centers, tags, events, the template Blank, search, and the power actions of
-VMs. What else scripts list is empty; any other path is a fault that says so.
+It follows recordings of a real engine, which tests/lab/test_recorded.py replays
+against it, and where there is none the engine's public source; it is not the
+engine. There are single sign-on by password with its errors and locks, the API's
+root, XML and JSON, VMs with their statistics, tags, NICs, reported devices, the
+boot disk and one snapshot, hosts, clusters, data centers, tags, events, jobs, the
+template Blank, search, roles of users, and the actions on VMs. What else
+scripts list is empty; any other path is a fault that says so.
 
-Not there: JSON, other API versions, session cookies, Kerberos, permissions,
-jobs (an action names one, which cannot be read), other templates, pools, disks,
-more snapshots, networks as objects of their own, changing or creating anything,
-actions on hosts, migration, fencing, and what is missing of the search (users,
-events and templates of a VM, times). Texts are the lab's own: only codes and
-statuses mean something.
+Not there: other API versions, session cookies, Kerberos, other templates, pools,
+disks, more snapshots, networks as objects of their own, changing or creating
+anything, actions on hosts. docs/lab.md lists what is known to differ.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Acting:
         loop = asyncio.get_running_loop()
 
         def heard(changed: Sequence[Machine]) -> None:
-            if any(vm.id == vm_id and not vm.being_cut for vm in changed):
+            if any(vm.id == vm_id and _is_over(vm) for vm in changed):
                 loop.call_soon_threadsafe(off.set)
 
         unlisten = self._world.listen(heard)
@@ -137,6 +137,10 @@ class Acting:
                 return False
             vm = self._world.vm(vm_id)
             return bool(vm.hibernating_until) or vm.state is State.SAVING
+
+
+def _is_over(vm: Machine) -> bool:
+    return vm.state is State.OFF or not vm.being_cut
 
 
 def _link_to(job: Job) -> Node:

@@ -104,6 +104,12 @@ def _carried_out(world: World, action: str, vm: Machine | None, vm_id: str, want
         # A start looks at the VM before it looks for it.
         if action == "start":
             raise Failure(500, _NO_SUCH_VM)
+        if action == "ticket":
+            raise Failure(404, "Entity not found: GetVmByVmId")
+        if action == "maintenance":
+            raise _no_maintenance()
+        if action == "detach":  # the engine's own slip
+            raise Failure(400, "[Cannot ${action} ${type}. VM is not found.]")
         raise Failure(400, f"[Cannot {_SAYS.get(action, action)} VM. VM is not found.]")
     if not wanted.user.may(action, vm_id):
         raise Failure(403, "[User is not authorized to perform this action.]")
@@ -270,7 +276,11 @@ def _log_on(doing: _Doing) -> None:
 
 
 def _maintenance(doing: _Doing) -> None:
-    raise Failure(
+    raise _no_maintenance()
+
+
+def _no_maintenance() -> Failure:
+    return Failure(
         400,
         "Parameter 'maintenance_enabled' is mandatory but was not provided.",
         "Input validation failed.",
@@ -286,7 +296,14 @@ def _needs_running(word: str) -> Callable[[_Doing], None]:
     return refused
 
 
-_SAYS = {"start": "run", "reboot": "restart", "suspend": "hibernate"}
+_SAYS = {
+    "start": "run",
+    "reboot": "restart",
+    "suspend": "hibernate",
+    "logon": "log on",
+    "freezefilesystems": "freeze",
+    "cancelmigration": "cancel migration",
+}
 
 ACTIONS: Mapping[str, Callable[[_Doing], bool | None]] = {
     "start": _start,

@@ -81,8 +81,15 @@ def unacceptable(request: web.Request) -> bool:
 
 
 def _accepted(request: web.Request) -> Sequence[str]:
-    given = request.headers.get("Accept", "*/*")
-    return [kind.partition(";")[0].strip().lower() for kind in given.split(",")]
+    """What is wanted most comes first."""
+    given = [kind.strip().lower() for kind in request.headers.get("Accept", "*/*").split(",")]
+    given.sort(key=_quality, reverse=True)
+    return [kind.partition(";")[0].strip() for kind in given]
+
+
+def _quality(kind: str) -> float:
+    told = re.search(r";\s*q=(\d(?:\.\d+)?)", kind)
+    return float(told.group(1)) if told else 1.0
 
 
 def _fits(kind: str) -> bool:

@@ -11,25 +11,23 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["Key", "collation_key"]
+__all__ = ["collation_key"]
 
-Key = tuple[object, ...]
+# Ends each level, so that what is shorter comes first.
+_END = "\0"
 
 
 @lru_cache(maxsize=65536)
-def collation_key(text: str) -> Key:
-    """What texts are to be sorted by."""
-    bases: list[tuple[int, str]] = []
-    accents: list[str] = []
-    cases: list[bool] = []
-    signs: list[tuple[int, str]] = []
+def collation_key(text: str) -> str:
+    """What texts are to be sorted by: one text, as thousands are sorted for each list."""
+    bases, accents, cases, signs = [], [], [], []
     for position, character in enumerate(text):
         decomposed = unicodedata.normalize("NFKD", character)
         base = decomposed[0].lower()
         if not base.isalnum():
-            signs.append((position, base))
+            signs.append(f"{position:04}{base}")
             continue
-        bases.append((0 if base.isdigit() else 1, base))
-        accents.append(decomposed[1:])
-        cases.append(character != character.lower())
-    return tuple(bases), tuple(accents), tuple(cases), tuple(signs), text
+        bases.append(base)
+        accents.append(f"{decomposed[1:]}\1")
+        cases.append("0" if character == character.lower() else "1")
+    return _END.join("".join(level) for level in (bases, accents, cases, signs, [text]))

@@ -18,6 +18,7 @@ from chaosvm.lab.ovirt.jobs import Jobs
 from chaosvm.lab.ovirt.lists import Collection, collections
 from chaosvm.lab.ovirt.parts import PARTS
 from chaosvm.lab.ovirt.reading import Answer, Reading
+from chaosvm.lab.ovirt.requests import is_unique_id
 from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.sso import COOKIE, SAFE, Sessions, Unauthorized
 from chaosvm.lab.server import Handler, Route, page
@@ -26,8 +27,9 @@ from chaosvm.lab.world import NoSuchThing, World
 __all__ = ["OVirtFace"]
 
 # Parameters may stand in the path as well: /vms;max=1.
-_MATRIX = "{matrix:(?:;[^/]*)?}"
+_MATRIX = "{matrix:(?:;[^/]*)?/?}"
 _OF_LIST = "HEAD, POST, GET, OPTIONS"
+_READ_ONLY = "HEAD, GET, OPTIONS"
 _OF_ONE = "HEAD, DELETE, GET, OPTIONS, PUT"
 _OF_ACTION = "POST, OPTIONS"
 
@@ -63,7 +65,6 @@ class OVirtFace:
             _route("POST", f"{PREFIX}/sso/oauth/revoke", self.sessions.revoke, "logout"),
             _route("POST", f"{PREFIX}/services/sso-logout", self.sessions.log_out, "logout"),
             *self._get(API, reading.root),
-            *self._get(f"{API}/", reading.root),
             *self._get(f"{API}/vms", reading.vms),
             *self._get(f"{API}/vms/{{id}}", reading.vm),
             *(
@@ -113,6 +114,9 @@ class OVirtFace:
             return answers.page(request, 200, allowed, headers)
         if request.method not in allowed.split(", "):
             return answers.nothing(request, 405, {"Allow": allowed})
+        last = path.rstrip("/").rpartition("/")[2]
+        if path.count("/") - API.count("/") == 4 and not is_unique_id(last):
+            return answers.nothing(request, 404)
         detail = f"[The lab does not model {request.method} {path}]"
         return answers.fault(request, Failure(404, detail))
 
@@ -148,8 +152,8 @@ class OVirtFace:
                 return await answer(request, user)
             except Failure as failure:
                 return answers.fault(request, failure)
-            except web.HTTPInternalServerError as error:
-                return answers.page(request, 500, error.text or "")
+            except (web.HTTPInternalServerError, web.HTTPBadRequest) as error:
+                return answers.page(request, error.status, error.text or "")
 
         return handler
 
@@ -179,7 +183,7 @@ def _allowed(path: str) -> str | None:
     """The methods of a path that the engine has; None if it has none."""
     names = re.sub(r";[^/]*", "", path).split("/")
     if names[0] not in API_LINKS.split():
-        return _OF_LIST if path == "" else None
+        return _READ_ONLY if path == "" else None
     if len(names) < 3:
         return (_OF_LIST, _OF_ONE)[len(names) - 1]
     if names[0] == "vms" and names[2] in VM_ACTIONS:
@@ -187,6 +191,8 @@ def _allowed(path: str) -> str | None:
     known = VM_COLLECTIONS if names[0] == "vms" else COLLECTIONS.get(names[0], ())
     if names[2] not in known:
         return None
+    if names[2] == "statistics":
+        return _READ_ONLY
     return (_OF_LIST, _OF_ONE)[min(len(names), 4) - 3]
 
 

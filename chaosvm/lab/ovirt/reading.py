@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ Answer = Callable[[web.Request, User], Awaitable[web.Response]]
 
 # From so many VMs on a list is made in another thread, so that others are served.
 _LONG = 200
+# The others of a VM that is not there are empty lists.
+_NEED_THE_VM = ("applications", "cdroms", "graphics_consoles", "sessions")
 _NOT_ALLOWED = "query execution failed due to insufficient permissions."
 
 
@@ -41,6 +44,8 @@ class Reading:
         self._cache = SearchCache(world, self._entities)
 
     async def root(self, request: web.Request, user: User) -> web.Response:
+        if request.method == "HEAD":
+            return answers.nothing(request, 200)
         base = f"{request.scheme}://{request.host}{API}"
         known = ",".join(f"<{base}/{name}>; rel={name}" for name in sorted(API_LINKS.split()))
         shown = document(described.api_root(self._world))
@@ -79,6 +84,8 @@ class Reading:
             vm = self._wanted(request, user)
             if name == "tags" and not user.sees_all:
                 raise Failure(400, _NOT_ALLOWED)
+            if vm is None and name in _NEED_THE_VM:
+                raise Failure(404)
             if vm is None and name == "statistics":
                 raise Failure(404, f"Entity not found: {request.match_info['id']}")
             shown = PARTS[name](self._world, vm) if vm else ()
@@ -172,7 +179,7 @@ def _first(items: Sequence[Any], most: int | None, name: str) -> Sequence[Any]:
 
 def _number(request: web.Request) -> str:
     wanted = request.match_info["id"]
-    if not wanted.isdecimal():
+    if not re.fullmatch(r"[+-]?\d+", wanted) or abs(int(wanted)) >= 2**63:
         raise Failure(400, f'For input string: "{wanted}"', "Operation failed")
     return str(int(wanted))
 

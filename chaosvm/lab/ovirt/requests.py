@@ -15,7 +15,7 @@ from ovirtsdk4 import types
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.hrefs import PREFIX
 
-__all__ = ["action_options", "filtered", "parameter", "unique_id", "whole_number"]
+__all__ = ["action_options", "filtered", "is_unique_id", "parameter", "unique_id", "whole_number"]
 
 # What an <action> may say; the rest is a syntax error.
 _ACTION = {
@@ -23,6 +23,10 @@ _ACTION = {
     for name in signature(types.Action.__init__).parameters
     if name not in ("self", "id", "name")
 } | {"id", "name"}
+
+_BOOLEANS = {"async", "force", "pause", "maintenance_enabled"}
+# Elements that the engine knows, and takes for the wrong thing.
+_OTHER_ROOTS = {"vm", "host", "cluster", "tag", "template", "event", "disk", "nic", "data_center"}
 
 
 def parameter(request: web.Request, name: str) -> str | None:
@@ -50,10 +54,18 @@ def filtered(request: web.Request) -> bool | None:
 
 def unique_id(request: web.Request) -> str:
     """The id in the path; what is none is not found."""
+    wanted = request.match_info["id"].partition(";")[0]
+    if not is_unique_id(wanted):
+        raise Failure(404)
+    return str(uuid.UUID(wanted))
+
+
+def is_unique_id(text: str) -> bool:
     try:
-        return str(uuid.UUID(request.match_info["id"]))
+        uuid.UUID(text)
     except ValueError:
-        raise Failure(404) from None
+        return False
+    return True
 
 
 async def action_options(request: web.Request, action: str) -> Mapping[str, str]:
@@ -70,11 +82,22 @@ async def action_options(request: web.Request, action: str) -> Mapping[str, str]
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError:
         raise wrong from None
+    if root.tag != "action" and root.tag not in _OTHER_ROOTS:
+        raise wrong
     if root.tag != "action":
         raise web.HTTPInternalServerError(text="argument type mismatch")
     if any(child.tag not in _ACTION for child in root):
         raise wrong
-    return {child.tag: child.text or "" for child in root}
+    options = {child.tag: child.text or "" for child in root}
+    for name in _BOOLEANS & options.keys():
+        if options[name] not in ("true", "false", "0", "1"):
+            raise Failure(
+                400,
+                f'Value "{options[name]}" isn\'t a valid boolean, it should be "true" , "false", '
+                '"0" or "1"',
+                "Invalid value",
+            )
+    return options
 
 
 def _json_options(body: bytes, wrong: Failure) -> Mapping[str, str]:
@@ -82,8 +105,14 @@ def _json_options(body: bytes, wrong: Failure) -> Mapping[str, str]:
         given = json.loads(body)
     except ValueError:
         raise wrong from None
-    if not isinstance(given, dict) or any(name not in _ACTION for name in given):
+    if not isinstance(given, dict):
         raise wrong
+    for name in given:
+        if name not in _ACTION:
+            raise web.HTTPBadRequest(
+                text=f"Unrecognized field &quot;{name}&quot; (class "
+                "org.ovirt.engine.api.model.Action), not marked as ignorable"
+            )
     return {name: _text(value) for name, value in given.items()}
 
 

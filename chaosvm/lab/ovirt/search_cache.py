@@ -18,6 +18,7 @@ from chaosvm.lab.world import World
 __all__ = ["SearchCache"]
 
 _DAY = 86_400.0
+_MOST = 1000
 _NEVER = frozenset(("EVENT",))
 
 _Key = tuple[str, str, bool, int | None]
@@ -48,5 +49,7 @@ class SearchCache:
             since=since,
         )
         if keeps:
+            if len(self._kept) >= _MOST:
+                self._kept.clear()
             self._kept[key] = self._world.now, search
         return search

@@ -30,6 +30,7 @@ class Outages:
             lost = self._world.change_host(self._found(host).id, answers=False)
             for vm in self._on(lost):
                 self._world.leave(vm)
+                self._world.put(vm.changed(being_cut=False))
             missed = self._world.durations.host_missed
             given_up = missed + self._world.durations.host_given_up
             self._world.later(missed, partial(self._is_missed, lost.id))

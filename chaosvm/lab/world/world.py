@@ -303,7 +303,7 @@ class World:
         with self.present():
             vm = self.vm(wanted)
             self._timeline.drop(vm.id)
-            self.put(self._in_state(vm, state).changed(stuck=True))
+            self.put(self._in_state(vm, state).changed(stuck=True, being_cut=False))
 
     def release(self, wanted: str, state: State | None = None) -> None:
         """End :meth:`stick`, in the state where it was stuck or in another one."""

@@ -11,7 +11,7 @@ from chaosvm.errors import InvalidValue
 from chaosvm.lab.faults import ACTIONS, Rule, rule
 from chaosvm.lab.world import Cluster, Durations, Host, State, World
 from chaosvm.lab.world.generated import populate
-from chaosvm.lab.worlds import words
+from chaosvm.lab.worlds import people, words
 from chaosvm.lab.worlds.places import Places
 from chaosvm.lab.worlds.ranges import spread_entry
 
@@ -48,7 +48,6 @@ _VM: Known = {
     "cluster": values.text,
     "host": values.text,
     "state": words.state,
-    "stuck": values.boolean,
     "busy_for": words.seconds,
     "up_for": words.seconds,
     "comes_back_after": words.seconds,
@@ -60,21 +59,17 @@ _VM: Known = {
     "ip_addresses": words.ip_addresses,
     "tags": values.text_list,
     "folder": words.folder,
-    "template": values.boolean,
     "attributes": words.text_mapping,
     "managed_by": values.text,
     "question": values.text,
     "description": values.text,
     "comment": values.text,
-    "highly_available": values.boolean,
-    "stateless": values.boolean,
     "pool_id": words.unique_id,
     "origin": values.text,
-    "tells_start": values.boolean,
-    "bootable": values.boolean,
-    "fails_to_start": values.boolean,
-    "host_refuses": values.boolean,
     "created": words.date,
+    **dict.fromkeys(("stuck", "template", "highly_available", "stateless"), values.boolean),
+    **dict.fromkeys(("tells_start", "bootable", "fails_to_start"), values.boolean),
+    "host_refuses": values.boolean,
 }
 # What the world calls otherwise.
 _FIELDS = {
@@ -96,6 +91,8 @@ def world(told: Any) -> tuple[World, tuple[Rule, ...], str]:
     for name, parent in read.get("tags", {}).items():
         made.add_tag(name, parent)
     _add_vms(made, places, read.get("vms", []))
+    for place, fields in read.get("users", ()):
+        people.add(made, place, fields)
     if "generate" in read:
         populate(made, seed=seed, **{"vms": 12, **read["generate"]})
     rules = tuple(_rule(made, place, fields) for place, fields in read.get("faults", ()))
@@ -234,6 +231,7 @@ _TOP: Known = {
     "datacenters": _at_top(_datacenters),
     "tags": _at_top(_tags),
     "vms": _at_top(_vms),
+    "users": _at_top(people.users),
     "faults": _at_top(_faults),
 }
 
