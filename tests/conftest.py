@@ -15,6 +15,7 @@ from chaosvm import connections, ledger, rehearsal
 hypothesis.settings.register_profile(
     "mutants",
     derandomize=True,
+    max_examples=30,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
     database=None,
 )
