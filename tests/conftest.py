@@ -22,6 +22,7 @@ hypothesis.settings.load_profile("default")
 hypothesis.settings.register_profile(
     "mutants",
     derandomize=True,
+    max_examples=30,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
     database=None,
 )

@@ -143,7 +143,7 @@ def test_a_pipe_in_the_ledgers_place(path: Path) -> None:
         ledgers.read(path)
 
 
-@pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000], ids=["NUL", "long"])
 def test_a_path_that_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(LedgerError, match="cannot be opened"):
         intend(Ledger(tmp_path / name), order(), machine())
@@ -333,7 +333,9 @@ def test_a_ledger_that_was_deleted(ledger: Ledger, path: Path) -> None:
         intend(ledger, order(), machine(2))
 
 
-@pytest.mark.parametrize("torn", [b'{"kind": "inte', b"\0\0\0\0", b'{"kind": "intent", "at"'])
+@pytest.mark.parametrize(
+    "torn", [b'{"kind": "inte', b"\0\0\0\0", b'{"kind": "intent", "at"'], ids=range(3)
+)
 def test_a_torn_last_line_is_passed_over(ledger: Ledger, path: Path, torn: bytes, now: Now) -> None:
     intend(ledger, order(), machine(1))
     ledgers.close_all()
@@ -455,7 +457,9 @@ def test_a_ledger_of_another_version(path: Path) -> None:
     assert path.read_text() == '{"kind": "run", "version": 99}\n'
 
 
-@pytest.mark.parametrize("content", ["hello\nworld\n", "hello", '["kind"]\n{"a": 1}\n', '{"a": 1}'])
+@pytest.mark.parametrize(
+    "content", ["hello\nworld\n", "hello", '["kind"]\n{"a": 1}\n', '{"a": 1}'], ids=range(4)
+)
 def test_a_file_that_is_no_ledger_is_not_added_to(path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(LedgerError, match="line 1, is not a line of a ledger"):

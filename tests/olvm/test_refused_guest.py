@@ -1,0 +1,40 @@
+"""A guest that the engine gave up on, and that is asked once more."""
+
+from __future__ import annotations
+
+from chaosvm.deadline import Deadline
+from chaosvm.errors import GuestUnavailable
+from chaosvm.lab import Guest, State, World
+from chaosvm.olvm import OLVMPlatform
+from chaosvm.order import Order
+from chaosvm.platform import Sighting, Step, Watch
+from tests.olvm.conftest import VM
+
+ORDER = Order.checked("power_off", 60)
+
+
+def asked(platform: OLVMPlatform, watch: Watch) -> None:
+    vm = platform.get_vm(VM)
+    watch.follow([platform.send(vm, Step.SHUTDOWN_GUEST, ORDER, Deadline(60))])
+
+
+def seen(watch: Watch) -> Sighting:
+    (sighting,) = watch.news(0, Deadline(60))
+    return sighting
+
+
+def test_a_guest_that_was_given_up_may_be_asked_again(platform: OLVMPlatform, world: World) -> None:
+    """That it was up again after the first time says nothing about the second."""
+    world.change(VM, guest=Guest.ignores(600))
+    with platform.watch([platform.get_vm(VM)], ORDER, Deadline(60)) as watch:
+        asked(platform, watch)
+        assert seen(watch).error is None
+        world.change(VM, state=State.RUNNING)
+        assert isinstance(seen(watch).error, GuestUnavailable)
+        asked(platform, watch)
+        world.release(VM, State.RUNNING)
+        assert seen(watch).error is None
+        world.change(VM, state=State.SHUTTING_DOWN)
+        assert seen(watch).error is None
+        world.change(VM, state=State.RUNNING)
+        assert isinstance(seen(watch).error, GuestUnavailable)
