@@ -213,10 +213,11 @@ class _Run:
                     job.cut_off(error)
             return False
         except PlatformError as error:
-            # A look that only the deadline cut short leaves the last one good.
-            stale = self._deadline.elapsed - self._looked > 2 * _LONGEST_WAIT
-            if stale or not self._deadline.passed:
-                self._mark_blind(True)
+            # A look that only the deadline cut short leaves the last one good for a while.
+            age = self._deadline.elapsed - self._looked
+            for job in self._open():
+                most = _FRESH if job.pending else 2 * _LONGEST_WAIT
+                job.blind |= age > most or not self._deadline.passed
             if not self._deadline.passed:
                 self._warn(f"watching was interrupted, trying again: {error}")
                 self._deadline.sleep(1.0)

@@ -918,7 +918,7 @@ def test_a_guest_that_nobody_could_watch_is_not_said_to_run_still(platform):
     assert outcome.after is UNKNOWN
 
 
-@pytest.mark.parametrize(("seconds", "after"), [(50, UNKNOWN), (5, ON)])
+@pytest.mark.parametrize(("seconds", "after"), [(50, UNKNOWN), (5, UNKNOWN), (0.5, ON)])
 def test_a_look_that_the_deadline_cut_short_leaves_the_last_one_good_for_a_while(
     platform, seconds, after
 ):
