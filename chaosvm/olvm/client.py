@@ -38,6 +38,8 @@ from chaosvm.redaction import hide_session
 __all__ = ["OLVMClient"]
 
 T = TypeVar("T")
+# What the SDK's reader raises for values that are not what they should be.
+_MISREAD = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class _TokenRefused(Exception):
@@ -213,7 +215,7 @@ class OLVMClient:
             if error.code in passing:
                 raise
             raise platform_error(error, self.address) from error
-        except pycurl.error as error:
+        except (pycurl.error, *_MISREAD) as error:
             raise platform_error(error, self.address) from error
         except Exception as error:
             if type(error) is not Exception:

@@ -185,6 +185,11 @@ class Transport(SoapStubAdapter):
             raise
         except _NOT_SOAP as error:
             raise self._not_soap(info, error) from None
+        except Exception as error:
+            # pyvmomi's own, of an answer that is SOAP, but not what its status says.
+            if type(error) is not Exception:
+                raise
+            raise self._not_soap(info, error) from None
         finally:
             if not whole:
                 self.abandon()
