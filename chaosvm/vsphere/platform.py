@@ -13,6 +13,7 @@ from pyVmomi import vim, vmodl
 from chaosvm.deadline import Deadline
 from chaosvm.errors import GuestUnavailable, PlatformError
 from chaosvm.management import is_at
+from chaosvm.names import folded
 from chaosvm.order import Operation, Order
 from chaosvm.platform import Step, Ticket
 from chaosvm.safety import Safety
@@ -208,7 +209,7 @@ class VSpherePlatform(VMPlatform):
         found = {vm.id: why for vm in vms if (why := marked_by_attribute(vm, tag))}
         tags = self._read_tags([vm for vm in vms if vm.id not in found], deadline)
         for vm_id, carried in (tags or {}).items():
-            if any(tag.lower() in (each.name.lower(), each.qualified.lower()) for each in carried):
+            if any(folded(tag) in (folded(each.name), folded(each.qualified)) for each in carried):
                 found[vm_id] = f"has the tag {tag!r}"
         return found
 

@@ -204,10 +204,10 @@ class Transport(SoapStubAdapter):
         except _NOT_SOAP as error:
             raise self._not_soap(info, error) from None
         except Exception as error:
-            # pyvmomi raises a bare one for an error's status with something else than a fault.
+            # pyvmomi's own, of an answer that is SOAP, but not what its status says.
             if type(error) is not Exception:
                 raise
-            raise http.client.HTTPException(f"500, and no fault, to {info.wsdlName}") from None
+            raise self._not_soap(info, error) from None
         finally:
             if not whole:
                 self.abandon()
