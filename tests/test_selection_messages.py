@@ -1,0 +1,232 @@
+"""What is said, word for word, about a selection that is wrong or that nothing fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chaosvm.errors import ChaosVMError, InvalidValue, NoSuchVM, SelectionError
+from chaosvm.selection import Selection
+from chaosvm.vm import VM, PowerState
+
+
+def vm(number: int, name: str, **fields: Any) -> VM:
+    known = {"platform": "fake", "power_state": PowerState.POWERED_ON, "status": "up", **fields}
+    return VM(name=name, id=f"vm-{number}", **known)
+
+
+WEB = vm(1, "web-1", cluster="c1", folder="prod/web", host="h1", datacenter="d", guest_os="Linux")
+ESTATE = [
+    WEB,
+    vm(2, "web-2", cluster="c2", folder="web"),
+    vm(3, "db", power_state=PowerState.POWERED_OFF),
+]
+MANY = [vm(number, f"v{number}", cluster=f"c{number:02}") for number in range(9)]
+CANNOT = "which cannot be used: expected"
+STATES = "one of powered_on, powered_off, suspended, paused, transitioning, unknown"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"regex": 5}, f"vms.regex is 5, {CANNOT} a regular expression"),
+        (
+            {"regex": "("},
+            f"vms.regex is '(', {CANNOT} a regular expression "
+            "(missing ), unterminated subpattern at position 0)",
+        ),
+        ({"power_state": 5}, f"vms.power_state is 5, {CANNOT} a power state, or a list of them"),
+        ({"power_state": ["powered_on", "x"]}, f"vms.power_state is 'x', {CANNOT} {STATES}"),
+        ({"all": False}, f"vms.all is False, {CANNOT} true; leave the key out otherwise"),
+        ({"count": 1, "percent": 2}, "vms has both count and percent: give one of them"),
+        ({"seed": 1}, "vms has a seed but nothing to sample: add count or percent"),
+        (
+            {"count": 1},
+            "vms is {'count': 1}, which only narrows: say which VMs are meant, "
+            'such as {"name": "web-*"}, or {"all": true} for every one',
+        ),
+        (
+            {},
+            f"vms is {{}}, {CANNOT} a mapping such as "
+            '{"name": "web-*", "cluster": "prod", "count": 2}',
+        ),
+    ],
+    ids=str,
+)
+def test_a_selection_that_is_wrong(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        Selection(given)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("key", ["count", "seed", "both"])
+def test_the_argument_is_named(key: str) -> None:
+    given = {"count": {"count": 1}, "seed": {"seed": 1}, "both": {"count": 1, "percent": 1}}[key]
+    with pytest.raises(InvalidValue, match=r"^targets (is|has) "):
+        Selection(given, "targets")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": "x*"}, "3 VMs are known, 3 come as far as name (known: 'db', 'web-1', 'web-2')"),
+        ({"regex": "q"}, "3 VMs are known, 3 come as far as regex (known: 'db', 'web-1', 'web-2')"),
+        (
+            {"name": "web*", "cluster": "c3"},
+            "3 VMs are known, 2 come as far as cluster (known: 'c1', 'c2')",
+        ),
+        ({"folder": "q"}, "3 VMs are known, 3 come as far as folder (known: 'prod/web', 'web')"),
+        ({"host": "q"}, "3 VMs are known, 3 come as far as host (known: 'h1')"),
+        ({"datacenter": "q"}, "3 VMs are known, 3 come as far as datacenter (known: 'd')"),
+        ({"guest_os": "q"}, "3 VMs are known, 3 come as far as guest_os (known: 'Linux')"),
+        (
+            {"power_state": "suspended"},
+            "3 VMs are known, 3 come as far as power_state (known: 'powered_off', 'powered_on')",
+        ),
+        ({"all": True, "exclude": "*"}, "3 VMs are known, 3 come as far as exclude"),
+    ],
+    ids=str,
+)
+def test_how_far_it_comes(given: dict[str, Any], message: str) -> None:
+    selection = Selection(given)
+    with pytest.raises(NoSuchVM) as caught:
+        selection.choose(ESTATE)
+    assert str(caught.value) == f"no VM fits {selection}: {message}"
+
+
+@pytest.mark.parametrize(("number", "last"), [(8, "'c07'"), (9, "'c07', ...")])
+def test_no_more_than_eight_are_offered(number: int, last: str) -> None:
+    with pytest.raises(NoSuchVM) as caught:
+        Selection({"cluster": "q"}).choose(MANY[:number])
+    offered = ", ".join(f"'c{each:02}'" for each in range(7))
+    assert str(caught.value).endswith(f"come as far as cluster (known: {offered}, {last})")
+
+
+@pytest.mark.parametrize(
+    ("given", "estate", "message"),
+    [
+        ({"all": True}, [], 'no VM fits {"all": true}: 0 VMs are known'),
+        (
+            {"all": True, "count": 5},
+            ESTATE,
+            'count is 5, but only 3 VMs fit {"all": true, "count": 5}',
+        ),
+        (
+            {"all": True, "exclude": "wb-1"},
+            ESTATE,
+            "exclude names 'wb-1', but no VM is called so (did you mean 'web-1'?)",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_not_there(given: dict[str, Any], estate: list[VM], message: str) -> None:
+    with pytest.raises(NoSuchVM) as caught:
+        Selection(given).choose(estate)
+    assert str(caught.value) == message
+
+
+def test_what_is_never_touched() -> None:
+    with pytest.raises(ChaosVMError) as caught:
+        Selection({"name": "web*"}).choose(ESTATE, lambda each: "is a template")
+    assert str(caught.value) == (
+        'no VM fits {"name": "web*"}: 3 VMs are known, and those that fit are never touched: '
+        "'web-1' (vm-1) is a template; 'web-2' (vm-2) is a template"
+    )
+
+
+def test_tags_that_were_not_told() -> None:
+    with pytest.raises(SelectionError) as caught:
+        Selection({"tag": ["a", "b"]}).fitting(ESTATE)
+    assert str(caught.value) == "tag 'a', 'b' cannot be looked for: fake did not tell any tags"
+
+
+def test_a_key_that_a_platform_has_no_such_thing_for() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        Selection({"name": "x", "folder": "y"}).refuse_keys(["folder", "host"], "olvm")
+    assert str(caught.value) == "the selection has the key 'folder', but olvm has none"
+    Selection({"name": "x"}).refuse_keys(["folder", "host"], "olvm")
+
+
+# What is in it ---------------------------------------------------------------------------
+
+
+def test_it_is_shown_as_it_was_given() -> None:
+    assert str(Selection({"name": "ü", "count": 1})) == '{"name": "ü", "count": 1}'
+
+
+def test_a_folder_at_the_top_and_one_below() -> None:
+    for wanted in ("web", "prod/web", "w*b"):
+        assert WEB in Selection({"folder": wanted}).fitting(ESTATE)
+    assert Selection({"folder": "web"}).fitting(ESTATE) == ESTATE[:2]
+    assert Selection({"folder": "prod"}).fitting(ESTATE) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        ({"name": "x"}, {"name", "id"}),
+        ({"host": "x"}, {"name", "id", "host"}),
+        ({"cluster": "x", "guest_os": "y"}, {"name", "id", "cluster", "guest_os"}),
+        ({"names": "x"}, {"name", "id", "instance_uuid", "path"}),
+        ({"all": True, "count": 1}, {"name", "id"}),
+    ],
+    ids=str,
+)
+def test_it_tells_which_fields_it_looks_at(given: dict[str, Any], fields: set[str]) -> None:
+    assert Selection(given).fields == fields
+
+
+@pytest.mark.parametrize(
+    ("given", "only"),
+    [
+        ({"names": ["a"], "ids": ["b"]}, ("a", "b")),
+        ({"ids": ["b"]}, ("b",)),
+        ({"name": "a"}, None),
+        ({"names": ["a"], "exclude": "b"}, None),
+    ],
+    ids=str,
+)
+def test_it_tells_which_names_can_be_meant(given: dict[str, Any], only: Any) -> None:
+    assert Selection(given).only == only
+
+
+@pytest.mark.parametrize(
+    ("given", "narrows"),
+    [({"name": "*"}, True), ({"all": True}, False), ({"all": True, "exclude": "a"}, False)],
+    ids=str,
+)
+def test_it_tells_whether_it_leaves_some_out(given: dict[str, Any], narrows: bool) -> None:
+    assert Selection(given).narrows is narrows
+
+
+@pytest.mark.parametrize(
+    ("given", "about"),
+    [
+        ({"names": ["other"]}, True),
+        ({"ids": ["other"]}, True),
+        ({"power_state": "suspended"}, True),
+        ({"name": "web-*"}, True),
+        ({"name": "other"}, False),
+        ({"host": "h1", "cluster": "c2"}, False),
+    ],
+    ids=str,
+)
+def test_what_a_selection_is_about_is_not_its_state_or_its_names(
+    given: dict[str, Any], about: bool
+) -> None:
+    assert Selection(given).about(WEB) is about
+
+
+def test_a_draw_without_a_seed_is_another_each_time_and_tells_its_own() -> None:
+    selection = Selection({"all": True, "count": 1})
+    seeds = {selection.choose(ESTATE).seed for _ in range(5)}
+    assert len(seeds) == 5
+    assert all(seed is not None and 0 <= seed < 2**32 for seed in seeds)
+    assert any(seed > 2**16 for seed in seeds if seed is not None)
+
+
+def test_the_same_seed_draws_the_same_as_ever() -> None:
+    """In another version too: a seed is written down to be used again."""
+    drawn = Selection({"all": True, "count": 3, "seed": 7}).choose(MANY)
+    assert [each.name for each in drawn.vms] == ["v2", "v4", "v7"]
