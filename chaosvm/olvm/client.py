@@ -135,7 +135,7 @@ class OLVMClient:
         except NeverSent:
             raise
         except (ConnectionFailed, ProtocolError) as error:
-            raise NoAnswer(f"the answer was lost ({error})") from error
+            raise NoAnswer(f"the answer was lost ({error})") from None
 
     def _post(self, path: str, body: bytes, correlation_id: str, deadline: Deadline) -> Element:
         if deadline.passed:
@@ -200,9 +200,9 @@ class OLVMClient:
         try:
             return self._login.ensure(deadline, lost)
         except DeadlinePassed as error:
-            raise NotSentInTime(str(error)) from error
+            raise NotSentInTime(str(error)) from None
         except ConnectionFailed as error:
-            raise NeverSent(str(error)) from error
+            raise NeverSent(str(error)) from None
 
     def _get(
         self, path: str, query: dict[str, str], items: Items[T], deadline: Deadline

@@ -62,7 +62,7 @@ class Items(Generic[T]):
         try:
             self._parser.close()
         except _NOT_XML as error:
-            raise NotExpected(str(error)) from error
+            raise NotExpected(str(error)) from None
         self._take(whole=True)
         return self.found
 
@@ -76,7 +76,7 @@ class Items(Generic[T]):
         try:
             self._parser.feed(text)
         except _NOT_XML as error:
-            raise NotExpected(str(error)) from error
+            raise NotExpected(str(error)) from None
 
     def _without(self, name: bytes, text: bytes) -> bytes:
         """The text with these sections empty. Tags are never in plain text, where < is &lt;"""
@@ -107,4 +107,4 @@ class Items(Generic[T]):
             try:
                 self.found.append(self._made(item))
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                raise NotExpected(f"in {item.tag} {item.get('id')}: {error}") from error
+                raise NotExpected(f"in {item.tag} {item.get('id')}: {error}") from None

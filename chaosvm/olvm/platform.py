@@ -184,7 +184,7 @@ class OLVMPlatform(VMPlatform):
         try:
             answer = self._client.act(vm.id, action, deadline, order.run, reason)
         except NoAnswer as error:
-            raise NoAnswer(str(error), ticket, may_be_repeated(step)) from error
+            raise NoAnswer(str(error), ticket, may_be_repeated(step)) from None
         except ActionRefused as refused:
             raise why_refused(self._client, vm, step, refused, ticket, deadline) from refused
         job = answer.find("job")

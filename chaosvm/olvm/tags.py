@@ -8,13 +8,13 @@ search found is only believed as far as no other tag can be the reason.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from chaosvm.deadline import Deadline
 from chaosvm.errors import PermissionDenied, ProtocolError
+from chaosvm.names import folded
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.faults import RequestRefused
 from chaosvm.olvm.items import Items
@@ -48,8 +48,8 @@ class TagTree:
 
     def called(self, name: str) -> list[Tag]:
         """Those of this name, in capitals or not, composed or not."""
-        wanted = _folded(name)
-        return [tag for tag in self.tags if _folded(tag.name) == wanted]
+        wanted = folded(name)
+        return [tag for tag in self.tags if folded(tag.name) == wanted]
 
     def with_those_below(self, tags: Iterable[Tag]) -> set[str]:
         """The ids of these and of all below them."""
@@ -208,10 +208,6 @@ def _tags_of(client: OLVMClient, vm_id: str, deadline: Deadline) -> list[Tag]:
 
 def _names(tags: Iterable[Tag]) -> tuple[str, ...]:
     return tuple(sorted(tag.name for tag in tags))
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _tags() -> Items[Tag]:
