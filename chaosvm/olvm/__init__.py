@@ -48,7 +48,7 @@ def discover(discover_system: bool = True) -> Discovery:
 
 def _platform_class() -> type[OLVMPlatform]:
     try:
-        import ovirtsdk4  # noqa: F401
+        import pycurl  # noqa: F401
     except ImportError:
         raise MissingExtra(
             "OLVM needs the oVirt SDK, which is not installed: pip install 'chaostoolkit-vm[olvm]'"
