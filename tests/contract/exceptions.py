@@ -13,10 +13,6 @@ __all__ = ["EXCEPTIONS", "NEWER_MAY_PASS"]
 
 # By the name of the test, and of the backend.
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
-    ("test_a_step_whose_answer_was_lost_goes_out_once", "lab engine"): (
-        "libcurl by itself repeats a request when a connection that it had used before dies; "
-        "what must not go out twice gets a new connection, and a stop may"
-    ),
     ("test_a_script_lists_the_datastores_that_each_host_mounts", "vcsim"): (
         "its hosts have mounted nothing, though they have datastores"
     ),

@@ -185,6 +185,19 @@ def test_suspend_is_accepted_and_takes_its_time(world: World, engine: Any, plain
     assert web.elapsed >= 3600
 
 
+def test_a_suspend_is_dropped_by_what_is_done_meanwhile(world: World, engine: Any) -> None:
+    """act-INDEX: a reboot in that time was done, and the suspend forgotten without an event."""
+    world.durations = Durations(before_saving=0.5)
+    web = Ways(world, engine, guest=Guest.slow(60))
+    web.service.suspend()
+    assert web.status == Status.UP
+    refused(web.service.suspend, 409, "[Cannot hibernate VM. VM is hibernating.]")
+    web.service.reboot()
+    eventually(lambda: not world.vm("web").hibernating_until)
+    assert web.status == Status.REBOOT_IN_PROGRESS
+    assert web.codes() == [501, 157]
+
+
 def test_a_paused_vm_is_resumed(world: World, engine: Any) -> None:
     web = Ways(world, engine, state=State.PAUSED)
     web.service.start()

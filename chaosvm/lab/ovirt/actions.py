@@ -238,7 +238,7 @@ def _suspend(doing: _Doing) -> None:
         raise doing.refuse("Cannot suspend VM, VM is stateless.")
     if vm.pool_id:  # a guess
         raise doing.refuse("Cannot suspend VM, VM belongs to a VM-Pool.")
-    doing.world.power.suspend(vm.id, doing.asked)
+    doing.world.power.suspend(vm.id, doing.asked, only_if_it_runs=True)
 
 
 def _migrate(doing: _Doing) -> None:

@@ -127,17 +127,27 @@ class Power:
             self._world.put(vm)
             self._world.plan(vm, (self._boot(vm), self._runs))
 
-    def suspend(self, vm_id: str, asked: Asked | None = None) -> None:
-        """Save its memory and take it off its host; it runs on for a moment."""
+    def suspend(
+        self, vm_id: str, asked: Asked | None = None, *, only_if_it_runs: bool = False
+    ) -> None:
+        """Save its memory and take it off its host; it runs on for a moment.
+
+        ``only_if_it_runs``: what it is made to do in that moment goes on, and if it
+        does not run at the end of it, nothing more is done.
+        """
         with self._world.present():
             vm = self._world.vm(vm_id)
             self._world.record(EventKind.SUSPEND_ASKED, vm, asked)
             if vm.stuck:
                 return
-            until = self._world.now + self._world.durations.before_saving
-            self._world.put(vm.changed(hibernating_until=until))
-            # It goes on whatever else the machine is made to do meanwhile.
-            self._world.later(self._world.durations.before_saving, partial(self._saves, vm.id))
+            before = self._world.durations.before_saving
+            if only_if_it_runs:
+                self._world.put(vm.changed(hibernating_until=self._world.now + before))
+                self._world.later(before, partial(self._saves, vm.id))
+                return
+            saving = (before, self._becomes(State.SAVING))
+            saved = (self._world.durations.save, self._is_suspended)
+            self._world.plan(vm, saving, saved)
 
     def migrate(self, vm_id: str, asked: Asked | None = None) -> None:
         """Move it to another host of its cluster while it runs."""
