@@ -154,13 +154,29 @@ def test_the_shares_of_places() -> None:
 
 
 def test_a_place_without_a_datacenter_comes_first() -> None:
-    estate = [vm(0, datacenter="d"), vm(1), vm(2, cluster="b", datacenter="d")]
+    estate = [vm(0, datacenter="A"), vm(1), vm(2, cluster="b", datacenter="A")]
     found = told(case(estate, estate), max_percent=Percent(None, 100, None))
     assert [each["scope"] for each in found] == [
         "the cluster 'c'",
-        "the cluster 'b' of 'd'",
-        "the cluster 'c' of 'd'",
+        "the cluster 'b' of 'A'",
+        "the cluster 'c' of 'A'",
     ]
+
+
+@pytest.mark.parametrize("part", ["cluster", "host"])
+def test_what_matched_where_it_was_changed_still_counts(part: str) -> None:
+    before, now = vm(5, **{part: "old"}), vm(5, **{part: "new"})
+    estate = [now, *(vm(number, **{part: "old"}) for number in range(3))]
+    made = Case(
+        Operation.POWER_OFF,
+        "fake",
+        "there",
+        estate[1:2],
+        [*estate, vm(6, **{part: "new"})],
+        lambda each: getattr(each, part) == "old",
+    )
+    (found,) = told(made, counted(before), max_percent=Percent(100, None, None))
+    assert (found["of"], found["so_far"], found["would_be"]) == (4, 1, 2)
 
 
 def test_a_place_that_is_not_told() -> None:
