@@ -165,16 +165,16 @@ def test_a_folder_at_the_top_and_one_below() -> None:
 @pytest.mark.parametrize(
     ("given", "fields"),
     [
-        ({"name": "x"}, {"name", "id"}),
-        ({"host": "x"}, {"name", "id", "host"}),
-        ({"cluster": "x", "guest_os": "y"}, {"name", "id", "cluster", "guest_os"}),
-        ({"names": "x"}, {"name", "id", "instance_uuid", "path"}),
-        ({"all": True, "count": 1}, {"name", "id"}),
+        ({"name": "x"}, "name id"),
+        ({"host": "x"}, "name id host"),
+        ({"cluster": "x", "guest_os": "y"}, "name id cluster guest_os"),
+        ({"names": "x"}, "name id instance_uuid path"),
+        ({"all": True, "count": 1}, "name id"),
     ],
     ids=str,
 )
-def test_it_tells_which_fields_it_looks_at(given: dict[str, Any], fields: set[str]) -> None:
-    assert Selection(given).fields == fields
+def test_it_tells_which_fields_it_looks_at(given: dict[str, Any], fields: str) -> None:
+    assert Selection(given).fields == set(fields.split())
 
 
 @pytest.mark.parametrize(

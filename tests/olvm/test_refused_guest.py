@@ -6,11 +6,11 @@ from chaosvm.deadline import Deadline
 from chaosvm.errors import GuestUnavailable
 from chaosvm.lab import Guest, State, World
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.order import Order
+from chaosvm.orders import checked_order
 from chaosvm.platform import Sighting, Step, Watch
 from tests.olvm.conftest import VM
 
-ORDER = Order.checked("power_off", 60)
+ORDER = checked_order("power_off", 60)
 
 
 def asked(platform: OLVMPlatform, watch: Watch) -> None:
