@@ -13,7 +13,7 @@ from chaosvm.errors import SelectionError
 from chaosvm.lab.casting.inventing import literal, series
 from chaosvm.lab.casting.needs import Need
 from chaosvm.lab.casting.shown import POWER_STATES, shown
-from chaosvm.lab.vcenter.words import unescaped_name
+from chaosvm.lab.vcenter.words import unescape_name
 from chaosvm.lab.world import Cluster, Host, Machine, State, World
 from chaosvm.lab.worlds.places import Places
 from chaosvm.selection import Selection
@@ -123,7 +123,7 @@ class Adding:
             kind = "a UUID" if in_engine else "such as vm-101"
             raise CannotMake(f"no VM of {need.platform} can have the id {word!r}: these are {kind}")
         elif word.startswith("/"):
-            self._add_at(need, [unescaped_name(part) for part in word.split("/") if part])
+            self._add_at(need, [unescape_name(part) for part in word.split("/") if part])
         else:
             self._add(need, word)
 
@@ -163,7 +163,7 @@ class Adding:
         if systems := _texts(need.vms.get("guest_os")):
             fields["os"] = _made_up("guest_os", systems)
         if folders := _texts(need.vms.get("folder")):
-            parts = [unescaped_name(part) for part in _made_up("folder", folders).split("/")]
+            parts = [unescape_name(part) for part in _made_up("folder", folders).split("/")]
             if parts[0] == "" and len(parts) > 2 and parts[2] == "vm":
                 globs["datacenter"] = globs["datacenter"] or [parts[1]]
                 parts = parts[3:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from chaosvm.lab.vcenter.words import escaped_name, guest_full_name
+from chaosvm.lab.vcenter.words import escape_name, guest_full_name
 from chaosvm.lab.world import Host, Machine, State, World
 from chaosvm.vm import VM, PowerState
 
@@ -50,12 +50,12 @@ def _shown(
     return VM(
         id=vm.id if in_engine else vm.moid,
         name=vm.name,
-        aliases=(escaped_name(vm.name),),
+        aliases=(escape_name(vm.name),),
         platform=platform,
         power_state=POWER_STATES.get(vm.state, PowerState.TRANSITIONING),
         status=vm.state.value,
         instance_uuid=vm.id,
-        path=path if in_engine else f"{folder}/{escaped_name(vm.name)}",
+        path=path if in_engine else f"{folder}/{escape_name(vm.name)}",
         datacenter=datacenter,
         cluster=cluster.name if cluster and not (cluster.standalone and not in_engine) else None,
         host=host.name if host else None,
@@ -68,4 +68,4 @@ def _shown(
 
 
 def _path(*parts: str | None, escape: bool = True) -> str:
-    return "".join(f"/{escaped_name(part) if escape else part}" for part in parts if part)
+    return "".join(f"/{escape_name(part) if escape else part}" for part in parts if part)

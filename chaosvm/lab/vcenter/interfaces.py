@@ -1,4 +1,4 @@
-"""What the parts of the simulated vCenter need of each other, so that none imports the whole."""
+"""Interfaces of the parts of the simulated vCenter, which keep their imports acyclic."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from chaosvm.lab.world import Machine, World
 
-__all__ = ["Compute", "Estate", "Service", "Session"]
+__all__ = ["Compute", "Inventory", "Service", "Session"]
 
 
 class Session(Protocol):
-    """One login, with the objects that were made in it."""
+    """One login, with the objects created in it."""
 
     alive: bool
     calls: int
@@ -24,16 +24,16 @@ class Session(Protocol):
 
     def new_moid(self) -> str: ...
 
-    def keep(self, thing: Any) -> None: ...
+    def add(self, managed_object: Any) -> None: ...
 
-    def drop(self, moid: str) -> None: ...
+    def remove(self, moid: str) -> None: ...
 
-    def told(self) -> Any: ...
+    def user_session(self) -> Any: ...
 
     def end(self) -> None: ...
 
 
-class Estate(Protocol):
+class Inventory(Protocol):
     """The inventory tree."""
 
     world: World
@@ -50,7 +50,7 @@ class Estate(Protocol):
 
     def machines(self) -> dict[str, Machine]: ...
 
-    def machines_where(self, holds: Callable[[Machine], bool]) -> list[Machine]: ...
+    def find_machines(self, predicate: Callable[[Machine], bool]) -> list[Machine]: ...
 
     def folder_of(self, vm: Machine) -> Any: ...
 
@@ -58,7 +58,7 @@ class Estate(Protocol):
 
     def host_of(self, vm: Machine) -> Any: ...
 
-    def on_host(self, moid: str) -> list[Machine]: ...
+    def machines_on_host(self, moid: str) -> list[Machine]: ...
 
     def datastore_of(self, vm: Machine) -> Any: ...
 
@@ -66,7 +66,7 @@ class Estate(Protocol):
 
 
 class Compute(Protocol):
-    """A cluster, or what is around a host in none."""
+    """A cluster, or the compute resource of a standalone host."""
 
     datacenter: Any
 
@@ -79,26 +79,26 @@ class Compute(Protocol):
 
 
 class Service(Protocol):
-    """The estate with its sessions, and whoever wants to hear of changes."""
+    """The inventory, the sessions and the subscribers to changes."""
 
-    estate: Any
-    pages: Any
+    inventory: Any
+    cache: Any
 
     @property
     def shape(self) -> tuple[int, int]: ...
 
     def find(self, moid: str, session: Any) -> Any: ...
 
-    def linked(self, thing: Any, path: str, session: Any) -> Sequence[Any]: ...
+    def follow(self, source: Any, path: str, session: Any) -> Sequence[Any]: ...
 
     def vm_by_id(self, vm_id: str | None) -> Machine | None: ...
 
-    def moids_around(self, vm: Machine) -> set[str]: ...
+    def ancestor_moids(self, vm: Machine) -> set[str]: ...
 
-    def reshaped(self, moids: Iterable[str]) -> None: ...
+    def selection_changed(self, moids: Iterable[str]) -> None: ...
 
-    def attend(self, collector: Any) -> None: ...
+    def subscribe(self, collector: Any) -> None: ...
 
-    def forget(self, collector: Any) -> None: ...
+    def unsubscribe(self, collector: Any) -> None: ...
 
-    def changed(self, moids: Iterable[str]) -> None: ...
+    def notify(self, moids: Iterable[str]) -> None: ...
