@@ -11,11 +11,15 @@ from functools import partial
 from typing import Any
 
 from chaosvm import values
-from chaosvm.lab.world import Guest, State, Topology
+from chaosvm.lab.faults import ACTIONS
+from chaosvm.lab.world import Durations, Guest, State, Topology
 
 __all__ = [
     "MIB",
+    "action",
+    "count",
     "date",
+    "durations",
     "folder",
     "guest",
     "ip_addresses",
@@ -24,6 +28,7 @@ __all__ = [
     "list_items",
     "seconds",
     "state",
+    "tags",
     "text_mapping",
     "topology",
     "unique_id",
@@ -158,3 +163,37 @@ def list_items(key: str, value: Any, example: str) -> list[Any]:
     if not isinstance(value, list):
         raise values.invalid(key, value, f"a list such as {example}")
     return value
+
+
+def durations(key: str, value: Any) -> Durations:
+    """Seconds by operation; ``times`` multiplies all others."""
+    converters: dict[str, Any] = {
+        "times": lambda key, value: values.number(key, value, 0.001, 100_000),
+        **dict.fromkeys(Durations.__slots__, seconds),
+    }
+    seconds_by_name = values.mapping(key, value, converters, '{"times": 100, "boot": 30}')
+    defaults = Durations().times(seconds_by_name.pop("times", 1))
+    return Durations(
+        **{name: seconds_by_name.get(name, getattr(defaults, name)) for name in defaults.__slots__}
+    )
+
+
+def tags(key: str, value: Any) -> dict[str, str | None]:
+    """A list of tags, or a mapping of tags to their parents."""
+    if isinstance(value, dict):
+        return {
+            values.text(key, name): None if parent is None else values.text(f"{key}.{name}", parent)
+            for name, parent in value.items()
+        }
+    return dict.fromkeys(values.text_list(key, value, '["web"], or {"gold": "tier"}'))
+
+
+def count(key: str, value: Any) -> int:
+    return values.integer(key, value, 0, 1_000_000_000)
+
+
+def action(key: str, value: Any) -> str:
+    if isinstance(value, str) and value in ACTIONS:
+        return value
+    hint = values.nearest(value, ACTIONS) if isinstance(value, str) else ""
+    raise values.invalid(key, value, f"one of {', '.join(ACTIONS)}{hint}")

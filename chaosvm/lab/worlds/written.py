@@ -8,8 +8,8 @@ from typing import Any
 
 from chaosvm import values
 from chaosvm.errors import InvalidValue
-from chaosvm.lab.faults import ACTIONS, Rule, rule
-from chaosvm.lab.world import Cluster, Durations, Host, State, World
+from chaosvm.lab.faults import Rule, rule
+from chaosvm.lab.world import Cluster, Host, State, World
 from chaosvm.lab.world.generated import populate
 from chaosvm.lab.worlds import words
 from chaosvm.lab.worlds.places import Locations
@@ -107,19 +107,6 @@ def _at_top(convert: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     return lambda key, value: convert(key.removeprefix(f"{_ROOT}."), value)
 
 
-def _durations(key: str, value: Any) -> Durations:
-    """Seconds by operation; ``times`` multiplies all others."""
-    converters: Converters = {
-        "times": lambda key, value: values.number(key, value, 0.001, 100_000),
-        **dict.fromkeys(Durations.__slots__, words.seconds),
-    }
-    durations = values.mapping(key, value, converters, '{"times": 100, "boot": 30}')
-    defaults = Durations().times(durations.pop("times", 1))
-    return Durations(
-        **{name: durations.get(name, getattr(defaults, name)) for name in defaults.__slots__}
-    )
-
-
 def _generate(key: str, value: Any) -> dict[str, Any]:
     return values.mapping(key, value, _GENERATE, '{"vms": 200, "clusters": 4}')
 
@@ -186,23 +173,13 @@ def _entries(place: str, item: Any, converters: Converters) -> Entries:
     return [(place, fields) for fields in converted]
 
 
-def _tags(key: str, value: Any) -> dict[str, str | None]:
-    """A list of tags, or a mapping of tags to their parents."""
-    if isinstance(value, dict):
-        return {
-            values.text(key, name): None if parent is None else values.text(f"{key}.{name}", parent)
-            for name, parent in value.items()
-        }
-    return dict.fromkeys(values.text_list(key, value, '["web"], or {"gold": "tier"}'))
-
-
 def _faults(key: str, value: Any) -> Entries:
     converters: Converters = {
         "method": values.text,
-        "action": _action,
+        "action": words.action,
         "vm": values.text,
-        "skip": lambda key, value: values.integer(key, value, 0, 1_000_000_000),
-        "times": lambda key, value: values.integer(key, value, 0, 1_000_000_000),
+        "skip": words.count,
+        "times": words.count,
         "seconds": words.seconds,
         "code": lambda key, value: values.integer(key, value, 200, 599),
         "message": values.text,
@@ -222,20 +199,13 @@ def _faults(key: str, value: Any) -> Entries:
     return entries
 
 
-def _action(key: str, value: Any) -> str:
-    if isinstance(value, str) and value in ACTIONS:
-        return value
-    hint = values.nearest(value, ACTIONS) if isinstance(value, str) else ""
-    raise values.invalid(key, value, f"one of {', '.join(ACTIONS)}{hint}")
-
-
 _TOP: Converters = {
     "title": _at_top(values.text),
     "seed": _at_top(lambda key, value: values.integer(key, value, 0, 2**63 - 1)),
-    "durations": _at_top(_durations),
+    "durations": _at_top(words.durations),
     "generate": _at_top(_generate),
     "datacenters": _at_top(_datacenters),
-    "tags": _at_top(_tags),
+    "tags": _at_top(words.tags),
     "vms": _at_top(_vms),
     "faults": _at_top(_faults),
 }
@@ -245,20 +215,20 @@ _TOP: Converters = {
 
 def _ids(datacenters: Mapping[str, dict[str, Any]], vms: Entries) -> Iterable[str]:
     """All ids in the file. Raises InvalidValue for a duplicate."""
-    names_by_id: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for place, fields in _all_locations(datacenters):
         if "id" in fields:
-            _raise_if_taken(f"{place}.id", fields["id"], place, names_by_id)
+            _raise_if_taken(f"{place}.id", fields["id"], place, owners)
         names: dict[str, str] = {}
         for host in fields.get("hosts", ()):
             _raise_if_taken(f"{place}.hosts", host["name"], host["name"], names)
             if "id" in host:
-                _raise_if_taken(f"{place}.hosts", host["id"], host["name"], names_by_id)
+                _raise_if_taken(f"{place}.hosts", host["id"], host["name"], owners)
     for place, fields in vms:
         for key in ("id", "moid"):
             if key in fields:
-                _raise_if_taken(f"{place}.{key}", fields[key], fields["name"], names_by_id)
-    return names_by_id
+                _raise_if_taken(f"{place}.{key}", fields[key], fields["name"], owners)
+    return owners
 
 
 def _all_locations(datacenters: Mapping[str, dict[str, Any]]) -> Entries:
@@ -307,14 +277,15 @@ def _add_vms(world: World, locations: Locations, entries: Entries) -> None:
         _add_vm(world, locations, place, fields)
 
 
-def _raise_if_taken(place: str, id: str, name: str, names_by_id: dict[str, str]) -> None:
-    if id in names_by_id:
-        raise InvalidValue(f"{place} is {id!r}, which is already that of {names_by_id[id]!r}")
-    names_by_id[id] = name
+def _raise_if_taken(place: str, id: str, name: str, owners: dict[str, str]) -> None:
+    if id in owners:
+        raise InvalidValue(f"{place} is {id!r}, which is already that of {owners[id]!r}")
+    owners[id] = name
 
 
 def _add_vm(world: World, locations: Locations, place: str, fields: dict[str, Any]) -> None:
-    cluster, host = _find_location(locations, place, fields)
+    names = (fields.pop(key, None) for key in ("datacenter", "cluster", "host"))
+    cluster, host = locations.find(place, *names)
     _raise_if_impossible(world, place, fields, cluster, host)
     busy_for, stuck = fields.pop("busy_for", 0), fields.pop("stuck", False)
     vm = world.add_vm(cluster=cluster, host=host, **_renamed(fields, _VM_FIELDS))
@@ -341,14 +312,6 @@ def _raise_if_impossible(
     hosts = [each for each in world.hosts if cluster and each.cluster_id == cluster.id]
     if cluster is not None and not any(each.up for each in hosts):
         raise InvalidValue(f"{place}.cluster is {cluster.name!r}, which has no host that is up")
-
-
-def _find_location(
-    locations: Locations, place: str, fields: dict[str, Any]
-) -> tuple[Cluster | None, Host | None]:
-    return locations.find(
-        place, *(fields.pop(key, None) for key in ("datacenter", "cluster", "host"))
-    )
 
 
 def _rule(world: World, place: str, fields: dict[str, Any]) -> Rule:
