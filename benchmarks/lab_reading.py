@@ -104,5 +104,5 @@ def _starter(target: Target, platforms: Sequence[str]) -> Callable[[], int]:
     return start
 
 
-READING = {"vcsim": vcsim, "lab": lab, "lab, asked anew": lab_uncached}
-STARTING = {"vsphere only": one_platform, "all faces": all_platforms}
+READING = {"vcsim": vcsim, "lab": lab, "lab, uncached": lab_uncached}
+STARTING = {"vsphere only": one_platform, "all platforms": all_platforms}

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class _Sample:
     cpu_seconds: float
     done: int
     peak_mb: float
+    requests: int = 0
 
 
 def measure(
@@ -83,7 +84,6 @@ def measure(
     ``once`` are slow: they run once, without warm-up.
     """
     samples: dict[str, list[_Sample]] = {name: [] for name in methods}
-    sent: dict[str, list[int]] = {name: [] for name in methods}
     workers = {name: _Worker(method, target) for name, method in methods.items()}
     try:
         for round_number in range(rounds + 1):
@@ -94,14 +94,18 @@ def measure(
                 requests_before = requests()
                 sample = worker.sample()
                 if round_number > 0:  # the first round is a warm-up
-                    samples[name].append(sample)
-                    sent[name].append(requests() - requests_before)
+                    sent = requests() - requests_before
+                    samples[name].append(replace(sample, requests=sent))
     finally:
         for worker in workers.values():
             worker.end()
     counts = {sample.done for each in samples.values() for sample in each}
     if len(counts) != 1:
         raise SystemExit(f"{what}: the methods processed different numbers of VMs: {counts}")
+    return _results(what, size, samples)
+
+
+def _results(what: str, size: int, samples: Mapping[str, Sequence[_Sample]]) -> list[Result]:
     medians = {
         name: statistics.median(sample.seconds for sample in each) for name, each in samples.items()
     }
@@ -114,7 +118,7 @@ def measure(
             seconds=medians[name],
             cpu_seconds=statistics.median(sample.cpu_seconds for sample in each),
             peak_mb=max(sample.peak_mb for sample in each),
-            requests=statistics.median(sent[name]),
+            requests=statistics.median(sample.requests for sample in each),
             ratio=medians[name] / floor,
         )
         for name, each in samples.items()

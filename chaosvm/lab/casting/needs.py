@@ -74,13 +74,13 @@ def read_needs(
     ]
     with_expectation = [need for need in hypothesis if need.state or need.maximum < _MAX_COUNT]
     without_expectation = [need for need in hypothesis if need not in with_expectation]
-    found = [*with_expectation, *method, *without_expectation, *rollbacks]
+    all_needs = [*with_expectation, *method, *without_expectation, *rollbacks]
     excluded = [
         replace(need, vms={"names": [name]}, identifiers=(name,), by_id=False, state=None)
-        for need in found
+        for need in all_needs
         for name in need.excluded
     ]
-    return [*found, *excluded], reader.problems
+    return [*all_needs, *excluded], reader.problems
 
 
 def _probes(experiment: Mapping[str, Any]) -> Iterable[Any]:

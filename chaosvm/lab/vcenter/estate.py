@@ -8,11 +8,10 @@ and one network. As in a vCenter, a VM that is powered off stays on its host.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chaosvm.lab.vcenter.compute import Compute, ResourcePool
-from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Entity, Folder, Network
+from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Folder, Network
 from chaosvm.lab.vcenter.fields import CustomFields
 from chaosvm.lab.vcenter.hosts import HostSystem
 from chaosvm.lab.vcenter.machine import VirtualMachine
@@ -42,17 +41,17 @@ class Inventory:
         self.fields = CustomFields(world)
         self._lock = threading.RLock()
         self._numbers: dict[tuple[str, str], int] = {}
-        self._shape = -1
+        self._generation = -1
         self._tree: _Tree = _Tree()
         self._by_host: tuple[_Tree, list[Machine], dict[str, list[Machine]]] | None = None
 
     @property
     def tree(self) -> _Tree:
-        if self._shape != self.world.shape:
+        if self._generation != self.world.shape:
             with self.world.present(), self._lock:
-                shape = self.world.shape
+                generation = self.world.shape
                 self._tree = self._build_tree()
-                self._shape = shape
+                self._generation = generation
         return self._tree
 
     def find(self, moid: str) -> ManagedObject | None:
@@ -199,10 +198,3 @@ class _Tree:
         if entity.parent_entity is not None:
             entity.parent_entity.add_child(entity)
         return entity
-
-    def entities(self) -> Sequence[Entity]:
-        return [
-            managed_object
-            for managed_object in self.by_moid.values()
-            if isinstance(managed_object, Entity)
-        ]

@@ -40,7 +40,7 @@ class PropertyFilter(ManagedObject):
         missing = self._selection.missing
         if missing and not spec.reportMissingObjectsInResults:
             raise SoapFault(vmodl.fault.ManagedObjectNotFound(obj=missing[0]))
-        self._shape = service.shape
+        self._generation = service.generation
         self._reported: dict[str, dict[str, str]] = {}
         self._references: dict[str, Any] = {}
         self._missing_reported = False
@@ -83,7 +83,7 @@ class PropertyFilter(ManagedObject):
 
     @property
     def _is_outdated(self) -> bool:
-        return self._shape != self._service.shape
+        return self._generation != self._service.generation
 
     def changes(self, version: str, limit: int | None) -> tuple[list[str], bool]:
         """Updates as XML elements, and whether there are more than the limit."""
@@ -106,10 +106,10 @@ class PropertyFilter(ManagedObject):
 
     def _refresh_selection(self, changed: set[str]) -> list[str]:
         """Select again if the selection may have changed; return the moids that left it."""
-        shape = self._service.shape
+        generation = self._service.generation
         roots_changed = self._selection.has_traversals and changed & self._selection.roots
-        if shape != self._shape or roots_changed:
-            self._shape = shape
+        if generation != self._generation or roots_changed:
+            self._generation = generation
             self._selection = Selection(self._service, self._session, self._spec)
         removed = [moid for moid in self._reported if moid not in self._selection.objects]
         for moid in removed:

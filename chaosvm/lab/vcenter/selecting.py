@@ -134,7 +134,7 @@ class ResponseCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._caches: OrderedDict[tuple[Any, ...], _VMCache] = OrderedDict()
-        self._shape = -1
+        self._generation = -1
 
     def render(
         self,
@@ -146,7 +146,7 @@ class ResponseCache:
     ) -> list[str]:
         """The contents of the objects, without the enclosing elements."""
         inventory = service.inventory
-        shape, machines = inventory.world.shape, inventory.machines()
+        generation, machines = inventory.world.shape, inventory.machines()
         rendered: list[str] = []
         for target in objects.values():
             paths = paths_by_type.for_object(target)
@@ -157,17 +157,17 @@ class ResponseCache:
             elif isinstance(target, VirtualMachine):
                 vm = machines.get(target.moid)
                 if vm is not None:
-                    rendered.append(self._cache_for(paths, version, shape).text(inventory, vm))
+                    rendered.append(self._cache_for(paths, version, generation).text(inventory, vm))
             else:
                 rendered.append(_object_xml(target, paths, version, session))
         return rendered
 
-    def _cache_for(self, paths: tuple[str, ...], version: str, shape: int) -> _VMCache:
+    def _cache_for(self, paths: tuple[str, ...], version: str, generation: int) -> _VMCache:
         """The cache of VMs with these properties."""
         with self._lock:
-            if self._shape != shape:
+            if self._generation != generation:
                 self._caches.clear()
-                self._shape = shape
+                self._generation = generation
             vm_cache = self._caches.get((paths, version))
             if vm_cache is None:
                 self._evict()

@@ -120,7 +120,7 @@ class Service:
     # Changes ---------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def generation(self) -> tuple[int, int]:
         """A value that changes whenever the result of a traversal may have changed."""
         return self.inventory.world.shape, self._selection_version
 

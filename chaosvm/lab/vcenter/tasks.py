@@ -41,28 +41,28 @@ class Task(ManagedObject):
     kind = vim.Task
 
     def __init__(
-        self, moid: str, world: World, entity: ManagedObject, name: str, user: str
+        self,
+        moid: str,
+        world: World,
+        entity: ManagedObject,
+        entity_name: str,
+        name: str,
+        user: str,
+        is_done: Callable[[Machine], bool],
+        seconds: float,
     ) -> None:
         super().__init__(moid)
         self._world = world
         self.entity = entity
+        self._entity_name = entity_name
         self._name = name
-        self._entity_name = ""
         self._user = user
+        self.is_done = is_done
+        self._seconds = seconds
         self._start = world.now
         self._end: float | None = None
-        self._seconds = 0.0
         self._result: Any = None
         self._fault: Any = None
-        self.is_done: Callable[[Machine], bool] = never_done
-
-    def for_entity(self, vm_name: str, is_done: Callable[[Machine], bool], seconds: float) -> Task:
-        self._entity_name, self.is_done, self._seconds = vm_name, is_done, seconds
-        return self
-
-    @property
-    def running(self) -> bool:
-        return self._end is None
 
     def succeed(self, result: Any = None) -> Task:
         self._result, self._end = result, self._world.now
@@ -133,10 +133,6 @@ class Tasks:
         with self._lock:
             return self._tasks.get(moid)
 
-    def all(self) -> list[Task]:
-        with self._lock:
-            return list(self._tasks.values())
-
     def running_on(self, moid: str) -> Any:
         with self._lock:
             task = self._running.get(moid)
@@ -144,12 +140,10 @@ class Tasks:
 
     def recent(self, moid: str | None = None) -> Any:
         with self._lock:
-            all_tasks = moid is None
-            moids = (
-                list(self._tasks)[-_RECENT:]
-                if all_tasks
-                else self._recent_by_entity.get(moid or "", [])
-            )
+            if moid is None:
+                moids = list(self._tasks)[-_RECENT:]
+            else:
+                moids = self._recent_by_entity.get(moid, [])
         return vim.Task.Array([vim.Task(each) for each in moids])
 
     # Creating --------------------------------------------------------------------------
@@ -164,7 +158,7 @@ class Tasks:
         seconds: float,
     ) -> Task:
         """Create a task that runs until ``is_done`` is true of its VM."""
-        task = self._new_task(entity, name, origin).for_entity(vm.name, is_done, seconds)
+        task = self._new_task(entity, vm.name, name, origin, is_done, seconds)
         with self._lock:
             self._running[vm.moid] = task
         self._notify(task)
@@ -173,20 +167,12 @@ class Tasks:
     def failed(
         self, entity: ManagedObject, vm: Machine, name: str, origin: Asked, fault: Any, message: str
     ) -> Task:
-        task = (
-            self._new_task(entity, name, origin)
-            .for_entity(vm.name, never_done, 0.0)
-            .fail(fault, message)
-        )
+        task = self._new_task(entity, vm.name, name, origin).fail(fault, message)
         self._notify(task)
         return task
 
     def done(self, entity: Any, name: str, origin: Asked, result: Any) -> Task:
-        task = (
-            self._new_task(entity, name, origin)
-            .for_entity(entity.plain_name, never_done, 0.0)
-            .succeed(result)
-        )
+        task = self._new_task(entity, entity.plain_name, name, origin).succeed(result)
         self._notify(task)
         return task
 
@@ -214,9 +200,18 @@ class Tasks:
         with self._lock:
             return [task.moid for task in self._running.values()]
 
-    def _new_task(self, entity: ManagedObject, name: str, origin: Asked) -> Task:
+    def _new_task(
+        self,
+        entity: ManagedObject,
+        entity_name: str,
+        name: str,
+        origin: Asked,
+        is_done: Callable[[Machine], bool] = never_done,
+        seconds: float = 0.0,
+    ) -> Task:
         with self._world.present(), self._lock:
-            task = Task(f"task-{next(self._numbers)}", self._world, entity, name, origin.user or "")
+            moid, user = f"task-{next(self._numbers)}", origin.user or ""
+            task = Task(moid, self._world, entity, entity_name, name, user, is_done, seconds)
             self._tasks[task.moid] = task
             recent = self._recent_by_entity.setdefault(entity.moid, [])
             recent.append(task.moid)
