@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.vcsim import Vcsim
 
 SIZES = (50, 200, 1000)
-# From these sizes on, slow methods run once, and all others three times.
+# From these sizes on, slow methods run once, and all others at most three times.
 _SLOW_ONCE_FROM, _THREE_ROUNDS_FROM = 200, 1000
 _PARALLEL, _CALL_SECONDS, _TASK_SECONDS = 20, 0.05, 1.0
 _COMMON = {

@@ -190,14 +190,14 @@ def _start_session(arguments: dict[str, Any]) -> RehearsalSession:
     return _session
 
 
-def _close_session(why: str) -> None:
+def _close_session(reason: str) -> None:
     global _session
     session, _session = _session, None
     try:
         if session is not None:
-            session.close(why)
+            session.close(reason)
     finally:
-        rehearsal.block(why)
+        rehearsal.block(reason)
 
 
 @atexit.register

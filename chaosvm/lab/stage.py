@@ -153,7 +153,7 @@ class RehearsalSession:
         self.foreign.apply(experiment)
         self.has_begun = True
 
-    def close(self, why: str) -> None:
+    def close(self, reason: str) -> None:
         """Log what happened and clean up."""
         try:
             if self.has_begun:
@@ -162,7 +162,7 @@ class RehearsalSession:
             connections.close_all()
         finally:
             self.has_begun = False
-            rehearsal.block(why)
+            rehearsal.block(reason)
             self.foreign.restore()
             self._exit_stack.close()
 
@@ -232,7 +232,7 @@ def _lab(world: Any, platforms: Sequence[str] | None) -> Lab:
 
 @contextmanager
 def _exit_on_sigterm() -> Iterator[None]:
-    """Exit normally on SIGTERM, which Chaos Toolkit only handles from the first activity on."""
+    """Raise SystemExit on SIGTERM, which Chaos Toolkit only handles from the first activity on."""
     number = signal.SIGTERM
     if (
         threading.current_thread() is not threading.main_thread()

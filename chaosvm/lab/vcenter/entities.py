@@ -125,6 +125,10 @@ class Datacenter(MultiVMPowerOn, Entity):
     store: Datastore
     net: Network
 
+    @property
+    def folders(self) -> Sequence[Folder]:
+        return self.vm_folder, self.host_folder, self.datastore_folder, self.network_folder
+
     @managed_property
     def vmFolder(self, session: Any = None) -> Any:
         return self.vm_folder.reference

@@ -108,12 +108,7 @@ class SearchIndex(ManagedObject):
         if isinstance(entity, Folder):
             children = list(entity.children)
         elif isinstance(entity, Datacenter):
-            children = [
-                entity.vm_folder,
-                entity.host_folder,
-                entity.datastore_folder,
-                entity.network_folder,
-            ]
+            children = list(entity.folders)
         elif isinstance(entity, Compute):
             children = [*entity.hosts, entity.pool]
         machines = self._inventory.machines() if isinstance(entity, Folder) else {}

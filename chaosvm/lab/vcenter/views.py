@@ -167,12 +167,7 @@ def _children(
     if isinstance(entity, Folder):
         return entity.children
     if isinstance(entity, Datacenter):
-        return (
-            entity.vm_folder,
-            entity.host_folder,
-            entity.datastore_folder,
-            entity.network_folder,
-        )
+        return entity.folders
     if isinstance(entity, Compute):
         return (*entity.hosts, entity.pool)
     if through_hosts and isinstance(entity, (HostSystem, ResourcePool)):

@@ -42,9 +42,9 @@ def inventory(world: World) -> Inventory:
         folder=("a & b",),
     )
     world.add_vm("plain", guest=Guest.without_agent(), template=True, attributes={"other": ""})
-    data_object = Inventory(world)
-    data_object.tasks = Tasks(world, lambda moids: None)
-    return data_object
+    inventory = Inventory(world)
+    inventory.tasks = Tasks(world, lambda moids: None)
+    return inventory
 
 
 @pytest.mark.parametrize("path", PATHS)
