@@ -1,5 +1,5 @@
-"""What chaosvm costs, beside what could be used instead and what cannot be avoided.
+"""Benchmarks: chaosvm, its alternatives, and the floor that no client can beat.
 
-All ways to do a thing take turns in one run, each in a process of its own, so
-that only the ratios between them matter. docs/performance.md tells more.
+All implementations of a task take turns in one run, each in its own process, so that
+their ratios are meaningful. See docs/performance.md.
 """

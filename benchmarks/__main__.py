@@ -1,7 +1,7 @@
-"""Everything that is measured, in one go: `make bench`.
+"""Runs all benchmarks: `make bench`.
 
-Writes a report as JSON, Markdown and SVG, and puts its tables into
-docs/performance.md. ``--quick`` takes fewer VMs and turns, and leaves these alone.
+Writes a report as JSON, Markdown and SVG and inserts its tables into
+docs/performance.md. ``--quick`` runs fewer VMs and rounds, and updates neither.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import batches, inventory
-from benchmarks.chart import drawn
-from benchmarks.measure import Result, machine, printed, written
+from benchmarks.chart import draw_chart
+from benchmarks.measure import Result, format_table, machine, write_report
 
 _HERE = Path(__file__).parent
 _DOCUMENT = _HERE.parent / "docs" / "performance.md"
 _BEGIN, _END = "<!-- what make bench measured last -->\n", "<!-- the end of it -->\n"
 
 
-def _everything(quick: bool) -> Iterator[list[Result]]:
+def _run_all(quick: bool) -> Iterator[list[Result]]:
     if quick:
         yield from inventory.run((100, 1000), (100, 1000), (100, 1000), rounds=2)
         yield from batches.run((50,), rounds=2)
@@ -29,18 +29,18 @@ def _everything(quick: bool) -> Iterator[list[Result]]:
 
 
 def _tables(results: list[Result]) -> str:
-    """One for each thing that was measured, and what they were measured on."""
-    told = machine()
-    versions = ", ".join(f"{name} {found}" for name, found in told["versions"].items())
-    system = f"{told['system']}, {told['cores']} cores with a load of {told['load'][-1]}"
-    parts = [f"Python {told['python']}, {system}; {versions}."]
-    for what in dict.fromkeys(result.what for result in results):
-        parts.append(f"### {what}")
-        parts.append(printed([result for result in results if result.what == what]))
+    """The machine, and one table per benchmark."""
+    report = machine()
+    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    system = f"{report['system']}, {report['cores']} cores with a load of {report['load'][-1]}"
+    parts = [f"Python {report['python']}, {system}; {versions}."]
+    for title in dict.fromkeys(result.what for result in results):
+        parts.append(f"### {title}")
+        parts.append(format_table([result for result in results if result.what == title]))
     return "\n\n".join(parts) + "\n"
 
 
-def _put_into(document: Path, tables: str) -> None:
+def _insert(document: Path, tables: str) -> None:
     before, _, rest = document.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
     document.write_text(f"{before}{_BEGIN}\n{tables}\n{_END}{after}")
@@ -52,15 +52,15 @@ def main() -> None:
     quick = parser.parse_args().quick
     folder = Path("build/benchmarks") if quick else _HERE / "results"
     results: list[Result] = []
-    for found in _everything(quick):
-        results += found
-        print(printed(found), flush=True)
-    written(folder / "latest.json", results)
+    for batch in _run_all(quick):
+        results += batch
+        print(format_table(batch), flush=True)
+    write_report(folder / "latest.json", results)
     tables = _tables(results)
     (folder / "latest.md").write_text(f"# What was measured last\n\n{tables}")
-    drawn(folder / "latest.svg", results)
+    draw_chart(folder / "latest.svg", results)
     if not quick:
-        _put_into(_DOCUMENT, tables)
+        _insert(_DOCUMENT, tables)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""How long it takes to switch many VMs: `python -m benchmarks.batches`.
+"""Duration of power operations on many VMs: `python -m benchmarks.batches`.
 
-Each call takes 50 ms and each task a second, on the simulator of the tests
-(`make vcsim`) and on the lab. Between two samples all VMs are put back, which is
-not measured.
+Each request takes 50 ms and each task one second, on vcsim (`make vcsim`) and on the
+lab. VMs are restored between samples; that is not measured.
 """
 
 from __future__ import annotations
@@ -13,16 +12,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measure import Result, Way, measured, printed, written
+from benchmarks.measure import Method, Result, format_table, measure, write_report
 
 if TYPE_CHECKING:
     from chaosvm.lab import Lab, World
     from tests.vcsim import Vcsim
 
 SIZES = (50, 200, 1000)
-# From so many VMs on, what is many times as slow takes one turn only, and from so
-# many on, the others three.
-_SLOW, _VERY_SLOW = 200, 1000
+# From these sizes on, slow methods run once, and all others at most three times.
+_SLOW_ONCE_FROM, _THREE_ROUNDS_FROM = 200, 1000
 _PARALLEL, _CALL_SECONDS, _TASK_SECONDS = 20, 0.05, 1.0
 _COMMON = {
     "parallel": _PARALLEL,
@@ -30,54 +28,59 @@ _COMMON = {
     "operation": "power_off",
     "vms": {"all": True},
 }
-# Of so many VMs it is also measured how they are started, and how they are stopped
-# when they are chosen from many more; in these there is less to compare.
-_TYPICAL = 200
-_MANY_ON_VCSIM, _MANY_ON_LAB = 10_000, 5000
+# For this size, starting VMs and selecting them from a large inventory are measured too.
+_TYPICAL_SIZE = 200
+_VCSIM_INVENTORY, _LAB_INVENTORY = 10_000, 5000
 
-Before = Callable[[], None]
+Prepare = Callable[[], None]
 
 
 def on_vcsim(size: int, rounds: int) -> Iterator[list[Result]]:
-    from benchmarks.vsphere_batches import BATCH, STARTS, made_ready, unnoted
+    from benchmarks.vsphere_batches import BATCH, STARTS, chaosvm_without_ledger, prepare
 
     with _vcsim(size) as vcsim:
         target = _vcenter(vcsim.host, vcsim.port, vcsim)
-        ways = {**BATCH, "chaosvm, no ledger": unnoted} if size < _VERY_SLOW else BATCH
-        requests, before = _counting(vcsim), made_ready(target)
-        yield _measured("vSphere batch, vcsim", size, target, ways, requests, rounds, before)
-        if size == _TYPICAL:
+        methods = dict(BATCH)
+        if size < _THREE_ROUNDS_FROM:
+            methods["chaosvm, no ledger"] = chaosvm_without_ledger
+        requests, prepare_round = _request_counter(vcsim), prepare(target)
+        yield _measure(
+            "vSphere batch, vcsim", size, target, methods, requests, rounds, prepare_round
+        )
+        if size == _TYPICAL_SIZE:
             target["operation"] = "power_on"
-            before, what = made_ready(target), "vSphere start, vcsim"
-            yield _measured(what, size, target, STARTS, requests, rounds, before)
+            prepare_round, what = prepare(target), "vSphere start, vcsim"
+            yield _measure(what, size, target, STARTS, requests, rounds, prepare_round)
 
 
 def on_lab(size: int, rounds: int) -> Iterator[list[Result]]:
     from benchmarks import olvm_batches, vsphere_batches
 
-    world, before = _world(size)
+    world, prepare_round = _world(size)
     with _lab(world) as lab:
-        requests = _counting(lab)
-        target, ways = _vcenter(lab.vsphere_server, lab.vsphere_port, lab), vsphere_batches.BATCH
-        yield _measured("vSphere batch, lab", size, target, ways, requests, rounds, before)
-        target, ways = _engine(lab), olvm_batches.BATCH
-        yield _measured("OLVM batch, lab", size, target, ways, requests, rounds, before)
+        requests = _request_counter(lab)
+        target = _vcenter(lab.vsphere_server, lab.vsphere_port, lab)
+        methods = vsphere_batches.BATCH
+        yield _measure("vSphere batch, lab", size, target, methods, requests, rounds, prepare_round)
+        target, methods = _engine(lab), olvm_batches.BATCH
+        yield _measure("OLVM batch, lab", size, target, methods, requests, rounds, prepare_round)
 
 
-def of_many(rounds: int) -> Iterator[list[Result]]:
-    """VMs that a pattern chooses from thousands."""
+def selected_from_many(rounds: int) -> Iterator[list[Result]]:
+    """VMs that a glob selects from thousands."""
     from benchmarks import olvm_batches, vsphere_batches
 
-    with _vcsim(_MANY_ON_VCSIM) as vcsim:
+    with _vcsim(_VCSIM_INVENTORY) as vcsim:
         target = _vcenter(vcsim.host, vcsim.port, vcsim) | {"vms": {"name": "DC0_H0_VM[12]??"}}
-        requests, before = _counting(vcsim), vsphere_batches.made_ready(target)
-        what, ways = f"vSphere batch of {_MANY_ON_VCSIM:,}, vcsim", vsphere_batches.OF_MANY
-        yield _measured(what, _TYPICAL, target, ways, requests, rounds, before)
-    world, before = _world(_TYPICAL, others=_MANY_ON_LAB - _TYPICAL)
+        requests, prepare_round = _request_counter(vcsim), vsphere_batches.prepare(target)
+        what = f"vSphere batch of {_VCSIM_INVENTORY:,}, vcsim"
+        methods = vsphere_batches.OF_MANY
+        yield _measure(what, _TYPICAL_SIZE, target, methods, requests, rounds, prepare_round)
+    world, prepare_round = _world(_TYPICAL_SIZE, others=_LAB_INVENTORY - _TYPICAL_SIZE)
     with _lab(world) as lab:
-        target, ways = _engine(lab) | {"vms": {"name": "app-*"}}, olvm_batches.OF_MANY
-        requests, what = _counting(lab), f"OLVM batch of {_MANY_ON_LAB:,}, lab"
-        yield _measured(what, _TYPICAL, target, ways, requests, rounds, before)
+        target, methods = _engine(lab) | {"vms": {"name": "app-*"}}, olvm_batches.OF_MANY
+        requests, what = _request_counter(lab), f"OLVM batch of {_LAB_INVENTORY:,}, lab"
+        yield _measure(what, _TYPICAL_SIZE, target, methods, requests, rounds, prepare_round)
 
 
 def _vcsim(vms: int) -> AbstractContextManager[Vcsim]:
@@ -89,8 +92,8 @@ def _vcsim(vms: int) -> AbstractContextManager[Vcsim]:
     )
 
 
-def _world(size: int, others: int = 0) -> tuple[World, Before]:
-    """Running VMs, and what puts the first of them back."""
+def _world(size: int, others: int = 0) -> tuple[World, Prepare]:
+    """A world of running VMs, and a function that restores the first of them."""
     from chaosvm.lab import State, World
     from chaosvm.lab.world import Durations
 
@@ -99,11 +102,11 @@ def _world(size: int, others: int = 0) -> tuple[World, Before]:
     for name in (*names, *(f"other-{number:04}" for number in range(others))):
         world.add_vm(name)
 
-    def put_back() -> None:
+    def restore() -> None:
         for name in names:
             world.change(name, state=State.RUNNING)
 
-    return world, put_back
+    return world, restore
 
 
 def _lab(world: World) -> AbstractContextManager[Lab]:
@@ -112,7 +115,7 @@ def _lab(world: World) -> AbstractContextManager[Lab]:
     return Lab(world, latency=_CALL_SECONDS, real_size=True)
 
 
-def _counting(server: Lab | Vcsim) -> Callable[[], int]:
+def _request_counter(server: Lab | Vcsim) -> Callable[[], int]:
     from chaosvm.lab import Lab
 
     if isinstance(server, Lab):
@@ -132,26 +135,27 @@ def _credentials(login: Any) -> dict[str, Any]:
     return {name: getattr(login, name) for name in ("username", "password", "ca_file")}
 
 
-def _measured(
+def _measure(
     what: str,
     size: int,
     target: dict[str, Any],
-    ways: Mapping[str, Way],
+    methods: Mapping[str, Method],
     requests: Callable[[], int],
     rounds: int,
-    before: Before,
+    prepare_round: Prepare,
 ) -> list[Result]:
-    slow = [name for name in ways if name.endswith("thread pool")] if size >= _SLOW else []
-    rounds = min(rounds, 3) if size >= _VERY_SLOW else rounds
-    return measured(what, size, target, ways, requests, rounds, before=before, once=slow)
+    slow = [name for name in methods if name.endswith("thread pool")]
+    once = slow if size >= _SLOW_ONCE_FROM else []
+    rounds = min(rounds, 3) if size >= _THREE_ROUNDS_FROM else rounds
+    return measure(what, size, target, methods, requests, rounds, prepare_round, once)
 
 
 def run(sizes: tuple[int, ...] = SIZES, rounds: int = 5) -> Iterator[list[Result]]:
     for size in sizes:
         yield from on_vcsim(size, rounds)
         yield from on_lab(size, rounds)
-    if _TYPICAL in sizes:
-        yield from of_many(rounds)
+    if _TYPICAL_SIZE in sizes:
+        yield from selected_from_many(rounds)
 
 
 def main() -> None:
@@ -161,10 +165,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/batches.json"))
     arguments = parser.parse_args()
     results: list[Result] = []
-    for found in run(tuple(arguments.sizes), arguments.rounds):
-        results += found
-        print(printed(found), flush=True)
-    written(arguments.json, results)
+    for batch in run(tuple(arguments.sizes), arguments.rounds):
+        results += batch
+        print(format_table(batch), flush=True)
+    write_report(arguments.json, results)
 
 
 if __name__ == "__main__":

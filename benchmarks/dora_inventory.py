@@ -1,4 +1,4 @@
-"""Ways to read the VMs of one of Dora's environments."""
+"""Methods to read the VMs of a Dora environment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _path(target: Target) -> str:
 
 
 def floor(target: Target) -> Callable[[], int]:
-    """The same bytes fetched over an open connection and given to json, and nothing else."""
+    """Fetch the same bytes over an open connection and parse the JSON."""
     path = _path(target)
     connection = http.client.HTTPConnection(target["host"], target["api_port"])
 
@@ -38,21 +38,21 @@ def floor(target: Target) -> Callable[[], int]:
         connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
         response = connection.getresponse()
         content = response.read()
-        packed = response.headers["Content-Encoding"] == "gzip"
-        return len(json.loads(gzip.decompress(content) if packed else content)["items"])
+        is_gzip = response.headers["Content-Encoding"] == "gzip"
+        return len(json.loads(gzip.decompress(content) if is_gzip else content)["items"])
 
     return read
 
 
 def chaosvm(target: Target) -> Callable[[], int]:
     environments = {_ENVIRONMENT: _COORDINATES}
-    given = {name: target[name] for name in _NAMES}
-    client = DoraClient(**given, environments=environments, timeout=600).connect()
+    settings = {name: target[name] for name in _NAMES}
+    client = DoraClient(**settings, environments=environments, timeout=600).connect()
     return lambda: len(client.list_vms(_ENVIRONMENT))
 
 
 def by_requests(target: Target) -> Callable[[], int]:
-    """As in most scripts."""
+    """requests, as in most scripts."""
     url = f"http://{target['host']}:{target['api_port']}{_path(target)}"
 
     def read() -> int:

@@ -1,8 +1,8 @@
-"""How long an inventory takes, and a probe of one VM of it: `python -m benchmarks.inventory`.
+"""Duration of an inventory and of a probe of one VM: `python -m benchmarks.inventory`.
 
-The vCenter is the simulator of the tests (`make vcsim`); the engine, with VMs as
-long as real ones, and Dora are the lab. What is measured runs in other processes,
-which import this module too: so it imports nothing large until it has to.
+The vCenter is vcsim (`make vcsim`); the engine, with VMs of realistic size, and Dora
+are the lab. The measured processes import this module too, so it imports large
+modules lazily.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.measure import Result, Way, measured, printed, written
+from benchmarks.measure import Method, Result, format_table, measure, write_report
 
 VSPHERE, OLVM, DORA = (100, 1000, 10_000), (100, 1000, 5000), (100, 1000, 10_000)
-# Of more VMs than these, a way that takes a request or more for each takes one turn.
-_FEW = 100
+# Above this size, methods that send requests per VM run once.
+_ONCE_ABOVE = 100
 
 
 def vsphere(size: int, rounds: int) -> Iterator[list[Result]]:
@@ -37,11 +37,11 @@ def vsphere(size: int, rounds: int) -> Iterator[list[Result]]:
         def requests() -> int:
             return int(vcsim.requests()["total"])
 
-        once = vsphere_inventory.SLOW if size > _FEW else ()
-        ways = _usable(vsphere_inventory.INVENTORY)
-        yield measured("vSphere inventory", size, target, ways, requests, rounds, once=once)
-        ways = _usable(vsphere_inventory.PROBE)
-        yield measured("vSphere probe", size, target, ways, requests, rounds, once=once)
+        once = vsphere_inventory.SLOW if size > _ONCE_ABOVE else ()
+        methods = _usable(vsphere_inventory.INVENTORY)
+        yield measure("vSphere inventory", size, target, methods, requests, rounds, once=once)
+        methods = _usable(vsphere_inventory.PROBE)
+        yield measure("vSphere probe", size, target, methods, requests, rounds, once=once)
 
 
 def olvm(size: int, rounds: int) -> Iterator[list[Result]]:
@@ -63,10 +63,10 @@ def olvm(size: int, rounds: int) -> Iterator[list[Result]]:
         def requests() -> int:
             return sum(lab.requests().values())
 
-        once = olvm_inventory.SLOW if size > _FEW else ()
-        ways = olvm_inventory.INVENTORY
-        yield measured("OLVM inventory", size, target, ways, requests, rounds, once=once)
-        yield measured("OLVM probe", size, target, olvm_inventory.PROBE, requests, rounds)
+        once = olvm_inventory.SLOW if size > _ONCE_ABOVE else ()
+        methods = olvm_inventory.INVENTORY
+        yield measure("OLVM inventory", size, target, methods, requests, rounds, once=once)
+        yield measure("OLVM probe", size, target, olvm_inventory.PROBE, requests, rounds)
 
 
 def dora(size: int, rounds: int) -> Iterator[list[Result]]:
@@ -86,14 +86,14 @@ def dora(size: int, rounds: int) -> Iterator[list[Result]]:
         def requests() -> int:
             return sum(lab.requests().values())
 
-        ways = dora_inventory.INVENTORY
-        yield measured("Dora inventory", size, target, ways, requests, rounds)
+        methods = dora_inventory.INVENTORY
+        yield measure("Dora inventory", size, target, methods, requests, rounds)
 
 
-def _usable(ways: Mapping[str, Way]) -> dict[str, Way]:
+def _usable(methods: Mapping[str, Method]) -> dict[str, Method]:
     return {
-        name: way
-        for name, way in ways.items()
+        name: method
+        for name, method in methods.items()
         if not (name == "govc" and shutil.which("govc") is None)
     }
 
@@ -119,10 +119,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/inventory.json"))
     arguments = parser.parse_args()
     results: list[Result] = []
-    for found in run(arguments.vsphere, arguments.olvm, arguments.dora, arguments.rounds):
-        results += found
-        print(printed(found), flush=True)
-    written(arguments.json, results)
+    for batch in run(arguments.vsphere, arguments.olvm, arguments.dora, arguments.rounds):
+        results += batch
+        print(format_table(batch), flush=True)
+    write_report(arguments.json, results)
 
 
 if __name__ == "__main__":

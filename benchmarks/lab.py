@@ -1,8 +1,7 @@
-"""How long the lab takes to start and to answer, beside vcsim: `python -m benchmarks.lab`.
+"""Startup and response times of the lab compared with vcsim: `python -m benchmarks.lab`.
 
-Here the simulator is what is compared with, the "floor" of the tables, although
-the lab may be faster. What is measured runs in other processes, which import this
-module too: so it imports nothing large until it has to.
+The "floor" of these tables is vcsim, although the lab may be faster. The measured
+processes import this module too, so it imports large modules lazily.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.measure import Result, measured, printed, written
+from benchmarks.measure import Result, format_table, measure, write_report
 
 _HOSTS = 250
 _READ: Mapping[str, tuple[str, Sequence[str]]] = {
@@ -43,8 +42,8 @@ _READ: Mapping[str, tuple[str, Sequence[str]]] = {
 def starting(size: int, rounds: int) -> list[Result]:
     from benchmarks import lab_reading
 
-    ways = lab_reading.STARTING
-    return measured("lab, start and stop", size, {"vms": size}, ways, lambda: 0, rounds)
+    methods = lab_reading.STARTING
+    return measure("lab, start and stop", size, {"vms": size}, methods, lambda: 0, rounds)
 
 
 def reading(size: int, rounds: int) -> Iterator[list[Result]]:
@@ -79,7 +78,7 @@ def reading(size: int, rounds: int) -> Iterator[list[Result]]:
 
         for what, (kind, paths) in _READ.items():
             target = {**servers, "kind": kind, "paths": paths}
-            yield measured(what, size, target, lab_reading.READING, requests, rounds)
+            yield measure(what, size, target, lab_reading.READING, requests, rounds)
 
 
 def main() -> None:
@@ -92,12 +91,12 @@ def main() -> None:
     results: list[Result] = []
     for size in arguments.start:
         results += starting(size, arguments.rounds)
-        print(printed(results), flush=True)
+        print(format_table(results), flush=True)
     for size in arguments.read:
-        for found in reading(size, arguments.rounds):
-            results += found
-            print(printed(found), flush=True)
-    written(arguments.json, results)
+        for batch in reading(size, arguments.rounds):
+            results += batch
+            print(format_table(batch), flush=True)
+    write_report(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ways to read from the lab's vCenter and from the simulator, and to start a lab."""
+"""Methods to read from the lab's vCenter and from vcsim, and to start a lab."""
 
 from __future__ import annotations
 
@@ -17,37 +17,44 @@ __all__ = ["READING", "STARTING"]
 
 Target = dict[str, Any]
 _collector = vmodl.query.PropertyCollector
-# Each of them makes another question of the same size, which has not been asked before.
-_MORE = ("name", "parent", "overallStatus", "configStatus", "alarmActionsEnabled", "effectiveRole")
+# Each permutation is a new request of the same size.
+_MORE_PATHS = (
+    "name",
+    "parent",
+    "overallStatus",
+    "configStatus",
+    "alarmActionsEnabled",
+    "effectiveRole",
+)
 
 
 # Reading ------------------------------------------------------------------------------
 
 
 def vcsim(target: Target) -> Callable[[], int]:
-    return _again(target, target["vcsim"])
+    return _repeat(target, target["vcsim"])
 
 
 def lab(target: Target) -> Callable[[], int]:
-    """What nothing has changed of since it was read before."""
-    return _again(target, target["lab"])
+    """Repeat a request for unchanged data."""
+    return _repeat(target, target["lab"])
 
 
-def lab_anew(target: Target) -> Callable[[], int]:
-    """What nobody has asked for before."""
-    fetch = _fetching(target["lab"], target["kind"])
-    questions = itertools.cycle(itertools.permutations((*target["paths"], *_MORE)))
-    # The permutations end differently, and few of them are needed.
-    return lambda: fetch(next(questions))
+def lab_uncached(target: Target) -> Callable[[], int]:
+    """Send a request that is not cached."""
+    fetch = _fetcher(target["lab"], target["kind"])
+    permutations = itertools.cycle(itertools.permutations((*target["paths"], *_MORE_PATHS)))
+    # Permutations differ at the end first, and only a few are used.
+    return lambda: fetch(next(permutations))
 
 
-def _again(target: Target, server: Target) -> Callable[[], int]:
-    fetch = _fetching(server, target["kind"])
-    return lambda: fetch((*target["paths"], *_MORE))
+def _repeat(target: Target, server: Target) -> Callable[[], int]:
+    fetch = _fetcher(server, target["kind"])
+    return lambda: fetch((*target["paths"], *_MORE_PATHS))
 
 
-def _fetching(server: Target, kind: str) -> Callable[[Sequence[str]], int]:
-    """Asks for properties of all objects of a kind; the answer is read, and no more."""
+def _fetcher(server: Target, kind: str) -> Callable[[Sequence[str]], int]:
+    """Retrieve properties of all objects of a type, without parsing the response."""
     context = ssl.create_default_context(cafile=server["ca_file"])
     content = SmartConnect(
         host=server["server"],
@@ -57,9 +64,9 @@ def _fetching(server: Target, kind: str) -> Callable[[Sequence[str]], int]:
         sslContext=context,
     ).RetrieveContent()
     view = content.viewManager.CreateContainerView(content.rootFolder, [getattr(vim, kind)], True)
-    step = _collector.TraversalSpec(path="view", type=type(view), skip=False)
+    traversal = _collector.TraversalSpec(path="view", type=type(view), skip=False)
     spec = _collector.FilterSpec(
-        objectSet=[_collector.ObjectSpec(obj=view, skip=True, selectSet=[step])]
+        objectSet=[_collector.ObjectSpec(obj=view, skip=True, selectSet=[traversal])]
     )
     stub, info = content.propertyCollector._stub, _collector.RetrievePropertiesEx.info
     connection = http.client.HTTPSConnection(server["server"], server["port"], context=context)
@@ -78,16 +85,16 @@ def _fetching(server: Target, kind: str) -> Callable[[Sequence[str]], int]:
 # Starting -----------------------------------------------------------------------------
 
 
-def all_faces(target: Target) -> Callable[[], int]:
-    return _starting(target, ["vsphere", "olvm", "dora"])
+def all_platforms(target: Target) -> Callable[[], int]:
+    return _starter(target, ["vsphere", "olvm", "dora"])
 
 
-def one_face(target: Target) -> Callable[[], int]:
-    return _starting(target, ["vsphere"])
+def one_platform(target: Target) -> Callable[[], int]:
+    return _starter(target, ["vsphere"])
 
 
-def _starting(target: Target, platforms: Sequence[str]) -> Callable[[], int]:
-    """Until it listens, and until nothing does any more. The world is there already."""
+def _starter(target: Target, platforms: Sequence[str]) -> Callable[[], int]:
+    """Start and stop a lab over an existing world."""
     world = World.generated(target["vms"])
 
     def start() -> int:
@@ -97,5 +104,5 @@ def _starting(target: Target, platforms: Sequence[str]) -> Callable[[], int]:
     return start
 
 
-READING = {"vcsim": vcsim, "lab": lab, "lab, asked anew": lab_anew}
-STARTING = {"vsphere only": one_face, "all faces": all_faces}
+READING = {"vcsim": vcsim, "lab": lab, "lab, uncached": lab_uncached}
+STARTING = {"vsphere only": one_platform, "all platforms": all_platforms}

@@ -1,12 +1,12 @@
-"""Takes the measure of several ways to do the same thing: time, CPU, memory, requests.
+"""Measures several methods of the same task: time, CPU, memory and requests.
 
-A way is a function that connects to a target and returns what is to be
-measured, which returns how many things it found or did:
+A method is a function that connects to a target and returns the function to measure,
+which returns the number of VMs it processed:
 
     def floor(target: dict[str, Any]) -> Callable[[], int]: ...
 
-Each runs in a process of its own, whose peak memory is its own too. The ways
-take turns, so that whatever else the machine does meets all of them.
+Each method runs in its own process, so that its peak memory can be measured. Methods
+take turns, so that other load on the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -23,21 +23,30 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Result", "Target", "Way", "machine", "measured", "printed", "without_ledger", "written"]
+__all__ = [
+    "Result",
+    "Target",
+    "Method",
+    "machine",
+    "measure",
+    "format_table",
+    "without_ledger",
+    "write_report",
+]
 
 Target = dict[str, Any]
-Way = Callable[[Target], Callable[[], int]]
+Method = Callable[[Target], Callable[[], int]]
 _PACKAGES = ("chaostoolkit-vm", "pyvmomi", "ovirt-engine-sdk-python", "pycurl", "aiohttp")
 
 
 @dataclass(frozen=True)
 class Result:
-    """Medians over the rounds; the peak is that of the whole process, in MB."""
+    """Medians over the rounds; the peak memory is that of the process, in MB."""
 
     what: str
     size: int
@@ -46,7 +55,7 @@ class Result:
     cpu_seconds: float
     peak_mb: float
     requests: float
-    # Times the seconds of the first way, which is the floor.
+    # Relative to the first method, which is the floor.
     ratio: float
 
 
@@ -56,43 +65,47 @@ class _Sample:
     cpu_seconds: float
     done: int
     peak_mb: float
+    requests: int = 0
 
 
-def measured(
+def measure(
     what: str,
     size: int,
     target: Target,
-    ways: Mapping[str, Way],
+    methods: Mapping[str, Method],
     requests: Callable[[], int],
     rounds: int = 5,
-    before: Callable[[], None] = lambda: None,
+    prepare_round: Callable[[], None] = lambda: None,
     once: Sequence[str] = (),
 ) -> list[Result]:
-    """One result a way. ``requests`` says how many have reached the target so far.
+    """One result per method. ``requests`` returns how many the target has received.
 
-    ``before`` makes the target ready for a sample, and is not measured. The ways
-    named in ``once`` are slow: they take one turn, with nothing to warm up.
+    ``prepare_round`` prepares the target for a sample and is not measured. The methods in
+    ``once`` are slow: they run once, without warm-up.
     """
-    samples: dict[str, list[_Sample]] = {name: [] for name in ways}
-    sent: dict[str, list[int]] = {name: [] for name in ways}
-    workers = {name: _Worker(way, target) for name, way in ways.items()}
+    samples: dict[str, list[_Sample]] = {name: [] for name in methods}
+    workers = {name: _Worker(method, target) for name, method in methods.items()}
     try:
-        for turn in range(rounds + 1):
+        for round_number in range(rounds + 1):
             for name, worker in workers.items():
-                if name in once and turn != 1:
+                if name in once and round_number != 1:
                     continue
-                before()
-                asked = requests()
+                prepare_round()
+                requests_before = requests()
                 sample = worker.sample()
-                if turn > 0:  # the first is to warm up
-                    samples[name].append(sample)
-                    sent[name].append(requests() - asked)
+                if round_number > 0:  # the first round is a warm-up
+                    sent = requests() - requests_before
+                    samples[name].append(replace(sample, requests=sent))
     finally:
         for worker in workers.values():
             worker.end()
-    done = {sample.done for each in samples.values() for sample in each}
-    if len(done) != 1:
-        raise SystemExit(f"{what}: the ways did not do the same: {done}")
+    counts = {sample.done for each in samples.values() for sample in each}
+    if len(counts) != 1:
+        raise SystemExit(f"{what}: the methods processed different numbers of VMs: {counts}")
+    return _results(what, size, samples)
+
+
+def _results(what: str, size: int, samples: Mapping[str, Sequence[_Sample]]) -> list[Result]:
     medians = {
         name: statistics.median(sample.seconds for sample in each) for name, each in samples.items()
     }
@@ -105,7 +118,7 @@ def measured(
             seconds=medians[name],
             cpu_seconds=statistics.median(sample.cpu_seconds for sample in each),
             peak_mb=max(sample.peak_mb for sample in each),
-            requests=statistics.median(sent[name]),
+            requests=statistics.median(sample.requests for sample in each),
             ratio=medians[name] / floor,
         )
         for name, each in samples.items()
@@ -113,21 +126,23 @@ def measured(
 
 
 class _Worker:
-    """A process that does one thing one way, whenever it is told to."""
+    """A process that runs one method on request."""
 
-    def __init__(self, way: Way, target: Target) -> None:
+    def __init__(self, method: Method, target: Target) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, way, target), daemon=True)
+        self._pipe, child_pipe = context.Pipe()
+        self._process = context.Process(
+            target=_work, args=(child_pipe, method, target), daemon=True
+        )
         self._process.start()
-        theirs.close()
+        child_pipe.close()
 
     def sample(self) -> _Sample:
         self._pipe.send(True)
         try:
             sample: _Sample = self._pipe.recv()
         except EOFError:
-            raise SystemExit("a way ended with the error above") from None
+            raise SystemExit("a method ended with the error above") from None
         return sample
 
     def end(self) -> None:
@@ -135,58 +150,58 @@ class _Worker:
         self._process.join(10)
 
 
-def _work(pipe: Any, way: Way, target: Target) -> None:
-    # What chaosvm writes beside its work goes where nobody keeps it.
+def _work(pipe: Any, method: Method, target: Target) -> None:
+    # chaosvm writes its ledger to a temporary directory.
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         logging.getLogger("chaostoolkit").setLevel(logging.ERROR)
-        _take_samples(pipe, way(target))
+        _serve_samples(pipe, method(target))
 
 
-def _take_samples(pipe: Any, do: Callable[[], int]) -> None:
+def _serve_samples(pipe: Any, run: Callable[[], int]) -> None:
     while True:
         try:
             pipe.recv()
         except EOFError:
             return
-        start, used = time.perf_counter(), _cpu()
-        done = do()
-        taken = time.perf_counter() - start
-        pipe.send(_Sample(taken, _cpu() - used, done, _peak()))
+        start, cpu_start = time.perf_counter(), _cpu_seconds()
+        done = run()
+        elapsed = time.perf_counter() - start
+        pipe.send(_Sample(elapsed, _cpu_seconds() - cpu_start, done, _peak_mb()))
 
 
 def without_ledger() -> None:
-    """From now on this process keeps its ledgers in memory only."""
+    """Keep the ledgers of this process in memory only."""
     from chaosvm.ledgerfile import LedgerFile
 
-    def nothing(*_: Any, **__: Any) -> None: ...
+    def do_nothing(*_: Any, **__: Any) -> None: ...
 
-    LedgerFile.open = LedgerFile.append = nothing  # type: ignore[method-assign]
+    LedgerFile.open = LedgerFile.append = do_nothing  # type: ignore[method-assign]
 
 
-def _cpu() -> float:
-    """Of this process, and of programs that it ran."""
+def _cpu_seconds() -> float:
+    """CPU time of this process and its child processes."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def _peak() -> float:
-    """Of a program that was run, where there was one: then it is that which counts."""
+def _peak_mb() -> float:
+    """Peak memory of this process, or of a child process if there was one."""
     programs = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     if programs:
         return programs / 1024
-    # Not ru_maxrss, which begins with what the process had that started this one.
+    # Not ru_maxrss, which includes the peak of the parent process.
     status = Path("/proc/self/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
-# What comes out -----------------------------------------------------------------------
+# Output -------------------------------------------------------------------------------
 
 _HEAD = ("what", "VMs", "way", "wall s", "CPU s", "peak MB", "requests", "x floor")
 
 
-def printed(results: Sequence[Result]) -> str:
-    """A table in Markdown, which is as good on a terminal."""
+def format_table(results: Sequence[Result]) -> str:
+    """A Markdown table, which is also readable on a terminal."""
     rows = [_HEAD, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = [
@@ -215,8 +230,8 @@ def _row(result: Result) -> tuple[str, ...]:
     )
 
 
-def written(path: Path, results: Sequence[Result]) -> None:
-    """As JSON, with what they were measured on."""
+def write_report(path: Path, results: Sequence[Result]) -> None:
+    """Write the results as JSON, with a description of the machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     report = {"machine": machine(), "results": [asdict(result) for result in results]}
     path.write_text(json.dumps(report, indent=2) + "\n")
@@ -228,7 +243,7 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "cores": os.cpu_count(),
         "load": [round(load, 1) for load in os.getloadavg()],
-        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+        "versions": {name: installed for name in _PACKAGES if (installed := _version(name))},
     }
 
 

@@ -1,4 +1,4 @@
-"""Ways to stop many VMs of an oVirt engine."""
+"""Methods to stop many VMs of an oVirt engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chaosvm.olvm import OLVMPlatform
 __all__ = ["OF_MANY", "BATCH"]
 
 _NAMES = ("url", "username", "password", "ca_file")
-_LOOK_EVERY = 0.5
+_POLL_SECONDS = 0.5
 
 
 def _platform(target: Target) -> OLVMPlatform:
@@ -27,11 +27,11 @@ def _platform(target: Target) -> OLVMPlatform:
 
 
 def floor(target: Target) -> Callable[[], int]:
-    """The bare requests over connections that are open, and then the time that a stop takes."""
+    """Only the requests, over open connections, followed by the duration of a stop."""
     session = _platform(target)
-    where, local = urlsplit(target["url"]), threading.local()
+    url, local = urlsplit(target["url"]), threading.local()
     context = ssl.create_default_context(cafile=target["ca_file"])
-    paths = [f"{where.path}/vms/{vm.id}/stop" for vm in session.list_vms(target["vms"])]
+    paths = [f"{url.path}/vms/{vm.id}/stop" for vm in session.list_vms(target["vms"])]
     headers = {
         "Authorization": f"Bearer {session._client._token}",
         "Accept": "application/xml",
@@ -42,33 +42,33 @@ def floor(target: Target) -> Callable[[], int]:
 
     def send(path: str) -> None:
         if not hasattr(local, "connection"):
-            address = (where.hostname or "", where.port)
+            address = (url.hostname or "", url.port)
             local.connection = http.client.HTTPSConnection(*address, context=context)
         local.connection.request("POST", path, b"<action/>", headers)
         response = local.connection.getresponse()
         response.read()
         assert response.status == 200
 
-    def switch() -> int:
+    def run() -> int:
         for _ in pool.map(send, paths):
             pass
         time.sleep(target["task_seconds"])
         return len(paths)
 
-    return switch
+    return run
 
 
 def chaosvm(target: Target) -> Callable[[], int]:
-    """As an experiment does it, with its ledger and its guards."""
+    """As in an experiment, with ledger and guards."""
     session = _platform(target)
     options: dict[str, Any] = {"parallel": target["parallel"], "graceful": False, "timeout": 600}
     return lambda: session.batch_power_off(target["vms"], **options).changed
 
 
 def sdk_loops(target: Target) -> Callable[[], int]:
-    """The SDK as in most scripts: a thread for each VM under way, which looks until it is down.
+    """The SDK as in most scripts: one thread per VM, which polls until the VM is down.
 
-    Each thread has a connection of its own, as the SDK's serve one at a time.
+    Each thread has its own connection, because the SDK's handle one request at a time.
     """
     local = threading.local()
 
@@ -80,14 +80,14 @@ def sdk_loops(target: Target) -> Callable[[], int]:
 
     pool = ThreadPoolExecutor(target["parallel"])
 
-    def switch_one(vm_id: str) -> int:
+    def stop_vm(vm_id: str) -> int:
         one = service().vm_service(vm_id)
         one.stop()
         while one.get().status != ovirtsdk4.types.VmStatus.DOWN:
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_SECONDS)
         return 1
 
-    return lambda: sum(pool.map(switch_one, [vm.id for vm in service().list()]))
+    return lambda: sum(pool.map(stop_vm, [vm.id for vm in service().list()]))
 
 
 OF_MANY = {"floor": floor, "chaosvm": chaosvm}

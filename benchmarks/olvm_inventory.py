@@ -1,4 +1,4 @@
-"""Ways to read the inventory of an oVirt engine, and to ask for one VM of it."""
+"""Methods to read the inventory of an oVirt engine, and to probe one VM."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def _system(target: Target) -> Any:
 
 
 def floor(target: Target) -> Callable[[], int]:
-    """The same lists over an open connection, given to expat, which has nothing to do."""
-    fetch = _fetching(target)
+    """Fetch the same lists over an open connection and parse them with expat only."""
+    fetch = _fetcher(target)
 
     def read() -> int:
         for name in _LISTS:
@@ -48,7 +48,7 @@ def floor(target: Target) -> Callable[[], int]:
     return read
 
 
-def _fetching(target: Target) -> Callable[[str], None]:
+def _fetcher(target: Target) -> Callable[[str], None]:
     settings = OLVMSettings.of(**{name: target[name] for name in _NAMES})
     token = fetch_token(settings, Deadline(60))
     address = urlsplit(target["url"])
@@ -64,10 +64,10 @@ def _fetching(target: Target) -> Callable[[str], None]:
     def fetch(path: str) -> None:
         connection.request("GET", f"{address.path}/{path}", headers=headers)
         response = connection.getresponse()
-        packed = response.headers["Content-Encoding"] == "gzip"
-        parser, unpacker = ParserCreate(), zlib.decompressobj(16 + zlib.MAX_WBITS)
-        while piece := response.read(16_384):
-            parser.Parse(unpacker.decompress(piece) if packed else piece)
+        is_gzip = response.headers["Content-Encoding"] == "gzip"
+        parser, decompressor = ParserCreate(), zlib.decompressobj(16 + zlib.MAX_WBITS)
+        while chunk := response.read(16_384):
+            parser.Parse(decompressor.decompress(chunk) if is_gzip else chunk)
         parser.Parse(b"", True)
 
     return fetch
@@ -79,48 +79,48 @@ def chaosvm(target: Target) -> Callable[[], int]:
 
 
 def sdk_lists(target: Target) -> Callable[[], int]:
-    """The SDK, with a list of each kind and the places joined here."""
+    """The SDK with one list per type, joined in this process."""
     system = _system(target)
 
     def read() -> int:
         hosts = {each.id: each.name for each in system.hosts_service().list()}
         centers = {each.id: each.name for each in system.data_centers_service().list()}
         clusters = {each.id: each for each in system.clusters_service().list()}
-        found = []
+        rows = []
         for vm in system.vms_service().list():
             cluster = clusters.get(vm.cluster.id) if vm.cluster else None
             center = cluster.data_center if cluster else None
-            found.append(
+            rows.append(
                 (
-                    *_described(vm),
+                    *_vm_fields(vm),
                     hosts.get(vm.host.id) if vm.host else None,
                     cluster.name if cluster else None,
                     centers.get(center.id) if center else None,
                 )
             )
-        return len(found)
+        return len(rows)
 
     return read
 
 
 def sdk_loops(target: Target) -> Callable[[], int]:
-    """The SDK as in most scripts: every VM's links are followed."""
+    """The SDK as in most scripts: follow the links of each VM."""
     system = _system(target)
     follow = system._connection.follow_link if hasattr(system, "_connection") else None
     assert follow is not None
 
     def read() -> int:
-        found = []
+        rows = []
         for vm in system.vms_service().list():
             host = follow(vm.host) if vm.host else None
             cluster = follow(vm.cluster) if vm.cluster else None
-            found.append((*_described(vm), host and host.name, cluster and cluster.name))
-        return len(found)
+            rows.append((*_vm_fields(vm), host and host.name, cluster and cluster.name))
+        return len(rows)
 
     return read
 
 
-def _described(vm: Any) -> tuple[Any, ...]:
+def _vm_fields(vm: Any) -> tuple[Any, ...]:
     return vm.id, vm.name, vm.status, vm.memory, vm.cpu, vm.fqdn, vm.os, vm.origin
 
 
@@ -128,7 +128,7 @@ def _described(vm: Any) -> tuple[Any, ...]:
 
 
 def probe_floor(target: Target) -> Callable[[], int]:
-    fetch = _fetching(target)
+    fetch = _fetcher(target)
     vm = _platform(target).get_vm(target["vm_name"])
 
     def read() -> int:
@@ -139,7 +139,7 @@ def probe_floor(target: Target) -> Callable[[], int]:
 
 
 def probe_chaosvm(target: Target) -> Callable[[], int]:
-    """As a hypothesis asks for it, again and again."""
+    """Repeatedly, as in a steady-state hypothesis."""
     platform = _platform(target)
     return lambda: int(platform.vm_has_power_state(target["vm_name"], "powered_on"))
 
@@ -161,5 +161,5 @@ INVENTORY = {
     "SDK, loops": sdk_loops,
 }
 PROBE = {"floor": probe_floor, "chaosvm": probe_chaosvm, "SDK, search": probe_sdk}
-# A request or more for each VM.
+# Methods that send at least one request per VM.
 SLOW = ("SDK, loops",)

@@ -1,4 +1,4 @@
-"""Ways to power off many VMs of a vCenter, or to power them on."""
+"""Methods to power off or power on many VMs of a vCenter."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pyVmomi import vim
 from benchmarks.measure import Target, without_ledger
 from chaosvm.vsphere import VSpherePlatform
 
-__all__ = ["OF_MANY", "BATCH", "STARTS", "made_ready", "unnoted"]
+__all__ = ["OF_MANY", "BATCH", "STARTS", "prepare", "chaosvm_without_ledger"]
 
 _METHODS = {
     "power_off": (vim.VirtualMachine.PowerOff, [None]),
     "power_on": (vim.VirtualMachine.PowerOn, [None]),
 }
-# How often people look whether a task has ended.
-_LOOK_EVERY = 0.5
+# Typical interval of scripts that poll tasks.
+_POLL_SECONDS = 0.5
 
 
-def made_ready(target: Target) -> Callable[[], None]:
-    """Puts all VMs back for the next sample."""
+def prepare(target: Target) -> Callable[[], None]:
+    """Restore all VMs for the next sample."""
     logging.getLogger("chaostoolkit").setLevel(logging.WARNING)
     without_ledger()
     session = _platform(target)
@@ -48,7 +48,7 @@ def _tls(target: Target) -> ssl.SSLContext:
 
 
 def floor(target: Target) -> Callable[[], int]:
-    """The bare requests over connections that are open, and then the time of one task."""
+    """Only the requests, over open connections, followed by the duration of a task."""
     session = _platform(target)
     stub, context, local = session._client.transport, _tls(target), threading.local()
     method, arguments = _METHODS[target["operation"]]
@@ -68,17 +68,17 @@ def floor(target: Target) -> Callable[[], int]:
         response.read()
         assert response.status == 200
 
-    def switch() -> int:
+    def run() -> int:
         for _ in pool.map(send, bodies):
             pass
         time.sleep(target["task_seconds"])
         return len(bodies)
 
-    return switch
+    return run
 
 
 def chaosvm(target: Target) -> Callable[[], int]:
-    """As an experiment does it, with its ledger and its guards."""
+    """As in an experiment, with ledger and guards."""
     session = _platform(target)
     options: dict[str, Any] = {"parallel": target["parallel"], "timeout": 600}
     if target["operation"] == "power_on":
@@ -86,48 +86,48 @@ def chaosvm(target: Target) -> Callable[[], int]:
     return lambda: session.batch_power_off(target["vms"], graceful=False, **options).changed
 
 
-def unnoted(target: Target) -> Callable[[], int]:
+def chaosvm_without_ledger(target: Target) -> Callable[[], int]:
     """The same without a ledger on disk."""
     without_ledger()
     return chaosvm(target)
 
 
 def thread_pool(target: Target) -> Callable[[], int]:
-    """pyvmomi as in most scripts: a thread for each VM under way, which waits for its task."""
+    """pyvmomi as in most scripts: one thread per VM, which polls its task."""
     content = _content(target)
 
-    def switch_one(vm: Any) -> int:
+    def power_off_vm(vm: Any) -> int:
         task = vm.PowerOffVM_Task()
         while (state := task.info.state) not in ("success", "error"):
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_SECONDS)
         return int(state == "success")
 
-    def switch() -> int:
+    def run() -> int:
         view = content.viewManager.CreateContainerView(
             content.rootFolder, [vim.VirtualMachine], True
         )
         with ThreadPoolExecutor(target["parallel"]) as pool:
-            done = sum(pool.map(switch_one, view.view))
+            done = sum(pool.map(power_off_vm, view.view))
         view.Destroy()
         return done
 
-    return switch
+    return run
 
 
-def together(target: Target) -> Callable[[], int]:
-    """`parallel` VMs to a call of PowerOnMultiVM_Task, one after the other; then looks at them."""
+def power_on_multi_vm(target: Target) -> Callable[[], int]:
+    """PowerOnMultiVM_Task with `parallel` VMs per call, then poll the inventory."""
     content, session, width = _content(target), _platform(target), target["parallel"]
     (datacenter,) = content.rootFolder.childEntity
     vms = [vim.VirtualMachine(vm.id, datacenter._stub) for vm in session.list_vms()]
 
-    def switch() -> int:
+    def run() -> int:
         for first in range(0, len(vms), width):
             datacenter.PowerOnMultiVM_Task(vms[first : first + width])
         while (running := session.count_vms({"power_state": "powered_on"})) < len(vms):
-            time.sleep(_LOOK_EVERY / 10)
+            time.sleep(_POLL_SECONDS / 10)
         return running
 
-    return switch
+    return run
 
 
 def _content(target: Target) -> Any:
@@ -150,5 +150,5 @@ BATCH = {
 STARTS = {
     "floor": floor,
     "chaosvm": chaosvm,
-    "PowerOnMultiVM_Task": together,
+    "PowerOnMultiVM_Task": power_on_multi_vm,
 }

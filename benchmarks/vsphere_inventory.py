@@ -1,4 +1,4 @@
-"""Ways to read the inventory of a vCenter, and to ask for one VM of it."""
+"""Methods to read the inventory of a vCenter, and to probe one VM."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def _service(target: Target) -> Any:
 
 
 def floor(target: Target) -> Callable[[], int]:
-    """The same answer fetched and given to expat, which has nothing to do with it."""
+    """Fetch the same response and parse it with expat only."""
     content = _platform(target)._client._content
-    fetch = _fetching(target, content, everything(content, ALL))
+    fetch = _fetcher(target, content, everything(content, ALL))
 
     def read() -> int:
         fetch()
@@ -55,7 +55,7 @@ def floor(target: Target) -> Callable[[], int]:
     return read
 
 
-def _fetching(target: Target, content: Any, spec: Any) -> Callable[[], None]:
+def _fetcher(target: Target, content: Any, spec: Any) -> Callable[[], None]:
     collector = content.propertyCollector
     stub, info = collector._stub, _collector.RetrievePropertiesEx.info
     body = stub.SerializeRequest(collector, info, [[spec], _collector.RetrieveOptions()])
@@ -67,8 +67,8 @@ def _fetching(target: Target, content: Any, spec: Any) -> Callable[[], None]:
         connection.request("POST", "/sdk", body, headers)
         response = connection.getresponse()
         parser = ParserCreate()
-        while piece := response.read(65_536):
-            parser.Parse(piece)
+        while chunk := response.read(65_536):
+            parser.Parse(chunk)
         parser.Parse(b"", True)
 
     return fetch
@@ -80,49 +80,49 @@ def chaosvm(target: Target) -> Callable[[], int]:
 
 
 def property_collector(target: Target) -> Callable[[], int]:
-    """pyvmomi as its users are advised to use it: a view, and leaf properties in one request."""
+    """pyvmomi as recommended: a view, and leaf properties in one request."""
     content = _service(target)
-    kinds = {getattr(vim, name): paths for name, paths in ALL.items() if name != _FIELDS}
-    step = _collector.TraversalSpec(name="view", path="view", type=vim.view.ContainerView)
+    kinds = {getattr(vim, name): paths for name, paths in ALL.items() if name != _FIELDS_MANAGER}
+    traversal = _collector.TraversalSpec(name="view", path="view", type=vim.view.ContainerView)
 
     def read() -> int:
         view = content.viewManager.CreateContainerView(content.rootFolder, list(kinds), True)
         spec = _collector.FilterSpec(
-            objectSet=[_collector.ObjectSpec(obj=view, skip=True, selectSet=[step])],
+            objectSet=[_collector.ObjectSpec(obj=view, skip=True, selectSet=[traversal])],
             propSet=[_collector.PropertySpec(type=kind, pathSet=kinds[kind]) for kind in kinds],
         )
-        found = {}
+        objects = {}
         page = content.propertyCollector.RetrievePropertiesEx([spec], _collector.RetrieveOptions())
         while page is not None:
             for each in page.objects:
-                found[each.obj] = {item.name: item.val for item in each.propSet}
+                objects[each.obj] = {item.name: item.val for item in each.propSet}
             token = page.token
             page = content.propertyCollector.ContinueRetrievePropertiesEx(token) if token else None
         view.Destroy()
-        return sum(isinstance(each, vim.VirtualMachine) for each in found)
+        return sum(isinstance(each, vim.VirtualMachine) for each in objects)
 
     return read
 
 
-_FIELDS = "CustomFieldsManager"
+_FIELDS_MANAGER = "CustomFieldsManager"
 
 
 def attributes(target: Target) -> Callable[[], int]:
-    """pyvmomi as in most scripts: a view, and then one attribute after another."""
+    """pyvmomi as in most scripts: a view, then one attribute after another."""
     content = _service(target)
 
     def read() -> int:
         view = content.viewManager.CreateContainerView(
             content.rootFolder, [vim.VirtualMachine], True
         )
-        found = [_described(vm) for vm in view.view]
+        rows = [_vm_fields(vm) for vm in view.view]
         view.Destroy()
-        return len(found)
+        return len(rows)
 
     return read
 
 
-def _described(vm: Any) -> tuple[Any, ...]:
+def _vm_fields(vm: Any) -> tuple[Any, ...]:
     host = vm.runtime.host
     cluster, folder = host.parent, vm.parent
     while folder is not None and not isinstance(folder, vim.Datacenter):
@@ -145,7 +145,7 @@ def _described(vm: Any) -> tuple[Any, ...]:
 
 
 def govc(target: Target) -> Callable[[], int]:
-    """govmomi's program, from its start to its end."""
+    """The govc command, including its startup."""
     paths = [path for path in ALL["VirtualMachine"] if path != "customValue"]
     command = ["govc", "object.collect", "-json", "-type", "m", "/", *paths]
     environment = {
@@ -167,11 +167,11 @@ def govc(target: Target) -> Callable[[], int]:
 
 
 def probe_floor(target: Target) -> Callable[[], int]:
-    """The same request about the VM, when its id is known: the server's own time."""
+    """The same request for a VM with known id: the response time of the server."""
     platform = _platform(target)
     vm = platform.get_vm(target["vm_name"])
     content = platform._client._content
-    fetch = _fetching(target, content, machines(content, [vm.id], ALL))
+    fetch = _fetcher(target, content, machines(content, [vm.id], ALL))
 
     def read() -> int:
         fetch()
@@ -181,21 +181,21 @@ def probe_floor(target: Target) -> Callable[[], int]:
 
 
 def probe_chaosvm(target: Target) -> Callable[[], int]:
-    """As a hypothesis asks for it, again and again."""
+    """Repeatedly, as in a steady-state hypothesis."""
     platform = _platform(target)
     return lambda: int(platform.vm_has_power_state(target["vm_name"], "powered_on"))
 
 
 def probe_attributes(target: Target) -> Callable[[], int]:
-    """pyvmomi: a view, and look at the names until it is found."""
+    """pyvmomi: a view, then compare names until the VM is found."""
     content = _service(target)
 
     def read() -> int:
         view = content.viewManager.CreateContainerView(
             content.rootFolder, [vim.VirtualMachine], True
         )
-        found = next(vm for vm in view.view if vm.name == target["vm_name"])
-        powered_on = found.runtime.powerState == "poweredOn"
+        vm = next(vm for vm in view.view if vm.name == target["vm_name"])
+        powered_on = vm.runtime.powerState == "poweredOn"
         view.Destroy()
         return int(powered_on)
 
@@ -210,5 +210,5 @@ INVENTORY = {
     "govc": govc,
 }
 PROBE = {"floor": probe_floor, "chaosvm": probe_chaosvm, "pyvmomi, attributes": probe_attributes}
-# A request or more for each VM.
+# Methods that send at least one request per VM.
 SLOW = ("pyvmomi, attributes",)

@@ -1,8 +1,7 @@
-"""The lab: platforms to rehearse against and to test with, in this process.
+"""The lab: simulated platforms for rehearsals and tests, in this process.
 
-A small world of virtual machines (``chaosvm.lab.world``) and, over it, faces
-that speak a platform's protocol over TLS, so that real clients can be driven
-against them::
+A simulation of virtual machines (``chaosvm.lab.world``) with servers that speak each
+platform's protocol over TLS, for use with real clients::
 
     from chaosvm.lab import Guest, Lab, World, rule
 
@@ -14,9 +13,9 @@ against them::
         lab.rules(rule("stop", "drop_after", vm="web-01", times=1))
         ...
 
-The faces are modelled on the platforms' public source and on recordings. They
-are not the platforms. ``Lab`` needs the extra ``lab``, and is imported when it
-is first used.
+The servers are written from the platforms' public source and from recordings, and
+simulate only a part of them. ``Lab`` needs the extra ``lab`` and is imported on first
+use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m chaosvm.lab``: a lab to try experiments on by hand, until Ctrl-C."""
+"""``python -m chaosvm.lab``: runs a lab until Ctrl-C, to try experiments on."""
 
 from __future__ import annotations
 
@@ -17,107 +17,109 @@ import logzero
 
 from chaosvm import values
 from chaosvm.errors import ChaosVMError, InvalidValue
-from chaosvm.lab.account import listed, power_changes, shown
+from chaosvm.lab.account import join_names, platform_title, power_changes
 from chaosvm.lab.watching import Watching
 from chaosvm.lab.worlds import load, ready_made
 
 if TYPE_CHECKING:
     from chaosvm.lab.lab import Lab
 
-_LOOK_EVERY = 0.3
+_POLL_SECONDS = 0.3
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
-    stopping = threading.Event()
-    with ExitStack() as ending:
-        # Either signal ends it as asked for, which is no failure.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before = signal.signal(number, lambda *_: stopping.set())
-            ending.callback(signal.signal, number, before)
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    stopped = threading.Event()
+    with ExitStack() as exit_stack:
+        # Both signals end the lab successfully.
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            previous = signal.signal(signal_number, lambda *_: stopped.set())
+            exit_stack.callback(signal.signal, signal_number, previous)
         try:
-            lab = ending.enter_context(_lab(given))
-            if given.env_file is not None:
-                ending.enter_context(_env_file(Path(given.env_file), lab.environment()))
+            lab = exit_stack.enter_context(_lab(arguments))
+            if arguments.env_file is not None:
+                exit_stack.enter_context(_env_file(Path(arguments.env_file), lab.environment()))
         except ChaosVMError as error:
-            _say(f"python -m chaosvm.lab: {error}")
+            _print_error(f"python -m chaosvm.lab: {error}")
             return 1
-        _introduce(lab)
-        _watch(lab, stopping)
+        _print_variables(lab)
+        _watch(lab, stopped)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m chaosvm.lab",
-        description="Keeps a lab running until Ctrl-C: prints the environment variables by which "
-        "chaosvm finds it and, to the error output, requests and power changes as they happen.",
+        description="Runs a lab until Ctrl-C. Prints the environment variables that configure "
+        "chaosvm for it and, to standard error, requests and power changes as they happen.",
     )
     names = ", ".join(ready_made())
-    parser.add_argument("--world", default="small", help=f"a file, or one of {names} (small)")
-    parser.add_argument("--platforms", help="vsphere, olvm, dora: some of them, with commas")
+    parser.add_argument(
+        "--world", default="small", help=f"a file, or one of {names} (default: small)"
+    )
+    parser.add_argument("--platforms", help="comma-separated: vsphere, olvm, dora (all)")
     parser.add_argument("--latency", default="0", help="seconds before each answer (0)")
     parser.add_argument(
-        "--env-file", metavar="PATH", help="a new file for the variables, removed at the end"
+        "--env-file", metavar="PATH", help="write the variables to a new file, removed at the end"
     )
     return parser
 
 
-def _lab(given: argparse.Namespace) -> Lab:
-    # From the package, which tells what is missing for it.
-    from chaosvm.lab import Lab as Made
+def _lab(arguments: argparse.Namespace) -> Lab:
+    # From the package, which raises MissingExtra.
+    from chaosvm.lab import Lab as LabClass
     from chaosvm.lab.lab import installed
 
-    latency = values.number("--latency", given.latency, 0, 60, "seconds")
+    latency = values.number("--latency", arguments.latency, 0, 60, "seconds")
     platforms: Sequence[str] = installed()
-    if given.platforms is not None:
-        platforms = values.text_list("--platforms", given.platforms.replace(" ", "").split(","))
-    return Made(load(given.world), platforms=platforms, latency=latency)
+    if arguments.platforms is not None:
+        platforms = values.text_list("--platforms", arguments.platforms.replace(" ", "").split(","))
+    return LabClass(load(arguments.world), platforms=platforms, latency=latency)
 
 
 @contextmanager
 def _env_file(path: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """Only for its owner to read; never in the place of a file with other things in it."""
+    """Write the variables to a new file that only its owner can read; delete it afterwards."""
     try:
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise InvalidValue(
             f"--env-file is {str(path)!r}, which cannot be written: {error.strerror}"
         ) from None
     try:
-        with os.fdopen(opened, "w", encoding="utf-8") as file:
-            # Without quotes, which --var-file would take for a part of the value.
-            file.writelines(f"{name}={told}\n" for name, told in environment.items())
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            # Without quotes, which --var-file would include in the value.
+            file.writelines(f"{name}={value}\n" for name, value in environment.items())
         yield
     finally:
         path.unlink(missing_ok=True)
 
 
-def _introduce(lab: Lab) -> None:
-    """Comments and commands, so that a shell can read it all."""
-    platforms = listed([shown(platform) for platform in lab.platforms])
+def _print_variables(lab: Lab) -> None:
+    """Print the variables as shell commands."""
+    platforms = join_names([platform_title(platform) for platform in lab.platforms])
     lines = [
-        f"# A lab with {len(lab.world.vms)} VMs stands for {platforms}, until Ctrl-C.",
-        *(f"export {name}={_quoted(told)}" for name, told in lab.environment().items()),
+        f"# A lab with {len(lab.world.vms)} VMs stands in for {platforms}, until Ctrl-C.",
+        *(f"export {name}={_shell_quote(value)}" for name, value in lab.environment().items()),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
-def _quoted(told: str) -> str:
-    return "'" + told.replace("'", "'\\''") + "'"
+def _shell_quote(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
 
 
-def _watch(lab: Lab, stopping: threading.Event) -> None:
-    watching = Watching(lab.world)
-    while not stopping.wait(_LOOK_EVERY):
-        for line in watching.news(lab.requests()):
-            _say(line)
-    for line in (*watching.news(lab.requests()), "", *power_changes(lab.world)):
-        _say(line)
+def _watch(lab: Lab, stopped: threading.Event) -> None:
+    watcher = Watching(lab.world)
+    while not stopped.wait(_POLL_SECONDS):
+        for line in watcher.news(lab.requests()):
+            _print_error(line)
+    for line in (*watcher.news(lab.requests()), "", *power_changes(lab.world)):
+        _print_error(line)
 
 
-def _say(line: str) -> None:
+def _print_error(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

@@ -1,4 +1,4 @@
-"""What became of the VMs of a world, in few words."""
+"""A summary of power changes, and names for messages."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 from chaosvm.lab.world import EventKind, World
 
-__all__ = ["listed", "power_changes", "shown"]
+__all__ = ["join_names", "power_changes", "platform_title"]
 
-_MOST_VMS = 20
+_MAX_VMS = 20
 _PLATFORMS = {"vsphere": "vSphere", "olvm": "OLVM", "dora": "Dora"}
-_TOLD = {
-    EventKind.START_ASKED: "power on asked for",
+_DESCRIPTIONS = {
+    EventKind.START_ASKED: "power on requested",
     EventKind.POWERED_OFF: "powered off hard",
     EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN: "powered off hard instead of a shutdown",
-    EventKind.SHUTDOWN_ASKED: "shutdown asked for",
-    EventKind.REBOOT_ASKED: "reboot asked for",
+    EventKind.SHUTDOWN_ASKED: "shutdown requested",
+    EventKind.REBOOT_ASKED: "reboot requested",
     EventKind.RESET: "reset",
-    EventKind.SUSPEND_ASKED: "suspend asked for",
+    EventKind.SUSPEND_ASKED: "suspend requested",
     EventKind.MEMORY_DISCARDED: "powered off while suspended",
     EventKind.STARTED: "running",
     EventKind.RESUMED: "running again",
@@ -31,25 +31,25 @@ _TOLD = {
 
 
 def power_changes(world: World) -> list[str]:
-    """A line for each VM that something was done to."""
-    told: dict[str, list[str]] = {}
+    """One line per VM with power changes."""
+    descriptions: dict[str, list[str]] = {}
     names: dict[str, str] = {}
     for event in world.events:
-        if event.vm_id is not None and event.kind in _TOLD:
-            told.setdefault(event.vm_id, []).append(_TOLD[event.kind])
+        if event.vm_id is not None and event.kind in _DESCRIPTIONS:
+            descriptions.setdefault(event.vm_id, []).append(_DESCRIPTIONS[event.kind])
             names[event.vm_id] = event.vm_name or event.vm_id
-    if not told:
-        return ["the lab saw no power change"]
-    lines = [f"{names[vm_id]}: {', then '.join(steps)}" for vm_id, steps in told.items()]
-    more = len(lines) - _MOST_VMS
-    return lines[:_MOST_VMS] + ([f"and so on, with {more} more VMs"] if more > 0 else [])
+    if not descriptions:
+        return ["no power changes in the lab"]
+    lines = [f"{names[vm_id]}: {', then '.join(steps)}" for vm_id, steps in descriptions.items()]
+    more = len(lines) - _MAX_VMS
+    return lines[:_MAX_VMS] + ([f"and {more} more VMs"] if more > 0 else [])
 
 
-def shown(platform: str) -> str:
-    """A platform's name as people write it."""
+def platform_title(platform: str) -> str:
+    """The display name of a platform."""
     return _PLATFORMS.get(platform, platform)
 
 
-def listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+def join_names(names: Sequence[str]) -> str:
+    *rest, last = names
+    return f"{', '.join(rest)} and {last}" if rest else last

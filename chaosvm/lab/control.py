@@ -1,9 +1,8 @@
 """Rehearses an experiment: a lab stands in for every platform, whatever is configured.
 
-Declared in the experiment, or for any experiment as it is with
+Declare it in the experiment, or rehearse an unchanged experiment with
 ``chaos run --control-file examples/rehearse.yaml experiment.json``. All arguments
-may be left out; docs/lab.md tells what they mean, and what a rehearsal does not
-keep away from.
+are optional; docs/lab.md describes them and what a rehearsal does not prevent.
 
 ```json
 {
@@ -20,8 +19,8 @@ keep away from.
 }
 ```
 
-A process that has loaded this module is for rehearsals only: before, between
-and after them chaosvm connects nowhere.
+A process that has imported this module is for rehearsals only: before, between
+and after them chaosvm refuses to connect.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ from chaoslib.run import EventHandlerRegistry, RunEventHandler
 from chaosvm import rehearsal
 from chaosvm.experiment import Importing, experiment_at_hand
 from chaosvm.lab import wall
-from chaosvm.lab.declared import check, mistake
-from chaosvm.lab.others import note_skipped
+from chaosvm.lab.declared import check_declaration, find_mistake
+from chaosvm.lab.others import record_skipped
 
 if TYPE_CHECKING:
-    from chaosvm.lab.stage import Stage
-    from chaosvm.lab.unset import Unset
+    from chaosvm.lab.stage import RehearsalSession
+    from chaosvm.lab.unset import Placeholders
 
 __all__ = [
     "after_activity_control",
@@ -60,52 +59,53 @@ logger = logging.getLogger("chaostoolkit")
 _OVER = "the rehearsal is over"
 
 
-def _keep_from(experiment: dict[str, Any] | None) -> None:
-    told = experiment or {}
-    wall.keep_from(told.get("configuration"), told.get("secrets"))
+def _block_servers(experiment: dict[str, Any] | None) -> None:
+    settings = experiment or {}
+    wall.block_servers(settings.get("configuration"), settings.get("secrets"))
 
 
-# Chaos Toolkit goes on without a control that it cannot call, as with `arguments:`
-# and nothing below, or cannot import, and tells nobody. So this comes first, and
-# what may fail to be imported is imported where that stops the run.
+# Chaos Toolkit silently ignores a control that it cannot import or call, for example
+# one with empty `arguments:`. So block first, and import what may fail later, where a
+# failure stops the run.
 rehearsal.block(rehearsal.NOT_YET)
-check(rehearsal.CONTROL)
-wall.build()
-_keep_from(experiment_at_hand())
+check_declaration(rehearsal.CONTROL)
+wall.install()
+_block_servers(experiment_at_hand())
 
-_stage: Stage | None = None
+_session: RehearsalSession | None = None
 _events: EventHandlerRegistry | None = None
-_unset: Unset | None = None
+_placeholders: Placeholders | None = None
 
 
 def validate_control(control: dict[str, Any]) -> None:
-    """Refuse an experiment that declares this control so that it would not be called."""
+    """Refuse a declaration that would prevent this control from being called."""
     experiment = experiment_at_hand()
-    if wrong := mistake(Importing(control, experiment)):
-        raise InvalidControl(f"the rehearsal cannot begin: {wrong}")
-    if _stage is None:
+    if problem := find_mistake(Importing(control, experiment)):
+        raise InvalidControl(f"the rehearsal cannot begin: {problem}")
+    if _session is None:
         rehearsal.block(rehearsal.NOT_YET)
-    _keep_from(experiment)
+    _block_servers(experiment)
 
 
 def after_loading_experiment_control(
     context: str, state: dict[str, Any] | None = None, **arguments: Any
 ) -> None:
-    """With a control file only: what the experiment lacks on this machine must not end the run.
+    """Insert placeholders and start the lab. Only called with a control file.
 
-    The lab is there from now on, as probes in the configuration are run next.
+    Placeholders replace variables and secrets that this machine lacks. The lab starts
+    now because Chaos Toolkit runs the probes in the configuration next.
     """
-    global _unset
-    from chaosvm.lab.unset import stand_in
+    global _placeholders
+    from chaosvm.lab.unset import insert_placeholders
 
     if state:
-        _keep_from(state)
-        _unset = stand_in(state)
-    _set_up(arguments)
+        _block_servers(state)
+        _placeholders = insert_placeholders(state)
+    _start_session(arguments)
 
 
 def configure_control(event_registry: EventHandlerRegistry | None = None, **arguments: Any) -> None:
-    """Know where to hear of the end of the run."""
+    """Keep the registry of run events, to be notified of the end of the run."""
     global _events
     _events = event_registry
 
@@ -116,25 +116,25 @@ def before_experiment_control(
     secrets: dict[str, Any] | None = None,
     **arguments: Any,
 ) -> None:
-    """Start the lab, make sure that everything leads there, and open; or stop the run."""
+    """Start the lab and begin the rehearsal, or interrupt the run."""
     try:
-        wall.keep_from(configuration, secrets)
-        _set_up(arguments).open(context, configuration or {}, secrets or {})
-    # Any other error than InterruptExecution would be passed over, and the run go on.
+        wall.block_servers(configuration, secrets)
+        _start_session(arguments).begin(context, configuration or {}, secrets or {})
+    # Chaos Toolkit ignores all other exceptions of a control and continues the run.
     except Exception as error:
-        _take_down(f"the rehearsal could not be set up: {error}")
+        _close_session(f"the rehearsal could not be set up: {error}")
         raise InterruptExecution(
             f"the rehearsal could not be set up, so nothing was run: {error}"
         ) from error
 
 
 def before_activity_control(context: dict[str, Any], **arguments: Any) -> None:
-    """Stop whatever would run outside of the rehearsal, rollbacks and all."""
-    if _stage is None or not _stage.is_open:
+    """Interrupt the run if an activity would run outside of the rehearsal."""
+    if _session is None or not _session.has_begun:
         raise InterruptExecution(f"{context.get('name')!r} was not run: there is no rehearsal")
-    # Another control may have changed it.
+    # Another control may have added or changed the activity.
     try:
-        _stage.others.look_at(context)
+        _session.foreign.mark_if_skipped(context)
     except Exception as error:
         raise InterruptExecution(f"{context.get('name')!r} was not run: {error}") from error
 
@@ -142,68 +142,68 @@ def before_activity_control(context: dict[str, Any], **arguments: Any) -> None:
 def after_activity_control(
     context: dict[str, Any], state: dict[str, Any] | None = None, **arguments: Any
 ) -> None:
-    """Leave in the journal that an action was skipped, and not how."""
+    """Record in the journal that an activity was skipped."""
     if state:
-        note_skipped(state)
+        record_skipped(state)
 
 
 def after_experiment_control(
     context: dict[str, Any], state: dict[str, Any] | None = None, **arguments: Any
 ) -> None:
-    """Put the experiment into the journal as it was. Other controls still find the lab."""
+    """Restore the experiment in the journal. Later controls can still use the lab."""
     journal = state or {}
     for run in (*journal.get("run", ()), *journal.get("rollbacks", ())):
-        note_skipped(run)
-    if _unset is not None and _unset.experiment is context:
-        _unset.restore(journal)
+        record_skipped(run)
+    if _placeholders is not None and _placeholders.experiment is context:
+        _placeholders.restore(journal)
 
 
 def cleanup_control() -> None:
-    """Stop the lab when everybody has had their say, those at the run's very end included."""
+    """Stop the lab after all other controls and run events."""
     if _events is None:
-        _take_down(_OVER)
+        _close_session(_OVER)
     else:
-        _events.register(_End())
+        _events.register(_RunFinished())
 
 
-class _End(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
-    """Chaos Toolkit's very last step, after that of all who wanted to hear of it before."""
+class _RunFinished(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
+    """Ends the rehearsal on the last run event, after all earlier handlers."""
 
     def finish(self, journal: dict[str, Any]) -> None:
         global _events
         _events = None
-        _take_down(_OVER)
+        _close_session(_OVER)
 
 
-def _set_up(arguments: dict[str, Any]) -> Stage:
-    """The stage, with the lab running on it."""
-    global _stage
-    from chaosvm.lab.stage import Plan, Stage
+def _start_session(arguments: dict[str, Any]) -> RehearsalSession:
+    """The session, with its lab started."""
+    global _session
+    from chaosvm.lab.stage import ControlArguments, RehearsalSession
 
-    if _stage is None:
+    if _session is None:
         rehearsal.block(rehearsal.NOT_YET)
-        wall.keep_from(os.environ)
-        _stage = Stage(Plan.read(arguments))
+        wall.block_servers(os.environ)
+        _session = RehearsalSession(ControlArguments.read(arguments))
         try:
-            _stage.set_up()
+            _session.start_lab()
         except BaseException:
-            _take_down(rehearsal.NOT_YET)
+            _close_session(rehearsal.NOT_YET)
             raise
-    return _stage
+    return _session
 
 
-def _take_down(why: str) -> None:
-    global _stage
-    stage, _stage = _stage, None
+def _close_session(reason: str) -> None:
+    global _session
+    session, _session = _session, None
     try:
-        if stage is not None:
-            stage.take_down(why)
+        if session is not None:
+            session.close(reason)
     finally:
-        rehearsal.block(why)
+        rehearsal.block(reason)
 
 
 @atexit.register
 def _at_exit() -> None:
-    if _stage is not None:
+    if _session is not None:
         logger.debug("the rehearsal ended with the process")
-    _take_down(_OVER)
+    _close_session(_OVER)

@@ -1,4 +1,4 @@
-"""Who may log in to a face, and the tokens that show that somebody has."""
+"""The account of a lab, and the tokens of its logins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Account", "Tokens"]
 
 
 class Account:
-    """The one account that a lab has."""
+    """The only account of a lab."""
 
     def __init__(self, options: Options) -> None:
         self.username = options.username
@@ -24,7 +24,7 @@ class Account:
         return secrets.compare_digest(password.encode(), self._password.encode()) and same_name
 
     def knows_basic(self, credentials: str) -> bool:
-        """Name and password as HTTP's basic authentication packs them."""
+        """Check credentials in the form of HTTP basic authentication."""
         try:
             username, _, password = base64.b64decode(credentials).decode().partition(":")
         except ValueError:
@@ -33,37 +33,37 @@ class Account:
 
 
 class Tokens:
-    """Each is good until it is dropped, cleared away or too old."""
+    """Tokens, which are valid until they are dropped, cleared or expired."""
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
         self._seconds = options.token_seconds
         self._lock = threading.Lock()
-        self._made: dict[str, float] = {}  # when
+        self._created: dict[str, float] = {}  # creation times
 
     def add(self, token: str) -> str:
         with self._lock:
-            self._made[token] = self._world.now
+            self._created[token] = self._world.now
         return token
 
     def good(self, token: str) -> bool:
         with self._lock:
-            made = self._made.get(token)
-        return made is not None and self._young(made)
+            created = self._created.get(token)
+        return created is not None and self._is_fresh(created)
 
     def drop(self, token: str) -> bool:
-        """Was it there?"""
+        """Remove a token. False if it was unknown."""
         with self._lock:
-            return self._made.pop(token, None) is not None
+            return self._created.pop(token, None) is not None
 
     def clear(self) -> None:
         with self._lock:
-            self._made.clear()
+            self._created.clear()
 
     @property
     def alive(self) -> int:
         with self._lock:
-            return sum(map(self._young, self._made.values()))
+            return sum(map(self._is_fresh, self._created.values()))
 
-    def _young(self, made: float) -> bool:
-        return self._seconds is None or self._world.now - made < self._seconds
+    def _is_fresh(self, created: float) -> bool:
+        return self._seconds is None or self._world.now - created < self._seconds

@@ -1,4 +1,4 @@
-"""A lab: a world, the servers that show it, and all that a client needs to reach them."""
+"""A lab: a simulation, its protocol servers, and what clients need to reach them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import trustme
 
 from chaosvm.errors import InvalidValue, MissingExtra
 from chaosvm.lab.faults import Faults, Rule
-from chaosvm.lab.home import Home
+from chaosvm.lab.home import RunDirectory
 from chaosvm.lab.options import Options
 from chaosvm.lab.server import Face, Server, Sessions
 from chaosvm.lab.world import World
@@ -22,8 +22,8 @@ from chaosvm.lab.worlds import Described, Source, load
 
 __all__ = ["Lab", "installed"]
 
-# Where the faces of each platform are made, and what has to be installed for them.
-_FACES = {
+# Module, required packages and extras of each platform.
+_PLATFORMS = {
     "vsphere": ("chaosvm.lab.vcenter", ("pyVmomi",), "lab,vsphere"),
     "olvm": ("chaosvm.lab.ovirt", ("ovirtsdk4", "pycurl"), "lab,olvm"),
     "dora": ("chaosvm.lab.dora", (), "lab"),
@@ -31,16 +31,16 @@ _FACES = {
 
 
 def installed() -> tuple[str, ...]:
-    """The platforms whose packages are there."""
+    """The platforms whose required packages are installed."""
     return tuple(
         platform
-        for platform, (_, packages, _) in _FACES.items()
+        for platform, (_, packages, _) in _PLATFORMS.items()
         if all(importlib.util.find_spec(package) for package in packages)
     )
 
 
 class Lab:
-    """Platforms to rehearse against, each on a free port of 127.0.0.1.
+    """Simulated platforms, each on a free port of 127.0.0.1.
 
         world = World()
         world.add_vm("web-01", guest=Guest.ignores())
@@ -49,34 +49,34 @@ class Lab:
                 url=lab.olvm_url, username=lab.username, password=lab.password, ca_file=lab.ca_file
             )
 
-    They are modelled on public source, documentation and recordings, and are not
-    the real ones: there is no storage, no network and no scheduler, and things take
-    fractions of a second unless the world's durations say otherwise.
+    They are simulated from public source, documentation and recordings. There is no
+    storage, network or scheduler. Operations take fractions of a second unless the
+    world's durations say otherwise.
 
-    world: a World; or what chaosvm.lab.load takes, such as "small" or the path of
-        a file, whose rules are then set as well. By default twelve VMs are made up.
-    platforms: which of them to serve; all by default.
-    username: the account that may do everything, in the form of the engine to be imitated:
-        admin@internal, or admin@ovirt@internalsso with Keycloak.
-    password: by default made at random.
-    real_size: makes no difference any more: VMs are as long as real ones (9 KB each).
-    token_seconds: how long a login is good; for ever by default.
-    latency: seconds before each request is looked at.
-    dora_tls: Dora over HTTPS; plain HTTP by default, as real ones.
-    dora_lag: for so many seconds Dora tells what it saw before.
-    dora_estates: {vcenter: {path: [data centres]}}, what Dora's coordinates mean;
-        then host_filter is a part of a host's name. By default any coordinates
-        mean the whole world, so that experiments made for another one run.
+    world: a World, or a source for chaosvm.lab.load, such as "small" or the path of a
+        file, whose fault rules are then set as well. Default: twelve generated VMs.
+    platforms: the platforms to serve. Default: all.
+    username: the account that may do everything, in the engine's form: admin@internal, or
+        admin@ovirt@internalsso with Keycloak.
+    password: random by default.
+    real_size: has no effect any more: VMs take 9 KB of XML each, as on a real engine.
+    token_seconds: lifetime of a login. Default: unlimited.
+    latency: seconds before each request is processed.
+    dora_tls: serve Dora over HTTPS. Default: HTTP, like real ones.
+    dora_lag: seconds between Dora's reads of the simulation.
+    dora_estates: {vcenter: {path: [data centers]}}, the data centers that Dora's
+        coordinates select; host_filter is then a substring of a host name. By default
+        all coordinates select everything, so that unchanged experiments run.
     dora_bare: Dora answers with bare lists, without {"items": ...} around them.
 
-    Raises MissingExtra where a platform needs a package that is not installed.
+    Raises MissingExtra if a platform needs a package that is not installed.
     """
 
     def __init__(
         self,
         world: World | Source | None = None,
         *,
-        platforms: Sequence[str] = tuple(_FACES),
+        platforms: Sequence[str] = tuple(_PLATFORMS),
         username: str = "admin@internal",
         password: str | None = None,
         real_size: bool = False,
@@ -89,17 +89,17 @@ class Lab:
         ca: trustme.CA | None = None,
         names: Sequence[str] = ("localhost", "127.0.0.1"),
     ) -> None:
-        described = _described(world)
-        self.world = described.world
+        source = _load(world)
+        self.world = source.world
         self.platforms = tuple(platforms)
         self.username = username
         self.password = password or secrets.token_urlsafe(12)
         self.faults = Faults()
-        self.faults.set(described.rules)
+        self.faults.set(source.rules)
         self._latency = latency
         self._ca = ca or trustme.CA()
         self._names = names
-        self._home: Home | None = None
+        self._run_directory: RunDirectory | None = None
         self._servers: list[Server] = []
         options = Options(
             username=self.username,
@@ -112,17 +112,17 @@ class Lab:
             dora_bare=dora_bare,
         )
         self._faces: list[Face] = [
-            face for platform in platforms for face in self._made(platform, options)
+            face for platform in platforms for face in self._create_faces(platform, options)
         ]
 
-    def _made(self, platform: str, options: Options) -> Sequence[Face]:
-        if platform not in _FACES:
+    def _create_faces(self, platform: str, options: Options) -> Sequence[Face]:
+        if platform not in _PLATFORMS:
             raise InvalidValue(
-                f"the lab has no platform {platform!r}: known are {', '.join(_FACES)}"
+                f"the lab has no platform {platform!r}: known are {', '.join(_PLATFORMS)}"
             )
-        module, packages, extras = _FACES[platform]
+        module, packages, extras = _PLATFORMS[platform]
         try:
-            made: Sequence[Face] = importlib.import_module(module).faces(self.world, options)
+            faces: Sequence[Face] = importlib.import_module(module).faces(self.world, options)
         except ImportError as error:
             package = (error.name or "").partition(".")[0]
             if package not in packages:
@@ -131,7 +131,7 @@ class Lab:
                 f"the lab's {platform} needs {package}, which is not installed: "
                 f"pip install 'chaostoolkit-vm[{extras}]'"
             ) from None
-        return made
+        return faces
 
     # Starting and stopping -------------------------------------------------------------
 
@@ -147,8 +147,8 @@ class Lab:
         self.stop()
 
     def start(self) -> Self:
-        """Serve until :meth:`stop`. A lab can be started once."""
-        self._home = Home()
+        """Serve until :meth:`stop`. A lab can only be started once."""
+        self._run_directory = RunDirectory()
         try:
             self._ca.cert_pem.write_to_path(self.ca_file)
             for face in self._faces:
@@ -163,19 +163,19 @@ class Lab:
         return self
 
     def stop(self) -> None:
-        """Close the ports and remove all files. Twice does no harm."""
+        """Close the ports and remove all files. Idempotent."""
         for server in self._servers:
             server.stop()
         self.world.stop()
-        if self._home is not None:
-            self._home.remove()
+        if self._run_directory is not None:
+            self._run_directory.remove()
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ca.issue_cert(*self._names).configure_cert(context)
         return context
 
-    # Where it is -----------------------------------------------------------------------
+    # Addresses -------------------------------------------------------------------------
 
     @property
     def vsphere_server(self) -> str:
@@ -191,75 +191,75 @@ class Lab:
 
     @property
     def ca_file(self) -> str:
-        """PEM file of the authority that issued its certificate."""
-        if self._home is None:
-            raise RuntimeError("the lab was not started")
-        return str(self._home.path / "ca.pem")
+        """PEM file of the CA that issued the certificate."""
+        if self._run_directory is None:
+            raise RuntimeError("the lab has not been started")
+        return str(self._run_directory.path / "ca.pem")
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:
-        """Each host and port where it listens."""
-        return frozenset((server.host, server.port) for server in self._running)
+        """The hosts and ports on which the lab listens."""
+        return frozenset((server.host, server.port) for server in self._started_servers)
 
     def environment(self) -> dict[str, str]:
-        """The environment variables with which chaosvm finds it."""
-        found: dict[str, str] = {}
-        for server in self._running:
-            found |= server.face.environment(f"{Server.host}:{server.port}", self.ca_file)
-        return found
+        """The environment variables that configure chaosvm for this lab."""
+        variables: dict[str, str] = {}
+        for server in self._started_servers:
+            variables |= server.face.environment(f"{Server.host}:{server.port}", self.ca_file)
+        return variables
 
-    # What was asked of it ----------------------------------------------------------------
+    # Statistics ------------------------------------------------------------------------
 
     def requests(self) -> dict[str, int]:
-        """How many of each, as {"GET /api/vms": 2, "POST /api/vms/{id}/stop": 1}."""
-        found: dict[str, int] = {}
-        for server in self._running:
+        """Number of requests by name: {"GET /api/vms": 2, "POST /api/vms/{id}/stop": 1}."""
+        counts: dict[str, int] = {}
+        for server in self._started_servers:
             for name, count in server.requests().items():
-                found[name] = found.get(name, 0) + count
-        return found
+                counts[name] = counts.get(name, 0) + count
+        return counts
 
     @property
     def connections(self) -> int:
-        """How many TCP connections were opened."""
-        return sum(server.connections for server in self._running)
+        """Number of TCP connections opened."""
+        return sum(server.connections for server in self._started_servers)
 
     def reset_requests(self) -> None:
-        """Count requests and connections from zero."""
-        for server in self._running:
+        """Reset the counts of requests and connections."""
+        for server in self._started_servers:
             server.reset_requests()
 
     def sessions(self) -> dict[str, int]:
         """{"logins": n, "logouts": n, "alive": n}, since the start."""
-        kept = self._sessions()
+        all_sessions = self._sessions()
         return {
-            "logins": sum(sessions.logins for sessions in kept),
-            "logouts": sum(sessions.logouts for sessions in kept),
-            "alive": sum(sessions.alive for sessions in kept),
+            "logins": sum(sessions.logins for sessions in all_sessions),
+            "logouts": sum(sessions.logouts for sessions in all_sessions),
+            "alive": sum(sessions.alive for sessions in all_sessions),
         }
 
-    # Trouble -----------------------------------------------------------------------------
+    # Faults ----------------------------------------------------------------------------
 
     def rules(self, *rules: Rule) -> None:
-        """Replace all rules; without any, none are left."""
+        """Replace all fault rules; without arguments, remove them."""
         self.faults.set(rules)
 
     def applied(self) -> list[int]:
-        """How often each of the present rules was applied, in their order."""
+        """How often each current rule was applied, in order."""
         return self.faults.applied()
 
     def expire_tokens(self) -> None:
-        """Every login so far is worth nothing from now on."""
+        """Invalidate all logins."""
         for sessions in self._sessions():
             sessions.expire()
 
     def drop_connections(self) -> None:
         """Close every open TCP connection."""
-        for server in self._running:
+        for server in self._started_servers:
             server.drop_connections()
 
     @property
     def latency(self) -> float:
-        """Seconds before each request is looked at."""
+        """Seconds before each request is processed."""
         return self._latency
 
     @latency.setter
@@ -272,13 +272,13 @@ class Lab:
         return [face.sessions for face in self._faces if face.sessions is not None]
 
     @property
-    def _running(self) -> list[Server]:
-        if self._home is None:
-            raise RuntimeError("the lab was not started")
+    def _started_servers(self) -> list[Server]:
+        if self._run_directory is None:
+            raise RuntimeError("the lab has not been started")
         return self._servers
 
 
-def _described(world: World | Source | None) -> Described:
+def _load(world: World | Source | None) -> Described:
     if world is None:
         return Described(World.generated())
     return Described(world) if isinstance(world, World) else load(world)

@@ -1,4 +1,4 @@
-"""What a lab is asked to be like: each face takes what concerns it."""
+"""Options of a lab, shared by all protocol servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Options"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """See ``Lab`` for what they mean."""
+    """See ``Lab`` for their meaning."""
 
     username: str
     password: str

@@ -1,4 +1,4 @@
-"""Activities in a rehearsal that are not chaosvm's: no lab stands in for what they touch."""
+"""Foreign activities in a rehearsal: those that are not chaosvm's and touch real systems."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ from chaoslib.types import Dry
 from chaosvm.errors import InvalidValue
 from chaosvm.lab import wall
 
-__all__ = ["OtherActions", "Others", "ProcessProbes", "activities", "is_ours", "note_skipped"]
+__all__ = [
+    "OtherActions",
+    "ForeignActivities",
+    "ProcessProbes",
+    "activities",
+    "is_chaosvm_activity",
+    "record_skipped",
+]
 
 logger = logging.getLogger("chaostoolkit")
 
 Activity = dict[str, Any]
 
-_SKIPPED = "skipped: this was a rehearsal, and the {kind} is not one of chaosvm's"
+_SKIPPED_OUTPUT = "skipped: this was a rehearsal, and the {kind} is not one of chaosvm's"
 
 
 class OtherActions(StrEnum):
-    """What becomes of other extensions' actions."""
+    """How foreign actions are treated."""
 
     SKIP = "skip"
     RUN = "run"
@@ -30,117 +37,124 @@ class OtherActions(StrEnum):
 
 
 class ProcessProbes(StrEnum):
-    """What becomes of probes that are a process: nobody knows what these connect to."""
+    """How probes that start a process are treated: their connections cannot be controlled."""
 
     SKIP = "skip"
     RUN = "run"
 
 
-class Others:
-    """Keeps from being run what is not to be run.
+class ForeignActivities:
+    """Skips activities that must not run in a rehearsal.
 
-    Chaos Toolkit itself has activities that are not really run: those that are
-    ``dry``. It looks for that in the activity, and so do threads that run it; so
-    the mark stays for the whole run. A steady state asks what a dry probe found,
-    so there they are left out.
+    Chaos Toolkit does not run activities that are marked as ``dry``. It reads the mark
+    from the activity, also in background threads, so the mark is kept for the whole
+    run. The steady state evaluates the result of dry probes, so they are removed there.
     """
 
     def __init__(self, actions: OtherActions, probes: ProcessProbes) -> None:
         self._actions = actions
         self._probes = probes
-        self._undo: list[Callable[[], Any]] = []
+        self._restore_steps: list[Callable[[], Any]] = []
 
-    def open_the_wall(self) -> None:
-        """Let Chaos Toolkit start the processes that were asked for."""
+    def allow_processes(self) -> None:
+        """Let Chaos Toolkit start processes for the kinds of activities that may run."""
         kinds = {"action"} if self._actions is OtherActions.RUN else set()
-        wall.let_processes(kinds | ({"probe"} if self._probes is ProcessProbes.RUN else set()))
+        wall.allow_processes(kinds | ({"probe"} if self._probes is ProcessProbes.RUN else set()))
 
-    def stand_aside(self, experiment: dict[str, Any]) -> None:
-        """Raises InvalidValue where such actions are to stop the run."""
-        others = [each for each in activities(experiment) if not is_ours(each)]
-        self._tell_of_actions([each for each in others if each.get("type") == "action"])
-        self._tell_of_probes([*_in_configuration(experiment), *others])
-        self._leave_out(experiment.get("steady-state-hypothesis") or {})
-        for each in others:
-            self.look_at(each)
+    def apply(self, experiment: dict[str, Any]) -> None:
+        """Skip and log foreign activities. Raises InvalidValue if they stop the run."""
+        foreign = [each for each in activities(experiment) if not is_chaosvm_activity(each)]
+        self._report_actions([each for each in foreign if each.get("type") == "action"])
+        self._report_probes([*_in_configuration(experiment), *foreign])
+        self._remove_probes(experiment.get("steady-state-hypothesis") or {})
+        for each in foreign:
+            self.mark_if_skipped(each)
 
-    def look_at(self, activity: Activity) -> None:
-        """Mark one that is not to be run. Raises InvalidValue if it is to stop the run."""
-        if not self._is_skipped(activity) or activity.get("dry") is Dry.ACTIVITIES:
+    def mark_if_skipped(self, activity: Activity) -> None:
+        """Mark an activity that must not run. Raises InvalidValue if it stops the run."""
+        if not self._must_skip(activity) or activity.get("dry") is Dry.ACTIVITIES:
             return
         if activity.get("type") == "action" and self._actions is OtherActions.STOP:
-            raise InvalidValue(_stop([activity]))
-        self._undo.append(lambda: activity.pop("dry", None))
+            raise InvalidValue(_stop_message([activity]))
+        self._restore_steps.append(lambda: activity.pop("dry", None))
         activity["dry"] = Dry.ACTIVITIES
 
-    def come_back(self) -> None:
-        """The activities are as they were, and no process is started."""
-        wall.let_processes(())
-        for undo in reversed(self._undo):
-            undo()
-        self._undo.clear()
+    def restore(self) -> None:
+        """Restore the activities and disallow all processes."""
+        wall.allow_processes(())
+        for step in reversed(self._restore_steps):
+            step()
+        self._restore_steps.clear()
 
-    def _is_skipped(self, activity: Activity) -> bool:
-        if "provider" not in activity or is_ours(activity):
+    def _must_skip(self, activity: Activity) -> bool:
+        if "provider" not in activity or is_chaosvm_activity(activity):
             return False
         if activity.get("type") == "action":
             return self._actions is not OtherActions.RUN
         return _is_process(activity) and self._probes is ProcessProbes.SKIP
 
-    def _tell_of_actions(self, actions: list[Activity]) -> None:
+    def _report_actions(self, actions: list[Activity]) -> None:
         if not actions:
             return
         match self._actions:
             case OtherActions.STOP:
-                raise InvalidValue(_stop(actions))
+                raise InvalidValue(_stop_message(actions))
             case OtherActions.RUN:
                 logger.warning(
-                    "rehearsal: these actions are not chaosvm's, and are really run, as "
+                    "rehearsal: actions that are not chaosvm's are really run, because "
                     f"other_actions is run: {_names(actions)}"
                 )
             case OtherActions.SKIP:
-                logger.warning(f"rehearsal: skipped, as they are not chaosvm's: {_names(actions)}")
+                logger.warning(
+                    f"rehearsal: skipped actions that are not chaosvm's: {_names(actions)}"
+                )
 
-    def _tell_of_probes(self, others: list[Activity]) -> None:
-        probes = [each for each in others if each.get("type") == "probe"]
-        run = [each for each in probes if not _is_process(each)]
-        if run:
-            kept = ", ".join(wall.names()) or "no server, as none is configured"
-            logger.info(f"rehearsal: run, and kept from connecting to {kept}: {_names(run)}")
+    def _report_probes(self, foreign: list[Activity]) -> None:
+        probes = [each for each in foreign if each.get("type") == "probe"]
+        running = [each for each in probes if not _is_process(each)]
+        if running:
+            blocked = ", ".join(wall.describe())
+            exceptions = f", except {blocked}" if blocked else ""
+            logger.info(
+                "rehearsal: these probes are not simulated and use the real services"
+                f"{exceptions}: {_names(running)}"
+            )
         processes = [each for each in probes if _is_process(each)]
         if processes and self._probes is ProcessProbes.RUN:
             logger.warning(
-                "rehearsal: these probes are processes, and are really run, wherever they "
-                f"connect to, as process_probes is run: {_names(processes)}"
+                "rehearsal: process probes are really run, without control of their "
+                f"connections, because process_probes is run: {_names(processes)}"
             )
         elif processes:
             logger.warning(
-                "rehearsal: skipped, as nobody knows what a process connects to: "
+                "rehearsal: skipped process probes, whose connections cannot be controlled: "
                 f"{_names(processes)}"
             )
 
-    def _leave_out(self, hypothesis: dict[str, Any]) -> None:
+    def _remove_probes(self, hypothesis: dict[str, Any]) -> None:
         probes = hypothesis.get("probes") or []
-        out = [each for each in probes if any(map(self._is_skipped, _with_tolerance(each)))]
-        gone = {each.get("name") for each in out}
-        if gone:
-            self._undo.append(lambda: hypothesis.update(probes=probes))
+        removed = [each for each in probes if any(map(self._must_skip, _with_tolerance(each)))]
+        removed_names = {each.get("name") for each in removed}
+        if removed_names:
+            self._restore_steps.append(lambda: hypothesis.update(probes=probes))
             hypothesis["probes"] = [
-                each for each in probes if each not in out and each.get("ref") not in gone
+                each
+                for each in probes
+                if each not in removed and each.get("ref") not in removed_names
             ]
-            logger.warning(f"rehearsal: left out of the steady state: {_names(out)}")
+            logger.warning(f"rehearsal: removed from the steady state: {_names(removed)}")
 
 
-def note_skipped(run: dict[str, Any]) -> None:
-    """Tell in the journal that it was skipped; the activity is shown as it was written."""
+def record_skipped(run: dict[str, Any]) -> None:
+    """Record in the journal that an activity was skipped, and remove its mark."""
     activity = run.get("activity") or {}
     if activity.get("dry") is Dry.ACTIVITIES:
         del activity["dry"]
-        run["output"] = _SKIPPED.format(kind=activity.get("type"))
+        run["output"] = _SKIPPED_OUTPUT.format(kind=activity.get("type"))
 
 
 def activities(experiment: dict[str, Any]) -> Iterator[Activity]:
-    """All that are described, tolerances that are probes too; references to one are left out."""
+    """All activities, including tolerances that are probes, and without references."""
     hypothesis = experiment.get("steady-state-hypothesis") or {}
     for each in (
         *(hypothesis.get("probes") or ()),
@@ -150,7 +164,7 @@ def activities(experiment: dict[str, Any]) -> Iterator[Activity]:
         yield from _with_tolerance(each)
 
 
-def is_ours(activity: Activity) -> bool:
+def is_chaosvm_activity(activity: Activity) -> bool:
     provider = activity.get("provider") or {}
     module = str(provider.get("module", ""))
     return provider.get("type") == "python" and module.startswith("chaosvm.")
@@ -164,7 +178,7 @@ def _with_tolerance(activity: Activity) -> Iterator[Activity]:
 
 def _in_configuration(experiment: dict[str, Any]) -> Iterator[Activity]:
     for key, each in (experiment.get("configuration") or {}).items():
-        if isinstance(each, dict) and each.get("type") == "probe" and not is_ours(each):
+        if isinstance(each, dict) and each.get("type") == "probe" and not is_chaosvm_activity(each):
             yield {"name": key, **each}
 
 
@@ -172,7 +186,7 @@ def _is_process(activity: Activity) -> bool:
     return (activity.get("provider") or {}).get("type") == "process"
 
 
-def _stop(actions: list[Activity]) -> str:
+def _stop_message(actions: list[Activity]) -> str:
     return f"these actions are not chaosvm's, and other_actions is stop: {_names(actions)}"
 
 

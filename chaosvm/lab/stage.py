@@ -1,4 +1,4 @@
-"""What a rehearsal takes place on: a lab that is running, and everything leading to it."""
+"""A rehearsal session: starts a lab, redirects everything to it, and ends it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING, Any
 from chaosvm import connections, rehearsal, values
 from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.lab import wall
-from chaosvm.lab.account import listed, power_changes, shown
-from chaosvm.lab.others import OtherActions, Others, ProcessProbes, activities, is_ours
+from chaosvm.lab.account import join_names, platform_title, power_changes
+from chaosvm.lab.others import (
+    ForeignActivities,
+    OtherActions,
+    ProcessProbes,
+    activities,
+    is_chaosvm_activity,
+)
 from chaosvm.lab.worlds import load as load_world
 from chaosvm.platforms import PLATFORMS
 from chaosvm.settings import Settings, load
@@ -24,21 +30,23 @@ from chaosvm.settings import Settings, load
 if TYPE_CHECKING:
     from chaosvm.lab.lab import Lab
 
-__all__ = ["Plan", "Stage"]
+__all__ = ["ControlArguments", "RehearsalSession"]
 
 logger = logging.getLogger("chaostoolkit")
 
-_READY_MADE = "small"
-_SETTINGS: dict[str, type[Settings]] = {each.name: each.load_settings() for each in PLATFORMS}
-# What Dora's activities have the environment's vCenter do.
-_BY_VCENTER = ("power_on", "power_off", "reboot", "matches_platform")
+_DEFAULT_WORLD = "small"
+_SETTINGS_CLASSES: dict[str, type[Settings]] = {
+    each.name: each.load_settings() for each in PLATFORMS
+}
+# Dora activities that use the environment's vCenter.
+_DORA_VIA_VCENTER = ("power_on", "power_off", "reboot", "matches_platform")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ControlArguments:
     """The arguments of the control, checked."""
 
-    world: Any = _READY_MADE
+    world: Any = _DEFAULT_WORLD
     cast: bool = True
     platforms: Sequence[str] | None = None
     latency: float = 0.0
@@ -47,13 +55,15 @@ class Plan:
     process_probes: ProcessProbes = ProcessProbes.SKIP
 
     @classmethod
-    def read(cls, arguments: Mapping[str, Any]) -> Plan:
+    def read(cls, arguments: Mapping[str, Any]) -> ControlArguments:
         """Raises InvalidValue, naming the argument."""
         if not arguments:
             return cls()
-        read = values.mapping(rehearsal.CONTROL, dict(arguments), _ARGUMENTS, '{"world": "small"}')
-        # Whoever gives a world has decided who is in it.
-        return replace(cls(cast="world" not in read), **read)
+        fields = values.mapping(
+            rehearsal.CONTROL, dict(arguments), _ARGUMENTS, '{"world": "small"}'
+        )
+        # A world that is given explicitly gets no additional VMs by default.
+        return replace(cls(cast="world" not in fields), **fields)
 
 
 def _world(key: str, value: Any) -> Any:
@@ -61,16 +71,18 @@ def _world(key: str, value: Any) -> Any:
         return values.text(key, value)
     if isinstance(value, Mapping) and value:
         return value
-    raise values.invalid(key, value, "the name or the path of a world, or a mapping with one")
+    raise values.invalid(
+        key, value, "the name or the path of a world, or a mapping that describes one"
+    )
 
 
 def _platforms(key: str, value: Any) -> Sequence[str]:
-    chosen = values.text_list(key, value)
-    for each in chosen:
-        if each not in _SETTINGS:
-            known = ", ".join(_SETTINGS)
+    platforms = values.text_list(key, value)
+    for each in platforms:
+        if each not in _SETTINGS_CLASSES:
+            known = ", ".join(_SETTINGS_CLASSES)
             raise values.invalid(key, each, f"platforms among {known}")
-    return chosen
+    return platforms
 
 
 _ARGUMENTS = {
@@ -84,15 +96,15 @@ _ARGUMENTS = {
 }
 
 
-class Stage:
-    """One rehearsal, from the start of its lab to the end."""
+class RehearsalSession:
+    """One rehearsal, from the start of its lab to its end."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._ending = ExitStack()
+    def __init__(self, arguments: ControlArguments) -> None:
+        self._arguments = arguments
+        self._exit_stack = ExitStack()
         self._lab: Lab | None = None
-        self.others = Others(plan.other_actions, plan.process_probes)
-        self.is_open = False
+        self.foreign = ForeignActivities(arguments.other_actions, arguments.process_probes)
+        self.has_begun = False
 
     @property
     def lab(self) -> Lab:
@@ -100,110 +112,111 @@ class Stage:
             raise NotInRehearsal("the rehearsal has no lab")
         return self._lab
 
-    def set_up(self) -> None:
-        """Start the lab, and lead everything there."""
-        # What was connected before, wherever to, is not used again.
+    def start_lab(self) -> None:
+        """Start the lab and redirect all connections to it."""
+        # Existing connections may lead to real servers.
         connections.close_all()
-        self._ending.enter_context(_ended_by_sigterm())
-        described = load_world(self._plan.world)
-        described.world.durations = described.world.durations.times(self._plan.durations)
-        self._lab = lab = self._ending.enter_context(_lab(described.world, self._plan.platforms))
-        self._ending.enter_context(_in_the_environment(lab.environment()))
-        self.others.open_the_wall()
+        self._exit_stack.enter_context(_exit_on_sigterm())
+        source = load_world(self._arguments.world)
+        source.world.durations = source.world.durations.times(self._arguments.durations)
+        lab = self._exit_stack.enter_context(_lab(source.world, self._arguments.platforms))
+        self._lab = lab
+        self._exit_stack.enter_context(_environment_variables(lab.environment()))
+        self.foreign.allow_processes()
         rehearsal.begin(lab.environment(), lab.addresses)
         self._log_in()
-        lab.latency = self._plan.latency
-        lab.rules(*described.rules)
+        lab.latency = self._arguments.latency
+        lab.rules(*source.rules)
         lab.reset_requests()
 
-    def open(
+    def begin(
         self,
         experiment: dict[str, Any],
         configuration: Mapping[str, Any],
         secrets: Mapping[str, Any],
     ) -> None:
-        """Let the experiment begin, if it leads nowhere else."""
+        """Let the experiment begin, provided that its settings lead to the lab only."""
         from chaosvm.lab.casting import cast
 
         self._verify(configuration, secrets)
-        self._refuse_missing(experiment)
-        if self.is_open:
-            logger.debug("the rehearsal has begun already")
+        self._raise_if_platform_missing(experiment)
+        if self.has_begun:
+            logger.debug("the rehearsal has already begun")
             return
-        lines = cast(experiment, configuration, self.lab.world) if self._plan.cast else []
-        names = listed([shown(each) for each in self.lab.platforms])
+        lines = cast(experiment, configuration, self.lab.world) if self._arguments.cast else []
+        names = join_names([platform_title(each) for each in self.lab.platforms])
         logger.info(
-            f"rehearsal: a lab with {len(self.lab.world.vms)} VMs stands for {names}; "
-            "nothing real is touched by chaosvm"
+            f"rehearsal: a lab with {len(self.lab.world.vms)} VMs stands in for {names}; "
+            "chaosvm touches nothing real"
         )
         for line in lines:
             logger.info(f"rehearsal: {line}")
-        self.others.stand_aside(experiment)
-        self.is_open = True
+        self.foreign.apply(experiment)
+        self.has_begun = True
 
-    def take_down(self, why: str) -> None:
-        """Tell what happened, and leave nothing behind."""
+    def close(self, reason: str) -> None:
+        """Log what happened and clean up."""
         try:
-            if self.is_open:
+            if self.has_begun:
                 for line in power_changes(self.lab.world):
                     logger.info(f"rehearsal: {line}")
             connections.close_all()
         finally:
-            self.is_open = False
-            rehearsal.block(why)
-            self.others.come_back()
-            self._ending.close()
+            self.has_begun = False
+            rehearsal.block(reason)
+            self.foreign.restore()
+            self._exit_stack.close()
 
-    # Where everything leads --------------------------------------------------------
+    # Checks ------------------------------------------------------------------------
 
     def _verify(self, configuration: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
-        """What the activities will do with their settings must lead to the lab."""
+        """Raises NotInRehearsal if the settings of any activity do not lead to the lab."""
         for platform in self.lab.platforms:
-            for given in _as_activities_get_them(secrets):
+            for group in _secret_groups(secrets):
                 try:
-                    settings = load(_SETTINGS[platform], configuration, given)
+                    settings = load(_SETTINGS_CLASSES[platform], configuration, group)
                 except InvalidValue:
-                    continue  # its activities will say so, and connect nowhere
-                astray = settings.addresses - self.lab.addresses
-                if astray or not settings.addresses:
-                    told = ", ".join(f"{host}:{port}" for host, port in sorted(astray))
-                    raise NotInRehearsal(f"{platform} still leads to {told or 'nowhere'}")
+                    continue  # the activities will report it, and connect nowhere
+                elsewhere = settings.addresses - self.lab.addresses
+                if elsewhere or not settings.addresses:
+                    addresses = ", ".join(f"{host}:{port}" for host, port in sorted(elsewhere))
+                    raise NotInRehearsal(f"{platform} still leads to {addresses or 'nowhere'}")
 
-    def _refuse_missing(self, experiment: dict[str, Any]) -> None:
-        """Otherwise its activities would fail, one after the other."""
-        for platform, activity in _needed(experiment):
+    def _raise_if_platform_missing(self, experiment: dict[str, Any]) -> None:
+        """Raises NotInRehearsal if an activity needs a platform that the lab lacks."""
+        for platform, activity in _needed_platforms(experiment):
             if platform not in self.lab.platforms:
                 raise NotInRehearsal(
-                    f"{activity!r} needs {shown(platform)}, which the lab does not have: "
-                    + self._why_missing(platform)
+                    f"{activity!r} needs {platform_title(platform)}, which the lab lacks: "
+                    + self._missing_platform_hint(platform)
                 )
 
-    def _why_missing(self, platform: str) -> str:
-        if self._plan.platforms is not None:
-            return f"add {platform} to the `platforms` of {rehearsal.CONTROL}, or leave them out"
+    def _missing_platform_hint(self, platform: str) -> str:
+        if self._arguments.platforms is not None:
+            return f"add {platform} to the `platforms` of {rehearsal.CONTROL}, or omit `platforms`"
         return f"pip install 'chaostoolkit-vm[lab,{platform}]'"
 
     def _log_in(self) -> None:
-        """By each platform's own way, as activities do."""
+        """Check that each platform can be reached, in the way activities do."""
         for platform in PLATFORMS:
             if platform.name in self.lab.platforms:
                 platform.connect(None, None).connect()
-        # The experiment's own logins are its own to make.
+        # The experiment makes its own logins.
         connections.close_all()
 
 
-def _needed(experiment: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each platform that an activity asks or changes, with the activity's name."""
-    for each in filter(is_ours, activities(experiment)):
+def _needed_platforms(experiment: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each platform that an activity uses, with the activity's name."""
+    for each in filter(is_chaosvm_activity, activities(experiment)):
         platform = each["provider"]["module"].split(".")[1]
-        if platform in _SETTINGS:
+        if platform in _SETTINGS_CLASSES:
             yield platform, each.get("name")
-        if platform == "dora" and each["provider"].get("func") in _BY_VCENTER:
+        if platform == "dora" and each["provider"].get("func") in _DORA_VIA_VCENTER:
             yield "vsphere", each.get("name")
 
 
-def _as_activities_get_them(secrets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The groups of secrets one by one, none of them, and all together."""
+def _secret_groups(secrets: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What activities may get as secrets: nothing, each group, or all groups merged."""
     groups = [dict(group) for group in secrets.values() if isinstance(group, Mapping)]
     yield {}
     yield from groups
@@ -211,16 +224,16 @@ def _as_activities_get_them(secrets: Mapping[str, Any]) -> Iterator[dict[str, An
 
 
 def _lab(world: Any, platforms: Sequence[str] | None) -> Lab:
-    # From the package, which tells what is missing for it.
-    from chaosvm.lab import Lab as Made
+    # From the package, which raises MissingExtra.
+    from chaosvm.lab import Lab as LabClass
     from chaosvm.lab.lab import installed
 
-    return Made(world, platforms=installed() if platforms is None else platforms)
+    return LabClass(world, platforms=installed() if platforms is None else platforms)
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Chaos Toolkit only heeds it from the first activity on: until then it would end at once."""
+def _exit_on_sigterm() -> Iterator[None]:
+    """Raise SystemExit on SIGTERM, which Chaos Toolkit only handles from the first activity on."""
     number = signal.SIGTERM
     if (
         threading.current_thread() is not threading.main_thread()
@@ -241,17 +254,18 @@ def _exit(number: int, _: object) -> None:
 
 
 @contextmanager
-def _in_the_environment(told: Mapping[str, str]) -> Iterator[None]:
-    """Processes and others find the lab there, and no proxy leads to what is kept away from."""
-    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
-    if known != "*":
-        told = {**told, "no_proxy": ",".join(filter(None, [known, "127.0.0.1", *wall.hosts()]))}
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
+def _environment_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set the lab's variables for other code, and bypass proxies for blocked servers."""
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    if no_proxy != "*":
+        hosts = filter(None, [no_proxy, "127.0.0.1", *wall.hosts()])
+        variables = {**variables, "no_proxy": ",".join(hosts)}
+    previous = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name, value in previous.items():
             if value is None:
                 os.environ.pop(name, None)
             else:

@@ -1,8 +1,8 @@
-"""What an experiment needs to be loaded, and a rehearsal does not.
+"""Placeholders for settings that an experiment needs and a rehearsal does not.
 
-Chaos Toolkit does not run an experiment whose environment variables are not
-set, or whose Vault cannot be reached. Where platforms are, and how to log in,
-is the lab's in a rehearsal, so placeholders do as well.
+Chaos Toolkit refuses an experiment if an environment variable is not set or Vault
+cannot be reached. In a rehearsal the lab provides addresses and credentials, so
+placeholders are sufficient.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from chaosvm.lab.others import activities, is_ours
+from chaosvm.lab.others import activities, is_chaosvm_activity
 from chaosvm.platforms import PLATFORMS
 
-__all__ = ["Unset", "stand_in"]
+__all__ = ["Placeholders", "insert_placeholders"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -31,74 +31,76 @@ _REDIRECTED = frozenset(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Unset:
-    """What was replaced in an experiment."""
+class Placeholders:
+    """The original configuration and secrets of an experiment with placeholders."""
 
     experiment: dict[str, Any]
-    before: Mapping[str, Any]
+    original: Mapping[str, Any]
 
     def restore(self, journal: dict[str, Any]) -> None:
-        """Show the experiment, there and in its journal, as it was written."""
-        self.experiment.update(self.before)
-        journal.get("experiment", {}).update(self.before)
+        """Restore the originals in the experiment and its journal."""
+        self.experiment.update(self.original)
+        journal.get("experiment", {}).update(self.original)
 
 
-def stand_in(experiment: dict[str, Any]) -> Unset:
-    """Put placeholders for what is not there and not needed."""
-    before = {
+def insert_placeholders(experiment: dict[str, Any]) -> Placeholders:
+    """Replace settings that are unset and not needed in a rehearsal."""
+    original = {
         key: deepcopy(experiment[key])
         for key in ("configuration", "secrets")
         if isinstance(experiment.get(key), dict)
     }
     replaced = [
         *_in_configuration(experiment.get("configuration") or {}),
-        *_in_secrets(experiment.get("secrets") or {}, _needed_by_others(experiment)),
+        *_in_secrets(experiment.get("secrets") or {}, _groups_of_foreign_activities(experiment)),
     ]
     if replaced:
-        logger.info(f"rehearsal: placeholders stand for {', '.join(replaced)}")
-    return Unset(experiment, before)
+        logger.info(f"rehearsal: placeholders replace {', '.join(replaced)}")
+    return Placeholders(experiment, original)
 
 
 def _in_configuration(configuration: dict[str, Any]) -> list[str]:
-    missing = [key for key, told in configuration.items() if key in _REDIRECTED and _unset(told)]
+    missing = [
+        key for key, value in configuration.items() if key in _REDIRECTED and _is_unset(value)
+    ]
     configuration.update(dict.fromkeys(missing, _PLACEHOLDER))
     return missing
 
 
-def _in_secrets(secrets: dict[str, Any], kept: frozenset[str]) -> list[str]:
+def _in_secrets(secrets: dict[str, Any], kept_groups: frozenset[str]) -> list[str]:
     replaced = []
-    for name, told in secrets.items():
-        if name in kept or not isinstance(told, dict):
+    for name, group in secrets.items():
+        if name in kept_groups or not isinstance(group, dict):
             continue
-        if _unreachable(told):
-            # A whole group is a mapping; a single secret is a text.
-            secrets[name] = {} if told.get("type") == "vault" else _PLACEHOLDER
+        if _is_unavailable(group):
+            # A Vault group is a mapping; a single secret is a string.
+            secrets[name] = {} if group.get("type") == "vault" else _PLACEHOLDER
             replaced.append(name)
         else:
-            missing = [key for key, each in told.items() if _unreachable(each)]
-            told.update(dict.fromkeys(missing, _PLACEHOLDER))
+            missing = [key for key, secret in group.items() if _is_unavailable(secret)]
+            group.update(dict.fromkeys(missing, _PLACEHOLDER))
             replaced += missing
     return replaced
 
 
-def _needed_by_others(experiment: dict[str, Any]) -> frozenset[str]:
-    """The groups of secrets that activities name which no lab stands in for."""
+def _groups_of_foreign_activities(experiment: dict[str, Any]) -> frozenset[str]:
+    """The groups of secrets that foreign activities use."""
     return frozenset(
         str(group)
         for activity in activities(experiment)
-        if not is_ours(activity)
+        if not is_chaosvm_activity(activity)
         for group in activity["provider"].get("secrets") or ()
     )
 
 
-def _unreachable(told: Any) -> bool:
-    return _unset(told) or (isinstance(told, dict) and told.get("type") == "vault")
+def _is_unavailable(value: Any) -> bool:
+    return _is_unset(value) or (isinstance(value, dict) and value.get("type") == "vault")
 
 
-def _unset(told: Any) -> bool:
+def _is_unset(value: Any) -> bool:
     return (
-        isinstance(told, dict)
-        and told.get("type") == "env"
-        and "default" not in told
-        and told.get("key") not in os.environ
+        isinstance(value, dict)
+        and value.get("type") == "env"
+        and "default" not in value
+        and value.get("key") not in os.environ
     )

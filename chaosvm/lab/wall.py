@@ -1,11 +1,10 @@
-"""Keeps everybody in this process from the servers that an experiment is configured for.
+"""Blocks connections of this process to the servers that an experiment is configured for.
 
-What chaosvm sends is watched by ``chaosvm.rehearsal``. This is for what others
-do by themselves: probes over HTTP, and those of somebody's own that connect
-with an SDK. Python tells of each connection before it is made. It does not hear
-of what libraries do without Python's sockets: of these libcurl, by which oVirt's
-SDK connects, has a way of its own to be asked. And it does not hear of other
-processes; so Chaos Toolkit is kept from starting any, unless that was asked for.
+``chaosvm.rehearsal`` controls what chaosvm itself sends. This module is for other
+code, such as HTTP probes and custom probes that use an SDK. A Python audit hook sees
+each connection before it is made. It does not see libraries that bypass Python's
+sockets: of these, libcurl (which oVirt's SDK uses) is patched. Nor does it see other
+processes, so Chaos Toolkit may not start any unless the rehearsal allows it.
 """
 
 from __future__ import annotations
@@ -23,101 +22,101 @@ from chaosvm.dora.environments import as_written
 from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.olvm.settings import address_of
 
-__all__ = ["Refused", "build", "hosts", "keep_from", "let_processes", "names"]
+__all__ = ["ConnectionBlocked", "install", "hosts", "block_servers", "allow_processes", "describe"]
 
-_CONNECTING = ("socket.connect", "socket.sendto", "socket.sendmsg")
-# Where to go, and the port if none is told.
-_HOSTS = {"vsphere_server": (443,), "dora_host": (8000, 51051)}
-_PORTS = ("vsphere_port", "dora_api_port", "dora_auth_port")
-
-
-class Refused(NotInRehearsal, ConnectionRefusedError):
-    """As a server would refuse it, so that every client cleans up after itself."""
+_CONNECT_EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
+# Settings that name a host, and their default ports.
+_HOST_KEYS = {"vsphere_server": (443,), "dora_host": (8000, 51051)}
+_PORT_KEYS = ("vsphere_port", "dora_api_port", "dora_auth_port")
 
 
-class _Wall:
+class ConnectionBlocked(NotInRehearsal, ConnectionRefusedError):
+    """Looks like a connection refused by the server, so that all clients handle it."""
+
+
+class _Block:
     def __init__(self) -> None:
-        self.built = False
+        self.installed = False
         self.hosts: frozenset[str] = frozenset()
-        # On this machine not all is the platform's, as where there is a tunnel to one.
+        # On this machine only these ports are blocked, such as those of a tunnel.
         self.local_ports: frozenset[int] = frozenset()
         self.processes: Collection[str] = ()
         self.resolved: dict[str, frozenset[str]] = {}
         self.resolving = threading.local()
 
 
-_wall = _Wall()
+_block = _Block()
 
 
-def build() -> None:
-    """From now on, and until the process ends. It is open while there is no rehearsal."""
-    keep_from(os.environ)
-    if not _wall.built:
-        _wall.built = True
-        sys.addaudithook(_heard)
-        _around_libcurl()
+def install() -> None:
+    """Install the block for the lifetime of the process; it is inactive outside rehearsals."""
+    block_servers(os.environ)
+    if not _block.installed:
+        _block.installed = True
+        sys.addaudithook(_audit_hook)
+        _patch_pycurl()
 
 
-def keep_from(*told: Mapping[str, Any] | None) -> None:
-    """Nobody is to connect to the servers that these configurations and secrets name."""
-    found = [each for settings in told for each in _named(settings or {})]
-    _wall.hosts |= {host for host, _ in found if host and not _is_local(host)}
-    if any(_is_local(host) for host, _ in found):
-        _wall.local_ports |= {port for _, port in found}
+def block_servers(*settings: Mapping[str, Any] | None) -> None:
+    """Block the servers that these configurations and secrets name."""
+    servers = [each for settings in settings for each in _servers_in(settings or {})]
+    _block.hosts |= {host for host, _ in servers if host and not _is_local(host)}
+    if any(_is_local(host) for host, _ in servers):
+        _block.local_ports |= {port for _, port in servers}
 
 
 def hosts() -> list[str]:
-    """The servers that are kept away from, but for those on this machine."""
-    return sorted(_wall.hosts)
+    """The blocked hosts, without this machine."""
+    return sorted(_block.hosts)
 
 
-def names() -> list[str]:
-    """What nobody is to connect to, for people."""
-    local = [f"port {port} of this machine" for port in sorted(_wall.local_ports)]
+def describe() -> list[str]:
+    """The blocked hosts and local ports, for messages."""
+    local = [f"port {port} of this machine" for port in sorted(_block.local_ports)]
     return [*hosts(), *local]
 
 
-def let_processes(kinds: Collection[str]) -> None:
-    """Chaos Toolkit may start processes for activities of these kinds."""
-    _wall.processes = frozenset(kinds)
+def allow_processes(kinds: Collection[str]) -> None:
+    """Allow Chaos Toolkit to start processes for activities of these kinds only."""
+    _block.processes = frozenset(kinds)
 
 
-# What settings name ------------------------------------------------------------------------
+# Servers in settings -----------------------------------------------------------------------
 
 
-def _named(told: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Hosts, each with ports; an empty host for ports alone."""
-    for key, value in told.items():
+def _servers_in(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Pairs of host and port; the host is empty for a setting that only names a port."""
+    for key, value in settings.items():
         name = f"{prefix}{key}".lower()
         if isinstance(value, Mapping) and value.get("type") == "env":
             value = os.environ.get(str(value.get("key")), value.get("default"))
         if name == "dora_environments" and isinstance(value, str):
             value = _environments(value)
         if isinstance(value, Mapping):
-            yield from _named(value, "vsphere_" if name == "vsphere" else "")
-        elif name in _HOSTS:
+            yield from _servers_in(value, "vsphere_" if name == "vsphere" else "")
+        elif name in _HOST_KEYS:
             host = str(value).strip().strip("[]").rstrip(".").lower()
-            yield from ((host, port) for port in _HOSTS[name])
+            yield from ((host, port) for port in _HOST_KEYS[name])
         elif name == "olvm_url":
-            yield from _of_url(str(value))
-        elif name in _PORTS and str(value).isdecimal():
+            yield from _server_of_url(str(value))
+        elif name in _PORT_KEYS and str(value).isdecimal():
             yield "", int(value)
 
 
-def _of_url(url: str) -> Iterator[tuple[str, int]]:
+def _server_of_url(url: str) -> Iterator[tuple[str, int]]:
     try:
         host, port = address_of(url.strip())
-    except ValueError:  # no port at all: its platform will say so
+    except ValueError:  # an invalid port: the platform reports it
         return
     yield host.rstrip("."), port
 
 
 def _environments(value: str) -> Mapping[str, Any] | None:
     try:
-        found = as_written("dora_environments", value)
-    except InvalidValue:  # Dora's activities will say so
+        environments = as_written("dora_environments", value)
+    except InvalidValue:  # Dora's activities report it
         return None
-    return found if isinstance(found, Mapping) else None
+    return environments if isinstance(environments, Mapping) else None
 
 
 def _is_local(host: str) -> bool:
@@ -130,57 +129,57 @@ def _is_local(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-# What is done ------------------------------------------------------------------------------
+# Blocking ----------------------------------------------------------------------------------
 
 
-def _heard(event: str, arguments: tuple[Any, ...]) -> None:
-    """Called by Python before what it tells of is done; an exception prevents it."""
-    if event in _CONNECTING:
+def _audit_hook(event: str, arguments: tuple[Any, ...]) -> None:
+    """Called by Python before each audited operation; an exception prevents it."""
+    if event in _CONNECT_EVENTS:
         if isinstance(arguments[1], tuple):
-            _connecting(*arguments[1][:2])
+            _check_connection(*arguments[1][:2])
     elif event == "socket.getaddrinfo":
-        if rehearsal.asked_for() and not getattr(_wall.resolving, "now", False):
-            host = _text(arguments[0])
-            if host in _wall.hosts:
-                raise _refused(host, arguments[1])
+        if rehearsal.asked_for() and not getattr(_block.resolving, "active", False):
+            host = _normalize(arguments[0])
+            if host in _block.hosts:
+                raise _blocked_error(host, arguments[1])
     elif event == "subprocess.Popen" and rehearsal.asked_for():
-        _starting()
+        _check_process()
 
 
-def _connecting(host: Any, port: Any) -> None:
-    host = _text(host)
+def _check_connection(host: Any, port: Any) -> None:
+    host = _normalize(host)
     if not rehearsal.asked_for() or rehearsal.allows(host, port):
         return
     if _is_local(host):
-        refused = port in _wall.local_ports
+        is_blocked = port in _block.local_ports
     else:
-        refused = host in _wall.hosts or any(host in _resolved(name) for name in _wall.hosts)
-    if refused:
-        raise _refused(host, port)
+        is_blocked = host in _block.hosts or any(host in _resolve(name) for name in _block.hosts)
+    if is_blocked:
+        raise _blocked_error(host, port)
 
 
-def _resolved(name: str) -> frozenset[str]:
-    """The addresses of a name, asked for once."""
-    if name not in _wall.resolved:
-        _wall.resolving.now = True
+def _resolve(name: str) -> frozenset[str]:
+    """The addresses of a name, cached."""
+    if name not in _block.resolved:
+        _block.resolving.active = True
         try:
-            found = {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
+            addresses = {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
         except OSError:
-            found = set()
+            addresses = set()
         finally:
-            _wall.resolving.now = False
-        _wall.resolved[name] = frozenset(found)
-    return _wall.resolved[name]
+            _block.resolving.active = False
+        _block.resolved[name] = frozenset(addresses)
+    return _block.resolved[name]
 
 
 class _Socket(socket.socket):
-    """libcurl has a copy of it, and does not close this one."""
+    """Closes itself: libcurl duplicates the socket and does not close the original."""
 
     def __del__(self) -> None:
         self.close()
 
 
-def _around_libcurl() -> None:
+def _patch_pycurl() -> None:
     try:
         import pycurl
     except ImportError:
@@ -189,40 +188,40 @@ def _around_libcurl() -> None:
     class Curl(pycurl.Curl):  # type: ignore[misc,unused-ignore]  # pycurl is untyped
         def __init__(self) -> None:
             super().__init__()
-            self.setopt(pycurl.OPENSOCKETFUNCTION, opened)
+            self.setopt(pycurl.OPENSOCKETFUNCTION, open_socket)
 
-    def opened(_: int, address: Any) -> Any:
+    def open_socket(_: int, address: Any) -> Any:
         try:
-            _connecting(*address.addr[:2])
-        except Refused:
+            _check_connection(*address.addr[:2])
+        except ConnectionBlocked:
             return pycurl.SOCKET_BAD
         return _Socket(address.family, address.socktype, address.protocol)
 
     pycurl.Curl = Curl
 
 
-def _starting() -> None:
+def _check_process() -> None:
     frame = sys._getframe()
     while frame is not None:
         if frame.f_globals.get("__name__") == "chaoslib.provider.process":
             activity = frame.f_locals.get("activity") or {}
-            if activity.get("type") not in _wall.processes:
+            if activity.get("type") not in _block.processes:
                 raise NotInRehearsal(
-                    f"{activity.get('name')!r} was not run: nobody knows what the process "
-                    "would do, and it is not part of a rehearsal"
+                    f"{activity.get('name')!r} was not run: a rehearsal starts no processes, "
+                    "because their connections cannot be controlled"
                 )
             return
         frame = frame.f_back  # type: ignore[assignment]
 
 
-def _refused(host: str, port: Any) -> Refused:
-    return Refused(
-        f"{host}:{port} was not connected to: in a rehearsal nothing is sent to the servers "
-        "that the experiment is configured for"
+def _blocked_error(host: str, port: Any) -> ConnectionBlocked:
+    return ConnectionBlocked(
+        f"{host}:{port} was not connected to: a rehearsal sends nothing to the servers that "
+        "the experiment is configured for"
     )
 
 
-def _text(host: Any) -> str:
+def _normalize(host: Any) -> str:
     if isinstance(host, bytes | bytearray):
         host = host.decode("ascii", "replace")
     return str(host or "").rstrip(".").lower()

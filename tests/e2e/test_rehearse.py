@@ -286,8 +286,8 @@ def test_the_second_wall_holds_without_the_first(
     real: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rehearsal, "environment", lambda: None)
-    monkeypatch.setattr(stage.Stage, "_verify", lambda *_: None)
-    monkeypatch.setattr(stage.Stage, "_log_in", lambda _: None)
+    monkeypatch.setattr(stage.RehearsalSession, "_verify", lambda *_: None)
+    monkeypatch.setattr(stage.RehearsalSession, "_log_in", lambda _: None)
     journal = run(real.experiment(*everything()), tmp_path, CONTROL_FILE, "always")
     assert statuses(journal) == ["failed"] * 8
     for step in journal["run"]:

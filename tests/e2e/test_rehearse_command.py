@@ -39,8 +39,8 @@ def left_behind(chaos: Chaos) -> list[Path]:
 def test_with_the_command(chaos: Chaos, real: Production) -> None:
     experiment = real.experiment(*WAYS)
     assert chaos(*chaos.command(experiment, "--control-file", str(CONTROL_FILE))) == 0
-    assert "VMs stands for vSphere, OLVM and Dora; nothing real is touched" in chaos.console
-    assert "rehearsal: web-01: shutdown asked for, then off" in chaos.console
+    assert "VMs stands in for vSphere, OLVM and Dora; chaosvm touches nothing real" in chaos.console
+    assert "rehearsal: web-01: shutdown requested, then off" in chaos.console
     assert statuses(chaos.journal()) == ["succeeded"] * 5
     assert real.connections == 0
     assert left_behind(chaos) == []
@@ -125,6 +125,6 @@ def test_signals(number: signal.Signals, chaos: Chaos, real: Production) -> None
     running.send_signal(number)
     chaos.finish(running)
     assert chaos.journal()["status"] in ("interrupted", "completed")
-    assert "rehearsal: web-01: shutdown asked for" in chaos.console
+    assert "rehearsal: web-01: shutdown requested" in chaos.console
     assert left_behind(chaos) == []
     assert real.connections == 0

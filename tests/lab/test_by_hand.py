@@ -81,7 +81,7 @@ def test_it_runs_until_it_is_told_to_end(number: int, start: Start, tmp_path: Pa
     assert process.returncode == 0, told
     assert "web-01: running -> shutting down" in told
     assert "ShutdownGuest" in told
-    assert "web-01: shutdown asked for, then off" in told
+    assert "web-01: shutdown requested, then off" in told
     assert found["VSPHERE_PASSWORD"] not in told
     assert list(tmp_path.iterdir()) == []
 

@@ -14,8 +14,8 @@ from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaosvm.dora import probes as dora
 from chaosvm.lab import Lab, State, World, load
 from chaosvm.lab.casting import cast
-from chaosvm.lab.casting.inventing import literal, series
-from chaosvm.lab.casting.shown import shown
+from chaosvm.lab.casting.inventing import matching_names, shortest_match
+from chaosvm.lab.casting.shown import platform_vms
 from chaosvm.olvm import probes as olvm
 from chaosvm.vsphere import probes as vsphere
 
@@ -333,7 +333,7 @@ def test_variables() -> None:
         (action("power_off", vm_name="/somewhere/else"), "'/somewhere/else'"),
         (action("batch_power_off", vms={"name": "web-[9-0]*"}), "no more names"),
         (action("batch_power_off", vms={"name": "w-*", "exclude": "w*"}), "no more names"),
-        (action("batch_power_off", vms={"names": ["lb-01"], "cluster": "test"}), "does not fit"),
+        (action("batch_power_off", vms={"names": ["lb-01"], "cluster": "test"}), "does not match"),
         (
             action("batch_power_on", vms={"names": ["lb-01"], "power_state": "powered_off"}),
             "is powered_on",
@@ -405,7 +405,9 @@ def test_vms_are_judged_as_the_platforms_show_them(
             "olvm": olvm.list_vms(),
             "dora": dora.list_vms("Here", configuration=environments),
         }
-        ours = {at: [vm.to_json() for vm in shown(lab.world, lab.world.vms, at)] for at in told}
+        ours = {
+            at: [vm.to_json() for vm in platform_vms(lab.world, lab.world.vms, at)] for at in told
+        }
     for at, keys in JUDGED.items():
         assert judged(ours[at], keys) == judged(told[at], keys)
     for key in ("tags", "qualified_tags"):
@@ -424,7 +426,7 @@ def tags(vms: list[dict[str, Any]], key: str) -> dict[str, list[str]]:
 
 
 def first(glob: str) -> list[str]:
-    return list(islice(series(glob), 3))
+    return list(islice(matching_names(glob), 3))
 
 
 @pytest.mark.parametrize(
@@ -440,7 +442,7 @@ def first(glob: str) -> list[str]:
         ("[9-0]", []),
     ],
 )
-def test_series(glob: str, texts: list[str] | None) -> None:
+def test_matching_names(glob: str, texts: list[str] | None) -> None:
     found = first(glob)
     if texts is None:
         assert len(found) == 3
@@ -452,8 +454,8 @@ def test_series(glob: str, texts: list[str] | None) -> None:
     ("glob", "text"),
     [("*windows*", "windows"), ("prod*", "prod"), ("?", "1"), ("*", "01"), ("[9-0]", None)],
 )
-def test_literal(glob: str, text: str | None) -> None:
-    assert literal(glob) == text
+def test_shortest_match(glob: str, text: str | None) -> None:
+    assert shortest_match(glob) == text
 
 
 def test_an_exact_name_is_all_that_can_be_meant() -> None:

@@ -19,7 +19,7 @@ from chaosvm import rehearsal
 from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.lab import control
 from chaosvm.lab.others import OtherActions
-from chaosvm.lab.stage import Plan
+from chaosvm.lab.stage import ControlArguments
 from tests.lab import late_control
 from tests.production import CONTROL_FILE, read, run, switch
 from tests.production import activity as made_activity
@@ -89,15 +89,19 @@ def outputs(journal: dict[str, Any]) -> list[Any]:
 )
 def test_arguments_that_cannot_be_used(arguments: dict[str, Any], reason: str) -> None:
     with pytest.raises(InvalidValue, match=reason):
-        Plan.read(arguments)
+        ControlArguments.read(arguments)
 
 
 def test_everything_may_be_left_out() -> None:
-    assert Plan.read({}) == Plan(
+    assert ControlArguments.read({}) == ControlArguments(
         world="small", cast=True, other_actions=OtherActions.SKIP, platforms=None
     )
-    assert Plan.read({"world": "awkward"}) == Plan(world="awkward", cast=False)
-    assert Plan.read({"world": "awkward", "cast": True}) == Plan(world="awkward", cast=True)
+    assert ControlArguments.read({"world": "awkward"}) == ControlArguments(
+        world="awkward", cast=False
+    )
+    assert ControlArguments.read({"world": "awkward", "cast": True}) == ControlArguments(
+        world="awkward", cast=True
+    )
 
 
 def test_a_world_of_ones_own(tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_the_worlds_faults_are_for_the_experiment(tmp_path: Path) -> None:
 def test_only_some_platforms(tmp_path: Path, logs: pytest.LogCaptureFixture) -> None:
     journal = rehearse(tmp_path, experiment(count()), platforms=["vsphere"])
     assert outputs(journal) == [12]
-    assert "VMs stands for vSphere; nothing real is touched" in logs.text
+    assert "VMs stands in for vSphere; chaosvm touches nothing real" in logs.text
 
 
 @pytest.mark.parametrize(
@@ -191,8 +195,11 @@ def test_actions_of_others_are_skipped(tmp_path: Path, logs: pytest.LogCaptureFi
     assert outputs(journal)[3] == skipped.replace("action", "probe")
     assert outputs(journal)[4] == 12
     assert journal["rollbacks"][0]["output"] == skipped
-    assert "skipped, as they are not chaosvm's: 'touch-touched', 'touch-behind'" in logs.text
-    assert "skipped, as nobody knows what a process connects to: 'touch-probed'" in logs.text
+    assert "skipped actions that are not chaosvm's: 'touch-touched', 'touch-behind'" in logs.text
+    assert (
+        "skipped process probes, whose connections cannot be controlled: 'touch-probed'"
+        in logs.text
+    )
     # The journal shows what was written.
     assert journal["experiment"]["method"] == made["method"]
     assert [step["activity"] for step in journal["run"]] == [
@@ -228,7 +235,7 @@ def test_actions_of_others_may_be_run(tmp_path: Path, logs: pytest.LogCaptureFix
     journal = rehearse(tmp_path, experiment(process(tmp_path)), other_actions="run")
     assert journal["status"] == "completed"
     assert (tmp_path / "touched").exists()
-    assert "are really run, as other_actions is run: 'touch-touched'" in logs.text
+    assert "are really run, because other_actions is run: 'touch-touched'" in logs.text
 
 
 def test_actions_of_others_may_stop_it(tmp_path: Path, logs: pytest.LogCaptureFixture) -> None:
@@ -251,7 +258,7 @@ def test_other_controls_still_find_the_lab(how: str, tmp_path: Path) -> None:
     made["method"][0]["provider"].pop("secrets")
     run(made, tmp_path, CONTROL_FILE if how == "by control file" else None)
     assert late_control.done == ["after", "cleanup", "finish"]
-    assert control._stage is None
+    assert control._session is None
     assert not rehearsal.is_on()
 
 
@@ -277,7 +284,7 @@ def test_what_is_undone_is_undone_in_the_lab(
         ("web-01", "powered_on"),
         ("web-02", "powered_on"),
     }
-    assert "rehearsal: web-01: shutdown asked for, then off, then power on asked for" in logs.text
+    assert "rehearsal: web-01: shutdown requested, then off, then power on requested" in logs.text
     assert not real.exists()
 
 
@@ -292,8 +299,8 @@ def test_nothing_is_left_behind(
     rehearse(tmp_path, made)
     assert list(tmp_path.glob("chaosvm-lab-*")) == []
     assert dict(os.environ) == before
-    assert "rehearsal: web-01: shutdown asked for, then off" in logs.text
-    assert "rehearsal: web-02: shutdown asked for, then off" in logs.text
+    assert "rehearsal: web-01: shutdown requested, then off" in logs.text
+    assert "rehearsal: web-02: shutdown requested, then off" in logs.text
 
 
 def test_declared_twice_is_as_good_as_once(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from tests.production import Production, run, switch
 
 MODULE = "chaosvm.lab.control"
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"arguments": None}, "'arguments' and nothing below"),
-    ({"arguments": ["small"]}, "the arguments .'small'., and expected is a mapping"),
+    ({"arguments": None}, "an empty 'arguments'"),
+    ({"arguments": ["small"]}, "the arguments .'small'.: expected a mapping"),
     ({"arguments": {"context": "small"}}, "an argument 'context'"),
 ]
 

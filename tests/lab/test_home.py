@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chaosvm.lab.home import Home
+from chaosvm.lab.home import RunDirectory
 from tests.production import ROOT
 
 KILLED = """
@@ -59,12 +59,12 @@ def test_sigkill(folder: Path) -> None:
     assert end("SIGKILL", folder, starting=False) == -signal.SIGKILL
     assert len(left(folder)) == 1
     aged(next(folder.glob("chaosvm-lab-*")))
-    Home().remove()
+    RunDirectory().remove()
     assert left(folder) == []
 
 
 def test_what_is_in_use_or_somebody_elses_stays(folder: Path) -> None:
-    used = Home()
+    used = RunDirectory()
     aged(used.path)
     young = folder / "chaosvm-lab-young"
     young.mkdir()
@@ -77,7 +77,7 @@ def test_what_is_in_use_or_somebody_elses_stays(folder: Path) -> None:
     (target / "in-use").touch()
     aged(target)
     (folder / "chaosvm-lab-link").symlink_to(target)
-    Home().remove()
+    RunDirectory().remove()
     assert left(folder) == sorted(
         [used.path.name, "chaosvm-lab-link", "chaosvm-lab-other", "chaosvm-lab-young"]
     )

@@ -56,7 +56,7 @@ def test_passwords_are_random() -> None:
 def test_a_lab_that_was_not_started_is_nowhere() -> None:
     lab = Lab()
     for where in ("ca_file", "olvm_url", "connections"):
-        with pytest.raises(RuntimeError, match="not started"):
+        with pytest.raises(RuntimeError, match="not been started"):
             getattr(lab, where)
     lab.stop()
 

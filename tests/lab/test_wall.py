@@ -151,9 +151,9 @@ def test_in_a_rehearsal_they_do_not(
     if "process" in way:  # it is left out, and the rest rehearsed
         assert journal["status"] == "completed"
         assert [step["status"] for step in journal["run"]] == ["succeeded"]
-        assert "skipped, as nobody knows what a process connects to: " in logs.text
+        assert "skipped process probes, whose connections cannot be controlled: " in logs.text
     else:
-        assert "run, and kept from connecting to " in logs.text
+        assert "not simulated and use the real services, except " in logs.text
         assert f"port {real.port} of this machine" in logs.text
     json.dumps(journal)
 
@@ -165,7 +165,7 @@ def test_the_journal_shows_the_steady_state_as_it_was_written(
     journal = run(experiment, tmp_path, CONTROL_FILE)
     told = journal["experiment"]["steady-state-hypothesis"]
     assert [each["name"] for each in told["probes"]] == ["process"]
-    assert "left out of the steady state: 'process'" in logs.text
+    assert "removed from the steady state: 'process'" in logs.text
 
 
 def test_what_is_no_platform_is_connected_to(real: Production, tmp_path: Path) -> None:
@@ -188,15 +188,15 @@ def test_processes_may_be_run(
     # They find the lab in their environment.
     first, second = (step["output"] for step in journal["run"])
     assert first["stdout"].strip() == second != f"127.0.0.1:{real.port}"
-    assert "are really run, wherever they connect to" in logs.text
+    assert "process probes are really run, without control of their connections" in logs.text
 
 
 def test_action_processes_are_not_started_while_it_is_blocked(
     real: Production, tmp_path: Path
 ) -> None:
     """Nor afterwards: whatever Chaos Toolkit does, the process is for rehearsals."""
-    wall.build()
-    wall.keep_from(real.configuration())
+    wall.install()
+    wall.block_servers(real.configuration())
     rehearsal.block("it is over")
     action = {**process(real.port), "type": "action"}
     journal = run(real.experiment(action, http(real.port)), tmp_path)
@@ -209,8 +209,8 @@ def test_action_processes_are_not_started_while_it_is_blocked(
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wall, "_wall", wall._Wall())
-    wall._wall.built = True
+    monkeypatch.setattr(wall, "_block", wall._Block())
+    wall._block.installed = True
     rehearsal.block("a test")
 
 
@@ -246,7 +246,7 @@ def test_where_servers_are_named(
     told: dict[str, Any], fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRODUCTION_VCENTER", "192.0.2.7")
-    wall.keep_from(told)
+    wall.block_servers(told)
     assert refused("192.0.2.7", 443)
     assert refused("192.0.2.7", 9)
     assert not refused("127.0.0.1", 9)
@@ -255,12 +255,12 @@ def test_where_servers_are_named(
 @pytest.mark.parametrize("value", [None, 3, "", {}, "https://[", "::::", ["x"], "/not/there.yaml"])
 def test_what_no_platform_could_use_does_no_harm(value: Any, fresh: None) -> None:
     for key in ("vsphere_server", "vsphere_port", "olvm_url", "dora_environments"):
-        wall.keep_from({key: value})
+        wall.block_servers({key: value})
     assert not refused("127.0.0.1")
 
 
 def test_a_name_and_its_addresses(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    wall.keep_from({"vsphere_server": "VCenter.example.com"})
+    wall.block_servers({"vsphere_server": "VCenter.example.com"})
     with pytest.raises(NotInRehearsal, match=r"vcenter\.example\.com:443 was not connected to"):
         socket.getaddrinfo("vcenter.EXAMPLE.com.", 443)
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.9", 0))]
@@ -270,6 +270,6 @@ def test_a_name_and_its_addresses(fresh: None, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_it_is_open_where_nothing_is_rehearsed(fresh: None) -> None:
-    wall.keep_from({"vsphere_server": "192.0.2.7"})
+    wall.block_servers({"vsphere_server": "192.0.2.7"})
     rehearsal.forget()
     assert not refused("192.0.2.7")

@@ -351,9 +351,9 @@ def test_what_is_wrong_is_named(told: Any, said: list[str], tmp_path: Path) -> N
     ("wanted", "said"),
     [
         ({"cluster": "prot"}, ["vms[0].cluster is 'prot'", "did you mean 'prod'?", "known are"]),
-        ({"cluster": "prod"}, ["vms[0].cluster is 'prod'", "2 are called", "datacenter"]),
+        ({"cluster": "prod"}, ["vms[0].cluster is 'prod'", "2 have that name", "datacenter"]),
         ({"datacenter": "nord"}, ["vms[0].datacenter is 'nord'", "known are north, south"]),
-        ({"host": "esx-1"}, ["vms[0].host is 'esx-1'", "2 are called"]),
+        ({"host": "esx-1"}, ["vms[0].host is 'esx-1'", "2 have that name"]),
         ({"datacenter": "south", "host": "esx-2"}, ["vms[0].host is 'esx-2'", "known are esx-1"]),
         ({"cluster": "alone"}, ["vms[0].cluster is 'alone'"]),
     ],
@@ -388,7 +388,7 @@ def test_a_file_that_is_no_world(name: str, content: bytes, said: str, tmp_path:
 def test_a_world_that_is_nowhere(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"did you mean 'small'\?"):
         load("smal")
-    with pytest.raises(InvalidValue, match="is no file that is there"):
+    with pytest.raises(InvalidValue, match="it is neither a file nor one of"):
         load(tmp_path / "none.yaml")
     with pytest.raises(InvalidValue, match="cannot be read"):
         load(tmp_path)

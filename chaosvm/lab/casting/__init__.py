@@ -1,7 +1,7 @@
-"""An experiment made for somebody's production, rehearsed in a world that lacks its VMs.
+"""Fixtures: adds the VMs that an experiment names and selects to a simulation.
 
-``cast`` reads what the activities of an experiment name and select, and adds it
-to the world. What is there already stays as it is.
+This allows an experiment that was written for production to be rehearsed unchanged.
+Existing VMs are not modified.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chaosvm.lab.casting.adding import Adding
-from chaosvm.lab.casting.needs import needs
+from chaosvm.lab.casting.adding import FixtureBuilder
+from chaosvm.lab.casting.needs import read_needs
 from chaosvm.lab.world import World
 
 __all__ = ["cast"]
@@ -19,19 +19,19 @@ __all__ = ["cast"]
 def cast(
     experiment: Mapping[str, Any], configuration: Mapping[str, Any] | None, world: World
 ) -> list[str]:
-    """Add to the world the VMs that an experiment needs; what was done, in lines for a log.
+    """Add the VMs that an experiment needs; returns log lines.
 
-    experiment: as Chaos Toolkit loads it.
-    configuration: what its ${variables} stand for, as activities get it.
+    experiment: as loaded by Chaos Toolkit.
+    configuration: the values of its ${variables}, as activities receive it.
 
-    Every VM that an activity of this package names is added, and for selections
-    at least three that fit, or ``count`` of them, in the state that the steady
-    state expects or, where it expects none, the first action needs. A line that
-    begins with "not added" says what could not be made up, such as for a
-    regular expression; the rehearsal then goes on without it.
+    Adds each VM that an activity of this package names and, for each selection,
+    ``count`` VMs that match, at least three. They are in the power state that the
+    steady state expects or, without one, that the first action requires. A line that
+    begins with "not added" names what cannot be created, such as VMs for a regular
+    expression; the rehearsal continues without it.
     """
-    adding = Adding(world)
-    wanted, problems = needs(experiment, configuration or {})
-    for need in wanted:
-        adding.provide(need)
-    return [*(f"not added: {problem}" for problem in problems), *adding.lines]
+    builder = FixtureBuilder(world)
+    required, problems = read_needs(experiment, configuration or {})
+    for need in required:
+        builder.provide(need)
+    return [*(f"not added: {problem}" for problem in problems), *builder.lines]

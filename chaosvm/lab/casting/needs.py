@@ -1,4 +1,4 @@
-"""What the activities of an experiment want of a world."""
+"""The VMs that the activities of an experiment need."""
 
 from __future__ import annotations
 
@@ -16,68 +16,71 @@ from chaosvm.planned import is_plan
 from chaosvm.selection import Selection
 from chaosvm.vm import PowerState
 
-__all__ = ["Need", "needs"]
+__all__ = ["Need", "read_needs"]
 
-# So many VMs that fit a selection are a tier of which one can be lost.
-_USUAL = 3
-_MOST = 10_000
+# VMs for a selection: enough that losing one leaves the service running.
+_DEFAULT_COUNT = 3
+_MAX_COUNT = 10_000
 _STATES = {
     PowerState.POWERED_ON.value: State.RUNNING,
     PowerState.POWERED_OFF.value: State.OFF,
     PowerState.SUSPENDED.value: State.SUSPENDED,
     PowerState.PAUSED.value: State.PAUSED,
 }
-# The state that a verb changes.
-_BEFORE = {
+# The power state that an operation starts from.
+_REQUIRED_STATES = {
     "power_on": State.OFF,
     "power_off": State.RUNNING,
     "reboot": State.RUNNING,
     "suspend": State.RUNNING,
 }
-# What these expect unless they are told otherwise.
-_EXPECTS_ON = ("validate_targets", "vm_has_power_state", "all_vms_have_power_state")
-_SAMPLE = ("count", "percent", "seed")
+# Probes whose default expectation is powered_on.
+_EXPECT_POWERED_ON = ("validate_targets", "vm_has_power_state", "all_vms_have_power_state")
+_SAMPLE_KEYS = ("count", "percent", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """VMs that an activity wants: those of some names, or some that fit a selection."""
+    """VMs that an activity needs: one VM by identifier, or any that match a selection."""
 
     activity: str
     platform: str
-    # A selection without sample and power state; the names in it one by one.
+    # A selection without sample and power state, and with at most one name or id.
     vms: dict[str, Any]
-    words: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
     by_id: bool = False
-    least: int = 1
-    most: int = _MOST
+    minimum: int = 1
+    maximum: int = _MAX_COUNT
     state: State | None = None
-    # VMs in another state do not count.
-    filtered: bool = False
-    # It changes states: what comes after it finds other ones.
-    acts: bool = False
-    spared: tuple[str, ...] = field(default=())
+    # The selection filters by power state: VMs in another state do not match.
+    filters_state: bool = False
+    # Later activities find these VMs in another state.
+    changes_state: bool = False
+    # Names that the selection excludes.
+    excluded: tuple[str, ...] = field(default=())
 
 
-def needs(
+def read_needs(
     experiment: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> tuple[list[Need], list[str]]:
-    """In the order in which they decide on states, and what could not be understood."""
+    """Needs in the order in which they decide power states, and problems."""
     reader = _Reader(experiment, configuration)
-    hypothesis = reader.read(_probes(experiment), steady=True)
-    method = reader.read(experiment.get("method") or (), steady=False)
-    rollbacks = reader.read(experiment.get("rollbacks") or (), steady=False)
-    # A rollback finds whatever there is then.
-    rollbacks = [replace(need, state=None, filtered=False, acts=False) for need in rollbacks]
-    expected = [need for need in hypothesis if need.state or need.most < _MOST]
-    others = [need for need in hypothesis if need not in expected]
-    told = [*expected, *method, *others, *rollbacks]
-    spared = [
-        replace(need, vms={"names": [word]}, words=(word,), by_id=False, state=None)
-        for need in told
-        for word in need.spared
+    hypothesis = reader.read(_probes(experiment), is_hypothesis=True)
+    method = reader.read(experiment.get("method") or (), is_hypothesis=False)
+    rollbacks = reader.read(experiment.get("rollbacks") or (), is_hypothesis=False)
+    # Rollbacks accept any state.
+    rollbacks = [
+        replace(need, state=None, filters_state=False, changes_state=False) for need in rollbacks
     ]
-    return [*told, *spared], reader.problems
+    with_expectation = [need for need in hypothesis if need.state or need.maximum < _MAX_COUNT]
+    without_expectation = [need for need in hypothesis if need not in with_expectation]
+    all_needs = [*with_expectation, *method, *without_expectation, *rollbacks]
+    excluded = [
+        replace(need, vms={"names": [name]}, identifiers=(name,), by_id=False, state=None)
+        for need in all_needs
+        for name in need.excluded
+    ]
+    return [*all_needs, *excluded], reader.problems
 
 
 def _probes(experiment: Mapping[str, Any]) -> Iterable[Any]:
@@ -89,110 +92,118 @@ class _Reader:
     def __init__(self, experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
         self._problems: dict[str, list[str]] = {}
         self._configuration = configuration
-        every = [
+        activities = [
             *_probes(experiment),
             *(experiment.get("method") or ()),
             *(experiment.get("rollbacks") or ()),
         ]
-        self._by_name = {each["name"]: each for each in every if "name" in each}
+        self._by_name = {each["name"]: each for each in activities if "name" in each}
 
-    def read(self, activities: Iterable[Any], steady: bool) -> list[Need]:
-        found: list[Need] = []
-        for told in activities:
-            activity = self._by_name.get(told["ref"], told) if "ref" in told else told
+    def read(self, activities: Iterable[Any], is_hypothesis: bool) -> list[Need]:
+        needs: list[Need] = []
+        for entry in activities:
+            activity = self._by_name.get(entry["ref"], entry) if "ref" in entry else entry
             provider = activity.get("provider") or {}
             module = str(provider.get("module", ""))
             if provider.get("type") != "python" or not module.startswith("chaosvm."):
                 continue
             try:
-                found += self._needs(activity, module.split(".")[1], steady)
+                needs += self._needs(activity, module.split(".")[1], is_hypothesis)
             except InvalidValue as error:
                 names = self._problems.setdefault(str(error), [])
                 names += [name] if (name := repr(activity.get("name"))) not in names else []
-        return found
+        return needs
 
     @property
     def problems(self) -> list[str]:
-        """One for each reason, as many activities may name the same VM."""
+        """One line per reason, because several activities may name the same VM."""
         return [f"for {', '.join(names)}: {error}" for error, names in self._problems.items()]
 
-    def _needs(self, activity: Mapping[str, Any], platform: str, steady: bool) -> list[Need]:
+    def _needs(self, activity: Mapping[str, Any], platform: str, is_hypothesis: bool) -> list[Need]:
         provider = activity["provider"]
         arguments = substitute(provider.get("arguments") or {}, self._configuration, {})
         tolerance = substitute(activity.get("tolerance"), self._configuration, {})
-        verb = str(provider.get("func", "")).removeprefix("batch_").removeprefix("plan_")
-        if verb == "vm_exists" and tolerance is False:
+        operation = str(provider.get("func", "")).removeprefix("batch_").removeprefix("plan_")
+        if operation == "vm_exists" and tolerance is False:
             return []
         base = Need(
             activity=str(activity.get("name")),
             platform=platform,
             vms={},
-            state=_state(verb, arguments, tolerance),
-            acts=verb in _BEFORE,
+            state=_state(operation, arguments, tolerance),
+            changes_state=operation in _REQUIRED_STATES,
         )
-        found = []
-        # Those of a plan are there already, or else it is outdated.
+        needs = []
+        # The VMs of a plan must exist already: otherwise the plan is outdated.
         if arguments.get("vms") is not None and not is_plan(arguments["vms"]):
-            limits = _limits(tolerance) if steady and verb == "count_vms" else (_USUAL, _MOST)
-            found += _selected(base, arguments["vms"], limits)
+            counted = is_hypothesis and operation == "count_vms"
+            limits = _limits(tolerance) if counted else (_DEFAULT_COUNT, _MAX_COUNT)
+            needs += _selection_needs(base, arguments["vms"], limits)
         if "vm_name" in arguments:
-            word = values.text("vm_name", arguments["vm_name"])
-            found.append(replace(base, vms={"names": [word]}, words=(word,)))
-        return found
+            identifier = values.text("vm_name", arguments["vm_name"])
+            needs.append(replace(base, vms={"names": [identifier]}, identifiers=(identifier,)))
+        return needs
 
 
-def _state(verb: str, arguments: Mapping[str, Any], tolerance: Any) -> State | None:
-    """The state in which an activity wants to find the VMs, where it says so."""
-    if verb in _BEFORE:
-        return _BEFORE[verb]
+def _state(operation: str, arguments: Mapping[str, Any], tolerance: Any) -> State | None:
+    """The power state that an activity requires or expects, None for any."""
+    if operation in _REQUIRED_STATES:
+        return _REQUIRED_STATES[operation]
     if tolerance is False:
         return None
-    if verb == "vm_power_state" and isinstance(tolerance, str):
+    if operation == "vm_power_state" and isinstance(tolerance, str):
         return _STATES.get(tolerance)
-    told = arguments.get("expected", arguments.get("power_state"))
-    if verb in _EXPECTS_ON:
-        told = told or PowerState.POWERED_ON.value
-    return _STATES.get(str(told))
+    expected = arguments.get("expected", arguments.get("power_state"))
+    if operation in _EXPECT_POWERED_ON:
+        expected = expected or PowerState.POWERED_ON.value
+    return _STATES.get(str(expected))
 
 
 def _limits(tolerance: Any) -> tuple[int, int]:
-    """How many a tolerance allows: the usual number if it can be."""
+    """The minimum and maximum count that a tolerance allows."""
     if isinstance(tolerance, dict) and tolerance.get("type") == "range":
         tolerance = tolerance.get("range")
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | list):
-        return _USUAL, _MOST
+        return _DEFAULT_COUNT, _MAX_COUNT
     bounds = tolerance if isinstance(tolerance, list) else [tolerance, tolerance]
     if len(bounds) != 2 or not all(isinstance(bound, int | float) for bound in bounds):
-        return _USUAL, _MOST
-    least, most = math.ceil(bounds[0]), int(bounds[1])
-    return min(max(_USUAL, least), most), min(most, _MOST)
+        return _DEFAULT_COUNT, _MAX_COUNT
+    minimum, maximum = math.ceil(bounds[0]), int(bounds[1])
+    return min(max(_DEFAULT_COUNT, minimum), maximum), min(maximum, _MAX_COUNT)
 
 
-def _selected(base: Need, vms: Any, limits: tuple[int, int]) -> list[Need]:
-    Selection(vms)  # refuses what an activity would refuse
-    least, most = max(limits[0], int(vms.get("count", 0))), limits[1]
+def _selection_needs(base: Need, vms: Any, limits: tuple[int, int]) -> list[Need]:
+    Selection(vms)  # raises for a selection that the activity would refuse
+    minimum, maximum = max(limits[0], int(vms.get("count", 0))), limits[1]
     if "percent" in vms:
-        least = max(least, math.ceil(100 / float(vms["percent"])))
-    kept = {key: value for key, value in vms.items() if key not in (*_SAMPLE, "power_state")}
-    if set(kept) <= {"exclude"}:
-        kept["all"] = True
-    spared = tuple(word for word in _listed(vms.get("exclude")) if not set(word) & set("*?["))
-    states = (_STATES.get(word) for word in _listed(vms.get("power_state")))
+        minimum = max(minimum, math.ceil(100 / float(vms["percent"])))
+    ignored = (*_SAMPLE_KEYS, "power_state")
+    filters = {key: value for key, value in vms.items() if key not in ignored}
+    if set(filters) <= {"exclude"}:
+        filters["all"] = True
+    excluded = tuple(name for name in _as_list(vms.get("exclude")) if not set(name) & set("*?["))
+    states = (_STATES.get(each) for each in _as_list(vms.get("power_state")))
     state = next((state for state in states if state), None)
     base = replace(
         base,
         state=state or base.state,
-        filtered=state is not None,
-        most=most,
-        spared=spared,
+        filters_state=state is not None,
+        maximum=maximum,
+        excluded=excluded,
     )
-    named = [
-        replace(base, vms={**kept, key: [word]}, words=(word,), by_id=key == "ids", most=_MOST)
+    by_identifier = [
+        replace(
+            base,
+            vms={**filters, key: [identifier]},
+            identifiers=(identifier,),
+            by_id=key == "ids",
+            maximum=_MAX_COUNT,
+        )
         for key in ("names", "ids")
-        for word in _listed(vms.get(key))
+        for identifier in _as_list(vms.get(key))
     ]
-    return named or [replace(base, vms=kept, least=min(least, _MOST))]
+    return by_identifier or [replace(base, vms=filters, minimum=min(minimum, _MAX_COUNT))]
 
 
-def _listed(value: Any) -> list[str]:
+def _as_list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())

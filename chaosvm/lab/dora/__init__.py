@@ -1,14 +1,14 @@
-"""The lab's Dora: a read-only inventory in front of vCenters, over a world.
+"""The lab's Dora: a read-only inventory of vCenters, over a simulation.
 
-It follows what is known of the real one's answers; nobody here has seen its
-source, and it is not Dora. There are the login, which hands out a token, and
-the lists of hypervisors and of VMs, on two ports as in reality.
+It follows known answers of a real Dora, whose source is not public. It provides
+the login, which returns a token, and the lists of hypervisors and VMs, on two ports
+like the real one.
 
-What is not known was decided here: what hypervisors say beside their name,
-address, type and connection status, how refusals are worded, and that a token
-can hold characters which mean something in a URL. ``listing_only`` is accepted
-and makes no difference. VMs have no tools, addresses or tags, because the real
-answers are not known to have any. There is no logout.
+Some details are assumptions: the fields of hypervisors other than name, address,
+type and connection status, the text of errors, and that a token may contain
+characters that are special in a URL. ``listing_only`` is accepted and ignored. VMs
+have no tools, addresses or tags, because known answers have none. There is no
+logout.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def faces(world: World, options: Options) -> Sequence[Face]:
-    """One for each port: tokens of the first open the second."""
+    """The login port and the inventory port, which share their tokens."""
     from chaosvm.lab.dora.face import InventoryFace, LoginFace
     from chaosvm.lab.dora.sessions import Sessions
 

@@ -1,4 +1,4 @@
-"""Which part of the world is meant by a vCenter, a path and a host filter."""
+"""The data centers, hosts and VMs that a vCenter, a path and a host filter select."""
 
 from __future__ import annotations
 
@@ -6,64 +6,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chaosvm.errors import InvalidValue
-from chaosvm.lab.dora.readings import Reading
+from chaosvm.lab.dora.readings import InventorySnapshot
 from chaosvm.lab.world import Host, Machine, World
 
-__all__ = ["Coordinates", "Estates"]
+__all__ = ["Coordinates", "DatacenterMapping"]
 
 # {vcenter: {path: [names of data centers]}}
-Known = Mapping[str, Mapping[str, Sequence[str]]]
+NamesByPath = Mapping[str, Mapping[str, Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """What a request says of where to look."""
+    """The part of a request that selects VMs."""
 
     vcenter: str
     path: str
     host_filter: str = ""
 
 
-class Estates:
-    """Without any known, everything is everywhere: a rehearsal works with any coordinates."""
+class DatacenterMapping:
+    """Data centers by vCenter and path. Without a mapping, all coordinates select everything."""
 
-    def __init__(self, world: World, known: Known | None) -> None:
+    def __init__(self, world: World, mapping: NamesByPath | None) -> None:
         self._world = world
-        self._known = None if known is None else _checked(known)
+        self._datacenters = None if mapping is None else _check(mapping)
 
-    def hosts(self, reading: Reading, where: Coordinates) -> Sequence[Host]:
-        if self._known is None:
-            return reading.hosts
-        clusters = self._clusters(where)
+    def hosts(self, snapshot: InventorySnapshot, coordinates: Coordinates) -> Sequence[Host]:
+        if self._datacenters is None:
+            return snapshot.hosts
+        clusters = self._clusters(coordinates)
         return [
             host
-            for host in reading.hosts
-            if host.cluster_id in clusters and where.host_filter in host.name
+            for host in snapshot.hosts
+            if host.cluster_id in clusters and coordinates.host_filter in host.name
         ]
 
-    def vms(self, reading: Reading, where: Coordinates) -> Sequence[Machine]:
-        if self._known is None:
-            return reading.vms
-        clusters = self._clusters(where)
-        there = [vm for vm in reading.vms if vm.cluster_id in clusters]
-        if not where.host_filter:
-            return there
-        hosts = {host.id for host in self.hosts(reading, where)}
-        return [vm for vm in there if reading.hosts_of[vm.id] in hosts]
+    def vms(self, snapshot: InventorySnapshot, coordinates: Coordinates) -> Sequence[Machine]:
+        if self._datacenters is None:
+            return snapshot.vms
+        clusters = self._clusters(coordinates)
+        vms = [vm for vm in snapshot.vms if vm.cluster_id in clusters]
+        if not coordinates.host_filter:
+            return vms
+        hosts = {host.id for host in self.hosts(snapshot, coordinates)}
+        return [vm for vm in vms if snapshot.hosts_of[vm.id] in hosts]
 
-    def _clusters(self, where: Coordinates) -> frozenset[str]:
-        named = (self._known or {}).get(where.vcenter, {}).get(where.path, ())
-        centers = {center.id for center in self._world.datacenters if center.name in named}
-        return frozenset(c.id for c in self._world.clusters if c.datacenter_id in centers)
+    def _clusters(self, coordinates: Coordinates) -> frozenset[str]:
+        names = (self._datacenters or {}).get(coordinates.vcenter, {}).get(coordinates.path, ())
+        datacenters = {each.id for each in self._world.datacenters if each.name in names}
+        return frozenset(c.id for c in self._world.clusters if c.datacenter_id in datacenters)
 
 
-def _checked(known: Known) -> Known:
-    """One name instead of a list of them would fit every part of it."""
-    for vcenter, paths in known.items():
-        for path, datacenters in paths.items():
-            if isinstance(datacenters, str):
+def _check(mapping: NamesByPath) -> NamesByPath:
+    """Refuse a string in place of a list: ``in`` would match every part of it."""
+    for vcenter, paths in mapping.items():
+        for path, names in paths.items():
+            if isinstance(names, str):
                 raise InvalidValue(
                     f"dora_estates: {vcenter!r}, {path!r} needs a list of data centers, "
-                    f"not {datacenters!r}"
+                    f"not {names!r}"
                 )
-    return known
+    return mapping

@@ -1,7 +1,7 @@
-"""Dora's two ports: which path is answered how.
+"""HTTP routes of Dora's two ports.
 
-Names, passwords and tokens are parts of paths, each encoded as a whole. The
-routes are shown without them, and so is what no route fits.
+Names, passwords and tokens are path segments. Routes are counted and logged without
+them, and so are requests that match no route.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from chaosvm.lab.dora.estates import Coordinates, Estates
-from chaosvm.lab.dora.items import Items, listed
-from chaosvm.lab.dora.readings import Readings
+from chaosvm.lab.dora.estates import Coordinates, DatacenterMapping
+from chaosvm.lab.dora.items import ItemWriter, list_body
+from chaosvm.lab.dora.readings import InventorySnapshots
 from chaosvm.lab.dora.sessions import Sessions
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
@@ -26,42 +26,42 @@ from chaosvm.lab.world import World
 
 __all__ = ["InventoryFace", "LoginFace"]
 
-_SMALLEST_TO_COMPRESS = 500
-# Quick: the clients are on the same machine.
-_LEVEL = 1
-# A part of a path may be empty, and may hold what aiohttp's own pattern does not take.
-_ANY = "[^/]*"
+_MIN_GZIP_BYTES = 500
+# The fastest level: clients are on the same machine.
+_GZIP_LEVEL = 1
+# A segment may be empty or contain characters that aiohttp's default pattern excludes.
+_ANY_SEGMENT = "[^/]*"
 
 
 class _DoraFace:
-    """What both ports have in common."""
+    """Base class of both ports."""
 
     def __init__(self, options: Options) -> None:
         self.tls = options.dora_tls
         self._options = options
 
     def about(self, request: web.Request) -> frozenset[str]:
-        """A list is about no VM more than about others."""
+        """No VM: lists are not about single VMs."""
         return frozenset()
 
     async def unserved(self, request: web.Request, code: int) -> web.Response:
         return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
-        return _refused(rule.code or 409, rule.message)
+        return _error(rule.code or 409, rule.message)
 
-    def _address(self, address: str, port: str, ca_file: str) -> dict[str, str]:
-        host, _, number = address.rpartition(":")
-        found = {
+    def _address(self, address: str, port_variable: str, ca_file: str) -> dict[str, str]:
+        host, _, port = address.rpartition(":")
+        variables = {
             "DORA_HOST": host,
-            port: number,
+            port_variable: port,
             "DORA_SCHEME": "https" if self.tls else "http",
         }
-        return found | ({"DORA_CA_FILE": ca_file} if self.tls else {})
+        return variables | ({"DORA_CA_FILE": ca_file} if self.tls else {})
 
 
 class LoginFace(_DoraFace):
-    """The port that hands out tokens."""
+    """The login port."""
 
     def __init__(self, sessions: Sessions, options: Options) -> None:
         super().__init__(options)
@@ -75,26 +75,26 @@ class LoginFace(_DoraFace):
         }
 
     def routes(self) -> Sequence[Route]:
-        return [_route("GetLoginToken", ("user", "password"), self._log_in, "login"), _nowhere()]
+        return [_route("GetLoginToken", ("user", "password"), self._login, "login"), _catch_all()]
 
-    async def _log_in(self, request: web.Request) -> web.Response:
-        token = self.sessions.hand_out(*_parts(request))
+    async def _login(self, request: web.Request) -> web.Response:
+        token = self.sessions.login(*_path_segments(request))
         if token is None:
-            return _refused(401, "the user or the password is not known")
+            return _error(401, "the user or the password is not known")
         return web.json_response({"token": token})
 
 
 class InventoryFace(_DoraFace):
-    """The port that tells what there is."""
+    """The port of the lists."""
 
-    sessions = None  # they are told of by the other
+    sessions = None  # reported by the login port
 
     def __init__(self, world: World, sessions: Sessions, options: Options) -> None:
         super().__init__(options)
         self._sessions = sessions
-        self._readings = Readings(world, options.dora_lag)
-        self._estates = Estates(world, options.dora_estates)
-        self._items = Items(world)
+        self._snapshots = InventorySnapshots(world, options.dora_lag)
+        self._mapping = DatacenterMapping(world, options.dora_estates)
+        self._writer = ItemWriter(world)
 
     def environment(self, address: str, ca_file: str) -> dict[str, str]:
         return self._address(address, "DORA_API_PORT", ca_file)
@@ -104,66 +104,66 @@ class InventoryFace(_DoraFace):
             _route(
                 "GetHypervisors",
                 ("token", "vcenter", "pattern"),
-                partial(self._tell, self._hypervisors),
+                partial(self._list, self._hypervisors),
                 "hypervisors",
             ),
             _route(
                 "GetVirtualMachines",
                 ("token", "vcenter", "vm_path"),
-                partial(self._tell, self._vms),
+                partial(self._list, self._vms),
                 "vms",
             ),
-            _nowhere(),
+            _catch_all(),
         ]
 
-    async def _tell(
-        self, found: Callable[[Coordinates], list[bytes]], request: web.Request
+    async def _list(
+        self, read_items: Callable[[Coordinates], list[bytes]], request: web.Request
     ) -> web.Response:
-        token, vcenter, path = _parts(request)
-        if not self._sessions.good(token):
-            return _refused(401, "the token is not known, or too old")
-        where = Coordinates(vcenter, path, request.query.get("host_filter", ""))
-        # Long lists take their time, in which others are served.
-        return await asyncio.to_thread(lambda: self._answer(request, found(where)))
+        token, vcenter, path = _path_segments(request)
+        if not self._sessions.is_valid(token):
+            return _error(401, "the token is not known, or too old")
+        coordinates = Coordinates(vcenter, path, request.query.get("host_filter", ""))
+        # In a thread, so that long lists do not block other requests.
+        return await asyncio.to_thread(lambda: self._answer(request, read_items(coordinates)))
 
-    def _hypervisors(self, where: Coordinates) -> list[bytes]:
-        reading = self._readings.latest()
-        return self._items.hypervisors(self._estates.hosts(reading, where), reading)
+    def _hypervisors(self, coordinates: Coordinates) -> list[bytes]:
+        snapshot = self._snapshots.latest()
+        return self._writer.hypervisors(self._mapping.hosts(snapshot, coordinates), snapshot)
 
-    def _vms(self, where: Coordinates) -> list[bytes]:
-        reading = self._readings.latest()
-        return self._items.vms(self._estates.vms(reading, where), reading)
+    def _vms(self, coordinates: Coordinates) -> list[bytes]:
+        snapshot = self._snapshots.latest()
+        return self._writer.vms(self._mapping.vms(snapshot, coordinates), snapshot)
 
     def _answer(self, request: web.Request, items: list[bytes]) -> web.Response:
-        body = listed(items, self._options.dora_bare)
-        if not _takes_gzip(request) or len(body) < _SMALLEST_TO_COMPRESS:
+        body = list_body(items, self._options.dora_bare)
+        if not _accepts_gzip(request) or len(body) < _MIN_GZIP_BYTES:
             return _json(body)
-        return _json(gzip.compress(body, _LEVEL), headers={"Content-Encoding": "gzip"})
+        return _json(gzip.compress(body, _GZIP_LEVEL), headers={"Content-Encoding": "gzip"})
 
 
 # Paths -----------------------------------------------------------------------------------
 
 
-def _route(call: str, parts: Sequence[str], handler: Handler, verb: str) -> Route:
-    shown = f"/v1/{call}" + "".join(f"/{{{part}}}" for part in parts)
-    path = f"/v1/{call}" + "".join(f"/{{{part}:{_ANY}}}" for part in parts)
-    return Route("GET", path, handler, shown, verb)
+def _route(call: str, segments: Sequence[str], handler: Handler, verb: str) -> Route:
+    name = f"/v1/{call}" + "".join(f"/{{{segment}}}" for segment in segments)
+    path = f"/v1/{call}" + "".join(f"/{{{segment}:{_ANY_SEGMENT}}}" for segment in segments)
+    return Route("GET", path, handler, name, verb)
 
 
-def _parts(request: web.Request) -> list[str]:
-    """What stands after the call's name.
+def _path_segments(request: web.Request) -> list[str]:
+    """The path segments after the name of the call.
 
-    Cut before it is decoded: what aiohttp makes of %2F and %25 differs between
-    its versions.
+    Split before decoding, because aiohttp's handling of %2F and %25 differs between
+    versions.
     """
-    return [unquote(part) for part in request.rel_url.raw_path.split("/")[3:]]
+    return [unquote(segment) for segment in request.rel_url.raw_path.split("/")[3:]]
 
 
-def _nowhere() -> Route:
-    """For all the rest, which would be counted with the secrets in its path otherwise."""
+def _catch_all() -> Route:
+    """A route for unknown paths, which would otherwise be counted with secrets in their path."""
 
     async def refuse(request: web.Request) -> web.Response:
-        return _refused(404, "there is no such call")
+        return _error(404, "there is no such call")
 
     return Route("*", "/{unknown:(?s:.*)}", refuse, "/{unknown}")
 
@@ -171,11 +171,11 @@ def _nowhere() -> Route:
 # Answers ---------------------------------------------------------------------------------
 
 
-def _takes_gzip(request: web.Request) -> bool:
+def _accepts_gzip(request: web.Request) -> bool:
     return "gzip" in request.headers.get("Accept-Encoding", "").lower()
 
 
-def _refused(code: int, message: str) -> web.Response:
+def _error(code: int, message: str) -> web.Response:
     return _json(json.dumps({"error": message}).encode(), code)
 
 

@@ -1,4 +1,4 @@
-"""What Dora last read of the vCenters, which may not be how things are now."""
+"""Snapshots of the simulation: what Dora last read, which may be outdated."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.world import Host, Machine, World
 
-__all__ = ["Reading", "Readings"]
+__all__ = ["InventorySnapshot", "InventorySnapshots"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The world at one moment. ``hosts_of`` has the id of each VM's host, also if it is off."""
+class InventorySnapshot:
+    """The simulation at one moment. ``hosts_of`` maps VMs to hosts, running or not."""
 
     vms: Sequence[Machine]
     hosts: Sequence[Host]
     hosts_of: Mapping[str, str | None]
 
 
-class Readings:
-    """Reads the world each ``lag`` seconds of its clock, asked or not; without lag when asked."""
+class InventorySnapshots:
+    """Takes a snapshot every ``lag`` seconds, or for each request if ``lag`` is 0."""
 
     def __init__(self, world: World, lag: float) -> None:
         if lag < 0:
@@ -33,53 +33,53 @@ class Readings:
         self._hosts_of: dict[str, str | None] = {}
         self._latest = self._read()
         if lag:
-            world.every(lag, _refreshing(weakref.ref(self)))
+            world.every(lag, _weak_refresh(weakref.ref(self)))
 
-    def latest(self) -> Reading:
-        # Inside, what is due has been done: also the refreshing.
+    def latest(self) -> InventorySnapshot:
+        # Entering present() runs what is due, which includes the refresh.
         with self._world.present():
             return self._latest if self._lag else self._read()
 
     def refresh(self) -> None:
         self._latest = self._read()
 
-    def _read(self) -> Reading:
+    def _read(self) -> InventorySnapshot:
         with self._world.present():
             vms, hosts = self._world.vms, self._world.hosts
-            self._hosts_of = self._placed(vms, hosts)
-        return Reading(vms, hosts, self._hosts_of)
+            self._hosts_of = self._place(vms, hosts)
+        return InventorySnapshot(vms, hosts, self._hosts_of)
 
-    def _placed(self, vms: Sequence[Machine], hosts: Sequence[Host]) -> dict[str, str | None]:
-        """In a vCenter a machine that is off still has its host; here it is nowhere.
+    def _place(self, vms: Sequence[Machine], hosts: Sequence[Host]) -> dict[str, str | None]:
+        """The host of each VM.
 
-        So it stays where it was read last, and gets some host of its cluster if
-        it never ran.
+        A VM that is powered off keeps its host in a vCenter, but has none in the
+        simulation: it stays on its last host, or gets one of its cluster.
         """
-        choices: dict[str, list[str]] = defaultdict(list)
+        host_ids: dict[str, list[str]] = defaultdict(list)
         for host in hosts:
-            choices[host.cluster_id].append(host.id)
-        before = self._hosts_of
+            host_ids[host.cluster_id].append(host.id)
+        previous = self._hosts_of
         return {
             vm.id: vm.host_id
-            or before.get(vm.id)
+            or previous.get(vm.id)
             or vm.home_id
-            or _some(choices.get(vm.cluster_id), vm)
+            or _default_host(host_ids.get(vm.cluster_id), vm)
             for vm in vms
         }
 
 
-def _refreshing(readings: weakref.ref[Readings]) -> Callable[[], bool]:
-    """Ends with the lab: the world may outlive it."""
+def _weak_refresh(snapshots: weakref.ref[InventorySnapshots]) -> Callable[[], bool]:
+    """A callback that ends with the lab, which the simulation may outlive."""
 
     def refresh() -> bool:
-        there = readings()
-        if there is not None:
-            there.refresh()
-        return there is not None
+        target = snapshots()
+        if target is not None:
+            target.refresh()
+        return target is not None
 
     return refresh
 
 
-def _some(choices: Sequence[str] | None, vm: Machine) -> str | None:
-    """The one that the lab's vCenter shows."""
-    return choices[int(vm.moid.rpartition("-")[2]) % len(choices)] if choices else None
+def _default_host(host_ids: Sequence[str] | None, vm: Machine) -> str | None:
+    """The host that the lab's vCenter returns."""
+    return host_ids[int(vm.moid.rpartition("-")[2]) % len(host_ids)] if host_ids else None

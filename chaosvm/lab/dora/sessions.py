@@ -1,4 +1,4 @@
-"""Logging in, and the tokens that were handed out."""
+"""Login and tokens."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from chaosvm.lab.world import World
 
 __all__ = ["Sessions"]
 
-# Every token is as odd as some may be, so that a client that does not encode
-# them always fails here, instead of once in a while elsewhere.
-_ODD = "/+%2F="
+# Appended to every token, so that a client that does not encode it fails every time.
+_SPECIAL_CHARACTERS = "/+%2F="
 
 
 class Sessions:
-    """A token lives until it is expired or too old: nobody can log out.
+    """Tokens are valid until they expire: there is no logout.
 
-    The world's events are not told: they are the vCenter's or the engine's, to
-    which a user of Dora is unknown.
+    Logins are not recorded as events, because those are the vCenter's or engine's,
+    which do not know Dora's users.
     """
 
     def __init__(self, world: World, options: Options) -> None:
@@ -35,12 +34,12 @@ class Sessions:
     def expire(self) -> None:
         self._tokens.clear()
 
-    def hand_out(self, username: str, password: str) -> str | None:
-        """None for anybody but the one account."""
+    def login(self, username: str, password: str) -> str | None:
+        """A new token, None if the credentials are wrong."""
         if not self._account.knows(username, password):
             return None
         self.logins += 1
-        return self._tokens.add(secrets.token_urlsafe(32) + _ODD)
+        return self._tokens.add(secrets.token_urlsafe(32) + _SPECIAL_CHARACTERS)
 
-    def good(self, token: str) -> bool:
+    def is_valid(self, token: str) -> bool:
         return self._tokens.good(token)

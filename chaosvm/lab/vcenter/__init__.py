@@ -1,17 +1,16 @@
-"""The lab's vCenter: the vSphere Web Services API (SOAP) over a world, as far as it is modelled.
+"""The lab's vCenter: a subset of the vSphere Web Services API (SOAP) over a simulation.
 
-It follows the API's public documentation and what govmomi's simulator does; it
-is not a vCenter. There are service content, sessions, container and list
-views, the property collector with traversals, pages and updates that wake,
-tasks, the power of VMs, what can be asked of their guests, events, custom
-attributes, the search index and, in the REST API, the tags that VMs have.
+It follows the API's public documentation and govmomi's simulator. It provides
+service content, sessions, container and list views, the property collector with
+traversals, paging and updates, tasks, power and guest operations, events, custom
+attributes, the search index and, over REST, the tags of VMs.
 
-Not there: permissions, changing or creating anything but power and custom
-attributes, vApps, snapshots, devices but a disk and a network card, more storage
-and networks than one of each, performance counters, alarms, hosts' own operations,
-other namespaces than vim25. Managers of what is not there are, and are empty;
-methods that are not there answer MethodNotFound. Texts are the lab's
-own: only types and values mean something.
+It does not provide permissions, changes other than to power and custom attributes,
+vApps, snapshots, devices other than one disk and one network card, more than one
+datastore and one network per data center, performance counters, alarms, host
+operations, or namespaces other than vim25. The managers of these exist and are
+empty; methods that are not simulated answer MethodNotFound. Messages are the lab's
+own: clients can only rely on types and values.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Managers that a vCenter always has, and of which the lab models little or nothing.
+"""Managers that every vCenter has and the lab does not simulate.
 
-Scripts take them from the service content without looking whether they are
-there. Their lists are empty, but for what every vCenter has: its roles, and a
-license. All that they are asked to do is MethodNotFound.
+Scripts take them from the service content without checking that they exist.
+Their lists are empty, except for the built-in roles and a license. Their methods
+answer MethodNotFound.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from pyVmomi import vim
 
-from chaosvm.lab.vcenter.managed import Managed, prop
+from chaosvm.lab.vcenter.managed import ManagedObject, managed_property
 
-__all__ = ["BARE", "bare"]
+__all__ = ["STUB_MANAGERS", "stub_manager"]
 
-# By the property of the service content.
-BARE: Mapping[str, Any] = {
+# By property of the service content.
+STUB_MANAGERS: Mapping[str, Any] = {
     "alarmManager": vim.alarm.AlarmManager,
     "authorizationManager": vim.AuthorizationManager,
     "customizationSpecManager": vim.CustomizationSpecManager,
@@ -34,31 +34,31 @@ BARE: Mapping[str, Any] = {
 }
 
 
-class Bare(Managed):
+class StubManager(ManagedObject):
     def __init__(self, name: str) -> None:
         super().__init__(name[0].upper() + name[1:])
-        self.kind = BARE[name]  # type: ignore[misc]
+        self.kind = STUB_MANAGERS[name]  # type: ignore[misc]
 
 
-_READ = ("System.Anonymous", "System.View", "System.Read")
-_INTERACT = ("AnswerQuestion", "PowerOff", "PowerOn", "Reset", "Suspend")
-# The roles that are always there: number, name, label, and what they may do.
+_READ_PRIVILEGES = ("System.Anonymous", "System.View", "System.Read")
+_INTERACT_PRIVILEGES = ("AnswerQuestion", "PowerOff", "PowerOn", "Reset", "Suspend")
+# Built-in roles: id, name, label and privileges.
 _ROLES: Sequence[tuple[int, str, str, Sequence[str]]] = (
     (-5, "NoAccess", "No access", ()),
-    (-4, "Anonymous", "Anonymous", _READ[:1]),
-    (-3, "View", "View", _READ[:2]),
-    (-2, "ReadOnly", "Read-only", _READ),
+    (-4, "Anonymous", "Anonymous", _READ_PRIVILEGES[:1]),
+    (-3, "View", "View", _READ_PRIVILEGES[:2]),
+    (-2, "ReadOnly", "Read-only", _READ_PRIVILEGES),
     (
         -1,
         "Admin",
         "Administrator",
-        (*_READ, *(f"VirtualMachine.Interact.{each}" for each in _INTERACT)),
+        (*_READ_PRIVILEGES, *(f"VirtualMachine.Interact.{each}" for each in _INTERACT_PRIVILEGES)),
     ),
 )
 
 
-class AuthorizationManager(Bare):
-    @prop
+class AuthorizationManager(StubManager):
+    @managed_property
     def roleList(self, session: Any = None) -> Any:
         return vim.AuthorizationManager.Role.Array(
             vim.AuthorizationManager.Role(
@@ -72,8 +72,8 @@ class AuthorizationManager(Bare):
         )
 
 
-class LicenseManager(Bare):
-    @prop
+class LicenseManager(StubManager):
+    @managed_property
     def licenses(self, session: Any = None) -> Any:
         license = vim.LicenseManager.LicenseInfo(
             licenseKey="00000-00000-00000-00000-00000",
@@ -85,11 +85,11 @@ class LicenseManager(Bare):
         return vim.LicenseManager.LicenseInfo.Array([license])
 
 
-_WITH_MORE: Mapping[str, type[Bare]] = {
+_SPECIAL_MANAGERS: Mapping[str, type[StubManager]] = {
     "authorizationManager": AuthorizationManager,
     "licenseManager": LicenseManager,
 }
 
 
-def bare(name: str) -> Bare:
-    return _WITH_MORE.get(name, Bare)(name)
+def stub_manager(name: str) -> StubManager:
+    return _SPECIAL_MANAGERS.get(name, StubManager)(name)

@@ -1,4 +1,4 @@
-"""The property collector: reading at once, in pages, and being told what changed."""
+"""PropertyCollector: retrieval, paging and updates."""
 
 from __future__ import annotations
 
@@ -13,22 +13,29 @@ from pyVmomi import vmodl
 
 from chaosvm.lab.vcenter.filters import PropertyFilter
 from chaosvm.lab.vcenter.interfaces import Service, Session
-from chaosvm.lab.vcenter.managed import Call, Managed, Raw, Refused, method, prop
-from chaosvm.lab.vcenter.selecting import Pages, Selection, wanted_paths
+from chaosvm.lab.vcenter.managed import (
+    Call,
+    ManagedObject,
+    RawXml,
+    SoapFault,
+    managed_property,
+    method,
+)
+from chaosvm.lab.vcenter.selecting import ResponseCache, Selection, property_paths
 from chaosvm.lab.vcenter.values import reference
 
 __all__ = ["PropertyCollector"]
 
-# From so many objects on an answer is made in another thread, so that others are served.
-_LONG = 200
-_LONGEST_WAIT = 1800.0
-# How often the progress of running tasks is looked at.
-_LOOK_AT_PROGRESS = 0.5
+# Larger results are built in a thread, so that the event loop stays responsive.
+_THREAD_THRESHOLD = 200
+_MAX_WAIT_SECONDS = 1800.0
+# How often filters are checked for the progress of running tasks.
+_PROGRESS_INTERVAL = 0.5
 _query = vmodl.query.PropertyCollector
 
 
-class PropertyCollector(Managed):
-    """One of a session. Without a session there is one too, which only tells what is public."""
+class PropertyCollector(ManagedObject):
+    """A session's collector, or the anonymous one, which only returns public properties."""
 
     kind = _query
     DEFAULT = "propertyCollector"
@@ -41,122 +48,121 @@ class PropertyCollector(Managed):
         self._filters: list[PropertyFilter] = []
         self._pages: dict[str, list[str]] = {}
         self._version = 0
-        self._last = Raw()
+        self._last_update = RawXml()
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._cancelled = False
         self._closed = False
 
-    @prop
+    @managed_property
     def filter(self, session: Any = None) -> Any:
         return _query.Filter.Array([each.reference for each in self._filters])
 
-    # Reading ---------------------------------------------------------------------------
+    # Retrieval -------------------------------------------------------------------------
 
     @method("RetrieveProperties")
-    async def retrieve_all(self, call: Call) -> Raw:
-        return _wrapped("returnval", await self._read(call))
+    async def retrieve_all(self, call: Call) -> RawXml:
+        return _wrap("returnval", await self._read(call))
 
     @method("RetrievePropertiesEx")
-    async def retrieve(self, call: Call) -> Raw:
+    async def retrieve(self, call: Call) -> RawXml:
         options = call.get("options")
-        most = options.maxObjects if options is not None else None
-        return self._page(await self._read(call), most)
+        limit = options.maxObjects if options is not None else None
+        return self._page(await self._read(call), limit)
 
     @method("ContinueRetrievePropertiesEx")
-    def go_on(self, call: Call) -> Raw:
-        left = self._taken(call.get("token"))
-        return self._page(left, int(call.get("token").partition("-")[0]))
+    def continue_retrieve(self, call: Call) -> RawXml:
+        remaining = self._take_page(call.get("token"))
+        return self._page(remaining, int(call.get("token").partition("-")[0]))
 
     @method("CancelRetrievePropertiesEx")
-    def stop(self, call: Call) -> None:
-        self._taken(call.get("token"))
+    def cancel_retrieve(self, call: Call) -> None:
+        self._take_page(call.get("token"))
 
     async def _read(self, call: Call) -> list[str]:
         def read() -> list[str]:
-            found: list[str] = []
+            objects: list[str] = []
             for spec in call.get("specSet") or ():
-                found += self._written(spec, call.version)
-            return found
+                objects += self._retrieve(spec, call.version)
+            return objects
 
-        if len(self._service.estate.world.vms) < _LONG:
+        if len(self._service.inventory.world.vms) < _THREAD_THRESHOLD:
             return read()
         return await asyncio.to_thread(read)
 
-    def _written(self, spec: Any, version: str) -> list[str]:
-        wanted = wanted_paths(spec)
+    def _retrieve(self, spec: Any, version: str) -> list[str]:
+        paths = property_paths(spec)
         selection = Selection(self._service, self._session, spec)
         if selection.missing and not spec.reportMissingObjectsInResults:
-            raise Refused(vmodl.fault.ManagedObjectNotFound(obj=selection.missing[0]))
-        pages: Pages = self._service.pages
-        return pages.written(self._service, selection.objects, wanted, version, self._session)
+            raise SoapFault(vmodl.fault.ManagedObjectNotFound(obj=selection.missing[0]))
+        cache: ResponseCache = self._service.cache
+        return cache.render(self._service, selection.objects, paths, version, self._session)
 
-    def _page(self, objects: list[str], most: int | None) -> Raw:
-        """Nothing at all where nothing was found."""
+    def _page(self, objects: list[str], limit: int | None) -> RawXml:
         token = ""
-        if most and len(objects) > most:
-            made = f"{most}-{uuid.uuid4()}"
+        if limit and len(objects) > limit:
+            new_token = f"{limit}-{uuid.uuid4()}"
             with self._lock:
-                self._pages[made] = objects[most:]
-            token, objects = f"<token>{made}</token>", objects[:most]
+                self._pages[new_token] = objects[limit:]
+            token, objects = f"<token>{new_token}</token>", objects[:limit]
         if not objects:
-            return Raw()
-        return Raw(f"<returnval>{token}{_wrapped('objects', objects)}</returnval>")
+            return RawXml()
+        return RawXml(f"<returnval>{token}{_wrap('objects', objects)}</returnval>")
 
-    def _taken(self, token: str) -> list[str]:
+    def _take_page(self, token: str) -> list[str]:
         with self._lock:
-            left = self._pages.pop(token or "", None)
-        if left is None:
-            raise Refused(vmodl.fault.InvalidArgument(invalidProperty="token"))
-        return left
+            page = self._pages.pop(token or "", None)
+        if page is None:
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="token"))
+        return page
 
     # Filters ---------------------------------------------------------------------------
 
     @method("CreatePropertyCollector")
     def create(self, call: Call) -> Any:
         assert self._session is not None
-        made = PropertyCollector(self._service, self._session, self._session.new_moid())
-        self._session.keep(made)
-        return made.reference
+        collector = PropertyCollector(self._service, self._session, self._session.new_moid())
+        self._session.add(collector)
+        return collector.reference
 
     @method("DestroyPropertyCollector")
     def destroy(self, call: Call) -> None:
         if self._session is not None:
-            self._session.drop(self.moid)
+            self._session.remove(self.moid)
         self.close()
 
     @method("CreateFilter")
     def create_filter(self, call: Call) -> Any:
         assert self._session is not None
-        made = PropertyFilter(self.drop, self._service, self._session, call.get("spec"))
+        new_filter = PropertyFilter(self.drop, self._service, self._session, call.get("spec"))
         with self._lock:
-            self._filters.append(made)
-        self._session.keep(made)
-        self._service.attend(self)
+            self._filters.append(new_filter)
+        self._session.add(new_filter)
+        self._service.subscribe(self)
         self._wake()
-        return made.reference
+        return new_filter.reference
 
     def drop(self, filter: PropertyFilter) -> None:
         with self._lock:
             if filter in self._filters:
                 self._filters.remove(filter)
         if self._session is not None:
-            self._session.drop(filter.moid)
+            self._session.remove(filter.moid)
 
     def close(self) -> None:
         self._closed = True
-        self._service.forget(self)
+        self._service.unsubscribe(self)
         for filter in list(self._filters):
             self.drop(filter)
         self._wake()
 
-    # Being told ------------------------------------------------------------------------
+    # Updates ---------------------------------------------------------------------------
 
-    def touch(self, moids: Iterable[str]) -> None:
-        """These objects may have changed. From any thread."""
+    def mark_changed(self, moids: Iterable[str]) -> None:
+        """Note that these objects may have changed. Thread-safe."""
         moids = set(moids)
         with self._lock:
-            concerned = [each.touch(moids) for each in self._filters]
-        if any(concerned):
+            affected = [each.mark_changed(moids) for each in self._filters]
+        if any(affected):
             self._wake()
 
     def _wake(self) -> None:
@@ -168,18 +174,18 @@ class PropertyCollector(Managed):
             loop.call_soon_threadsafe(event.set)
 
     @method("WaitForUpdatesEx")
-    async def wait_for_updates(self, call: Call) -> Raw:
+    async def wait_for_updates(self, call: Call) -> RawXml:
         options = call.get("options")
         seconds = options.maxWaitSeconds if options is not None else None
-        most = options.maxObjectUpdates if options is not None else None
-        return await self._updates(call, _LONGEST_WAIT if seconds is None else seconds, most)
+        limit = options.maxObjectUpdates if options is not None else None
+        return await self._updates(call, _MAX_WAIT_SECONDS if seconds is None else seconds, limit)
 
     @method("WaitForUpdates")
-    async def wait(self, call: Call) -> Raw:
-        return await self._updates(call, _LONGEST_WAIT, None)
+    async def wait(self, call: Call) -> RawXml:
+        return await self._updates(call, _MAX_WAIT_SECONDS, None)
 
     @method("CheckForUpdates")
-    async def check_for_updates(self, call: Call) -> Raw:
+    async def check_for_updates(self, call: Call) -> RawXml:
         return await self._updates(call, 0.0, None)
 
     @method("CancelWaitForUpdates")
@@ -188,89 +194,91 @@ class PropertyCollector(Managed):
             self._cancelled = True
             self._wake()
 
-    async def _updates(self, call: Call, seconds: float, most: int | None) -> Raw:
+    async def _updates(self, call: Call, seconds: float, limit: int | None) -> RawXml:
         version = call.get("version") or ""
         if not version:
-            self._begin_anew()
-        elif version == str(self._version - 1) and self._last:
-            return self._last  # it was lost on its way
+            self._forget_reported()
+        elif version == str(self._version - 1) and self._last_update:
+            return self._last_update  # the client repeats a request whose response was lost
         elif version != str(self._version):
-            raise Refused(vmodl.query.InvalidCollectorVersion())
-        until = time.monotonic() + seconds
+            raise SoapFault(vmodl.query.InvalidCollectorVersion())
+        deadline = time.monotonic() + seconds
         event = asyncio.Event()
         self._waiting = (asyncio.get_running_loop(), event)
         try:
-            return await self._first_update(call, until, event, most)
+            return await self._first_update(call, deadline, event, limit)
         finally:
             self._waiting = None
             self._cancelled = False
 
     async def _first_update(
-        self, call: Call, until: float, event: asyncio.Event, most: int | None
-    ) -> Raw:
+        self, call: Call, deadline: float, event: asyncio.Event, limit: int | None
+    ) -> RawXml:
         while True:
             event.clear()
-            if self._cancelled or (self._closed and self._alive):
-                raise Refused(vmodl.fault.RequestCanceled())
-            if not self._alive:
-                return Raw()  # the session ended meanwhile
-            told = await self._look(call.version, most)
-            left = until - time.monotonic()
-            if told or left <= 0:
-                return told
-            if any(filter.sees_progress for filter in self._filters):
-                left = min(left, _LOOK_AT_PROGRESS)
+            if self._cancelled or (self._closed and self._is_alive):
+                raise SoapFault(vmodl.fault.RequestCanceled())
+            if not self._is_alive:
+                return RawXml()  # the session has ended
+            update = await self._collect_changes(call.version, limit)
+            remaining = deadline - time.monotonic()
+            if update or remaining <= 0:
+                return update
+            if any(filter.has_running_tasks for filter in self._filters):
+                remaining = min(remaining, _PROGRESS_INTERVAL)
             try:
-                await asyncio.wait_for(event.wait(), left)
+                await asyncio.wait_for(event.wait(), remaining)
             except TimeoutError:
-                self._touch_running_tasks()
+                self._mark_running_tasks()
 
     @property
-    def _alive(self) -> bool:
+    def _is_alive(self) -> bool:
         return self._session is None or self._session.alive
 
-    def _touch_running_tasks(self) -> None:
-        running = set(self._service.estate.tasks.running())
+    def _mark_running_tasks(self) -> None:
+        running = set(self._service.inventory.tasks.running())
         with self._lock:
             for filter in self._filters:
-                filter.touch(running)
+                filter.mark_changed(running)
 
-    def _begin_anew(self) -> None:
+    def _forget_reported(self) -> None:
         with self._lock:
             for filter in self._filters:
-                filter.begin_anew()
+                filter.forget_reported()
 
-    async def _look(self, version: str, most: int | None) -> Raw:
-        if sum(filter.size for filter in self._filters) < _LONG:
-            return self._changes(version, most)
-        return await asyncio.to_thread(self._changes, version, most)
+    async def _collect_changes(self, version: str, limit: int | None) -> RawXml:
+        if sum(filter.size for filter in self._filters) < _THREAD_THRESHOLD:
+            return self._changes(version, limit)
+        return await asyncio.to_thread(self._changes, version, limit)
 
-    def _changes(self, version: str, most: int | None) -> Raw:
-        """An UpdateSet, or nothing where there is nothing new."""
-        told: list[str] = []
-        left = most or 0
+    def _changes(self, version: str, limit: int | None) -> RawXml:
+        """An UpdateSet, or nothing if nothing has changed."""
+        filter_sets: list[str] = []
+        remaining = limit or 0
         truncated = False
         for filter in list(self._filters):
-            updates, more = filter.changes(version, left if most else None)
+            updates, more = filter.changes(version, remaining if limit else None)
             truncated = truncated or more
             if not updates:
                 continue
-            told.append(
+            filter_sets.append(
                 f"<filterSet>{reference('filter', filter.reference)}{''.join(updates)}</filterSet>"
             )
-            left -= len(updates)
-            if most and left <= 0:
+            remaining -= len(updates)
+            if limit and remaining <= 0:
                 truncated = True
                 break
-        if not told:
-            return Raw()
+        if not filter_sets:
+            return RawXml()
         self._version += 1
-        more_told = "<truncated>true</truncated>" if truncated else ""
-        self._last = Raw(
-            f"<returnval><version>{self._version}</version>{''.join(told)}{more_told}</returnval>"
+        truncated_xml = "<truncated>true</truncated>" if truncated else ""
+        self._last_update = RawXml(
+            f"<returnval><version>{self._version}</version>{''.join(filter_sets)}{truncated_xml}</returnval>"
         )
-        return self._last
+        return self._last_update
 
 
-def _wrapped(tag: str, objects: Iterable[str]) -> Raw:
-    return Raw(f"<{tag}>" + f"</{tag}><{tag}>".join(objects) + f"</{tag}>") if objects else Raw()
+def _wrap(tag: str, objects: Iterable[str]) -> RawXml:
+    return (
+        RawXml(f"<{tag}>" + f"</{tag}><{tag}>".join(objects) + f"</{tag}>") if objects else RawXml()
+    )

@@ -1,4 +1,4 @@
-"""What hosts are in: clusters, and resource pools."""
+"""Clusters, compute resources of standalone hosts, and resource pools."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pyVmomi import vim
 
 from chaosvm.lab.vcenter.entities import Datacenter, Entity, references
 from chaosvm.lab.vcenter.hosts import MHZ, HostSystem
-from chaosvm.lab.vcenter.interfaces import Estate
-from chaosvm.lab.vcenter.managed import prop
-from chaosvm.lab.vcenter.values import made
+from chaosvm.lab.vcenter.interfaces import Inventory
+from chaosvm.lab.vcenter.managed import managed_property
+from chaosvm.lab.vcenter.values import data_object
 from chaosvm.lab.world import Cluster
 
 __all__ = ["Compute", "ResourcePool"]
@@ -19,50 +19,52 @@ _MIB = 1024**2
 
 
 class Compute(Entity):
-    """A cluster, or what is around a host in none."""
+    """A cluster, or the compute resource of a standalone host."""
 
     kind = vim.ComputeResource
     pool: ResourcePool
     datacenter: Datacenter
 
     @classmethod
-    def of(cls, estate: Estate, moid: str, cluster: Cluster, datacenter: Datacenter) -> Compute:
-        made_as = Compute if cluster.standalone else ClusterCompute
-        compute = made_as(estate, moid, cluster.name, datacenter.host_folder)
+    def of(
+        cls, inventory: Inventory, moid: str, cluster: Cluster, datacenter: Datacenter
+    ) -> Compute:
+        compute_class = Compute if cluster.standalone else ClusterCompute
+        compute = compute_class(inventory, moid, cluster.name, datacenter.host_folder)
         compute.cluster = cluster
         compute.datacenter = datacenter
         return compute
 
-    def __init__(self, estate: Estate, moid: str, name: str, above: Entity) -> None:
-        super().__init__(estate, moid, name, above)
+    def __init__(self, inventory: Inventory, moid: str, name: str, parent_entity: Entity) -> None:
+        super().__init__(inventory, moid, name, parent_entity)
         self.hosts: list[HostSystem] = []
         self.cluster: Cluster | None = None
 
-    def adopt(self, entity: Entity) -> None:
+    def add_child(self, entity: Entity) -> None:
         if isinstance(entity, HostSystem):
             self.hosts.append(entity)
 
-    @prop
+    @managed_property
     def host(self, session: Any = None) -> Any:
         return references(vim.HostSystem, self.hosts)
 
-    @prop
+    @managed_property
     def resourcePool(self, session: Any = None) -> Any:
         return self.pool.reference
 
-    @prop
+    @managed_property
     def datastore(self, session: Any = None) -> Any:
         return references(vim.Datastore, [self.datacenter.store])
 
-    @prop
+    @managed_property
     def network(self, session: Any = None) -> Any:
         return references(vim.Network, [self.datacenter.net])
 
-    @prop
+    @managed_property
     def summary(self, session: Any = None) -> Any:
         cores = sum(host.cores for host in self.hosts)
         memory = sum(host.host_memory for host in self.hosts)
-        return made(
+        return data_object(
             self._SUMMARY,
             totalCpu=cores * MHZ,
             totalMemory=memory,
@@ -82,64 +84,64 @@ class ClusterCompute(Compute):
     kind = vim.ClusterComputeResource
     _SUMMARY = vim.ClusterComputeResource.Summary
 
-    @prop
+    @managed_property
     def configuration(self, session: Any = None) -> Any:
-        return vim.cluster.ConfigInfo(dasConfig=_das(), drsConfig=_drs())
+        return vim.cluster.ConfigInfo(dasConfig=_ha_config(), drsConfig=_drs_config())
 
-    @prop
+    @managed_property
     def configurationEx(self, session: Any = None) -> Any:
-        return vim.cluster.ConfigInfoEx(dasConfig=_das(), drsConfig=_drs())
+        return vim.cluster.ConfigInfoEx(dasConfig=_ha_config(), drsConfig=_drs_config())
 
 
-def _das() -> Any:
+def _ha_config() -> Any:
     return vim.cluster.DasConfigInfo(enabled=False)
 
 
-def _drs() -> Any:
+def _drs_config() -> Any:
     return vim.cluster.DrsConfigInfo(enabled=False)
 
 
 class ResourcePool(Entity):
     kind = vim.ResourcePool
-    above: Compute
+    parent_entity: Compute
 
-    @prop
+    @managed_property
     def owner(self, session: Any = None) -> Any:
-        return self.above.reference
+        return self.parent_entity.reference
 
-    @prop
+    @managed_property
     def vm(self, session: Any = None) -> Any:
-        cluster = self.above.cluster
-        here = self.estate.machines_where(
+        cluster = self.parent_entity.cluster
+        vms = self.inventory.find_machines(
             lambda vm: cluster is not None and vm.cluster_id == cluster.id and not vm.template
         )
-        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
+        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in vms])
 
-    @prop
+    @managed_property
     def resourcePool(self, session: Any = None) -> Any:
         return vim.ResourcePool.Array([])
 
-    @prop
+    @managed_property
     def config(self, session: Any = None) -> Any:
-        return made(
+        return data_object(
             vim.ResourceConfigSpec,
             entity=self.reference,
             cpuAllocation=_allocation(self._cores * MHZ),
             memoryAllocation=_allocation(self._memory // _MIB),
         )
 
-    @prop
+    @managed_property
     def runtime(self, session: Any = None) -> Any:
-        return made(
+        return data_object(
             vim.ResourcePool.RuntimeInfo,
             cpu=_usage(self._cores * MHZ),
             memory=_usage(self._memory),
             overallStatus="green",
         )
 
-    @prop
+    @managed_property
     def summary(self, session: Any = None) -> Any:
-        return made(
+        return data_object(
             vim.ResourcePool.Summary,
             name=self.plain_name,
             config=self.config(session),
@@ -148,11 +150,11 @@ class ResourcePool(Entity):
 
     @property
     def _cores(self) -> int:
-        return sum(host.cores for host in self.above.hosts)
+        return sum(host.cores for host in self.parent_entity.hosts)
 
     @property
     def _memory(self) -> int:
-        return sum(host.host_memory for host in self.above.hosts)
+        return sum(host.host_memory for host in self.parent_entity.hosts)
 
 
 def _allocation(limit: int) -> Any:
@@ -162,5 +164,5 @@ def _allocation(limit: int) -> Any:
     )
 
 
-def _usage(most: int) -> Any:
-    return made(vim.ResourcePool.ResourceUsage, maxUsage=most, overallUsage=0)
+def _usage(maximum: int) -> Any:
+    return data_object(vim.ResourcePool.ResourceUsage, maxUsage=maximum, overallUsage=0)

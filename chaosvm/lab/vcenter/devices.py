@@ -1,4 +1,4 @@
-"""The devices of a VM, which are always the same: a disk and a network card; and its files."""
+"""Devices, storage and files of a VM: always one disk and one network card."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from pyVmomi import vim
 
-from chaosvm.lab.vcenter.interfaces import Estate
-from chaosvm.lab.vcenter.shaped import Details, Shaped
+from chaosvm.lab.vcenter.interfaces import Inventory
+from chaosvm.lab.vcenter.shaped import Details, TemplatedValue
 from chaosvm.lab.vcenter.words import POWER_STATES, VM_NETWORK, tools_running
 from chaosvm.lab.world import Machine
 
@@ -19,12 +19,12 @@ _DISK_BYTES = 16 * 1024**3
 _VMX_BYTES = 4096
 
 
-def vmx_path(estate: Estate, vm: Machine) -> str:
-    return _path(estate, vm, "vmx")
+def vmx_path(inventory: Inventory, vm: Machine) -> str:
+    return _path(inventory, vm, "vmx")
 
 
-def _path(estate: Estate, vm: Machine, extension: str) -> str:
-    return f"[{estate.datastore_of(vm).plain_name}] {vm.name}/{vm.name}.{extension}"
+def _path(inventory: Inventory, vm: Machine, extension: str) -> str:
+    return f"[{inventory.datastore_of(vm).plain_name}] {vm.name}/{vm.name}.{extension}"
 
 
 def _mac(vm: Machine) -> str:
@@ -44,20 +44,20 @@ def _guest_nics(count: int, mac: str, *addresses: str) -> list[Any]:
     ]
 
 
-def _guest_nics_of(estate: Estate, vm: Machine) -> Details | None:
+def _guest_nics_details(inventory: Inventory, vm: Machine) -> Details | None:
     if not tools_running(vm):
         return None
     return (len(vm.ip_addresses),), (_mac(vm), *vm.ip_addresses)
 
 
-def _devices(connected: bool, file: str, store: str, network: str, mac: str) -> list[Any]:
-    return [_controller(), _disk(file, store), _card(connected, network, mac)]
+def _devices(connected: bool, file: str, datastore: str, network: str, mac: str) -> list[Any]:
+    return [_controller(), _disk(file, datastore), _card(connected, network, mac)]
 
 
-def _devices_of(estate: Estate, vm: Machine) -> Details:
-    store, network = estate.datastore_of(vm).moid, estate.network_of(vm).moid
+def _devices_details(inventory: Inventory, vm: Machine) -> Details:
+    datastore, network = inventory.datastore_of(vm).moid, inventory.network_of(vm).moid
     on = POWER_STATES[vm.state] == "poweredOn"
-    return (on,), (_path(estate, vm, "vmdk"), store, network, _mac(vm))
+    return (on,), (_path(inventory, vm, "vmdk"), datastore, network, _mac(vm))
 
 
 def _controller() -> Any:
@@ -71,13 +71,13 @@ def _controller() -> Any:
     )
 
 
-def _disk(file: str, store: str) -> Any:
+def _disk(file: str, datastore: str) -> Any:
     return vim.vm.device.VirtualDisk(
         key=_DISK,
         deviceInfo=vim.Description(label="Hard disk 1", summary=f"{_DISK_BYTES // 1024:,} KB"),
         backing=vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
             fileName=file,
-            datastore=vim.Datastore(store),
+            datastore=vim.Datastore(datastore),
             diskMode="persistent",
             thinProvisioned=True,
         ),
@@ -107,12 +107,12 @@ def _card(connected: bool, network: str, mac: str) -> Any:
     )
 
 
-# What it takes of its datastore, of which nothing is written to its disk.
+# The disk is thin and empty, so only the configuration file takes space.
 
 
-def _storage_usage(store: str, moment: dt.datetime) -> Any:
+def _storage_usage(datastore: str, moment: dt.datetime) -> Any:
     usage = vim.vm.StorageInfo.UsageOnDatastore(
-        datastore=vim.Datastore(store),
+        datastore=vim.Datastore(datastore),
         committed=_VMX_BYTES,
         uncommitted=_DISK_BYTES,
         unshared=_VMX_BYTES,
@@ -142,16 +142,16 @@ def _layout(vmx: str, vmdk: str, moment: dt.datetime) -> Any:
     )
 
 
-devices = Shaped(_devices, _devices_of)
-guest_nics = Shaped(_guest_nics, _guest_nics_of)
-layout = Shaped(
+devices = TemplatedValue(_devices, _devices_details)
+guest_nics = TemplatedValue(_guest_nics, _guest_nics_details)
+layout = TemplatedValue(
     _layout,
-    lambda estate, vm: (
+    lambda inventory, vm: (
         (),
-        (vmx_path(estate, vm), _path(estate, vm, "vmdk"), vm.created),
+        (vmx_path(inventory, vm), _path(inventory, vm, "vmdk"), vm.created),
     ),
 )
-storage_summary = Shaped(_storage_summary, lambda estate, vm: ((), (vm.created,)))
-storage_usage = Shaped(
-    _storage_usage, lambda estate, vm: ((), (estate.datastore_of(vm).moid, vm.created))
+storage_summary = TemplatedValue(_storage_summary, lambda inventory, vm: ((), (vm.created,)))
+storage_usage = TemplatedValue(
+    _storage_usage, lambda inventory, vm: ((), (inventory.datastore_of(vm).moid, vm.created))
 )

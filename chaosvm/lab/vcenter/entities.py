@@ -1,4 +1,4 @@
-"""The inventory's folders, data centers, datastores and networks."""
+"""Folders, data centers, datastores and networks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyVmomi import vim
 
-from chaosvm.lab.vcenter.interfaces import Estate
-from chaosvm.lab.vcenter.managed import Managed, prop
-from chaosvm.lab.vcenter.power import PowersOnMany
-from chaosvm.lab.vcenter.values import made
-from chaosvm.lab.vcenter.words import escaped_name
+from chaosvm.lab.vcenter.interfaces import Inventory
+from chaosvm.lab.vcenter.managed import ManagedObject, managed_property
+from chaosvm.lab.vcenter.power import MultiVMPowerOn
+from chaosvm.lab.vcenter.values import data_object
+from chaosvm.lab.vcenter.words import escape_name
 
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.machine import VirtualMachine
@@ -21,73 +21,75 @@ __all__ = ["Datacenter", "Datastore", "Entity", "Folder", "Network", "references
 _TIB = 1024**4
 
 
-class Entity(Managed):
-    """Something with a name and a place in the tree."""
+class Entity(ManagedObject):
+    """A managed entity: has a name and a parent."""
 
     kind = vim.ManagedEntity
 
-    def __init__(self, estate: Estate, moid: str, name: str, above: Entity | None) -> None:
+    def __init__(
+        self, inventory: Inventory, moid: str, name: str, parent_entity: Entity | None
+    ) -> None:
         super().__init__(moid)
-        self.estate = estate
+        self.inventory = inventory
         self.plain_name = name
-        self.above = above
+        self.parent_entity = parent_entity
 
-    def adopt(self, entity: Entity) -> None:
-        """Another entity is put right below this one."""
+    def add_child(self, entity: Entity) -> None:
+        """Called when an entity is created below this one."""
 
-    @prop
+    @managed_property
     def name(self, session: Any = None) -> str:
-        return escaped_name(self.plain_name)
+        return escape_name(self.plain_name)
 
-    @prop
+    @managed_property
     def parent(self, session: Any = None) -> Any:
-        return self.above.reference if self.above is not None else None
+        return self.parent_entity.reference if self.parent_entity is not None else None
 
-    @prop
+    @managed_property
     def overallStatus(self, session: Any = None) -> Any:
         return vim.ManagedEntity.Status("green")
 
-    @prop
+    @managed_property
     def configStatus(self, session: Any = None) -> Any:
         return vim.ManagedEntity.Status("green")
 
-    @prop
+    @managed_property
     def effectiveRole(self, session: Any = None) -> list[int]:
         return [-1]
 
-    @prop
+    @managed_property
     def recentTask(self, session: Any = None) -> Any:
-        return self.estate.tasks.recent(self.moid)
+        return self.inventory.tasks.recent(self.moid)
 
-    @prop
+    @managed_property
     def availableField(self, session: Any = None) -> Any:
-        return self.estate.fields.definitions()
+        return self.inventory.fields.definitions()
 
-    @prop
+    @managed_property
     def customValue(self, session: Any = None) -> list[Any]:
         return []
 
-    @prop
+    @managed_property
     def value(self, session: Any = None) -> list[Any]:
         return []
 
-    @prop
+    @managed_property
     def alarmActionsEnabled(self, session: Any = None) -> bool:
         return True
 
-    @prop
+    @managed_property
     def triggeredAlarmState(self, session: Any = None) -> list[Any]:
         return []
 
 
-def references(kind: Any, things: Any) -> Any:
-    return kind.Array([thing.reference for thing in things])
+def references(kind: Any, entities: Any) -> Any:
+    return kind.Array([entity.reference for entity in entities])
 
 
 class Folder(Entity):
     kind = vim.Folder
 
-    _TYPES: ClassVar[Mapping[str, Sequence[str]]] = {
+    _CHILD_TYPES: ClassVar[Mapping[str, Sequence[str]]] = {
         "root": ["Folder", "Datacenter"],
         "vm": ["Folder", "VirtualMachine"],
         "host": ["Folder", "ComputeResource"],
@@ -96,25 +98,25 @@ class Folder(Entity):
     }
 
     def __init__(
-        self, estate: Estate, moid: str, name: str, above: Entity | None, holds: str
+        self, inventory: Inventory, moid: str, name: str, parent_entity: Entity | None, content: str
     ) -> None:
-        super().__init__(estate, moid, name, above)
-        self.holds = holds
+        super().__init__(inventory, moid, name, parent_entity)
+        self.content = content
         self.children: list[Entity | VirtualMachine] = []
 
-    def adopt(self, entity: Entity) -> None:
+    def add_child(self, entity: Entity) -> None:
         self.children.append(entity)
 
-    @prop
+    @managed_property
     def childEntity(self, session: Any = None) -> Any:
         return references(vim.ManagedEntity, self.children)
 
-    @prop
+    @managed_property
     def childType(self, session: Any = None) -> list[Any]:
-        return [getattr(vim, name) for name in self._TYPES[self.holds]]
+        return [getattr(vim, name) for name in self._CHILD_TYPES[self.content]]
 
 
-class Datacenter(PowersOnMany, Entity):
+class Datacenter(MultiVMPowerOn, Entity):
     kind = vim.Datacenter
     vm_folder: Folder
     host_folder: Folder
@@ -123,60 +125,64 @@ class Datacenter(PowersOnMany, Entity):
     store: Datastore
     net: Network
 
-    @prop
+    @property
+    def folders(self) -> Sequence[Folder]:
+        return self.vm_folder, self.host_folder, self.datastore_folder, self.network_folder
+
+    @managed_property
     def vmFolder(self, session: Any = None) -> Any:
         return self.vm_folder.reference
 
-    @prop
+    @managed_property
     def hostFolder(self, session: Any = None) -> Any:
         return self.host_folder.reference
 
-    @prop
+    @managed_property
     def datastoreFolder(self, session: Any = None) -> Any:
         return self.datastore_folder.reference
 
-    @prop
+    @managed_property
     def networkFolder(self, session: Any = None) -> Any:
         return self.network_folder.reference
 
-    @prop
+    @managed_property
     def configuration(self, session: Any = None) -> Any:
         return vim.Datacenter.ConfigInfo(defaultHardwareVersionKey="vmx-19")
 
-    @prop
+    @managed_property
     def datastore(self, session: Any = None) -> Any:
         return references(vim.Datastore, [self.store])
 
-    @prop
+    @managed_property
     def network(self, session: Any = None) -> Any:
         return references(vim.Network, [self.net])
 
 
-class _Shared(Entity):
-    """What all hosts and VMs of a data center have."""
+class _DatacenterResource(Entity):
+    """A resource that all hosts and VMs of a data center share."""
 
     datacenter: Datacenter
 
     def hosts(self) -> list[Any]:
-        computes = self.estate.tree.computes.values()
+        computes = self.inventory.tree.computes.values()
         own = (compute for compute in computes if compute.datacenter is self.datacenter)
         return [host for compute in own for host in compute.hosts]
 
-    @prop
+    @managed_property
     def vm(self, session: Any = None) -> Any:
-        around = self.estate.compute_of
-        here = self.estate.machines_where(lambda vm: around(vm).datacenter is self.datacenter)
-        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
+        compute_of = self.inventory.compute_of
+        vms = self.inventory.find_machines(lambda vm: compute_of(vm).datacenter is self.datacenter)
+        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in vms])
 
 
-class Datastore(_Shared):
+class Datastore(_DatacenterResource):
     kind = vim.Datastore
 
     @property
     def url(self) -> str:
         return f"ds:///vmfs/volumes/{self.moid}/"
 
-    @prop
+    @managed_property
     def host(self, session: Any = None) -> Any:
         mount = self.mount()
         return vim.Datastore.HostMount.Array(
@@ -189,7 +195,6 @@ class Datastore(_Shared):
         )
 
     def volume(self) -> Any:
-        """The file system that it is."""
         return vim.host.VmfsVolume(
             type="VMFS",
             name=self.plain_name,
@@ -203,9 +208,9 @@ class Datastore(_Shared):
             vmfsUpgradable=False,
         )
 
-    @prop
+    @managed_property
     def info(self, session: Any = None) -> Any:
-        return made(
+        return data_object(
             vim.host.VmfsDatastoreInfo,
             name=self.plain_name,
             url=self.url,
@@ -214,9 +219,9 @@ class Datastore(_Shared):
             vmfs=self.volume(),
         )
 
-    @prop
+    @managed_property
     def summary(self, session: Any = None) -> Any:
-        return made(
+        return data_object(
             vim.Datastore.Summary,
             datastore=self.reference,
             name=self.plain_name,
@@ -231,15 +236,15 @@ class Datastore(_Shared):
         )
 
 
-class Network(_Shared):
+class Network(_DatacenterResource):
     kind = vim.Network
 
-    @prop
+    @managed_property
     def host(self, session: Any = None) -> Any:
         return references(vim.HostSystem, self.hosts())
 
-    @prop
+    @managed_property
     def summary(self, session: Any = None) -> Any:
-        return made(
+        return data_object(
             vim.Network.Summary, network=self.reference, name=self.plain_name, accessible=True
         )

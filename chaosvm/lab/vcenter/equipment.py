@@ -1,4 +1,4 @@
-"""What hosts have, the same for each: a switch with two port groups, a card, and the datastore."""
+"""Configuration of hosts, alike for all: a switch, two port groups, a NIC and the datastore."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from pyVmomi import vim
 
 from chaosvm.lab.vcenter.entities import Datastore, references
 from chaosvm.lab.vcenter.interfaces import Compute
-from chaosvm.lab.vcenter.managed import Managed, prop
-from chaosvm.lab.vcenter.values import made
+from chaosvm.lab.vcenter.managed import ManagedObject, managed_property
+from chaosvm.lab.vcenter.values import data_object
 from chaosvm.lab.vcenter.words import VM_NETWORK
 from chaosvm.lab.world import Host
 
-__all__ = ["HostSystems"]
+__all__ = ["HostConfiguration"]
 
 _MANAGEMENT = "Management Network"
-_SWITCH, _CARD, _INTERFACE, _ADAPTER = "vSwitch0", "vmnic0", "vmk0", "vmhba0"
+_SWITCH, _NIC, _VMKERNEL_NIC, _ADAPTER = "vSwitch0", "vmnic0", "vmk0", "vmhba0"
 _PORTS = 1536
 
 
 @dataclass(frozen=True, slots=True)
-class HostSystems:
-    """What a host's configuration manager leads to."""
+class HostConfiguration:
+    """The objects that a host's configManager refers to."""
 
     network: NetworkSystem
     storage: StorageSystem
     datastores: DatastoreSystem
 
     @classmethod
-    def of(cls, host_moid: str, host: Host, compute: Compute) -> HostSystems:
+    def of(cls, host_moid: str, host: Host, compute: Compute) -> HostConfiguration:
         number = host_moid.rpartition("-")[2]
-        store = compute.datacenter.store
+        datastore = compute.datacenter.store
         return cls(
             NetworkSystem(number, host),
-            StorageSystem(number, store),
-            DatastoreSystem(number, store),
+            StorageSystem(number, datastore),
+            DatastoreSystem(number, datastore),
         )
 
-    def all(self) -> Sequence[Managed]:
+    def all(self) -> Sequence[ManagedObject]:
         return self.network, self.storage, self.datastores
 
 
-class _System(Managed):
-    """Numbered as its host is."""
+class _System(ManagedObject):
+    """A configuration object with the number of its host."""
 
     name: ClassVar[str]
 
@@ -63,41 +63,41 @@ class NetworkSystem(_System):
         super().__init__(number)
         self._host = host
 
-    @prop
+    @managed_property
     def dnsConfig(self, session: Any = None) -> Any:
         name, _, domain = self._host.name.partition(".")
         return vim.host.DnsConfig(dhcp=False, hostName=name, domainName=domain)
 
-    @prop
+    @managed_property
     def networkInfo(self, session: Any = None) -> Any:
         return vim.host.NetworkInfo(
             vswitch=[_switch()],
             portgroup=[_port_group(VM_NETWORK), _port_group(_MANAGEMENT)],
-            pnic=[self._card()],
-            vnic=[self._interface()],
+            pnic=[self._nic()],
+            vnic=[self._vmkernel_nic()],
             dnsConfig=self.dnsConfig(session),
             ipV6Enabled=False,
         )
 
-    def _card(self) -> Any:
+    def _nic(self) -> Any:
         speed = vim.host.PhysicalNic.LinkSpeedDuplex(speedMb=10_000, duplex=True)
-        return made(
+        return data_object(
             vim.host.PhysicalNic,
-            key=_key("PhysicalNic", _CARD),
-            device=_CARD,
+            key=_key("PhysicalNic", _NIC),
+            device=_NIC,
             pci="0000:03:00.0",
             driver="lab",
             linkSpeed=speed,
             mac=self._mac("56"),
         )
 
-    def _interface(self) -> Any:
+    def _vmkernel_nic(self) -> Any:
         address = vim.host.IpConfig(
             dhcp=False, ipAddress=_address(self._host, self.number), subnetMask="255.255.0.0"
         )
         return vim.host.VirtualNic(
-            device=_INTERFACE,
-            key=_key("VirtualNic", _INTERFACE),
+            device=_VMKERNEL_NIC,
+            key=_key("VirtualNic", _VMKERNEL_NIC),
             portgroup=_MANAGEMENT,
             spec=vim.host.VirtualNic.Specification(
                 ip=address, mac=self._mac("60"), portgroup=_MANAGEMENT, mtu=1500
@@ -109,7 +109,7 @@ class NetworkSystem(_System):
 
 
 def _address(host: Host, number: int) -> str:
-    """Its own, where it is known as a number."""
+    """The host's address, or a made-up one if that is a name."""
     try:
         return str(ipaddress.ip_address(host.address))
     except ValueError:
@@ -118,7 +118,7 @@ def _address(host: Host, number: int) -> str:
 
 def _switch() -> Any:
     groups = [_key("PortGroup", name) for name in (VM_NETWORK, _MANAGEMENT)]
-    bridge = vim.host.VirtualSwitch.BondBridge(nicDevice=[_CARD])
+    bridge = vim.host.VirtualSwitch.BondBridge(nicDevice=[_NIC])
     return vim.host.VirtualSwitch(
         name=_SWITCH,
         key=_key("VirtualSwitch", _SWITCH),
@@ -126,7 +126,7 @@ def _switch() -> Any:
         numPortsAvailable=_PORTS,
         mtu=1500,
         portgroup=groups,
-        pnic=[_key("PhysicalNic", _CARD)],
+        pnic=[_key("PhysicalNic", _NIC)],
         spec=vim.host.VirtualSwitch.Specification(numPorts=_PORTS, bridge=bridge, policy=_policy()),
     )
 
@@ -157,37 +157,37 @@ class StorageSystem(_System):
     kind = vim.host.StorageSystem
     name = "storageSystem"
 
-    def __init__(self, number: str, store: Datastore) -> None:
+    def __init__(self, number: str, datastore: Datastore) -> None:
         super().__init__(number)
-        self._store = store
+        self._datastore = datastore
 
-    @prop
+    @managed_property
     def fileSystemVolumeInfo(self, session: Any = None) -> Any:
-        mounted = vim.host.FileSystemMountInfo(
-            mountInfo=self._store.mount(), volume=self._store.volume()
+        mount = vim.host.FileSystemMountInfo(
+            mountInfo=self._datastore.mount(), volume=self._datastore.volume()
         )
-        return vim.host.FileSystemVolumeInfo(volumeTypeList=["VMFS"], mountInfo=[mounted])
+        return vim.host.FileSystemVolumeInfo(volumeTypeList=["VMFS"], mountInfo=[mount])
 
-    @prop
+    @managed_property
     def storageDeviceInfo(self, session: Any = None) -> Any:
-        adapter = made(
+        adapter = data_object(
             vim.host.ParallelScsiHba,
             key=_key("ParallelScsiHba", _ADAPTER),
             device=_ADAPTER,
             status="online",
             model="lab",
         )
-        return made(vim.host.StorageDeviceInfo, hostBusAdapter=[adapter])
+        return data_object(vim.host.StorageDeviceInfo, hostBusAdapter=[adapter])
 
 
 class DatastoreSystem(_System):
     kind = vim.host.DatastoreSystem
     name = "datastoreSystem"
 
-    def __init__(self, number: str, store: Datastore) -> None:
+    def __init__(self, number: str, datastore: Datastore) -> None:
         super().__init__(number)
-        self._store = store
+        self._datastore = datastore
 
-    @prop
+    @managed_property
     def datastore(self, session: Any = None) -> Any:
-        return references(vim.Datastore, [self._store])
+        return references(vim.Datastore, [self._datastore])

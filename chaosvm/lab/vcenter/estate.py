@@ -1,23 +1,21 @@
-"""The inventory: the world's things as a vCenter's tree of managed objects.
+"""The inventory: the simulated machines as a vCenter's tree of managed objects.
 
 Root folder, data centers with a VM folder and a host folder, clusters with a
-root resource pool, hosts, and VMs in folders. A data center has one datastore
-and one network, which are there to be named. VMs that are off keep a host, as
-they do in a vCenter.
+root resource pool, hosts, and VMs in folders. Each data center has one datastore
+and one network. As in a vCenter, a VM that is powered off stays on its host.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chaosvm.lab.vcenter.compute import Compute, ResourcePool
-from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Entity, Folder, Network
-from chaosvm.lab.vcenter.fields import Fields
+from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Folder, Network
+from chaosvm.lab.vcenter.fields import CustomFields
 from chaosvm.lab.vcenter.hosts import HostSystem
 from chaosvm.lab.vcenter.machine import VirtualMachine
-from chaosvm.lab.vcenter.managed import Managed
+from chaosvm.lab.vcenter.managed import ManagedObject
 from chaosvm.lab.vcenter.words import VM_NETWORK
 from chaosvm.lab.world import Cluster, Machine, World
 from chaosvm.lab.world import Datacenter as WorldDatacenter
@@ -25,38 +23,38 @@ from chaosvm.lab.world import Datacenter as WorldDatacenter
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.tasks import Tasks
 
-__all__ = ["ROOT", "Estate"]
+__all__ = ["ROOT", "Inventory"]
 
 ROOT = "group-d1"
-_NOWHERE = WorldDatacenter(id="", name="Datacenter")
+_DEFAULT_DATACENTER = WorldDatacenter(id="", name="Datacenter")
 
 
-class Estate:
-    """All that is in the inventory, made anew when the world's shape changes."""
+class Inventory:
+    """The managed objects, rebuilt when VMs, hosts or clusters are added or removed."""
 
     tasks: Tasks
     world: World
-    fields: Fields
+    fields: CustomFields
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.fields = Fields(world)
+        self.fields = CustomFields(world)
         self._lock = threading.RLock()
         self._numbers: dict[tuple[str, str], int] = {}
-        self._shape = -1
+        self._generation = -1
         self._tree: _Tree = _Tree()
-        self._placed: tuple[_Tree, list[Machine], dict[str, list[Machine]]] | None = None
+        self._by_host: tuple[_Tree, list[Machine], dict[str, list[Machine]]] | None = None
 
     @property
     def tree(self) -> _Tree:
-        if self._shape != self.world.shape:
+        if self._generation != self.world.shape:
             with self.world.present(), self._lock:
-                shape = self.world.shape
-                self._tree = self._grown()
-                self._shape = shape
+                generation = self.world.shape
+                self._tree = self._build_tree()
+                self._generation = generation
         return self._tree
 
-    def find(self, moid: str) -> Managed | None:
+    def find(self, moid: str) -> ManagedObject | None:
         return self.tree.by_moid.get(moid)
 
     @property
@@ -64,13 +62,13 @@ class Estate:
         return self.tree.root
 
     def machines(self) -> dict[str, Machine]:
-        """Every VM of this moment, by its moid."""
+        """All VMs by moid."""
         return {vm.moid: vm for vm in self.world.vms}
 
-    def machines_where(self, holds: Any) -> list[Machine]:
-        return [vm for vm in self.world.vms if holds(vm)]
+    def find_machines(self, predicate: Any) -> list[Machine]:
+        return [vm for vm in self.world.vms if predicate(vm)]
 
-    # Where a VM is -------------------------------------------------------------------
+    # Location of a VM ----------------------------------------------------------------
 
     def folder_of(self, vm: Machine) -> Folder:
         return self.tree.folders[vm.moid]
@@ -79,7 +77,7 @@ class Estate:
         return self.tree.computes[vm.cluster_id]
 
     def host_of(self, vm: Machine) -> Any:
-        """Reference to its host: the one it runs on, or where it is registered."""
+        """Reference to the host that the VM runs on or is registered on."""
         tree = self.tree
         for host_id in (vm.host_id, vm.home_id):
             if host_id in tree.hosts:
@@ -88,18 +86,18 @@ class Estate:
         number = int(vm.moid.rpartition("-")[2])
         return hosts[number % len(hosts)].reference if hosts else None
 
-    def on_host(self, moid: str) -> list[Machine]:
-        """Those that run on a host or are registered there."""
-        vms, tree, placed = self.world.vms, self.tree, self._placed
-        # To compare takes no time: what has not changed is the very same.
-        if placed is None or placed[0] is not tree or placed[1] != vms:
-            found: dict[str, list[Machine]] = {}
+    def machines_on_host(self, moid: str) -> list[Machine]:
+        """VMs that run on a host or are registered on it."""
+        vms, tree, cached = self.world.vms, self.tree, self._by_host
+        # Cheap: unchanged VMs are identical objects.
+        if cached is None or cached[0] is not tree or cached[1] != vms:
+            by_host: dict[str, list[Machine]] = {}
             for vm in vms:
                 host = self.host_of(vm)
                 if host is not None:
-                    found.setdefault(host._moId, []).append(vm)
-            placed = self._placed = tree, vms, found
-        return placed[2].get(moid, [])
+                    by_host.setdefault(host._moId, []).append(vm)
+            cached = self._by_host = tree, vms, by_host
+        return cached[2].get(moid, [])
 
     def datastore_of(self, vm: Machine) -> Datastore:
         return self.compute_of(vm).datacenter.store
@@ -107,7 +105,7 @@ class Estate:
     def network_of(self, vm: Machine) -> Network:
         return self.compute_of(vm).datacenter.net
 
-    # Growing -------------------------------------------------------------------------
+    # Building the tree ---------------------------------------------------------------
 
     def _number(self, kind: str, id: str) -> int:
         return self._numbers.setdefault((kind, id), len(self._numbers) + 2)
@@ -115,7 +113,7 @@ class Estate:
     def _moid(self, prefix: str, id: str) -> str:
         return f"{prefix}{self._number(prefix, id)}"
 
-    def _grown(self) -> _Tree:
+    def _build_tree(self) -> _Tree:
         tree = _Tree()
         tree.root = tree.add(Folder(self, ROOT, "Datacenters", None, "root"))
         for datacenter in self.world.datacenters:
@@ -125,8 +123,8 @@ class Estate:
         for host in self.world.hosts:
             compute = tree.computes[host.cluster_id]
             moid = self._moid("host-", host.id)
-            made = tree.hosts[host.id] = tree.add(HostSystem(self, moid, host, compute))
-            for system in made.systems.all():
+            host_system = tree.hosts[host.id] = tree.add(HostSystem(self, moid, host, compute))
+            for system in host_system.systems.all():
                 tree.by_moid[system.moid] = system
         for vm in self.world.vms:
             self._add_vm(tree, vm)
@@ -134,29 +132,31 @@ class Estate:
 
     def _add_datacenter(self, tree: _Tree, datacenter: WorldDatacenter) -> Datacenter:
         id = datacenter.id
-        made = Datacenter(self, self._moid("datacenter-", id), datacenter.name, tree.root)
-        tree.add(made)
-        tree.datacenters[id] = made
-        made.vm_folder = tree.add(Folder(self, self._moid("group-v", id), "vm", made, "vm"))
-        made.host_folder = tree.add(Folder(self, self._moid("group-h", id), "host", made, "host"))
-        stores = Folder(self, self._moid("group-s", id), "datastore", made, "datastore")
-        networks = Folder(self, self._moid("group-n", id), "network", made, "network")
-        made.datastore_folder, made.network_folder = tree.add(stores), tree.add(networks)
+        entity = Datacenter(self, self._moid("datacenter-", id), datacenter.name, tree.root)
+        tree.add(entity)
+        tree.datacenters[id] = entity
+        entity.vm_folder = tree.add(Folder(self, self._moid("group-v", id), "vm", entity, "vm"))
+        entity.host_folder = tree.add(
+            Folder(self, self._moid("group-h", id), "host", entity, "host")
+        )
+        stores = Folder(self, self._moid("group-s", id), "datastore", entity, "datastore")
+        networks = Folder(self, self._moid("group-n", id), "network", entity, "network")
+        entity.datastore_folder, entity.network_folder = tree.add(stores), tree.add(networks)
         number = len(tree.datacenters)
         store = Datastore(self, self._moid("datastore-", id), f"datastore{number}", stores)
-        made.store = tree.add(store)
-        made.net = tree.add(Network(self, self._moid("network-", id), VM_NETWORK, networks))
-        made.store.datacenter = made.net.datacenter = made
-        return made
+        entity.store = tree.add(store)
+        entity.net = tree.add(Network(self, self._moid("network-", id), VM_NETWORK, networks))
+        entity.store.datacenter = entity.net.datacenter = entity
+        return entity
 
     def _add_cluster(self, tree: _Tree, cluster: Cluster) -> None:
-        around = tree.datacenters.get(cluster.datacenter_id or "")
-        if around is None:  # a vCenter has no cluster outside of one
-            around = next(iter(tree.datacenters.values()), None)
-        if around is None:
-            around = self._add_datacenter(tree, _NOWHERE)
+        parent = tree.datacenters.get(cluster.datacenter_id or "")
+        if parent is None:  # a vCenter has no cluster outside a data center
+            parent = next(iter(tree.datacenters.values()), None)
+        if parent is None:
+            parent = self._add_datacenter(tree, _DEFAULT_DATACENTER)
         moid = self._moid("domain-s" if cluster.standalone else "domain-c", cluster.id)
-        compute = tree.add(Compute.of(self, moid, cluster, around))
+        compute = tree.add(Compute.of(self, moid, cluster, parent))
         pool_moid = self._moid("resgroup-", cluster.id)
         compute.pool = tree.add(ResourcePool(self, pool_moid, "Resources", compute))
         tree.computes[cluster.id] = compute
@@ -166,28 +166,28 @@ class Estate:
         for depth, name in enumerate(vm.folder):
             folder = self._subfolder(tree, folder, name, "/".join(vm.folder[: depth + 1]))
         tree.folders[vm.moid] = folder
-        made = VirtualMachine(self, vm)
-        folder.children.append(made)
-        tree.by_moid[made.moid] = made
+        virtual_machine = VirtualMachine(self, vm)
+        folder.children.append(virtual_machine)
+        tree.by_moid[virtual_machine.moid] = virtual_machine
 
     def _subfolder(self, tree: _Tree, folder: Folder, name: str, path: str) -> Folder:
         for child in folder.children:
             if isinstance(child, Folder) and child.plain_name == name:
                 return child
         moid = self._moid("group-v", f"{folder.moid}/{path}")
-        made = Folder(self, moid, name, folder, "vm")
-        folder.children.insert(0, made)  # before the VMs, where it is found sooner
-        tree.by_moid[moid] = made
-        return made
+        subfolder = Folder(self, moid, name, folder, "vm")
+        folder.children.insert(0, subfolder)  # before the VMs, where lookups find it sooner
+        tree.by_moid[moid] = subfolder
+        return subfolder
 
 
 class _Tree:
-    """The managed objects of one shape of the world."""
+    """The managed objects of one generation of the inventory."""
 
     root: Folder
 
     def __init__(self) -> None:
-        self.by_moid: dict[str, Managed] = {}
+        self.by_moid: dict[str, ManagedObject] = {}
         self.datacenters: dict[str, Datacenter] = {}
         self.computes: dict[str, Compute] = {}
         self.hosts: dict[str | None, HostSystem] = {}
@@ -195,9 +195,6 @@ class _Tree:
 
     def add(self, entity: Any) -> Any:
         self.by_moid[entity.moid] = entity
-        if entity.above is not None:
-            entity.above.adopt(entity)
+        if entity.parent_entity is not None:
+            entity.parent_entity.add_child(entity)
         return entity
-
-    def entities(self) -> Sequence[Entity]:
-        return [thing for thing in self.by_moid.values() if isinstance(thing, Entity)]

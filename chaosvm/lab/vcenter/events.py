@@ -1,4 +1,4 @@
-"""What happened, in a vCenter's classes of events."""
+"""Events: EventManager and EventHistoryCollector."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab.vcenter.entities import Entity
 from chaosvm.lab.vcenter.interfaces import Service, Session
-from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
-from chaosvm.lab.vcenter.values import made
+from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
+from chaosvm.lab.vcenter.values import data_object
 from chaosvm.lab.world import Event, EventKind
 
 __all__ = ["EventHistoryCollector", "EventManager"]
 
-_PAGE = 10
-_LONGEST_PAGE = 1000
-_DEFAULT_MOST = 1000
+_PAGE_SIZE = 10
+_MAX_PAGE_SIZE = 1000
+_DEFAULT_LIMIT = 1000
 
 _e = vim.event
-# The class, and its text. Kinds that are not here are not told by a vCenter.
+# Event class and message. Kinds that are not listed have no vCenter event.
 _KINDS: Mapping[EventKind, tuple[Any, str]] = {
     EventKind.START_ASKED: (_e.VmStartingEvent, "{vm} on {host} is starting"),
     EventKind.STARTED: (_e.VmPoweredOnEvent, "{vm} on {host} is powered on"),
@@ -40,26 +40,26 @@ _KINDS: Mapping[EventKind, tuple[Any, str]] = {
     EventKind.LOGGED_OUT: (_e.UserLogoutSessionEvent, "User {user} logged out"),
     EventKind.LOGIN_FAILED: (_e.BadUsernameSessionEvent, "Cannot login {user}"),
 }
-_EXTENDED = {EventKind.RESTARTED: "com.vmware.vc.ha.VmRestartedByHAEvent"}
+_EVENT_TYPE_IDS = {EventKind.RESTARTED: "com.vmware.vc.ha.VmRestartedByHAEvent"}
 
 
-class _Teller:
-    """Makes a vCenter's events of the world's."""
+class _EventConverter:
+    """Converts events of the simulation to vim.event objects."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def told(self, event: Event) -> Any:
+    def convert(self, event: Event) -> Any:
         kind, text = _KINDS[event.kind]
         names = {"vm": event.vm_name, "user": event.user or "", "host": self._host_name(event)}
         extra: dict[str, Any] = {}
-        if event.kind in _EXTENDED:
-            extra["eventTypeId"] = _EXTENDED[event.kind]
+        if event.kind in _EVENT_TYPE_IDS:
+            extra["eventTypeId"] = _EVENT_TYPE_IDS[event.kind]
         if kind is _e.UserLoginSessionEvent:
             extra |= {"sessionId": "", "ipAddress": "127.0.0.1", "locale": "en"}
         if kind is _e.VmStartingEvent or issubclass(kind, _e.VmEvent):
             extra["template"] = False
-        return made(
+        return data_object(
             kind,
             key=event.number,
             chainId=event.number,
@@ -67,18 +67,18 @@ class _Teller:
             userName=event.user or "",
             fullFormattedMessage=text.format(**names),
             **extra,
-            **self._where(event),
+            **self._location(event),
         )
 
-    def _where(self, event: Event) -> dict[str, Any]:
+    def _location(self, event: Event) -> dict[str, Any]:
         vm = self._service.vm_by_id(event.vm_id)
         if vm is None:
             return {}
-        estate = self._service.estate
-        compute = estate.compute_of(vm)
+        inventory = self._service.inventory
+        compute = inventory.compute_of(vm)
         datacenter = compute.datacenter
         argument = _e.VmEventArgument(name=event.vm_name, vm=vim.VirtualMachine(vm.moid))
-        where = {
+        location = {
             "vm": argument,
             "datacenter": _e.DatacenterEventArgument(
                 name=datacenter.plain_name, datacenter=datacenter.reference
@@ -87,13 +87,15 @@ class _Teller:
                 name=compute.plain_name, computeResource=compute.reference
             ),
         }
-        host = estate.tree.hosts.get(event.host_id) or estate.find(_moid(estate.host_of(vm)))
+        host = inventory.tree.hosts.get(event.host_id) or inventory.find(
+            _moid(inventory.host_of(vm))
+        )
         if isinstance(host, Entity):
-            where["host"] = _e.HostEventArgument(name=host.plain_name, host=host.reference)
-        return where
+            location["host"] = _e.HostEventArgument(name=host.plain_name, host=host.reference)
+        return location
 
     def _host_name(self, event: Event) -> str:
-        host = self._service.estate.tree.hosts.get(event.host_id)
+        host = self._service.inventory.tree.hosts.get(event.host_id)
         return host.plain_name if host else ""
 
 
@@ -101,25 +103,25 @@ def _moid(reference: Any) -> str:
     return reference._moId if reference is not None else ""
 
 
-class EventManager(Managed):
+class EventManager(ManagedObject):
     kind = _e.EventManager
     MOID = "EventManager"
 
     def __init__(self, service: Service) -> None:
         super().__init__(self.MOID)
         self._service = service
-        self._teller = _Teller(service)
+        self._converter = _EventConverter(service)
 
-    @prop
+    @managed_property
     def latestEvent(self, session: Any = None) -> Any:
-        known = self._known()
-        return self._teller.told(known[-1]) if known else None
+        events = self._supported_events()
+        return self._converter.convert(events[-1]) if events else None
 
-    @prop
+    @managed_property
     def maxCollector(self, session: Any = None) -> int:
         return 32
 
-    @prop
+    @managed_property
     def description(self, session: Any = None) -> Any:
         kinds = {kind for kind, _ in _KINDS.values()}
         infos = [
@@ -134,7 +136,7 @@ class EventManager(Managed):
             )
             for kind in sorted(kinds, key=lambda kind: kind._wsdlName)
         ]
-        return made(
+        return data_object(
             _e.EventDescription,
             category=[vim.ElementDescription(key="info", label="Information", summary="")],
             eventInfo=infos,
@@ -142,59 +144,63 @@ class EventManager(Managed):
 
     @method("QueryEvents")
     def query(self, call: Call) -> list[Any]:
-        """The latest first."""
-        found = self.found(call.get("filter"))
-        return found[: call.get("filter").maxCount or _DEFAULT_MOST]
+        """Newest first."""
+        events = self.find(call.get("filter"))
+        return events[: call.get("filter").maxCount or _DEFAULT_LIMIT]
 
     @method("CreateCollectorForEvents")
     def create_collector(self, call: Call) -> Any:
         assert call.session is not None
-        made_now = EventHistoryCollector(self, call.session, call.get("filter"))
-        call.session.keep(made_now)
-        return made_now.reference
+        collector = EventHistoryCollector(self, call.session, call.get("filter"))
+        call.session.add(collector)
+        return collector.reference
 
-    def found(self, wanted: Any) -> list[Any]:
-        holds = _Filter(self._service, wanted).holds
-        return [self._teller.told(event) for event in reversed(self._known()) if holds(event)]
+    def find(self, spec: Any) -> list[Any]:
+        matches = _Filter(self._service, spec).matches
+        return [
+            self._converter.convert(event)
+            for event in reversed(self._supported_events())
+            if matches(event)
+        ]
 
-    def _known(self) -> Sequence[Event]:
-        return [event for event in self._service.estate.world.events if event.kind in _KINDS]
+    def _supported_events(self) -> Sequence[Event]:
+        return [event for event in self._service.inventory.world.events if event.kind in _KINDS]
 
 
 class _Filter:
-    """What an EventFilterSpec lets through."""
+    """An EventFilterSpec as a predicate."""
 
-    def __init__(self, service: Service, wanted: Any) -> None:
+    def __init__(self, service: Service, spec: Any) -> None:
         self._service = service
         tests: list[Callable[[Event], bool]] = []
-        if wanted.entity is not None:
-            tests.append(self._entity_test(wanted.entity))
-        if wanted.time is not None:
-            begin, end = wanted.time.beginTime, wanted.time.endTime
+        if spec.entity is not None:
+            tests.append(self._entity_test(spec.entity))
+        if spec.time is not None:
+            begin, end = spec.time.beginTime, spec.time.endTime
             tests.append(lambda event: begin is None or event.at >= begin)
             tests.append(lambda event: end is None or event.at <= end)
-        names = set(wanted.eventTypeId or ())
+        names = set(spec.eventTypeId or ())
         if names:
-            tests.append(lambda event: bool(names & _names_of(event.kind)))
-        kinds = tuple(wanted.type or ())
+            tests.append(lambda event: bool(names & _type_names(event.kind)))
+        kinds = tuple(spec.type or ())
         if kinds:
             tests.append(lambda event: issubclass(_KINDS[event.kind][0], kinds))
-        if wanted.userName is not None and wanted.userName.userList:
-            users = set(wanted.userName.userList)
+        if spec.userName is not None and spec.userName.userList:
+            users = set(spec.userName.userList)
             tests.append(lambda event: event.user in users)
-        if wanted.eventChainId:
-            tests.append(lambda event: event.number == wanted.eventChainId)
+        if spec.eventChainId:
+            tests.append(lambda event: event.number == spec.eventChainId)
         self._tests = tests
 
-    def holds(self, event: Event) -> bool:
+    def matches(self, event: Event) -> bool:
         return all(test(event) for test in self._tests)
 
-    def _entity_test(self, wanted: Any) -> Callable[[Event], bool]:
-        estate = self._service.estate
-        moid = wanted.entity._moId
-        if estate.find(moid) is None:
-            raise Refused(vmodl.fault.ManagedObjectNotFound(obj=wanted.entity))
-        if moid == estate.root.moid and wanted.recursion != "self":
+    def _entity_test(self, spec: Any) -> Callable[[Event], bool]:
+        inventory = self._service.inventory
+        moid = spec.entity._moId
+        if inventory.find(moid) is None:
+            raise SoapFault(vmodl.fault.ManagedObjectNotFound(obj=spec.entity))
+        if moid == inventory.root.moid and spec.recursion != "self":
             return lambda event: True
 
         def test(event: Event) -> bool:
@@ -202,85 +208,85 @@ class _Filter:
             if vm is None:
                 return False
             if vm.moid == moid:
-                return bool(wanted.recursion != "children")
-            if wanted.recursion == "self":
+                return bool(spec.recursion != "children")
+            if spec.recursion == "self":
                 return False
-            around: set[str] = self._service.moids_around(vm)
-            return moid in around
+            ancestors: set[str] = self._service.ancestor_moids(vm)
+            return moid in ancestors
 
         return test
 
 
-def _names_of(kind: EventKind) -> set[str]:
-    made_as = _KINDS[kind][0]
-    name = made_as._wsdlName
+def _type_names(kind: EventKind) -> set[str]:
+    event_class = _KINDS[kind][0]
+    name = event_class._wsdlName
     return {
         name,
         f"vim.event.{name}",
-        VmomiSupport.GetVmodlName(made_as),
-        _EXTENDED.get(kind, name),
+        VmomiSupport.GetVmodlName(event_class),
+        _EVENT_TYPE_IDS.get(kind, name),
     }
 
 
-class EventHistoryCollector(Managed):
-    """A window on the events of a filter: its latest page, and pages read one after another."""
+class EventHistoryCollector(ManagedObject):
+    """The events of a filter: the latest page, and a cursor to page forwards and backwards."""
 
     kind = _e.EventHistoryCollector
 
-    def __init__(self, manager: EventManager, session: Session, wanted: Any) -> None:
+    def __init__(self, manager: EventManager, session: Session, spec: Any) -> None:
         super().__init__(session.new_moid())
         self._manager = manager
         self._session = session
-        self._wanted = wanted
-        self._size = _PAGE
-        self._read_up_to = 0  # the key of the last event that ReadNextEvents told
-        self._first_read: int | None = None
-        manager.found(wanted)  # refuses what cannot be
+        self._filter_spec = spec
+        self._page_size = _PAGE_SIZE
+        self._last_key = 0  # key of the last event that ReadNextEvents returned
+        self._first_key: int | None = None
+        manager.find(spec)  # raises for an invalid filter
 
-    @prop
+    @managed_property
     def filter(self, session: Any = None) -> Any:
-        return self._wanted
+        return self._filter_spec
 
-    @prop
+    @managed_property
     def latestPage(self, session: Any = None) -> Any:
-        return _e.Event.Array(self._manager.found(self._wanted)[: self._size])
+        return _e.Event.Array(self._manager.find(self._filter_spec)[: self._page_size])
 
     @method("SetCollectorPageSize")
     def set_page_size(self, call: Call) -> None:
-        self._size = min(call.get("maxCount"), _LONGEST_PAGE)
+        self._page_size = min(call.get("maxCount"), _MAX_PAGE_SIZE)
 
     @method("RewindCollector")
     def rewind(self, call: Call) -> None:
-        self._read_up_to, self._first_read = 0, None
+        self._last_key, self._first_key = 0, None
 
     @method("ResetCollector")
     def reset(self, call: Call) -> None:
-        newest = self._manager.found(self._wanted)
-        self._read_up_to = newest[0].key if newest else 0
-        self._first_read = self._read_up_to + 1
+        newest = self._manager.find(self._filter_spec)
+        self._last_key = newest[0].key if newest else 0
+        self._first_key = self._last_key + 1
 
     @method("ReadNextEvents", "ReadNext")
     def read_next(self, call: Call) -> list[Any]:
-        """From the oldest on."""
-        most = min(call.get("maxCount") or self._size, _LONGEST_PAGE)
-        oldest_first = reversed(self._manager.found(self._wanted))
-        page = [event for event in oldest_first if event.key > self._read_up_to][:most]
+        """Oldest first."""
+        limit = min(call.get("maxCount") or self._page_size, _MAX_PAGE_SIZE)
+        oldest_first = reversed(self._manager.find(self._filter_spec))
+        page = [event for event in oldest_first if event.key > self._last_key][:limit]
         if page:
-            self._read_up_to = page[-1].key
-            self._first_read = self._first_read or page[0].key
+            self._last_key = page[-1].key
+            self._first_key = self._first_key or page[0].key
         return page
 
     @method("ReadPreviousEvents", "ReadPrevious")
     def read_previous(self, call: Call) -> list[Any]:
-        most = min(call.get("maxCount") or self._size, _LONGEST_PAGE)
-        before = self._first_read
-        found = self._manager.found(self._wanted)
-        page = [event for event in found if before is None or event.key < before][:most]
+        limit = min(call.get("maxCount") or self._page_size, _MAX_PAGE_SIZE)
+        first_key = self._first_key
+        events = self._manager.find(self._filter_spec)
+        page = [event for event in events if first_key is None or event.key < first_key][:limit]
         if page:
-            self._first_read = page[-1].key
-            self._read_up_to = max(self._read_up_to, page[0].key)
+            self._first_key = page[-1].key
+            self._last_key = max(self._last_key, page[0].key)
         return page
 
     @method("DestroyCollector")
     def destroy(self, call: Call) -> None:
-        self._session.drop(self.moid)
+        self._session.remove(self.moid)

@@ -1,4 +1,4 @@
-"""The vCenter's HTTP side: one path for all of SOAP, and the REST API beside it."""
+"""HTTP routes of the simulated vCenter: SOAP, and the REST API."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from chaosvm.lab.faults import Rule
 from chaosvm.lab.options import Options
 from chaosvm.lab.server import Route, page
 from chaosvm.lab.vcenter import soap
-from chaosvm.lab.vcenter.managed import Call, Refused, not_authenticated
-from chaosvm.lab.vcenter.named import named_fault
+from chaosvm.lab.vcenter.managed import Call, SoapFault, not_authenticated
+from chaosvm.lab.vcenter.named import build_fault
 from chaosvm.lab.vcenter.rest import Rest
 from chaosvm.lab.vcenter.service import Service
 from chaosvm.lab.vcenter.sessions import COOKIE, Session, Sessions
@@ -58,10 +58,10 @@ _VERSIONS = (
     "2.5u2",
     "2.5",
 )
-_SMALLEST_TO_COMPRESS = 1000
-_LONG = 200_000
-# What nobody needs to be logged in for.
-_PUBLIC = frozenset(
+_MIN_GZIP_BYTES = 1000
+_MIN_THREADED_GZIP_BYTES = 200_000
+# Methods that need no login.
+_ANONYMOUS_METHODS = frozenset(
     (
         "RetrieveServiceContent",
         "Login",
@@ -74,8 +74,10 @@ _PUBLIC = frozenset(
 )
 
 
-# What the request that is served asks for, or why it cannot be understood.
-_ASKED: ContextVar[soap.Request | Refused | None] = ContextVar("_ASKED", default=None)
+# The parsed body of the current request, or the fault that parsing raised.
+_SOAP_REQUEST: ContextVar[soap.Request | SoapFault | None] = ContextVar(
+    "_SOAP_REQUEST", default=None
+)
 
 
 class VCenterFace:
@@ -86,9 +88,9 @@ class VCenterFace:
         self._options = options
         self.sessions = Sessions(world, options)
         self._service = Service(world, options, self.sessions)
-        self._rest = Rest(self._service.estate, self.sessions)
+        self._rest = Rest(self._service.inventory, self.sessions)
 
-    # For the server ----------------------------------------------------------------
+    # Interface to the server -------------------------------------------------------
 
     def environment(self, address: str, ca_file: str) -> dict[str, str]:
         host, _, port = address.rpartition(":")
@@ -103,88 +105,90 @@ class VCenterFace:
     def routes(self) -> Sequence[Route]:
         versions = "/sdk/vimServiceVersions.xml"
         return [
-            Route("POST", "/sdk", self._soap, "/sdk", told_apart=self._read),
-            Route("POST", "/sdk/", self._soap, "/sdk", told_apart=self._read),
+            Route("POST", "/sdk", self._soap, "/sdk", told_apart=self._parse_soap),
+            Route("POST", "/sdk/", self._soap, "/sdk", told_apart=self._parse_soap),
             Route("GET", versions, _versions, versions),
             *self._rest.routes(),
         ]
 
     def about(self, request: web.Request) -> frozenset[str]:
-        """Every VM that the request mentions, by its moid and its name."""
-        asked = _asked(request)
-        if not isinstance(asked, soap.Request):
+        """The moids and names of all VMs in the request."""
+        soap_request = _soap_request(request)
+        if not isinstance(soap_request, soap.Request):
             return frozenset()
-        moids = {asked.target._moId}
-        for value in asked.arguments.values():
+        moids = {soap_request.target._moId}
+        for value in soap_request.arguments.values():
             for each in value if isinstance(value, list) else [value]:
                 if isinstance(each, VmomiSupport.ManagedObject):
                     moids.add(each._moId)
-        machines = self._service.estate.machines()
-        found = [machines[moid] for moid in moids if moid in machines]
-        return frozenset((*moids, *(vm.name for vm in found)))
+        machines = self._service.inventory.machines()
+        vms = [machines[moid] for moid in moids if moid in machines]
+        return frozenset((*moids, *(vm.name for vm in vms)))
 
     async def unserved(self, request: web.Request, code: int) -> web.Response:
         return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
-        """The fault that the rule names, filled with what is known of the request."""
-        asked = _asked(request)
-        if not isinstance(asked, soap.Request):
+        """The fault that the rule names, about the request's target."""
+        soap_request = _soap_request(request)
+        if not isinstance(soap_request, soap.Request):
             return web.Response(status=rule.code or 500)
-        thing = self._service.find(asked.target._moId, self._session_of(request))
-        if thing is None:
-            return self._fault(request, _gone(asked.target))
-        return self._fault(request, Refused(named_fault(rule, thing), rule.message))
+        target = self._service.find(soap_request.target._moId, self._session_of(request))
+        if target is None:
+            return self._fault(request, _not_found(soap_request.target))
+        return self._fault(request, SoapFault(build_fault(rule, target), rule.message))
 
     # SOAP ------------------------------------------------------------------------------
 
-    def _read(self, request: web.Request, body: bytes) -> str:
-        """Read the request, once; its method is what tells it apart."""
+    def _parse_soap(self, request: web.Request, body: bytes) -> str:
+        """Parse the request once and return its method."""
         try:
-            asked = soap.parsed(body)
-        except Refused as refused:
-            _ASKED.set(refused)
+            soap_request = soap.parse_request(body)
+        except SoapFault as soap_fault:
+            _SOAP_REQUEST.set(soap_fault)
             return ""
-        _ASKED.set(asked)
-        return asked.method
+        _SOAP_REQUEST.set(soap_request)
+        return soap_request.method
 
     async def _soap(self, request: web.Request) -> web.Response:
-        asked = _ASKED.get()
-        if not isinstance(asked, soap.Request):
-            return self._fault(request, asked or Refused(vmodl.fault.InvalidRequest()))
-        version = soap.version_asked_for(request.headers.get("SOAPAction", ""))
+        soap_request = _SOAP_REQUEST.get()
+        if not isinstance(soap_request, soap.Request):
+            return self._fault(request, soap_request or SoapFault(vmodl.fault.InvalidRequest()))
+        version = soap.requested_version(request.headers.get("SOAPAction", ""))
         session = self._session_of(request)
         headers: dict[str, str] = {}
         call = Call(
-            method=asked.method,
-            arguments=asked.arguments,
+            method=soap_request.method,
+            arguments=soap_request.arguments,
             session=session,
             version=version,
-            asked=Asked(user=session.user if session else None),
+            origin=Asked(user=session.user if session else None),
             headers=headers,
             client=request.headers.get("User-Agent", ""),
         )
         try:
-            value = await self._carried_out(asked, call)
-        except Refused as refused:
-            return self._fault(request, refused)
+            value = await self._invoke(soap_request, call)
+        except SoapFault as soap_fault:
+            return self._fault(request, soap_fault)
         except NoSuchThing:
-            return self._fault(request, _gone(asked.target))
+            return self._fault(request, _not_found(soap_request.target))
         except InvalidPath as error:
-            return self._fault(request, Refused(vmodl.query.InvalidProperty(name=str(error))))
-        body = soap.answer(asked.method, asked.info, value, version)
+            return self._fault(request, SoapFault(vmodl.query.InvalidProperty(name=str(error))))
+        body = soap.response_envelope(soap_request.method, soap_request.info, value, version)
         return await _xml(request, body, headers)
 
-    async def _carried_out(self, asked: soap.Request, call: Call) -> Any:
-        thing = self._service.find(asked.target._moId, call.session)
-        if call.session is None and asked.method not in _PUBLIC:
-            raise not_authenticated(asked.target)
-        if thing is None:
-            raise _gone(asked.target)
-        handler = thing.handler(asked.method)
+    async def _invoke(self, soap_request: soap.Request, call: Call) -> Any:
+        target = self._service.find(soap_request.target._moId, call.session)
+        if call.session is None and soap_request.method not in _ANONYMOUS_METHODS:
+            raise not_authenticated(soap_request.target)
+        if target is None:
+            raise _not_found(soap_request.target)
+        handler = target.handler(soap_request.method)
         if handler is None:
-            fault = vmodl.fault.MethodNotFound(receiver=asked.target, method=asked.method)
-            raise Refused(fault, f"The method {asked.method} is not modelled by the lab.")
+            fault = vmodl.fault.MethodNotFound(
+                receiver=soap_request.target, method=soap_request.method
+            )
+            raise SoapFault(fault, f"The method {soap_request.method} is not modelled by the lab.")
         if call.session is not None:
             call.session.calls += 1
         value = handler(call)
@@ -192,21 +196,24 @@ class VCenterFace:
 
     def _session_of(self, request: web.Request) -> Session | None:
         cookie = request.cookies.get(COOKIE)
-        return self.sessions.of(cookie) if cookie else None
+        return self.sessions.by_cookie(cookie) if cookie else None
 
-    def _fault(self, request: web.Request, refused: Refused) -> web.Response:
-        version = soap.version_asked_for(request.headers.get("SOAPAction", ""))
+    def _fault(self, request: web.Request, soap_fault: SoapFault) -> web.Response:
+        version = soap.requested_version(request.headers.get("SOAPAction", ""))
         return web.Response(
-            status=500, body=soap.fault(refused, version), content_type="text/xml", charset="utf-8"
+            status=500,
+            body=soap.fault_envelope(soap_fault, version),
+            content_type="text/xml",
+            charset="utf-8",
         )
 
 
-def _asked(request: web.Request) -> soap.Request | Refused | None:
-    return _ASKED.get() if request.path.startswith("/sdk") else None
+def _soap_request(request: web.Request) -> soap.Request | SoapFault | None:
+    return _SOAP_REQUEST.get() if request.path.startswith("/sdk") else None
 
 
-def _gone(target: Any) -> Refused:
-    return Refused(
+def _not_found(target: Any) -> SoapFault:
+    return SoapFault(
         vmodl.fault.ManagedObjectNotFound(obj=target),
         f"The object '{VmomiSupport.GetWsdlName(type(target))}:{target._moId}' has already been "
         "deleted or has not been completely created",
@@ -224,17 +231,16 @@ async def _versions(request: web.Request) -> web.Response:
 
 
 async def _xml(request: web.Request, body: bytes, headers: dict[str, str]) -> web.Response:
-    takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "").lower()
-    if takes_gzip and len(body) > _SMALLEST_TO_COMPRESS:
+    accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "").lower()
+    if accepts_gzip and len(body) > _MIN_GZIP_BYTES:
         headers["Content-Encoding"] = "gzip"
-        body = await (asyncio.to_thread(_gzipped, body) if len(body) > _LONG else _soon(body))
+        if len(body) > _MIN_THREADED_GZIP_BYTES:
+            body = await asyncio.to_thread(_gzip, body)
+        else:
+            body = _gzip(body)
     return web.Response(body=body, content_type="text/xml", charset="utf-8", headers=headers)
 
 
-async def _soon(body: bytes) -> bytes:
-    return _gzipped(body)
-
-
-def _gzipped(body: bytes) -> bytes:
-    pack = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    return pack.compress(body) + pack.flush()
+def _gzip(body: bytes) -> bytes:
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return compressor.compress(body) + compressor.flush()

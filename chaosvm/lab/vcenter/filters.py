@@ -1,4 +1,4 @@
-"""The filters of a property collector: what each looks at, and what it has told of it."""
+"""PropertyFilter: the objects of a filter, and what it has reported of them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from xml.sax.saxutils import escape
 from pyVmomi import vmodl
 
 from chaosvm.lab.vcenter.interfaces import Service, Session
-from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
-from chaosvm.lab.vcenter.selecting import Selection, wanted_paths
-from chaosvm.lab.vcenter.values import encoded, reference
+from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
+from chaosvm.lab.vcenter.selecting import Selection, property_paths
+from chaosvm.lab.vcenter.values import reference, serialize
 from chaosvm.lab.world import NoSuchThing
 
 __all__ = ["PropertyFilter"]
 
 
-class PropertyFilter(Managed):
-    """What a collector looks at, and what it has told of it."""
+class PropertyFilter(ManagedObject):
+    """Compares the selected objects with what was reported last."""
 
     kind = vmodl.query.PropertyCollector.Filter
 
@@ -35,23 +35,23 @@ class PropertyFilter(Managed):
         self._service = service
         self._session = session
         self._spec = spec
-        self._wanted = wanted_paths(spec)
+        self._paths = property_paths(spec)
         self._selection = Selection(service, session, spec)
         missing = self._selection.missing
         if missing and not spec.reportMissingObjectsInResults:
-            raise Refused(vmodl.fault.ManagedObjectNotFound(obj=missing[0]))
-        self._shape = service.shape
-        self._told: dict[str, dict[str, str]] = {}
+            raise SoapFault(vmodl.fault.ManagedObjectNotFound(obj=missing[0]))
+        self._generation = service.generation
+        self._reported: dict[str, dict[str, str]] = {}
         self._references: dict[str, Any] = {}
-        self._told_missing = False
-        self._dirty: set[str] = set()
+        self._missing_reported = False
+        self._changed: set[str] = set()
         self._lock = threading.Lock()
 
-    @prop
+    @managed_property
     def spec(self, session: Any = None) -> Any:
         return self._spec
 
-    @prop
+    @managed_property
     def partialUpdates(self, session: Any = None) -> bool:
         return False
 
@@ -64,100 +64,102 @@ class PropertyFilter(Managed):
         return len(self._selection.objects)
 
     @property
-    def sees_progress(self) -> bool:
-        return any(moid in self._selection.objects for moid in self._service.estate.tasks.running())
+    def has_running_tasks(self) -> bool:
+        return any(
+            moid in self._selection.objects for moid in self._service.inventory.tasks.running()
+        )
 
-    def touch(self, moids: set[str]) -> bool:
-        """Remember that these may have changed; does that concern this filter?"""
-        concerned = moids & (self._selection.objects.keys() | self._selection.roots)
+    def mark_changed(self, moids: set[str]) -> bool:
+        """Note that these may have changed. True if that affects this filter."""
+        affected = moids & (self._selection.objects.keys() | self._selection.roots)
         with self._lock:
-            self._dirty |= concerned
-        return bool(concerned) or self._outdated
+            self._changed |= affected
+        return bool(affected) or self._is_outdated
 
-    def begin_anew(self) -> None:
+    def forget_reported(self) -> None:
         with self._lock:
-            self._told.clear()
-            self._told_missing = False
+            self._reported.clear()
+            self._missing_reported = False
 
     @property
-    def _outdated(self) -> bool:
-        return self._shape != self._service.shape
+    def _is_outdated(self) -> bool:
+        return self._generation != self._service.generation
 
-    def changes(self, version: str, most: int | None) -> tuple[list[str], bool]:
-        """What is new, as elements; and whether there is more than that."""
+    def changes(self, version: str, limit: int | None) -> tuple[list[str], bool]:
+        """Updates as XML elements, and whether there are more than the limit."""
         with self._lock:
-            dirty, self._dirty = self._dirty, set()
-        gone = self._selected_again(dirty)
+            changed, self._changed = self._changed, set()
+        removed = self._refresh_selection(changed)
         objects = self._selection.objects
-        todo = [moid for moid in objects if moid not in self._told]
-        todo += [moid for moid in dirty if moid in objects and moid in self._told]
-        updates = [left for moid in gone if (left := self._left(moid))]
-        for position, moid in enumerate(todo):
-            if most is not None and len(updates) >= most:
+        pending = [moid for moid in objects if moid not in self._reported]
+        pending += [moid for moid in changed if moid in objects and moid in self._reported]
+        updates = [leave_update for moid in removed if (leave_update := self._leave_update(moid))]
+        for position, moid in enumerate(pending):
+            if limit is not None and len(updates) >= limit:
                 with self._lock:
-                    self._dirty |= set(todo[position:]) & self._told.keys()
+                    self._changed |= set(pending[position:]) & self._reported.keys()
                 return updates, True
             update = self._update(objects[moid], version)
             if update:
                 updates.append(update)
-        return updates + self._missing(version), False
+        return updates + self._missing_updates(version), False
 
-    def _selected_again(self, dirty: set[str]) -> list[str]:
-        """What has left since; nothing is looked at unless it may have."""
-        shape = self._service.shape
-        walks_from_changed = self._selection.walks and dirty & self._selection.roots
-        if shape != self._shape or walks_from_changed:
-            self._shape = shape
+    def _refresh_selection(self, changed: set[str]) -> list[str]:
+        """Select again if the selection may have changed; return the moids that left it."""
+        generation = self._service.generation
+        roots_changed = self._selection.has_traversals and changed & self._selection.roots
+        if generation != self._generation or roots_changed:
+            self._generation = generation
             self._selection = Selection(self._service, self._session, self._spec)
-        gone = [moid for moid in self._told if moid not in self._selection.objects]
-        for moid in gone:
-            del self._told[moid]
-        return gone
+        removed = [moid for moid in self._reported if moid not in self._selection.objects]
+        for moid in removed:
+            del self._reported[moid]
+        return removed
 
-    def _update(self, thing: Managed, version: str) -> str:
-        paths = self._wanted.of(thing)
+    def _update(self, target: ManagedObject, version: str) -> str:
+        paths = self._paths.for_object(target)
         if paths is None:
-            self._told[thing.moid] = {}
+            self._reported[target.moid] = {}
             return ""
-        before = self._told.get(thing.moid)
+        reported = self._reported.get(target.moid)
         try:
-            now = {path: thing.encode(path, version, self._session) for path in paths}
+            current = {path: target.encode(path, version, self._session) for path in paths}
         except NoSuchThing:
             return ""
-        self._told[thing.moid] = now
-        self._references[thing.moid] = thing.reference
+        self._reported[target.moid] = current
+        self._references[target.moid] = target.reference
         changes = "".join(
-            _change(path, value)
-            for path, value in now.items()
-            if (value if before is None else value != before.get(path))
+            _property_change(path, value)
+            for path, value in current.items()
+            if (value if reported is None else value != reported.get(path))
         )
-        if before is not None and not changes:
+        if reported is not None and not changes:
             return ""
-        kind = "enter" if before is None else "modify"
+        kind = "enter" if reported is None else "modify"
         return (
-            f"<objectSet><kind>{kind}</kind>{reference('obj', thing.reference)}"
+            f"<objectSet><kind>{kind}</kind>{reference('obj', target.reference)}"
             f"{changes}</objectSet>"
         )
 
-    def _left(self, moid: str) -> str:
-        left = self._references.pop(moid, None)
-        if left is None:  # no kind that was wanted
+    def _leave_update(self, moid: str) -> str:
+        gone = self._references.pop(moid, None)
+        if gone is None:  # not of a selected type
             return ""
-        return f"<objectSet><kind>leave</kind>{reference('obj', left)}</objectSet>"
+        return f"<objectSet><kind>leave</kind>{reference('obj', gone)}</objectSet>"
 
-    def _missing(self, version: str) -> list[str]:
-        if self._told_missing or not self._selection.missing:
+    def _missing_updates(self, version: str) -> list[str]:
+        if self._missing_reported or not self._selection.missing:
             return []
-        self._told_missing = True
+        self._missing_reported = True
         missing = (
             vmodl.query.PropertyCollector.MissingObject(
                 obj=each, fault=vmodl.fault.ManagedObjectNotFound(obj=each)
             )
             for each in self._selection.missing
         )
-        return [encoded("missingSet", each, version, type(each)) for each in missing]
+        return [serialize("missingSet", each, version, type(each)) for each in missing]
 
 
-def _change(path: str, value: str) -> str:
+def _property_change(path: str, value: str) -> str:
     op = "assign" if value else "remove"
     return f"<changeSet><name>{escape(path)}</name><op>{op}</op>{value}</changeSet>"

@@ -1,4 +1,4 @@
-"""Hosts."""
+"""HostSystem."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.entities import Entity
-from chaosvm.lab.vcenter.equipment import HostSystems
-from chaosvm.lab.vcenter.interfaces import Estate
-from chaosvm.lab.vcenter.managed import prop
-from chaosvm.lab.vcenter.values import made
+from chaosvm.lab.vcenter.equipment import HostConfiguration
+from chaosvm.lab.vcenter.interfaces import Inventory
+from chaosvm.lab.vcenter.managed import managed_property
+from chaosvm.lab.vcenter.values import data_object
 from chaosvm.lab.world import Host
 
 __all__ = ["MHZ", "HostSystem"]
@@ -22,11 +22,11 @@ _PRODUCT = "VMware ESXi 8.0.3 build-24022510 (chaosvm lab)"
 class HostSystem(Entity):
     kind = vim.HostSystem
 
-    def __init__(self, estate: Estate, moid: str, host: Host, compute: Any) -> None:
-        super().__init__(estate, moid, host.name, compute)
+    def __init__(self, inventory: Inventory, moid: str, host: Host, compute: Any) -> None:
+        super().__init__(inventory, moid, host.name, compute)
         self._host = host
         self._compute = compute
-        self.systems = HostSystems.of(moid, host, compute)
+        self.systems = HostConfiguration.of(moid, host, compute)
 
     @property
     def cores(self) -> int:
@@ -40,33 +40,33 @@ class HostSystem(Entity):
     def host_up(self) -> bool:
         return self._host.up
 
-    @prop
+    @managed_property
     def vm(self, session: Any = None) -> Any:
-        here = self.estate.on_host(self.moid)
-        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in here])
+        vms = self.inventory.machines_on_host(self.moid)
+        return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in vms])
 
-    @prop
+    @managed_property
     def datastore(self, session: Any = None) -> Any:
         return self._compute.datastore(session)
 
-    @prop
+    @managed_property
     def network(self, session: Any = None) -> Any:
         return self._compute.network(session)
 
-    @prop
+    @managed_property
     def runtime(self, session: Any = None) -> Any:
         up = self._host.up
-        return made(
+        return data_object(
             vim.host.RuntimeInfo,
             connectionState="connected" if up else "notResponding",
             powerState="poweredOn" if up else "unknown",
             inMaintenanceMode=False,
-            bootTime=self.estate.world.moment(0.0) if up else None,
+            bootTime=self.inventory.world.moment(0.0) if up else None,
         )
 
-    @prop
+    @managed_property
     def config(self, session: Any = None) -> Any:
-        return made(
+        return data_object(
             vim.host.ConfigInfo,
             host=self.reference,
             product=_product(),
@@ -75,7 +75,7 @@ class HostSystem(Entity):
             storageDevice=self.systems.storage.storageDeviceInfo(session),
         )
 
-    @prop
+    @managed_property
     def configManager(self, session: Any = None) -> Any:
         return vim.host.ConfigManager(
             networkSystem=self.systems.network.reference,
@@ -83,10 +83,10 @@ class HostSystem(Entity):
             datastoreSystem=self.systems.datastores.reference,
         )
 
-    @prop
+    @managed_property
     def hardware(self, session: Any = None) -> Any:
         topology = self._host.topology
-        return made(
+        return data_object(
             vim.host.HardwareInfo,
             systemInfo=vim.host.SystemInfo(vendor="chaosvm", model="lab", uuid=self._host.id),
             cpuInfo=vim.host.CpuInfo(
@@ -98,10 +98,10 @@ class HostSystem(Entity):
             memorySize=self._host.memory,
         )
 
-    @prop
+    @managed_property
     def summary(self, session: Any = None) -> Any:
         cores = self.cores
-        hardware = made(
+        hardware = data_object(
             vim.host.Summary.HardwareSummary,
             vendor="chaosvm",
             model="lab",
@@ -115,16 +115,16 @@ class HostSystem(Entity):
             numNics=1,
             numHBAs=1,
         )
-        return made(
+        return data_object(
             vim.host.Summary,
             host=self.reference,
             hardware=hardware,
             runtime=self.runtime(session),
-            config=made(
+            config=data_object(
                 vim.host.Summary.ConfigSummary, name=self._host.name, port=443, product=_product()
             ),
             quickStats=vim.host.Summary.QuickStats(
-                overallCpuUsage=0, overallMemoryUsage=0, uptime=int(self.estate.world.now)
+                overallCpuUsage=0, overallMemoryUsage=0, uptime=int(self.inventory.world.now)
             ),
             overallStatus="green",
             rebootRequired=False,
@@ -132,7 +132,7 @@ class HostSystem(Entity):
 
 
 def _product() -> Any:
-    return made(
+    return data_object(
         vim.AboutInfo,
         name="VMware ESXi",
         fullName=_PRODUCT,

@@ -1,4 +1,4 @@
-"""A virtual machine as a vCenter tells of it."""
+"""VirtualMachine: properties, power methods and custom attributes."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.vcenter.interfaces import Session
-from chaosvm.lab.vcenter.managed import Call, Refused, method
-from chaosvm.lab.vcenter.power import Powered
-from chaosvm.lab.vcenter.tree import TREE, told
-from chaosvm.lab.vcenter.wholes import written
+from chaosvm.lab.vcenter.managed import Call, SoapFault, method
+from chaosvm.lab.vcenter.power import PowerMethods
+from chaosvm.lab.vcenter.tree import TREE, vm_property
+from chaosvm.lab.vcenter.wholes import property_xml
 
 __all__ = ["VirtualMachine"]
 
 
-class VirtualMachine(Powered):
+class VirtualMachine(PowerMethods):
     kind = vim.VirtualMachine
 
     def paths(self) -> list[str]:
         return list(TREE)
 
     def get(self, path: str, session: Session | None = None) -> Any:
-        return told(self.estate, self.machine, path)
+        return vm_property(self.inventory, self.machine, path)
 
     def encode(self, path: str, version: str, session: Session | None) -> str:
-        return written(self.estate, self.machine, path, version)
+        return property_xml(self.inventory, self.machine, path, version)
 
     @method("setCustomValue")
     def set_custom_value(self, call: Call) -> None:
-        """By the attribute's name, which has to be known."""
+        """Set a custom attribute by name; it must be defined."""
         vm, name = self.machine, call.get("key")
-        if not self.estate.fields.knows(name):
-            raise Refused(vmodl.fault.InvalidArgument(invalidProperty="key"))
-        self.estate.fields.set(vm, name, call.get("value"))
+        if not self.inventory.fields.is_defined(name):
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="key"))
+        self.inventory.fields.set(vm, name, call.get("value"))

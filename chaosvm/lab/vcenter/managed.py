@@ -1,4 +1,4 @@
-"""What all managed objects have in common: properties by path, methods by name."""
+"""Base class of managed objects: properties by path, methods by name."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pyVmomi import VmomiSupport, vim
 
 from chaosvm.lab.vcenter.interfaces import Session
-from chaosvm.lab.vcenter.values import encoded, leaf_type, typed, walked
+from chaosvm.lab.vcenter.values import as_declared_array, leaf_type, serialize, value_at
 
 if TYPE_CHECKING:
     from chaosvm.lab.world import Asked
 
-__all__ = ["Call", "Managed", "Raw", "Refused", "method", "not_authenticated", "prop"]
+__all__ = [
+    "Call",
+    "ManagedObject",
+    "RawXml",
+    "SoapFault",
+    "method",
+    "not_authenticated",
+    "managed_property",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Refused(Exception):
-    """The answer is a fault, of pyvmomi's types."""
+class SoapFault(Exception):
+    """Answers the request with a fault, which is a pyvmomi object."""
 
     def __init__(self, fault: Any, message: str = "") -> None:
         name = type(fault).__name__.rsplit(".", 1)[-1]
@@ -28,25 +36,25 @@ class Refused(Exception):
         self.fault = fault
 
 
-def not_authenticated(reference: Any) -> Refused:
+def not_authenticated(reference: Any) -> SoapFault:
     fault = vim.fault.NotAuthenticated(object=reference, privilegeId="System.View")
-    return Refused(fault, "The session is not authenticated.")
+    return SoapFault(fault, "The session is not authenticated.")
 
 
-class Raw(str):
-    """An answer that is XML already."""
+class RawXml(str):
+    """A return value that is already XML."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: its arguments, and who sends it."""
+    """A method call: its arguments and its session."""
 
     method: str
     arguments: Mapping[str, Any]
     session: Session | None
     version: str
-    asked: Asked
-    # What the session's cookie, and other headers, are to be.
+    origin: Asked
+    # Response headers to set, such as the session cookie.
     headers: dict[str, str]
     client: str = ""
 
@@ -54,40 +62,40 @@ class Call:
         return self.arguments.get(name)
 
 
-def prop(function: Function) -> Function:
-    """A function of the session that tells the property of its name."""
-    function.told = True  # type: ignore[attr-defined]
+def managed_property(function: Function) -> Function:
+    """Mark a method, which takes the session, as the getter of the property of that name."""
+    function.is_managed_property = True  # type: ignore[attr-defined]
     return function
 
 
 def method(*names: str) -> Callable[[Function], Function]:
-    """What carries out the methods of these names, as they are on the wire."""
+    """Mark a method as the handler of these SOAP methods."""
 
-    def marked(function: Function) -> Function:
-        function.carries_out = names  # type: ignore[attr-defined]
+    def decorate(function: Function) -> Function:
+        function.soap_methods = names  # type: ignore[attr-defined]
         return function
 
-    return marked
+    return decorate
 
 
-class Managed:
-    """An object that clients know by its kind and moid."""
+class ManagedObject:
+    """An object that clients refer to by type and moid."""
 
     kind: ClassVar[Any] = VmomiSupport.ManagedObject
-    # May it be read by those who are not logged in?
+    # Readable without a login.
     public: ClassVar[bool] = False
     _properties: ClassVar[dict[str, str]] = {}
     _methods: ClassVar[dict[str, str]] = {"Fetch": "fetch"}
 
     def __init_subclass__(cls) -> None:
-        bases = [base for base in cls.__bases__[::-1] if issubclass(base, Managed)]
+        bases = [base for base in cls.__bases__[::-1] if issubclass(base, ManagedObject)]
         cls._properties = {name: own for base in bases for name, own in base._properties.items()}
         cls._methods = {name: own for base in bases for name, own in base._methods.items()}
         for name, function in list(vars(cls).items()):
-            if getattr(function, "told", False):
+            if getattr(function, "is_managed_property", False):
                 cls._properties[name] = name
-            for carried_out in getattr(function, "carries_out", ()):
-                cls._methods[carried_out] = name
+            for soap_method in getattr(function, "soap_methods", ()):
+                cls._methods[soap_method] = name
 
     def __init__(self, moid: str) -> None:
         self.moid = moid
@@ -97,34 +105,34 @@ class Managed:
         return self.kind(self.moid)
 
     def handler(self, name: str) -> Callable[[Call], Any] | None:
-        found = self._methods.get(name)
-        return getattr(self, found) if found else None
+        attribute = self._methods.get(name)
+        return getattr(self, attribute) if attribute else None
 
     def paths(self) -> list[str]:
-        """All properties at once, as far as they are modelled."""
+        """All simulated properties."""
         return list(self._properties)
 
     def get(self, path: str, session: Session | None = None) -> Any:
-        """The value of a property; None where it is not set. Raises InvalidPath."""
+        """The value of a property, None if unset. Raises InvalidPath."""
         leaf_type(self.kind, path)
-        bare = path.partition(".")[0].partition("[")[0]
-        if bare not in self._properties:
+        name = path.partition(".")[0].partition("[")[0]
+        if name not in self._properties:
             return None
-        value = getattr(self, self._properties[bare])(session)
-        return typed(self.kind, path, walked(value, path[len(bare) :].lstrip(".")))
+        value = getattr(self, self._properties[name])(session)
+        return as_declared_array(self.kind, path, value_at(value, path[len(name) :].lstrip(".")))
 
     def encode(self, path: str, version: str, session: Session | None) -> str:
-        """A property as an element; nothing where it is not set."""
+        """A property as an XML element, empty if unset."""
         value = self.get(path, session)
-        return "" if value is None else encoded("val", value, version)
+        return "" if value is None else serialize("val", value, version)
 
     @method("Fetch")
-    def fetch(self, call: Call) -> Raw:
-        """pyvmomi's way to read one property."""
+    def fetch(self, call: Call) -> RawXml:
+        """How pyvmomi reads a single property."""
         if call.session is None and not self.public:
             raise not_authenticated(self.reference)
         value = self.encode(call.get("prop"), call.version, call.session)
-        return Raw(
+        return RawXml(
             value.replace("<val", "<returnval", 1).removesuffix("</val>") + "</returnval>"
             if value
             else ""

@@ -1,4 +1,4 @@
-"""Which objects a filter means, which of their properties, and these as XML."""
+"""The objects and properties that a filter spec selects, and their XML."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from xml.sax.saxutils import escape
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.vcenter.interfaces import Estate, Service, Session
+from chaosvm.lab.vcenter.interfaces import Inventory, Service, Session
 from chaosvm.lab.vcenter.machine import VirtualMachine
-from chaosvm.lab.vcenter.managed import Managed, Refused
-from chaosvm.lab.vcenter.values import InvalidPath, encoded, leaf_type
-from chaosvm.lab.vcenter.wholes import Kept, Piece, filled, kept, page
+from chaosvm.lab.vcenter.managed import ManagedObject, SoapFault
+from chaosvm.lab.vcenter.values import InvalidPath, leaf_type, serialize
+from chaosvm.lab.vcenter.wholes import Piece, Rendered, fill, object_pieces, render_pieces
 from chaosvm.lab.world import Machine, NoSuchThing
 
-__all__ = ["Pages", "Selection", "wanted_paths"]
+__all__ = ["ResponseCache", "Selection", "property_paths"]
 
-# How much is kept; what was asked for first goes first.
-_MOST_SHELVES = 8
-_MOST_CHARACTERS = 100_000_000
+# Limits of the cache; the oldest entries are evicted first.
+_MAX_CACHES = 8
+_MAX_CHARACTERS = 100_000_000
 
 
 class Selection:
-    """The objects that the object specs of one filter lead to."""
+    """The objects that the object specs of a filter select."""
 
     def __init__(self, service: Service, session: Session | None, spec: Any) -> None:
         self._service = service
         self._session = session
         self._spec = spec
-        self.objects: dict[str, Managed] = {}
+        self.objects: dict[str, ManagedObject] = {}
         self.missing: list[Any] = []
         self.roots: set[str] = set()
-        self.walks = False
+        self.has_traversals = False
         self._seen: set[tuple[str, int]] = set()
-        self._fitting: dict[tuple[Any, int], list[Any]] = {}
-        self._named: dict[str, Any] = {}
+        self._matching: dict[tuple[Any, int], list[Any]] = {}
+        self._specs_by_name: dict[str, Any] = {}
         for each in spec.objectSet or ():
             self._add(each)
 
@@ -50,188 +50,192 @@ class Selection:
         if not spec.skip:
             self.objects[start.moid] = start
         if spec.selectSet:
-            self.walks = True
-            self._named = dict(_named(spec.selectSet))
+            self.has_traversals = True
+            self._specs_by_name = dict(_named_specs(spec.selectSet))
             self._seen.clear()
-            self._walk(start, spec.selectSet)
+            self._traverse(start, spec.selectSet)
 
-    def _walk(self, start: Managed, select_set: Sequence[Any]) -> None:
-        todo = [(start, select_set)]
-        while todo:
-            at, steps = todo.pop()
-            for step in self._steps(at.kind, steps):
-                if (at.moid, id(step)) in self._seen:
+    def _traverse(self, start: ManagedObject, select_set: Sequence[Any]) -> None:
+        pending = [(start, select_set)]
+        while pending:
+            source, specs = pending.pop()
+            for spec in self._matching_specs(source.kind, specs):
+                if (source.moid, id(spec)) in self._seen:
                     continue
-                self._seen.add((at.moid, id(step)))
-                for child in self._service.linked(at, step.path, self._session):
-                    if not step.skip:
+                self._seen.add((source.moid, id(spec)))
+                for child in self._service.follow(source, spec.path, self._session):
+                    if not spec.skip:
                         self.objects[child.moid] = child
-                    if step.selectSet:
-                        todo.append((child, step.selectSet))
+                    if spec.selectSet:
+                        pending.append((child, spec.selectSet))
 
-    def _steps(self, kind: Any, steps: Sequence[Any]) -> list[Any]:
-        """The traversals that lead on from objects of a kind."""
-        key = (kind, id(steps))
-        if key not in self._fitting:
-            known = (self._named.get(step.name, step) for step in steps)
-            self._fitting[key] = [
-                step for step in known if hasattr(step, "path") and issubclass(kind, step.type)
+    def _matching_specs(self, kind: Any, specs: Sequence[Any]) -> list[Any]:
+        """The traversal specs that apply to objects of a type."""
+        key = (kind, id(specs))
+        if key not in self._matching:
+            candidates = (self._specs_by_name.get(spec.name, spec) for spec in specs)
+            self._matching[key] = [
+                spec for spec in candidates if hasattr(spec, "path") and issubclass(kind, spec.type)
             ]
-        return self._fitting[key]
+        return self._matching[key]
 
 
-def _named(steps: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    for step in steps:
-        if hasattr(step, "path"):
-            if step.name:
-                yield step.name, step
-            yield from _named(step.selectSet or ())
+def _named_specs(specs: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    for spec in specs:
+        if hasattr(spec, "path"):
+            if spec.name:
+                yield spec.name, spec
+            yield from _named_specs(spec.selectSet or ())
 
 
-def wanted_paths(spec: Any) -> _Wanted:
-    """Raises Refused for properties that no object can have."""
-    return _Wanted(spec.propSet or ())
+def property_paths(spec: Any) -> _PropertyPaths:
+    """The property paths of a filter spec. Raises SoapFault for an unknown property."""
+    return _PropertyPaths(spec.propSet or ())
 
 
-class _Wanted:
-    """The properties that a filter wants of each kind of object."""
+class _PropertyPaths:
+    """The properties that a filter selects, by type of object."""
 
     def __init__(self, specs: Sequence[Any]) -> None:
         self._specs = specs
         self._by_kind: dict[Any, tuple[str, ...] | None] = {}
         for spec in specs:
             for path in spec.pathSet or ():
-                _check(spec.type, path)
+                _check_path(spec.type, path)
 
-    def of(self, thing: Managed) -> tuple[str, ...] | None:
-        """None if objects of this kind are not wanted at all."""
-        if thing.kind not in self._by_kind:
-            self._by_kind[thing.kind] = self._found(thing)
-        return self._by_kind[thing.kind]
+    def for_object(self, target: ManagedObject) -> tuple[str, ...] | None:
+        """The paths for an object, None if its type is not selected."""
+        if target.kind not in self._by_kind:
+            self._by_kind[target.kind] = self._selected_paths(target)
+        return self._by_kind[target.kind]
 
-    def _found(self, thing: Managed) -> tuple[str, ...] | None:
-        fitting = [spec for spec in self._specs if issubclass(thing.kind, spec.type)]
-        if not fitting:
+    def _selected_paths(self, target: ManagedObject) -> tuple[str, ...] | None:
+        matching = [spec for spec in self._specs if issubclass(target.kind, spec.type)]
+        if not matching:
             return None
-        found: dict[str, None] = {}
-        for spec in fitting:
-            found |= dict.fromkeys(thing.paths() if spec.all else spec.pathSet or ())
-        return tuple(found)
+        paths: dict[str, None] = {}
+        for spec in matching:
+            paths |= dict.fromkeys(target.paths() if spec.all else spec.pathSet or ())
+        return tuple(paths)
 
 
-def _check(kind: Any, path: str) -> None:
+def _check_path(kind: Any, path: str) -> None:
     try:
         leaf_type(kind, path)
     except InvalidPath:
-        raise Refused(
+        raise SoapFault(
             vmodl.query.InvalidProperty(name=path), f"there is no property {path!r}"
         ) from None
 
 
-class Pages:
-    """Objects with their properties as XML; of VMs they are kept until these change."""
+class ResponseCache:
+    """Renders objects with their properties as XML, and caches the XML of unchanged VMs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shelves: OrderedDict[tuple[Any, ...], _Shelf] = OrderedDict()
-        self._shape = -1
+        self._caches: OrderedDict[tuple[Any, ...], _VMCache] = OrderedDict()
+        self._generation = -1
 
-    def written(
+    def render(
         self,
         service: Service,
-        objects: Mapping[str, Managed],
-        wanted: _Wanted,
+        objects: Mapping[str, ManagedObject],
+        paths_by_type: _PropertyPaths,
         version: str,
         session: Session | None,
     ) -> list[str]:
-        """Without the element around each of them."""
-        estate = service.estate
-        shape, machines = estate.world.shape, estate.machines()
-        found: list[str] = []
-        for thing in objects.values():
-            paths = wanted.of(thing)
+        """The contents of the objects, without the enclosing elements."""
+        inventory = service.inventory
+        generation, machines = inventory.world.shape, inventory.machines()
+        rendered: list[str] = []
+        for target in objects.values():
+            paths = paths_by_type.for_object(target)
             if paths is None:
                 continue
-            if session is None and not thing.public:
-                found.append(_refused(thing, paths))
-            elif isinstance(thing, VirtualMachine):
-                vm = machines.get(thing.moid)
+            if session is None and not target.public:
+                rendered.append(_unauthenticated_xml(target, paths))
+            elif isinstance(target, VirtualMachine):
+                vm = machines.get(target.moid)
                 if vm is not None:
-                    found.append(self._shelf(paths, version, shape).text(estate, vm))
+                    rendered.append(self._cache_for(paths, version, generation).text(inventory, vm))
             else:
-                found.append(_object(thing, paths, version, session))
-        return found
+                rendered.append(_object_xml(target, paths, version, session))
+        return rendered
 
-    def _shelf(self, paths: tuple[str, ...], version: str, shape: int) -> _Shelf:
-        """Where VMs with these properties are kept."""
+    def _cache_for(self, paths: tuple[str, ...], version: str, generation: int) -> _VMCache:
+        """The cache of VMs with these properties."""
         with self._lock:
-            if self._shape != shape:
-                self._shelves.clear()
-                self._shape = shape
-            shelf = self._shelves.get((paths, version))
-            if shelf is None:
-                self._make_room()
-                shelf = self._shelves[paths, version] = _Shelf(page(paths, version))
-            return shelf
+            if self._generation != generation:
+                self._caches.clear()
+                self._generation = generation
+            vm_cache = self._caches.get((paths, version))
+            if vm_cache is None:
+                self._evict()
+                vm_cache = self._caches[paths, version] = _VMCache(object_pieces(paths, version))
+            return vm_cache
 
-    def _make_room(self) -> None:
-        while self._shelves and (
-            len(self._shelves) >= _MOST_SHELVES
-            or sum(shelf.size for shelf in self._shelves.values()) > _MOST_CHARACTERS
+    def _evict(self) -> None:
+        while self._caches and (
+            len(self._caches) >= _MAX_CACHES
+            or sum(vm_cache.size for vm_cache in self._caches.values()) > _MAX_CHARACTERS
         ):
-            self._shelves.popitem(last=False)
+            self._caches.popitem(last=False)
 
 
-class _Shelf:
-    """Machines with some properties, as they were written last."""
+class _VMCache:
+    """The XML of VMs with one set of properties."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._pieces = pieces
-        self._kept: dict[str, tuple[Machine, Kept]] = {}
+        self._entries: dict[str, tuple[Machine, Rendered]] = {}
         self.size = 0
 
-    def text(self, estate: Estate, vm: Machine) -> str:
-        found = self._kept.get(vm.moid)
-        if found is None or found[0] is not vm:
-            found = self._kept[vm.moid] = vm, self._anew(estate, vm, found)
-        return filled(found[1], estate, vm)
+    def text(self, inventory: Inventory, vm: Machine) -> str:
+        entry = self._entries.get(vm.moid)
+        if entry is None or entry[0] is not vm:
+            entry = self._entries[vm.moid] = vm, self._render(inventory, vm, entry)
+        return fill(entry[1], inventory, vm)
 
-    def _anew(self, estate: Estate, vm: Machine, before: tuple[Machine, Kept] | None) -> Kept:
-        made = kept(self._pieces, estate, vm)
-        self.size += _length(made) - (_length(before[1]) if before else 0)
-        return made
-
-
-def _length(text: Kept) -> int:
-    return sum(len(part) for part in text if isinstance(part, str))
+    def _render(
+        self, inventory: Inventory, vm: Machine, previous: tuple[Machine, Rendered] | None
+    ) -> Rendered:
+        rendered = render_pieces(self._pieces, inventory, vm)
+        self.size += _length(rendered) - (_length(previous[1]) if previous else 0)
+        return rendered
 
 
-def _object(thing: Managed, paths: Sequence[str], version: str, session: Session | None) -> str:
-    told = [_named_object("obj", thing)]
+def _length(rendered: Rendered) -> int:
+    return sum(len(part) for part in rendered if isinstance(part, str))
+
+
+def _object_xml(
+    target: ManagedObject, paths: Sequence[str], version: str, session: Session | None
+) -> str:
+    parts = [_reference_xml("obj", target)]
     for path in paths:
         try:
-            value = thing.encode(path, version, session)
+            value = target.encode(path, version, session)
         except NoSuchThing:
             continue
         if value:
-            told.append(f"<propSet><name>{escape(path)}</name>{value}</propSet>")
-    return "".join(told)
+            parts.append(f"<propSet><name>{escape(path)}</name>{value}</propSet>")
+    return "".join(parts)
 
 
-def _refused(thing: Managed, paths: Sequence[str]) -> str:
-    """What somebody who is not logged in gets: no error, but nothing either."""
+def _unauthenticated_xml(target: ManagedObject, paths: Sequence[str]) -> str:
+    """The answer without a login: each property is in missingSet."""
     fault = vim.fault.NotAuthenticated(
-        object=thing.reference, privilegeId="System.View", msg="The session is not authenticated."
+        object=target.reference, privilegeId="System.View", msg="The session is not authenticated."
     )
     version = VmomiSupport.versionMap["vim25/6.5"]
     missing = (
         vmodl.query.PropertyCollector.MissingProperty(path=path, fault=fault) for path in paths
     )
-    return _named_object("obj", thing) + "".join(
-        encoded("missingSet", each, version, type(each)) for each in missing
+    return _reference_xml("obj", target) + "".join(
+        serialize("missingSet", each, version, type(each)) for each in missing
     )
 
 
-def _named_object(tag: str, thing: Managed) -> str:
-    kind = VmomiSupport.GetWsdlName(thing.kind)
-    return f'<{tag} type="{kind}">{escape(thing.moid)}</{tag}>'
+def _reference_xml(tag: str, target: ManagedObject) -> str:
+    kind = VmomiSupport.GetWsdlName(target.kind)
+    return f'<{tag} type="{kind}">{escape(target.moid)}</{tag}>'

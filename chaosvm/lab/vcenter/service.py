@@ -1,4 +1,4 @@
-"""The service: its content, and every managed object by its moid."""
+"""The service: service content, and lookup of managed objects by moid."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.options import Options
-from chaosvm.lab.vcenter.bare import BARE, bare
+from chaosvm.lab.vcenter.bare import STUB_MANAGERS, stub_manager
 from chaosvm.lab.vcenter.collector import PropertyCollector
 from chaosvm.lab.vcenter.entities import Folder
-from chaosvm.lab.vcenter.estate import Estate
+from chaosvm.lab.vcenter.estate import Inventory
 from chaosvm.lab.vcenter.events import EventHistoryCollector, EventManager
 from chaosvm.lab.vcenter.fields import CustomFieldsManager
 from chaosvm.lab.vcenter.interfaces import Session
-from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
+from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
 from chaosvm.lab.vcenter.search import SearchIndex
-from chaosvm.lab.vcenter.selecting import Pages
+from chaosvm.lab.vcenter.selecting import ResponseCache
 from chaosvm.lab.vcenter.sessions import SessionManager, Sessions
 from chaosvm.lab.vcenter.soap import API_VERSION
 from chaosvm.lab.vcenter.tasks import TaskManager, Tasks
@@ -34,125 +34,127 @@ _BUILD = "24022515"
 
 
 class Service:
-    """What the parts of the face share."""
+    """State shared by the parts of the simulated vCenter."""
 
     def __init__(self, world: World, options: Options, sessions: Sessions) -> None:
-        self.estate = Estate(world)
-        self.estate.tasks = Tasks(world, self.changed)
-        self.pages = Pages()
+        self.inventory = Inventory(world)
+        self.inventory.tasks = Tasks(world, self.notify)
+        self.cache = ResponseCache()
         self.sessions = sessions
         self._lock = threading.Lock()
-        self._reshaped = 0
-        self._attending: dict[int, PropertyCollector] = {}
+        self._selection_version = 0
+        self._subscribers: dict[int, PropertyCollector] = {}
         self._public = PropertyCollector(self, None)
-        managers: Sequence[Managed] = (
+        managers: Sequence[ManagedObject] = (
             ServiceInstance(self),
             SessionManager(sessions),
             ViewManager(self),
-            SearchIndex(self.estate),
-            CustomFieldsManager(self.estate),
+            SearchIndex(self.inventory),
+            CustomFieldsManager(self.inventory),
             EventManager(self),
-            TaskManager(self.estate.tasks),
-            *(bare(name) for name in BARE),
+            TaskManager(self.inventory.tasks),
+            *(stub_manager(name) for name in STUB_MANAGERS),
         )
         self._managers = {manager.moid: manager for manager in managers}
         self.instance_uuid = str(uuid.uuid4())
-        world.listen(self._hear)
+        world.listen(self._on_vms_changed)
 
-    # Finding ---------------------------------------------------------------------------
+    # Lookup ----------------------------------------------------------------------------
 
-    def find(self, moid: str, session: Session | None) -> Managed | None:
+    def find(self, moid: str, session: Session | None) -> ManagedObject | None:
         if moid == PropertyCollector.DEFAULT:
             return self._collector_of(session)
-        found = self._managers.get(moid)
-        if found is None and session is not None:
-            found = session.find(moid)
-        return found or self.estate.tasks.find(moid) or self.estate.find(moid)
+        managed_object = self._managers.get(moid)
+        if managed_object is None and session is not None:
+            managed_object = session.find(moid)
+        return managed_object or self.inventory.tasks.find(moid) or self.inventory.find(moid)
 
-    def linked(self, thing: Managed, path: str, session: Session | None) -> Sequence[Managed]:
-        """Where a property leads. Raises Refused if there is no such property."""
-        if isinstance(thing, Folder) and path == "childEntity":
-            return thing.children
-        if isinstance(thing, ContainerView) and path == "view":
-            return thing.things()
+    def follow(
+        self, source: ManagedObject, path: str, session: Session | None
+    ) -> Sequence[ManagedObject]:
+        """The objects that a property refers to. Raises SoapFault for an unknown property."""
+        if isinstance(source, Folder) and path == "childEntity":
+            return source.children
+        if isinstance(source, ContainerView) and path == "view":
+            return source.entities()
         try:
-            value = thing.get(path, session)
+            value = source.get(path, session)
         except InvalidPath:
-            raise Refused(vmodl.query.InvalidProperty(name=path)) from None
+            raise SoapFault(vmodl.query.InvalidProperty(name=path)) from None
         references = value if isinstance(value, list) else [value] if value is not None else []
-        found = (self.find(each._moId, session) for each in references)
-        return [each for each in found if each is not None]
+        targets = (self.find(each._moId, session) for each in references)
+        return [each for each in targets if each is not None]
 
     def vm_by_id(self, vm_id: str | None) -> Machine | None:
-        """By the world's id; None for one that is gone."""
+        """A VM by its UUID, None if it has been deleted."""
         if vm_id is None:
             return None
         try:
-            return self.estate.world.vm(vm_id)
+            return self.inventory.world.vm(vm_id)
         except NoSuchThing:
             return None
 
-    def moids_around(self, vm: Machine) -> set[str]:
-        """Of all that a VM is in."""
-        compute = self.estate.compute_of(vm)
-        found = {compute.moid, compute.pool.moid}
-        host = self.estate.host_of(vm)
+    def ancestor_moids(self, vm: Machine) -> set[str]:
+        """The moids of the folders, host, pool and cluster that contain a VM."""
+        compute = self.inventory.compute_of(vm)
+        moids = {compute.moid, compute.pool.moid}
+        host = self.inventory.host_of(vm)
         if host is not None:
-            found.add(host._moId)
-        for start in (self.estate.folder_of(vm), compute):
-            at: Any = start
-            while at is not None:
-                found.add(at.moid)
-                at = at.above
-        return found
+            moids.add(host._moId)
+        for start in (self.inventory.folder_of(vm), compute):
+            entity: Any = start
+            while entity is not None:
+                moids.add(entity.moid)
+                entity = entity.parent_entity
+        return moids
 
-    def _collector_of(self, session: Session | None) -> Managed:
+    def _collector_of(self, session: Session | None) -> ManagedObject:
         if session is None:
             return self._public
-        found: Managed | None = session.find(PropertyCollector.DEFAULT)
-        if found is None:
-            found = PropertyCollector(self, session)
-            session.keep(found)
-        return found
+        collector: ManagedObject | None = session.find(PropertyCollector.DEFAULT)
+        if collector is None:
+            collector = PropertyCollector(self, session)
+            session.add(collector)
+        return collector
 
-    # Changing --------------------------------------------------------------------------
+    # Changes ---------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Changes when the members of a selection may have changed."""
-        return self.estate.world.shape, self._reshaped
+    def generation(self) -> tuple[int, int]:
+        """A value that changes whenever the result of a traversal may have changed."""
+        return self.inventory.world.shape, self._selection_version
 
-    def reshaped(self, moids: Iterable[str]) -> None:
+    def selection_changed(self, moids: Iterable[str]) -> None:
         with self._lock:
-            self._reshaped += 1
-        self.changed(moids)
+            self._selection_version += 1
+        self.notify(moids)
 
-    def attend(self, collector: PropertyCollector) -> None:
-        """Tell this collector of changes from now on."""
+    def subscribe(self, collector: PropertyCollector) -> None:
+        """Notify this collector of changes."""
         with self._lock:
-            self._attending[id(collector)] = collector
+            self._subscribers[id(collector)] = collector
 
-    def forget(self, collector: PropertyCollector) -> None:
+    def unsubscribe(self, collector: PropertyCollector) -> None:
         with self._lock:
-            self._attending.pop(id(collector), None)
+            self._subscribers.pop(id(collector), None)
 
-    def changed(self, moids: Iterable[str]) -> None:
+    def notify(self, moids: Iterable[str]) -> None:
         moids = list(moids)
         with self._lock:
-            attending = list(self._attending.values())
-        for collector in attending:
-            collector.touch(moids)
+            subscribers = list(self._subscribers.values())
+        for collector in subscribers:
+            collector.mark_changed(moids)
 
-    def _hear(self, vms: Sequence[Machine]) -> None:
-        """The world tells of VMs that changed: the tasks that waited for it end first."""
-        ended = self.estate.tasks.settle(vms, lambda vm_id: self.vm_by_id(vm_id) is None)
-        changed = [*(vm.moid for vm in vms), *ended, EventManager.MOID, TaskManager.MOID]
+    def _on_vms_changed(self, vms: Sequence[Machine]) -> None:
+        """Complete the tasks of these VMs, then notify collectors."""
+        ended = self.inventory.tasks.complete(vms, lambda vm_id: self.vm_by_id(vm_id) is None)
+        moids = [*(vm.moid for vm in vms), *ended, EventManager.MOID, TaskManager.MOID]
         for session in self.sessions.all():
-            changed += session.moids_of(EventHistoryCollector)
-        self.changed(changed)
+            moids += session.moids_of(EventHistoryCollector)
+        self.notify(moids)
 
 
-class ServiceInstance(Managed):
+class ServiceInstance(ManagedObject):
     kind = vim.ServiceInstance
     public = True
 
@@ -160,10 +162,10 @@ class ServiceInstance(Managed):
         super().__init__("ServiceInstance")
         self._service = service
 
-    @prop
+    @managed_property
     def content(self, session: Any = None) -> Any:
         return vim.ServiceInstanceContent(
-            rootFolder=self._service.estate.root.reference,
+            rootFolder=self._service.inventory.root.reference,
             propertyCollector=vmodl.query.PropertyCollector(PropertyCollector.DEFAULT),
             viewManager=vim.view.ViewManager("ViewManager"),
             about=_about(self._service.instance_uuid),
@@ -172,14 +174,14 @@ class ServiceInstance(Managed):
             customFieldsManager=vim.CustomFieldsManager("CustomFieldsManager"),
             eventManager=vim.event.EventManager(EventManager.MOID),
             taskManager=vim.TaskManager(TaskManager.MOID),
-            **{name: bare(name).reference for name in BARE},
+            **{name: stub_manager(name).reference for name in STUB_MANAGERS},
         )
 
-    @prop
+    @managed_property
     def serverClock(self, session: Any = None) -> dt.datetime:
         return dt.datetime.now(dt.UTC)
 
-    @prop
+    @managed_property
     def capability(self, session: Any = None) -> Any:
         return vim.Capability(
             provisioningSupported=False,

@@ -1,4 +1,4 @@
-"""Logging in and out, and what belongs to a session and goes with it."""
+"""Sessions: login, logout and the objects that belong to a session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyVmomi import vim
 from chaosvm.lab.credentials import Account, Tokens
 from chaosvm.lab.options import Options
 from chaosvm.lab.vcenter import interfaces
-from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
+from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
 from chaosvm.lab.world import Asked, EventKind, World
 
 __all__ = ["COOKIE", "Session", "SessionManager", "Sessions"]
@@ -23,54 +23,58 @@ _LOCALE = "en"
 
 
 class Session:
-    """One login, and the views and collectors that were made in it."""
+    """One login, with the views and collectors created in it."""
 
-    def __init__(self, user: str, now: float, at: dt.datetime, client: str) -> None:
+    def __init__(self, user: str, now: float, started: dt.datetime, client: str) -> None:
         self.key = str(uuid.uuid4())
         self.cookie = secrets.token_hex(20)
         self.user = user
-        self.made = now
-        self.at = at
+        self.login_time = now
+        self.started = started
         self.client = client
         self.calls = 0
         self.alive = True
         self._lock = threading.Lock()
-        self._objects: dict[str, Managed] = {}
+        self._objects: dict[str, ManagedObject] = {}
 
-    def find(self, moid: str) -> Managed | None:
+    def find(self, moid: str) -> ManagedObject | None:
         with self._lock:
             return self._objects.get(moid)
 
-    def moids_of(self, kind: type[Managed]) -> list[str]:
+    def moids_of(self, kind: type[ManagedObject]) -> list[str]:
         with self._lock:
-            return [moid for moid, thing in self._objects.items() if isinstance(thing, kind)]
+            return [
+                moid
+                for moid, managed_object in self._objects.items()
+                if isinstance(managed_object, kind)
+            ]
 
     def new_moid(self) -> str:
         return f"session[{self.key}]{uuid.uuid4()}"
 
-    def keep(self, thing: Managed) -> None:
+    def add(self, managed_object: ManagedObject) -> None:
         with self._lock:
-            self._objects[thing.moid] = thing
+            self._objects[managed_object.moid] = managed_object
 
-    def drop(self, moid: str) -> None:
+    def remove(self, moid: str) -> None:
         with self._lock:
             self._objects.pop(moid, None)
 
     def end(self) -> None:
         self.alive = False
         with self._lock:
-            things, self._objects = list(self._objects.values()), {}
-        for thing in things:
-            close = getattr(thing, "close", None)
+            managed_objects, self._objects = list(self._objects.values()), {}
+        for managed_object in managed_objects:
+            close = getattr(managed_object, "close", None)
             if close is not None:
                 close()
 
-    def told(self) -> Any:
+    def user_session(self) -> Any:
         return vim.UserSession(
             key=self.key,
             userName=self.user,
             fullName=self.user,
-            loginTime=self.at,
+            loginTime=self.started,
             lastActiveTime=dt.datetime.now(dt.UTC),
             locale=_LOCALE,
             messageLocale=_LOCALE,
@@ -82,7 +86,7 @@ class Session:
 
 
 class Sessions:
-    """Who is logged in; the REST API has tokens of its own."""
+    """All SOAP sessions and REST tokens."""
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
@@ -90,32 +94,32 @@ class Sessions:
         self.tokens = Tokens(world, options)
         self._seconds = options.token_seconds
         self._lock = threading.Lock()
-        self._sessions: dict[str, Session] = {}  # by their cookies
+        self._sessions: dict[str, Session] = {}  # by cookie
         self.logins = 0
         self.logouts = 0
 
     @property
     def alive(self) -> int:
         with self._lock:
-            return sum(self._fresh(session.made) for session in self._sessions.values())
+            return sum(self._is_valid(session.login_time) for session in self._sessions.values())
 
     def all(self) -> list[Session]:
         with self._lock:
-            return [each for each in self._sessions.values() if self._fresh(each.made)]
+            return [each for each in self._sessions.values() if self._is_valid(each.login_time)]
 
     def expire(self) -> None:
-        """Every session so far, and what was made in it, is gone from now on."""
+        """End all sessions and discard their objects."""
         with self._lock:
             ended, self._sessions = list(self._sessions.values()), {}
         self.tokens.clear()
         for session in ended:
             session.end()
 
-    def of(self, cookie: str) -> Session | None:
-        """Who sends this cookie; None if nobody is logged in with it."""
+    def by_cookie(self, cookie: str) -> Session | None:
+        """The session of a cookie, None if there is none or it has expired."""
         with self._lock:
             session = self._sessions.get(cookie.strip('"'))
-            if session is None or self._fresh(session.made):
+            if session is None or self._is_valid(session.login_time):
                 return session
             del self._sessions[session.cookie]
         session.end()
@@ -141,11 +145,11 @@ class Sessions:
         if known:
             self._world.record(EventKind.LOGGED_OUT, asked=Asked(user=session.user))
 
-    def _fresh(self, made: float) -> bool:
-        return self._seconds is None or self._world.now - made < self._seconds
+    def _is_valid(self, login_time: float) -> bool:
+        return self._seconds is None or self._world.now - login_time < self._seconds
 
 
-class SessionManager(Managed):
+class SessionManager(ManagedObject):
     kind = vim.SessionManager
     public = True
 
@@ -153,41 +157,41 @@ class SessionManager(Managed):
         super().__init__("SessionManager")
         self._sessions = sessions
 
-    @prop
+    @managed_property
     def currentSession(self, session: Session | None) -> Any:
-        return session.told() if session else None
+        return session.user_session() if session else None
 
-    @prop
+    @managed_property
     def sessionList(self, session: Session | None) -> Any:
         known = self._sessions.all() if session else []
-        return vim.UserSession.Array([each.told() for each in known])
+        return vim.UserSession.Array([each.user_session() for each in known])
 
-    @prop
+    @managed_property
     def defaultLocale(self, session: Session | None) -> str:
         return _LOCALE
 
-    @prop
+    @managed_property
     def supportedLocaleList(self, session: Session | None) -> list[str]:
         return [_LOCALE]
 
-    @prop
+    @managed_property
     def messageLocaleList(self, session: Session | None) -> list[str]:
         return [_LOCALE]
 
     @method("Login")
     def login(self, call: Call) -> Any:
-        """A session that is logged in already is refused, as vCenters do."""
-        made = None
+        """As in a vCenter, a session that is already logged in is refused."""
+        new_session = None
         if call.session is None:
             name, password = call.get("userName") or "", call.get("password") or ""
-            made = self._sessions.login(name, password, call.client)
-        if made is None:
-            raise Refused(
+            new_session = self._sessions.login(name, password, call.client)
+        if new_session is None:
+            raise SoapFault(
                 vim.fault.InvalidLogin(),
                 "Cannot complete login due to an incorrect user name or password.",
             )
-        call.headers["Set-Cookie"] = f'{COOKIE}="{made.cookie}"; Path=/; HttpOnly; Secure'
-        return made.told()
+        call.headers["Set-Cookie"] = f'{COOKIE}="{new_session.cookie}"; Path=/; HttpOnly; Secure'
+        return new_session.user_session()
 
     @method("Logout")
     def logout(self, call: Call) -> None:
@@ -196,8 +200,8 @@ class SessionManager(Managed):
 
     @method("SessionIsActive")
     def is_active(self, call: Call) -> bool:
-        wanted = (call.get("sessionID"), call.get("userName"))
-        return any((each.key, each.user) == wanted for each in self._sessions.all())
+        requested = (call.get("sessionID"), call.get("userName"))
+        return any((each.key, each.user) == requested for each in self._sessions.all())
 
     @method("TerminateSession")
     def terminate(self, call: Call) -> None:

@@ -1,7 +1,7 @@
-"""Complex values that are much the same for all VMs.
+"""Complex values that differ only in details between VMs.
 
-pyvmomi writes one of each form, with marks where the details stand; after that
-only the details are put in.
+pyvmomi serializes one value with markers in place of the details. The result is a
+template, which later values only fill in.
 """
 
 from __future__ import annotations
@@ -10,63 +10,71 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chaosvm.lab.vcenter.interfaces import Estate
-from chaosvm.lab.vcenter.values import moment_text, plain_text, text_writer
+from chaosvm.lab.vcenter.interfaces import Inventory
+from chaosvm.lab.vcenter.values import element_writer, escape_text, format_datetime
 from chaosvm.lab.world import Machine
 
-__all__ = ["Details", "Shaped"]
+__all__ = ["Details", "TemplatedValue"]
 
-# What makes the form, which has to be hashable, and what only has to be put in.
+# Values that select the template, which must be hashable, and values to fill in.
 Details = tuple[tuple[Any, ...], tuple[Any, ...]]
 
 
-class Shaped:
-    """A leaf of a form and details that are told of a VM, of which ``make`` makes the value."""
+class TemplatedValue:
+    """A leaf: ``details`` reads the details of a VM, from which ``build`` builds the value."""
 
     def __init__(
         self,
-        make: Callable[..., Any],
-        details: Callable[[Estate, Machine], Details | None],
+        build: Callable[..., Any],
+        details: Callable[[Inventory, Machine], Details | None],
     ) -> None:
-        self._make = make
+        self._build = build
         self._details = details
-        self._patterns: dict[tuple[Any, ...], str] = {}
+        self._templates: dict[tuple[Any, ...], str] = {}
 
-    def __call__(self, estate: Estate, vm: Machine) -> Any:
-        told = self._details(estate, vm)
-        return None if told is None else self._make(*told[0], *told[1])
+    def __call__(self, inventory: Inventory, vm: Machine) -> Any:
+        details = self._details(inventory, vm)
+        return None if details is None else self._build(*details[0], *details[1])
 
     def text(
-        self, estate: Estate, vm: Machine, tag: str, version: str, declared: Any, telling: bool
+        self,
+        inventory: Inventory,
+        vm: Machine,
+        tag: str,
+        version: str,
+        declared: Any,
+        with_type: bool,
     ) -> str:
-        """As an element of the declared type, ``telling`` it or not; nothing if it is not set."""
-        told = self._details(estate, vm)
-        if told is None:
+        """The value as an XML element, with or without its type; empty if unset."""
+        details = self._details(inventory, vm)
+        if details is None:
             return ""
-        form, details = told
-        key = (tag, version, declared, telling, form, len(details))
-        pattern = self._patterns.get(key)
-        if pattern is None:
-            marks = [_mark(number, type(detail)) for number, detail in enumerate(details)]
-            write = text_writer(tag, declared, version, telling)
-            pattern = self._patterns[key] = _pattern(write(self._make(*form, *marks)), marks)
-        return pattern.format(*map(_text, details))
+        fixed, variable = details
+        key = (tag, version, declared, with_type, fixed, len(variable))
+        template = self._templates.get(key)
+        if template is None:
+            markers = [_marker(number, type(value)) for number, value in enumerate(variable)]
+            write = element_writer(tag, declared, version, with_type)
+            template = self._templates[key] = _to_format_string(
+                write(self._build(*fixed, *markers)), markers
+            )
+        return template.format(*map(_text, variable))
 
 
-def _pattern(text: str, marks: Sequence[Any]) -> str:
-    """For str.format, from text with marks."""
+def _to_format_string(text: str, markers: Sequence[Any]) -> str:
+    """Convert text with markers to a template for str.format."""
     text = text.replace("{", "{{").replace("}", "}}")
-    for number, mark in enumerate(marks):
-        text = text.replace(_text(mark), f"{{{number}}}")
+    for number, marker in enumerate(markers):
+        text = text.replace(_text(marker), f"{{{number}}}")
     return text
 
 
-def _mark(number: int, kind: type) -> Any:
-    """Something of its type that stands nowhere else."""
+def _marker(number: int, kind: type) -> Any:
+    """A value of this type that occurs nowhere else."""
     if issubclass(kind, dt.datetime):
         return dt.datetime(1900 + number, 1, 1, tzinfo=dt.UTC)
     return f"\ue000{number}\ue001"
 
 
-def _text(detail: Any) -> str:
-    return moment_text(detail) if isinstance(detail, dt.datetime) else plain_text(detail)
+def _text(value: Any) -> str:
+    return format_datetime(value) if isinstance(value, dt.datetime) else escape_text(value)

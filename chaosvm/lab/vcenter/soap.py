@@ -1,4 +1,4 @@
-"""SOAP: from a request's bytes to a method and its arguments, and from values to answers."""
+"""SOAP: parse requests, and build response and fault envelopes."""
 
 from __future__ import annotations
 
@@ -15,40 +15,47 @@ from pyVmomi.SoapAdapter import (
     SetHandlers,
     SoapDeserializer,
 )
-from pyVmomi.SoapAdapter import GetHandlers as handlers_of
+from pyVmomi.SoapAdapter import GetHandlers as get_handlers
 
-from chaosvm.lab.vcenter.managed import Raw, Refused
-from chaosvm.lab.vcenter.values import NAMESPACE, encoded, fault_detail
+from chaosvm.lab.vcenter.managed import RawXml, SoapFault
+from chaosvm.lab.vcenter.values import NAMESPACE, fault_detail, serialize
 
-__all__ = ["API_VERSION", "Request", "answer", "fault", "parsed", "version_asked_for"]
+__all__ = [
+    "API_VERSION",
+    "Request",
+    "response_envelope",
+    "fault_envelope",
+    "parse_request",
+    "requested_version",
+]
 
 API_VERSION = "8.0.3.0"
 _NEWEST = VmomiSupport.versionMap[f"vim25/{API_VERSION}"]
 _BODY = f"{XMLNS_SOAPENV}{NS_SEP}Body"
-_HEAD = (
+_ENVELOPE_START = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<soapenv:Envelope xmlns:soapenc="http://schemas.xmlsoap.org/soap/encoding/" '
     'xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" '
     'xmlns:xsd="http://www.w3.org/2001/XMLSchema" '
     'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">\n<soapenv:Body>\n'
 )
-_TAIL = "\n</soapenv:Body>\n</soapenv:Envelope>"
-# What pyvmomi's deserializer raises for values that are not of the declared types.
-_NOT_UNDERSTOOD = (ExpatError, LookupError, AttributeError, TypeError, ValueError)
+_ENVELOPE_END = "\n</soapenv:Body>\n</soapenv:Envelope>"
+# Errors of pyvmomi's deserializer for values that do not match the declared types.
+_PARSE_ERRORS = (ExpatError, LookupError, AttributeError, TypeError, ValueError)
 
 
 @dataclass(slots=True)
 class Request:
-    """A method that is called, on an object, with arguments."""
+    """A method call on a managed object."""
 
     method: str = ""
-    info: Any = None  # pyvmomi's, of a method that it knows
+    info: Any = None  # pyvmomi's method info, None for an unknown method
     target: Any = None
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-class _Reader(ExpatDeserializerNSHandlers):  # type: ignore[misc]
-    """Hands each argument to pyvmomi's deserializer, with the type that it should have."""
+class _RequestParser(ExpatDeserializerNSHandlers):  # type: ignore[misc]
+    """Passes each argument to pyvmomi's deserializer with its declared type."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,15 +66,15 @@ class _Reader(ExpatDeserializerNSHandlers):  # type: ignore[misc]
         self._depth = 0
         self._in_body = False
         self._pending = ""
-        SetHandlers(self._parser, handlers_of(self))
+        SetHandlers(self._parser, get_handlers(self))
 
-    def read(self, body: bytes) -> Request:
+    def parse(self, body: bytes) -> Request:
         self._parser.Parse(body, True)
-        self._take()
+        self._store_argument()
         return self.request
 
     def StartElementHandler(self, tag: str, attributes: dict[str, str]) -> None:
-        self._take()
+        self._store_argument()
         self._depth += 1
         if tag == _BODY:
             self._in_body = True
@@ -80,12 +87,12 @@ class _Reader(ExpatDeserializerNSHandlers):  # type: ignore[misc]
             self.request.info = _method_info(name)
         elif (declared := self._declared(name)) is not None:
             self._pending = name
-            self._depth -= 1  # its end is not told here
+            self._depth -= 1  # the deserializer handles the end tag
             self._deserializer.Deserialize(self._parser, declared, False, self.nsMap)
             self._deserializer.StartElementHandler(tag, attributes)
 
     def EndElementHandler(self, tag: str) -> None:
-        self._take()
+        self._store_argument()
         self._depth -= 1
         if tag == _BODY:
             self._in_body = False
@@ -98,12 +105,12 @@ class _Reader(ExpatDeserializerNSHandlers):  # type: ignore[misc]
             return VmomiSupport.ManagedObject
         for parameter in self.request.info.params if self.request.info else ():
             if parameter.name == name:
-                listed = issubclass(parameter.type, list)
-                return parameter.type.Item if listed else parameter.type
+                is_array = issubclass(parameter.type, list)
+                return parameter.type.Item if is_array else parameter.type
         return None
 
-    def _take(self) -> None:
-        """Keep the argument that was read last."""
+    def _store_argument(self) -> None:
+        """Store the argument that the deserializer has completed."""
         name, self._pending = self._pending, ""
         if not name:
             return
@@ -119,7 +126,7 @@ class _Reader(ExpatDeserializerNSHandlers):  # type: ignore[misc]
             arguments[name] = value
 
 
-# How pyvmomi reads a single property, which is in no WSDL.
+# pyvmomi's method to read a single property; it is not in the WSDL.
 _FETCH = VmomiSupport.Object(
     params=(VmomiSupport.Object(name="prop", type=str),), result=object, wsdlName="Fetch"
 )
@@ -134,43 +141,44 @@ def _method_info(name: str) -> Any:
         return None
 
 
-def parsed(body: bytes) -> Request:
-    """Raises Refused for what is no request."""
+def parse_request(body: bytes) -> Request:
+    """Parse a request. Raises SoapFault if it is invalid."""
     try:
-        request = _Reader().read(body)
-    except _NOT_UNDERSTOOD as error:
-        raise Refused(vmodl.fault.InvalidRequest(), f"the request is not valid: {error}") from None
+        request = _RequestParser().parse(body)
+    except _PARSE_ERRORS as error:
+        raise SoapFault(
+            vmodl.fault.InvalidRequest(), f"the request is not valid: {error}"
+        ) from None
     if not request.method or request.target is None:
-        raise Refused(vmodl.fault.InvalidRequest(), "there is no method in the request")
+        raise SoapFault(vmodl.fault.InvalidRequest(), "there is no method in the request")
     return request
 
 
-def version_asked_for(action: str) -> str:
-    """pyvmomi's name of the version in a SOAPAction header; the newest one if it is unknown."""
-    wanted = action.strip('"').removeprefix("urn:")
-    version = VmomiSupport.versionMap.get(wanted)
+def requested_version(action: str) -> str:
+    """pyvmomi's name of the version in a SOAPAction header, the newest for an unknown one."""
+    requested = action.strip('"').removeprefix("urn:")
+    version = VmomiSupport.versionMap.get(requested)
     if version is None or not VmomiSupport.IsChildVersion(_NEWEST, version):
         return str(_NEWEST)
     return str(version)
 
 
-def answer(method: str, info: Any, value: Any, version: str) -> bytes:
-    """A value of the method's declared type, in an envelope."""
-    if isinstance(value, Raw):
-        inner = value
+def response_envelope(method: str, info: Any, value: Any, version: str) -> bytes:
+    """The envelope of a method's return value."""
+    if isinstance(value, RawXml):
+        content = value
     elif value is None or info.result is type(None):
-        inner = Raw()
+        content = RawXml()
     else:
-        inner = Raw(encoded("returnval", value, version, info.result))
-    return (
-        f'{_HEAD}<{method}Response xmlns="{NAMESPACE}">{inner}</{method}Response>{_TAIL}'.encode()
-    )
+        content = RawXml(serialize("returnval", value, version, info.result))
+    response = f'<{method}Response xmlns="{NAMESPACE}">{content}</{method}Response>'
+    return f"{_ENVELOPE_START}{response}{_ENVELOPE_END}".encode()
 
 
-def fault(refused: Refused, version: str) -> bytes:
-    """A fault, in an envelope."""
+def fault_envelope(soap_fault: SoapFault, version: str) -> bytes:
+    """The envelope of a fault."""
     return (
-        f"{_HEAD}<soapenv:Fault><faultcode>ServerFaultCode</faultcode>"
-        f"<faultstring>{escape(str(refused))}</faultstring>"
-        f"<detail>{fault_detail(refused.fault, version)}</detail></soapenv:Fault>{_TAIL}"
+        f"{_ENVELOPE_START}<soapenv:Fault><faultcode>ServerFaultCode</faultcode>"
+        f"<faultstring>{escape(str(soap_fault))}</faultstring>"
+        f"<detail>{fault_detail(soap_fault.fault, version)}</detail></soapenv:Fault>{_ENVELOPE_END}"
     ).encode()

@@ -1,4 +1,4 @@
-"""Tasks: what was asked for, how far it is, and how it ended."""
+"""Tasks: operation, progress and result."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab.vcenter.interfaces import Session
-from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
+from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
 from chaosvm.lab.vcenter.values import NAMESPACE
-from chaosvm.lab.vcenter.words import escaped_name
+from chaosvm.lab.vcenter.words import escape_name
 from chaosvm.lab.world import Asked, Machine, World
 
-__all__ = ["Task", "TaskManager", "Tasks", "never"]
+__all__ = ["Task", "TaskManager", "Tasks", "never_done"]
 
-_MOST_KEPT = 10_000
-_RECENT = 200  # tasks that a manager still calls recent
-_RECENT_OF_ONE = 5
-# What is done, as descriptions have it, and the method that does it.
+_MAX_TASKS = 10_000
+_RECENT = 200  # length of TaskManager.recentTask
+_RECENT_PER_ENTITY = 5
+# Description id and method of each operation.
 _METHODS = {
     "VirtualMachine.powerOn": "PowerOnVM_Task",
     "VirtualMachine.powerOff": "PowerOffVM_Task",
@@ -32,108 +32,106 @@ _METHODS = {
 }
 
 
-def never(vm: Machine) -> bool:
-    """A task with this end stays running."""
+def never_done(vm: Machine) -> bool:
+    """Completion check of a task that never completes."""
     return False
 
 
-class Task(Managed):
+class Task(ManagedObject):
     kind = vim.Task
 
-    def __init__(self, moid: str, world: World, entity: Managed, name: str, user: str) -> None:
+    def __init__(
+        self,
+        moid: str,
+        world: World,
+        entity: ManagedObject,
+        entity_name: str,
+        name: str,
+        user: str,
+        is_done: Callable[[Machine], bool],
+        seconds: float,
+    ) -> None:
         super().__init__(moid)
         self._world = world
         self.entity = entity
+        self._entity_name = entity_name
         self._name = name
-        self._entity_name = ""
         self._user = user
-        self._began = world.now
-        self._ended: float | None = None
-        self._seconds = 0.0
+        self.is_done = is_done
+        self._seconds = seconds
+        self._start = world.now
+        self._end: float | None = None
         self._result: Any = None
         self._fault: Any = None
-        self.ends: Callable[[Machine], bool] = never
-
-    def of(self, vm_name: str, ends: Callable[[Machine], bool], seconds: float) -> Task:
-        self._entity_name, self.ends, self._seconds = vm_name, ends, seconds
-        return self
-
-    @property
-    def running(self) -> bool:
-        return self._ended is None
 
     def succeed(self, result: Any = None) -> Task:
-        self._result, self._ended = result, self._world.now
+        self._result, self._end = result, self._world.now
         return self
 
     def fail(self, fault: Any, message: str) -> Task:
         fault.msg = message
-        self._fault, self._ended = fault, self._world.now
+        self._fault, self._end = fault, self._world.now
         return self
 
-    @prop
+    @managed_property
     def info(self, session: Any = None) -> Any:
-        told = vim.TaskInfo(
+        info = vim.TaskInfo(
             key=self.moid,
             task=self.reference,
             name=VmomiSupport.GetWsdlMethod(NAMESPACE, _METHODS[self._name]),
             descriptionId=self._name,
             entity=self.entity.reference,
-            entityName=escaped_name(self._entity_name),
+            entityName=escape_name(self._entity_name),
             state=self._state(),
             cancelled=False,
             cancelable=False,
             reason=vim.TaskReasonUser(userName=self._user),
-            queueTime=self._moment(self._began),
-            startTime=self._moment(self._began),
+            queueTime=self._moment(self._start),
+            startTime=self._moment(self._start),
             eventChainId=int(self.moid.rpartition("-")[2]),
         )
-        if self._ended is None:
-            told.progress = self._progress()
+        if self._end is None:
+            info.progress = self._progress()
         else:
-            told.completeTime = self._moment(self._ended)
-            told.error = self._fault
-            told.result = self._result
-        return told
+            info.completeTime = self._moment(self._end)
+            info.error = self._fault
+            info.result = self._result
+        return info
 
     @method("CancelTask")
     def cancel(self, call: Call) -> None:
-        raise Refused(vmodl.fault.NotSupported(), "The task cannot be canceled.")
+        raise SoapFault(vmodl.fault.NotSupported(), "The task cannot be canceled.")
 
     def _state(self) -> str:
-        if self._ended is None:
+        if self._end is None:
             return "running"
         return "error" if self._fault is not None else "success"
 
     def _progress(self) -> int:
-        """Never a hundred: that it is done is said otherwise."""
+        """At most 99: completion is reported by the state."""
         if not self._seconds:
             return 0
-        return min(99, int(100 * (self._world.now - self._began) / self._seconds))
+        return min(99, int(100 * (self._world.now - self._start) / self._seconds))
 
     def _moment(self, seconds: float) -> dt.datetime:
         return self._world.moment(seconds)
 
 
 class Tasks:
-    """All tasks, the latest last; told of changes of VMs, it ends those that waited for them."""
+    """All tasks, newest last. Completes running tasks when their VMs change."""
 
     def __init__(self, world: World, changed: Callable[[Iterable[str]], None]) -> None:
         self._world = world
-        self._changed = changed
+        self._notify_moids = changed
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._tasks: OrderedDict[str, Task] = OrderedDict()
-        self._running: dict[str, Task] = {}  # by the moid of the VM
-        self._of: dict[str, list[str]] = {}
+        self._running: dict[str, Task] = {}  # by moid of the VM
+        self._recent_by_entity: dict[str, list[str]] = {}
 
     def find(self, moid: str) -> Task | None:
         with self._lock:
             return self._tasks.get(moid)
-
-    def all(self) -> list[Task]:
-        with self._lock:
-            return list(self._tasks.values())
 
     def running_on(self, moid: str) -> Any:
         with self._lock:
@@ -142,53 +140,55 @@ class Tasks:
 
     def recent(self, moid: str | None = None) -> Any:
         with self._lock:
-            every = moid is None
-            moids = list(self._tasks)[-_RECENT:] if every else self._of.get(moid or "", [])
+            if moid is None:
+                moids = list(self._tasks)[-_RECENT:]
+            else:
+                moids = self._recent_by_entity.get(moid, [])
         return vim.Task.Array([vim.Task(each) for each in moids])
 
-    # Making ----------------------------------------------------------------------------
+    # Creating --------------------------------------------------------------------------
 
     def started(
         self,
-        entity: Managed,
+        entity: ManagedObject,
         vm: Machine,
         name: str,
-        asked: Asked,
-        ends: Callable[[Machine], bool],
+        origin: Asked,
+        is_done: Callable[[Machine], bool],
         seconds: float,
     ) -> Task:
-        """A task of a VM that runs until the VM is as ``ends`` says."""
-        task = self._made(entity, name, asked).of(vm.name, ends, seconds)
+        """Create a task that runs until ``is_done`` is true of its VM."""
+        task = self._new_task(entity, vm.name, name, origin, is_done, seconds)
         with self._lock:
             self._running[vm.moid] = task
-        self._tell(task)
+        self._notify(task)
         return task
 
     def failed(
-        self, entity: Managed, vm: Machine, name: str, asked: Asked, fault: Any, message: str
+        self, entity: ManagedObject, vm: Machine, name: str, origin: Asked, fault: Any, message: str
     ) -> Task:
-        task = self._made(entity, name, asked).of(vm.name, never, 0.0).fail(fault, message)
-        self._tell(task)
+        task = self._new_task(entity, vm.name, name, origin).fail(fault, message)
+        self._notify(task)
         return task
 
-    def done(self, entity: Any, name: str, asked: Asked, result: Any) -> Task:
-        task = self._made(entity, name, asked).of(entity.plain_name, never, 0.0).succeed(result)
-        self._tell(task)
+    def done(self, entity: Any, name: str, origin: Asked, result: Any) -> Task:
+        task = self._new_task(entity, entity.plain_name, name, origin).succeed(result)
+        self._notify(task)
         return task
 
-    def settle(self, vms: Iterable[Machine], gone: Callable[[str], bool]) -> list[str]:
-        """End the tasks that waited for what these VMs are now; returns what changed by it."""
+    def complete(self, vms: Iterable[Machine], is_deleted: Callable[[str], bool]) -> list[str]:
+        """Complete the tasks whose VMs have reached their goal; return the moids of the tasks."""
         changed: list[str] = []
-        # The world's lock comes first everywhere: a verb holds it when it makes its task.
+        # Lock order: the simulation's lock first, which power methods hold when they create a task.
         with self._world.present(), self._lock:
             for vm in vms:
                 task = self._running.get(vm.moid)
                 if task is None:
                     continue
-                if gone(vm.id):
+                if is_deleted(vm.id):
                     fault = vmodl.fault.ManagedObjectNotFound(obj=task.entity.reference)
                     task.fail(fault, "The VM has been deleted.")
-                elif task.ends(vm):
+                elif task.is_done(vm):
                     task.succeed()
                 else:
                     continue
@@ -200,22 +200,31 @@ class Tasks:
         with self._lock:
             return [task.moid for task in self._running.values()]
 
-    def _made(self, entity: Managed, name: str, asked: Asked) -> Task:
+    def _new_task(
+        self,
+        entity: ManagedObject,
+        entity_name: str,
+        name: str,
+        origin: Asked,
+        is_done: Callable[[Machine], bool] = never_done,
+        seconds: float = 0.0,
+    ) -> Task:
         with self._world.present(), self._lock:
-            task = Task(f"task-{next(self._numbers)}", self._world, entity, name, asked.user or "")
+            moid, user = f"task-{next(self._numbers)}", origin.user or ""
+            task = Task(moid, self._world, entity, entity_name, name, user, is_done, seconds)
             self._tasks[task.moid] = task
-            own = self._of.setdefault(entity.moid, [])
-            own.append(task.moid)
-            del own[:-_RECENT_OF_ONE]
-            while len(self._tasks) > _MOST_KEPT:
+            recent = self._recent_by_entity.setdefault(entity.moid, [])
+            recent.append(task.moid)
+            del recent[:-_RECENT_PER_ENTITY]
+            while len(self._tasks) > _MAX_TASKS:
                 self._tasks.popitem(last=False)
         return task
 
-    def _tell(self, task: Task) -> None:
-        self._changed((task.moid, task.entity.moid, TaskManager.MOID))
+    def _notify(self, task: Task) -> None:
+        self._notify_moids((task.moid, task.entity.moid, TaskManager.MOID))
 
 
-class TaskManager(Managed):
+class TaskManager(ManagedObject):
     kind = vim.TaskManager
     MOID = "TaskManager"
 
@@ -223,11 +232,11 @@ class TaskManager(Managed):
         super().__init__(self.MOID)
         self._tasks = tasks
 
-    @prop
+    @managed_property
     def recentTask(self, session: Session | None = None) -> Any:
         return self._tasks.recent()
 
-    @prop
+    @managed_property
     def description(self, session: Session | None = None) -> Any:
         methods = [
             vim.ElementDescription(key=key, label=name.removesuffix("_Task"), summary=name)
@@ -240,6 +249,6 @@ class TaskManager(Managed):
         reason = vim.TypeDescription(key=vim.TaskReasonUser, label="User", summary="User")
         return vim.TaskDescription(methodInfo=methods, state=states, reason=[reason])
 
-    @prop
+    @managed_property
     def maxCollector(self, session: Session | None = None) -> int:
         return 32

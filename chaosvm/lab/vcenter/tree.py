@@ -1,4 +1,4 @@
-"""The properties of VMs by their paths: single ones, and what is put together of them."""
+"""Properties of VMs by path: leaves, and data objects assembled from leaves."""
 
 from __future__ import annotations
 
@@ -7,58 +7,60 @@ from typing import Any
 
 from pyVmomi import vim
 
-from chaosvm.lab.vcenter.interfaces import Estate
+from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.properties import LEAVES, Leaf
-from chaosvm.lab.vcenter.values import leaf_type, made, typed, walked
+from chaosvm.lab.vcenter.values import as_declared_array, data_object, leaf_type, value_at
 from chaosvm.lab.world import Machine
 
-__all__ = ["TREE", "told"]
+__all__ = ["TREE", "vm_property"]
 
 
 def _tree(leaves: Mapping[str, Leaf]) -> dict[str, Any]:
     root: dict[str, Any] = {}
     for path, leaf in leaves.items():
-        *above, last = path.split(".")
+        *parents, last = path.split(".")
         node = root
-        for name in above:
+        for name in parents:
             node = node.setdefault(name, {})
         node[last] = leaf
     return root
 
 
-# By each name of a path; at the ends there are leaves.
+# Nested by the names of a path; the innermost values are leaves.
 TREE = _tree(LEAVES)
 
 
-def told(estate: Estate, vm: Machine, path: str) -> Any:
-    """The value of a property; None where it is not set. Raises InvalidPath."""
+def vm_property(inventory: Inventory, vm: Machine, path: str) -> Any:
+    """The value of a property, None if unset. Raises InvalidPath."""
     leaf_type(vim.VirtualMachine, path)
     node: Any = TREE
     names = path.split(".")
     for position, name in enumerate(names):
-        bare = name.partition("[")[0]
-        node = node.get(bare)
+        key = name.partition("[")[0]
+        node = node.get(key)
         if node is None:
             return None
         if not isinstance(node, dict):
-            so_far = ".".join([*names[:position], bare])
-            value = _typed(so_far, node(estate, vm))
-            return typed(vim.VirtualMachine, path, walked(value, path[len(so_far) :].lstrip(".")))
-    return _assembled(estate, vm, path, node)
+            leaf_path = ".".join([*names[:position], key])
+            value = _convert(leaf_path, node(inventory, vm))
+            return as_declared_array(
+                vim.VirtualMachine, path, value_at(value, path[len(leaf_path) :].lstrip("."))
+            )
+    return _assemble(inventory, vm, path, node)
 
 
-def _assembled(estate: Estate, vm: Machine, path: str, node: Mapping[str, Any]) -> Any:
+def _assemble(inventory: Inventory, vm: Machine, path: str, node: Mapping[str, Any]) -> Any:
     values: dict[str, Any] = {}
-    for name, below in node.items():
+    for name, child in node.items():
         inner = f"{path}.{name}"
-        if isinstance(below, dict):
-            values[name] = _assembled(estate, vm, inner, below)
+        if isinstance(child, dict):
+            values[name] = _assemble(inventory, vm, inner, child)
         else:
-            values[name] = _typed(inner, below(estate, vm))
-    return made(leaf_type(vim.VirtualMachine, path), **values)
+            values[name] = _convert(inner, child(inventory, vm))
+    return data_object(leaf_type(vim.VirtualMachine, path), **values)
 
 
-def _typed(path: str, value: Any) -> Any:
+def _convert(path: str, value: Any) -> Any:
     declared = leaf_type(vim.VirtualMachine, path)
     if value is None or isinstance(value, declared):
         return value

@@ -1,7 +1,7 @@
-"""Values as XML, and whole data objects made of the few values that are known.
+"""XML of values, and data objects with defaults for required properties.
 
-pyvmomi's serializer writes what is complex. What is plain is written here: it
-is most of what is read, and has to be fast.
+pyvmomi's serializer writes complex values. Simple values, which are most of what
+clients read, are written here because that is faster.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from pyVmomi.VmomiSupport import DataObject, Enum, ManagedObject
 __all__ = [
     "NAMESPACE",
     "InvalidPath",
-    "encoded",
+    "serialize",
     "fault_detail",
-    "harmless",
+    "required_default",
     "leaf_type",
-    "made",
-    "moment_text",
-    "opening",
-    "plain_text",
+    "data_object",
+    "format_datetime",
+    "start_tag",
+    "escape_text",
     "reference",
-    "text_writer",
-    "typed",
-    "walked",
+    "element_writer",
+    "as_declared_array",
+    "value_at",
 ]
 
 NAMESPACE = "urn:vim25"
@@ -42,19 +42,19 @@ _PREFIXES = {**SOAP_NSMAP, NAMESPACE: "", XMLNS_XSI: "xsi", XMLNS_XSD: "xsd"}
 _OPTIONAL = VmomiSupport.F_OPTIONAL
 _EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _KEY = re.compile(r'\[(?:"(.*)"|(.*))\]')
-# What XML cannot hold at all.
+# Characters that are not allowed in XML.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 class InvalidPath(LookupError):
-    """No object of the kind has such a property."""
+    """The type has no such property."""
 
 
-def encoded(tag: str, value: Any, version: str, declared: Any = object) -> str:
-    """A value as an element; ``object`` as the declared type means that it tells its own."""
+def serialize(tag: str, value: Any, version: str, declared: Any = object) -> str:
+    """Serialize a value as an XML element, with xsi:type if ``declared`` is object."""
     if declared is object and isinstance(value, ManagedObject):
         return _reference(tag, value)
-    if declared is object and isinstance(value, VmomiSupport.Array) and _refers(value):
+    if declared is object and isinstance(value, VmomiSupport.Array) and _holds_references(value):
         items = "".join(_reference("ManagedObjectReference", item) for item in value)
         return f'<{tag} xsi:type="ArrayOfManagedObjectReference">{items}</{tag}>'
     out, serializer = _serializer(version)
@@ -63,14 +63,14 @@ def encoded(tag: str, value: Any, version: str, declared: Any = object) -> str:
 
 
 def fault_detail(fault: Any, version: str) -> str:
-    """A fault as it stands in a SOAP fault's detail."""
+    """A fault as the detail of a SOAP fault."""
     kind = VmomiSupport.GetWsdlName(type(fault))
-    bare = copy.copy(fault)
-    bare.msg = None  # it stands in the faultstring
+    stripped = copy.copy(fault)
+    stripped.msg = None  # is in the faultstring
     out, serializer = _serializer(version)
-    serializer.SerializeFaultDetail(bare, _info(f"{kind}Fault", object, version))
-    opening = f"<{kind}Fault"
-    return out.getvalue().replace(opening, f'{opening} xmlns="{NAMESPACE}"', 1)
+    serializer.SerializeFaultDetail(stripped, _info(f"{kind}Fault", object, version))
+    tag_start = f"<{kind}Fault"
+    return out.getvalue().replace(tag_start, f'{tag_start} xmlns="{NAMESPACE}"', 1)
 
 
 def _serializer(version: str) -> tuple[io.StringIO, Any]:
@@ -85,7 +85,7 @@ def _info(tag: str, declared: Any, version: str) -> Any:
 
 
 def reference(tag: str, value: Any) -> str:
-    """A reference to a managed object where nothing else can stand."""
+    """A managed object reference without xsi:type, where no other type is allowed."""
     return f'<{tag} type="{VmomiSupport.GetWsdlName(type(value))}">{escape(value._moId)}</{tag}>'
 
 
@@ -95,35 +95,35 @@ def _reference(tag: str, value: Any) -> str:
     return f'<{tag} type="{kind}" xsi:type="ManagedObjectReference">{moid}</{tag}>'
 
 
-def _refers(value: Any) -> bool:
+def _holds_references(value: Any) -> bool:
     return issubclass(value.Item, ManagedObject)
 
 
-def text_writer(tag: str, declared: Any, version: str, telling: bool) -> Callable[[Any], str]:
-    """What writes many values of one declared type, ``telling`` it or not; None is no value."""
+def element_writer(tag: str, declared: Any, version: str, with_type: bool) -> Callable[[Any], str]:
+    """A function that serializes values of one type, with or without xsi:type; not None."""
     if issubclass(declared, ManagedObject):
-        refer = _reference if telling else reference
+        refer = _reference if with_type else reference
         return lambda value: refer(tag, value)
     plain = _plain(declared)
     if plain is None:
-        shown = object if telling else declared
-        return lambda value: _complex(tag, value, version, declared, shown)
+        serialized_as = object if with_type else declared
+        return lambda value: _complex(tag, value, version, declared, serialized_as)
     kind, text = plain
-    start = f'<{tag} xsi:type="{kind}">' if telling else f"<{tag}>"
+    start = f'<{tag} xsi:type="{kind}">' if with_type else f"<{tag}>"
     end = f"</{tag}>"
     return lambda value: f"{start}{text(value)}{end}"
 
 
-def opening(tag: str, kind: Any) -> str:
-    """The beginning of an element that tells its type."""
+def start_tag(tag: str, kind: Any) -> str:
+    """A start tag with xsi:type."""
     return f'<{tag} xsi:type="{VmomiSupport.GetWsdlName(kind)}">'
 
 
-def plain_text(value: str) -> str:
+def escape_text(value: str) -> str:
     return escape(_UNPRINTABLE.sub("", value))
 
 
-def moment_text(value: dt.datetime) -> str:
+def format_datetime(value: dt.datetime) -> str:
     return str(ISO8601Format(value))
 
 
@@ -135,24 +135,24 @@ def _plain(declared: Any) -> tuple[str, Callable[[Any], str]] | None:
     if declared is bool:
         return "xsd:boolean", lambda value: "true" if value else "false"
     if issubclass(declared, dt.datetime):
-        return "xsd:dateTime", moment_text
+        return "xsd:dateTime", format_datetime
     if declared is str:
-        return "xsd:string", plain_text
+        return "xsd:string", escape_text
     return f"xsd:{VmomiSupport.GetWsdlName(declared)}", str
 
 
-def _complex(tag: str, value: Any, version: str, declared: Any, shown: Any) -> str:
+def _complex(tag: str, value: Any, version: str, declared: Any, serialized_as: Any) -> str:
     if isinstance(value, list) and not value:
-        return _empty(tag, version, declared, shown)
+        return _empty(tag, version, declared, serialized_as)
     if issubclass(declared, list):
         value = declared(value)
-    return encoded(tag, value, version, shown)
+    return serialize(tag, value, version, serialized_as)
 
 
 @lru_cache(maxsize=256)
-def _empty(tag: str, version: str, declared: Any, shown: Any) -> str:
-    """A list with nothing in it, of which there are many."""
-    return encoded(tag, declared(), version, shown)
+def _empty(tag: str, version: str, declared: Any, serialized_as: Any) -> str:
+    """An empty list; cached because empty lists are common."""
+    return serialize(tag, declared(), version, serialized_as)
 
 
 # Paths -----------------------------------------------------------------------------------
@@ -160,14 +160,14 @@ def _empty(tag: str, version: str, declared: Any, shown: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def leaf_type(kind: Any, path: str) -> Any:
-    """The declared type of a property by its path; raises InvalidPath.
+    """The declared type of a property. Raises InvalidPath.
 
-    Within one item of a list it is ``object``: which properties that has depends on the item.
+    It is ``object`` for a path into a list item, whose type is only known at run time.
     """
     declared = kind
     for name in path.split("."):
-        bare, bracket, _ = name.partition("[")
-        declared = _type_of(declared, bare, path)
+        key, bracket, _ = name.partition("[")
+        declared = _type_of(declared, key, path)
         if bracket:
             return object
     return declared
@@ -182,21 +182,21 @@ def _type_of(declared: Any, name: str, path: str) -> Any:
         raise InvalidPath(path) from None
 
 
-def walked(value: Any, path: str) -> Any:
-    """What is at a path within a value; None where something on the way is not set."""
+def value_at(value: Any, path: str) -> Any:
+    """The value at a path within a value, None if any part is unset."""
     for name in path.split(".") if path else ():
-        bare, bracket, _ = name.partition("[")
-        if bare:
-            value = getattr(value, bare, None)
+        key, bracket, _ = name.partition("[")
+        if key:
+            value = getattr(value, key, None)
         if bracket:
-            value = _keyed(value, name[len(bare) :])
+            value = _item_by_key(value, name[len(key) :])
         if value is None:
             return None
     return value
 
 
-def typed(kind: Any, path: str, value: Any) -> Any:
-    """A list that may tell its type is of the type that is declared."""
+def as_declared_array(kind: Any, path: str, value: Any) -> Any:
+    """Convert a plain list to its declared array type."""
     if not isinstance(value, list) or isinstance(value, VmomiSupport.Array):
         return value
     declared = leaf_type(kind, path)
@@ -205,38 +205,38 @@ def typed(kind: Any, path: str, value: Any) -> Any:
     return VmomiSupport.CreateArrayType(type(value[0]))(value) if value else None
 
 
-def _keyed(values: Any, bracketed: str) -> Any:
-    found = _KEY.fullmatch(bracketed)
-    wanted = (found[1] or found[2]) if found else None
-    return next((item for item in values or () if str(getattr(item, "key", "")) == wanted), None)
+def _item_by_key(values: Any, bracketed: str) -> Any:
+    match = _KEY.fullmatch(bracketed)
+    key = (match[1] or match[2]) if match else None
+    return next((item for item in values or () if str(getattr(item, "key", "")) == key), None)
 
 
 # Data objects ----------------------------------------------------------------------------
 
 
-def made(kind: Any, **values: Any) -> Any:
-    """A data object with these values, and with something harmless where one is required."""
-    thing = kind()
-    for info in thing._GetPropertyList():
+def data_object(kind: Any, **values: Any) -> Any:
+    """Create a data object, with defaults for required properties that are not given."""
+    new_object = kind()
+    for info in new_object._GetPropertyList():
         value = values.pop(info.name, None)
         if value is None and not info.flags & _OPTIONAL:
-            value = harmless(info, getattr(thing, info.name))
+            value = required_default(info, getattr(new_object, info.name))
         if value is not None:
-            setattr(thing, info.name, value)
+            setattr(new_object, info.name, value)
     if values:
         raise TypeError(f"{kind.__name__} has no {', '.join(values)}")
-    return thing
+    return new_object
 
 
-def harmless(info: Any, default: Any) -> Any:
-    """What stands for a property that is required, and of which nothing is known."""
+def required_default(info: Any, default: Any) -> Any:
+    """A default for a required property."""
     declared = info.type
     if issubclass(declared, list):
-        return declared([_harmless_item(declared.Item)])
-    return default if default is not None else _harmless_item(declared)
+        return declared([_default_item(declared.Item)])
+    return default if default is not None else _default_item(declared)
 
 
-def _harmless_item(declared: Any) -> Any:
+def _default_item(declared: Any) -> Any:
     if issubclass(declared, Enum):
         return declared(declared.values[0])
     if issubclass(declared, dt.datetime):
@@ -248,5 +248,5 @@ def _harmless_item(declared: Any) -> Any:
     if issubclass(declared, vmodl.MethodFault):
         return declared()
     if issubclass(declared, DataObject):
-        return made(declared)
+        return data_object(declared)
     return declared()

@@ -1,4 +1,4 @@
-"""Container views and list views."""
+"""ViewManager, ContainerView and ListView."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from chaosvm.lab.vcenter.compute import Compute, ResourcePool
 from chaosvm.lab.vcenter.entities import Datacenter, Entity, Folder
 from chaosvm.lab.vcenter.hosts import HostSystem
 from chaosvm.lab.vcenter.interfaces import Service, Session
-from chaosvm.lab.vcenter.managed import Call, Managed, Refused, method, prop
+from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
 
 __all__ = ["ViewManager"]
 
 
-class _View(Managed):
+class _View(ManagedObject):
     def __init__(self, service: Service, session: Session) -> None:
         super().__init__(session.new_moid())
         self._service = service
@@ -25,7 +25,7 @@ class _View(Managed):
 
     @method("DestroyView")
     def destroy(self, call: Call) -> None:
-        self._session.drop(self.moid)
+        self._session.remove(self.moid)
 
 
 class ContainerView(_View):
@@ -35,7 +35,7 @@ class ContainerView(_View):
         self,
         service: Service,
         session: Session,
-        container: Managed,
+        container: ManagedObject,
         kinds: Sequence[Any],
         recursive: bool,
     ) -> None:
@@ -44,128 +44,132 @@ class ContainerView(_View):
         self._kinds = tuple(kinds) or (vim.ManagedEntity,)
         self._recursive = recursive
 
-    @prop
+    @managed_property
     def container(self, session: Any = None) -> Any:
         return self._container.reference
 
-    @prop
+    @managed_property
     def type(self, session: Any = None) -> Any:
         return list(self._kinds)
 
-    @prop
+    @managed_property
     def recursive(self, session: Any = None) -> bool:
         return self._recursive
 
-    @prop
+    @managed_property
     def view(self, session: Any = None) -> Any:
-        return vim.ManagedEntity.Array([thing.reference for thing in self.things()])
+        return vim.ManagedEntity.Array([entity.reference for entity in self.entities()])
 
-    def things(self) -> list[Managed]:
+    def entities(self) -> list[ManagedObject]:
         container = self._service.find(self._container.moid, self._session)
         if container is None:
             return []
         return [
-            thing
-            for thing in _contents(self._service, container, self._recursive)
-            if issubclass(thing.kind, self._kinds)
+            entity
+            for entity in _contents(self._service, container, self._recursive)
+            if issubclass(entity.kind, self._kinds)
         ]
 
 
 class ListView(_View):
     kind = vim.view.ListView
 
-    def __init__(self, service: Service, session: Session, shown: Sequence[Any]) -> None:
+    def __init__(self, service: Service, session: Session, references: Sequence[Any]) -> None:
         super().__init__(service, session)
-        self._shown = {each._moId: each for each in shown}
+        self._references = {each._moId: each for each in references}
 
-    @prop
+    @managed_property
     def view(self, session: Any = None) -> Any:
-        return VmomiSupport.ManagedObject.Array(list(self._shown.values()))
+        return VmomiSupport.ManagedObject.Array(list(self._references.values()))
 
     @method("ModifyListView")
     def modify(self, call: Call) -> list[Any]:
         for each in call.get("remove") or ():
-            self._shown.pop(each._moId, None)
+            self._references.pop(each._moId, None)
         return self._add(call.get("add") or ())
 
     @method("ResetListView")
     def reset(self, call: Call) -> list[Any]:
-        self._shown.clear()
+        self._references.clear()
         return self._add(call.get("obj") or ())
 
     @method("ResetListViewFromView")
     def reset_from_view(self, call: Call) -> None:
         view = self._service.find(call.get("view")._moId, self._session)
         if not isinstance(view, (ContainerView, ListView)):
-            raise Refused(vmodl.fault.ManagedObjectNotFound(obj=call.get("view")))
-        self._shown.clear()
+            raise SoapFault(vmodl.fault.ManagedObjectNotFound(obj=call.get("view")))
+        self._references.clear()
         self._add(view.view())
 
-    def _add(self, things: Sequence[Any]) -> list[Any]:
-        """Returns those that do not exist."""
-        found = [each for each in things if self._service.find(each._moId, self._session)]
-        self._shown |= {each._moId: each for each in found}
-        self._service.reshaped([self.moid])
-        return [each for each in things if each._moId not in self._shown]
+    def _add(self, entities: Sequence[Any]) -> list[Any]:
+        """Add references and return the ones that do not exist."""
+        existing = [each for each in entities if self._service.find(each._moId, self._session)]
+        self._references |= {each._moId: each for each in existing}
+        self._service.selection_changed([self.moid])
+        return [each for each in entities if each._moId not in self._references]
 
 
-class ViewManager(Managed):
+class ViewManager(ManagedObject):
     kind = vim.view.ViewManager
 
     def __init__(self, service: Service) -> None:
         super().__init__("ViewManager")
         self._service = service
 
-    @prop
+    @managed_property
     def viewList(self, session: Any = None) -> Any:
         moids = session.moids_of(_View) if session is not None else []
-        found = (self._service.find(moid, session) for moid in moids)
-        return vim.view.View.Array([view.reference for view in found if view is not None])
+        views = (self._service.find(moid, session) for moid in moids)
+        return vim.view.View.Array([view.reference for view in views if view is not None])
 
     @method("CreateContainerView")
     def create_container_view(self, call: Call) -> Any:
         assert call.session is not None
-        wanted = call.get("container")
-        container = self._service.find(wanted._moId, call.session)
+        reference = call.get("container")
+        container = self._service.find(reference._moId, call.session)
         if container is None:
-            raise Refused(vmodl.fault.ManagedObjectNotFound(obj=wanted))
+            raise SoapFault(vmodl.fault.ManagedObjectNotFound(obj=reference))
         if not isinstance(container, Entity):
-            raise Refused(vmodl.fault.InvalidArgument(invalidProperty="container"))
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="container"))
         kinds, recursive = call.get("type") or (), bool(call.get("recursive"))
         view = ContainerView(self._service, call.session, container, kinds, recursive)
-        call.session.keep(view)
+        call.session.add(view)
         return view.reference
 
     @method("CreateListView")
     def create_list_view(self, call: Call) -> Any:
         assert call.session is not None
         view = ListView(self._service, call.session, call.get("obj") or ())
-        call.session.keep(view)
+        call.session.add(view)
         return view.reference
 
 
-def _contents(service: Service, container: Managed, recursive: bool) -> Iterator[Managed]:
-    # VMs below a folder are found in folders; other containers have them otherwise.
+def _contents(
+    service: Service, container: ManagedObject, recursive: bool
+) -> Iterator[ManagedObject]:
+    # Folders contain their VMs; other containers reach them through hosts and pools.
     through_hosts = not isinstance(container, (Folder, Datacenter))
     seen: set[str] = set()
-    todo = deque(_children(service, container, through_hosts))
-    while todo:
-        thing = todo.popleft()
-        if thing.moid in seen:
+    pending = deque(_children(service, container, through_hosts))
+    while pending:
+        entity = pending.popleft()
+        if entity.moid in seen:
             continue
-        seen.add(thing.moid)
-        yield thing
+        seen.add(entity.moid)
+        yield entity
         if recursive:
-            todo.extend(_children(service, thing, through_hosts))
+            pending.extend(_children(service, entity, through_hosts))
 
 
-def _children(service: Service, thing: Managed, through_hosts: bool) -> Sequence[Managed]:
-    if isinstance(thing, Folder):
-        return thing.children
-    if isinstance(thing, Datacenter):
-        return (thing.vm_folder, thing.host_folder, thing.datastore_folder, thing.network_folder)
-    if isinstance(thing, Compute):
-        return (*thing.hosts, thing.pool)
-    if through_hosts and isinstance(thing, (HostSystem, ResourcePool)):
-        return service.linked(thing, "vm", None)
+def _children(
+    service: Service, entity: ManagedObject, through_hosts: bool
+) -> Sequence[ManagedObject]:
+    if isinstance(entity, Folder):
+        return entity.children
+    if isinstance(entity, Datacenter):
+        return entity.folders
+    if isinstance(entity, Compute):
+        return (*entity.hosts, entity.pool)
+    if through_hosts and isinstance(entity, (HostSystem, ResourcePool)):
+        return service.follow(entity, "vm", None)
     return ()

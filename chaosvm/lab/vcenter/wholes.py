@@ -1,8 +1,8 @@
-"""The properties of VMs as XML, single or whole, fast enough for thousands of VMs.
+"""XML of VM properties, fast enough for thousands of VMs.
 
-A property is taken apart once: into text that is the same for every VM, and
-into what writes the rest. pyvmomi's serializer writes only what is neither
-plain nor much the same for all of them.
+Each property is compiled once into pieces: literal text that all VMs share, and
+functions that write the rest. pyvmomi's serializer is only used for values that
+are neither simple nor built from a template.
 """
 
 from __future__ import annotations
@@ -14,77 +14,85 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim
 
-from chaosvm.lab.vcenter.interfaces import Estate
-from chaosvm.lab.vcenter.properties import FLEETING, LEAVES, Leaf
-from chaosvm.lab.vcenter.shaped import Shaped
-from chaosvm.lab.vcenter.tree import TREE, told
-from chaosvm.lab.vcenter.values import encoded, harmless, leaf_type, opening, text_writer
+from chaosvm.lab.vcenter.interfaces import Inventory
+from chaosvm.lab.vcenter.properties import LEAVES, VOLATILE, Leaf
+from chaosvm.lab.vcenter.shaped import TemplatedValue
+from chaosvm.lab.vcenter.tree import TREE, vm_property
+from chaosvm.lab.vcenter.values import (
+    element_writer,
+    leaf_type,
+    required_default,
+    serialize,
+    start_tag,
+)
 from chaosvm.lab.world import Machine
 
-__all__ = ["Kept", "Piece", "filled", "kept", "page", "written"]
+__all__ = ["Rendered", "Piece", "fill", "render_pieces", "object_pieces", "property_xml"]
 
-Writer = Callable[["Estate", Machine], str]
+Writer = Callable[[Inventory, Machine], str]
 _OPTIONAL = VmomiSupport.F_OPTIONAL
 
 
 @dataclass(frozen=True, slots=True)
-class _Fleeting:
-    """What changes without a change of the machine, and is written each time."""
+class _Volatile:
+    """A piece that is not cached, because it changes even if the machine does not."""
 
     write: Writer
 
 
-Piece = str | Writer | _Fleeting
-# A machine as it was written, but for what is fleeting.
-Kept = tuple[str | _Fleeting, ...]
+Piece = str | Writer | _Volatile
+# The rendered pieces of a machine, except for volatile ones.
+Rendered = tuple[str | _Volatile, ...]
 
 
-# Writing ---------------------------------------------------------------------------------
+# Rendering -------------------------------------------------------------------------------
 
 
-def written(estate: Estate, vm: Machine, path: str, version: str) -> str:
-    """One property as the element ``val``; nothing where it is not set."""
-    return filled(kept(_property(path, version), estate, vm), estate, vm)
+def property_xml(inventory: Inventory, vm: Machine, path: str, version: str) -> str:
+    """A property as the element ``val``, empty if unset."""
+    return fill(render_pieces(_property_pieces(path, version), inventory, vm), inventory, vm)
 
 
-def kept(pieces: Iterable[Piece], estate: Estate, vm: Machine) -> Kept:
-    """What these pieces say of a VM."""
-    found: list[str | _Fleeting] = []
-    texts: list[str] = []
+def render_pieces(pieces: Iterable[Piece], inventory: Inventory, vm: Machine) -> Rendered:
+    """Render all pieces of a VM except the volatile ones."""
+    parts: list[str | _Volatile] = []
+    literals: list[str] = []
     for piece in pieces:
         if isinstance(piece, str):
-            texts.append(piece)
-        elif isinstance(piece, _Fleeting):
-            found += ("".join(texts), piece)
-            texts = []
+            literals.append(piece)
+        elif isinstance(piece, _Volatile):
+            parts += ("".join(literals), piece)
+            literals = []
         else:
-            texts.append(piece(estate, vm))
-    return (*found, "".join(texts))
+            literals.append(piece(inventory, vm))
+    return (*parts, "".join(literals))
 
 
-def filled(text: Kept, estate: Estate, vm: Machine) -> str:
-    return "".join(part if isinstance(part, str) else part.write(estate, vm) for part in text)
+def fill(rendered: Rendered, inventory: Inventory, vm: Machine) -> str:
+    return "".join(
+        part if isinstance(part, str) else part.write(inventory, vm) for part in rendered
+    )
 
 
 @lru_cache(maxsize=64)
-def page(paths: tuple[str, ...], version: str) -> tuple[Piece, ...]:
-    """What writes VMs with these properties."""
+def object_pieces(paths: tuple[str, ...], version: str) -> tuple[Piece, ...]:
+    """The pieces of an object with these properties."""
     pieces: list[Piece] = [
         '<obj type="VirtualMachine">',
-        lambda estate, vm: vm.moid,
+        lambda inventory, vm: vm.moid,
         "</obj>",
     ]
     for path in paths:
         before, after = f"<propSet><name>{path}</name>", "</propSet>"
-        inner = _property(path, version)
+        inner = _property_pieces(path, version)
         if len(inner) == 1 and not isinstance(inner[0], str):
-            pieces.append(_around(before, inner[0], after))
+            pieces.append(_wrap(before, inner[0], after))
         elif inner:
             pieces += (before, *inner, after)
-    return tuple(_joined(pieces))
+    return tuple(_merge_literals(pieces))
 
 
-def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _merge_literals(pieces: Iterable[Piece]) -> Iterator[Piece]:
     text = ""
     for piece in pieces:
         if isinstance(piece, str):
@@ -98,27 +106,27 @@ def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield text
 
 
-def _around(before: str, piece: Writer | _Fleeting, after: str) -> Writer | _Fleeting:
-    """Nothing at all where there is nothing in it."""
-    if isinstance(piece, _Fleeting):
-        inner = _around(before, piece.write, after)
-        assert not isinstance(inner, _Fleeting)
-        return _Fleeting(inner)
+def _wrap(before: str, piece: Writer | _Volatile, after: str) -> Writer | _Volatile:
+    """Wrap a piece, unless it renders to nothing."""
+    if isinstance(piece, _Volatile):
+        wrapped_volatile = _wrap(before, piece.write, after)
+        assert not isinstance(wrapped_volatile, _Volatile)
+        return _Volatile(wrapped_volatile)
     write = piece
 
-    def around(estate: Estate, vm: Machine) -> str:
-        text = write(estate, vm)
+    def wrapped(inventory: Inventory, vm: Machine) -> str:
+        text = write(inventory, vm)
         return f"{before}{text}{after}" if text else ""
 
-    return around
+    return wrapped
 
 
-# Taking apart ----------------------------------------------------------------------------
+# Compiling -------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=512)
-def _property(path: str, version: str) -> tuple[Piece, ...]:
-    """What writes it as the element ``val``; empty if nothing is known of it."""
+def _property_pieces(path: str, version: str) -> tuple[Piece, ...]:
+    """The pieces of the element ``val``; none for a property that is not simulated."""
     declared = leaf_type(vim.VirtualMachine, path)
     node: Any = TREE
     for name in path.split("."):
@@ -129,69 +137,71 @@ def _property(path: str, version: str) -> tuple[Piece, ...]:
             break
     if isinstance(node, dict):
         kind = VmomiSupport.GetCompatibleType(declared, version)
-        inner = _members(declared, node, path, version)
-        return tuple(_joined((opening("val", kind), *inner, "</val>")))
+        inner = _member_pieces(declared, node, path, version)
+        return tuple(_merge_literals((start_tag("val", kind), *inner, "</val>")))
     if path not in LEAVES:
-        return (_further(path, version),)
-    return (_leaf("val", declared, node, path, version, telling=True),)
+        return (_nested_value(path, version),)
+    return (_leaf_piece("val", declared, node, path, version, with_type=True),)
 
 
-def _further(path: str, version: str) -> Writer | _Fleeting:
-    """What writes something within the value of a leaf."""
+def _nested_value(path: str, version: str) -> Writer | _Volatile:
+    """The piece of a path into the value of a leaf."""
 
-    def write(estate: Estate, vm: Machine) -> str:
-        value = told(estate, vm, path)
-        return "" if value is None else encoded("val", value, version)
+    def write(inventory: Inventory, vm: Machine) -> str:
+        value = vm_property(inventory, vm, path)
+        return "" if value is None else serialize("val", value, version)
 
-    fleeting = any(path.startswith((f"{each}.", f"{each}[")) for each in FLEETING)
-    return _Fleeting(write) if fleeting else write
+    is_volatile = any(path.startswith((f"{each}.", f"{each}[")) for each in VOLATILE)
+    return _Volatile(write) if is_volatile else write
 
 
-def _members(kind: Any, node: Mapping[str, Any], path: str, version: str) -> list[Piece]:
-    """What a data object has, in the order in which pyvmomi writes it."""
+def _member_pieces(kind: Any, node: Mapping[str, Any], path: str, version: str) -> list[Piece]:
+    """The pieces of a data object's properties, in pyvmomi's order."""
     pieces: list[Piece] = []
-    blank = kind()
+    empty = kind()
     for info in kind._GetPropertyList():
         if not VmomiSupport.IsChildVersion(version, info.version):
             continue
-        inner, below = f"{path}.{info.name}", node.get(info.name)
-        if isinstance(below, dict):
+        child_path, child = f"{path}.{info.name}", node.get(info.name)
+        if isinstance(child, dict):
             pieces.append(f"<{info.name}>")
-            pieces += _members(info.type, below, inner, version)
+            pieces += _member_pieces(info.type, child, child_path, version)
             pieces.append(f"</{info.name}>")
             continue
-        instead = ""
+        default = ""
         if not info.flags & _OPTIONAL:
-            value = harmless(info, getattr(blank, info.name))
-            instead = encoded(info.name, value, version, info.type)
-        if below is None:
-            pieces.append(instead)
+            value = required_default(info, getattr(empty, info.name))
+            default = serialize(info.name, value, version, info.type)
+        if child is None:
+            pieces.append(default)
         else:
-            pieces.append(_leaf(info.name, info.type, below, inner, version, instead=instead))
-    return list(_joined(pieces))
+            pieces.append(
+                _leaf_piece(info.name, info.type, child, child_path, version, default=default)
+            )
+    return list(_merge_literals(pieces))
 
 
-def _leaf(
+def _leaf_piece(
     tag: str,
     declared: Any,
     leaf: Leaf,
     path: str,
     version: str,
     *,
-    telling: bool = False,
-    instead: str = "",
-) -> Writer | _Fleeting:
-    """What writes a leaf; ``telling`` its type if what is around it does not say."""
-    if isinstance(leaf, Shaped):
+    with_type: bool = False,
+    default: str = "",
+) -> Writer | _Volatile:
+    """The piece of a leaf, ``with_type`` if the enclosing element does not declare its type."""
+    if isinstance(leaf, TemplatedValue):
 
-        def write(estate: Estate, vm: Machine) -> str:
-            return leaf.text(estate, vm, tag, version, declared, telling) or instead
+        def write(inventory: Inventory, vm: Machine) -> str:
+            return leaf.text(inventory, vm, tag, version, declared, with_type) or default
 
     else:
-        text_of = text_writer(tag, declared, version, telling)
+        text_of = element_writer(tag, declared, version, with_type)
 
-        def write(estate: Estate, vm: Machine) -> str:
-            value = leaf(estate, vm)
-            return instead if value is None else text_of(value)
+        def write(inventory: Inventory, vm: Machine) -> str:
+            value = leaf(inventory, vm)
+            return default if value is None else text_of(value)
 
-    return _Fleeting(write) if path in FLEETING else write
+    return _Volatile(write) if path in VOLATILE else write

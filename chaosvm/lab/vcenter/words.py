@@ -1,4 +1,4 @@
-"""The world's states and systems in a vCenter's words."""
+"""States, guest systems and names of the simulation as a vCenter has them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = [
     "GUEST_STATES",
     "POWER_STATES",
     "VM_NETWORK",
-    "escaped_name",
+    "escape_name",
     "guest_family",
     "guest_full_name",
     "guest_id",
     "question_of",
     "tools_running",
-    "unescaped_name",
+    "unescape_name",
 ]
 
 # The one network of each data center.
 VM_NETWORK = "VM Network"
 
-# A VM that is starting is on when its task has ended, not before.
+# A VM counts as powered on once its power-on task has completed.
 POWER_STATES: dict[State, str] = {
     State.OFF: "poweredOff",
     State.LAUNCHING: "poweredOff",
@@ -44,7 +44,7 @@ POWER_STATES: dict[State, str] = {
     State.UNASSIGNED: "poweredOff",
 }
 
-# All others are connected.
+# All other states are connected.
 CONNECTION_STATES = {
     State.DISKS_ILLEGAL: "inaccessible",
     State.NOT_RESPONDING: "disconnected",
@@ -54,7 +54,7 @@ CONNECTION_STATES = {
 
 GUEST_STATES = {State.NOT_RESPONDING: "unknown", State.UNREACHABLE: "unknown"}
 
-# Another operation has hold of the VM.
+# States in which another operation holds the VM.
 BUSY = frozenset(
     (State.LAUNCHING, State.SAVING, State.RESTORING, State.MIGRATING, State.DISKS_LOCKED)
 )
@@ -89,7 +89,7 @@ def tools_running(vm: Machine) -> bool:
 
 
 def question_of(vm: Machine) -> str | None:
-    """What a paused VM waits for is that somebody makes room for it."""
+    """The pending question; a paused VM is one that ran out of disk space."""
     if vm.question is None and vm.state is State.PAUSED:
         return "There is no more space for the virtual disk. Click Retry to continue."
     return vm.question
@@ -100,7 +100,7 @@ def guest_id(system: str) -> str:
 
 
 def guest_full_name(system: str) -> str:
-    """A system that is not known is told as it is called."""
+    """The full name of a guest system; an unknown one is returned unchanged."""
     return _SYSTEMS[system][1] if system in _SYSTEMS else system
 
 
@@ -108,12 +108,12 @@ def guest_family(system: str) -> str:
     return "windowsGuest" if "windows" in system.lower() else "linuxGuest"
 
 
-def escaped_name(name: str) -> str:
-    """As names of entities are told; in paths the slash would mean something else."""
+def escape_name(name: str) -> str:
+    """A name as vCenters return it: slash, backslash and percent are escaped."""
     if not any(character in name for character in _ESCAPES):
         return name
     return re.sub(r"[%/\\]", lambda match: _ESCAPES[match[0]], name)
 
 
-def unescaped_name(name: str) -> str:
+def unescape_name(name: str) -> str:
     return re.sub("%(25|2f|5c)", lambda match: _UNESCAPES[match[0].lower()], name, flags=re.I)

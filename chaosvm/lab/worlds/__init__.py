@@ -1,6 +1,6 @@
-"""Worlds from files: ready-made ones, one's own, and copies of one's own estate.
+"""World files: ready-made worlds, your own, and copies of an exported inventory.
 
-``load`` reads them all; ``docs/lab.md`` has the format.
+``load`` reads all of them; ``docs/lab.md`` describes the format.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One estate as a world: its places, and each VM in the world's words."""
+"""Builds a world from the VM records of an exported inventory."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 from chaosvm import values
 from chaosvm.lab.world import Cluster, Guest, Host, State, Topology, World
-from chaosvm.lab.worlds.places import Places
+from chaosvm.lab.worlds.places import Locations
 from chaosvm.lab.worlds.words import MIB
 from chaosvm.vm import PowerState
 
-__all__ = ["Copy", "unescaped"]
+__all__ = ["Copy", "unescape"]
 
 Record = Mapping[str, Any]
 
-_NO_PLACE = "Default"
+_DEFAULT_NAME = "Default"
 _MOID = re.compile(r"([A-Za-z]+-)?\d+")
 _STATES = {
     PowerState.POWERED_ON: State.RUNNING,
     PowerState.POWERED_OFF: State.OFF,
     PowerState.SUSPENDED: State.SUSPENDED,
     PowerState.PAUSED: State.PAUSED,
-    # Nothing goes on in a copy: what was on its way is where it was going.
+    # A copy has no operations in progress: they count as completed.
     PowerState.TRANSITIONING: State.RUNNING,
     PowerState.UNKNOWN: State.UNREACHABLE,
 }
-# Where an engine's own word, or a vCenter's of the connection, tells more.
-_MORE_EXACT = {
+# Platform statuses that are more precise than the power state.
+_STATES_BY_STATUS = {
     "powering_down": State.OFF,
     "saving_state": State.SUSPENDED,
     "image_locked": State.OFF,
@@ -40,105 +40,109 @@ _MORE_EXACT = {
     "invalid": State.DISKS_ILLEGAL,
     "orphaned": State.UNASSIGNED,
 }
-_ESCAPED = {"%2f": "/", "%5c": "\\", "%25": "%"}
+_ESCAPES = {"%2f": "/", "%5c": "\\", "%25": "%"}
 
 
 class Copy:
-    """A world that is filled record by record; ``finish`` adds what no VM told of."""
+    """A world that is filled record by record; ``finish`` adds hosts and clusters without VMs."""
 
     def __init__(
         self, datacenters: Iterable[str], hosts: Sequence[Record], ids: Iterable[str]
     ) -> None:
         self.world = World()
         self.world.reserve(ids)
-        self._places = Places(self.world)
+        self._locations = Locations(self.world)
         self._hosts = {host["name"]: host for host in hosts if isinstance(host.get("name"), str)}
         self._taken: set[str] = set()
         for name in datacenters:
-            self._places.datacenter(name)
+            self._locations.datacenter(name)
 
     def add_vm(self, record: Record) -> None:
-        cluster, host = self._place(record)
-        fields = {**_plain(record), **_own(record), **self._ids(record)}
+        cluster, host = self._find_location(record)
+        fields = {**_common_fields(record), **_olvm_fields(record), **self._unused_ids(record)}
         for name, category in _categories(record):
             self.world.add_tag(name, category)
         self.world.add_vm(record["name"], _state(record), cluster=cluster, host=host, **fields)
 
-    def _ids(self, record: Record) -> dict[str, str]:
-        """An id that another VM has already, as of a second vCenter, is left out."""
-        wanted = {"id": record.get("instance_uuid")}
+    def _unused_ids(self, record: Record) -> dict[str, str]:
+        """The ids of a VM, except those that another VM has, as from a second vCenter."""
+        ids = {"id": record.get("instance_uuid")}
         if record.get("platform") == "olvm":
-            wanted["id"] = record["id"]
+            ids["id"] = record["id"]
         elif _MOID.fullmatch(record["id"]):
-            wanted["moid"] = record["id"]
-        if not _is_uuid(wanted["id"]):
-            del wanted["id"]
-        ids = {key: number for key, number in wanted.items() if number not in self._taken}
-        self._taken.update(number for number in ids.values() if number)
-        return {key: number for key, number in ids.items() if number}
+            ids["moid"] = record["id"]
+        if not _is_uuid(ids["id"]):
+            del ids["id"]
+        unused = {key: id for key, id in ids.items() if id not in self._taken}
+        self._taken.update(id for id in unused.values() if id)
+        return {key: id for key, id in unused.items() if id}
 
-    # Places ------------------------------------------------------------------------------
+    # Locations ---------------------------------------------------------------------------
 
-    def _place(self, record: Record) -> tuple[Cluster, Host | None]:
-        name, datacenter = record.get("host"), record.get("datacenter")
-        around = self._places.datacenter(datacenter) if datacenter else None
+    def _find_location(self, record: Record) -> tuple[Cluster, Host | None]:
+        name, datacenter_name = record.get("host"), record.get("datacenter")
+        datacenter = self._locations.datacenter(datacenter_name) if datacenter_name else None
         if name and not record.get("cluster"):
-            host = self._places.standalone(name, around, **self._host_fields(name))
-            found = self.world.cluster(host.cluster_id)
-            assert found is not None
-            return found, host
-        number = record["metadata"].get("cluster_id")
-        fields = {"id": number} if _is_uuid(number) and not self.world.cluster(number) else {}
-        cluster = self._places.cluster(record.get("cluster") or _NO_PLACE, around, **fields)
+            host = self._locations.standalone(name, datacenter, **self._host_fields(name))
+            cluster = self.world.cluster(host.cluster_id)
+            assert cluster is not None
+            return cluster, host
+        cluster_id = record["metadata"].get("cluster_id")
+        is_unused = _is_uuid(cluster_id) and not self.world.cluster(cluster_id)
+        fields = {"id": cluster_id} if is_unused else {}
+        cluster_name = record.get("cluster") or _DEFAULT_NAME
+        cluster = self._locations.cluster(cluster_name, datacenter, **fields)
         if not name:
             return cluster, None
-        return cluster, self._places.host(name, cluster, **self._host_fields(name))
+        return cluster, self._locations.host(name, cluster, **self._host_fields(name))
 
     def _host_fields(self, name: str) -> dict[str, Any]:
-        told = self._hosts.get(name, {})
-        status = told.get("status") or told.get("connection_state")
-        up = status in (None, "up", "connected") and not told.get("maintenance")
-        number = told.get("id")
-        return {"up": up, "id": number} if _is_uuid(number) else {"up": up}
+        host = self._hosts.get(name, {})
+        status = host.get("status") or host.get("connection_state")
+        up = status in (None, "up", "connected") and not host.get("maintenance")
+        host_id = host.get("id")
+        return {"up": up, "id": host_id} if _is_uuid(host_id) else {"up": up}
 
     def finish(self, clusters: Iterable[str]) -> World:
-        """Clusters and hosts without VMs; they do not tell in which data center they are."""
+        """Add clusters and hosts without VMs, to the first data center, as exports name none."""
         first = next(iter(self.world.datacenters), None)
-        there = {cluster.name: cluster for cluster in self.world.clusters}
+        clusters_by_name = {cluster.name: cluster for cluster in self.world.clusters}
         for name in clusters:
-            if name not in there:
-                there[name] = self._places.cluster(name, first)
-        known = {host.name for host in self.world.hosts}
-        homeless = []
-        for name, told in self._hosts.items():
-            if name in known:
+            if name not in clusters_by_name:
+                clusters_by_name[name] = self._locations.cluster(name, first)
+        existing = {host.name for host in self.world.hosts}
+        unplaced = []
+        for name, host in self._hosts.items():
+            if name in existing:
                 continue
-            if told.get("cluster") in there:
-                self._places.host(name, there[told["cluster"]], **self._host_fields(name))
-            elif "cluster" in told:
-                self._places.standalone(name, first, **self._host_fields(name))
+            if host.get("cluster") in clusters_by_name:
+                self._locations.host(
+                    name, clusters_by_name[host["cluster"]], **self._host_fields(name)
+                )
+            elif "cluster" in host:
+                self._locations.standalone(name, first, **self._host_fields(name))
             else:
-                homeless.append(name)
-        self._house(homeless)
+                unplaced.append(name)
+        self._add_missing_hosts(unplaced)
         return self.world
 
-    def _house(self, names: list[str]) -> None:
-        """A cluster needs a host, or nothing starts there; an engine tells no host's cluster."""
-        housed = {host.cluster_id for host in self.world.hosts}
+    def _add_missing_hosts(self, names: list[str]) -> None:
+        """Give each cluster a host, without which no VM starts; oVirt exports name no clusters."""
+        with_hosts = {host.cluster_id for host in self.world.hosts}
         for cluster in self.world.clusters:
-            if cluster.id not in housed:
+            if cluster.id not in with_hosts:
                 name = names.pop(0) if names else f"{cluster.name}-host-1"
-                self._places.host(name, cluster, **self._host_fields(name))
+                self._locations.host(name, cluster, **self._host_fields(name))
 
 
 # One VM --------------------------------------------------------------------------------
 
 
-def _plain(record: Record) -> dict[str, Any]:
-    """What is there under the same meaning; what was not told is as it usually is."""
+def _common_fields(record: Record) -> dict[str, Any]:
+    """The fields that all platforms export; missing ones get their defaults."""
     metadata = record["metadata"]
     addresses, tags = record.get("ip_addresses"), record.get("tags")
-    told = {
+    fields = {
         "topology": Topology(record["cpu_count"]) if record.get("cpu_count") else None,
         "memory": record["memory_mb"] * MIB if record.get("memory_mb") else None,
         "os": record.get("guest_os"),
@@ -152,38 +156,38 @@ def _plain(record: Record) -> dict[str, Any]:
         "attributes": metadata.get("custom_attributes"),
         "guest": _guest(record),
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
-def _own(record: Record) -> dict[str, Any]:
-    """What only an engine tells."""
+def _olvm_fields(record: Record) -> dict[str, Any]:
+    """The fields that only oVirt exports."""
     names = ("description", "comment", "origin", "highly_available", "stateless", "pool_id")
     metadata = record["metadata"]
     return {name: metadata[name] for name in names if metadata.get(name) is not None}
 
 
 def _state(record: Record) -> State:
-    told = (record["metadata"].get("connection_state"), record.get("status"))
-    exact = next((_MORE_EXACT[word] for word in told if word in _MORE_EXACT), None)
-    if exact is not None:
-        return exact
+    statuses = (record["metadata"].get("connection_state"), record.get("status"))
+    for status in statuses:
+        if status in _STATES_BY_STATUS:
+            return _STATES_BY_STATUS[status]
     state = _STATES[values.choice("power_state", record["power_state"], PowerState)]
-    # An engine has no word for a VM with broken disks, which runs nowhere.
-    nowhere = record.get("platform") == "olvm" and not record.get("host")
-    return State.DISKS_ILLEGAL if state is State.UNREACHABLE and nowhere else state
+    # oVirt has no status for broken disks: such a VM is unknown and has no host.
+    without_host = record.get("platform") == "olvm" and not record.get("host")
+    return State.DISKS_ILLEGAL if state is State.UNREACHABLE and without_host else state
 
 
 def _guest(record: Record) -> Guest | None:
-    """Without Tools, or with Tools that do not run in a VM that does, nobody is asked."""
-    on = record["power_state"] == PowerState.POWERED_ON
+    """A guest without agent, if Tools are not installed or not running in a running VM."""
+    is_on = record["power_state"] == PowerState.POWERED_ON
     status = record.get("tools_status")
-    if status == "toolsNotInstalled" or (on and status == "toolsNotRunning"):
+    if status == "toolsNotInstalled" or (is_on and status == "toolsNotRunning"):
         return Guest.without_agent()
     return None
 
 
 def _categories(record: Record) -> Iterable[tuple[str, str]]:
-    """Each tag of the VM whose category is known, with it."""
+    """The tags of a VM that have a known category."""
     tags = record.get("tags") or ()
     for qualified in record["metadata"].get("qualified_tags", ()):
         for tag in tags:
@@ -192,20 +196,20 @@ def _categories(record: Record) -> Iterable[tuple[str, str]]:
 
 
 def _folder(record: Record) -> tuple[str, ...]:
-    """The folders below a data center's folder of VMs, which is called vm."""
+    """The folders below the data center's VM folder, which is named vm."""
     path, datacenter = record.get("folder"), record.get("datacenter")
     if not path or not datacenter:
         return ()
-    parts = [unescaped(part) for part in path.split("/") if part]
+    parts = [unescape(part) for part in path.split("/") if part]
     for position in range(len(parts) - 1):
         if parts[position] == datacenter and parts[position + 1] == "vm":
             return tuple(parts[position + 2 :])
     return ()
 
 
-def unescaped(name: str) -> str:
-    """A part of an inventory path, as the thing itself is called."""
-    return re.sub("%(2f|5c|25)", lambda match: _ESCAPED[match[0].lower()], name, flags=re.I)
+def unescape(name: str) -> str:
+    """Unescape a part of an inventory path."""
+    return re.sub("%(2f|5c|25)", lambda match: _ESCAPES[match[0].lower()], name, flags=re.I)
 
 
 def _is_uuid(text: Any) -> bool:

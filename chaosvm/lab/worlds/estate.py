@@ -1,7 +1,7 @@
-"""Copies of one's own estate, from what this package told of it.
+"""Copies of an inventory, from what this package has exported of it.
 
-A VM is read in the shape that all platforms share (``chaosvm/vm.py``), wherever
-it is written: by discovery, by Dora's export, by ``list_vms``, in a journal.
+Reads VM records (``chaosvm/vm.py``) from discovery, Dora's export, ``list_vms`` or a
+journal.
 """
 
 from __future__ import annotations
@@ -14,38 +14,40 @@ from typing import Any
 from chaosvm import values
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.world import World
-from chaosvm.lab.worlds.copying import Copy, unescaped
+from chaosvm.lab.worlds.copying import Copy, unescape
 from chaosvm.vm import PowerState
 
-__all__ = ["copied", "records_in", "table"]
+__all__ = ["build_world", "read_inventory", "read_csv_rows"]
 
 logger = logging.getLogger("chaostoolkit")
 
 Record = dict[str, Any]
 
-# The one that tells most comes first: what it tells of a VM is what counts.
+# In order of precedence: where several platforms export a VM, the first one wins.
 _PLATFORMS = ("vsphere", "olvm", "dora")
-_NEEDED = ("name", "power_state")
-_TEXT = ((str,), "a text")
-_WHOLE_NUMBER = ((int,), "a whole number")
+_REQUIRED_KEYS = ("name", "power_state")
+_STRING = ((str,), "a string")
+_INTEGER = ((int,), "a whole number")
 _LIST = ((list,), "a list")
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
-    **dict.fromkeys(("id", "platform", "status", "instance_uuid", "datacenter", "cluster"), _TEXT),
-    **dict.fromkeys(("host", "folder", "guest_os", "hostname", "tools_status"), _TEXT),
-    **dict.fromkeys(("cpu_count", "memory_mb"), _WHOLE_NUMBER),
+    **dict.fromkeys(
+        ("id", "platform", "status", "instance_uuid", "datacenter", "cluster"), _STRING
+    ),
+    **dict.fromkeys(("host", "folder", "guest_os", "hostname", "tools_status"), _STRING),
+    **dict.fromkeys(("cpu_count", "memory_mb"), _INTEGER),
     **dict.fromkeys(("ip_addresses", "tags"), _LIST),
     "template": ((bool,), "true or false"),
     "metadata": ((dict,), "a mapping"),
 }
-_PLACES = ("datacenter", "cluster", "host")
-_WHOLE = ("cpu_count", "memory_mb")
+_LOCATION_KEYS = ("datacenter", "cluster", "host")
+_INTEGER_KEYS = ("cpu_count", "memory_mb")
 _MOID = re.compile(r"([A-Za-z]+-)?\d+")
-# What the export puts before a cell that a spreadsheet would take for a formula.
-_GUARDED = re.compile(r"'[=+\-@\t\r]")
+# The export puts a quote before cells that a spreadsheet would take for a formula.
+_FORMULA_GUARD = re.compile(r"'[=+\-@\t\r]")
 
 
-class Estate:
-    """What was found: the VMs, and the hosts and clusters that may have none."""
+class ExportedInventory:
+    """VMs, hosts, data centers and clusters, the latter three also without VMs."""
 
     def __init__(self) -> None:
         self.vms: list[Record] = []
@@ -54,143 +56,140 @@ class Estate:
         self.clusters: list[str] = []
 
 
-def records_in(told: Any) -> Estate | None:
-    """None for what is no estate's. Raises InvalidValue for one without a single VM."""
-    found = Estate()
-    for reader in (_listed, _discovered, _system, _systems, _exported, _journaled):
-        if reader(told, found):
-            break
-    else:
+def read_inventory(data: Any) -> ExportedInventory | None:
+    """Read an export; None if the data is not one. Raises InvalidValue if it has no VMs."""
+    inventory = ExportedInventory()
+    if not any(read(data, inventory) for read in _READERS):
         return None
-    if not found.vms:
+    if not inventory.vms:
         raise InvalidValue(
-            "it tells of no VMs: discover with the platforms' settings in the environment, and "
-            "take Dora's from export_inventory, for discovery only counts them"
+            "it contains no VMs: run discovery with the platforms' settings in the environment; "
+            "use export_inventory for Dora, because discovery only counts its VMs"
         )
-    return found
+    return inventory
 
 
-def table(rows: Iterable[Mapping[str, str]]) -> list[Record]:
+def read_csv_rows(rows: Iterable[Mapping[str, str]]) -> list[Record]:
     """The VMs of an exported CSV file."""
-    read = list(rows)
-    columns = list(read[0]) if read else []
-    if not {*_NEEDED, "id"} <= set(columns):
-        shown = ", ".join(map(str, columns)) or "none"
+    records = list(rows)
+    columns = list(records[0]) if records else []
+    if not {*_REQUIRED_KEYS, "id"} <= set(columns):
+        actual = ", ".join(map(str, columns)) or "none"
         raise InvalidValue(
-            "a table of VMs needs the columns name, id and power_state, and at least one row: "
-            f"this one has {shown}"
+            "a CSV file of VMs needs the columns name, id and power_state, and at least one row: "
+            f"this one has the columns {actual}"
         )
-    return [_row(f"row {number}", row) for number, row in enumerate(read, 2)]
+    return [_csv_record(f"row {number}", row) for number, row in enumerate(records, 2)]
 
 
-def _row(place: str, cells: Mapping[str, str]) -> Record:
+def _csv_record(place: str, cells: Mapping[str, str]) -> Record:
     record: Record = {
-        key: (cell[1:] if _GUARDED.match(cell) else cell) or None
+        key: (cell[1:] if _FORMULA_GUARD.match(cell) else cell) or None
         for key, cell in cells.items()
         if isinstance(cell, str)
     }
-    for key in _WHOLE:
+    for key in _INTEGER_KEYS:
         if record.get(key) is not None:
             record[key] = values.integer(f"{place}.{key}", record[key], 0, 2**40)
     _check(place, record)
-    return {**record, "platform": "dora", "folder": _folder_of(record)}
+    return {**record, "platform": "dora", "folder": _csv_folder(record)}
 
 
-def _folder_of(record: Record) -> str | None:
-    around, _, name = (record.get("path") or "").rpartition("/")
-    return around if name == record["name"] else record.get("path")
+def _csv_folder(record: Record) -> str | None:
+    folder, _, name = (record.get("path") or "").rpartition("/")
+    return folder if name == record["name"] else record.get("path")
 
 
-# Where VMs are ------------------------------------------------------------------------
+# Formats: each function returns False for data in another format -----------------------
 
 
-def _is_vm(told: Any) -> bool:
-    return isinstance(told, dict) and all(isinstance(told.get(key), str) for key in _NEEDED)
+def _is_vm(data: Any) -> bool:
+    return isinstance(data, dict) and all(isinstance(data.get(key), str) for key in _REQUIRED_KEYS)
 
 
-def _listed(told: Any, found: Estate) -> bool:
-    """What list_vms returns."""
-    if not isinstance(told, list):
+def _read_list(data: Any, inventory: ExportedInventory) -> bool:
+    """The result of list_vms."""
+    if not isinstance(data, list):
         return False
-    found.vms += _vms(told, "")
+    inventory.vms += _checked_vms(data, "")
     return True
 
 
-def _discovered(told: Any, found: Estate) -> bool:
-    """What `chaos discover` writes."""
-    if not isinstance(told, dict) or not {"activities", "system"} <= told.keys():
+def _read_discovery(data: Any, inventory: ExportedInventory) -> bool:
+    """The output of `chaos discover`."""
+    if not isinstance(data, dict) or not {"activities", "system"} <= data.keys():
         return False
-    system = told["system"]
-    if system and not (_system(system, found) or _systems(system, found)):
-        raise InvalidValue(f"system has nothing that is known: {', '.join(map(str, system))}")
+    system = data["system"]
+    if system and not (_read_platform(system, inventory) or _read_platforms(system, inventory)):
+        raise InvalidValue(f"system contains no known platform: {', '.join(map(str, system))}")
     return True
 
 
-def _systems(told: Any, found: Estate) -> bool:
-    """Of some platforms, by their names."""
-    if not isinstance(told, dict) or not told or not told.keys() <= set(_PLATFORMS):
+def _read_platforms(data: Any, inventory: ExportedInventory) -> bool:
+    """The discovered systems of several platforms, by name."""
+    if not isinstance(data, dict) or not data or not data.keys() <= set(_PLATFORMS):
         return False
     for platform in _PLATFORMS:
-        part = told.get(platform)
+        part = data.get(platform)
         if isinstance(part, dict) and "error" in part:
-            logger.warning(f"{platform} is missing in the copy, as it could not be discovered")
+            logger.warning(f"{platform} is missing in the copy because its discovery failed")
         elif part:
-            # Of Dora discovery tells no VMs, but what it exported can be put in that place.
-            _system(part, found) or _exported(part, found)
+            # Discovery lists no VMs of Dora, but its export may be put there instead.
+            _read_platform(part, inventory) or _read_dora_export(part, inventory)
     return True
 
 
-def _system(told: Any, found: Estate) -> bool:
-    """Of one platform."""
-    if not isinstance(told, dict) or not {"counts", "vms"} <= told.keys():
+def _read_platform(data: Any, inventory: ExportedInventory) -> bool:
+    """The discovered system of one platform."""
+    if not isinstance(data, dict) or not {"counts", "vms"} <= data.keys():
         return False
-    found.vms += _vms(told["vms"], "vms")
-    hosts = told.get("hosts") or ()
-    found.hosts += [host for host in hosts if isinstance(host, dict)]
-    found.datacenters += _names(told, "datacenters")
-    found.clusters += _names(told, "clusters")
+    inventory.vms += _checked_vms(data["vms"], "vms")
+    hosts = data.get("hosts") or ()
+    inventory.hosts += [host for host in hosts if isinstance(host, dict)]
+    inventory.datacenters += _names(data, "datacenters")
+    inventory.clusters += _names(data, "clusters")
     return True
 
 
-def _exported(told: Any, found: Estate) -> bool:
-    """What Dora's export_inventory writes."""
-    if not isinstance(told, dict) or not isinstance(told.get("environments"), list):
+def _read_dora_export(data: Any, inventory: ExportedInventory) -> bool:
+    """The output of Dora's export_inventory."""
+    if not isinstance(data, dict) or not isinstance(data.get("environments"), list):
         return False
-    for number, environment in enumerate(told["environments"]):
+    for number, environment in enumerate(data["environments"]):
         place = f"environments[{number}]"
         if not isinstance(environment, dict):
             raise values.invalid(place, environment, "an environment as export_inventory writes it")
-        found.vms += _vms(environment.get("vms", []), f"{place}.vms")
+        inventory.vms += _checked_vms(environment.get("vms", []), f"{place}.vms")
     return True
 
 
-def _journaled(told: Any, found: Estate) -> bool:
-    """A journal: the VMs that its activities returned, as they were told first."""
-    if not isinstance(told, dict) or not {"experiment", "run"} <= told.keys():
+def _read_journal(data: Any, inventory: ExportedInventory) -> bool:
+    """A journal: the first record of each VM that its activities returned."""
+    if not isinstance(data, dict) or not {"experiment", "run"} <= data.keys():
         return False
-    found.vms += _vms(list(_vms_within(told)), "VMs")
+    inventory.vms += _checked_vms(list(_vms_in_journal(data)), "VMs")
     return True
 
 
-def _vms_within(told: Any) -> Iterator[Record]:
-    if _is_vm(told) and told.get("platform") in _PLATFORMS:
-        yield told
+def _vms_in_journal(data: Any) -> Iterator[Record]:
+    if _is_vm(data) and data.get("platform") in _PLATFORMS:
+        yield data
         return
-    inside = told.values() if isinstance(told, dict) else told if isinstance(told, list) else ()
-    for item in inside:
-        yield from _vms_within(item)
+    children = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    for item in children:
+        yield from _vms_in_journal(item)
 
 
-def _vms(told: Any, place: str) -> Sequence[Record]:
-    if not isinstance(told, list):
-        raise values.invalid(place, told, "a list of VMs")
-    for number, item in enumerate(told):
+def _checked_vms(data: Any, place: str) -> Sequence[Record]:
+    if not isinstance(data, list):
+        raise values.invalid(place, data, "a list of VMs")
+    for number, item in enumerate(data):
         _check(f"{place}[{number}]", item)
-    return told
+    return data
 
 
 def _check(place: str, item: Any) -> None:
-    """Each thing that is told has the type that this package writes."""
+    """Check the type of each field."""
     if not _is_vm(item):
         raise values.invalid(place, item, "a VM as list_vms returns it, with name and power_state")
     values.choice(f"{place}.power_state", item["power_state"], PowerState)
@@ -200,63 +199,73 @@ def _check(place: str, item: Any) -> None:
             raise values.invalid(f"{place}.{key}", value, expected)
     for key in ("tags", "ip_addresses"):
         if not all(isinstance(each, str) for each in item.get(key) or ()):
-            raise values.invalid(f"{place}.{key}", item[key], "a list of texts")
+            raise values.invalid(f"{place}.{key}", item[key], "a list of strings")
 
 
-def _names(told: Mapping[str, Any], key: str) -> list[str]:
-    names = told.get(key) or []
+def _names(data: Mapping[str, Any], key: str) -> list[str]:
+    names = data.get(key) or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise values.invalid(key, names, "a list of names")
     return names
 
 
-# One world of them ---------------------------------------------------------------------
+_READERS = (
+    _read_list,
+    _read_discovery,
+    _read_platform,
+    _read_platforms,
+    _read_dora_export,
+    _read_journal,
+)
 
 
-def copied(found: Estate) -> World:
-    """Every VM once: what several platforms tell of one is put together."""
-    records = _merged(found.vms)
-    copy = Copy(found.datacenters, found.hosts, _ids(records, found.hosts))
+# Building the world --------------------------------------------------------------------
+
+
+def build_world(inventory: ExportedInventory) -> World:
+    """A world with each VM once, merged from the records of all platforms."""
+    records = _merge(inventory.vms)
+    copy = Copy(inventory.datacenters, inventory.hosts, _all_ids(records, inventory.hosts))
     for record in records:
         copy.add_vm(record)
-    return copy.finish(found.clusters)
+    return copy.finish(inventory.clusters)
 
 
-def _ids(records: Iterable[Record], hosts: Iterable[Record]) -> Iterator[str]:
-    """All that are told, of whatever."""
+def _all_ids(records: Iterable[Record], hosts: Iterable[Record]) -> Iterator[str]:
+    """The ids of all VMs, clusters and hosts."""
     for record in records:
         metadata = record["metadata"]
-        told = (record["id"], record.get("instance_uuid"), metadata.get("cluster_id"))
-        yield from (number for number in told if number)
+        ids = (record["id"], record.get("instance_uuid"), metadata.get("cluster_id"))
+        yield from (id for id in ids if id)
     yield from (host["id"] for host in hosts if isinstance(host.get("id"), str))
 
 
-def _merged(records: Iterable[Record]) -> list[Record]:
-    """In the order of platforms; a later record fills in what the earlier ones left out."""
-    kept: list[Record] = []
-    known: dict[str, list[Record]] = {}
-    for record in sorted(map(_identified, records), key=_rank):
-        numbers = {record["id"], record.get("instance_uuid") or record["id"]}
-        alike = (each for number in numbers for each in known.get(number, ()))
-        same = next((each for each in alike if _one(each, record)), None)
-        if same is None:
-            kept.append(record)
-            for number in numbers:
-                known.setdefault(number, []).append(record)
+def _merge(records: Iterable[Record]) -> list[Record]:
+    """Merge records of the same VM: later platforms fill in missing fields."""
+    merged: list[Record] = []
+    by_id: dict[str, list[Record]] = {}
+    for record in sorted(map(_with_id, records), key=_rank):
+        ids = {record["id"], record.get("instance_uuid") or record["id"]}
+        candidates = (each for id in ids for each in by_id.get(id, ()))
+        existing = next((each for each in candidates if _is_same_vm(each, record)), None)
+        if existing is None:
+            merged.append(record)
+            for id in ids:
+                by_id.setdefault(id, []).append(record)
         else:
-            same.update({k: v for k, v in record.items() if same.get(k) is None})
-    return kept
+            existing.update({k: v for k, v in record.items() if existing.get(k) is None})
+    return merged
 
 
-def _identified(record: Record) -> Record:
-    """With the id that its platform knows it by; a Dora that tells no moid has its path there."""
-    told = {**record, "metadata": record.get("metadata") or {}}
-    number = record.get("id")
+def _with_id(record: Record) -> Record:
+    """Add the platform's id; in Dora's records without moid, the id is a path and is replaced."""
+    copy = {**record, "metadata": record.get("metadata") or {}}
+    id = record.get("id")
     if record.get("platform") == "dora":
-        number = number if isinstance(number, str) and _MOID.fullmatch(number) else None
-        # What it knows of places, it has from paths.
-        told |= {key: unescaped(record[key]) for key in _PLACES if record.get(key)}
-    return {**told, "id": number or f"?{record['name']}"}
+        id = id if isinstance(id, str) and _MOID.fullmatch(id) else None
+        # Dora's locations are parts of paths, and escaped.
+        copy |= {key: unescape(record[key]) for key in _LOCATION_KEYS if record.get(key)}
+    return {**copy, "id": id or f"?{record['name']}"}
 
 
 def _rank(record: Record) -> int:
@@ -264,9 +273,9 @@ def _rank(record: Record) -> int:
     return _PLATFORMS.index(platform) if platform in _PLATFORMS else len(_PLATFORMS)
 
 
-def _one(one: Record, other: Record) -> bool:
-    """Two vCenters may have given one moid to VMs of theirs; only Dora tells of which it is."""
-    if one["name"] != other["name"] or one["id"].startswith("?"):
+def _is_same_vm(record: Record, other: Record) -> bool:
+    """Compare name and vCenter: VMs of two vCenters may have the same moid."""
+    if record["name"] != other["name"] or record["id"].startswith("?"):
         return False
-    vcenters = {each["metadata"].get("vcenter") for each in (one, other)} - {None}
+    vcenters = {each["metadata"].get("vcenter") for each in (record, other)} - {None}
     return len(vcenters) < 2

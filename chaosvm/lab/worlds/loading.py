@@ -1,4 +1,4 @@
-"""From a name, a file or what was read from one, to a world."""
+"""Loads a world from a name, a file or parsed data."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from chaosvm.lab.worlds import estate, written
 
 __all__ = ["Described", "Source", "load", "ready_made"]
 
-_SHIPPED = resources.files("chaosvm.lab.worlds") / "ready_made"
+_READY_MADE = resources.files("chaosvm.lab.worlds") / "ready_made"
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A world, and the trouble that belongs to it."""
+    """A world with its fault rules and title."""
 
     world: World
     rules: tuple[Rule, ...] = ()
@@ -38,18 +38,18 @@ Source = str | Path | Mapping[str, Any] | Sequence[Any] | Described
 
 
 def ready_made() -> list[str]:
-    """The names of the worlds that ship."""
-    files = (Path(file.name) for file in _SHIPPED.iterdir())
+    """The names of the worlds that ship with the package."""
+    files = (Path(file.name) for file in _READY_MADE.iterdir())
     return sorted(file.stem for file in files if file.suffix == ".yaml")
 
 
 def load(source: Source) -> Described:
-    """The world that a source describes, made anew each time.
+    """A new world from a source.
 
-    source: the name of a world that ships (``ready_made()``), the path of a
-    JSON, YAML or CSV file, or what was read from one: a world in the form that
-    docs/lab.md describes, or what ``chaos discover``, Dora's export_inventory,
-    a ``list_vms`` or a journal with some of them told of an estate.
+    source: the name of a ready-made world (``ready_made()``), the path of a JSON,
+    YAML or CSV file, or the parsed content of one. The content is a world as
+    docs/lab.md describes it, or an inventory: the output of ``chaos discover`` or
+    Dora's export_inventory, a result of ``list_vms``, or a journal that contains one.
 
     Raises InvalidValue, which names the file, the place in it and the value.
     """
@@ -58,31 +58,31 @@ def load(source: Source) -> Described:
     if not isinstance(source, str | Path):
         refuse_unbounded("the world", source)
         return _described("the world", source)
-    name, told = _read(source)
+    name, data = _read(source)
     try:
-        return _described(name, told)
+        return _described(name, data)
     except InvalidValue as error:
         raise InvalidValue(f"{name}: {error}") from None
 
 
-def _described(name: str, told: Any) -> Described:
-    records = estate.records_in(told)
+def _described(name: str, data: Any) -> Described:
+    records = estate.read_inventory(data)
     if records is None:
-        return Described(*written.world(told))
-    return Described(estate.copied(records), (), f"a copy of the estate in {name}")
+        return Described(*written.build_world(data))
+    return Described(estate.build_world(records), (), f"a copy of the inventory in {name}")
 
 
 def _read(source: str | Path) -> tuple[str, Any]:
-    """What to call it in errors, and what it holds."""
+    """The name of the source for error messages, and its parsed content."""
     if isinstance(source, str) and source in ready_made():
-        return source, yaml.safe_load((_SHIPPED / f"{source}.yaml").read_text(encoding="utf-8"))
+        return source, yaml.safe_load((_READY_MADE / f"{source}.yaml").read_text(encoding="utf-8"))
     path = values.path("the world", source, "the path of a file, or the name of one that ships")
     if not os.path.lexists(path):
         known = ready_made()
         hint = values.nearest(str(source), known)
         raise InvalidValue(
-            f"the world {values.shown(str(source))} is no file that is there, and none of those "
-            f"that ship: {', '.join(known)}{hint}"
+            f"the world {values.shown(str(source))} does not exist: it is neither "
+            f"a file nor one of {', '.join(known)}{hint}"
         )
     try:
         text = read_text(path)
@@ -94,8 +94,8 @@ def _read(source: str | Path) -> tuple[str, Any]:
 def _parsed(name: str, suffix: str, text: str) -> Any:
     try:
         if suffix == ".csv":
-            return estate.table(csv.DictReader(io.StringIO(text), strict=True))
-        # JSON is read by itself: YAML takes a hundred times as long.
+            return estate.read_csv_rows(csv.DictReader(io.StringIO(text), strict=True))
+        # The YAML parser also reads JSON, but takes a hundred times as long.
         if suffix == ".json" or text.lstrip()[:1] in ("{", "["):
             return parse_json(text)
         return parse_yaml(text)

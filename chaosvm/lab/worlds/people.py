@@ -25,7 +25,7 @@ def users(key: str, value: Any) -> list[tuple[str, dict[str, Any]]]:
     example = '[{"name": "plain@internal", "password": "secret", "vms": ["web-01"]}]'
     return [
         (f"{key}[{number}]", values.mapping(f"{key}[{number}]", item, _USER, example))
-        for number, item in enumerate(words.ranged_items(key, value, example))
+        for number, item in enumerate(words.list_items(key, value, example))
     ]
 
 

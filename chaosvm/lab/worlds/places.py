@@ -1,4 +1,4 @@
-"""The data centers, clusters and hosts of a world that is being made, by their names."""
+"""Data centers, clusters and hosts of a world by name: finds them, or creates missing ones."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from chaosvm.errors import InvalidValue
 from chaosvm.lab.world import Cluster, Datacenter, Host, World
 from chaosvm.values import nearest
 
-__all__ = ["Places"]
+__all__ = ["Locations"]
 
 
-class Places:
+class Locations:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    # Finding, for a VM that names them ---------------------------------------------------
+    # Finding -----------------------------------------------------------------------------
 
     def find(
         self, place: str, datacenter: str | None, cluster: str | None, host: str | None
     ) -> tuple[Cluster | None, Host | None]:
-        """The one cluster and host that are meant. Raises InvalidValue that begins with place."""
+        """The cluster and host of a VM. Raises InvalidValue, which names ``place``."""
         clusters = self._clusters(place, datacenter, cluster)
         if host is not None:
             ids = {each.id for each in clusters}
-            fitting = [each for each in self._world.hosts if each.cluster_id in ids]
-            found = _named(f"{place}.host", host, fitting)
-            return self._world.cluster(found.cluster_id), found
+            candidates = [each for each in self._world.hosts if each.cluster_id in ids]
+            match = _find_one(f"{place}.host", host, candidates)
+            return self._world.cluster(match.cluster_id), match
         if cluster is not None:
-            return _named(f"{place}.cluster", cluster, clusters), None
+            return _find_one(f"{place}.cluster", cluster, clusters), None
         return (clusters[0] if datacenter is not None else None), None
 
     def _clusters(self, place: str, datacenter: str | None, cluster: str | None) -> list[Cluster]:
-        fitting = self._world.clusters
+        candidates = self._world.clusters
         if datacenter is not None:
-            around = _named(f"{place}.datacenter", datacenter, self._world.datacenters)
-            fitting = [each for each in fitting if each.datacenter_id == around.id]
-            if not fitting:
+            owner = _find_one(f"{place}.datacenter", datacenter, self._world.datacenters)
+            candidates = [each for each in candidates if each.datacenter_id == owner.id]
+            if not candidates:
                 raise InvalidValue(f"{place}.datacenter is {datacenter!r}, which has no cluster")
         if cluster is not None:
-            real = [each for each in fitting if not each.standalone]
-            fitting = [each for each in real if each.name == cluster]
-            if not fitting:
-                raise _unknown(f"{place}.cluster", cluster, real)
-        return fitting
+            clusters = [each for each in candidates if not each.standalone]
+            candidates = [each for each in clusters if each.name == cluster]
+            if not candidates:
+                raise _unknown(f"{place}.cluster", cluster, clusters)
+        return candidates
 
-    # Making what is not there yet ----------------------------------------------------------
+    # Finding or creating -----------------------------------------------------------------
 
     def datacenter(self, name: str, **fields: Any) -> Datacenter:
         for each in self._world.datacenters:
@@ -54,13 +54,17 @@ class Places:
                 return each
         return self._world.add_datacenter(name, **fields)
 
-    def cluster(self, name: str, around: Datacenter | None, **fields: Any) -> Cluster:
-        belongs = around.id if around else None
+    def cluster(self, name: str, datacenter: Datacenter | None, **fields: Any) -> Cluster:
+        datacenter_id = datacenter.id if datacenter else None
         standalone = fields.get("standalone", False)
         for each in self._world.clusters:
-            if (each.name, each.datacenter_id, each.standalone) == (name, belongs, standalone):
+            if (each.name, each.datacenter_id, each.standalone) == (
+                name,
+                datacenter_id,
+                standalone,
+            ):
                 return each
-        return self._world.add_cluster(name, around, **fields)
+        return self._world.add_cluster(name, datacenter, **fields)
 
     def host(self, name: str, cluster: Cluster, **fields: Any) -> Host:
         for each in self._world.hosts:
@@ -68,27 +72,25 @@ class Places:
                 return each
         return self._world.add_host(name, cluster, **fields)
 
-    def standalone(self, name: str, around: Datacenter | None, **fields: Any) -> Host:
-        """A host in no cluster: a vCenter has something of the host's name around it."""
-        return self.host(name, self.cluster(name, around, standalone=True), **fields)
+    def standalone(self, name: str, datacenter: Datacenter | None, **fields: Any) -> Host:
+        """A host without cluster, in a compute resource of the same name as in a vCenter."""
+        return self.host(name, self.cluster(name, datacenter, standalone=True), **fields)
 
 
-def _named(place: str, name: str, things: Iterable[Any]) -> Any:
-    there = list(things)
-    found = [thing for thing in there if thing.name == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
+def _find_one(place: str, name: str, objects: Iterable[Any]) -> Any:
+    candidates = list(objects)
+    matches = [each for each in candidates if each.name == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
         raise InvalidValue(
-            f"{place} is {name!r}, which {len(found)} are called: say which of them by "
-            "datacenter or cluster"
+            f"{place} is {name!r}, but {len(matches)} have that name: add the datacenter or the "
+            "cluster"
         )
-    raise _unknown(place, name, there)
+    raise _unknown(place, name, candidates)
 
 
-def _unknown(place: str, name: str, things: Iterable[Any]) -> InvalidValue:
-    known = sorted({thing.name for thing in things})
-    shown = f"known are {', '.join(known)}" if known else "there are none"
-    return InvalidValue(
-        f"{place} is {name!r}, and nothing is called so{nearest(name, known)}: {shown}"
-    )
+def _unknown(place: str, name: str, objects: Iterable[Any]) -> InvalidValue:
+    known = sorted({each.name for each in objects})
+    hint = f"known are {', '.join(known)}" if known else "there are none"
+    return InvalidValue(f"{place} is {name!r}, which does not exist{nearest(name, known)}: {hint}")

@@ -1,4 +1,4 @@
-"""What the parts of a world file may be: each function takes the place and the value."""
+"""Converters for the values of a world file: each takes the place in the file and the value."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from functools import partial
 from typing import Any
 
 from chaosvm import values
-from chaosvm.lab.world import Guest, State, Topology
+from chaosvm.lab.faults import ACTIONS
+from chaosvm.lab.world import Durations, Guest, State, Topology
 
 __all__ = [
     "MIB",
+    "action",
+    "count",
     "date",
+    "durations",
     "folder",
     "guest",
     "ip_addresses",
     "moid",
-    "number_of",
-    "ranged_items",
+    "positive_integer",
+    "list_items",
     "seconds",
     "state",
+    "tags",
     "text_mapping",
     "topology",
     "unique_id",
@@ -33,8 +38,8 @@ __all__ = [
 MIB = 1024**2
 _MOID = re.compile(r"([A-Za-z]+-)?\d+")
 _VERSION = re.compile(r"(\d)\.(\d+)")
-_LONGEST = 100 * 365 * 86_400
-# Power states as activities have them; and what YAML makes of a plain on or off.
+_MAX_SECONDS = 100 * 365 * 86_400
+# Power states as in activities; YAML reads a bare on or off as a boolean.
 _STATES = {"powered_on": State.RUNNING, "powered_off": State.OFF, "on": State.RUNNING}
 _BOOLEAN_STATES = {True: State.RUNNING, False: State.OFF}
 _GUESTS: Mapping[str, Callable[..., Guest]] = {
@@ -47,16 +52,16 @@ _GUESTS: Mapping[str, Callable[..., Guest]] = {
 
 
 def seconds(key: str, value: Any) -> float:
-    return values.number(key, value, 0, _LONGEST, "seconds")
+    return values.number(key, value, 0, _MAX_SECONDS, "seconds")
 
 
-def number_of(most: int) -> Callable[[str, Any], int]:
-    """A whole number from 1 on."""
-    return partial(_number_of, most=most)
+def positive_integer(maximum: int) -> Callable[[str, Any], int]:
+    """A converter for integers from 1 to ``maximum``."""
+    return partial(_positive_integer, maximum=maximum)
 
 
-def _number_of(key: str, value: Any, most: int) -> int:
-    return values.integer(key, value, 1, most)
+def _positive_integer(key: str, value: Any, maximum: int) -> int:
+    return values.integer(key, value, 1, maximum)
 
 
 def state(key: str, value: Any) -> State:
@@ -68,13 +73,17 @@ def state(key: str, value: Any) -> State:
 
 
 def guest(key: str, value: Any) -> Guest:
-    """A word, or {word: seconds}."""
+    """The name of a behavior, or {name: seconds}."""
     expected = f"one of {', '.join(_GUESTS)}, or with seconds as {{'slow': 5}}"
-    word, *given = next(iter(value.items())) if _is_pair(value) else (value,)
-    if not isinstance(word, str) or word not in _GUESTS or (given and word == "deaf"):
-        hint = values.nearest(word, _GUESTS) if isinstance(word, str) else ""
+    behavior, *arguments = next(iter(value.items())) if _is_pair(value) else (value,)
+    if (
+        not isinstance(behavior, str)
+        or behavior not in _GUESTS
+        or (arguments and behavior == "deaf")
+    ):
+        hint = values.nearest(behavior, _GUESTS) if isinstance(behavior, str) else ""
         raise values.invalid(key, value, f"{expected}{hint}")
-    return _GUESTS[word](*(seconds(f"{key}.{word}", each) for each in given))
+    return _GUESTS[behavior](*(seconds(f"{key}.{behavior}", each) for each in arguments))
 
 
 def _is_pair(value: Any) -> bool:
@@ -96,7 +105,7 @@ def moid(key: str, value: Any) -> str:
 
 
 def folder(key: str, value: Any) -> tuple[str, ...]:
-    """As "data/prod", or as a list where a name has a slash in it."""
+    """A path such as "data/prod", or a list of names, which may contain slashes."""
     expected = "the path of a folder such as data/prod, or a list of names"
     if isinstance(value, str):
         value = value.strip().split("/")
@@ -107,41 +116,41 @@ def folder(key: str, value: Any) -> tuple[str, ...]:
 
 def ip_addresses(key: str, value: Any) -> tuple[str, ...]:
     expected = "IP addresses such as 192.0.2.7"
-    told = values.text_list(key, value, expected)
-    for each in told:
+    addresses = values.text_list(key, value, expected)
+    for each in addresses:
         try:
             ipaddress.ip_address(each)
         except ValueError:
             raise values.invalid(key, each, expected) from None
-    return told
+    return addresses
 
 
 def topology(key: str, value: Any) -> Topology:
-    """How many CPUs, or how they are made up."""
+    """The number of CPUs, or a mapping of sockets, cores and threads."""
     if isinstance(value, dict):
-        parts = dict.fromkeys(("sockets", "cores", "threads"), number_of(1024))
+        parts = dict.fromkeys(("sockets", "cores", "threads"), positive_integer(1024))
         return Topology(**values.mapping(key, value, parts, '{"sockets": 2, "cores": 4}'))
     return Topology(values.integer(key, value, 1, 1024))
 
 
 def version(key: str, value: Any) -> tuple[int, int]:
-    found = _VERSION.fullmatch(str(value))
-    if found is None:
+    match = _VERSION.fullmatch(str(value))
+    if match is None:
         raise values.invalid(key, value, "a compatibility level such as 4.7")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def date(key: str, value: Any) -> dt.datetime:
     expected = "a date such as 2024-01-31 or 2024-01-31T12:00:00Z"
     try:
-        found = dt.datetime.fromisoformat(str(value))
+        match = dt.datetime.fromisoformat(str(value))
     except ValueError:
         raise values.invalid(key, value, expected) from None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return match if match.tzinfo else match.replace(tzinfo=dt.UTC)
 
 
 def text_mapping(key: str, value: Any) -> dict[str, str]:
-    expected = "a mapping of names to texts"
+    expected = "a mapping of names to strings"
     if not isinstance(value, dict):
         raise values.invalid(key, value, expected)
     return {
@@ -150,7 +159,41 @@ def text_mapping(key: str, value: Any) -> dict[str, str]:
     }
 
 
-def ranged_items(key: str, value: Any, example: str) -> list[Any]:
+def list_items(key: str, value: Any, example: str) -> list[Any]:
     if not isinstance(value, list):
         raise values.invalid(key, value, f"a list such as {example}")
     return value
+
+
+def durations(key: str, value: Any) -> Durations:
+    """Seconds by operation; ``times`` multiplies all others."""
+    converters: dict[str, Any] = {
+        "times": lambda key, value: values.number(key, value, 0.001, 100_000),
+        **dict.fromkeys(Durations.__slots__, seconds),
+    }
+    seconds_by_name = values.mapping(key, value, converters, '{"times": 100, "boot": 30}')
+    defaults = Durations().times(seconds_by_name.pop("times", 1))
+    return Durations(
+        **{name: seconds_by_name.get(name, getattr(defaults, name)) for name in defaults.__slots__}
+    )
+
+
+def tags(key: str, value: Any) -> dict[str, str | None]:
+    """A list of tags, or a mapping of tags to their parents."""
+    if isinstance(value, dict):
+        return {
+            values.text(key, name): None if parent is None else values.text(f"{key}.{name}", parent)
+            for name, parent in value.items()
+        }
+    return dict.fromkeys(values.text_list(key, value, '["web"], or {"gold": "tier"}'))
+
+
+def count(key: str, value: Any) -> int:
+    return values.integer(key, value, 0, 1_000_000_000)
+
+
+def action(key: str, value: Any) -> str:
+    if isinstance(value, str) and value in ACTIONS:
+        return value
+    hint = values.nearest(value, ACTIONS) if isinstance(value, str) else ""
+    raise values.invalid(key, value, f"one of {', '.join(ACTIONS)}{hint}")

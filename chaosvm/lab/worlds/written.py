@@ -1,4 +1,4 @@
-"""A world as people write it down: see docs/lab.md for the form."""
+"""Builds a world from a world file; docs/lab.md describes the format."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from typing import Any
 
 from chaosvm import values
 from chaosvm.errors import InvalidValue
-from chaosvm.lab.faults import ACTIONS, Rule, rule
-from chaosvm.lab.world import Cluster, Durations, Host, State, World
+from chaosvm.lab.faults import Rule, rule
+from chaosvm.lab.world import Cluster, Host, State, World
 from chaosvm.lab.world.generated import populate
 from chaosvm.lab.worlds import people, words
-from chaosvm.lab.worlds.places import Places
-from chaosvm.lab.worlds.ranges import spread_entry
+from chaosvm.lab.worlds.places import Locations
+from chaosvm.lab.worlds.ranges import expand_entry
 
-__all__ = ["world"]
+__all__ = ["build_world"]
 
-Known = dict[str, Callable[[str, Any], Any]]
-# Each with the place where it is written.
+Converters = dict[str, Callable[[str, Any], Any]]
+# Place in the file, and fields.
 Entries = list[tuple[str, dict[str, Any]]]
 
 _EXAMPLE = '{"vms": [{"name": "web-{01..03}"}]}'
-_THE_FILE = "the world"
+_ROOT = "the world"
 _MOST_VMS = 1_000_000
 _FIRST_MOID = 1000
 
-_GENERATE: Known = {
-    "vms": words.number_of(_MOST_VMS),
-    "clusters": words.number_of(10_000),
-    "hosts": words.number_of(10_000),
+_GENERATE: Converters = {
+    "vms": words.positive_integer(_MOST_VMS),
+    "clusters": words.positive_integer(10_000),
+    "hosts": words.positive_integer(10_000),
     "running": lambda key, value: values.number(key, value, 0, 1),
 }
-_HOST: Known = {
+_HOST: Converters = {
     "name": values.text,
     "id": words.unique_id,
     "address": values.text,
     "up": values.boolean,
     "cpu_count": words.topology,
-    "memory_mb": words.number_of(2**40),
+    "memory_mb": words.positive_integer(2**40),
 }
-_VM: Known = {
+_VM: Converters = {
     "name": values.text,
     "id": words.unique_id,
     "moid": words.moid,
@@ -54,7 +54,7 @@ _VM: Known = {
     "guest": words.guest,
     "guest_os": values.text,
     "cpu_count": words.topology,
-    "memory_mb": words.number_of(2**40),
+    "memory_mb": words.positive_integer(2**40),
     "hostname": values.text,
     "ip_addresses": words.ip_addresses,
     "tags": values.text_list,
@@ -71,8 +71,8 @@ _VM: Known = {
     **dict.fromkeys(("tells_start", "bootable", "fails_to_start"), values.boolean),
     "host_refuses": values.boolean,
 }
-# What the world calls otherwise.
-_FIELDS = {
+# Fields that have another name in the simulation.
+_VM_FIELDS = {
     "cpu_count": "topology",
     "memory_mb": "memory",
     "guest_os": "os",
@@ -80,42 +80,31 @@ _FIELDS = {
 }
 
 
-def world(told: Any) -> tuple[World, tuple[Rule, ...], str]:
-    """The world that a mapping describes, its rules, and its title."""
-    read = values.mapping(_THE_FILE, told, _TOP, _EXAMPLE)
-    seed = read.get("seed", 0)
-    made = World(durations=read.get("durations"), seed=seed)
-    places = Places(made)
-    made.reserve(_ids(read.get("datacenters", {}), read.get("vms", [])))
-    _add_places(places, read.get("datacenters", {}))
-    for name, parent in read.get("tags", {}).items():
-        made.add_tag(name, parent)
-    _add_vms(made, places, read.get("vms", []))
-    for place, fields in read.get("users", ()):
-        people.add(made, place, fields)
-    if "generate" in read:
-        populate(made, seed=seed, **{"vms": 12, **read["generate"]})
-    rules = tuple(_rule(made, place, fields) for place, fields in read.get("faults", ()))
-    return made, rules, read.get("title", "")
+def build_world(data: Any) -> tuple[World, tuple[Rule, ...], str]:
+    """The world that a mapping describes, its fault rules, and its title."""
+    content = values.mapping(_ROOT, data, _TOP, _EXAMPLE)
+    seed = content.get("seed", 0)
+    world = World(durations=content.get("durations"), seed=seed)
+    locations = Locations(world)
+    world.reserve(_ids(content.get("datacenters", {}), content.get("vms", [])))
+    _add_locations(locations, content.get("datacenters", {}))
+    for name, parent in content.get("tags", {}).items():
+        world.add_tag(name, parent)
+    _add_vms(world, locations, content.get("vms", []))
+    for place, fields in content.get("users", ()):
+        people.add(world, place, fields)
+    if "generate" in content:
+        populate(world, seed=seed, **{"vms": 12, **content["generate"]})
+    rules = tuple(_rule(world, place, fields) for place, fields in content.get("faults", ()))
+    return world, rules, content.get("title", "")
 
 
 # Reading -----------------------------------------------------------------------------
 
 
 def _at_top(convert: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    """Places are counted from the top of the file: "vms[3].state"."""
-    return lambda key, value: convert(key.removeprefix(f"{_THE_FILE}."), value)
-
-
-def _durations(key: str, value: Any) -> Durations:
-    """Seconds by what takes them; ``times`` is a factor for all the others."""
-    known: Known = {
-        "times": lambda key, value: values.number(key, value, 0.001, 100_000),
-        **dict.fromkeys(Durations.__slots__, words.seconds),
-    }
-    given = values.mapping(key, value, known, '{"times": 100, "boot": 30}')
-    usual = Durations().times(given.pop("times", 1))
-    return Durations(**{name: given.get(name, getattr(usual, name)) for name in usual.__slots__})
+    """Report places relative to the file, such as "vms[3].state"."""
+    return lambda key, value: convert(key.removeprefix(f"{_ROOT}."), value)
 
 
 def _generate(key: str, value: Any) -> dict[str, Any]:
@@ -123,7 +112,7 @@ def _generate(key: str, value: Any) -> dict[str, Any]:
 
 
 def _datacenters(key: str, value: Any) -> dict[str, Any]:
-    datacenter: Known = {
+    datacenter: Converters = {
         "id": words.unique_id,
         "description": values.text,
         "clusters": _clusters,
@@ -134,7 +123,7 @@ def _datacenters(key: str, value: Any) -> dict[str, Any]:
 
 
 def _clusters(key: str, value: Any) -> dict[str, Any]:
-    cluster: Known = {
+    cluster: Converters = {
         "id": words.unique_id,
         "description": values.text,
         "version": words.version,
@@ -143,12 +132,12 @@ def _clusters(key: str, value: Any) -> dict[str, Any]:
     return _by_name(key, value, cluster, '{"prod": {"hosts": ["esx-{01..04}"]}}')
 
 
-def _by_name(key: str, value: Any, known: Known, example: str) -> dict[str, Any]:
-    """A mapping of names; nothing, or {}, after a name is fine."""
+def _by_name(key: str, value: Any, converters: Converters, example: str) -> dict[str, Any]:
+    """A mapping by name, whose values may be empty."""
     if not isinstance(value, dict) or not value:
         raise values.invalid(key, value, f"a mapping such as {example}")
     return {
-        values.text(key, name): values.mapping(f"{key}.{name}", item, known, example)
+        values.text(key, name): values.mapping(f"{key}.{name}", item, converters, example)
         if item not in (None, {})
         else {}
         for name, item in value.items()
@@ -156,16 +145,16 @@ def _by_name(key: str, value: Any, known: Known, example: str) -> dict[str, Any]
 
 
 def _hosts(key: str, value: Any) -> list[dict[str, Any]]:
-    """Names, or mappings with one; both perhaps with a range."""
-    found = []
-    for number, item in enumerate(words.ranged_items(key, value, '["esx-{01..04}"]')):
+    """Names, or mappings with a name; either may contain a range."""
+    entries = []
+    for number, item in enumerate(words.list_items(key, value, '["esx-{01..04}"]')):
         entry = {"name": item} if isinstance(item, str) else item
-        found += [fields for _, fields in _entries(f"{key}[{number}]", entry, _HOST)]
-    return found
+        entries += [fields for _, fields in _entries(f"{key}[{number}]", entry, _HOST)]
+    return entries
 
 
 def _vms(key: str, value: Any) -> Entries:
-    items = words.ranged_items(key, value, '[{"name": "web-{01..03}"}]')
+    items = words.list_items(key, value, '[{"name": "web-{01..03}"}]')
     return [
         entry
         for number, item in enumerate(items)
@@ -173,179 +162,162 @@ def _vms(key: str, value: Any) -> Entries:
     ]
 
 
-def _entries(place: str, item: Any, known: Known) -> Entries:
-    """Each machine or host that an entry means, with the place where it is written."""
-    spread = spread_entry(place, item) if isinstance(item, dict) else [item]
-    read = [values.mapping(place, entry, known, '{"name": "web-01"}') for entry in spread]
-    if "name" not in read[0]:
+def _entries(place: str, item: Any, converters: Converters) -> Entries:
+    """The machines or hosts of an entry, with its place in the file."""
+    expanded = expand_entry(place, item) if isinstance(item, dict) else [item]
+    converted = [
+        values.mapping(place, entry, converters, '{"name": "web-01"}') for entry in expanded
+    ]
+    if "name" not in converted[0]:
         raise InvalidValue(f"{place} is {item!r}, which has no name")
-    return [(place, fields) for fields in read]
-
-
-def _tags(key: str, value: Any) -> dict[str, str | None]:
-    """Tags in a list or, each with the one that it is a part of, in a mapping."""
-    if isinstance(value, dict):
-        return {
-            values.text(key, name): None if parent is None else values.text(f"{key}.{name}", parent)
-            for name, parent in value.items()
-        }
-    return dict.fromkeys(values.text_list(key, value, '["web"], or {"gold": "tier"}'))
+    return [(place, fields) for fields in converted]
 
 
 def _faults(key: str, value: Any) -> Entries:
-    known: Known = {
+    converters: Converters = {
         "method": values.text,
-        "action": _action,
+        "action": words.action,
         "vm": values.text,
-        "skip": lambda key, value: values.integer(key, value, 0, 1_000_000_000),
-        "times": lambda key, value: values.integer(key, value, 0, 1_000_000_000),
+        "skip": words.count,
+        "times": words.count,
         "seconds": words.seconds,
         "code": lambda key, value: values.integer(key, value, 200, 599),
         "message": values.text,
         "fault": values.text,
     }
     example = '{"method": "stop", "action": "drop_after", "vm": "web-01", "times": 1}'
-    found = []
-    for number, item in enumerate(words.ranged_items(key, value, f"[{example}]")):
+    entries = []
+    for number, item in enumerate(words.list_items(key, value, f"[{example}]")):
         place = f"{key}[{number}]"
-        fields = values.mapping(place, item, known, example)
-        for needed in ("method", "action"):
-            if needed not in fields:
-                raise InvalidValue(f"{place} is {item!r}, which has no {needed}: as in {example}")
-        found.append((place, fields))
-    return found
+        fields = values.mapping(place, item, converters, example)
+        for required_key in ("method", "action"):
+            if required_key not in fields:
+                raise InvalidValue(
+                    f"{place} is {item!r}, which has no {required_key}: as in {example}"
+                )
+        entries.append((place, fields))
+    return entries
 
 
-def _action(key: str, value: Any) -> str:
-    if isinstance(value, str) and value in ACTIONS:
-        return value
-    hint = values.nearest(value, ACTIONS) if isinstance(value, str) else ""
-    raise values.invalid(key, value, f"one of {', '.join(ACTIONS)}{hint}")
-
-
-_TOP: Known = {
+_TOP: Converters = {
     "title": _at_top(values.text),
     "seed": _at_top(lambda key, value: values.integer(key, value, 0, 2**63 - 1)),
-    "durations": _at_top(_durations),
+    "durations": _at_top(words.durations),
     "generate": _at_top(_generate),
     "datacenters": _at_top(_datacenters),
-    "tags": _at_top(_tags),
+    "tags": _at_top(words.tags),
     "vms": _at_top(_vms),
     "users": _at_top(people.users),
     "faults": _at_top(_faults),
 }
 
-# Making ------------------------------------------------------------------------------
+# Building ----------------------------------------------------------------------------
 
 
 def _ids(datacenters: Mapping[str, dict[str, Any]], vms: Entries) -> Iterable[str]:
-    """All that are written. Of two things with one id, one would be lost."""
-    taken: dict[str, str] = {}
-    for place, told in _each_place(datacenters):
-        if "id" in told:
-            _refuse_taken(f"{place}.id", told["id"], place, taken)
+    """All ids in the file. Raises InvalidValue for a duplicate."""
+    owners: dict[str, str] = {}
+    for place, fields in _all_locations(datacenters):
+        if "id" in fields:
+            _raise_if_taken(f"{place}.id", fields["id"], place, owners)
         names: dict[str, str] = {}
-        for host in told.get("hosts", ()):
-            _refuse_taken(f"{place}.hosts", host["name"], host["name"], names)
+        for host in fields.get("hosts", ()):
+            _raise_if_taken(f"{place}.hosts", host["name"], host["name"], names)
             if "id" in host:
-                _refuse_taken(f"{place}.hosts", host["id"], host["name"], taken)
-    for place, told in vms:
+                _raise_if_taken(f"{place}.hosts", host["id"], host["name"], owners)
+    for place, fields in vms:
         for key in ("id", "moid"):
-            if key in told:
-                _refuse_taken(f"{place}.{key}", told[key], told["name"], taken)
-    return taken
+            if key in fields:
+                _raise_if_taken(f"{place}.{key}", fields[key], fields["name"], owners)
+    return owners
 
 
-def _each_place(datacenters: Mapping[str, dict[str, Any]]) -> Entries:
+def _all_locations(datacenters: Mapping[str, dict[str, Any]]) -> Entries:
     """Data centers and clusters."""
-    found: Entries = []
-    for name, told in datacenters.items():
+    entries: Entries = []
+    for name, fields in datacenters.items():
         place = f"datacenters.{name}"
-        found.append((place, told))
-        found += [(f"{place}.clusters.{key}", of) for key, of in told.get("clusters", {}).items()]
-    return found
+        entries.append((place, fields))
+        entries += [
+            (f"{place}.clusters.{key}", cluster)
+            for key, cluster in fields.get("clusters", {}).items()
+        ]
+    return entries
 
 
-def _add_places(places: Places, datacenters: Mapping[str, dict[str, Any]]) -> None:
-    for name, told in datacenters.items():
-        clusters, hosts = told.pop("clusters", {}), told.pop("hosts", ())
-        datacenter = places.datacenter(name, **told)
-        for cluster_name, cluster_told in clusters.items():
-            inside = cluster_told.pop("hosts", ())
-            cluster = places.cluster(cluster_name, datacenter, **cluster_told)
-            for fields in inside:
-                places.host(cluster=cluster, **_host_fields(fields))
-        for fields in hosts:
-            places.standalone(around=datacenter, **_host_fields(fields))
+def _add_locations(locations: Locations, datacenters: Mapping[str, dict[str, Any]]) -> None:
+    for name, fields in datacenters.items():
+        clusters, hosts = fields.pop("clusters", {}), fields.pop("hosts", ())
+        datacenter = locations.datacenter(name, **fields)
+        for cluster_name, cluster_fields in clusters.items():
+            cluster_hosts = cluster_fields.pop("hosts", ())
+            cluster = locations.cluster(cluster_name, datacenter, **cluster_fields)
+            for host in cluster_hosts:
+                locations.host(cluster=cluster, **_host_fields(host))
+        for host in hosts:
+            locations.standalone(datacenter=datacenter, **_host_fields(host))
 
 
-def _host_fields(told: dict[str, Any]) -> dict[str, Any]:
-    return _renamed(told, {"cpu_count": "topology", "memory_mb": "memory"})
+def _host_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    return _renamed(fields, {"cpu_count": "topology", "memory_mb": "memory"})
 
 
-def _renamed(told: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    fields = {names.get(key, key): value for key, value in told.items()}
+def _renamed(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    fields = {names.get(key, key): value for key, value in fields.items()}
     if "memory" in fields:
         fields["memory"] *= words.MIB
     return fields
 
 
-def _add_vms(made: World, places: Places, entries: Entries) -> None:
-    """Those without a moid get one that no other has, wherever in the file that one is."""
-    numbers = (int(told["moid"].rpartition("-")[2]) for _, told in entries if "moid" in told)
-    fresh = count(max(_FIRST_MOID, *numbers, _FIRST_MOID) + 1)
-    for place, told in entries:
-        told.setdefault("moid", f"vm-{next(fresh)}")
-        _add_vm(made, places, place, told)
+def _add_vms(world: World, locations: Locations, entries: Entries) -> None:
+    """Add VMs; those without a moid get an unused one."""
+    numbers = (int(fields["moid"].rpartition("-")[2]) for _, fields in entries if "moid" in fields)
+    unused_numbers = count(max(_FIRST_MOID, *numbers, _FIRST_MOID) + 1)
+    for place, fields in entries:
+        fields.setdefault("moid", f"vm-{next(unused_numbers)}")
+        _add_vm(world, locations, place, fields)
 
 
-def _refuse_taken(place: str, number: str, name: str, taken: dict[str, str]) -> None:
-    if number in taken:
-        raise InvalidValue(f"{place} is {number!r}, which is already that of {taken[number]!r}")
-    taken[number] = name
+def _raise_if_taken(place: str, id: str, name: str, owners: dict[str, str]) -> None:
+    if id in owners:
+        raise InvalidValue(f"{place} is {id!r}, which is already that of {owners[id]!r}")
+    owners[id] = name
 
 
-def _add_vm(made: World, places: Places, place: str, told: dict[str, Any]) -> None:
-    cluster, host = _place_of(places, place, told)
-    _refuse_impossible(made, place, told, cluster, host)
-    busy_for, stuck = told.pop("busy_for", 0), told.pop("stuck", False)
-    vm = made.add_vm(cluster=cluster, host=host, **_renamed(told, _FIELDS))
+def _add_vm(world: World, locations: Locations, place: str, fields: dict[str, Any]) -> None:
+    names = (fields.pop(key, None) for key in ("datacenter", "cluster", "host"))
+    cluster, host = locations.find(place, *names)
+    _raise_if_impossible(world, place, fields, cluster, host)
+    busy_for, stuck = fields.pop("busy_for", 0), fields.pop("stuck", False)
+    vm = world.add_vm(cluster=cluster, host=host, **_renamed(fields, _VM_FIELDS))
     if stuck:
-        made.stick(vm.id, vm.state)
+        world.stick(vm.id, vm.state)
     if busy_for:
-        made.occupy(vm.id, busy_for)
+        world.occupy(vm.id, busy_for)
 
 
-def _refuse_impossible(
-    made: World, place: str, told: dict[str, Any], cluster: Cluster | None, host: Host | None
+def _raise_if_impossible(
+    world: World, place: str, fields: dict[str, Any], cluster: Cluster | None, host: Host | None
 ) -> None:
-    """What runs is on a host that is up; a template never runs."""
-    if told.get("template"):
-        if told.setdefault("state", State.OFF).on_a_host:
-            raise InvalidValue(f"{place}.state is {told['state'].value!r}, and a template is off")
+    """A running VM needs a running host; a template is powered off."""
+    if fields.get("template"):
+        if fields.setdefault("state", State.OFF).on_a_host:
+            raise InvalidValue(f"{place}.state is {fields['state'].value!r}, but a template is off")
         return
-    # A platform may have lost sight of a VM together with its host.
-    state = told.get("state", State.RUNNING)
+    # In these states the host may be down.
+    state = fields.get("state", State.RUNNING)
     if not state.on_a_host or state in (State.NOT_RESPONDING, State.UNREACHABLE):
         return
     if host is not None and not host.up:
-        raise InvalidValue(f"{place}.host is {host.name!r}, which is down, and the VM runs")
-    hosts = [each for each in made.hosts if cluster and each.cluster_id == cluster.id]
+        raise InvalidValue(f"{place}.host is {host.name!r}, which is down, but the VM is running")
+    hosts = [each for each in world.hosts if cluster and each.cluster_id == cluster.id]
     if cluster is not None and not any(each.up for each in hosts):
-        raise InvalidValue(
-            f"{place}.cluster is {cluster.name!r}, which has no host that is up, and the VM runs"
-        )
+        raise InvalidValue(f"{place}.cluster is {cluster.name!r}, which has no host that is up")
 
 
-def _place_of(
-    places: Places, place: str, told: dict[str, Any]
-) -> tuple[Cluster | None, Host | None]:
-    return places.find(place, *(told.pop(key, None) for key in ("datacenter", "cluster", "host")))
-
-
-def _rule(made: World, place: str, fields: dict[str, Any]) -> Rule:
-    wanted = fields.get("vm")
-    if wanted and not any(wanted in (vm.name, vm.id, vm.moid) for vm in made.vms):
-        hint = values.nearest(wanted, (vm.name for vm in made.vms))
-        raise InvalidValue(f"{place}.vm is {wanted!r}, and no VM is called so{hint}")
+def _rule(world: World, place: str, fields: dict[str, Any]) -> Rule:
+    name = fields.get("vm")
+    if name and not any(name in (vm.name, vm.id, vm.moid) for vm in world.vms):
+        hint = values.nearest(name, (vm.name for vm in world.vms))
+        raise InvalidValue(f"{place}.vm is {name!r}, but there is no such VM{hint}")
     return rule(fields.pop("method"), fields.pop("action"), **fields)

@@ -10,12 +10,12 @@ from pyVmomi import VmomiSupport, vim
 
 from chaosvm.lab import Guest, Lab, State, World
 from chaosvm.lab.vcenter import selecting
-from chaosvm.lab.vcenter.estate import Estate
-from chaosvm.lab.vcenter.properties import FLEETING, LEAVES
+from chaosvm.lab.vcenter.estate import Inventory
+from chaosvm.lab.vcenter.properties import LEAVES, VOLATILE
 from chaosvm.lab.vcenter.tasks import Tasks
-from chaosvm.lab.vcenter.tree import TREE, told
-from chaosvm.lab.vcenter.values import encoded
-from chaosvm.lab.vcenter.wholes import written
+from chaosvm.lab.vcenter.tree import TREE, vm_property
+from chaosvm.lab.vcenter.values import serialize
+from chaosvm.lab.vcenter.wholes import property_xml
 from tests.fakes import FakeClock
 from tests.lab.vcenter.conftest import connected, left
 from tests.lab.vcenter.test_reading import Collector, spec_of, view
@@ -28,7 +28,7 @@ PATHS = sorted({*LEAVES, *_AROUND, *TREE, *_WITHIN})
 
 
 @pytest.fixture
-def estate(world: World) -> Estate:
+def inventory(world: World) -> Inventory:
     """VMs of all sorts, with names that mean something in XML and in patterns."""
     for state in State:
         world.stick(world.add_vm(state.value, ip_addresses=("10.0.0.1", "fe80::1")).id, state)
@@ -42,39 +42,39 @@ def estate(world: World) -> Estate:
         folder=("a & b",),
     )
     world.add_vm("plain", guest=Guest.without_agent(), template=True, attributes={"other": ""})
-    made = Estate(world)
-    made.tasks = Tasks(world, lambda moids: None)
-    return made
+    inventory = Inventory(world)
+    inventory.tasks = Tasks(world, lambda moids: None)
+    return inventory
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("version", [NEWEST, OLD])
-def test_it_is_what_pyvmomi_writes(estate: Estate, path: str, version: str) -> None:
+def test_it_is_what_pyvmomi_writes(inventory: Inventory, path: str, version: str) -> None:
     for _ in range(2):  # the first of a form is written in another way than the rest
-        for vm in estate.world.vms:
-            value = told(estate, vm, path)
-            expected = "" if value is None else encoded("val", value, version)
-            assert written(estate, vm, path, version) == expected
+        for vm in inventory.world.vms:
+            value = vm_property(inventory, vm, path)
+            expected = "" if value is None else serialize("val", value, version)
+            assert property_xml(inventory, vm, path, version) == expected
 
 
-def test_some_of_all_this_is_set(estate: Estate) -> None:
+def test_some_of_all_this_is_set(inventory: Inventory) -> None:
     """Else the test above compares nothing with nothing."""
     rare = {"guest.net[4000]"}
     for path in set(PATHS) - rare:
-        assert any(written(estate, vm, path, NEWEST) for vm in estate.world.vms), path
+        assert any(property_xml(inventory, vm, path, NEWEST) for vm in inventory.world.vms), path
 
 
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which VMs are written, and not taken from what is kept."""
     names: list[str] = []
-    kept = selecting.kept
+    render_pieces = selecting.render_pieces
 
-    def counted(pieces: Any, estate: Any, vm: Any) -> Any:
+    def counted(pieces: Any, inventory: Any, vm: Any) -> Any:
         names.append(vm.name)
-        return kept(pieces, estate, vm)
+        return render_pieces(pieces, inventory, vm)
 
-    monkeypatch.setattr(selecting, "kept", counted)
+    monkeypatch.setattr(selecting, "render_pieces", counted)
     return names
 
 
@@ -120,11 +120,11 @@ def world(slow_world: World) -> World:
 
 def test_what_is_fleeting_is_not_kept(world: World, content: Any, clock: FakeClock) -> None:
     world.add_vm("web", up_for=60)
-    first = _read(content, "name", "summary", "summary.quickStats", *FLEETING)["web"]
+    first = _read(content, "name", "summary", "summary.quickStats", *VOLATILE)["web"]
     clock.sleep(100)
     world.change(world.add_vm("other").id, attributes={"owner": "me"})
     content.customFieldsManager.AddCustomFieldDef(name="more", moType=vim.VirtualMachine)
-    later = _read(content, "name", "summary", "summary.quickStats", *FLEETING)["web"]
+    later = _read(content, "name", "summary", "summary.quickStats", *VOLATILE)["web"]
     for told_of, more in ((first, 0), (later, 100)):
         up = {
             told_of["summary"].quickStats.uptimeSeconds,
@@ -142,9 +142,9 @@ def test_each_vm_is_looked_up_once_for_all_hosts(
     hosts = [world.add_host(f"h{number}", cluster) for number in range(5)]
     vms = [world.add_vm(f"vm-{number}", cluster=cluster) for number in range(20)]
     looked_up: list[str] = []
-    host_of = Estate.host_of
+    host_of = Inventory.host_of
     monkeypatch.setattr(
-        Estate, "host_of", lambda self, vm: looked_up.append(vm.name) or host_of(self, vm)
+        Inventory, "host_of", lambda self, vm: looked_up.append(vm.name) or host_of(self, vm)
     )
 
     def members() -> dict[str, set[str]]:
