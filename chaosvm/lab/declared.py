@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chaosvm.controls.declaration import wrong_arguments
 from chaosvm.experiment import Importing, importing
 
 __all__ = ["check_declaration", "find_mistake"]
