@@ -95,7 +95,7 @@ def _vcsim(vms: int) -> AbstractContextManager[Vcsim]:
 def _world(size: int, others: int = 0) -> tuple[World, Prepare]:
     """A world of running VMs, and a function that restores the first of them."""
     from chaosvm.lab import State, World
-    from chaosvm.lab.world import Durations
+    from chaosvm.lab.simulation import Durations
 
     world = World(durations=Durations(power_off=_TASK_SECONDS))
     names = [f"app-{number:04}" for number in range(size)]

@@ -171,7 +171,7 @@ def _serve_samples(pipe: Any, run: Callable[[], int]) -> None:
 
 def without_ledger() -> None:
     """Keep the ledgers of this process in memory only."""
-    from chaosvm.ledgerfile import LedgerFile
+    from chaosvm.ledger import LedgerFile
 
     def do_nothing(*_: Any, **__: Any) -> None: ...
 

@@ -12,10 +12,10 @@ from xml.parsers.expat import ParserCreate
 
 import ovirtsdk4
 
-from chaosvm.deadline import Deadline
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.olvm.sso import fetch_token
+from chaosvm.runtime import Deadline
 
 __all__ = ["INVENTORY", "PROBE", "SLOW"]
 
@@ -75,7 +75,7 @@ def _fetcher(target: Target) -> Callable[[str], None]:
 
 def chaosvm(target: Target) -> Callable[[], int]:
     platform = _platform(target)
-    return lambda: len(platform.inventory(Deadline(600)))
+    return lambda: len(platform.backend.inventory(Deadline(600)))
 
 
 def sdk_lists(target: Target) -> Callable[[], int]:

@@ -13,10 +13,10 @@ from xml.parsers.expat import ParserCreate
 from pyVim.connect import SmartConnect
 from pyVmomi import vim, vmodl
 
-from chaosvm.deadline import Deadline
+from chaosvm.runtime import Deadline
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.properties import ALL
-from chaosvm.vsphere.walks import everything, machines
+from chaosvm.vsphere.traversals import everything, machines
 
 __all__ = ["INVENTORY", "PROBE", "SLOW"]
 
@@ -76,7 +76,7 @@ def _fetcher(target: Target, content: Any, spec: Any) -> Callable[[], None]:
 
 def chaosvm(target: Target) -> Callable[[], int]:
     platform = _platform(target)
-    return lambda: len(platform.inventory(Deadline(600)))
+    return lambda: len(platform.backend.inventory(Deadline(600)))
 
 
 def property_collector(target: Target) -> Callable[[], int]:
@@ -170,7 +170,7 @@ def probe_floor(target: Target) -> Callable[[], int]:
     """The same request for a VM with known id: the response time of the server."""
     platform = _platform(target)
     vm = platform.get_vm(target["vm_name"])
-    content = platform._client._content
+    content = platform.backend._client._content
     fetch = _fetcher(target, content, machines(content, [vm.id], ALL))
 
     def read() -> int:

@@ -7,7 +7,7 @@ its text is what the reader of the journal sees.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chaoslib.exceptions import ActivityFailed
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chaosvm.outcome import Outcome
-    from chaosvm.platform import Ticket
     from chaosvm.vm import PowerState
 
 __all__ = [
@@ -38,7 +37,7 @@ __all__ = [
     "LedgerError",
     "LoginFailed",
     "MissingExtra",
-    "NoAnswer",
+    "AnswerLost",
     "NoSuchVM",
     "NotInRehearsal",
     "NotSupported",
@@ -50,7 +49,7 @@ __all__ = [
     "PlatformError",
     "ProtocolError",
     "SelectionError",
-    "StepFailed",
+    "CommandFailed",
     "VMGone",
 ]
 
@@ -145,11 +144,11 @@ LASTING = (CertificateRejected, LoginFailed, NotInRehearsal, PermissionDenied)
 # What may become of one request about one VM ----------------------------------
 
 
-class StepFailed(ChaosVMError):
+class CommandFailed(ChaosVMError):
     """The platform refused one request for one VM, or its task failed."""
 
 
-class InWrongState(StepFailed):
+class InWrongState(CommandFailed):
     """Refused because of the power state the VM is in, which is ``state``."""
 
     def __init__(self, message: str, state: PowerState) -> None:
@@ -157,7 +156,7 @@ class InWrongState(StepFailed):
         self.state = state
 
 
-class Busy(StepFailed):
+class Busy(CommandFailed):
     """Refused because something else is happening to the VM: nothing was done, try again."""
 
 
@@ -165,15 +164,15 @@ class PerhapsBusy(Busy):
     """As Busy, or refused for good: the same words again and again mean the latter."""
 
 
-class GuestUnavailable(StepFailed):
+class GuestUnavailable(CommandFailed):
     """The guest cannot be asked: its tools or agent are not running."""
 
 
-class NotSupported(StepFailed):
+class NotSupported(CommandFailed):
     """The platform cannot do this to the VM at all: nothing was done."""
 
 
-class NoAnswer(StepFailed):
+class AnswerLost(CommandFailed):
     """It is unknown whether the request was, or will be, carried out.
 
     Its answer was lost, or the platform answered that it does not know itself:
@@ -184,13 +183,13 @@ class NoAnswer(StepFailed):
     where nothing seems to have happened.
     """
 
-    def __init__(self, message: str, ticket: Ticket | None = None, again: bool = True) -> None:
+    def __init__(self, message: str, ticket: Any = None, again: bool = True) -> None:
         super().__init__(message)
         self.ticket = ticket
         self.again = again
 
 
-class VMGone(StepFailed):
+class VMGone(CommandFailed):
     """The VM does not exist any more."""
 
 

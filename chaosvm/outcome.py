@@ -10,7 +10,7 @@ from typing import Any
 from chaosvm.redaction import redacted
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Batch", "How", "Outcome", "failure_text", "not_done"]
+__all__ = ["Batch", "How", "Outcome", "failure_text", "dry_run_outcome"]
 
 
 # In an error text; what has all of them is named there.
@@ -119,7 +119,7 @@ class Batch:
         return {**shown, **_dry(self.plan)}
 
 
-def not_done(vm: VM, operation: str, will: str) -> Outcome:
+def dry_run_outcome(vm: VM, operation: str, will: str) -> Outcome:
     """Of a dry run."""
     return Outcome(
         name=vm.name,

@@ -9,7 +9,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from chaosvm import connections, ledger, login, redaction, rehearsal
+from chaosvm import redaction
+from chaosvm.activities import connections
+from chaosvm.ledger import ledger
+from chaosvm.runtime import login, rehearsal
 
 # How fast the machine is at the moment is not what is tested.
 hypothesis.settings.register_profile(

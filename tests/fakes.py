@@ -14,23 +14,23 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from chaosvm.deadline import Deadline
-from chaosvm.errors import NoAnswer, StepFailed
-from chaosvm.order import Order
+from chaosvm.backend import Backend, CommandHandle, Observation, Order, PowerCommand, Watch
+from chaosvm.errors import AnswerLost, CommandFailed
 from chaosvm.outcome import How
-from chaosvm.platform import Sighting, Step, Ticket, Watch
-from chaosvm.verbs import VMPlatform
+from chaosvm.runtime import Deadline
+from chaosvm.service import VMService
+from chaosvm.settings import Safety
 from chaosvm.vm import VM, PowerState
 
 ON, OFF, SUSPENDED = PowerState.POWERED_ON, PowerState.POWERED_OFF, PowerState.SUSPENDED
 
 STATE_AFTER = {
-    Step.POWER_ON: ON,
-    Step.POWER_OFF: OFF,
-    Step.SUSPEND: SUSPENDED,
-    Step.RESET: ON,
-    Step.SHUTDOWN_GUEST: OFF,
-    Step.REBOOT_GUEST: ON,
+    PowerCommand.POWER_ON: ON,
+    PowerCommand.POWER_OFF: OFF,
+    PowerCommand.SUSPEND: SUSPENDED,
+    PowerCommand.RESET: ON,
+    PowerCommand.SHUTDOWN_GUEST: OFF,
+    PowerCommand.REBOOT_GUEST: ON,
 }
 WORDS = {ON: "poweredOn", OFF: "poweredOff", SUSPENDED: "suspended"}
 
@@ -77,11 +77,11 @@ class Machine:
     rebooted: bool = False
     question: str | None = None
     how: How | None = None
-    ended: Ticket | None = None
-    error: StepFailed | None = None
+    ended: CommandHandle | None = None
+    error: CommandFailed | None = None
 
-    def sighting(self) -> Sighting:
-        return Sighting(
+    def observation(self) -> Observation:
+        return Observation(
             vm_id=self.vm.id,
             power_state=self.state,
             exists=self.exists,
@@ -94,15 +94,17 @@ class Machine:
 
 
 # How a machine takes to a request.
-Reaction = Callable[["FakePlatform", Machine, Step], Ticket]
+Reaction = Callable[["FakeBackend", Machine, PowerCommand], CommandHandle]
 
 
 def does(seconds: float = 1.0, tracked: bool | None = None) -> Reaction:
     """Accepts, and is done after so many seconds; a guest's work is not tracked."""
 
-    def react(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
-        ticket = Ticket(machine.vm.id, not step.asks_guest if tracked is None else tracked)
-        platform.clock.at(seconds, lambda: platform.finish(machine, step, ticket))
+    def react(platform: FakeBackend, machine: Machine, command: PowerCommand) -> CommandHandle:
+        ticket = CommandHandle(
+            machine.vm.id, not command.is_guest_command if tracked is None else tracked
+        )
+        platform.clock.at(seconds, lambda: platform.finish(machine, command, ticket))
         return ticket
 
     return react
@@ -113,11 +115,11 @@ def ignores(tracked: bool | None = None) -> Reaction:
     return does(float("inf"), tracked)
 
 
-def fails(error: StepFailed, seconds: float = 1.0) -> Reaction:
+def fails(error: CommandFailed, seconds: float = 1.0) -> Reaction:
     """Accepts, and the task ends with this error."""
 
-    def react(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
-        ticket = Ticket(machine.vm.id, tracked=True)
+    def react(platform: FakeBackend, machine: Machine, command: PowerCommand) -> CommandHandle:
+        ticket = CommandHandle(machine.vm.id, tracked=True)
         platform.clock.at(
             seconds, lambda: platform.change(machine.vm.name, ended=ticket, error=error)
         )
@@ -127,7 +129,7 @@ def fails(error: StepFailed, seconds: float = 1.0) -> Reaction:
 
 
 def refuses(error: Exception) -> Reaction:
-    def react(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+    def react(platform: FakeBackend, machine: Machine, command: PowerCommand) -> CommandHandle:
         raise error
 
     return react
@@ -136,28 +138,29 @@ def refuses(error: Exception) -> Reaction:
 def loses_answer(done: bool, seconds: float = 1.0) -> Reaction:
     """The request arrives, or does not, and nobody hears."""
 
-    def react(platform: FakePlatform, machine: Machine, step: Step) -> Ticket:
+    def react(platform: FakeBackend, machine: Machine, command: PowerCommand) -> CommandHandle:
         if done:
-            ticket = Ticket(machine.vm.id)
-            platform.clock.at(seconds, lambda: platform.finish(machine, step, ticket))
-        raise NoAnswer("the answer was lost (connection reset)")
+            ticket = CommandHandle(machine.vm.id)
+            platform.clock.at(seconds, lambda: platform.finish(machine, command, ticket))
+        raise AnswerLost("the answer was lost (connection reset)")
 
     return react
 
 
 @dataclass
-class FakePlatform(VMPlatform):
+class FakeBackend(Backend):
     """Does what it is told to, at once as the clock of the world would have it."""
 
     name: ClassVar[str] = "fake"
 
     clock: FakeClock = field(default_factory=FakeClock)
     timeout: float = 60.0
+    address: str = "fake.example.com"
     tags_known: bool = True
 
     def __post_init__(self) -> None:
         self.machines: dict[str, Machine] = {}
-        self.sent: list[tuple[str, Step]] = []
+        self.sent: list[tuple[str, PowerCommand]] = []
         self.sent_at: list[float] = []
         self.inventories = 0
         self.marks_read: list[int] = []  # of how many VMs, each time
@@ -168,7 +171,7 @@ class FakePlatform(VMPlatform):
         self.refused: dict[str, str] = {}
         self.before_first_look: Callable[[], None] = lambda: None
         self.at_look: dict[int, Callable[[], None]] = {}
-        self._reactions: dict[tuple[str, Step], list[Reaction]] = {}
+        self._reactions: dict[tuple[str, PowerCommand], list[Reaction]] = {}
         self._trouble: list[BaseException | None] = []
         self._dirty: dict[str, int] = defaultdict(int)
         self._lock = threading.RLock()
@@ -181,9 +184,9 @@ class FakePlatform(VMPlatform):
         self.machines[vm.id] = Machine(vm, state)
         return vm
 
-    def on(self, name: str, step: Step, *reactions: Reaction) -> None:
+    def on(self, name: str, command: PowerCommand, *reactions: Reaction) -> None:
         """How a VM takes to a step: one reaction after another, the last one for good."""
-        self._reactions[name, step] = list(reactions)
+        self._reactions[name, command] = list(reactions)
 
     def trouble_watching(self, *errors: BaseException | None) -> None:
         """What the next looks end with, after the first; the last one for good, unless None."""
@@ -204,23 +207,19 @@ class FakePlatform(VMPlatform):
         machine = self.machine(name)
         machine.vm = replace(machine.vm, **fields)
 
-    def finish(self, machine: Machine, step: Step, ticket: Ticket) -> None:
-        told: dict[str, Any] = {"state": STATE_AFTER[step]}
-        if step in (Step.REBOOT_GUEST, Step.RESET):
+    def finish(self, machine: Machine, command: PowerCommand, ticket: CommandHandle) -> None:
+        told: dict[str, Any] = {"state": STATE_AFTER[command]}
+        if command in (PowerCommand.REBOOT_GUEST, PowerCommand.RESET):
             told["rebooted"] = True
         if ticket.tracked:
             told |= {"ended": ticket, "error": None}
         self.change(machine.vm.name, **told)
 
-    def steps(self, name: str) -> list[Step]:
+    def steps(self, name: str) -> list[PowerCommand]:
         """What was sent to one VM."""
-        return [step for sent_to, step in self.sent if sent_to == name]
+        return [command for sent_to, command in self.sent if sent_to == name]
 
     # The primitives ----------------------------------------------------------------
-
-    @property
-    def address(self) -> str:
-        return "fake.example.com"
 
     def open(self, deadline: Deadline) -> None:
         self.opened += 1
@@ -232,7 +231,7 @@ class FakePlatform(VMPlatform):
         self,
         deadline: Deadline,
         only: Sequence[str] | None = None,
-        remembered: bool = False,
+        allow_cached: bool = False,
         fields: Collection[str] | None = None,
     ) -> list[VM]:
         self.inventories += 1
@@ -246,24 +245,26 @@ class FakePlatform(VMPlatform):
         tags = {vm.id: self.machines[vm.id].vm.tags for vm in vms}
         return [replace(vm, tags=tags[vm.id] if self.tags_known else None) for vm in vms]
 
-    def send(self, vm: VM, step: Step, order: Order, deadline: Deadline) -> Ticket:
+    def send(
+        self, vm: VM, command: PowerCommand, order: Order, deadline: Deadline
+    ) -> CommandHandle:
         with self._lock:
-            self.sent.append((vm.name, step))
+            self.sent.append((vm.name, command))
             self.sent_at.append(self.clock.now)
-            reactions = self._reactions.get((vm.name, step), [does()])
+            reactions = self._reactions.get((vm.name, command), [does()])
             reaction = reactions.pop(0) if len(reactions) > 1 else reactions[0]
-        return reaction(self, self.machines[vm.id], step)
+        return reaction(self, self.machines[vm.id], command)
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> FakeWatch:
         return FakeWatch(self, [vm.id for vm in vms])
 
-    def refusal(self, vm: VM, order: Order) -> str | None:
+    def refusal_reason(self, vm: VM, order: Order) -> str | None:
         return self.refused.get(vm.name)
 
     def guest_unavailable(self, vm: VM) -> str | None:
         return self.deaf.get(vm.name)
 
-    def opted_out(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
+    def protected_by_tag(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
         self.marks_read.append(len(vms))
         marked = [vm for vm in vms if tag in (self.machines[vm.id].vm.tags or ())]
         return {vm.id: f"has the tag {tag!r}" for vm in marked}
@@ -282,17 +283,38 @@ class FakePlatform(VMPlatform):
             return {vm_id: self._dirty[vm_id] for vm_id in vm_ids}
 
 
+class FakePlatform(VMService):
+    """A service over a fake backend, which answers for everything that the service lacks."""
+
+    backend: FakeBackend
+
+    def __init__(self, clock: FakeClock | None = None, **fields: Any) -> None:
+        super().__init__(FakeBackend(clock or FakeClock(), **fields), Safety())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["backend"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = getattr(type(self), name, None)
+        of_service = name in ("backend", "safety", "_size") or callable(known)
+        object.__setattr__(self if of_service else self.backend, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        of_service = name in self.__dict__
+        (self if of_service else self.backend).__dict__.pop(name, None)
+
+
 class FakeWatch(Watch):
     pushed = True
 
-    def __init__(self, platform: FakePlatform, vm_ids: Sequence[str]) -> None:
+    def __init__(self, platform: FakeBackend, vm_ids: Sequence[str]) -> None:
         self._platform = platform
         self._vm_ids = vm_ids
         self._told: dict[str, int] = {}
-        self._followed: list[Ticket] = []
+        self._followed: list[CommandHandle] = []
         platform.watching += 1
 
-    def follow(self, tickets: Sequence[Ticket]) -> None:
+    def track(self, tickets: Sequence[CommandHandle]) -> None:
         self._followed += tickets
         for ticket in tickets:
             if self._platform.machines[ticket.vm_id].ended is ticket:
@@ -301,7 +323,7 @@ class FakeWatch(Watch):
     def close(self) -> None:
         self._platform.watching -= 1
 
-    def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
+    def poll(self, seconds: float, deadline: Deadline) -> list[Observation]:
         platform, clock = self._platform, self._platform.clock
         first = not self._told
         platform.looks += 1
@@ -315,13 +337,13 @@ class FakeWatch(Watch):
             clock.advance_to(min(clock.next_due(), until))
         self._told = platform.versions(self._vm_ids)
         told = self._vm_ids if platform.repeats_news else changed
-        return [self._only_followed(platform.machines[vm_id].sighting()) for vm_id in told]
+        return [self._only_followed(platform.machines[vm_id].observation()) for vm_id in told]
 
     def _changed(self) -> list[str]:
         now = self._platform.versions(self._vm_ids)
         return [vm_id for vm_id in self._vm_ids if now[vm_id] != self._told.get(vm_id)]
 
-    def _only_followed(self, sighting: Sighting) -> Sighting:
-        if any(sighting.ended is ticket for ticket in self._followed):
-            return sighting
-        return replace(sighting, ended=None, error=None)
+    def _only_followed(self, observation: Observation) -> Observation:
+        if any(observation.ended is ticket for ticket in self._followed):
+            return observation
+        return replace(observation, ended=None, error=None)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chaosvm.platform import Platform
+from chaosvm.backend import Backend
 
 __all__ = ["ForwardClock", "once", "once_sent"]
 
@@ -29,7 +29,7 @@ class ForwardClock:
         self._ahead += seconds
 
 
-def once_sent(platform: Platform, do: Callable[[], object]) -> None:
+def once_sent(platform: Backend, do: Callable[[], object]) -> None:
     """Do it as soon as the first step that the platform sends has been answered."""
     send = platform.send
     done = threading.Lock()

@@ -35,7 +35,7 @@ def test_an_error_of_the_platform_is_not_one_of_a_vm():
     """The engine tells them apart: one ends a VM, the other the whole."""
     for error in OURS:
         assert not (
-            issubclass(error, errors.PlatformError) and issubclass(error, errors.StepFailed)
+            issubclass(error, errors.PlatformError) and issubclass(error, errors.CommandFailed)
         )
 
 

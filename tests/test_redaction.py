@@ -7,17 +7,17 @@ import pytest
 
 from chaosvm import redaction
 from chaosvm.errors import (
+    AnswerLost,
     ChaosVMError,
+    CommandFailed,
     GuardUnchecked,
     InvalidValue,
     LoginFailed,
-    NoAnswer,
     OperationFailed,
     OperationRefused,
     ProtocolError,
-    StepFailed,
 )
-from chaosvm.outcome import not_done
+from chaosvm.outcome import dry_run_outcome
 from chaosvm.redaction import hide_password, hide_session, redacted
 from chaosvm.vsphere.settings import VSphereSettings
 from tests.fakes import FakePlatform
@@ -82,8 +82,8 @@ def test_what_utf8_cannot_hold_is_written_out() -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        *(ChaosVMError, GuardUnchecked, LoginFailed, NoAnswer, OperationRefused, ProtocolError),
-        *(StepFailed, lambda text: OperationFailed(text, [])),
+        *(ChaosVMError, GuardUnchecked, LoginFailed, AnswerLost, OperationRefused, ProtocolError),
+        *(CommandFailed, lambda text: OperationFailed(text, [])),
     ],
 )
 def test_no_error_shows_it(kind) -> None:
@@ -100,7 +100,7 @@ def test_what_the_user_wrote_is_shown() -> None:
 
 def test_no_outcome_shows_it() -> None:
     hide_password(PASSWORD)
-    outcome = not_done(FakePlatform().add("web"), "power_off", f"waits for {PASSWORD}")
+    outcome = dry_run_outcome(FakePlatform().add("web"), "power_off", f"waits for {PASSWORD}")
     assert outcome.detail == "dry run: waits for ***"
     assert replace(outcome, error=f"failed: {PASSWORD}").error == "failed: ***"
 

@@ -11,8 +11,8 @@ import pytest
 
 from chaosvm.errors import ChaosVMError
 from chaosvm.lab import Lab, World, rule
-from chaosvm.safety import Safety
-from chaosvm.verbs import VMPlatform
+from chaosvm.service import VMService
+from chaosvm.settings import Safety
 from chaosvm.vsphere import VSpherePlatform
 
 PASSWORD = "hunter2-Passw0rd<&>"
@@ -27,7 +27,7 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def platform(lab: Lab, tmp_path: Path) -> Iterator[VMPlatform]:
+def platform(lab: Lab, tmp_path: Path) -> Iterator[VMService]:
     made = VSpherePlatform(
         lab.vsphere_server,
         lab.username,
@@ -54,7 +54,7 @@ def platform(lab: Lab, tmp_path: Path) -> Iterator[VMPlatform]:
 )
 def test_a_fault_that_quotes_the_password(
     lab: Lab,
-    platform: VMPlatform,
+    platform: VMService,
     tmp_path: Path,
     logs: pytest.LogCaptureFixture,
     method: str,
@@ -72,7 +72,7 @@ def test_a_fault_that_quotes_the_password(
 
 
 def test_a_task_that_fails_with_the_password(
-    lab: Lab, platform: VMPlatform, tmp_path: Path, logs: pytest.LogCaptureFixture
+    lab: Lab, platform: VMService, tmp_path: Path, logs: pytest.LogCaptureFixture
 ) -> None:
     said = f"the password {PASSWORD} is wrong"
     lab.rules(rule("PowerOffVM_Task", "failed_task", fault="GenericVmConfigFault", message=said))

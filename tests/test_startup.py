@@ -10,7 +10,7 @@ import pytest
 
 LARGE = {
     *("pyVmomi", "pyVim", "ovirtsdk4", "pycurl", "requests", "urllib3", "aiohttp", "http.client"),
-    *("chaosvm.verbs", "chaosvm.power", "chaosvm.ledger", "logzero"),
+    *("chaosvm.service", "chaosvm.power", "chaosvm.ledger", "logzero"),
 }
 PLATFORMS = ("vsphere", "olvm", "dora")
 ACTIVITIES = [f"chaosvm.{name}.{kind}" for name in PLATFORMS for kind in ("actions", "probes")]

@@ -349,10 +349,10 @@ def restore_power_states(
     }
     ```
     """
-    from chaosvm.recovery import restore_on  # most runs have nothing to put back
+    from chaosvm.restore import restore_on  # most runs have nothing to put back
 
     def connect() -> Any:
-        return platform.connect(configuration, secrets)
+        return platform.connect(configuration, secrets).backend
 
     name = platform.name
     batch = restore_on(name, connect, configuration, secrets, timeout, parallel, force, ledger)

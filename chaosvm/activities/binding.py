@@ -19,13 +19,13 @@ from string import Template
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
-    from chaosvm.verbs import VMPlatform
+    from chaosvm.service import VMService
 
 __all__ = ["Binding"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Connect = Callable[[Mapping[str, Any] | None, Mapping[str, Any] | None], "VMPlatform"]
+Connect = Callable[[Mapping[str, Any] | None, Mapping[str, Any] | None], "VMService"]
 
 _WIDTH = 80
 

@@ -1,13 +1,13 @@
 """Probes that tell what a batch action would do now, as every platform has them."""
 
+from collections.abc import Callable
 from typing import Any, Dict
 
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.activities.binding import Binding
-from chaosvm.plan import save_plan
 
-__all__ = ["plan_power_off", "plan_power_on", "plan_reboot", "plan_suspend"]
+__all__ = ["plan_power_off", "plan_power_on", "plan_reboot", "plan_suspend", "saved_plan"]
 
 
 def plan_power_off(
@@ -50,7 +50,7 @@ def plan_power_off(
     """
     service = platform.connect(configuration, secrets)
     options = {"graceful": graceful, "timeout": timeout, "on_timeout": on_timeout}
-    return save_plan(path, lambda: service.plan("power_off", vms, parallel, **options))
+    return saved_plan(path, lambda: service.plan("power_off", vms, parallel, **options))
 
 
 def plan_power_on(
@@ -83,7 +83,7 @@ def plan_power_on(
     """
     service = platform.connect(configuration, secrets)
     options = {"timeout": timeout}
-    return save_plan(path, lambda: service.plan("power_on", vms, parallel, **options))
+    return saved_plan(path, lambda: service.plan("power_on", vms, parallel, **options))
 
 
 def plan_reboot(
@@ -117,7 +117,7 @@ def plan_reboot(
     """
     service = platform.connect(configuration, secrets)
     options = {"graceful": graceful, "timeout": timeout}
-    return save_plan(path, lambda: service.plan("reboot", vms, parallel, **options))
+    return saved_plan(path, lambda: service.plan("reboot", vms, parallel, **options))
 
 
 def plan_suspend(
@@ -150,4 +150,11 @@ def plan_suspend(
     """
     service = platform.connect(configuration, secrets)
     options = {"timeout": timeout}
-    return save_plan(path, lambda: service.plan("suspend", vms, parallel, **options))
+    return saved_plan(path, lambda: service.plan("suspend", vms, parallel, **options))
+
+
+def saved_plan(path: str, make: Callable[[], Any]) -> Dict[str, Any]:
+    """Make a plan and write it to the file of this path, unless that is empty."""
+    from chaosvm.plans import save_plan  # plans need the power engine, other probes do not
+
+    return save_plan(path, make)

@@ -10,9 +10,9 @@ from typing import Any, Callable, Dict, Mapping, TypeVar, cast
 
 from chaoslib.exceptions import InterruptExecution, InvalidControl
 
-from chaosvm import values
 from chaosvm.errors import InvalidValue
-from chaosvm.experiment import experiment_at_hand, importing
+from chaosvm.runtime import current_experiment, importing
+from chaosvm.settings import values
 
 __all__ = ["Arguments", "check", "required", "told", "validate", "wrong_arguments"]
 
@@ -109,7 +109,7 @@ def _mistake(control: Dict[str, Any], arguments: Arguments) -> str:
 def _wrong_value(key: str, value: Any, arguments: Arguments) -> str:
     if key not in arguments:
         known = f"known are {', '.join(arguments)}" if arguments else "it takes none"
-        return f"unknown argument {key!r}{values.nearest(key, arguments)}: {known}"
+        return f"unknown argument {key!r}{values.suggestion(key, arguments)}: {known}"
     if isinstance(value, str) and "${" in value:
         return ""  # Chaos Toolkit puts in what it stands for when the run begins
     try:
@@ -120,7 +120,7 @@ def _wrong_value(key: str, value: Any, arguments: Arguments) -> str:
 
 
 def _is_of_experiment(control: Mapping[str, Any]) -> bool:
-    experiment = experiment_at_hand()
+    experiment = current_experiment()
     declared = (experiment or {}).get("controls") or ()
     return experiment is None or any(each is control or each == control for each in declared)
 

@@ -29,9 +29,10 @@ from typing import Any, Dict, List
 
 from chaoslib.exceptions import InterruptExecution
 
-from chaosvm import supervision, values
 from chaosvm.controls.declaration import check, required, validate
 from chaosvm.errors import InvalidValue
+from chaosvm.runtime import supervision
+from chaosvm.settings import values
 
 __all__ = [
     "after_activity_control",

@@ -38,15 +38,14 @@ from typing import Any, Dict, Iterator, List
 from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
-from chaosvm import experiment, supervision, values
+from chaosvm.backend import Backend
 from chaosvm.controls.declaration import check, required, told, validate
-from chaosvm.deadline import Deadline
 from chaosvm.errors import InvalidValue
-from chaosvm.experiment import Running
-from chaosvm.ledger import Ledger, bar_run
+from chaosvm.ledger import Ledger, block_run
 from chaosvm.outcome import Batch, Outcome, failure_text
-from chaosvm.recovery import restore_from
-from chaosvm.verbs import VMPlatform
+from chaosvm.restore import restore_from
+from chaosvm.runtime import Deadline, RunContext, experiment, supervision
+from chaosvm.settings import values
 
 __all__ = [
     "after_experiment_control",
@@ -67,7 +66,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class _Undo:
     """What is to be undone at the end of one run."""
 
-    run: Running
+    run: RunContext
     journal: Dict[str, Any]
     timeout: float
     parallel: int
@@ -77,7 +76,7 @@ class _Undo:
     def carry_out(self) -> None:
         if self.done:
             return
-        ledgers = bar_run(self.run, _BARRED)
+        ledgers = block_run(self.run, _BARRED)
         with _signals_wait(self.run):
             self.done = True
             try:
@@ -107,7 +106,7 @@ class _Undo:
 
     def _undone(self, ledger: Ledger) -> List[Outcome]:
         deadline = Deadline(self.timeout)
-        platforms = list(dict.fromkeys(touched.platform for touched in ledger.touched()))
+        platforms = list(dict.fromkeys(record.platform for record in ledger.record()))
         outcomes: List[Outcome] = []
         for number, platform in enumerate(platforms):
             share = deadline.share(len(platforms) - number)
@@ -115,15 +114,15 @@ class _Undo:
         return outcomes
 
 
-_armed: Dict[int, _Undo] = {}
+_pending_undos: Dict[int, _Undo] = {}
 _ARGUMENTS = {
     "timeout": values.timeout_seconds,
-    "parallel": lambda key, value: values.integer(key, value, 1, VMPlatform.most_parallel),
+    "parallel": lambda key, value: values.integer(key, value, 1, Backend.max_parallel),
     "force": values.boolean,
 }
 
 
-class _LastNet(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
+class FinalHandler(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
     """Chaos Toolkit's very last step, also where its ordinary end was cut short."""
 
     def finish(self, journal: Dict[str, Any]) -> None:
@@ -139,7 +138,7 @@ def validate_control(control: Dict[str, Any]) -> None:
 def configure_control(event_registry: EventHandlerRegistry = None, **kwargs: Any) -> None:
     """Hear of the end of the run, whatever happens to it."""
     if event_registry is not None:
-        event_registry.register(_LastNet())
+        event_registry.register(FinalHandler())
 
 
 @required
@@ -151,7 +150,7 @@ def before_experiment_control(
     **unknown: Any,
 ) -> None:
     """Check the arguments, before anything is touched, and get ready for the end."""
-    run = experiment.running()
+    run = experiment.current_run()
     if run is None or run.journal is None:
         raise InterruptExecution("chaosvm.controls.undo: the run was not found, so it is stopped")
     try:
@@ -162,12 +161,12 @@ def before_experiment_control(
             run=run,
             journal=run.journal,
             timeout=values.timeout_seconds("timeout", timeout),
-            parallel=values.integer("parallel", parallel, 1, VMPlatform.most_parallel),
+            parallel=values.integer("parallel", parallel, 1, Backend.max_parallel),
             force=values.boolean("force", force),
         )
     except InvalidValue as error:
         raise InterruptExecution(f"chaosvm.controls.undo: {error}") from None
-    _armed[id(run.journal)] = undo
+    _pending_undos[id(run.journal)] = undo
     supervision.watch()
     _interrupt_when_hung_up()
 
@@ -184,19 +183,19 @@ def cleanup_control() -> None:
 
 @told
 def _carry_out(journal: Dict[str, Any]) -> None:
-    if undo := _armed.get(id(journal)):
+    if undo := _pending_undos.get(id(journal)):
         try:
             undo.carry_out()
         except Exception as error:
             undo.note_failure(f"{type(error).__name__}: {error}")
             raise
-        _armed.pop(id(journal), None)
+        _pending_undos.pop(id(journal), None)
         if signal.getsignal(signal.SIGHUP) is signal.default_int_handler:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _journal() -> Dict[str, Any]:
-    run = experiment.running()
+    run = experiment.current_run()
     return (run and run.journal) or {}
 
 
@@ -213,7 +212,7 @@ def _interrupt_when_hung_up() -> None:
 
 
 @contextmanager
-def _signals_wait(run: Running | None = None) -> Iterator[None]:
+def _signals_wait(run: RunContext | None = None) -> Iterator[None]:
     """Whoever interrupts an experiment should not by that keep it from being undone."""
     if threading.current_thread() is not threading.main_thread():
         yield

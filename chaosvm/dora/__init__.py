@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from chaoslib.types import Discovery
 
-from chaosvm.connections import shared
-from chaosvm.discovery import discover_platform
+from chaosvm.activities import discover_platform, shared_connection
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import ChaosVMError
-from chaosvm.safety import Safety
-from chaosvm.settings import load
+from chaosvm.settings import Safety, load
 
 if TYPE_CHECKING:
     from chaosvm.dora.client import DoraClient
@@ -30,7 +28,9 @@ def dora(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | N
     Raises InvalidValue for settings that cannot be used.
     """
     load(Safety, configuration, secrets)  # so that a key that is misspelt does not go unnoticed
-    return shared(_client_class().from_settings, load(DoraSettings, configuration, secrets))
+    return shared_connection(
+        _client_class().from_settings, load(DoraSettings, configuration, secrets)
+    )
 
 
 def discover(discover_system: bool = True) -> Discovery:

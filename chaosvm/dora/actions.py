@@ -10,12 +10,12 @@ from typing import Any, Dict, List
 
 from chaoslib.types import Configuration, Secrets
 
-from chaosvm import values
 from chaosvm.dora import dora
-from chaosvm.dora.export import Format, file_to_write, write
+from chaosvm.dora.export import Format, output_file, write
 from chaosvm.dora.inventory import EnvironmentInventory
-from chaosvm.dora.vcenter import switch
+from chaosvm.dora.vcenter import operate_by_id
 from chaosvm.errors import PlatformError, SelectionError
+from chaosvm.settings import values
 from chaosvm.vm import PowerState
 
 __all__ = [
@@ -60,8 +60,8 @@ def export_inventory(
     """
     client = dora(configuration, secrets)
     form = values.choice("format", format, Format)
-    chosen = client.catalogue.choose(values.text_list("environments", environments))
-    target = file_to_write("path", path)
+    chosen = client.catalogue.choose(values.string_list("environments", environments))
+    target = output_file("path", path)
     found = client.inventories([environment.name for environment in chosen])
     whole = [told for told in found.values() if isinstance(told, EnvironmentInventory)]
     if len(whole) < len(found):
@@ -164,7 +164,7 @@ def power_on(
     """
     client = dora(configuration, secrets)
     options = {"timeout": timeout}
-    return switch(
+    return operate_by_id(
         client, environment, vm_name, "power_on", configuration, secrets, **options
     ).to_json()
 
@@ -209,7 +209,7 @@ def power_off(
     """
     client = dora(configuration, secrets)
     options = {"graceful": graceful, "timeout": timeout, "on_timeout": on_timeout}
-    return switch(
+    return operate_by_id(
         client, environment, vm_name, "power_off", configuration, secrets, **options
     ).to_json()
 
@@ -252,6 +252,6 @@ def reboot(
     """
     client = dora(configuration, secrets)
     options = {"graceful": graceful, "timeout": timeout}
-    return switch(
+    return operate_by_id(
         client, environment, vm_name, "reboot", configuration, secrets, **options
     ).to_json()

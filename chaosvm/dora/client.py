@@ -9,10 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
-from chaosvm.choice import Choice
-from chaosvm.deadline import Clock, Deadline
-from chaosvm.documents import parse_json
-from chaosvm.dora.environments import Catalogue, Environment
+from chaosvm.dora.environments import Environment, EnvironmentRegistry
 from chaosvm.dora.inventory import (
     EnvironmentInventory,
     Hypervisor,
@@ -23,10 +20,10 @@ from chaosvm.dora.inventory import (
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.dora.transport import Answer, Transport
 from chaosvm.errors import ChaosVMError, LoginFailed, NoSuchVM, ProtocolError
-from chaosvm.login import Login
-from chaosvm.names import find_one
 from chaosvm.redaction import hide_session
-from chaosvm.selection import Selection
+from chaosvm.runtime import Clock, Deadline, Login
+from chaosvm.runtime.documents import parse_json
+from chaosvm.selection import Selection, SelectionResult, find_one
 from chaosvm.vm import VM
 
 __all__ = ["DoraClient"]
@@ -130,7 +127,7 @@ class DoraClient:
     # Reading ---------------------------------------------------------------------
 
     @property
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> EnvironmentRegistry:
         return self.settings.catalogue
 
     def list_vms(self, environment: str, vms: Any = None) -> list[VM]:
@@ -146,7 +143,7 @@ class DoraClient:
         """The VMs that a selection means: never none, and every name must be there."""
         return list(self.choose(environment, vms).vms)
 
-    def choose(self, environment: str, vms: Any) -> Choice:
+    def choose(self, environment: str, vms: Any) -> SelectionResult:
         """The same, with the seed of a sample."""
         selection, wanted = _selection(vms), self.catalogue.find(environment)
         found = self._vms(wanted, self._reading())

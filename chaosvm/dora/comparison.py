@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaosvm.deadline import Deadline
+from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 
 __all__ = ["Differences", "compare", "on_hosts", "until_they_agree"]

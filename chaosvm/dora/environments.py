@@ -12,12 +12,20 @@ from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from typing import Any
 
-from chaosvm import rehearsal, settings, values
-from chaosvm.documents import UnusableFile, parse_json, parse_yaml, read_text, refuse_unbounded
 from chaosvm.errors import InvalidValue
+from chaosvm.runtime import rehearsal
+from chaosvm.runtime.documents import (
+    UnusableFile,
+    parse_json,
+    parse_yaml,
+    read_text,
+    refuse_unbounded,
+)
+from chaosvm.settings import loading as settings
+from chaosvm.settings import values
 from chaosvm.vsphere.settings import VSphereSettings
 
-__all__ = ["Catalogue", "Environment", "as_written", "catalogue", "known"]
+__all__ = ["EnvironmentRegistry", "Environment", "read_raw", "catalogue", "known"]
 
 _EXAMPLE = (
     '{"Arvig-Staging": {"vcenter": "OracleQA", "pattern_path": "ORA-DEV", "vm_path": "ORA-DEV", '
@@ -61,7 +69,7 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class EnvironmentRegistry:
     """All environments that are known, in their order."""
 
     environments: tuple[Environment, ...]
@@ -83,7 +91,7 @@ class Catalogue:
         if wanted is None:
             return list(self.environments)
         chosen: dict[str, Environment] = {}
-        for word in values.text_list(key, wanted, "names of environments, or of groups of them"):
+        for word in values.string_list(key, wanted, "names of environments, or of groups of them"):
             found = [each for each in self.environments if word in (each.name, each.group)]
             if not found:
                 raise self._unknown(key, word, self.groups)
@@ -92,23 +100,23 @@ class Catalogue:
 
     def _unknown(self, key: str, wanted: str, groups: Iterable[str]) -> InvalidValue:
         names = [each.name for each in self.environments]
-        hint = values.nearest(wanted, (*names, *groups))
+        hint = values.suggestion(wanted, (*names, *groups))
         told = f"known are {', '.join(names)}"
         if groups:
             told += f", and the groups {', '.join(groups)}"
         return InvalidValue(f"{key} is {wanted!r}, which is not known{hint}: {told}")
 
 
-def known() -> Catalogue:
+def known() -> EnvironmentRegistry:
     """The environments that ship, with their names for coordinates."""
     text = files(__package__).joinpath("environments.json").read_text("utf-8")
     found = [_new(name, {}, described["group"]) for name, described in json.loads(text).items()]
-    return Catalogue(tuple(found))
+    return EnvironmentRegistry(tuple(found))
 
 
-def catalogue(key: str, value: Any) -> Catalogue:
+def catalogue(key: str, value: Any) -> EnvironmentRegistry:
     """The known environments with the user's own: a mapping, or a file that holds one."""
-    given = value if isinstance(value, Mapping) else as_written(key, value)
+    given = value if isinstance(value, Mapping) else read_raw(key, value)
     refuse_unbounded(key, given)
     if not isinstance(given, Mapping) or not given:
         raise values.invalid(key, given, f"a mapping such as {_EXAMPLE}")
@@ -118,7 +126,7 @@ def catalogue(key: str, value: Any) -> Catalogue:
         told = values.mapping(where, described, _KEYS, '{"vcenter": "OracleQA"}')
         told = {field: item for field, item in told.items() if item is not None}
         found[name] = replace(found[name], **told) if name in found else _new(name, told)
-    return Catalogue(tuple(found.values()))
+    return EnvironmentRegistry(tuple(found.values()))
 
 
 def _new(name: str, told: Mapping[str, Any], group: str = "other") -> Environment:
@@ -126,7 +134,7 @@ def _new(name: str, told: Mapping[str, Any], group: str = "other") -> Environmen
     return Environment(**{"name": name, "group": group, **defaults, **told})
 
 
-def as_written(key: str, value: Any) -> Any:
+def read_raw(key: str, value: Any) -> Any:
     """What a text or a file holds, as it was written."""
     expected = f"a mapping of environments, or the path of a JSON or YAML file with one: {_EXAMPLE}"
     text = values.text(key, value, expected).strip()
@@ -166,7 +174,7 @@ def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
                 f"it, as in {_VSPHERE_EXAMPLE}"
             )
         if name not in _VSPHERE_KEYS:
-            hint = values.nearest(name, _VSPHERE_KEYS)
+            hint = values.suggestion(name, _VSPHERE_KEYS)
             raise InvalidValue(
                 f"{key} has the unknown key {values.shown(name)}{hint}: known are "
                 f"{', '.join(_VSPHERE_KEYS)}"

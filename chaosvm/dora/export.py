@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from chaosvm.dora.inventory import EnvironmentInventory
-from chaosvm.files import file_to_write, write_whole
+from chaosvm.settings import output_file, write_atomically
 
-__all__ = ["Format", "file_to_write", "write"]
+__all__ = ["Format", "output_file", "write"]
 
 _COLUMNS = (
     "environment",
@@ -44,7 +44,7 @@ class Format(StrEnum):
 def write(inventories: Sequence[EnvironmentInventory], path: Path, form: Format) -> None:
     """The file is replaced only when the new one is complete."""
     text = _as_csv(inventories) if form is Format.CSV else _as_json(inventories)
-    write_whole(path, text)
+    write_atomically(path, text)
 
 
 def _as_json(inventories: Sequence[EnvironmentInventory]) -> str:

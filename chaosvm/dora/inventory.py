@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaosvm.documents import parse_json
 from chaosvm.dora.environments import Environment
 from chaosvm.errors import InvalidValue, ProtocolError
 from chaosvm.redaction import printable
+from chaosvm.runtime.documents import parse_json
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["EnvironmentInventory", "Hypervisor", "items", "read_hypervisors", "read_vms"]

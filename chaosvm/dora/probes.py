@@ -11,13 +11,13 @@ from typing import Any, Dict, List
 
 from chaoslib.types import Configuration, Secrets
 
-from chaosvm import values
-from chaosvm.deadline import Deadline
 from chaosvm.dora import dora
 from chaosvm.dora.comparison import Differences, compare, on_hosts, until_they_agree
 from chaosvm.dora.inventory import EnvironmentInventory
 from chaosvm.dora.vcenter import vcenter_of
 from chaosvm.errors import NoSuchVM, ProtocolError
+from chaosvm.runtime import Deadline
+from chaosvm.settings import values
 from chaosvm.vm import PowerState
 
 __all__ = [
@@ -423,7 +423,7 @@ def matches_platform(
         told = client.inventory(environment)
         hosts[:] = sorted({host.name for host in told.hypervisors})
         moids = [vm.id for vm in told.vms]
-        there = platform.inventory(Deadline(platform.timeout, platform.clock))
+        there = platform.backend.inventory(Deadline(platform.timeout, platform.clock))
         kept = on_hosts(there, hosts, moids)
         found = compare(told.vms, kept)
         if not found.compared and not found.found:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from chaosvm import settings, values
-from chaosvm.dora.environments import Catalogue, catalogue, known
-from chaosvm.settings import Settings, setting
+from chaosvm.dora.environments import EnvironmentRegistry, catalogue, known
+from chaosvm.settings import Settings, setting, values
+from chaosvm.settings import loading as settings
 
 __all__ = ["DoraSettings", "Scheme"]
 
@@ -43,12 +43,12 @@ class DoraSettings(Settings):
     scheme: str = setting(_scheme, "http")
     ca_file: str | None = setting(settings.ca_file, None)
     timeout: float = setting(values.timeout_seconds, 20.0, rehearsed=True)
-    environments: Catalogue | None = setting(catalogue, None, rehearsed=True)
+    environments: EnvironmentRegistry | None = setting(catalogue, None, rehearsed=True)
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:
         return frozenset({(self.host, self.api_port), (self.host, self.auth_port)})
 
     @property
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> EnvironmentRegistry:
         return self.environments or known()

@@ -25,9 +25,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from chaosvm import rehearsal
-from chaosvm.bounded import Budget
-from chaosvm.deadline import Deadline
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import (
     CertificateRejected,
@@ -37,7 +34,9 @@ from chaosvm.errors import (
     PlatformError,
     ProtocolError,
 )
-from chaosvm.unpacking import MOST_WHOLE, unpacked
+from chaosvm.runtime import Deadline, rehearsal
+from chaosvm.runtime.deadline_http import DeadlineBudget
+from chaosvm.runtime.unpacking import MOST_WHOLE, unpacked
 
 __all__ = ["Answer", "Transport"]
 
@@ -95,7 +94,7 @@ class Answer:
     location: str | None = None
 
 
-def _bounded_pool(pool: Any, base: Any, budget: Budget) -> Any:
+def _bounded_pool(pool: Any, base: Any, budget: DeadlineBudget) -> Any:
     """A pool whose connections end with the budget of the thread that uses them."""
 
     class BoundedConnection(base):  # type: ignore[misc]  # either of two bases
@@ -112,7 +111,7 @@ def _bounded_pool(pool: Any, base: Any, budget: Budget) -> Any:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: DeadlineBudget) -> None:
         self._budget = budget
         super().__init__(pool_connections=4, pool_maxsize=_CONNECTIONS)
 
@@ -129,7 +128,7 @@ class Transport:
 
     def __init__(self, settings: DoraSettings) -> None:
         self._settings = settings
-        self._budget = Budget(settings.timeout)
+        self._budget = DeadlineBudget(settings.timeout)
         self._session = self._opened()
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_hide_paths)
@@ -181,7 +180,7 @@ class Transport:
     def _once(
         self, port: int, url: str, query: Mapping[str, str] | None, what: str, deadline: Deadline
     ) -> Answer:
-        rehearsal.permit(self._settings.host, port)
+        rehearsal.require_allowed(self._settings.host, port)
         with self._budget.within(deadline):
             seconds = max(0.01, self._budget.seconds())
             try:

@@ -6,17 +6,17 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chaosvm import rehearsal
 from chaosvm.dora.environments import Environment
 from chaosvm.errors import InvalidValue, OperationRefused
 from chaosvm.outcome import Outcome
+from chaosvm.runtime import rehearsal
 from chaosvm.vsphere import vsphere
 
 if TYPE_CHECKING:
     from chaosvm.dora.client import DoraClient
     from chaosvm.vsphere.platform import VSpherePlatform
 
-__all__ = ["switch", "vcenter_of"]
+__all__ = ["operate_by_id", "vcenter_of"]
 
 
 def vcenter_of(
@@ -63,7 +63,7 @@ def _credentials(prefix: Any, secrets: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def switch(
+def operate_by_id(
     dora: DoraClient,
     environment: str,
     vm_name: str,
@@ -81,4 +81,4 @@ def switch(
             f"refused, and nothing was touched: Dora tells no managedObjRef of {vm.name!r}, and by "
             "its name alone it could be another VM"
         )
-    return platform.switch(operation, moid, vm.name, **options)
+    return platform.operate_by_id(operation, moid, vm.name, **options)

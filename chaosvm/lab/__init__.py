@@ -1,6 +1,6 @@
 """The lab: simulated platforms for rehearsals and tests, in this process.
 
-A simulation of virtual machines (``chaosvm.lab.world``) with servers that speak each
+A simulation of virtual machines (``chaosvm.lab.simulation``) with servers that speak each
 platform's protocol over TLS, for use with real clients::
 
     from chaosvm.lab import Guest, Lab, World, rule
@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from chaosvm.errors import MissingExtra
 from chaosvm.lab.faults import Rule, rule, when
-from chaosvm.lab.world import Durations, Guest, Machine, Role, State, Topology, World
-from chaosvm.lab.worlds import Described, load
+from chaosvm.lab.simulation import Durations, Guest, Machine, Role, State, Topology, World
+from chaosvm.lab.world_files import Described, load
 
 if TYPE_CHECKING:
     from chaosvm.lab.lab import Lab

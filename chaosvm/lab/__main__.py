@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import logzero
 
-from chaosvm import values
 from chaosvm.errors import ChaosVMError, InvalidValue
-from chaosvm.lab.account import join_names, platform_title, power_changes
+from chaosvm.lab.power_summary import join_names, platform_title, power_changes
 from chaosvm.lab.watching import Watching
-from chaosvm.lab.worlds import load, ready_made
+from chaosvm.lab.world_files import load, ready_made
+from chaosvm.settings import values
 
 if TYPE_CHECKING:
     from chaosvm.lab.lab import Lab
@@ -73,7 +73,9 @@ def _lab(arguments: argparse.Namespace) -> Lab:
     latency = values.number("--latency", arguments.latency, 0, 60, "seconds")
     platforms: Sequence[str] = installed()
     if arguments.platforms is not None:
-        platforms = values.text_list("--platforms", arguments.platforms.replace(" ", "").split(","))
+        platforms = values.string_list(
+            "--platforms", arguments.platforms.replace(" ", "").split(",")
+        )
     return LabClass(load(arguments.world), platforms=platforms, latency=latency)
 
 

@@ -33,15 +33,14 @@ from typing import TYPE_CHECKING, Any
 from chaoslib.exceptions import InterruptExecution, InvalidControl
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
-from chaosvm import rehearsal
-from chaosvm.experiment import Importing, experiment_at_hand
-from chaosvm.lab import wall
-from chaosvm.lab.declared import check_declaration, find_mistake
-from chaosvm.lab.others import record_skipped
+from chaosvm.lab import network_block
+from chaosvm.lab.declaration import check_declaration, find_mistake
+from chaosvm.lab.foreign_activities import record_skipped
+from chaosvm.runtime import Importing, current_experiment, rehearsal
 
 if TYPE_CHECKING:
-    from chaosvm.lab.stage import RehearsalSession
-    from chaosvm.lab.unset import Placeholders
+    from chaosvm.lab.placeholders import Placeholders
+    from chaosvm.lab.session import RehearsalSession
 
 __all__ = [
     "after_activity_control",
@@ -61,7 +60,7 @@ _OVER = "the rehearsal is over"
 
 def _block_servers(experiment: dict[str, Any] | None) -> None:
     settings = experiment or {}
-    wall.block_servers(settings.get("configuration"), settings.get("secrets"))
+    network_block.block_servers(settings.get("configuration"), settings.get("secrets"))
 
 
 # Chaos Toolkit silently ignores a control that it cannot import or call, for example
@@ -69,8 +68,8 @@ def _block_servers(experiment: dict[str, Any] | None) -> None:
 # failure stops the run.
 rehearsal.block(rehearsal.NOT_YET)
 check_declaration(rehearsal.CONTROL)
-wall.install()
-_block_servers(experiment_at_hand())
+network_block.install()
+_block_servers(current_experiment())
 
 _session: RehearsalSession | None = None
 _events: EventHandlerRegistry | None = None
@@ -79,7 +78,7 @@ _placeholders: Placeholders | None = None
 
 def validate_control(control: dict[str, Any]) -> None:
     """Refuse a declaration that would prevent this control from being called."""
-    experiment = experiment_at_hand()
+    experiment = current_experiment()
     if problem := find_mistake(Importing(control, experiment)):
         raise InvalidControl(f"the rehearsal cannot begin: {problem}")
     if _session is None:
@@ -96,7 +95,7 @@ def after_loading_experiment_control(
     now because Chaos Toolkit runs the probes in the configuration next.
     """
     global _placeholders
-    from chaosvm.lab.unset import insert_placeholders
+    from chaosvm.lab.placeholders import insert_placeholders
 
     if state:
         _block_servers(state)
@@ -118,7 +117,7 @@ def before_experiment_control(
 ) -> None:
     """Start the lab and begin the rehearsal, or interrupt the run."""
     try:
-        wall.block_servers(configuration, secrets)
+        network_block.block_servers(configuration, secrets)
         _start_session(arguments).begin(context, configuration or {}, secrets or {})
     # Chaos Toolkit ignores all other exceptions of a control and continues the run.
     except Exception as error:
@@ -178,11 +177,11 @@ class _RunFinished(RunEventHandler):  # type: ignore[misc]  # chaoslib is untype
 def _start_session(arguments: dict[str, Any]) -> RehearsalSession:
     """The session, with its lab started."""
     global _session
-    from chaosvm.lab.stage import ControlArguments, RehearsalSession
+    from chaosvm.lab.session import ControlArguments, RehearsalSession
 
     if _session is None:
         rehearsal.block(rehearsal.NOT_YET)
-        wall.block_servers(os.environ)
+        network_block.block_servers(os.environ)
         _session = RehearsalSession(ControlArguments.read(arguments))
         try:
             _session.start_lab()

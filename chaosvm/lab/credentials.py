@@ -7,7 +7,7 @@ import secrets
 import threading
 
 from chaosvm.lab.options import Options
-from chaosvm.lab.world import World
+from chaosvm.lab.simulation import World
 
 __all__ = ["Account", "Tokens"]
 

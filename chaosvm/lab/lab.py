@@ -14,11 +14,11 @@ import trustme
 
 from chaosvm.errors import InvalidValue, MissingExtra
 from chaosvm.lab.faults import Faults, Rule
-from chaosvm.lab.home import RunDirectory
+from chaosvm.lab.http_server import ProtocolServer, Server, Sessions
 from chaosvm.lab.options import Options
-from chaosvm.lab.server import Face, Server, Sessions
-from chaosvm.lab.world import World
-from chaosvm.lab.worlds import Described, Source, load
+from chaosvm.lab.run_directory import RunDirectory
+from chaosvm.lab.simulation import World
+from chaosvm.lab.world_files import Described, Source, load
 
 __all__ = ["Lab", "installed"]
 
@@ -111,18 +111,20 @@ class Lab:
             dora_estates=dora_estates,
             dora_bare=dora_bare,
         )
-        self._faces: list[Face] = [
+        self._faces: list[ProtocolServer] = [
             face for platform in platforms for face in self._create_faces(platform, options)
         ]
 
-    def _create_faces(self, platform: str, options: Options) -> Sequence[Face]:
+    def _create_faces(self, platform: str, options: Options) -> Sequence[ProtocolServer]:
         if platform not in _PLATFORMS:
             raise InvalidValue(
                 f"the lab has no platform {platform!r}: known are {', '.join(_PLATFORMS)}"
             )
         module, packages, extras = _PLATFORMS[platform]
         try:
-            faces: Sequence[Face] = importlib.import_module(module).faces(self.world, options)
+            faces: Sequence[ProtocolServer] = importlib.import_module(module).faces(
+                self.world, options
+            )
         except ImportError as error:
             package = (error.name or "").partition(".")[0]
             if package not in packages:

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
 
-from chaosvm.deadline import Clock
-from chaosvm.lab.world import EventKind, Machine, State, World
+from chaosvm.lab.simulation import EventKind, Machine, State, World
+from chaosvm.runtime import Clock
 
 __all__ = ["Watching"]
 

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from chaoslib.types import Discovery
 
-from chaosvm.connections import shared
-from chaosvm.discovery import discover_platform
+from chaosvm.activities import discover_platform, shared_connection
 from chaosvm.errors import MissingExtra
 from chaosvm.olvm.settings import OLVMSettings
-from chaosvm.safety import Safety
-from chaosvm.settings import load
+from chaosvm.settings import Safety, load
 
 if TYPE_CHECKING:
     from chaosvm.olvm.platform import OLVMPlatform
@@ -34,7 +32,7 @@ def olvm(
     """
     settings = load(OLVMSettings, configuration, secrets)
     safety = Safety.of_activity(configuration, secrets)
-    return shared(_platform_class().from_settings, settings, safety)
+    return shared_connection(_platform_class().from_settings, settings, safety)
 
 
 def discover(discover_system: bool = True) -> Discovery:

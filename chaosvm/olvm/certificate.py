@@ -13,10 +13,10 @@ from typing import Any
 
 import pycurl
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import CertificateRejected
 from chaosvm.olvm.http import configured, perform
 from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.runtime import Deadline
 
 __all__ = ["names_a_server", "refuse_common_names"]
 

@@ -12,30 +12,29 @@ from collections.abc import Callable
 from typing import TypeVar
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import (
+    AnswerLost,
     AnswerTooLarge,
     ConnectionFailed,
     DeadlinePassed,
     LoginFailed,
-    NoAnswer,
     PlatformError,
     ProtocolError,
 )
-from chaosvm.login import Login
 from chaosvm.olvm.faults import (
-    NeverSent,
     NotSentInTime,
+    RequestNotSent,
     action_refused,
     page_text,
     parsed,
     status_error,
 )
-from chaosvm.olvm.http import Line, api_headers, post
-from chaosvm.olvm.items import Items, NotExpected
+from chaosvm.olvm.http import HttpChannel, api_headers, post
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.olvm.sso import fetch_token, revoke_token
+from chaosvm.olvm.xml_lists import NotExpected, XmlListParser
 from chaosvm.redaction import hide_session
+from chaosvm.runtime import Deadline, Login
 
 __all__ = ["OLVMClient"]
 
@@ -55,7 +54,7 @@ class OLVMClient:
         self.settings = settings
         self.address = settings.address
         self._token: str | None = None
-        self._lines: list[Line] = []
+        self._lines: list[HttpChannel] = []
         self._lock = threading.Lock()
         self._login = Login(self._fetch_token, self.address, settings.username, settings.password)
         if settings.insecure:
@@ -68,14 +67,14 @@ class OLVMClient:
 
     def login(self, deadline: Deadline) -> None:
         """Log in, unless that was done; twice if the connection breaks."""
-        self._twice(lambda: None, deadline)
+        self._retry_once(lambda: None, deadline)
 
     # Reading ------------------------------------------------------------------------
 
     def items(
         self,
         path: str,
-        items: Callable[[], Items[T]],
+        items: Callable[[], XmlListParser[T]],
         deadline: Deadline,
         **query: str,
     ) -> list[T]:
@@ -88,19 +87,21 @@ class OLVMClient:
     def items_if_there(
         self,
         path: str,
-        items: Callable[[], Items[T]],
+        items: Callable[[], XmlListParser[T]],
         deadline: Deadline,
         **query: str,
     ) -> list[T] | None:
         """As items; None for a list of something that does not exist (404)."""
-        return self._twice(lambda: self._get(path, query, items(), deadline), deadline)
+        return self._retry_once(lambda: self._get(path, query, items(), deadline), deadline)
 
-    def item(self, path: str, items: Callable[[], Items[T]], deadline: Deadline) -> T | None:
+    def item(
+        self, path: str, items: Callable[[], XmlListParser[T]], deadline: Deadline
+    ) -> T | None:
         """One of the engine's things; None if there is none (404)."""
         found = self.items_if_there(path, items, deadline)
         return found[0] if found else None
 
-    def _twice(self, send: Callable[[], T], deadline: Deadline) -> T:
+    def _retry_once(self, send: Callable[[], T], deadline: Deadline) -> T:
         try:
             return self._authorised(send, deadline)
         except (AnswerTooLarge, DeadlinePassed):
@@ -122,7 +123,7 @@ class OLVMClient:
         """Ask for one action on one VM, never twice; the engine's acceptance of it.
 
         Raises ActionRefused for a fault, ConnectionFailed if the request never
-        left, and NoAnswer if nobody knows what became of it.
+        left, and AnswerLost if nobody knows what became of it.
         """
         wanted = Element("action")
         if reason is not None:
@@ -132,10 +133,10 @@ class OLVMClient:
             return self._authorised(
                 lambda: self._post(path, tostring(wanted), correlation_id, deadline), deadline
             )
-        except NeverSent:
+        except RequestNotSent:
             raise
         except (ConnectionFailed, ProtocolError) as error:
-            raise NoAnswer(f"the answer was lost ({error})") from None
+            raise AnswerLost(f"the answer was lost ({error})") from None
 
     def _post(self, path: str, body: bytes, correlation_id: str, deadline: Deadline) -> Element:
         if deadline.passed:
@@ -202,15 +203,15 @@ class OLVMClient:
         except DeadlinePassed as error:
             raise NotSentInTime(str(error)) from None
         except ConnectionFailed as error:
-            raise NeverSent(str(error)) from None
+            raise RequestNotSent(str(error)) from None
 
     def _get(
-        self, path: str, query: dict[str, str], items: Items[T], deadline: Deadline
+        self, path: str, query: dict[str, str], items: XmlListParser[T], deadline: Deadline
     ) -> list[T] | None:
         if deadline.passed:
             raise NotSentInTime("the time for the call is over")
         with self._lock:
-            line = self._lines.pop() if self._lines else Line(self.settings)
+            line = self._lines.pop() if self._lines else HttpChannel(self.settings)
         sound = False
         try:
             status, other = line.get(path, query, self._token or "", items.feed, deadline)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from chaosvm.deadline import Deadline
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.items import Items
+from chaosvm.olvm.xml_lists import XmlListParser
+from chaosvm.runtime import Deadline
 
 __all__ = ["Event", "failed_start", "forced_stops", "of_call", "was_forced"]
 
@@ -92,8 +92,8 @@ def failed_start(vm_id: str, call: Sequence[Event]) -> str | None:
     return None
 
 
-def _events() -> Items[Event]:
-    return Items("events", "event", _event)
+def _events() -> XmlListParser[Event]:
+    return XmlListParser("events", "event", _event)
 
 
 def _event(told: Element) -> Event:

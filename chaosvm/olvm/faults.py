@@ -19,7 +19,7 @@ from chaosvm.errors import (
 
 __all__ = [
     "ActionRefused",
-    "NeverSent",
+    "RequestNotSent",
     "NotSentInTime",
     "RequestRefused",
     "action_refused",
@@ -45,11 +45,11 @@ _NO_REASON = "Operation Failed"
 _LONGEST_TEXT = 300
 
 
-class NeverSent(ConnectionFailed):
+class RequestNotSent(ConnectionFailed):
     """The request did not leave this machine, so it cannot have been done."""
 
 
-class NotSentInTime(NeverSent, DeadlinePassed):
+class NotSentInTime(RequestNotSent, DeadlinePassed):
     """The time was over before the request left."""
 
 
@@ -80,8 +80,8 @@ def curl_error(code: int, message: str, address: str, sent: bool = True) -> Plat
         kind = DeadlinePassed if sent else NotSentInTime
         return kind(f"{address} did not answer in time")
     if code in _NOT_CONNECTED:
-        return NeverSent(f"no connection to {address}: {message}")
-    kind = ConnectionFailed if sent else NeverSent
+        return RequestNotSent(f"no connection to {address}: {message}")
+    kind = ConnectionFailed if sent else RequestNotSent
     return kind(f"the connection to {address} broke: {message}")
 
 

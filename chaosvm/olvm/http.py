@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 import pycurl
 
-from chaosvm import __version__, rehearsal
-from chaosvm.deadline import Deadline
+from chaosvm import __version__
 from chaosvm.olvm.faults import curl_error
 from chaosvm.olvm.settings import OLVMSettings, address_of
+from chaosvm.runtime import Deadline, rehearsal
 
-__all__ = ["Line", "api_headers", "configured", "perform", "post"]
+__all__ = ["HttpChannel", "api_headers", "configured", "perform", "post"]
 
 # Signals reach us between two looks at the connection.
 _LOOK_EVERY = 0.25
@@ -37,7 +37,7 @@ def configured(
 
     It may take ``olvm_timeout`` seconds, or ``at_least`` so many.
     """
-    rehearsal.permit(*address_of(url))
+    rehearsal.require_allowed(*address_of(url))
     seconds = min(max(settings.timeout, at_least), deadline.remaining)
     curl = pycurl.Curl()
     curl.setopt(pycurl.URL, url)
@@ -102,7 +102,7 @@ def _keeping(answer: bytearray) -> Callable[[bytes], None]:
     return write
 
 
-class Line:
+class HttpChannel:
     """Connections to the engine that are kept open, for one request at a time."""
 
     def __init__(self, settings: OLVMSettings) -> None:

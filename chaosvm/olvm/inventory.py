@@ -18,11 +18,11 @@ from functools import cache
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
-from chaosvm.deadline import Deadline
-from chaosvm.names import Directory
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.items import Items
 from chaosvm.olvm.reading import read_by_id, read_by_name
+from chaosvm.olvm.xml_lists import XmlListParser
+from chaosvm.runtime import Deadline
+from chaosvm.selection import VMIndex
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Inventory", "Places", "power_state", "read_status"]
@@ -89,20 +89,20 @@ class Inventory:
     def everything(self, deadline: Deadline) -> tuple[list[VM], Places]:
         return self._with_places(deadline, lambda made: self._list(made, deadline))
 
-    def some(self, only: Sequence[str], remembered: bool, deadline: Deadline) -> list[VM]:
+    def some(self, only: Sequence[str], allow_cached: bool, deadline: Deadline) -> list[VM]:
         """Every VM that answers to one of these words, and possibly others.
 
         With ``remembered``, a word that meant one VM before means the same one
         now, as long as that still answers to it.
         """
-        if remembered and len(only) == 1:
+        if allow_cached and len(only) == 1:
             known = self._known_vm(only[0], deadline)
             if known is not None:
                 return [known]
         vms, _ = self._with_places(deadline, lambda made: self._named(made, only, deadline))
-        directory = Directory(vms)
+        directory = VMIndex(vms)
         for word in only:
-            meant = directory.meant(word)
+            meant = directory.find(word)
             if len(meant) == 1:
                 self._known[word] = meant[0].id
         return vms
@@ -179,8 +179,8 @@ class Inventory:
         return vms
 
 
-def _items(made: Callable[[Element], T]) -> Items[T]:
-    return Items("vms", "vm", made)
+def _items(made: Callable[[Element], T]) -> XmlListParser[T]:
+    return XmlListParser("vms", "vm", made)
 
 
 def read_status(client: OLVMClient, vm_id: str, deadline: Deadline) -> str | None:
@@ -197,10 +197,10 @@ def _place(told: Element) -> Place:
     )
 
 
-_PLACES: dict[str, Callable[[], Items[Place]]] = {
-    "hosts": lambda: Items("hosts", "host", _place),
-    "clusters": lambda: Items("clusters", "cluster", _place),
-    "datacenters": lambda: Items("data_centers", "data_center", _place),
+_PLACES: dict[str, Callable[[], XmlListParser[Place]]] = {
+    "hosts": lambda: XmlListParser("hosts", "host", _place),
+    "clusters": lambda: XmlListParser("clusters", "cluster", _place),
+    "datacenters": lambda: XmlListParser("data_centers", "data_center", _place),
 }
 
 

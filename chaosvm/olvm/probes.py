@@ -12,7 +12,6 @@ from chaoslib.types import Configuration, Secrets
 from chaosvm.activities import plans, probes
 from chaosvm.olvm import olvm
 from chaosvm.olvm.binding import OLVM
-from chaosvm.plan import save_plan
 
 __all__ = [
     "all_vms_have_power_state",
@@ -81,4 +80,4 @@ def plan_power_off(
     platform = olvm(configuration, secrets)
     options = {"graceful": graceful, "timeout": timeout, "on_timeout": on_timeout}
     options["discard_memory"] = discard_memory
-    return save_plan(path, lambda: platform.plan("power_off", vms, parallel, **options))
+    return plans.saved_plan(path, lambda: platform.plan("power_off", vms, parallel, **options))

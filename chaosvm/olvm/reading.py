@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TypeVar
 
-from chaosvm.deadline import Deadline
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.items import Items
 from chaosvm.olvm.search import by_names
+from chaosvm.olvm.xml_lists import XmlListParser
+from chaosvm.runtime import Deadline
 
-__all__ = ["read_by_id", "read_by_name", "side_by_side"]
+__all__ = ["read_by_id", "read_by_name", "map_parallel"]
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T = TypeVar("T")
 _MOST_AT_ONCE = 10
 
 
-def side_by_side(
+def map_parallel(
     ask: Callable[[A], T], things: Sequence[A], at_once: int = _MOST_AT_ONCE
 ) -> list[T]:
     """What is told of each. An error ends it: what is not asked by then never is."""
@@ -33,7 +33,7 @@ def side_by_side(
 def read_by_name(
     client: OLVMClient,
     names: Sequence[str],
-    items: Callable[[], Items[T]],
+    items: Callable[[], XmlListParser[T]],
     deadline: Deadline,
     of: int | None = None,
 ) -> list[T] | None:
@@ -48,14 +48,14 @@ def read_by_name(
     def ask(search: str) -> list[T]:
         return client.items("vms", items, deadline, search=search)
 
-    return list(chain.from_iterable(side_by_side(ask, searches)))
+    return list(chain.from_iterable(map_parallel(ask, searches)))
 
 
 def read_by_id(
     client: OLVMClient,
     ids: Sequence[str],
-    items: Callable[[], Items[T]],
+    items: Callable[[], XmlListParser[T]],
     deadline: Deadline,
 ) -> list[T | None]:
     """Each of these VMs; None for one that does not exist."""
-    return side_by_side(lambda vm_id: client.item(f"vms/{vm_id}", items, deadline), ids)
+    return map_parallel(lambda vm_id: client.item(f"vms/{vm_id}", items, deadline), ids)

@@ -10,22 +10,22 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element
 
-from chaosvm.deadline import Deadline
+from chaosvm.backend import CommandHandle, PowerCommand
 from chaosvm.errors import (
+    AnswerLost,
     Busy,
+    CommandFailed,
     InWrongState,
-    NoAnswer,
     NotSupported,
     PerhapsBusy,
     PlatformError,
-    StepFailed,
     VMGone,
 )
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.faults import ActionRefused
 from chaosvm.olvm.inventory import power_state, read_status
-from chaosvm.olvm.items import Items
-from chaosvm.platform import Step, Ticket
+from chaosvm.olvm.xml_lists import XmlListParser
+from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["may_be_repeated", "why_refused"]
@@ -33,18 +33,18 @@ __all__ = ["may_be_repeated", "why_refused"]
 _RUNNING = ("up", "powering_up", "wait_for_launch", "reboot_in_progress", "migrating")
 # In these the engine accepts the step, so that a conflict is a lock, or for good.
 _ALLOWED = {
-    Step.POWER_ON: ("down", "suspended", "paused"),
-    Step.POWER_OFF: (*_RUNNING, "powering_down", "paused", "not_responding", "suspended"),
-    Step.SHUTDOWN_GUEST: (*_RUNNING, "paused", "not_responding", "suspended"),
-    Step.REBOOT_GUEST: ("up", "powering_up"),
-    Step.RESET: _RUNNING,
-    Step.SUSPEND: ("up",),
+    PowerCommand.POWER_ON: ("down", "suspended", "paused"),
+    PowerCommand.POWER_OFF: (*_RUNNING, "powering_down", "paused", "not_responding", "suspended"),
+    PowerCommand.SHUTDOWN_GUEST: (*_RUNNING, "paused", "not_responding", "suspended"),
+    PowerCommand.REBOOT_GUEST: ("up", "powering_up"),
+    PowerCommand.RESET: _RUNNING,
+    PowerCommand.SUSPEND: ("up",),
 }
 _REACHED = {
-    Step.POWER_ON: "up",
-    Step.POWER_OFF: "down",
-    Step.SHUTDOWN_GUEST: "down",
-    Step.SUSPEND: "suspended",
+    PowerCommand.POWER_ON: "up",
+    PowerCommand.POWER_OFF: "down",
+    PowerCommand.SHUTDOWN_GUEST: "down",
+    PowerCommand.SUSPEND: "suspended",
 }
 # From the texts of the five locks that were recorded, all of them in English.
 _LOCKED = re.compile(r"try again|in progress|currently|locked|is performing|hibernating", re.I)
@@ -54,19 +54,19 @@ _NETWORK = re.compile(r"network|connect", re.I)
 _RESET_SINCE = (4, 6)
 
 
-def may_be_repeated(step: Step) -> bool:
+def may_be_repeated(step: PowerCommand) -> bool:
     """A second shutdown is a hard stop to an engine that is still on the first."""
-    return step.repeatable and step is not Step.SHUTDOWN_GUEST
+    return step.is_repeatable and step is not PowerCommand.SHUTDOWN_GUEST
 
 
 def why_refused(
     client: OLVMClient,
     vm: VM,
-    step: Step,
+    step: PowerCommand,
     refused: ActionRefused,
-    ticket: Ticket,
+    ticket: CommandHandle,
     deadline: Deadline,
-) -> StepFailed:
+) -> CommandFailed:
     """The error that a refusal stands for, once the VM has been looked at."""
     try:
         status = read_status(client, vm.id, deadline)
@@ -80,14 +80,14 @@ def why_refused(
         return _conflict(step, status, refused)
     if status == _REACHED.get(step):
         return InWrongState(f"the VM is {status}", power_state(status))
-    if step is Step.RESET and (why := _no_reset(client, vm, status, refused, deadline)):
+    if step is PowerCommand.RESET and (why := _no_reset(client, vm, status, refused, deadline)):
         return why
-    if refused.status == 404 or (step is Step.POWER_ON and _is_definite(refused)):
-        return StepFailed(str(refused))
+    if refused.status == 404 or (step is PowerCommand.POWER_ON and _is_definite(refused)):
+        return CommandFailed(str(refused))
     return _unknown(step, refused, ticket, f"the VM is {status}")
 
 
-def _conflict(step: Step, status: str, refused: ActionRefused) -> StepFailed:
+def _conflict(step: PowerCommand, status: str, refused: ActionRefused) -> CommandFailed:
     """409: nothing was done."""
     state = power_state(status)
     told = f"the VM is {status}, and the engine says: {refused}"
@@ -95,14 +95,14 @@ def _conflict(step: Step, status: str, refused: ActionRefused) -> StepFailed:
         return InWrongState(f"the VM is {status}", state)
     if status in _ALLOWED[step]:
         return Busy(told) if _LOCKED.search(refused.words) else PerhapsBusy(told)
-    if state is PowerState.TRANSITIONING and step in (Step.POWER_OFF, Step.RESET):
+    if state is PowerState.TRANSITIONING and step in (PowerCommand.POWER_OFF, PowerCommand.RESET):
         return Busy(told)
     return InWrongState(told, state)
 
 
 def _no_reset(
     client: OLVMClient, vm: VM, status: str, refused: ActionRefused, deadline: Deadline
-) -> StepFailed | None:
+) -> CommandFailed | None:
     """Where a running VM cannot be reset because its cluster is too old for that."""
     if status not in _RUNNING:
         return InWrongState(f"the VM is {status}", power_state(status))
@@ -123,13 +123,15 @@ def _is_definite(refused: ActionRefused) -> bool:
     return refused.status == 400 and bool(refused.words) and not _NETWORK.search(refused.words)
 
 
-def _unknown(step: Step, refused: ActionRefused, ticket: Ticket, seen: str) -> NoAnswer:
+def _unknown(
+    step: PowerCommand, refused: ActionRefused, ticket: CommandHandle, seen: str
+) -> AnswerLost:
     told = f"the engine does not say whether it was done ({refused}); {seen}"
-    return NoAnswer(told, ticket, may_be_repeated(step))
+    return AnswerLost(told, ticket, may_be_repeated(step))
 
 
-def _levels() -> Items[tuple[int, int]]:
-    return Items("clusters", "cluster", _level)
+def _levels() -> XmlListParser[tuple[int, int]]:
+    return XmlListParser("clusters", "cluster", _level)
 
 
 def _level(cluster: Element) -> tuple[int, int]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from chaosvm import settings, values
-from chaosvm.settings import Settings, setting
+from chaosvm.settings import Settings, setting, values
+from chaosvm.settings import loading as settings
 
 __all__ = ["OLVMSettings", "address_of"]
 

@@ -6,11 +6,11 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import ConnectionFailed, LoginFailed, ProtocolError
 from chaosvm.olvm.certificate import refuse_common_names
 from chaosvm.olvm.http import post
 from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.runtime import Deadline
 
 __all__ = ["fetch_token", "revoke_token"]
 

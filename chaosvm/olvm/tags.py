@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import PermissionDenied, ProtocolError
-from chaosvm.names import folded
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.faults import RequestRefused
-from chaosvm.olvm.items import Items
-from chaosvm.olvm.reading import side_by_side
+from chaosvm.olvm.reading import map_parallel
 from chaosvm.olvm.search import TagPattern, by_tag
+from chaosvm.olvm.xml_lists import XmlListParser
+from chaosvm.runtime import Deadline
+from chaosvm.selection import folded
 
 __all__ = ["TAGS_UNREADABLE", "Tag", "TagTree", "read_tagged", "read_tags", "search_tagged"]
 
@@ -73,7 +73,7 @@ def read_tags(
     Raises one of TAGS_UNREADABLE where the user may not know.
     """
     if len(vm_ids) <= _FEW:
-        each = side_by_side(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
+        each = map_parallel(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
         return {vm_id: _names(tags) for vm_id, tags in zip(vm_ids, each, strict=True)}
     tree = _tree(client, deadline)
     carrying = _carrying(client, tree, tree.tags, set(vm_ids), deadline)
@@ -92,7 +92,7 @@ def read_tagged(
     Raises one of TAGS_UNREADABLE where the user may not know.
     """
     if len(vm_ids) <= _FEW:
-        each = side_by_side(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
+        each = map_parallel(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
         carried = {
             vm_id: {tag.id for tag in tags} for vm_id, tags in zip(vm_ids, each, strict=True)
         }
@@ -145,7 +145,7 @@ def _carrying(
     found = dict(
         zip(
             (tag.id for tag in asked),
-            side_by_side(ask, asked, _SEARCHES_AT_ONCE),
+            map_parallel(ask, asked, _SEARCHES_AT_ONCE),
             strict=True,
         )
     )
@@ -174,7 +174,7 @@ def _confirmed(
 
 
 def _carried(client: OLVMClient, vm_ids: Sequence[str], deadline: Deadline) -> dict[str, set[str]]:
-    each = side_by_side(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
+    each = map_parallel(lambda vm_id: _tags_of(client, vm_id, deadline), vm_ids)
     return {vm_id: {tag.id for tag in tags} for vm_id, tags in zip(vm_ids, each, strict=True)}
 
 
@@ -182,7 +182,7 @@ def _search_each(
     client: OLVMClient, patterns: Sequence[TagPattern], deadline: Deadline
 ) -> set[str]:
     """The ids of all VMs that are found; each pattern by a search of its own."""
-    found = side_by_side(lambda each: _search(client, each, deadline), patterns, _SEARCHES_AT_ONCE)
+    found = map_parallel(lambda each: _search(client, each, deadline), patterns, _SEARCHES_AT_ONCE)
     return set().union(*found)
 
 
@@ -210,8 +210,8 @@ def _names(tags: Iterable[Tag]) -> tuple[str, ...]:
     return tuple(sorted(tag.name for tag in tags))
 
 
-def _tags() -> Items[Tag]:
-    return Items("tags", "tag", _tag)
+def _tags() -> XmlListParser[Tag]:
+    return XmlListParser("tags", "tag", _tag)
 
 
 def _tag(told: Element) -> Tag:
@@ -223,5 +223,5 @@ def _tag(told: Element) -> Tag:
     )
 
 
-def _ids() -> Items[str]:
-    return Items("vms", "vm", lambda vm: vm.attrib["id"])
+def _ids() -> XmlListParser[str]:
+    return XmlListParser("vms", "vm", lambda vm: vm.attrib["id"])

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from chaosvm.deadline import Deadline
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.items import Items
+from chaosvm.olvm.xml_lists import XmlListParser
+from chaosvm.runtime import Deadline
 
 __all__ = ["Reboot", "read_uptime"]
 
@@ -57,13 +57,13 @@ class Reboot:
     def look(self, client: OLVMClient, deadline: Deadline) -> None:
         """Read the uptime, and see whether it proves anything."""
         # From before the request: however long that takes, the guest is not behind for it.
-        asked_at = deadline.clock.monotonic()
+        sent_at = deadline.clock.monotonic()
         now = read_uptime(client, self.vm_id, deadline)
         self._due_at = deadline.clock.monotonic() + min(self._pause, deadline.remaining / 2)
         self._pause = min(self._pause * _GROWTH, _LONGEST_PAUSE)
         if now is None or self._uptime is None or self.measured_at is None:
             return
-        due = self._uptime + asked_at - self.measured_at
+        due = self._uptime + sent_at - self.measured_at
         self.proved = now < self._uptime or now < due - _UPTIME_LATE
 
 
@@ -73,8 +73,8 @@ def read_uptime(client: OLVMClient, vm_id: str, deadline: Deadline) -> float | N
     return next((elapsed for elapsed in told or () if elapsed is not None), None)
 
 
-def _statistics() -> Items[float | None]:
-    return Items("statistics", "statistic", _elapsed)
+def _statistics() -> XmlListParser[float | None]:
+    return XmlListParser("statistics", "statistic", _elapsed)
 
 
 def _elapsed(statistic: Element) -> float | None:

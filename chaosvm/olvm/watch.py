@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from xml.etree.ElementTree import Element
 
-from chaosvm.deadline import Deadline
-from chaosvm.errors import DeadlinePassed, GuestUnavailable, PlatformError, StepFailed
+from chaosvm.backend import CommandHandle, Observation, Operation, Order, PowerCommand, Watch
+from chaosvm.errors import CommandFailed, DeadlinePassed, GuestUnavailable, PlatformError
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.events import Event, failed_start, forced_stops, of_call, was_forced
 from chaosvm.olvm.inventory import power_state
-from chaosvm.olvm.items import Items
-from chaosvm.olvm.reading import read_by_id, read_by_name, side_by_side
+from chaosvm.olvm.reading import map_parallel, read_by_id, read_by_name
 from chaosvm.olvm.uptime import Reboot
-from chaosvm.order import Operation, Order
+from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.outcome import How
-from chaosvm.platform import Sighting, Step, Ticket, Watch
+from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Accepted", "OLVMWatch"]
@@ -49,7 +48,7 @@ _JOB_EVERY = 5.0
 class Accepted:
     """What a ticket of this platform stands for: a step, and the engine's job for it."""
 
-    step: Step
+    step: PowerCommand
     job: str | None = None
 
 
@@ -74,24 +73,24 @@ class _Seen:
     """What is known of one VM from one look to the next."""
 
     reboot: Reboot
-    ticket: Ticket | None = None
+    ticket: CommandHandle | None = None
     going_down: bool = False  # powering_down was seen since the shutdown was asked for
     refused: bool = False  # ... and then it was up again
     converted: bool = False
     events_read: bool = False
-    failure: StepFailed | None = None  # what was accepted came to nothing
+    failure: CommandFailed | None = None  # what was accepted came to nothing
     doubt_at: float | None = None  # when to ask next what became of what was accepted
     pause: float = _FIRST_DOUBT
     job_ended_at: float | None = None
 
-    def follow(self, ticket: Ticket) -> None:
+    def track(self, ticket: CommandHandle) -> None:
         self.ticket = ticket
         self.going_down = self.refused = False
         self.failure, self.doubt_at, self.pause = None, None, _FIRST_DOUBT
         self.job_ended_at = None
 
     @property
-    def step(self) -> Step | None:
+    def step(self) -> PowerCommand | None:
         return self.ticket.reference.step if self.ticket is not None else None
 
 
@@ -109,19 +108,19 @@ class OLVMWatch(Watch):
         self._tells_events = True  # in reasonable time
         self._interval = self._pause = _FIRST_INTERVAL
 
-    def follow(self, tickets: Sequence[Ticket]) -> None:
+    def track(self, tickets: Sequence[CommandHandle]) -> None:
         for ticket in tickets:
             # The answer may come when the VM has long been given up.
             if seen := self._seen.get(ticket.vm_id):
-                seen.follow(ticket)
+                seen.track(ticket)
         if tickets:
             self._interval = self._pause = _FIRST_INTERVAL
 
-    def forget(self, vm_ids: Sequence[str]) -> None:
+    def unwatch(self, vm_ids: Sequence[str]) -> None:
         for vm_id in self._seen.keys() & set(vm_ids):
             del self._seen[vm_id], self._names[vm_id]
 
-    def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
+    def poll(self, seconds: float, deadline: Deadline) -> list[Observation]:
         if seconds > 0:
             deadline.sleep(min(seconds, self._pause))
         told = self._look(deadline)
@@ -151,12 +150,12 @@ class OLVMWatch(Watch):
         told = read_by_id(self._client, vm_ids, _items, deadline)
         return dict(zip(vm_ids, told, strict=True))
 
-    def _sighting(self, vm_id: str, told: _Told | None) -> Sighting:
+    def _sighting(self, vm_id: str, told: _Told | None) -> Observation:
         if told is None:
-            return Sighting(vm_id=vm_id, power_state=PowerState.UNKNOWN, exists=False)
+            return Observation(vm_id=vm_id, power_state=PowerState.UNKNOWN, exists=False)
         seen = self._seen[vm_id]
         error = seen.failure or self._guest_refused(seen, told.status)
-        return Sighting(
+        return Observation(
             vm_id=vm_id,
             power_state=power_state(told.status),
             ended=seen.ticket if error else None,
@@ -177,9 +176,9 @@ class OLVMWatch(Watch):
 
     # What it means -----------------------------------------------------------------
 
-    def _guest_refused(self, seen: _Seen, status: str) -> StepFailed | None:
+    def _guest_refused(self, seen: _Seen, status: str) -> CommandFailed | None:
         """A guest that ignores a shutdown is put back to up by the engine."""
-        if seen.step is not Step.SHUTDOWN_GUEST:
+        if seen.step is not PowerCommand.SHUTDOWN_GUEST:
             return None
         if status == "powering_down":
             seen.going_down = True
@@ -196,7 +195,7 @@ class OLVMWatch(Watch):
             for vm_id, each in told.items()
             if each is not None
             and each.status == "down"
-            and (seen := self._seen[vm_id]).step is Step.SHUTDOWN_GUEST
+            and (seen := self._seen[vm_id]).step is PowerCommand.SHUTDOWN_GUEST
             and not seen.events_read
         }
         if not down:
@@ -224,10 +223,10 @@ class OLVMWatch(Watch):
         forced: list[Event] = []
         if any(self._was_forced(each, call, forced) is None for each in down):
             forced = forced_stops(self._client, len(down), deadline)
-        verdicts = {each: self._was_forced(each, call, forced) for each in down}
-        for each, verdict in verdicts.items():
+        guard_results = {each: self._was_forced(each, call, forced) for each in down}
+        for each, verdict in guard_results.items():
             self._seen[each.id].converted = verdict is True
-        return [each for each, verdict in verdicts.items() if verdict is None]
+        return [each for each, verdict in guard_results.items() if verdict is None]
 
     def _was_forced(
         self, told: _Told, call: Sequence[Event], forced: Sequence[Event]
@@ -242,7 +241,7 @@ class OLVMWatch(Watch):
             for vm_id, each in told.items()
             if each is not None
             and each.status in _NOT_STARTED
-            and self._seen[vm_id].step is Step.POWER_ON
+            and self._seen[vm_id].step is PowerCommand.POWER_ON
             and self._is_in_doubt(self._seen[vm_id], deadline)
         ]
         if not due:
@@ -255,7 +254,7 @@ class OLVMWatch(Watch):
             return
         for seen in due:
             if failed := failed_start(seen.reboot.vm_id, call):
-                seen.failure = StepFailed(f"the engine could not carry it out: {failed}")
+                seen.failure = CommandFailed(f"the engine could not carry it out: {failed}")
 
     def _is_in_doubt(self, seen: _Seen, deadline: Deadline) -> bool:
         """Is it time to ask what became of what was accepted? Ever less often."""
@@ -270,7 +269,7 @@ class OLVMWatch(Watch):
         for vm_id, each in told.items():
             seen = self._seen[vm_id]
             up = each is not None and each.status == "up"
-            if seen.step is not Step.SUSPEND or seen.failure is not None or not up:
+            if seen.step is not PowerCommand.SUSPEND or seen.failure is not None or not up:
                 continue
             now = deadline.clock.monotonic()
             if seen.doubt_at is None:
@@ -278,7 +277,7 @@ class OLVMWatch(Watch):
             elif now < seen.doubt_at:
                 continue
             elif seen.job_ended_at is not None:
-                seen.failure = StepFailed(
+                seen.failure = CommandFailed(
                     "the engine dropped it, as it does where the VM is not up when all is ready "
                     "for it"
                 )
@@ -302,7 +301,7 @@ class OLVMWatch(Watch):
             for vm_id, each in told.items()
             if each is not None and (reading := self._reading(self._seen[vm_id], each, deadline))
         ]
-        side_by_side(lambda read: read(), readings, self._order.parallel)
+        map_parallel(lambda read: read(), readings, self._order.parallel)
 
     def _reading(self, seen: _Seen, told: _Told, deadline: Deadline) -> Callable[[], None] | None:
         """Of the uptime, if one is needed now."""
@@ -315,9 +314,9 @@ class OLVMWatch(Watch):
         return None
 
 
-def _items() -> Items[_Told]:
-    return Items("vms", "vm", _Told.of)
+def _items() -> XmlListParser[_Told]:
+    return XmlListParser("vms", "vm", _Told.of)
 
 
-def _statuses() -> Items[str | None]:
-    return Items("jobs", "job", lambda job: job.findtext("status"))
+def _statuses() -> XmlListParser[str | None]:
+    return XmlListParser("jobs", "job", lambda job: job.findtext("status"))

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator
 from itertools import chain
 
-from chaosvm.bounded import Budget
-from chaosvm.unpacking import MOST_STREAMED, MOST_WHOLE, too_large, unpacked
+from chaosvm.runtime.deadline_http import DeadlineBudget
+from chaosvm.runtime.unpacking import MOST_STREAMED, MOST_WHOLE, too_large, unpacked
 
 __all__ = ["Answer"]
 
@@ -21,7 +21,9 @@ _LONGEST_TEXT = 128 * 1024
 class Answer:
     """As much of an HTTPResponse as pyvmomi uses."""
 
-    def __init__(self, response: http.client.HTTPResponse, server: str, budget: Budget) -> None:
+    def __init__(
+        self, response: http.client.HTTPResponse, server: str, budget: DeadlineBudget
+    ) -> None:
         self.status, self.reason = response.status, response.reason
         self._response, self._server, self._budget = response, server, budget
         self._whole: Iterator[bytes] | None = None

@@ -10,18 +10,17 @@ from typing import Any, TypeVar
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import (
+    AnswerLost,
     AnswerTooLarge,
     CertificateRejected,
     ConnectionFailed,
     DeadlinePassed,
-    NoAnswer,
     PlatformError,
     ProtocolError,
 )
-from chaosvm.login import Login
 from chaosvm.redaction import hide_session
+from chaosvm.runtime import Deadline, Login
 from chaosvm.vsphere.faults import NothingShown, connection_error, platform_error, session_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
@@ -79,7 +78,7 @@ class VSphereClient:
     def change(self, request: Callable[[Any], T], deadline: Deadline) -> T:
         """Send a request that changes something, never twice.
 
-        Raises ConnectionFailed if it never left, NoAnswer if nobody knows what
+        Raises ConnectionFailed if it never left, AnswerLost if nobody knows what
         became of it.
         """
         self.transport.sent = False
@@ -87,7 +86,7 @@ class VSphereClient:
             return self._call(request, deadline)
         except (ConnectionFailed, ProtocolError) as error:
             if self.transport.sent:
-                raise NoAnswer(f"the answer was lost ({error})") from None
+                raise AnswerLost(f"the answer was lost ({error})") from None
             raise
 
     def close(self, deadline: Deadline) -> None:

@@ -10,18 +10,18 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.errors import (
+    AnswerLost,
     Busy,
     CertificateRejected,
+    CommandFailed,
     ConnectionFailed,
     DeadlinePassed,
     GuestUnavailable,
     InWrongState,
     LoginFailed,
-    NoAnswer,
     PermissionDenied,
     PlatformError,
     ProtocolError,
-    StepFailed,
     VMGone,
 )
 from chaosvm.vm import PowerState
@@ -33,7 +33,7 @@ __all__ = [
     "is_unknown",
     "platform_error",
     "session_error",
-    "step_error",
+    "command_error",
     "text_of",
 ]
 
@@ -93,26 +93,28 @@ def platform_error(fault: Any) -> PlatformError:
     return PlatformError(f"the vCenter refused: {text_of(fault)}")
 
 
-def step_error(fault: Any) -> StepFailed:
+def command_error(fault: Any) -> CommandFailed:
     """A fault about one VM. Subclasses first: vSphere derives some from others."""
     if isinstance(fault, vim.fault.InvalidPowerState):
         state = POWER_STATES.get(str(fault.existingState), PowerState.UNKNOWN)
         return InWrongState(f"the VM is {fault.existingState}", state)
     if isinstance(fault, vim.fault.QuestionPending):
-        return StepFailed("a question about the VM has to be answered in the vSphere Client first")
+        return CommandFailed(
+            "a question about the VM has to be answered in the vSphere Client first"
+        )
     if isinstance(fault, vim.fault.TaskInProgress):
         return Busy("another task is running on the VM")
     if isinstance(fault, vim.fault.ConcurrentAccess):
         return Busy("something else changed the VM at the same time")
     if is_unknown(fault):
-        return NoAnswer(f"the vCenter does not know what became of it ({text_of(fault)})")
+        return AnswerLost(f"the vCenter does not know what became of it ({text_of(fault)})")
     if isinstance(fault, vim.fault.ToolsUnavailable):
         return GuestUnavailable("VMware Tools are not running in the guest")
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
         return VMGone("the VM does not exist any more")
     if isinstance(fault, vim.fault.NoPermission):
-        return StepFailed(f"the user lacks the privilege {fault.privilegeId} on it")
-    return StepFailed(text_of(fault))
+        return CommandFailed(f"the user lacks the privilege {fault.privilegeId} on it")
+    return CommandFailed(text_of(fault))
 
 
 def connection_error(error: Exception, server: str) -> PlatformError:

@@ -22,13 +22,13 @@ from chaosvm.vsphere.faults import (
     platform_error,
     text_of,
 )
-from chaosvm.vsphere.properties import ALL, Told, Wanted
+from chaosvm.vsphere.properties import ALL, ObjectProperties, PropertyPaths
 from chaosvm.vsphere.retrieval import retrieve
-from chaosvm.vsphere.walks import everything
+from chaosvm.vsphere.traversals import everything
 
 __all__ = [
     "Inventory",
-    "Objects",
+    "ObjectGraph",
     "fault_in_reading",
     "power_state",
     "read_everything",
@@ -83,19 +83,19 @@ def read_inventory(content: Any) -> Inventory:
     return inventory
 
 
-def read_everything(content: Any, wanted: Wanted) -> Objects:
+def read_everything(content: Any, wanted: PropertyPaths) -> ObjectGraph:
     told = retrieve(content, everything(content, wanted))
     if content.rootFolder._GetMoId() not in told:
         # Even an inventory without VMs has its root folder: this is no answer,
         # and a session that died is the usual reason.
         raise NothingShown("the root folder is missing from the inventory")
-    return Objects(told)
+    return ObjectGraph(told)
 
 
-class Objects:
+class ObjectGraph:
     """What was told of objects that belong together, by moid."""
 
-    def __init__(self, told: dict[str, Told]) -> None:
+    def __init__(self, told: dict[str, ObjectProperties]) -> None:
         self.told = told
         self._places: dict[str, _Place] = {}
         self._homes: dict[str, _Home] = {}
@@ -103,7 +103,7 @@ class Objects:
     def vms(self) -> list[VM]:
         return [self._vm(item) for item in self.told.values() if item.kind == "VirtualMachine"]
 
-    def host(self, item: Told) -> dict[str, Any]:
+    def host(self, item: ObjectProperties) -> dict[str, Any]:
         return {
             "name": _unescaped(item.name or item.moid),
             "id": item.moid,
@@ -112,7 +112,7 @@ class Objects:
             "maintenance": bool(item.properties.get("runtime.inMaintenanceMode")),
         }
 
-    def _vm(self, item: Told) -> VM:
+    def _vm(self, item: ObjectProperties) -> VM:
         get = item.properties.get
         raw_name = item.name or item.moid
         name = _unescaped(raw_name)
@@ -142,7 +142,7 @@ class Objects:
             metadata=self._metadata(item, place.vapp, home.alone),
         )
 
-    def _metadata(self, item: Told, vapp: str | None, alone: bool) -> dict[str, Any]:
+    def _metadata(self, item: ObjectProperties, vapp: str | None, alone: bool) -> dict[str, Any]:
         """What only vSphere has; keys that say nothing about this VM are left out."""
         get = item.properties.get
         attributes = get("customValue") or ()
@@ -187,19 +187,19 @@ class Objects:
             self._homes[moid] = _Home(name, self._cluster_of(host), alone)
         return self._homes[moid]
 
-    def _cluster_of(self, host: Told | None) -> str | None:
+    def _cluster_of(self, host: ObjectProperties | None) -> str | None:
         """None for a standalone host: the ComputeResource around it is no cluster."""
         around = self._around(host)
         if around is None or around.kind != "ClusterComputeResource" or not around.name:
             return None
         return _unescaped(around.name)
 
-    def _around(self, host: Told | None) -> Told | None:
+    def _around(self, host: ObjectProperties | None) -> ObjectProperties | None:
         return self.told.get(host.properties.get("parent") or "") if host else None
 
     # Where things are ----------------------------------------------------------------
 
-    def _parent(self, item: Told) -> Told | None:
+    def _parent(self, item: ObjectProperties) -> ObjectProperties | None:
         """A vApp comes before a folder: it is the nearer of the two."""
         for name in ("parentVApp", "parentFolder", "parent"):
             parent = self.told.get(item.properties.get(name) or "")
@@ -207,7 +207,7 @@ class Objects:
                 return parent
         return None
 
-    def _place(self, around: Told | None) -> _Place:
+    def _place(self, around: ObjectProperties | None) -> _Place:
         if around is None:
             return _Place()
         if around.moid not in self._places:
@@ -216,7 +216,7 @@ class Objects:
             self._places[around.moid] = self._place_in(around)
         return self._places[around.moid]
 
-    def _place_in(self, around: Told) -> _Place:
+    def _place_in(self, around: ObjectProperties) -> _Place:
         above = self._parent(around)
         if around.kind == "Folder" and around.properties.get("parent") is None:
             return _Place()  # the root folder is in no path
@@ -238,7 +238,7 @@ def power_state(word: str, connection: str | None) -> PowerState:
     return POWER_STATES.get(word, PowerState.UNKNOWN)
 
 
-def _ip_addresses(item: Told) -> tuple[str, ...] | None:
+def _ip_addresses(item: ObjectProperties) -> tuple[str, ...] | None:
     """The guest's own, primary first; None when it told none."""
     addresses = [item.properties.get("guest.ipAddress"), *(item.properties.get("guest.net") or ())]
     return tuple(dict.fromkeys(address for address in addresses if address)) or None

@@ -17,14 +17,22 @@ from xml.etree.ElementTree import Element
 
 from pyVmomi.VmomiSupport import ManagedObject
 
-__all__ = ["ALL", "FROM_TEXT", "FROM_TREE", "Told", "Wanted", "plain", "wanted_for"]
+__all__ = [
+    "ALL",
+    "FROM_TEXT",
+    "FROM_TREE",
+    "ObjectProperties",
+    "PropertyPaths",
+    "normalize",
+    "wanted_for",
+]
 
 # The paths that are asked of each kind.
-Wanted = Mapping[str, list[str]]
+PropertyPaths = Mapping[str, list[str]]
 
 
 @dataclass(slots=True)
-class Told:
+class ObjectProperties:
     """A managed object as the property collector told it: never asked again."""
 
     kind: str
@@ -39,7 +47,7 @@ class Told:
 _PLACE = ["name", "parent"]
 _APP = [*_PLACE, "parentFolder", "parentVApp"]
 
-ALL: Wanted = {
+ALL: PropertyPaths = {
     "VirtualMachine": [
         *_PLACE,
         "parentVApp",
@@ -95,7 +103,7 @@ _PATHS = {
 }
 
 
-def wanted_for(fields: Collection[str]) -> Wanted:
+def wanted_for(fields: Collection[str]) -> PropertyPaths:
     """As much as these fields of a VM need; the others come out as not known."""
     if not _PATHS.keys() >= set(fields):
         return ALL
@@ -192,7 +200,7 @@ FROM_PYVMOMI: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def plain(name: str, value: Any) -> Any:
+def normalize(name: str, value: Any) -> Any:
     """A value of pyvmomi's, as the other reader gives it."""
     if value is None:
         return None

@@ -8,9 +8,9 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.unpacking import MOST_ITEMS, too_large
-from chaosvm.vsphere.properties import Told, plain
-from chaosvm.vsphere.stream import NotUnderstood, Page, read_page
+from chaosvm.runtime.unpacking import MOST_ITEMS, too_large
+from chaosvm.vsphere.properties import ObjectProperties, normalize
+from chaosvm.vsphere.response_parser import NotUnderstood, ResponseParser, read_page
 
 __all__ = ["by_pyvmomi", "retrieve"]
 
@@ -19,7 +19,7 @@ _METHODS = (_collector.RetrievePropertiesEx, _collector.ContinueRetrieveProperti
 _FIRST, _NEXT = (method.info for method in _METHODS)
 
 
-def retrieve(content: Any, spec: Any) -> dict[str, Told]:
+def retrieve(content: Any, spec: Any) -> dict[str, ObjectProperties]:
     """What the property collector tells for this specification, by moid.
 
     Raises NotAuthenticated when the session is dead, and the server's other
@@ -42,8 +42,8 @@ def _options() -> Any:
     return _collector.RetrieveOptions()
 
 
-def _streamed(collector: Any, spec: Any) -> dict[str, Told]:
-    told: dict[str, Told] = {}
+def _streamed(collector: Any, spec: Any) -> dict[str, ObjectProperties]:
+    told: dict[str, ObjectProperties] = {}
     page = _page(collector, _FIRST, [[spec], _options()])
     while True:
         if page.unauthenticated:
@@ -56,17 +56,17 @@ def _streamed(collector: Any, spec: Any) -> dict[str, Told]:
         page = _page(collector, _NEXT, [page.token])
 
 
-def _page(collector: Any, method: Any, arguments: list[Any]) -> Page:
-    def read(pieces: Iterator[bytes]) -> Page:
+def _page(collector: Any, method: Any, arguments: list[Any]) -> ResponseParser:
+    def read(pieces: Iterator[bytes]) -> ResponseParser:
         return read_page(pieces, method.wsdlName)
 
-    page: Page = collector._stub.stream(collector, method, arguments, read)
+    page: ResponseParser = collector._stub.stream(collector, method, arguments, read)
     return page
 
 
-def by_pyvmomi(collector: Any, spec: Any) -> dict[str, Told]:
+def by_pyvmomi(collector: Any, spec: Any) -> dict[str, ObjectProperties]:
     """The same by pyvmomi's own reader, which takes many times as long."""
-    told: dict[str, Told] = {}
+    told: dict[str, ObjectProperties] = {}
     page = collector.RetrievePropertiesEx([spec], _options())
     while page is not None:
         for each in page.objects or ():
@@ -90,10 +90,10 @@ def _refuse_dead_session(told: Any) -> None:
             raise missing.fault
 
 
-def _plain(told: Any) -> Told:
+def _plain(told: Any) -> ObjectProperties:
     kind = type(told.obj).__name__.rsplit(".", 1)[-1]
     properties = {
-        intern(str(item.name)): plain(item.name, getattr(item, "val", None))
+        intern(str(item.name)): normalize(item.name, getattr(item, "val", None))
         for item in told.propSet or ()
     }
-    return Told(kind, told.obj._GetMoId(), properties)
+    return ObjectProperties(kind, told.obj._GetMoId(), properties)

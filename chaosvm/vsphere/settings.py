@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaosvm import settings, values
-from chaosvm.settings import Settings, setting
+from chaosvm.settings import Settings, setting, values
+from chaosvm.settings import loading as settings
 
 __all__ = ["VSphereSettings"]
 

@@ -12,11 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chaosvm.deadline import Deadline
-from chaosvm.documents import parse_json
 from chaosvm.errors import LoginFailed, PlatformError, ProtocolError
-from chaosvm.login import Login
 from chaosvm.redaction import hide_session
+from chaosvm.runtime import Deadline, Login
+from chaosvm.runtime.documents import parse_json
 from chaosvm.vsphere.faults import connection_error
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport

@@ -21,11 +21,11 @@ from pyVmomi import SoapStubAdapter, vmodl
 from pyVmomi.SoapAdapter import SoapResponseDeserializer
 from urllib3.util.wait import wait_for_read
 
-from chaosvm import __version__, rehearsal
-from chaosvm.bounded import Budget
-from chaosvm.deadline import Deadline
+from chaosvm import __version__
 from chaosvm.errors import ProtocolError
 from chaosvm.redaction import redacted
+from chaosvm.runtime import Deadline, rehearsal
+from chaosvm.runtime.deadline_http import DeadlineBudget
 from chaosvm.vsphere.answer import Answer
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -72,7 +72,7 @@ def tls_context(settings: VSphereSettings) -> ssl.SSLContext:
     return context
 
 
-class _Budget(Budget):
+class _Budget(DeadlineBudget):
     """Also what each thread is spending it on."""
 
     def __init__(self, longest: float) -> None:
@@ -161,7 +161,7 @@ class Transport(SoapStubAdapter):
 
     def GetConnection(self) -> Any:
         """A connection that is open and fresh, so that a request is not lost on a dead one."""
-        rehearsal.permit(*self._address)
+        rehearsal.require_allowed(*self._address)
         while True:
             connection = super().GetConnection()
             connection.epoch = self._epoch

@@ -17,17 +17,16 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.deadline import Deadline
-from chaosvm.errors import StepFailed
-from chaosvm.order import Operation, Order
-from chaosvm.platform import Sighting, Ticket, Watch
+from chaosvm.backend import CommandHandle, Observation, Operation, Order, Watch
+from chaosvm.errors import CommandFailed
+from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 from chaosvm.vsphere.client import VSphereClient
-from chaosvm.vsphere.faults import NothingShown, step_error
+from chaosvm.vsphere.faults import NothingShown, command_error
 from chaosvm.vsphere.inventory import fault_in_reading, power_state
-from chaosvm.vsphere.properties import Told
-from chaosvm.vsphere.push import Push, pause
+from chaosvm.vsphere.properties import ObjectProperties
 from chaosvm.vsphere.retrieval import by_pyvmomi, retrieve
+from chaosvm.vsphere.update_stream import UpdateStream, pause
 
 __all__ = ["VSphereWatch"]
 
@@ -61,12 +60,12 @@ class _Seen:
     exists: bool = True
     tools_ran: bool = False
     tools_stopped: bool = False  # after they ran
-    ended: Ticket | None = None
-    error: StepFailed | None = None
+    ended: CommandHandle | None = None
+    error: CommandFailed | None = None
 
-    def sighting(self, vm_id: str) -> Sighting:
+    def observation(self, vm_id: str) -> Observation:
         word = str(self.properties.get("runtime.powerState"))
-        return Sighting(
+        return Observation(
             vm_id=vm_id,
             power_state=power_state(word, self._connection),
             exists=self.exists,
@@ -101,16 +100,16 @@ class VSphereWatch(Watch):
     def __init__(self, client: VSphereClient, vms: Sequence[VM], order: Order) -> None:
         self._client = client
         self._seen = {vm.id: _Seen() for vm in vms}
-        self._told: dict[str, Sighting] = {}  # the last time
-        self._tickets: dict[str, Ticket] = {}  # by the moid of the task
+        self._told: dict[str, Observation] = {}  # the last time
+        self._tickets: dict[str, CommandHandle] = {}  # by the moid of the task
         # What is looked at, by moid: such a specification takes its time to make.
         self._objects = {vm.id: _object(vim.VirtualMachine(vm.id)) for vm in vms}
-        self._push = Push(client)
+        self._push = UpdateStream(client)
         self._always_pushed = order.operation is Operation.REBOOT and order.graceful
         self._interval = _FIRST_INTERVAL
         self._push.watch(self._objects.values())
 
-    def follow(self, tickets: Sequence[Ticket]) -> None:
+    def track(self, tickets: Sequence[CommandHandle]) -> None:
         # The answer for a VM that is gone may come after the VM was forgotten.
         wanted = [each for each in tickets if each.tracked and each.vm_id in self._seen]
         tracked = {each.reference._GetMoId(): each for each in wanted}
@@ -121,13 +120,13 @@ class VSphereWatch(Watch):
             self._objects |= {moid: _object(each.reference) for moid, each in tracked.items()}
             self._push.watch(self._objects.values())
 
-    def forget(self, vm_ids: Sequence[str]) -> None:
+    def unwatch(self, vm_ids: Sequence[str]) -> None:
         for vm_id in self._seen.keys() & set(vm_ids):
             del self._seen[vm_id], self._objects[vm_id]
         for moid in [moid for moid, each in self._tickets.items() if each.vm_id not in self._seen]:
             del self._tickets[moid], self._objects[moid]
 
-    def news(self, seconds: float, deadline: Deadline) -> list[Sighting]:
+    def poll(self, seconds: float, deadline: Deadline) -> list[Observation]:
         self.pushed = self._always_pushed or (seconds > 0 and self._interval > _LONGEST_INTERVAL)
         if self.pushed:
             self._take_updates(self._push.updates(seconds, deadline))
@@ -135,7 +134,7 @@ class VSphereWatch(Watch):
             if seconds > 0:
                 pause(min(seconds, self._interval), deadline)
             self._look(deadline)
-        now = {vm_id: seen.sighting(vm_id) for vm_id, seen in self._seen.items()}
+        now = {vm_id: seen.observation(vm_id) for vm_id, seen in self._seen.items()}
         changed = [each for vm_id, each in now.items() if each != self._told.get(vm_id)]
         self._told = now
         self._set_pace(len(changed))
@@ -156,9 +155,9 @@ class VSphereWatch(Watch):
         del self._objects[moid]
         seen = self._seen[ticket.vm_id]
         seen.ended = ticket
-        seen.error = step_error(fault) if fault else None
+        seen.error = command_error(fault) if fault else None
         if state == "error" and seen.error is None:
-            seen.error = StepFailed("the task failed without saying why")
+            seen.error = CommandFailed("the task failed without saying why")
 
     # Looking -----------------------------------------------------------------------
 
@@ -177,7 +176,7 @@ class VSphereWatch(Watch):
                 get = told[vm_id].properties.get
                 seen.change({path: get(path) for path in _LOOKED_AT[vim.VirtualMachine]})
 
-    def _read_all(self, content: Any) -> dict[str, Told]:
+    def _read_all(self, content: Any) -> dict[str, ObjectProperties]:
         root = content.rootFolder
         told = retrieve(content, _spec([_object(root), *self._objects.values()], _LOOKED_AT))
         if root._GetMoId() not in told:
@@ -191,9 +190,9 @@ class VSphereWatch(Watch):
         told = self._read(lambda content: by_pyvmomi(content.propertyCollector, spec), deadline)
         return {moid: each.properties.get("info.error") for moid, each in told.items()}
 
-    def _read(self, request: Any, deadline: Deadline) -> dict[str, Told]:
+    def _read(self, request: Any, deadline: Deadline) -> dict[str, ObjectProperties]:
         try:
-            told: dict[str, Told] = self._client.read(request, deadline)
+            told: dict[str, ObjectProperties] = self._client.read(request, deadline)
         except vmodl.MethodFault as fault:
             raise fault_in_reading(fault) from None
         return told
@@ -237,7 +236,7 @@ class VSphereWatch(Watch):
             self._seen[moid].exists = False
 
 
-def _state(task: Told | None) -> str | None:
+def _state(task: ObjectProperties | None) -> str | None:
     return str(task.properties.get("info.state")) if task is not None else None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, Self
 
-from chaosvm.verbs import VMPlatform
+from chaosvm.service import VMService
 from chaosvm.vsphere import VSpherePlatform
 from tests.contract.estate import EVERYWHERE, ON_VCENTERS, Entry, Power
 
@@ -66,14 +66,14 @@ class Backend(ABC):
 
     # Connecting --------------------------------------------------------------------------
 
-    def platform(self, **replaced: Any) -> VMPlatform:
+    def platform(self, **replaced: Any) -> VMService:
         """A platform, with some of its arguments replaced; closed at the end of the test."""
         made = self.made(**({"timeout": 20} | replaced))
         self._platforms.callback(made.disconnect)
         return made
 
     @abstractmethod
-    def made(self, **replaced: Any) -> VMPlatform: ...
+    def made(self, **replaced: Any) -> VMService: ...
 
     # What is true ------------------------------------------------------------------------
 
@@ -137,5 +137,5 @@ class VCenter(Backend):
     def address(self) -> dict[str, Any]:
         """Server, port, user name, password and CA file, as VSpherePlatform wants them."""
 
-    def made(self, **replaced: Any) -> VMPlatform:
+    def made(self, **replaced: Any) -> VMService:
         return VSpherePlatform(**(self.address | replaced))

@@ -9,7 +9,7 @@ import pytest
 from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import SoapStubAdapter, VmomiSupport, vim
 
-from chaosvm.verbs import VMPlatform
+from chaosvm.service import VMService
 from tests.contract.backend import Backend, VCenter
 from tests.contract.exceptions import EXCEPTIONS, NEWER_MAY_PASS
 from tests.contract.lab_backends import LabEngine, LabVCenter
@@ -74,7 +74,7 @@ def vcenter(request: pytest.FixtureRequest, running: Callable[[str], Backend]) -
 
 
 @pytest.fixture
-def platform(backend: Backend) -> VMPlatform:
+def platform(backend: Backend) -> VMService:
     return backend.platform()
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from chaosvm.lab import Guest, Lab, Machine, State, World, rule
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.verbs import VMPlatform
+from chaosvm.service import VMService
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import DATACENTERS, Entry, Power
 
@@ -142,7 +142,7 @@ class LabEngine(LabBackend):
     platform_served = "olvm"
     verbs = _ENGINE_VERBS
 
-    def made(self, **replaced: Any) -> VMPlatform:
+    def made(self, **replaced: Any) -> VMService:
         address = {
             "url": self._lab.olvm_url,
             "username": self._lab.username,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM
-from chaosvm.verbs import VMPlatform
+from chaosvm.service import VMService
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry
@@ -57,7 +57,7 @@ def those(backend: Backend, **wanted: Any) -> list[str]:
 # Reading -----------------------------------------------------------------------------------
 
 
-def test_every_vm_is_listed_with_its_state(platform: VMPlatform, backend: Backend) -> None:
+def test_every_vm_is_listed_with_its_state(platform: VMService, backend: Backend) -> None:
     told = {vm.id: (vm.name, vm.power_state.value, vm.template) for vm in platform.list_vms()}
     assert told == {
         backend.ids[entry.known_as]: (entry.name, entry.power.value, entry.template)
@@ -65,7 +65,7 @@ def test_every_vm_is_listed_with_its_state(platform: VMPlatform, backend: Backen
     }
 
 
-def test_every_field_has_its_type(platform: VMPlatform, backend: Backend) -> None:
+def test_every_field_has_its_type(platform: VMService, backend: Backend) -> None:
     for vm in platform.list_vms():
         told = vm.to_json()
         assert told.keys() == TYPES.keys() | MAY_BE_UNKNOWN.keys()
@@ -75,7 +75,7 @@ def test_every_field_has_its_type(platform: VMPlatform, backend: Backend) -> Non
         assert json.loads(json.dumps(told)) == told
 
 
-def test_a_vm_says_where_it_is(platform: VMPlatform, backend: Backend) -> None:
+def test_a_vm_says_where_it_is(platform: VMService, backend: Backend) -> None:
     vm = platform.get_vm("web-01")
     assert (vm.datacenter, vm.cluster) == ("DC0", "DC0_C0")
     assert vm.host in ("DC0_C0_H0", "DC0_C0_H1")
@@ -84,7 +84,7 @@ def test_a_vm_says_where_it_is(platform: VMPlatform, backend: Backend) -> None:
     assert vm.path.endswith("/web-01")
 
 
-def test_a_guest_tells_its_name_and_addresses(platform: VMPlatform, backend: Backend) -> None:
+def test_a_guest_tells_its_name_and_addresses(platform: VMService, backend: Backend) -> None:
     vm = platform.get_vm("web-01")
     assert vm.hostname == "web-01.example.org"
     assert vm.ip_addresses in (("10.0.0.1",), None)  # an engine's lists do not have them
@@ -92,7 +92,7 @@ def test_a_guest_tells_its_name_and_addresses(platform: VMPlatform, backend: Bac
     assert (other.hostname, other.ip_addresses) == (None, None)
 
 
-def test_a_vm_tells_its_tags(platform: VMPlatform, backend: Backend) -> None:
+def test_a_vm_tells_its_tags(platform: VMService, backend: Backend) -> None:
     tagged = platform.get_vm("web-01").tags
     assert tagged is not None
     assert "web" in tagged
@@ -100,17 +100,17 @@ def test_a_vm_tells_its_tags(platform: VMPlatform, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("field", ["id", "instance_uuid", "path", "name"])
-def test_a_vm_answers_to_each_of_its_names(platform: VMPlatform, field: str) -> None:
+def test_a_vm_answers_to_each_of_its_names(platform: VMService, field: str) -> None:
     wanted = platform.get_vm("web-02")
     assert platform.get_vm(getattr(wanted, field)).id == wanted.id
 
 
-def test_a_uuid_is_the_same_in_capitals(platform: VMPlatform) -> None:
+def test_a_uuid_is_the_same_in_capitals(platform: VMService) -> None:
     wanted = platform.get_vm("web-02")
     assert platform.get_vm((wanted.instance_uuid or "").upper()).id == wanted.id
 
 
-def test_counts_and_summary_agree_with_the_list(platform: VMPlatform, backend: Backend) -> None:
+def test_counts_and_summary_agree_with_the_list(platform: VMService, backend: Backend) -> None:
     listed = platform.list_vms()
     assert platform.count_vms() == len(listed) == len(backend.entries)
     summary = platform.inventory_summary()
@@ -130,14 +130,14 @@ def test_counts_and_summary_agree_with_the_list(platform: VMPlatform, backend: B
     ("name", "state"),
     [("web-01", "powered_on"), ("app-01", "powered_off"), ("db-01", "suspended")],
 )
-def test_states_are_told_one_by_one(platform: VMPlatform, name: str, state: str) -> None:
+def test_states_are_told_one_by_one(platform: VMService, name: str, state: str) -> None:
     assert platform.vm_power_state(name) is PowerState(state)
     assert platform.vm_has_power_state(name, state) is True
     others = {"powered_on", "powered_off", "suspended"} - {state}
     assert not any(platform.vm_has_power_state(name, other) for other in others)
 
 
-def test_states_of_many(platform: VMPlatform) -> None:
+def test_states_of_many(platform: VMService) -> None:
     assert platform.all_vms_have_power_state({"name": "web-*"}, "powered_on") is True
     mixed = {"names": ["web-01", "app-01"]}
     assert platform.all_vms_have_power_state(mixed, "powered_on") is False
@@ -145,13 +145,13 @@ def test_states_of_many(platform: VMPlatform) -> None:
         platform.all_vms_have_power_state({"name": "nobody-*"}, "powered_on")
 
 
-def test_a_state_is_never_from_memory(platform: VMPlatform, backend: Backend) -> None:
+def test_a_state_is_never_from_memory(platform: VMService, backend: Backend) -> None:
     assert platform.vm_power_state("web-01") is PowerState.POWERED_ON
     backend.switch_off("web-01")
     assert platform.vm_power_state("web-01") is PowerState.POWERED_OFF
 
 
-def test_vms_come_and_go(platform: VMPlatform, backend: Backend) -> None:
+def test_vms_come_and_go(platform: VMService, backend: Backend) -> None:
     before = platform.count_vms()
     backend.add(Entry(name="late-01"))
     assert platform.get_vm("late-01").id == backend.ids["late-01"]
@@ -184,25 +184,25 @@ def test_vms_come_and_go(platform: VMPlatform, backend: Backend) -> None:
     ids=str,
 )
 def test_a_selection_means_these(
-    platform: VMPlatform, backend: Backend, vms: dict[str, Any], expected: list[str]
+    platform: VMService, backend: Backend, vms: dict[str, Any], expected: list[str]
 ) -> None:
     assert known_as(backend, platform.list_vms(vms)) == expected
     assert platform.count_vms(vms) == len(expected)
 
 
-def test_a_host_chooses_what_runs_there(platform: VMPlatform, backend: Backend) -> None:
+def test_a_host_chooses_what_runs_there(platform: VMService, backend: Backend) -> None:
     host = platform.get_vm("web-01").host
     found = platform.list_vms({"host": host, "power_state": "powered_on"})
     assert {vm.host for vm in found} == {host}
     assert "web-01" in known_as(backend, found)
 
 
-def test_ids_choose_by_identity(platform: VMPlatform, backend: Backend) -> None:
+def test_ids_choose_by_identity(platform: VMService, backend: Backend) -> None:
     wanted = backend.ids["twin in DC1"]
     assert known_as(backend, platform.list_vms({"ids": [wanted]})) == ["twin in DC1"]
 
 
-def test_a_seed_draws_the_same_again(platform: VMPlatform, backend: Backend) -> None:
+def test_a_seed_draws_the_same_again(platform: VMService, backend: Backend) -> None:
     vms = {"name": "web-*", "count": 2, "seed": 7}
     drawn = known_as(backend, platform.list_vms(vms))
     assert len(drawn) == 2
@@ -213,7 +213,7 @@ def test_a_seed_draws_the_same_again(platform: VMPlatform, backend: Backend) -> 
     assert len(draws) > 1
 
 
-def test_percent_rounds_down(platform: VMPlatform) -> None:
+def test_percent_rounds_down(platform: VMService) -> None:
     assert platform.count_vms({"name": "web-*", "percent": 67, "seed": 1}) == 2
     with pytest.raises(NoSuchVM, match="less than one"):
         platform.count_vms({"name": "web-*", "percent": 10})
@@ -222,7 +222,7 @@ def test_percent_rounds_down(platform: VMPlatform) -> None:
 # What cannot be meant ------------------------------------------------------------------------
 
 
-def test_a_name_of_two_vms_is_refused_with_both(platform: VMPlatform, backend: Backend) -> None:
+def test_a_name_of_two_vms_is_refused_with_both(platform: VMService, backend: Backend) -> None:
     for ask in (platform.get_vm, lambda name: platform.list_vms({"names": [name]})):
         with pytest.raises(AmbiguousVM) as caught:
             ask("twin")
@@ -230,7 +230,7 @@ def test_a_name_of_two_vms_is_refused_with_both(platform: VMPlatform, backend: B
             assert backend.ids[key] in str(caught.value)
 
 
-def test_a_name_of_nobody_is_an_error_with_a_hint(platform: VMPlatform) -> None:
+def test_a_name_of_nobody_is_an_error_with_a_hint(platform: VMService) -> None:
     with pytest.raises(NoSuchVM, match=r"'web-011'.*web-01"):
         platform.get_vm("web-011")
     with pytest.raises(NoSuchVM, match="'nobody'"):
@@ -240,7 +240,7 @@ def test_a_name_of_nobody_is_an_error_with_a_hint(platform: VMPlatform) -> None:
 @pytest.mark.parametrize(
     "odd", ["web-01 or name=*", 'web-01"', "web-0?", "*", "WEB-01'; --", "wéb-01", "a\\"]
 )
-def test_an_odd_name_means_no_other_vm(platform: VMPlatform, odd: str) -> None:
+def test_an_odd_name_means_no_other_vm(platform: VMService, odd: str) -> None:
     with pytest.raises(NoSuchVM):
         platform.get_vm(odd)
 
@@ -250,7 +250,7 @@ def test_an_odd_name_means_no_other_vm(platform: VMPlatform, odd: str) -> None:
     [{}, {"count": 1}, {"nam": "web-*"}, {"all": False}, {"name": 3}, {"regex": "("}],
     ids=str,
 )
-def test_a_selection_that_says_nothing_is_refused(platform: VMPlatform, vms: Any) -> None:
+def test_a_selection_that_says_nothing_is_refused(platform: VMService, vms: Any) -> None:
     with pytest.raises(InvalidValue):
         platform.list_vms(vms)
 

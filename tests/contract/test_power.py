@@ -9,7 +9,7 @@ import pytest
 
 from chaosvm.errors import NoSuchVM, OperationFailed, OperationRefused
 from chaosvm.outcome import How, Outcome
-from chaosvm.verbs import VMPlatform
+from chaosvm.service import VMService
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
@@ -23,7 +23,7 @@ def means(outcome: Outcome) -> tuple[str, str, bool, str]:
 # One VM ------------------------------------------------------------------------------------
 
 
-def test_hard_off_and_on_again(platform: VMPlatform, backend: Backend) -> None:
+def test_hard_off_and_on_again(platform: VMService, backend: Backend) -> None:
     off = platform.power_off("web-01", graceful=False)
     assert means(off) == ("powered_on", "powered_off", True, "hard")
     assert backend.power("web-01") is Power.OFF
@@ -34,13 +34,13 @@ def test_hard_off_and_on_again(platform: VMPlatform, backend: Backend) -> None:
     assert backend.sent() == {"power_off": 1, "power_on": 1}
 
 
-def test_a_guest_shuts_down(platform: VMPlatform, backend: Backend) -> None:
+def test_a_guest_shuts_down(platform: VMService, backend: Backend) -> None:
     assert means(platform.power_off("web-01")) == ("powered_on", "powered_off", True, "guest")
     assert backend.power("web-01") is Power.OFF
     assert backend.sent() == {"shutdown": 1}
 
 
-def test_a_slow_guest_is_waited_for(platform: VMPlatform, backend: Backend) -> None:
+def test_a_slow_guest_is_waited_for(platform: VMService, backend: Backend) -> None:
     backend.guest("web-01", seconds=0.4)
     outcome = platform.power_off("web-01", timeout=60)
     assert (outcome.how, outcome.after) == (How.GUEST, PowerState.POWERED_OFF)
@@ -48,9 +48,9 @@ def test_a_slow_guest_is_waited_for(platform: VMPlatform, backend: Backend) -> N
     assert backend.sent() == {"shutdown": 1}
 
 
-def test_a_guest_that_ignores_it_loses_its_power(platform: VMPlatform, backend: Backend) -> None:
+def test_a_guest_that_ignores_it_loses_its_power(platform: VMService, backend: Backend) -> None:
     backend.guest("web-01", obeys=False, seconds=600)
-    platform.clock = clock = ForwardClock()
+    platform.backend.clock = clock = ForwardClock()
     once_sent(platform, lambda: clock.put_forward(85))
     outcome = platform.power_off("web-01", timeout=100)
     assert means(outcome) == ("powered_on", "powered_off", True, "fallback_hard")
@@ -59,7 +59,7 @@ def test_a_guest_that_ignores_it_loses_its_power(platform: VMPlatform, backend: 
     assert backend.sent()["power_off"] == 1
 
 
-def test_a_guest_that_ignores_it_fails_where_asked(platform: VMPlatform, backend: Backend) -> None:
+def test_a_guest_that_ignores_it_fails_where_asked(platform: VMService, backend: Backend) -> None:
     backend.guest("web-01", obeys=False)
     with pytest.raises(OperationFailed, match=r"'web-01'.*did not shut down") as caught:
         platform.power_off("web-01", timeout=2.5, on_timeout="fail")
@@ -69,9 +69,7 @@ def test_a_guest_that_ignores_it_fails_where_asked(platform: VMPlatform, backend
     assert backend.sent() == {"shutdown": 1}
 
 
-def test_a_guest_that_ignores_it_is_left_where_asked(
-    platform: VMPlatform, backend: Backend
-) -> None:
+def test_a_guest_that_ignores_it_is_left_where_asked(platform: VMService, backend: Backend) -> None:
     backend.guest("web-01", obeys=False)
     outcome = platform.power_off("web-01", timeout=2.5, on_timeout="leave")
     assert (outcome.changed, outcome.failed) == (False, False)
@@ -80,7 +78,7 @@ def test_a_guest_that_ignores_it_is_left_where_asked(
     assert "power_off" not in backend.sent()
 
 
-def test_suspend_and_resume(platform: VMPlatform, backend: Backend) -> None:
+def test_suspend_and_resume(platform: VMService, backend: Backend) -> None:
     outcome = platform.suspend("web-01")
     assert means(outcome) == ("powered_on", "suspended", True, "hard")
     assert backend.power("web-01") is Power.SUSPENDED
@@ -89,21 +87,21 @@ def test_suspend_and_resume(platform: VMPlatform, backend: Backend) -> None:
     assert backend.power("web-01") is Power.ON
 
 
-def test_a_guest_reboots(platform: VMPlatform, backend: Backend) -> None:
+def test_a_guest_reboots(platform: VMService, backend: Backend) -> None:
     outcome = platform.reboot("web-01", timeout=60)
     assert means(outcome) == ("powered_on", "powered_on", True, "guest")
     assert backend.sent() == {"reboot": 1}
     assert backend.power("web-01") is Power.ON
 
 
-def test_a_reset(platform: VMPlatform, backend: Backend) -> None:
+def test_a_reset(platform: VMService, backend: Backend) -> None:
     outcome = platform.reboot("web-01", graceful=False, timeout=60)
     assert means(outcome) == ("powered_on", "powered_on", True, "hard")
     assert backend.sent() == {"reset": 1}
 
 
 def test_a_guest_that_ignores_the_reboot_is_not_said_to_have_rebooted(
-    platform: VMPlatform, backend: Backend
+    platform: VMService, backend: Backend
 ) -> None:
     backend.guest("web-01", obeys=False)
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
@@ -116,14 +114,14 @@ def test_a_guest_that_ignores_the_reboot_is_not_said_to_have_rebooted(
     ("verb", "name"), [("power_on", "web-01"), ("power_off", "app-01"), ("suspend", "db-01")]
 )
 def test_a_vm_that_is_there_already_is_left_alone(
-    platform: VMPlatform, backend: Backend, verb: str, name: str
+    platform: VMService, backend: Backend, verb: str, name: str
 ) -> None:
     outcome = getattr(platform, verb)(name)
     assert (outcome.changed, outcome.how, outcome.before) == (False, How.NONE, outcome.after)
     assert backend.sent() == {}
 
 
-def test_an_outcome_in_json(platform: VMPlatform, backend: Backend) -> None:
+def test_an_outcome_in_json(platform: VMService, backend: Backend) -> None:
     told = platform.power_off("web-01", graceful=False).to_json()
     assert type(told.pop("seconds")) is float
     told.pop("correlation_id", None)
@@ -139,7 +137,7 @@ def test_an_outcome_in_json(platform: VMPlatform, backend: Backend) -> None:
     }
 
 
-def test_only_the_vm_of_the_id_is_touched(platform: VMPlatform, backend: Backend) -> None:
+def test_only_the_vm_of_the_id_is_touched(platform: VMService, backend: Backend) -> None:
     platform.power_off(backend.ids["twin in DC1"], graceful=False)
     assert backend.power("twin in DC1") is Power.OFF
     assert backend.power("twin in DC0") is Power.ON
@@ -161,7 +159,7 @@ def test_only_the_vm_of_the_id_is_touched(platform: VMPlatform, backend: Backend
     ids=str,
 )
 def test_what_cannot_be_is_refused_before_anything_is_sent(
-    platform: VMPlatform, backend: Backend, verb: str, options: dict[str, Any], name: str
+    platform: VMService, backend: Backend, verb: str, options: dict[str, Any], name: str
 ) -> None:
     before = backend.power(name)
     with pytest.raises(OperationRefused, match=f"{name}.*"):
@@ -193,7 +191,7 @@ def test_tools_that_stop_before_the_request(vcenter: VCenter) -> None:
 
 
 def test_a_batch_with_one_that_cannot_be_touches_nothing(
-    platform: VMPlatform, backend: Backend
+    platform: VMService, backend: Backend
 ) -> None:
     with pytest.raises(OperationRefused, match="db-01"):
         platform.batch_power_off({"names": ["web-01", "db-01"]})
@@ -206,7 +204,7 @@ def test_a_batch_with_one_that_cannot_be_touches_nothing(
 # Many VMs ----------------------------------------------------------------------------------
 
 
-def test_a_batch_goes_off_and_on_again(platform: VMPlatform, backend: Backend) -> None:
+def test_a_batch_goes_off_and_on_again(platform: VMService, backend: Backend) -> None:
     off = platform.batch_power_off({"tag": "web"}, graceful=False)
     assert (off.changed, off.failed, off.seed) == (3, 0, None)
     assert [outcome.name for outcome in off.outcomes] == ["web-01", "web-02", "web-03"]
@@ -217,7 +215,7 @@ def test_a_batch_goes_off_and_on_again(platform: VMPlatform, backend: Backend) -
     assert backend.sent() == {"power_off": 3, "power_on": 3}
 
 
-def test_a_batch_of_guests(platform: VMPlatform, backend: Backend) -> None:
+def test_a_batch_of_guests(platform: VMService, backend: Backend) -> None:
     backend.guest("web-02", obeys=False)
     batch = platform.batch_power_off({"name": "web-*"}, timeout=6)
     assert {outcome.name: outcome.how.value for outcome in batch.outcomes} == {
@@ -227,14 +225,14 @@ def test_a_batch_of_guests(platform: VMPlatform, backend: Backend) -> None:
     }
 
 
-def test_batches_reboot_and_suspend(platform: VMPlatform, backend: Backend) -> None:
+def test_batches_reboot_and_suspend(platform: VMService, backend: Backend) -> None:
     batch = platform.batch_reboot({"names": ["web-01", "web-02"]}, graceful=False, timeout=60)
     assert (batch.changed, batch.failed) == (2, 0)
     assert platform.batch_suspend({"names": ["web-03", "bare-01"]}, timeout=60).changed == 2
     assert (backend.power("web-03"), backend.power("bare-01")) == (Power.SUSPENDED,) * 2
 
 
-def test_a_sample_tells_its_seed(platform: VMPlatform, backend: Backend) -> None:
+def test_a_sample_tells_its_seed(platform: VMService, backend: Backend) -> None:
     batch = platform.batch_power_off({"name": "web-*", "count": 1, "seed": 5}, graceful=False)
     assert (batch.seed, batch.changed) == (5, 1)
     off = [name for name in ("web-01", "web-02", "web-03") if backend.power(name) is Power.OFF]
@@ -244,7 +242,7 @@ def test_a_sample_tells_its_seed(platform: VMPlatform, backend: Backend) -> None
     assert drawn.to_json()["seed"] == drawn.seed
 
 
-def test_one_that_fails_does_not_keep_the_others(platform: VMPlatform, backend: Backend) -> None:
+def test_one_that_fails_does_not_keep_the_others(platform: VMService, backend: Backend) -> None:
     backend.trouble("power_off", "fault", "web-02", code=400, fault="NoPermission")
     with pytest.raises(OperationFailed) as caught:
         platform.batch_power_off({"name": "web-*"}, graceful=False, timeout=60)
@@ -256,7 +254,7 @@ def test_one_that_fails_does_not_keep_the_others(platform: VMPlatform, backend: 
     assert (backend.power("web-01"), backend.power("web-03")) == (Power.OFF, Power.OFF)
 
 
-def test_many_at_once(platform: VMPlatform, backend: Backend) -> None:
+def test_many_at_once(platform: VMService, backend: Backend) -> None:
     for number in range(20):
         backend.add(Entry(name=f"many-{number:02}", power=Power.OFF))
     on = platform.batch_power_on({"name": "many-*"}, parallel=20, timeout=60)
@@ -267,7 +265,7 @@ def test_many_at_once(platform: VMPlatform, backend: Backend) -> None:
     assert backend.sent() == {"power_on": 20, "power_off": 20}
 
 
-def test_several_callers_share_a_platform(platform: VMPlatform, backend: Backend) -> None:
+def test_several_callers_share_a_platform(platform: VMService, backend: Backend) -> None:
     outcomes: dict[str, Outcome] = {}
 
     def off(name: str) -> None:

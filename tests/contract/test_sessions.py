@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pyVmomi import vim, vmodl
 
-from chaosvm.deadline import Deadline
+from chaosvm.backend import PowerCommand
 from chaosvm.errors import CertificateRejected, LoginFailed
-from chaosvm.orders import checked_order
-from chaosvm.platform import Step
-from chaosvm.verbs import VMPlatform
+from chaosvm.runtime import Deadline
+from chaosvm.service import VMService
+from chaosvm.service.orders import checked_order
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Power
 from tests.contract.vim_helpers import until
@@ -33,7 +33,7 @@ def test_an_unknown_authority_is_refused(backend: Backend) -> None:
         backend.platform(ca_file=None).list_vms()
 
 
-def test_one_login_does_for_everything(platform: VMPlatform, backend: Backend) -> None:
+def test_one_login_does_for_everything(platform: VMService, backend: Backend) -> None:
     before = backend.sessions()["logins"]
     platform.list_vms()
     platform.power_off("web-01", graceful=False)
@@ -49,7 +49,7 @@ def test_leaving_logs_out(backend: Backend) -> None:
     assert after["logins"] - before["logins"] == after["logouts"] - before["logouts"] == 1
 
 
-def test_a_session_that_ended_is_renewed(platform: VMPlatform, backend: Backend) -> None:
+def test_a_session_that_ended_is_renewed(platform: VMService, backend: Backend) -> None:
     expected = platform.count_vms()
     before = backend.sessions()["logins"]
     backend.expire_sessions()
@@ -58,16 +58,16 @@ def test_a_session_that_ended_is_renewed(platform: VMPlatform, backend: Backend)
 
 
 def test_a_session_that_ends_between_look_and_request(
-    platform: VMPlatform, backend: Backend
+    platform: VMService, backend: Backend
 ) -> None:
     vm, deadline = platform.get_vm("web-01"), Deadline(20)
     backend.expire_sessions()
-    platform.send(vm, Step.POWER_OFF, checked_order("power_off", 20), deadline)
+    platform.backend.send(vm, PowerCommand.POWER_OFF, checked_order("power_off", 20), deadline)
     until(lambda: backend.power("web-01") is Power.OFF)
     assert backend.sent()["power_off"] == 2
 
 
-def test_a_session_that_ends_while_waiting(platform: VMPlatform, backend: Backend) -> None:
+def test_a_session_that_ends_while_waiting(platform: VMService, backend: Backend) -> None:
     backend.guest("web-01", seconds=0.6)
     once_sent(platform, backend.expire_sessions)
     outcome = platform.power_off("web-01", timeout=60)
@@ -75,7 +75,7 @@ def test_a_session_that_ends_while_waiting(platform: VMPlatform, backend: Backen
     assert backend.sent() == {"shutdown": 1}
 
 
-def test_dropped_connections_are_opened_again(platform: VMPlatform, backend: Backend) -> None:
+def test_dropped_connections_are_opened_again(platform: VMService, backend: Backend) -> None:
     expected = platform.count_vms()
     before = backend.sessions()["logins"]
     backend.drop_connections()
@@ -83,7 +83,7 @@ def test_dropped_connections_are_opened_again(platform: VMPlatform, backend: Bac
     assert backend.sessions()["logins"] == before
 
 
-def test_connections_that_drop_while_waiting(platform: VMPlatform, backend: Backend) -> None:
+def test_connections_that_drop_while_waiting(platform: VMService, backend: Backend) -> None:
     backend.guest("web-01", seconds=0.6)
     once_sent(platform, backend.drop_connections)
     assert platform.power_off("web-01", timeout=60).how.value == "guest"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from chaosvm import job
 from chaosvm.errors import OperationFailed
 from chaosvm.outcome import How
-from chaosvm.verbs import VMPlatform
+from chaosvm.power import job
+from chaosvm.service import VMService
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
@@ -22,14 +22,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("manner", ["drop_after", "cut"])
 def test_a_lost_answer_is_resolved_by_looking(
-    platform: VMPlatform, backend: Backend, manner: str
+    platform: VMService, backend: Backend, manner: str
 ) -> None:
     backend.trouble("power_off", manner, "web-01", times=1)
     assert platform.power_off("web-01", graceful=False, timeout=60).changed
     assert backend.power("web-01") is Power.OFF
 
 
-def test_a_step_whose_answer_was_lost_goes_out_once(platform: VMPlatform, backend: Backend) -> None:
+def test_a_step_whose_answer_was_lost_goes_out_once(platform: VMService, backend: Backend) -> None:
     backend.trouble("power_off", "drop_after", "web-01", times=1)
     assert platform.power_off("web-01", graceful=False, timeout=60).changed
     assert backend.sent() == {"power_off": 1}
@@ -37,7 +37,7 @@ def test_a_step_whose_answer_was_lost_goes_out_once(platform: VMPlatform, backen
 
 @pytest.mark.usefixtures("impatient")
 def test_a_request_that_was_lost_is_repeated_after_a_look(
-    platform: VMPlatform, backend: Backend
+    platform: VMService, backend: Backend
 ) -> None:
     backend.trouble("power_off", "drop_before", "web-01", times=1)
     assert platform.power_off("web-01", graceful=False, timeout=60).changed
@@ -46,14 +46,14 @@ def test_a_request_that_was_lost_is_repeated_after_a_look(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_reset_is_never_sent_twice(platform: VMPlatform, backend: Backend) -> None:
+def test_a_reset_is_never_sent_twice(platform: VMService, backend: Backend) -> None:
     backend.trouble("reset", "drop_before", "web-01")
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
         platform.reboot("web-01", graceful=False, timeout=2.5)
     assert backend.sent() == {"reset": 1}
 
 
-def test_an_action_that_is_accepted_and_not_done(platform: VMPlatform, backend: Backend) -> None:
+def test_an_action_that_is_accepted_and_not_done(platform: VMService, backend: Backend) -> None:
     backend.add(Entry(name="stuck-01"))
     action = "stuck_task" if isinstance(backend, VCenter) else "ignore"
     backend.trouble("power_off", action, "stuck-01")
@@ -79,7 +79,7 @@ def test_a_task_that_fails_says_why(vcenter: VCenter) -> None:
     assert vcenter.power("app-01") is Power.OFF
 
 
-def test_a_vm_that_is_busy_is_tried_again(platform: VMPlatform, backend: Backend) -> None:
+def test_a_vm_that_is_busy_is_tried_again(platform: VMService, backend: Backend) -> None:
     backend.trouble("power_off", "fault", "web-01", code=409, fault="TaskInProgress", times=1)
     assert platform.power_off("web-01", graceful=False, timeout=60).changed
     assert backend.sent() == {"power_off": 2}
@@ -110,7 +110,7 @@ def test_a_vm_that_somebody_else_switches_first(vcenter: VCenter, existing: str)
             platform.power_off("web-01", graceful=False)
 
 
-def test_a_vm_that_vanishes_meanwhile(platform: VMPlatform, backend: Backend) -> None:
+def test_a_vm_that_vanishes_meanwhile(platform: VMService, backend: Backend) -> None:
     backend.add(Entry(name="brief-01"))
     backend.guest("brief-01", obeys=False, seconds=600)
     once_sent(platform, lambda: backend.remove("brief-01"))
@@ -123,7 +123,7 @@ def test_a_vm_that_vanishes_meanwhile(platform: VMPlatform, backend: Backend) ->
 
 
 def test_a_vm_that_somebody_else_switches_off_meanwhile(
-    platform: VMPlatform, backend: Backend
+    platform: VMService, backend: Backend
 ) -> None:
     backend.guest("web-01", obeys=False, seconds=600)
     once_sent(platform, lambda: backend.switch_off("web-01"))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chaosvm.deadline import Deadline
 from chaosvm.dora.comparison import Differences, compare, on_hosts, until_they_agree
+from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
 from tests.fakes import FakeClock
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chaosvm import connections
+from chaosvm.activities import connections
 from chaosvm.dora import actions, probes
 from chaosvm.errors import (
     AmbiguousVM,

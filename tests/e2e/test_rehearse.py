@@ -14,10 +14,11 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib.experiment import run_experiment
 from chaoslib.types import Strategy
 
-from chaosvm import rehearsal
 from chaosvm.errors import NotInRehearsal
-from chaosvm.lab import control, stage
-from chaosvm.lab.server import Server
+from chaosvm.lab import control
+from chaosvm.lab import session as stage
+from chaosvm.lab.http_server import Server
+from chaosvm.runtime import rehearsal
 from tests import production
 from tests.e2e.conftest import EXAMPLES
 from tests.production import (
@@ -190,7 +191,7 @@ def no_such_argument(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def no_such_module(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setitem(sys.modules, "chaosvm.lab.stage", None)
+    monkeypatch.setitem(sys.modules, "chaosvm.lab.session", None)
     return {}
 
 
@@ -258,8 +259,8 @@ def test_nothing_is_run_when_it_cannot_be_set_up(
 ) -> None:
     arguments = trouble(monkeypatch)
     ways = everything()
-    touched = tmp_path / "touched"
-    process = {"type": "process", "path": "touch", "arguments": str(touched)}
+    record = tmp_path / "touched"
+    process = {"type": "process", "path": "touch", "arguments": str(record)}
     ways.append({"type": "action", "name": "touch", "provider": process})
     background = [{**each, "background": True} for each in ways]
     experiment = real.experiment(*background, rollbacks=ways[::-1])
@@ -279,7 +280,7 @@ def test_nothing_is_run_when_it_cannot_be_set_up(
         with pytest.raises(NotInRehearsal, match="nothing was connected to"):
             connect(real.port)
     assert real.connections == 0
-    assert not touched.exists()
+    assert not record.exists()
 
 
 def test_the_second_wall_holds_without_the_first(

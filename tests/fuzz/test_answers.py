@@ -15,13 +15,13 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaosvm import ledger as ledgers
 from chaosvm.dora.client import DoraClient
 from chaosvm.errors import ChaosVMError
 from chaosvm.lab import Lab, Machine, State, World
+from chaosvm.ledger import ledger as ledgers
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.safety import Safety
-from chaosvm.verbs import VMPlatform
+from chaosvm.service import VMService
+from chaosvm.settings import Safety
 from chaosvm.vsphere import VSpherePlatform
 from tests.fuzz.proxy import Proxy, spoilt, standing_between
 
@@ -34,7 +34,7 @@ GRACE = 3.0
 ANSWERS = st.integers(0, 12)
 SEEDS = st.integers(0, 2**32)
 
-Call = Callable[[VMPlatform], Any]
+Call = Callable[[VMService], Any]
 READING: dict[str, Call] = {
     "list_vms": lambda platform: [vm.to_json() for vm in platform.list_vms()],
     "by_name": lambda platform: platform.get_vm("web-1").to_json(),
@@ -79,7 +79,7 @@ class Estate:
 @pytest.fixture(scope="module", params=["vsphere", "olvm"])
 def between(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Estate, Proxy, Callable[[], VMPlatform]]]:
+) -> Iterator[tuple[Estate, Proxy, Callable[[], VMService]]]:
     estate, ca = Estate(), trustme.CA()
     ca_file = tmp_path_factory.mktemp("ca") / "ca.pem"
     ca.cert_pem.write_to_path(ca_file)
@@ -93,7 +93,7 @@ def between(
         yield estate, proxy, _maker(request.param, lab, proxy.port, ca_file)
 
 
-def _maker(name: str, lab: Lab, port: int, ca_file: Path) -> Callable[[], VMPlatform]:
+def _maker(name: str, lab: Lab, port: int, ca_file: Path) -> Callable[[], VMService]:
     common = {"ca_file": str(ca_file), "timeout": LONGEST, "safety": Safety()}
     account = {"username": lab.username, "password": lab.password}
     if name == "vsphere":
@@ -113,7 +113,7 @@ def attempt(call: Callable[[], Any]) -> None:
 
 @pytest.mark.parametrize("call", [*READING, *ACTING])
 def test_answers_of_a_platform(
-    between: tuple[Estate, Proxy, Callable[[], VMPlatform]], call: str
+    between: tuple[Estate, Proxy, Callable[[], VMService]], call: str
 ) -> None:
     estate, proxy, connect = between
 

@@ -18,19 +18,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaosvm import ledger as ledgers
-from chaosvm import values
 from chaosvm.dora import actions as dora_actions
 from chaosvm.dora import probes as dora_probes
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import ChaosVMError, OperationFailed
-from chaosvm.lab.worlds import load as load_world
+from chaosvm.lab.world_files import load as load_world
+from chaosvm.ledger import ledger as ledgers
 from chaosvm.olvm import actions as olvm_actions
 from chaosvm.olvm import probes as olvm_probes
 from chaosvm.olvm.settings import OLVMSettings
-from chaosvm.safety import Safety
 from chaosvm.selection import Selection
-from chaosvm.settings import load
+from chaosvm.settings import Safety, load, values
 from chaosvm.vsphere import actions as vsphere_actions
 from chaosvm.vsphere import probes as vsphere_probes
 from chaosvm.vsphere.settings import VSphereSettings

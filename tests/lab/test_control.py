@@ -15,11 +15,11 @@ from chaoslib.control import reset_global_controls
 from chaoslib.exceptions import InterruptExecution, InvalidExperiment
 from chaoslib.experiment import run_experiment
 
-from chaosvm import rehearsal
 from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.lab import control
-from chaosvm.lab.others import OtherActions
-from chaosvm.lab.stage import ControlArguments
+from chaosvm.lab.foreign_activities import OtherActions
+from chaosvm.lab.session import ControlArguments
+from chaosvm.runtime import rehearsal
 from tests.lab import late_control
 from tests.production import CONTROL_FILE, read, run, switch
 from tests.production import activity as made_activity
@@ -340,6 +340,6 @@ def test_what_could_not_be_set_up_is_blocked(tmp_path: Path) -> None:
     with pytest.raises(InterruptExecution, match="other_actions is stop"):
         control.before_experiment_control(experiment(process(tmp_path)), other_actions="stop")
     with pytest.raises(NotInRehearsal, match="nothing was connected to: the rehearsal could not"):
-        rehearsal.permit("127.0.0.1", 443)
+        rehearsal.require_allowed("127.0.0.1", 443)
     with pytest.raises(InterruptExecution, match="'touch-touched' was not run"):
         control.before_activity_control(process(tmp_path))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chaosvm import connections
+from chaosvm.activities import connections
 from chaosvm.lab import Lab, World
 from chaosvm.olvm import OLVMPlatform
 

@@ -14,22 +14,22 @@ from typing import Any
 import pytest
 import trustme
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import (
+    AnswerLost,
     CertificateRejected,
     ChaosVMError,
     ConnectionFailed,
     DeadlinePassed,
     InvalidValue,
     LoginFailed,
-    NoAnswer,
     PlatformError,
     ProtocolError,
 )
 from chaosvm.lab import Lab, State, World, rule, when
 from chaosvm.olvm import OLVMPlatform, client, http, sso
-from chaosvm.olvm.faults import NeverSent
-from chaosvm.olvm.http import Line
+from chaosvm.olvm.faults import RequestNotSent
+from chaosvm.olvm.http import HttpChannel
+from chaosvm.runtime import Deadline
 from tests.olvm.conftest import DB, OTHER, VM, Connect, at_most, eventually, sent
 
 LISTS = ("vms", "hosts", "clusters", "datacenters")
@@ -333,8 +333,8 @@ def test_a_connection_that_dies_repeats_nothing(
     platform = connect()
     platform.list_vms()
     lab.rules(rule(verb, "drop_before"))
-    with pytest.raises(NoAnswer):
-        platform._client.act(world.vm(VM).id, verb, Deadline(10), "chaosvm-test")
+    with pytest.raises(AnswerLost):
+        platform.backend._client.act(world.vm(VM).id, verb, Deadline(10), "chaosvm-test")
     assert sent(lab) == {verb: 1}
 
 
@@ -347,10 +347,10 @@ def test_a_connection_that_never_came_about_means_that_nothing_was_sent(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         moved = replace(platform.settings, url=f"https://127.0.0.1:{port}/ovirt-engine/api")
-        platform._client.settings = moved
-        with pytest.raises(NeverSent):
-            platform._client.act(world.vm(VM).id, "stop", Deadline(1), "chaosvm-test")
-        platform._client.settings = platform.settings
+        platform.backend._client.settings = moved
+        with pytest.raises(RequestNotSent):
+            platform.backend._client.act(world.vm(VM).id, "stop", Deadline(1), "chaosvm-test")
+        platform.backend._client.settings = platform.settings
 
 
 def test_nothing_is_printed_of_answers_that_are_broken(
@@ -419,7 +419,7 @@ def test_many_threads_share_one_token_and_never_a_connection(
     under_way: dict[int, int] = defaultdict(int)
     most: list[int] = []
     lock = threading.Lock()
-    original: Callable[..., Any] = Line.get
+    original: Callable[..., Any] = HttpChannel.get
 
     def counted(connection: Any, *request: Any) -> Any:
         with lock:
@@ -431,7 +431,7 @@ def test_many_threads_share_one_token_and_never_a_connection(
             with lock:
                 under_way[id(connection)] -= 1
 
-    monkeypatch.setattr(Line, "get", counted)
+    monkeypatch.setattr(HttpChannel, "get", counted)
     platform = connect()
     with ThreadPoolExecutor(16) as pool:
         counts = list(pool.map(lambda _: platform.count_vms(), range(48)))

@@ -1,4 +1,4 @@
-"""What the engine's events tell, on events that a real engine gave (tests/lab/recordings)."""
+"""What the engine's events tell, on events that a real engine gave (tests/lab/ovirt/recordings)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from chaosvm.olvm import events
 from chaosvm.olvm.events import Event, failed_start, was_forced
-from tests.lab.recorded import exchange
+from tests.lab.ovirt.recorded import exchange
 
 APP, REASON = "7602b0b1-7acd-4406-b35d-cda7c36a970f", "why not"
 SLOW = "1530dd44-d680-4dbe-811f-172284121bfd"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import AmbiguousVM, NoSuchVM, PlatformError, ProtocolError
 from chaosvm.lab import Lab, State, World, rule
 from chaosvm.olvm import OLVMPlatform
+from chaosvm.runtime import Deadline
 from tests.olvm.conftest import OTHER, VM
 
 
@@ -33,11 +33,11 @@ def test_a_probe_that_is_repeated_costs_one_request(
 
 def test_a_vm_is_the_same_however_it_was_asked_for(platform: OLVMPlatform, world: World) -> None:
     world.change(VM, tags=("a & b",), description="<it>", fqdn="web.example.com")
-    vm = next(each for each in platform.inventory(Deadline(10)) if each.name == VM)
+    vm = next(each for each in platform.backend.inventory(Deadline(10)) if each.name == VM)
     for word in (vm.name, vm.id, vm.path, vm.id.upper()):
-        for remembered in (False, True, True):
+        for allow_cached in (False, True, True):
             assert word
-            assert vm in platform.inventory(Deadline(10), [word], remembered)
+            assert vm in platform.backend.inventory(Deadline(10), [word], allow_cached)
     assert vm.host
     assert vm.cluster
 

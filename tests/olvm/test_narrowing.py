@@ -12,7 +12,7 @@ from chaosvm.lab import Lab, State, World, rule
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.olvm.inventory import Inventory
 from chaosvm.olvm.search import TagPattern, by_tag, narrowing
-from chaosvm.safety import Safety
+from chaosvm.settings import Safety
 from tests.olvm.conftest import Connect
 
 LIST = "GET /api/vms"
@@ -102,7 +102,7 @@ def test_not_every_vm_is_read(
 
     monkeypatch.setattr(Inventory, "_list", everything)
     assert platform.count_vms(selection) > 1
-    assert platform.plan("power_off", selection).forecasts
+    assert platform.plan("power_off", selection).previews
 
 
 def test_nothing_is_said_to_be_missing_before_everything_was_read(
@@ -127,7 +127,7 @@ def test_guards_that_compare_with_everything_read_everything(
 ) -> None:
     platform = connect(safety=Safety.of(max_percent=10))
     plan = platform.plan("power_off", {"name": "web-01"})
-    assert [verdict.of for verdict in plan.verdicts][:1] == [1]
+    assert [verdict.of for verdict in plan.guard_results][:1] == [1]
 
 
 # What is sent ------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from chaosvm import experiment
 from chaosvm.errors import (
     InvalidValue,
     NoSuchVM,
@@ -19,9 +18,10 @@ from chaosvm.errors import (
     SelectionError,
 )
 from chaosvm.lab import Durations, Guest, Lab, Machine, State, World, rule, when
-from chaosvm.lab.world import EventKind
+from chaosvm.lab.simulation import EventKind
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.outcome import How, Outcome
+from chaosvm.runtime import experiment
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
 from tests.olvm.conftest import DB, OTHER, VM, Connect, at_most, eventually, sent
@@ -246,7 +246,7 @@ def test_a_guest_that_takes_too_long_loses_its_power(connect: Connect) -> None:
     world.add_vm(VM, guest=Guest.slow(6000))
     with Lab(world) as lab:
         platform = connect(url=lab.olvm_url, ca_file=lab.ca_file, password=lab.password)
-        platform.clock = clock
+        platform.backend.clock = clock
         outcome = platform.power_off(VM, timeout=600)
         assert (outcome.how, outcome.after) == (How.FALLBACK_HARD, OFF)
         assert 570 <= outcome.seconds < 600
@@ -618,7 +618,7 @@ def test_a_vm_that_was_just_started_can_be_rebooted(connect: Connect, graceful: 
     world.add_vm(VM, up_for=40)
     with Lab(world) as lab:
         platform = connect(url=lab.olvm_url, ca_file=lab.ca_file, password=lab.password)
-        platform.clock = clock
+        platform.backend.clock = clock
         outcome = platform.reboot(VM, graceful=graceful, timeout=240)
         assert outcome.changed
         assert outcome.seconds >= 60
@@ -634,7 +634,7 @@ def test_an_uptime_that_is_told_late_is_no_proof(connect: Connect, late: int) ->
     world.add_vm(VM, up_for=400, guest=Guest.ignores())
     with Lab(world) as lab:
         platform = connect(url=lab.olvm_url, ca_file=lab.ca_file, password=lab.password)
-        platform.clock = clock
+        platform.backend.clock = clock
         clock.at(20, lambda: world.change(VM, booted_at=(world.vm(VM).booted_at or 0) + late))
         outcome = failed(lambda: platform.reboot(VM, timeout=100))
         assert "no proof" in (outcome.error or "")

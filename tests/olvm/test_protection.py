@@ -11,7 +11,7 @@ import pytest
 from chaosvm.errors import GuardUnchecked, OperationRefused, SelectionError
 from chaosvm.lab import Lab, State, World, rule
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.safety import Safety
+from chaosvm.settings import Safety
 from tests.olvm.conftest import DB, OTHER, VM, Connect, sent
 
 MARK = "chaosvm-protect"
@@ -207,5 +207,5 @@ def test_the_engines_own_vm_is_known_by_its_name(connect: Connect, world: World,
     world.add_vm("manager", fqdn=fqdn)
     platform = connect(url="https://engine.example.com/ovirt-engine/api")
     manager = connect().get_vm("manager")
-    assert platform.untouchable(manager) == "is the engine's own VM"
-    assert platform.untouchable(connect().get_vm(VM)) is None
+    assert platform.backend.immutable_reason(manager) == "is the engine's own VM"
+    assert platform.backend.immutable_reason(connect().get_vm(VM)) is None

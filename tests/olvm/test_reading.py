@@ -10,7 +10,7 @@ import pytest
 from chaosvm.errors import OperationFailed, PlatformError
 from chaosvm.lab import Guest, Lab, World, rule, when
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.olvm.reading import side_by_side
+from chaosvm.olvm.reading import map_parallel
 from chaosvm.olvm.search import by_names
 from tests.fakes import FakeClock
 from tests.olvm.conftest import VM, Connect, at_most, sent
@@ -34,7 +34,7 @@ def test_things_are_asked_for_side_by_side() -> None:
         together.wait(timeout=60)
         return number * 2
 
-    assert side_by_side(ask, [1, 2, 3], at_once=3) == [2, 4, 6]
+    assert map_parallel(ask, [1, 2, 3], at_once=3) == [2, 4, 6]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
@@ -47,14 +47,14 @@ def test_no_more_are_under_way_than_may_be(at_once: int) -> None:
         free.release()
         return number
 
-    assert side_by_side(ask, range(20), at_once) == list(range(20))
-    assert side_by_side(ask, [], at_once) == []
+    assert map_parallel(ask, range(20), at_once) == list(range(20))
+    assert map_parallel(ask, [], at_once) == []
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_an_error_is_no_answer(at_once: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        side_by_side(lambda number: 1 / number, [2, 1, 0, 5], at_once)
+        map_parallel(lambda number: 1 / number, [2, 1, 0, 5], at_once)
 
 
 # By name and by id ----------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_an_uptime_is_asked_for_ever_less_often(connect: Connect, shows: bool) -
     world.add_vm(VM, up_for=400, guest=Guest(obedient=False, seconds=20, shows_reboot=shows))
     with Lab(world) as lab:
         platform = connect(url=lab.olvm_url, ca_file=lab.ca_file, password=lab.password)
-        platform.clock = clock
+        platform.backend.clock = clock
         with pytest.raises(OperationFailed, match="no proof"):
             platform.reboot(VM, timeout=100)
         assert 10 <= lab.requests()[STATISTICS] <= 30

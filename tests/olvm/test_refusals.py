@@ -39,7 +39,7 @@ def world(clock: FakeClock) -> World:
 def platform(connect: Connect, clock: FakeClock) -> OLVMPlatform:
     """On the lab's own clock, which only passes while somebody waits."""
     made = connect()
-    made.clock = clock
+    made.backend.clock = clock
     return made
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chaosvm.deadline import Deadline
+from chaosvm.backend import Observation, PowerCommand, Watch
 from chaosvm.errors import GuestUnavailable
 from chaosvm.lab import Guest, State, World
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.orders import checked_order
-from chaosvm.platform import Sighting, Step, Watch
+from chaosvm.runtime import Deadline
+from chaosvm.service.orders import checked_order
 from tests.olvm.conftest import VM
 
 ORDER = checked_order("power_off", 60)
@@ -15,18 +15,18 @@ ORDER = checked_order("power_off", 60)
 
 def asked(platform: OLVMPlatform, watch: Watch) -> None:
     vm = platform.get_vm(VM)
-    watch.follow([platform.send(vm, Step.SHUTDOWN_GUEST, ORDER, Deadline(60))])
+    watch.follow([platform.backend.send(vm, PowerCommand.SHUTDOWN_GUEST, ORDER, Deadline(60))])
 
 
-def seen(watch: Watch) -> Sighting:
-    (sighting,) = watch.news(0, Deadline(60))
-    return sighting
+def seen(watch: Watch) -> Observation:
+    (observation,) = watch.poll(0, Deadline(60))
+    return observation
 
 
 def test_a_guest_that_was_given_up_may_be_asked_again(platform: OLVMPlatform, world: World) -> None:
     """That it was up again after the first time says nothing about the second."""
     world.change(VM, guest=Guest.ignores(600))
-    with platform.watch([platform.get_vm(VM)], ORDER, Deadline(60)) as watch:
+    with platform.backend.watch([platform.get_vm(VM)], ORDER, Deadline(60)) as watch:
         asked(platform, watch)
         assert seen(watch).error is None
         world.change(VM, state=State.RUNNING)

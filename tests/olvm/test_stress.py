@@ -11,7 +11,7 @@ import pytest
 
 from chaosvm.errors import ChaosVMError, OperationFailed
 from chaosvm.lab import Lab, Rule, State, World, rule
-from chaosvm.lab.world import EventKind
+from chaosvm.lab.simulation import EventKind
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.outcome import Outcome
 from chaosvm.vm import PowerState

@@ -36,7 +36,7 @@ def world(clock: FakeClock) -> World:
 def platform(connect: Connect, clock: FakeClock) -> OLVMPlatform:
     """On the lab's own clock, which only passes while somebody waits."""
     made = connect()
-    made.clock = clock
+    made.backend.clock = clock
     return made
 
 
@@ -140,7 +140,7 @@ def test_events_that_take_too_long_are_not_waited_for(
 def test_a_user_with_a_role_on_one_vm(world: World, connect: Connect, clock: FakeClock) -> None:
     world.add_user("tester@internal", "s3cret", Role.USER, [VM])
     user = connect(username="tester@internal", password="s3cret")
-    user.clock = clock
+    user.backend.clock = clock
     assert [vm.name for vm in user.list_vms()] == [VM]
     assert user.get_vm(VM).tags is None
     assert user.power_off(VM, graceful=False).changed
@@ -173,8 +173,10 @@ def test_a_vm_that_does_not_come_back_as_it_is_is_warned_of(
 ) -> None:
     original = inventory._metadata
     monkeypatch.setattr(inventory, "_metadata", lambda parts: {**original(parts), **known})
-    (forecast,) = platform.plan("power_off", {"names": [VM]}).forecasts
-    assert forecast.caution is not None
-    assert platform.plan("suspend", {"names": [OTHER]}).forecasts[0].caution != forecast.caution
+    (forecast,) = platform.plan("power_off", {"names": [VM]}).previews
+    assert forecast.warning_for is not None
+    assert (
+        platform.plan("suspend", {"names": [OTHER]}).previews[0].warning_for != forecast.warning_for
+    )
     platform.power_off(VM, graceful=False)
-    assert any(re.search(told, each) for each in (*warnings_logged, forecast.caution))
+    assert any(re.search(told, each) for each in (*warnings_logged, forecast.warning_for))

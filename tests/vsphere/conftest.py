@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaosvm import connections
+from chaosvm.activities import connections
 from chaosvm.vsphere import VSpherePlatform
 from tests.vcsim import Vcsim
 from tests.vcsim.estate import Estate

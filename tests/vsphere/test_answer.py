@@ -13,8 +13,8 @@ import pytest
 import trustme
 from pyVmomi import vim, vmodl
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import AnswerTooLarge, ChaosVMError, ProtocolError
+from chaosvm.runtime import Deadline
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.retrieval import by_pyvmomi, retrieve
 from chaosvm.vsphere.settings import VSphereSettings

@@ -10,21 +10,21 @@ from collections.abc import Callable
 import pytest
 import trustme
 
-from chaosvm.deadline import Deadline
+from chaosvm.backend import PowerCommand
 from chaosvm.errors import (
+    AnswerLost,
     CertificateRejected,
     ConnectionFailed,
     DeadlinePassed,
     InvalidValue,
     LoginFailed,
-    NoAnswer,
     OperationFailed,
     PermissionDenied,
     PlatformError,
     ProtocolError,
 )
-from chaosvm.orders import checked_order
-from chaosvm.platform import Step
+from chaosvm.runtime import Deadline
+from chaosvm.service.orders import checked_order
 from chaosvm.vsphere import VSpherePlatform
 from tests.moments import once_sent
 from tests.vcsim import Vcsim, rule
@@ -298,14 +298,14 @@ def test_an_error_without_a_fault_is_an_error_of_ours(
 ) -> None:
     """pyvmomi raises a bare Exception for SOAP that is no fault under the status 500."""
     platform = connect()
-    vm = platform.inventory(Deadline(20), ["DC0_H0_VM0"])[0]
+    vm = platform.backend.inventory(Deadline(20), ["DC0_H0_VM0"])[0]
     order = checked_order("power_off", 60, graceful=False)
     with monkeypatch.context() as broken:
         broken.setattr(http.client.HTTPResponse, "begin", with_500)
         with pytest.raises(ConnectionFailed, match="500, and no fault"):
             connect().connect()
-        with pytest.raises(NoAnswer, match="500, and no fault"):
-            platform.send(vm, Step.POWER_OFF, order, Deadline(20))
+        with pytest.raises(AnswerLost, match="500, and no fault"):
+            platform.backend.send(vm, PowerCommand.POWER_OFF, order, Deadline(20))
     assert platform.count_vms() == 4
 
 
@@ -313,10 +313,10 @@ def test_a_request_that_ends_after_disconnecting_leaves_nothing_open(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     platform.count_vms()
-    with platform._client.transport.within(Deadline(20)):
-        late = platform._client.transport.GetConnection()
+    with platform.backend._client.transport.within(Deadline(20)):
+        late = platform.backend._client.transport.GetConnection()
         platform.disconnect()
         assert late.sock is not None
-        platform._client.transport.ReturnConnection(late)
+        platform.backend._client.transport.ReturnConnection(late)
     assert late.sock is None
     assert platform.count_vms() == 4

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyVmomi import vim, vmodl
 
-from chaosvm.deadline import Deadline
-from chaosvm.errors import Busy, ConnectionFailed, NoAnswer, OperationFailed, StepFailed
+from chaosvm.errors import AnswerLost, Busy, CommandFailed, ConnectionFailed, OperationFailed
+from chaosvm.runtime import Deadline
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere.faults import platform_error, step_error
+from chaosvm.vsphere.faults import command_error, platform_error
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -35,23 +35,23 @@ def sending(vcsim: Vcsim) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (vim.fault.Timedout(), NoAnswer),
-        (vmodl.fault.HostCommunication(), NoAnswer),
-        (vmodl.fault.HostNotConnected(), NoAnswer),
-        (vmodl.fault.HostNotReachable(), NoAnswer),
-        (vmodl.fault.SystemError(reason="vpxd stops"), NoAnswer),
-        (vmodl.fault.RequestCanceled(), NoAnswer),
-        (vmodl.RuntimeFault(), NoAnswer),
+        (vim.fault.Timedout(), AnswerLost),
+        (vmodl.fault.HostCommunication(), AnswerLost),
+        (vmodl.fault.HostNotConnected(), AnswerLost),
+        (vmodl.fault.HostNotReachable(), AnswerLost),
+        (vmodl.fault.SystemError(reason="vpxd stops"), AnswerLost),
+        (vmodl.fault.RequestCanceled(), AnswerLost),
+        (vmodl.RuntimeFault(), AnswerLost),
         (vim.fault.ConcurrentAccess(), Busy),
         (vim.fault.TaskInProgress(), Busy),
-        (vim.fault.InvalidState(), StepFailed),
-        (vmodl.fault.NotSupported(), StepFailed),
-        (vmodl.fault.InvalidArgument(), StepFailed),
+        (vim.fault.InvalidState(), CommandFailed),
+        (vmodl.fault.NotSupported(), CommandFailed),
+        (vmodl.fault.InvalidArgument(), CommandFailed),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_what_a_fault_says_of_a_request(fault: Exception, kind: type[StepFailed]) -> None:
-    assert type(step_error(fault)) is kind
+def test_what_a_fault_says_of_a_request(fault: Exception, kind: type[CommandFailed]) -> None:
+    assert type(command_error(fault)) is kind
 
 
 def test_a_server_in_trouble_may_be_asked_again() -> None:
@@ -133,24 +133,24 @@ def test_a_login_while_the_vcenter_restarts_is_tried_again(
 
 def test_a_busy_vm_is_told_and_no_other(platform: VSpherePlatform, vcsim: Vcsim) -> None:
     deadline = Deadline(20)
-    vms = platform.inventory(deadline)
-    assert platform.busy(vms, deadline) == set()
+    vms = platform.backend.inventory(deadline)
+    assert platform.backend.busy_vms(vms, deadline) == set()
     busy = next(vm for vm in vms if vm.name == VM)
     vcsim.rules(rule("PowerOffVM_Task", "stuck_task"))
     with pytest.raises(OperationFailed):
         platform.power_off(VM, graceful=False, timeout=1)
-    assert platform.busy(vms, deadline) == {busy.id}
+    assert platform.backend.busy_vms(vms, deadline) == {busy.id}
 
 
 def test_who_is_busy_is_not_told_by_an_answer_that_is_none(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     deadline = Deadline(20)
-    vms = platform.inventory(deadline)
+    vms = platform.backend.inventory(deadline)
     vcsim.rules(rule("PowerOffVM_Task", "stuck_task"))
     with pytest.raises(OperationFailed):
         platform.power_off(VM, graceful=False, timeout=1)
     vcsim.expire_sessions()
-    assert len(platform.busy(vms, deadline)) == 1
+    assert len(platform.backend.busy_vms(vms, deadline)) == 1
     vcsim.rules(rule("RetrievePropertiesEx", "empty", times=1))
-    assert len(platform.busy(vms, deadline)) == 1
+    assert len(platform.backend.busy_vms(vms, deadline)) == 1

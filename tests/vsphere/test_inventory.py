@@ -9,10 +9,10 @@ from pyVmomi import vmodl
 from chaosvm.errors import AmbiguousVM, GuardUnchecked, NoSuchVM, SelectionError
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere.inventory import Objects
+from chaosvm.vsphere.inventory import ObjectGraph
 from chaosvm.vsphere.properties import ALL
 from chaosvm.vsphere.retrieval import by_pyvmomi
-from chaosvm.vsphere.walks import everything
+from chaosvm.vsphere.traversals import everything
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -197,7 +197,7 @@ def test_a_spelling_that_could_mean_two_vms_is_ambiguous(
 def test_pyvmomis_reader_reads_pages_to_the_end(platform: VSpherePlatform) -> None:
     """Debian's vcsim never pages, so the pages are made from its one answer."""
     whole = platform.list_vms()
-    content = platform._client._content
+    content = platform.backend._client._content
 
     class Paging:
         """The real collector, handing out its answer in threes."""
@@ -212,7 +212,7 @@ def test_pyvmomis_reader_reads_pages_to_the_end(platform: VSpherePlatform) -> No
             return result(objects=now, token=str(len(self._left)) if self._left else None)
 
     told = by_pyvmomi(Paging(), everything(content, ALL))
-    assert sorted(Objects(told).vms(), key=lambda vm: vm.id) == sorted(
+    assert sorted(ObjectGraph(told).vms(), key=lambda vm: vm.id) == sorted(
         (replace(vm, tags=None) for vm in whole), key=lambda vm: vm.id
     )
 
@@ -232,14 +232,16 @@ def test_tags_are_read_with_their_categories(platform: VSpherePlatform, estate: 
 
 
 def test_tags_that_cannot_be_had_are_null_and_cannot_be_selected(connect: Connect) -> None:
-    with Vcsim.start(vapi=False) as plain:
-        platform = connect(port=plain.port, password=plain.password, ca_file=plain.ca_file)
+    with Vcsim.start(vapi=False) as normalize:
+        platform = connect(
+            port=normalize.port, password=normalize.password, ca_file=normalize.ca_file
+        )
         assert {vm.tags for vm in platform.list_vms()} == {None}
         with pytest.raises(SelectionError, match="tag 'gold' cannot be looked for"):
             platform.batch_power_off({"tag": "gold"})
         with pytest.raises(GuardUnchecked, match=r'"none" switches it off.* with 404'):
             platform.batch_power_off({"all": True})
-        assert "PowerOffVM_Task" not in plain.requests()["methods"]
+        assert "PowerOffVM_Task" not in normalize.requests()["methods"]
 
 
 def test_an_expired_session_for_tags_is_renewed(

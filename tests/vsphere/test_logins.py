@@ -143,10 +143,10 @@ def test_a_vm_deleted_while_tags_are_read_spoils_only_itself(
 ) -> None:
     estate.tag(STANDALONE, "owner", "web")
     platform = connect()
-    vms = platform.inventory(platform._reading())
+    vms = platform.backend.inventory(platform._reading())
     estate.destroy(CLUSTERED)
     vcsim.rules(rule(TAGS, "status", code=403, times=1))
-    tagged = {vm.name: vm.tags for vm in platform.with_tags(vms, platform._reading())}
+    tagged = {vm.name: vm.tags for vm in platform.backend.with_tags(vms, platform._reading())}
     assert CLUSTERED not in tagged
     assert tagged[STANDALONE] == ("web",)
     assert set(tagged.values()) == {(), ("web",)}

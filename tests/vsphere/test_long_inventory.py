@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from chaosvm import acting
 from chaosvm.errors import NoSuchVM
-from chaosvm.vsphere import VSpherePlatform, lookup
+from chaosvm.service import acting
+from chaosvm.vsphere import VSpherePlatform
+from chaosvm.vsphere import name_cache as lookup
+from chaosvm.vsphere.backend import VSphereBackend
 from tests.vcsim import Vcsim
 from tests.vcsim.estate import Estate
 
@@ -71,7 +73,7 @@ def test_what_is_planned_is_the_same(
     monkeypatch.setattr(lookup, "_FEW", 0 if many else 20)
     planned = in_two_steps.plan("power_off", selection)
     assert planned.to_json() == at_once.to_json()
-    assert [each.vm for each in planned.forecasts] == [each.vm for each in at_once.forecasts]
+    assert [each.vm for each in planned.previews] == [each.vm for each in at_once.previews]
 
 
 def test_only_what_fits_is_read_in_full(
@@ -87,7 +89,7 @@ def test_only_what_fits_is_read_in_full(
     monkeypatch.setattr(lookup, "_told_of", noted)
     vcsim.reset_requests()
     planned = in_two_steps.plan("power_off", {"name": "*_H0_VM0"})
-    assert asked == [[each.vm.id for each in planned.forecasts]]
+    assert asked == [[each.vm.id for each in planned.previews]]
     assert vcsim.requests()["methods"]["RetrievePropertiesEx"] == 2
 
 
@@ -95,36 +97,36 @@ def test_only_what_fits_is_read_in_full(
 def test_where_nothing_is_gained_it_is_one_step(
     in_two_steps: VSpherePlatform, monkeypatch: pytest.MonkeyPatch, selection: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(VSpherePlatform, "in_full", lambda *_: pytest.fail("a second step"))
-    assert in_two_steps.plan("power_off", selection).forecasts
+    monkeypatch.setattr(VSphereBackend, "hydrate", lambda *_: pytest.fail("a second step"))
+    assert in_two_steps.plan("power_off", selection).previews
 
 
 def test_one_that_goes_between_the_steps_is_not_chosen(
     in_two_steps: VSpherePlatform, estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = VSpherePlatform.in_full
+    read = VSphereBackend.hydrate
 
     def late(platform: VSpherePlatform, *arguments: Any) -> Any:
         estate.destroy(NAME)
         return read(platform, *arguments)
 
-    monkeypatch.setattr(VSpherePlatform, "in_full", late)
+    monkeypatch.setattr(VSphereBackend, "hydrate", late)
     planned = in_two_steps.plan("power_off", {"name": "DC0_H0*"})
-    assert [each.vm.name for each in planned.forecasts] == ["DC0_H0_VM1"]
+    assert [each.vm.name for each in planned.previews] == ["DC0_H0_VM1"]
 
 
 def test_one_that_no_longer_fits_in_the_second_step_is_not_chosen(
     in_two_steps: VSpherePlatform, estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = VSpherePlatform.in_full
+    read = VSphereBackend.hydrate
 
     def late(platform: VSpherePlatform, *arguments: Any) -> Any:
         estate.rename(NAME, "other")
         return read(platform, *arguments)
 
-    monkeypatch.setattr(VSpherePlatform, "in_full", late)
+    monkeypatch.setattr(VSphereBackend, "hydrate", late)
     planned = in_two_steps.plan("power_off", {"name": "DC0_H0*"})
-    assert [each.vm.name for each in planned.forecasts] == ["DC0_H0_VM1"]
+    assert [each.vm.name for each in planned.previews] == ["DC0_H0_VM1"]
 
 
 def test_what_does_not_exist_is_told_with_what_does(in_two_steps: VSpherePlatform) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaosvm.deadline import Deadline
+from chaosvm.backend import PowerCommand
 from chaosvm.errors import (
     GuestUnavailable,
     InvalidValue,
@@ -14,9 +14,9 @@ from chaosvm.errors import (
     OperationRefused,
     SelectionError,
 )
-from chaosvm.orders import checked_order
 from chaosvm.outcome import How
-from chaosvm.platform import Step
+from chaosvm.runtime import Deadline
+from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
 from tests.fakes import FakeClock
@@ -96,7 +96,7 @@ def test_a_guest_that_ignores_it_loses_its_power(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
-    platform.clock = clock = ForwardClock()
+    platform.backend.clock = clock = ForwardClock()
     once_sent(platform, lambda: clock.put_forward(85))
     outcome = platform.power_off(VM, timeout=100)
     assert (outcome.how, outcome.changed) == (How.FALLBACK_HARD, True)
@@ -147,24 +147,24 @@ def test_tools_that_were_not_running_a_while_ago_are_asked_all_the_same(
     clock = FakeClock()
     order = checked_order("power_off", 300)
     estate.set_guest(VM, tools_running=False)
-    vm = platform.inventory(Deadline(20), [VM])[0]
+    vm = platform.backend.inventory(Deadline(20), [VM])[0]
     estate.set_guest(VM, tools_running=True)
     deadline = Deadline(300, clock)
     with pytest.raises(GuestUnavailable):
-        platform.send(vm, Step.SHUTDOWN_GUEST, order, deadline)
+        platform.backend.send(vm, PowerCommand.SHUTDOWN_GUEST, order, deadline)
     assert estate.power_state(VM) == "poweredOn"
     clock.sleep(6)
-    platform.send(vm, Step.SHUTDOWN_GUEST, order, deadline)
+    platform.backend.send(vm, PowerCommand.SHUTDOWN_GUEST, order, deadline)
     assert estate.power_state(VM) == "poweredOff"
 
 
 def test_what_is_restored_is_asked_at_once(platform: VSpherePlatform, estate: Estate) -> None:
     """It was read before the call that restores it began."""
-    order = replace(checked_order("power_off", 300), restores=True)
+    order = replace(checked_order("power_off", 300), is_restore=True)
     estate.set_guest(VM, tools_running=False)
-    vm = platform.inventory(Deadline(20), [VM])[0]
+    vm = platform.backend.inventory(Deadline(20), [VM])[0]
     estate.set_guest(VM, tools_running=True)
-    platform.send(vm, Step.SHUTDOWN_GUEST, order, Deadline(20))
+    platform.backend.send(vm, PowerCommand.SHUTDOWN_GUEST, order, Deadline(20))
     assert estate.power_state(VM) == "poweredOff"
 
 
@@ -203,7 +203,7 @@ def test_the_guest_makes_it_just_before_its_power_is_cut(
             existing="poweredOff",
         ),
     )
-    platform.clock = clock = ForwardClock()
+    platform.backend.clock = clock = ForwardClock()
     once_sent(platform, lambda: clock.put_forward(85))
     outcome = platform.power_off(VM, timeout=100)
     assert (outcome.after, outcome.changed, outcome.how) == (

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from chaosvm.deadline import Deadline
 from chaosvm.errors import GuardStopped, GuardUnchecked, OperationRefused, PlatformError
 from chaosvm.lab import Lab, State, World
 from chaosvm.lab import rule as lab_rule
-from chaosvm.lab.vcenter import service
-from chaosvm.safety import Safety
+from chaosvm.lab.vcenter import service_instance
+from chaosvm.runtime import Deadline
+from chaosvm.settings import Safety
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.attributes import marked_by_attribute
@@ -219,14 +219,14 @@ def test_a_listing_without_tags_says_that_they_are_not_known(
 
 
 def test_a_single_host_has_no_tags(on_lab: Any, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    about = service._about
+    about = service_instance._about
 
     def of_a_host(instance_uuid: str) -> Any:
         told = about(instance_uuid)
         told.apiType = "HostAgent"
         return told
 
-    monkeypatch.setattr(service, "_about", of_a_host)
+    monkeypatch.setattr(service_instance, "_about", of_a_host)
     assert on_lab().power_off("db-01", graceful=False).changed
     assert not [name for name in lab.requests() if "/rest/" in name]
 
@@ -245,9 +245,9 @@ def test_tags_are_asked_for_side_by_side(on_lab: Any, world: World, lab: Lab) ->
 
 def test_a_vm_that_is_gone_spoils_no_tags_but_its_own(on_lab: Any, world: World, lab: Lab) -> None:
     platform = on_lab()
-    vms = platform.inventory(Deadline(10))
+    vms = platform.backend.inventory(Deadline(10))
     world.remove_vm("web-01")
-    tags = {vm.name: vm.tags for vm in platform.with_tags(vms, Deadline(10))}
+    tags = {vm.name: vm.tags for vm in platform.backend.with_tags(vms, Deadline(10))}
     assert tags.keys() == {vm.name for vm in vms} - {"web-01"}
     assert (tags["web-02"], tags["db-01"]) == ((), (MARK,))
     assert "POST /rest/com/vmware/cis/tagging/tag-association" in lab.requests()

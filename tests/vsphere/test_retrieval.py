@@ -5,25 +5,25 @@ from __future__ import annotations
 import pytest
 from pyVmomi import vim
 
-from chaosvm.deadline import Deadline
 from chaosvm.lab import Lab, State, World
+from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 from chaosvm.vsphere import VSpherePlatform, retrieval
-from chaosvm.vsphere.walks import bare_machines, everything
+from chaosvm.vsphere.traversals import bare_machines, everything
 from tests.fakes import FakeClock
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
 
 def everything_of(platform: VSpherePlatform) -> dict[str, VM]:
-    return {vm.id: vm for vm in platform.inventory(Deadline(20))}
+    return {vm.id: vm for vm in platform.backend.inventory(Deadline(20))}
 
 
 def by_both(platform: VSpherePlatform, logs: pytest.LogCaptureFixture) -> list[dict[str, VM]]:
     """The whole inventory, by the one reader and the other, and through pages."""
     streamed = everything_of(platform)
-    assert platform._client.transport.streaming, logs.text
-    platform._client.transport.pause_streaming("for comparison")
+    assert platform.backend._client.transport.streaming, logs.text
+    platform.backend._client.transport.pause_streaming("for comparison")
     return [streamed, everything_of(platform)]
 
 
@@ -95,7 +95,7 @@ def test_what_is_not_understood_is_left_to_pyvmomi_for_a_while(
     clock = FakeClock()
     for tried, later in ((1, 0), (1, 290), (2, 20), (2, 290), (3, 20)):
         clock.now += later
-        assert len(platform.inventory(Deadline(20, clock))) == 4
+        assert len(platform.backend.inventory(Deadline(20, clock))) == 4
         assert len(readings) == tried
     levels = [record.levelname for record in logs.records if "new world" in record.message]
     assert levels == ["WARNING", "DEBUG", "DEBUG"]
@@ -117,12 +117,12 @@ def test_an_answer_without_anything_does_not_count_either(
     vcsim.rules(rule("RetrievePropertiesEx", "empty", times=2))
     assert len(everything_of(platform)) == 4
     assert vcsim.applied() == [2]
-    assert platform._client.transport.streaming
+    assert platform.backend._client.transport.streaming
 
 
 def test_an_object_that_is_told_twice_counts_once(platform: VSpherePlatform) -> None:
     platform.connect()
-    content = platform._client._content
+    content = platform.backend._client._content
     spec = everything(content, {"VirtualMachine": ["name"]})
     told = retrieval.retrieve(content, spec)
     assert len(told) == 4
@@ -133,11 +133,11 @@ def test_a_dead_session_is_noticed_by_pyvmomis_reader_too(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     """All objects are there, and all their properties are missing: NotAuthenticated."""
-    vm = platform.inventory(Deadline(20))[0]
-    platform._client.transport.pause_streaming("for this test")
+    vm = platform.backend.inventory(Deadline(20))[0]
+    platform.backend._client.transport.pause_streaming("for this test")
     vcsim.expire_sessions()
-    with platform._client.transport.within(Deadline(20)):
-        content = platform._client._content
+    with platform.backend._client.transport.within(Deadline(20)):
+        content = platform.backend._client._content
         spec = bare_machines([vm.id], {"VirtualMachine": ["name", "runtime.powerState"]})
         with pytest.raises(vim.fault.NotAuthenticated):
             retrieval.retrieve(content, spec)

@@ -102,7 +102,7 @@ def _trouble(chance: random.Random) -> Rule:
 
 
 @dataclass
-class Told:
+class ObjectProperties:
     """What became of a trial, as the action says."""
 
     outcome: Outcome | None
@@ -132,7 +132,7 @@ def one_trial(seed: int) -> str:
     return f"{trial}: {found}; {told.outcome!r}; {told.error}" if found else ""
 
 
-def _act(trial: Trial, vcsim: Vcsim, network: Network, estate: Estate) -> Told:
+def _act(trial: Trial, vcsim: Vcsim, network: Network, estate: Estate) -> ObjectProperties:
     platform = VSpherePlatform(
         vcsim.host,
         vcsim.username,
@@ -153,7 +153,7 @@ def _act(trial: Trial, vcsim: Vcsim, network: Network, estate: Estate) -> Told:
     state = STATES[estate.power_state(VM)]
     leaving = time.monotonic()
     platform.disconnect()
-    return Told(outcome, error, took, time.monotonic() - leaving, state)
+    return ObjectProperties(outcome, error, took, time.monotonic() - leaving, state)
 
 
 def _done(trial: Trial, vcsim: Vcsim) -> dict[str, int]:
@@ -166,7 +166,7 @@ def _done(trial: Trial, vcsim: Vcsim) -> dict[str, int]:
     return done
 
 
-def wrong(trial: Trial, told: Told, done: dict[str, int], estate: Estate) -> list[str]:
+def wrong(trial: Trial, told: ObjectProperties, done: dict[str, int], estate: Estate) -> list[str]:
     # A guest that was asked in vain may still go down later: that is documented.
     later = STATES[estate.power_state(VM)]
     state = told.state if trial.act == "shutdown or fail" else later

@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyVmomi import vim, vmodl
 
-from chaosvm.deadline import Deadline
+from chaosvm.backend import Observation, Order, PowerCommand
 from chaosvm.errors import DeadlinePassed, OperationFailed, ProtocolError
-from chaosvm.order import Order
-from chaosvm.orders import checked_order
-from chaosvm.platform import Sighting, Step
+from chaosvm.runtime import Deadline
+from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
 from tests.vcsim import Vcsim, rule
@@ -38,27 +37,30 @@ def test_the_answer_for_a_vm_that_was_forgotten_is_passed_over(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     deadline = Deadline(20)
-    gone, other = platform.inventory(deadline, NAMES)
-    with platform.watch([gone, other], ORDER, deadline) as watch:
-        watch.news(0, deadline)
-        tickets = [platform.send(vm, Step.POWER_OFF, ORDER, deadline) for vm in (gone, other)]
+    gone, other = platform.backend.inventory(deadline, NAMES)
+    with platform.backend.watch([gone, other], ORDER, deadline) as watch:
+        watch.poll(0, deadline)
+        tickets = [
+            platform.backend.send(vm, PowerCommand.POWER_OFF, ORDER, deadline)
+            for vm in (gone, other)
+        ]
         estate.destroy(gone.name)
-        assert [each.exists for each in watch.news(0, deadline) if each.vm_id == gone.id] == [False]
-        watch.forget([gone.id])
-        watch.follow(tickets)
-        assert {each.vm_id: each.ended for each in watch.news(0, deadline)} == {
+        assert [each.exists for each in watch.poll(0, deadline) if each.vm_id == gone.id] == [False]
+        watch.unwatch([gone.id])
+        watch.track(tickets)
+        assert {each.vm_id: each.ended for each in watch.poll(0, deadline)} == {
             other.id: tickets[1]
         }
 
 
 def wait_in_vain(platform: VSpherePlatform, times: int) -> None:
     """Each time the call ends before the server's answer to the wait would come."""
-    vms = platform.inventory(Deadline(20), NAMES)
-    with platform.watch(vms, REBOOT, Deadline(20)) as watch:
+    vms = platform.backend.inventory(Deadline(20), NAMES)
+    with platform.backend.watch(vms, REBOOT, Deadline(20)) as watch:
         for _ in range(times):
-            assert watch.news(0, Deadline(20)) is not None
+            assert watch.poll(0, Deadline(20)) is not None
             with pytest.raises(DeadlinePassed):
-                watch.news(8, Deadline(0.7))
+                watch.poll(8, Deadline(0.7))
 
 
 def test_what_a_wait_was_cut_short_on_is_given_back(
@@ -88,11 +90,11 @@ def test_a_server_that_is_silent_is_not_waited_for_long(
 
 
 def test_what_went_with_an_old_session_is_left(platform: VSpherePlatform, vcsim: Vcsim) -> None:
-    vms = platform.inventory(Deadline(20), NAMES)
-    with platform.watch(vms, REBOOT, Deadline(20)) as watch:
-        watch.news(0, Deadline(20))
+    vms = platform.backend.inventory(Deadline(20), NAMES)
+    with platform.backend.watch(vms, REBOOT, Deadline(20)) as watch:
+        watch.poll(0, Deadline(20))
         vcsim.expire_sessions()
-        watch.news(0, Deadline(20))
+        watch.poll(0, Deadline(20))
     assert collectors(vcsim) == (2, 1)
 
 
@@ -100,12 +102,12 @@ def test_an_answer_that_is_none_leaves_nothing_behind(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("WaitForUpdatesEx", "html", skip=1, times=2))
-    vms = platform.inventory(Deadline(20), NAMES)
-    with platform.watch(vms, REBOOT, Deadline(20)) as watch:
-        watch.news(0, Deadline(20))
+    vms = platform.backend.inventory(Deadline(20), NAMES)
+    with platform.backend.watch(vms, REBOOT, Deadline(20)) as watch:
+        watch.poll(0, Deadline(20))
         with pytest.raises(ProtocolError):
-            watch.news(1, Deadline(20))
-        watch.news(0, Deadline(20))
+            watch.poll(1, Deadline(20))
+        watch.poll(0, Deadline(20))
     assert collectors(vcsim) == (3, 3)
 
 
@@ -116,12 +118,12 @@ class Followed:
     """A watch of one VM, and what it says now."""
 
     def __init__(self, platform: VSpherePlatform, order: Order) -> None:
-        (self.vm,) = platform.inventory(Deadline(20), [NAMES[0]])[:1]
-        self.watch = platform.watch([self.vm], order, Deadline(20))
-        self._now: Sighting | None = None
+        (self.vm,) = platform.backend.inventory(Deadline(20), [NAMES[0]])[:1]
+        self.watch = platform.backend.watch([self.vm], order, Deadline(20))
+        self._now: Observation | None = None
 
-    def now(self) -> Sighting:
-        for each in self.watch.news(0, Deadline(20)):
+    def now(self) -> Observation:
+        for each in self.watch.poll(0, Deadline(20)):
             self._now = each
         assert self._now is not None
         return self._now

@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chaosvm.lab.options import Options
-from chaosvm.lab.world import World
+from chaosvm.lab.simulation import World
 
 if TYPE_CHECKING:
-    from chaosvm.lab.server import Face
+    from chaosvm.lab.http_server import ProtocolServer
 
 
-def faces(world: World, options: Options) -> Sequence[Face]:
+def faces(world: World, options: Options) -> Sequence[ProtocolServer]:
     """The login port and the inventory port, which share their tokens."""
-    from chaosvm.lab.dora.face import InventoryFace, LoginFace
+    from chaosvm.lab.dora.protocol_server import InventoryFace, LoginFace
     from chaosvm.lab.dora.sessions import Sessions
 
     sessions = Sessions(world, options)

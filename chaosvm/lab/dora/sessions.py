@@ -6,7 +6,7 @@ import secrets
 
 from chaosvm.lab.credentials import Account, Tokens
 from chaosvm.lab.options import Options
-from chaosvm.lab.world import World
+from chaosvm.lab.simulation import World
 
 __all__ = ["Sessions"]
 

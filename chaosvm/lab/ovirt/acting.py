@@ -9,6 +9,7 @@ from functools import partial
 
 from aiohttp import web
 
+from chaosvm.lab.http_server import IGNORED
 from chaosvm.lab.ovirt import answers
 from chaosvm.lab.ovirt.actions import Wanted, carry_out
 from chaosvm.lab.ovirt.answers import Failure
@@ -19,8 +20,7 @@ from chaosvm.lab.ovirt.reading import Answer
 from chaosvm.lab.ovirt.requests import action_options, unique_id
 from chaosvm.lab.ovirt.vm_text import vm_links
 from chaosvm.lab.ovirt.xml import document
-from chaosvm.lab.server import IGNORED
-from chaosvm.lab.world import Asked, Machine, State, User, World
+from chaosvm.lab.simulation import Asked, Machine, State, User, World
 
 __all__ = ["Acting"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.sso import own_id
 from chaosvm.lab.ovirt.words import in_messages
-from chaosvm.lab.world import Asked, EventKind, Machine, State, User, World
+from chaosvm.lab.simulation import Asked, EventKind, Machine, State, User, World
 
 __all__ = ["ACTIONS", "Wanted", "carry_out"]
 

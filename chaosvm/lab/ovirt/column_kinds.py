@@ -7,7 +7,7 @@ from typing import Any
 
 from chaosvm.lab.ovirt.lists import engine_tags
 from chaosvm.lab.ovirt.search_fields import NUMERIC, STRING, Field, Type, Value, choices
-from chaosvm.lab.world import Cluster, Host, World
+from chaosvm.lab.simulation import Cluster, Host, World
 
 __all__ = [
     "ARCHITECTURE",

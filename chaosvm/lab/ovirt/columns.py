@@ -42,7 +42,7 @@ from chaosvm.lab.ovirt.search_fields import (
 from chaosvm.lab.ovirt.systems import OS_NUMBERS
 from chaosvm.lab.ovirt.templates import BLANK
 from chaosvm.lab.ovirt.words import VM_NUMBERS, VM_WORDS
-from chaosvm.lab.world import Cluster, Event, Host, Machine, User, World
+from chaosvm.lab.simulation import Cluster, Event, Host, Machine, User, World
 
 __all__ = ["search_entities"]
 

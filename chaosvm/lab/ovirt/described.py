@@ -13,7 +13,7 @@ from chaosvm.lab.ovirt.hrefs import ACTIONS, API, COLLECTIONS, href
 from chaosvm.lab.ovirt.markup import Node, actions, linked, links, moment, node, parsed, text
 from chaosvm.lab.ovirt.templates import BLANK, Template
 from chaosvm.lab.ovirt.words import told
-from chaosvm.lab.world import (
+from chaosvm.lab.simulation import (
     Cluster,
     Datacenter,
     Event,

@@ -23,7 +23,7 @@ from chaosvm.lab.ovirt.search_fields import (
 )
 from chaosvm.lab.ovirt.templates import BLANK
 from chaosvm.lab.ovirt.words import SEVERITIES, told
-from chaosvm.lab.world import Event, Host, Machine, World
+from chaosvm.lab.simulation import Event, Host, Machine, World
 
 __all__ = ["event_entity"]
 

@@ -11,7 +11,7 @@ from chaosvm.lab.ovirt.markup import Node
 from chaosvm.lab.ovirt.parts import LINKS, PARTS
 from chaosvm.lab.ovirt.templates import BLANK
 from chaosvm.lab.ovirt.vm_text import vm_text
-from chaosvm.lab.world import Machine, World
+from chaosvm.lab.simulation import Machine, World
 
 __all__ = ["follow"]
 

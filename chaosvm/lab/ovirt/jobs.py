@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chaosvm.lab.ovirt.described import USER_ID
 from chaosvm.lab.ovirt.hrefs import href
 from chaosvm.lab.ovirt.markup import Node, actions, linked, links, moment, node, text
-from chaosvm.lab.world import World
+from chaosvm.lab.simulation import World
 
 __all__ = ["Job", "Jobs"]
 

@@ -12,7 +12,7 @@ from chaosvm.lab.ovirt.jobs import Jobs
 from chaosvm.lab.ovirt.markup import Node
 from chaosvm.lab.ovirt.templates import BLANK
 from chaosvm.lab.ovirt.words import is_told
-from chaosvm.lab.world import Tag, World
+from chaosvm.lab.simulation import Tag, World
 
 __all__ = ["Collection", "collections", "engine_tags"]
 

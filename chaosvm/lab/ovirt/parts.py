@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from chaosvm.lab.ovirt import described, vm_parts
 from chaosvm.lab.ovirt.markup import Node
-from chaosvm.lab.world import Machine, World
+from chaosvm.lab.simulation import Machine, World
 
 __all__ = ["LINKS", "PARTS"]
 

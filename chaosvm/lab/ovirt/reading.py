@@ -22,7 +22,7 @@ from chaosvm.lab.ovirt.search import NotUnderstood, Refused
 from chaosvm.lab.ovirt.search_cache import SearchCache
 from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents, written
-from chaosvm.lab.world import Event, Machine, NoSuchThing, Role, User, World
+from chaosvm.lab.simulation import Event, Machine, NoSuchThing, Role, User, World
 
 __all__ = ["Answer", "Reading"]
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from chaosvm.lab.ovirt.search import Search, parse
 from chaosvm.lab.ovirt.search_fields import Entity
-from chaosvm.lab.world import World
+from chaosvm.lab.simulation import World
 
 __all__ = ["SearchCache"]
 

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from chaosvm.lab.credentials import Tokens
 from chaosvm.lab.options import Options
-from chaosvm.lab.world import Asked, EventKind, Role, User, World
+from chaosvm.lab.simulation import Asked, EventKind, Role, User, World
 
 __all__ = ["COOKIE", "SAFE", "Sessions", "Unauthorized", "own_id"]
 

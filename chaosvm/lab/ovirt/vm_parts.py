@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from chaosvm.lab.ovirt.hrefs import href
 from chaosvm.lab.ovirt.markup import Node, actions, linked, moment, node, text
-from chaosvm.lab.world import Machine, State, World
+from chaosvm.lab.simulation import Machine, State, World
 
 __all__ = ["active_snapshot", "disk_attachment", "nics", "reported_devices", "statistics"]
 

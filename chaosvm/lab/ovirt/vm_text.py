@@ -17,7 +17,7 @@ from chaosvm.lab.ovirt.hrefs import VM_ACTIONS, VM_COLLECTIONS, href
 from chaosvm.lab.ovirt.markup import Node, actions, links, node, parsed, text
 from chaosvm.lab.ovirt.templates import BLANK
 from chaosvm.lab.ovirt.words import STATUSES
-from chaosvm.lab.world import Machine, State, World
+from chaosvm.lab.simulation import Machine, State, World
 
 __all__ = ["vm_links", "vm_text"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chaosvm.lab.world import Event, EventKind, State, World
+from chaosvm.lab.simulation import Event, EventKind, State, World
 
 __all__ = [
     "EVENTS",

@@ -15,7 +15,7 @@ from functools import cache
 
 from chaosvm.lab.ovirt.markup import DECLARATION, Node
 from chaosvm.lab.ovirt.vm_text import vm_text
-from chaosvm.lab.world import Machine, World
+from chaosvm.lab.simulation import Machine, World
 
 __all__ = ["Document", "VmPages", "document", "documents", "written"]
 

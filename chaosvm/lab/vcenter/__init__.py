@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chaosvm.lab.options import Options
-from chaosvm.lab.world import World
+from chaosvm.lab.simulation import World
 
 if TYPE_CHECKING:
-    from chaosvm.lab.server import Face
+    from chaosvm.lab.http_server import ProtocolServer
 
 
-def faces(world: World, options: Options) -> Sequence[Face]:
-    from chaosvm.lab.vcenter.face import VCenterFace
+def faces(world: World, options: Options) -> Sequence[ProtocolServer]:
+    from chaosvm.lab.vcenter.protocol_server import VCenterServer
 
-    return [VCenterFace(world, options)]
+    return [VCenterServer(world, options)]

@@ -7,10 +7,10 @@ from typing import Any
 
 from pyVmomi import vim
 
+from chaosvm.lab.simulation import Machine
 from chaosvm.lab.vcenter.interfaces import Inventory
-from chaosvm.lab.vcenter.shaped import Details, TemplatedValue
-from chaosvm.lab.vcenter.words import POWER_STATES, VM_NETWORK, tools_running
-from chaosvm.lab.world import Machine
+from chaosvm.lab.vcenter.states import POWER_STATES, VM_NETWORK, tools_running
+from chaosvm.lab.vcenter.templated_values import Details, TemplatedValue
 
 __all__ = ["devices", "guest_nics", "layout", "storage_summary", "storage_usage", "vmx_path"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.interfaces import Inventory
-from chaosvm.lab.vcenter.managed import ManagedObject, managed_property
-from chaosvm.lab.vcenter.power import MultiVMPowerOn
-from chaosvm.lab.vcenter.values import data_object
-from chaosvm.lab.vcenter.words import escape_name
+from chaosvm.lab.vcenter.managed_object import ManagedObject, managed_property
+from chaosvm.lab.vcenter.power_methods import MultiVMPowerOn
+from chaosvm.lab.vcenter.serialization import data_object
+from chaosvm.lab.vcenter.states import escape_name
 
 if TYPE_CHECKING:
-    from chaosvm.lab.vcenter.machine import VirtualMachine
+    from chaosvm.lab.vcenter.virtual_machine import VirtualMachine
 
 __all__ = ["Datacenter", "Datastore", "Entity", "Folder", "Network", "references"]
 

@@ -7,11 +7,17 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
+from chaosvm.lab.simulation import Event, EventKind
 from chaosvm.lab.vcenter.entities import Entity
 from chaosvm.lab.vcenter.interfaces import Service, Session
-from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
-from chaosvm.lab.vcenter.values import data_object
-from chaosvm.lab.world import Event, EventKind
+from chaosvm.lab.vcenter.managed_object import (
+    Call,
+    ManagedObject,
+    SoapFault,
+    managed_property,
+    method,
+)
+from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = ["EventHistoryCollector", "EventManager"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from chaosvm.lab.world import Machine, World
+from chaosvm.lab.simulation import Machine, World
 
 __all__ = ["Compute", "Inventory", "Service", "Session"]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from aiohttp import web
 
-from chaosvm.lab.server import Route
-from chaosvm.lab.vcenter.estate import Inventory
-from chaosvm.lab.vcenter.sessions import Sessions
-from chaosvm.lab.world import Tag, tag_id
+from chaosvm.lab.http_server import Route
+from chaosvm.lab.simulation import Tag, tag_id
+from chaosvm.lab.vcenter.inventory import Inventory
+from chaosvm.lab.vcenter.session_manager import Sessions
 
 __all__ = ["Rest"]
 

@@ -17,8 +17,8 @@ from pyVmomi.SoapAdapter import (
 )
 from pyVmomi.SoapAdapter import GetHandlers as get_handlers
 
-from chaosvm.lab.vcenter.managed import RawXml, SoapFault
-from chaosvm.lab.vcenter.values import NAMESPACE, fault_detail, serialize
+from chaosvm.lab.vcenter.managed_object import RawXml, SoapFault
+from chaosvm.lab.vcenter.serialization import NAMESPACE, fault_detail, serialize
 
 __all__ = [
     "API_VERSION",

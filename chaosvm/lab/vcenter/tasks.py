@@ -11,11 +11,17 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
+from chaosvm.lab.simulation import Asked, Machine, World
 from chaosvm.lab.vcenter.interfaces import Session
-from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
-from chaosvm.lab.vcenter.values import NAMESPACE
-from chaosvm.lab.vcenter.words import escape_name
-from chaosvm.lab.world import Asked, Machine, World
+from chaosvm.lab.vcenter.managed_object import (
+    Call,
+    ManagedObject,
+    SoapFault,
+    managed_property,
+    method,
+)
+from chaosvm.lab.vcenter.serialization import NAMESPACE
+from chaosvm.lab.vcenter.states import escape_name
 
 __all__ = ["Task", "TaskManager", "Tasks", "never_done"]
 

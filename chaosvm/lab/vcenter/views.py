@@ -8,11 +8,17 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.vcenter.compute import Compute, ResourcePool
+from chaosvm.lab.vcenter.compute_resources import Compute, ResourcePool
 from chaosvm.lab.vcenter.entities import Datacenter, Entity, Folder
-from chaosvm.lab.vcenter.hosts import HostSystem
+from chaosvm.lab.vcenter.host_system import HostSystem
 from chaosvm.lab.vcenter.interfaces import Service, Session
-from chaosvm.lab.vcenter.managed import Call, ManagedObject, SoapFault, managed_property, method
+from chaosvm.lab.vcenter.managed_object import (
+    Call,
+    ManagedObject,
+    SoapFault,
+    managed_property,
+    method,
+)
 
 __all__ = ["ViewManager"]
 

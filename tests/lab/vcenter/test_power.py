@@ -209,7 +209,7 @@ def test_events_are_told(content: Any, vm: Any, lab: Lab) -> None:
 
 
 def test_every_kind_of_event_can_be_read(content: Any, world: World) -> None:
-    from chaosvm.lab.world import Asked, EventKind
+    from chaosvm.lab.simulation import Asked, EventKind
 
     vm = world.add_vm("web")
     for kind in EventKind:

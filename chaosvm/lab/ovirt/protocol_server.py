@@ -1,0 +1,201 @@
+"""The engine's API: which path is answered how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from chaosvm.lab.faults import Rule
+from chaosvm.lab.http_server import Handler, Route, page
+from chaosvm.lab.options import Options
+from chaosvm.lab.ovirt import answers
+from chaosvm.lab.ovirt.acting import Acting
+from chaosvm.lab.ovirt.actions import ACTIONS
+from chaosvm.lab.ovirt.answers import Failure
+from chaosvm.lab.ovirt.hrefs import API, COLLECTIONS, PREFIX, VM_ACTIONS, VM_COLLECTIONS
+from chaosvm.lab.ovirt.jobs import Jobs
+from chaosvm.lab.ovirt.lists import Collection, collections
+from chaosvm.lab.ovirt.parts import PARTS
+from chaosvm.lab.ovirt.reading import Answer, Reading
+from chaosvm.lab.ovirt.requests import is_unique_id
+from chaosvm.lab.ovirt.settings import API_LINKS
+from chaosvm.lab.ovirt.sso import COOKIE, SAFE, Sessions, Unauthorized
+from chaosvm.lab.simulation import NoSuchThing, World
+
+__all__ = ["OVirtServer"]
+
+# Parameters may stand in the path as well: /vms;max=1.
+_MATRIX = "{matrix:(?:;[^/]*)?/?}"
+_OF_LIST = "HEAD, POST, GET, OPTIONS"
+_READ_ONLY = "HEAD, GET, OPTIONS"
+_OF_ONE = "HEAD, DELETE, GET, OPTIONS, PUT"
+_OF_ACTION = "POST, OPTIONS"
+
+
+class OVirtServer:
+    tls = True
+
+    def __init__(self, world: World, options: Options) -> None:
+        self._world = world
+        self._options = options
+        self.sessions = Sessions(world, options)
+        self._reading = Reading(world)
+        jobs = Jobs(world)
+        self._collections = collections(world, jobs)
+        self._acting = Acting(world, jobs)
+
+    # For the server ----------------------------------------------------------------
+
+    def environment(self, address: str, ca_file: str) -> dict[str, str]:
+        return {
+            "OLVM_URL": f"https://{address}{API}",
+            "OLVM_USERNAME": self._options.username,
+            "OLVM_PASSWORD": self._options.password,
+            "OLVM_CA_FILE": ca_file,
+        }
+
+    def routes(self) -> Sequence[Route]:
+        token = f"{PREFIX}/sso/oauth/token"
+        reading = self._reading
+        return [
+            _route("POST", token, self.sessions.token, "login"),
+            _route("GET", token, self.sessions.token, "login"),
+            _route("POST", f"{PREFIX}/sso/oauth/revoke", self.sessions.revoke, "logout"),
+            _route("POST", f"{PREFIX}/services/sso-logout", self.sessions.log_out, "logout"),
+            *self._get(API, reading.root),
+            *self._get(f"{API}/vms", reading.vms),
+            *self._get(f"{API}/vms/{{id}}", reading.vm),
+            *(
+                route
+                for name in PARTS
+                for route in self._get(
+                    f"{API}/vms/{{id}}/{name.replace('_', '')}", reading.part(name)
+                )
+            ),
+            *(self._action(action) for action in ACTIONS),
+            *(route for collection in self._collections for route in self._both(collection)),
+        ]
+
+    def about(self, request: web.Request) -> frozenset[str]:
+        wanted = request.match_info.get("id")
+        if wanted is None or not request.path.startswith(f"{API}/vms/"):
+            return frozenset()
+        try:
+            return frozenset((wanted, self._world.vm(wanted).name))
+        except NoSuchThing:
+            return frozenset((wanted,))
+
+    def refusal(self, request: web.Request, rule: Rule) -> web.Response:
+        """A fault in the shape in which this request would get it."""
+        failure = Failure(rule.code or 409, f"[{rule.message}]")
+        if request.method == "POST" and request.path.startswith(f"{API}/vms/"):
+            return answers.failed_action(request, failure, ())
+        return answers.fault(request, failure)
+
+    async def unserved(self, request: web.Request, code: int) -> web.Response:
+        """Where no route leads: said as the engine says it, or that the lab does not model it."""
+        path = request.path
+        if path != API and not path.startswith(f"{API}/"):
+            return _beside_the_api(code)
+        try:
+            await self.sessions.user(request)
+        except Unauthorized as why:
+            return answers.unauthorized(str(why))
+        allowed = _allowed(path.removeprefix(API).strip("/"))
+        if allowed is None:
+            where = f"{request.scheme}://{request.host}{API}/v4{path.removeprefix(API)}"
+            return answers.page(
+                request, 404, f"RESTEASY003210: Could not find resource for full path: {where}"
+            )
+        if request.method == "OPTIONS":
+            headers = {"Allow": allowed, "Content-Type": "text/plain;charset=UTF-8"}
+            return answers.page(request, 200, allowed, headers)
+        if request.method not in allowed.split(", "):
+            return answers.nothing(request, 405, {"Allow": allowed})
+        last = path.rstrip("/").rpartition("/")[2]
+        if path.count("/") - API.count("/") == 4 and not is_unique_id(last):
+            return answers.nothing(request, 404)
+        detail = f"[The lab does not model {request.method} {path}]"
+        return answers.fault(request, Failure(404, detail))
+
+    # Routes --------------------------------------------------------------------------
+
+    def _get(self, path: str, answer: Answer) -> Sequence[Route]:
+        handler = self._for_users(answer)
+        return [_route(method, path, handler) for method in ("GET", "HEAD")]
+
+    def _action(self, action: str) -> Route:
+        handler = self._for_users(self._acting.answer(action))
+        return _route("POST", f"{API}/vms/{{id}}/{action}", handler, action)
+
+    def _both(self, collection: Collection) -> Sequence[Route]:
+        path = f"{API}/{collection.name}"
+        return (
+            *self._get(path, self._reading.list(collection)),
+            *self._get(f"{path}/{{id}}", self._reading.one(collection)),
+        )
+
+    def _for_users(self, answer: Answer) -> Handler:
+        async def handler(request: web.Request) -> web.Response:
+            refused = _wrong_version(request)
+            if refused is not None:
+                return refused
+            try:
+                user = await self.sessions.user(request)
+            except Unauthorized as why:
+                return answers.unauthorized(str(why))
+            if answers.unacceptable(request):
+                return answers.nothing(request, 406)
+            try:
+                return await answer(request, user)
+            except Failure as failure:
+                return answers.fault(request, failure)
+            except (web.HTTPInternalServerError, web.HTTPBadRequest) as error:
+                return answers.page(request, error.status, error.text or "")
+
+        return handler
+
+
+def _beside_the_api(code: int) -> web.Response:
+    """A page of the UI, with its cookie."""
+    shown = page(code)
+    shown.headers.update(SAFE)
+    shown.headers["Set-Cookie"] = COOKIE
+    shown.headers["Content-Type"] = "text/html;charset=UTF-8"
+    shown.headers["Content-Encoding"] = "identity"
+    return shown
+
+
+def _wrong_version(request: web.Request) -> web.Response | None:
+    version = request.headers.get("Version", "4")
+    if version == "4":
+        return None
+    status, text = 400, "Bad Request"
+    if version == "3":
+        status, text = 405, f"HTTP method {request.method} is not supported by this URL"
+    body = f"<html><head><title>Error</title></head><body>{text}</body></html>"
+    return answers.page(request, status, body)
+
+
+def _allowed(path: str) -> str | None:
+    """The methods of a path that the engine has; None if it has none."""
+    names = re.sub(r";[^/]*", "", path).split("/")
+    if names[0] not in API_LINKS.split():
+        return _READ_ONLY if path == "" else None
+    if len(names) < 3:
+        return (_OF_LIST, _OF_ONE)[len(names) - 1]
+    if names[0] == "vms" and names[2] in VM_ACTIONS:
+        return _OF_ACTION
+    known = VM_COLLECTIONS if names[0] == "vms" else COLLECTIONS.get(names[0], ())
+    if names[2] not in known:
+        return None
+    if names[2] == "statistics":
+        return _READ_ONLY
+    return (_OF_LIST, _OF_ONE)[min(len(names), 4) - 3]
+
+
+def _route(method: str, path: str, handler: Handler, verb: str = "") -> Route:
+    name = path.removeprefix(PREFIX)
+    return Route(method, f"{path}{_MATRIX}", handler, name, verb, prefix=PREFIX)

@@ -1,0 +1,55 @@
+"""A summary of power changes, and names for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaosvm.lab.simulation import EventKind, World
+
+__all__ = ["join_names", "power_changes", "platform_title"]
+
+_MAX_VMS = 20
+_PLATFORMS = {"vsphere": "vSphere", "olvm": "OLVM", "dora": "Dora"}
+_DESCRIPTIONS = {
+    EventKind.START_ASKED: "power on requested",
+    EventKind.POWERED_OFF: "powered off hard",
+    EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN: "powered off hard instead of a shutdown",
+    EventKind.SHUTDOWN_ASKED: "shutdown requested",
+    EventKind.REBOOT_ASKED: "reboot requested",
+    EventKind.RESET: "reset",
+    EventKind.SUSPEND_ASKED: "suspend requested",
+    EventKind.MEMORY_DISCARDED: "powered off while suspended",
+    EventKind.STARTED: "running",
+    EventKind.RESUMED: "running again",
+    EventKind.WENT_DOWN: "off",
+    EventKind.SHUTDOWN_FAILED: "shutdown ignored",
+    EventKind.REBOOTED: "rebooted",
+    EventKind.SUSPENDED: "suspended",
+    EventKind.CRASHED: "crashed",
+    EventKind.RESTARTED: "restarted",
+}
+
+
+def power_changes(world: World) -> list[str]:
+    """One line per VM with power changes."""
+    descriptions: dict[str, list[str]] = {}
+    names: dict[str, str] = {}
+    for event in world.events:
+        if event.vm_id is not None and event.kind in _DESCRIPTIONS:
+            descriptions.setdefault(event.vm_id, []).append(_DESCRIPTIONS[event.kind])
+            names[event.vm_id] = event.vm_name or event.vm_id
+    if not descriptions:
+        return ["no power changes in the lab"]
+    lines = [f"{names[vm_id]}: {', then '.join(steps)}" for vm_id, steps in descriptions.items()]
+    more = len(lines) - _MAX_VMS
+    return lines[:_MAX_VMS] + ([f"and {more} more VMs"] if more > 0 else [])
+
+
+def platform_title(platform: str) -> str:
+    """The display name of a platform."""
+    return _PLATFORMS.get(platform, platform)
+
+
+def join_names(names: Sequence[str]) -> str:
+    *rest, last = names
+    return f"{', '.join(rest)} and {last}" if rest else last

@@ -1,0 +1,200 @@
+"""The inventory: the simulated machines as a vCenter's tree of managed objects.
+
+Root folder, data centers with a VM folder and a host folder, clusters with a
+root resource pool, hosts, and VMs in folders. Each data center has one datastore
+and one network. As in a vCenter, a VM that is powered off stays on its host.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from chaosvm.lab.simulation import Cluster, Machine, World
+from chaosvm.lab.simulation import Datacenter as WorldDatacenter
+from chaosvm.lab.vcenter.compute_resources import Compute, ResourcePool
+from chaosvm.lab.vcenter.custom_fields import CustomFields
+from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Folder, Network
+from chaosvm.lab.vcenter.host_system import HostSystem
+from chaosvm.lab.vcenter.managed_object import ManagedObject
+from chaosvm.lab.vcenter.states import VM_NETWORK
+from chaosvm.lab.vcenter.virtual_machine import VirtualMachine
+
+if TYPE_CHECKING:
+    from chaosvm.lab.vcenter.tasks import Tasks
+
+__all__ = ["ROOT", "Inventory"]
+
+ROOT = "group-d1"
+_DEFAULT_DATACENTER = WorldDatacenter(id="", name="Datacenter")
+
+
+class Inventory:
+    """The managed objects, rebuilt when VMs, hosts or clusters are added or removed."""
+
+    tasks: Tasks
+    world: World
+    fields: CustomFields
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.fields = CustomFields(world)
+        self._lock = threading.RLock()
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._generation = -1
+        self._tree: _Tree = _Tree()
+        self._by_host: tuple[_Tree, list[Machine], dict[str, list[Machine]]] | None = None
+
+    @property
+    def tree(self) -> _Tree:
+        if self._generation != self.world.shape:
+            with self.world.present(), self._lock:
+                generation = self.world.shape
+                self._tree = self._build_tree()
+                self._generation = generation
+        return self._tree
+
+    def find(self, moid: str) -> ManagedObject | None:
+        return self.tree.by_moid.get(moid)
+
+    @property
+    def root(self) -> Folder:
+        return self.tree.root
+
+    def machines(self) -> dict[str, Machine]:
+        """All VMs by moid."""
+        return {vm.moid: vm for vm in self.world.vms}
+
+    def find_machines(self, predicate: Any) -> list[Machine]:
+        return [vm for vm in self.world.vms if predicate(vm)]
+
+    # Location of a VM ----------------------------------------------------------------
+
+    def folder_of(self, vm: Machine) -> Folder:
+        return self.tree.folders[vm.moid]
+
+    def compute_of(self, vm: Machine) -> Compute:
+        return self.tree.computes[vm.cluster_id]
+
+    def host_of(self, vm: Machine) -> Any:
+        """Reference to the host that the VM runs on or is registered on."""
+        tree = self.tree
+        for host_id in (vm.host_id, vm.home_id):
+            if host_id in tree.hosts:
+                return tree.hosts[host_id].reference
+        hosts = tree.computes[vm.cluster_id].hosts
+        number = int(vm.moid.rpartition("-")[2])
+        return hosts[number % len(hosts)].reference if hosts else None
+
+    def machines_on_host(self, moid: str) -> list[Machine]:
+        """VMs that run on a host or are registered on it."""
+        vms, tree, cached = self.world.vms, self.tree, self._by_host
+        # Cheap: unchanged VMs are identical objects.
+        if cached is None or cached[0] is not tree or cached[1] != vms:
+            by_host: dict[str, list[Machine]] = {}
+            for vm in vms:
+                host = self.host_of(vm)
+                if host is not None:
+                    by_host.setdefault(host._moId, []).append(vm)
+            cached = self._by_host = tree, vms, by_host
+        return cached[2].get(moid, [])
+
+    def datastore_of(self, vm: Machine) -> Datastore:
+        return self.compute_of(vm).datacenter.store
+
+    def network_of(self, vm: Machine) -> Network:
+        return self.compute_of(vm).datacenter.net
+
+    # Building the tree ---------------------------------------------------------------
+
+    def _number(self, kind: str, id: str) -> int:
+        return self._numbers.setdefault((kind, id), len(self._numbers) + 2)
+
+    def _moid(self, prefix: str, id: str) -> str:
+        return f"{prefix}{self._number(prefix, id)}"
+
+    def _build_tree(self) -> _Tree:
+        tree = _Tree()
+        tree.root = tree.add(Folder(self, ROOT, "Datacenters", None, "root"))
+        for datacenter in self.world.datacenters:
+            self._add_datacenter(tree, datacenter)
+        for cluster in self.world.clusters:
+            self._add_cluster(tree, cluster)
+        for host in self.world.hosts:
+            compute = tree.computes[host.cluster_id]
+            moid = self._moid("host-", host.id)
+            host_system = tree.hosts[host.id] = tree.add(HostSystem(self, moid, host, compute))
+            for system in host_system.systems.all():
+                tree.by_moid[system.moid] = system
+        for vm in self.world.vms:
+            self._add_vm(tree, vm)
+        return tree
+
+    def _add_datacenter(self, tree: _Tree, datacenter: WorldDatacenter) -> Datacenter:
+        id = datacenter.id
+        entity = Datacenter(self, self._moid("datacenter-", id), datacenter.name, tree.root)
+        tree.add(entity)
+        tree.datacenters[id] = entity
+        entity.vm_folder = tree.add(Folder(self, self._moid("group-v", id), "vm", entity, "vm"))
+        entity.host_folder = tree.add(
+            Folder(self, self._moid("group-h", id), "host", entity, "host")
+        )
+        stores = Folder(self, self._moid("group-s", id), "datastore", entity, "datastore")
+        networks = Folder(self, self._moid("group-n", id), "network", entity, "network")
+        entity.datastore_folder, entity.network_folder = tree.add(stores), tree.add(networks)
+        number = len(tree.datacenters)
+        store = Datastore(self, self._moid("datastore-", id), f"datastore{number}", stores)
+        entity.store = tree.add(store)
+        entity.net = tree.add(Network(self, self._moid("network-", id), VM_NETWORK, networks))
+        entity.store.datacenter = entity.net.datacenter = entity
+        return entity
+
+    def _add_cluster(self, tree: _Tree, cluster: Cluster) -> None:
+        parent = tree.datacenters.get(cluster.datacenter_id or "")
+        if parent is None:  # a vCenter has no cluster outside a data center
+            parent = next(iter(tree.datacenters.values()), None)
+        if parent is None:
+            parent = self._add_datacenter(tree, _DEFAULT_DATACENTER)
+        moid = self._moid("domain-s" if cluster.standalone else "domain-c", cluster.id)
+        compute = tree.add(Compute.of(self, moid, cluster, parent))
+        pool_moid = self._moid("resgroup-", cluster.id)
+        compute.pool = tree.add(ResourcePool(self, pool_moid, "Resources", compute))
+        tree.computes[cluster.id] = compute
+
+    def _add_vm(self, tree: _Tree, vm: Machine) -> None:
+        folder = tree.computes[vm.cluster_id].datacenter.vm_folder
+        for depth, name in enumerate(vm.folder):
+            folder = self._subfolder(tree, folder, name, "/".join(vm.folder[: depth + 1]))
+        tree.folders[vm.moid] = folder
+        virtual_machine = VirtualMachine(self, vm)
+        folder.children.append(virtual_machine)
+        tree.by_moid[virtual_machine.moid] = virtual_machine
+
+    def _subfolder(self, tree: _Tree, folder: Folder, name: str, path: str) -> Folder:
+        for child in folder.children:
+            if isinstance(child, Folder) and child.plain_name == name:
+                return child
+        moid = self._moid("group-v", f"{folder.moid}/{path}")
+        subfolder = Folder(self, moid, name, folder, "vm")
+        folder.children.insert(0, subfolder)  # before the VMs, where lookups find it sooner
+        tree.by_moid[moid] = subfolder
+        return subfolder
+
+
+class _Tree:
+    """The managed objects of one generation of the inventory."""
+
+    root: Folder
+
+    def __init__(self) -> None:
+        self.by_moid: dict[str, ManagedObject] = {}
+        self.datacenters: dict[str, Datacenter] = {}
+        self.computes: dict[str, Compute] = {}
+        self.hosts: dict[str | None, HostSystem] = {}
+        self.folders: dict[str, Folder] = {}
+
+    def add(self, entity: Any) -> Any:
+        self.by_moid[entity.moid] = entity
+        if entity.parent_entity is not None:
+            entity.parent_entity.add_child(entity)
+        return entity

@@ -1,0 +1,36 @@
+"""VirtualMachine: properties, power methods and custom attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from chaosvm.lab.vcenter.interfaces import Session
+from chaosvm.lab.vcenter.managed_object import Call, SoapFault, method
+from chaosvm.lab.vcenter.power_methods import PowerMethods
+from chaosvm.lab.vcenter.property_tree import TREE, vm_property
+from chaosvm.lab.vcenter.property_xml import property_xml
+
+__all__ = ["VirtualMachine"]
+
+
+class VirtualMachine(PowerMethods):
+    kind = vim.VirtualMachine
+
+    def paths(self) -> list[str]:
+        return list(TREE)
+
+    def get(self, path: str, session: Session | None = None) -> Any:
+        return vm_property(self.inventory, self.machine, path)
+
+    def encode(self, path: str, version: str, session: Session | None) -> str:
+        return property_xml(self.inventory, self.machine, path, version)
+
+    @method("setCustomValue")
+    def set_custom_value(self, call: Call) -> None:
+        """Set a custom attribute by name; it must be defined."""
+        vm, name = self.machine, call.get("key")
+        if not self.inventory.fields.is_defined(name):
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="key"))
+        self.inventory.fields.set(vm, name, call.get("value"))

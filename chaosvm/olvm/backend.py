@@ -1,0 +1,194 @@
+"""oVirt and OLVM as a platform: what ``chaosvm.power`` needs from an engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+from xml.etree.ElementTree import Element
+
+from chaosvm.backend import Backend, CommandHandle, Operation, Order, PowerCommand, runs_server
+from chaosvm.errors import AnswerLost
+from chaosvm.olvm.client import OLVMClient
+from chaosvm.olvm.faults import ActionRefused
+from chaosvm.olvm.inventory import Inventory, Places
+from chaosvm.olvm.refusals import may_be_repeated, why_refused
+from chaosvm.olvm.search import narrowing
+from chaosvm.olvm.settings import OLVMSettings
+from chaosvm.olvm.tags import TAGS_UNREADABLE, read_tagged, read_tags, search_tagged
+from chaosvm.olvm.watch import Accepted, OLVMWatch
+from chaosvm.olvm.xml_lists import XmlListParser
+from chaosvm.runtime import Deadline
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["OLVMBackend"]
+
+logger = logging.getLogger("chaostoolkit")
+
+# The path of each request, and whether the engine takes a reason for its log with it.
+_ACTIONS = {
+    PowerCommand.POWER_ON: ("start", False),
+    PowerCommand.POWER_OFF: ("stop", True),
+    PowerCommand.SHUTDOWN_GUEST: ("shutdown", True),
+    PowerCommand.REBOOT_GUEST: ("reboot", False),
+    PowerCommand.RESET: ("reset", False),
+    PowerCommand.SUSPEND: ("suspend", False),
+}
+# What an operation that ends this running machine means for one that cannot come back.
+_ENDING = (Operation.POWER_OFF, Operation.REBOOT)
+
+
+class OLVMBackend(Backend):
+    """The primitives of a oVirt engine: see :class:`chaosvm.backend.Backend`."""
+
+    name: ClassVar[str] = "olvm"
+    shows_shutdowns: ClassVar[bool] = True  # as powering_down
+    # Tags cost a request for each VM or each tag.
+    lists_include_tags: ClassVar[bool] = False
+    unsupported_selection_keys: ClassVar[tuple[str, ...]] = ("folder",)
+
+    def __init__(self, settings: OLVMSettings) -> None:
+        self.settings = settings
+        self.timeout = settings.timeout
+        self._client = OLVMClient(settings)
+        self._inventory = Inventory(self._client)
+        self._warned_of: set[str] = set()
+
+    @property
+    def address(self) -> str:
+        return self.settings.address.lower()
+
+    def open(self, deadline: Deadline) -> None:
+        self._client.login(deadline)
+
+    def close(self, deadline: Deadline) -> None:
+        self._client.close(deadline)
+
+    def inventory(
+        self,
+        deadline: Deadline,
+        only: Sequence[str] | None = None,
+        allow_cached: bool = False,
+        fields: Collection[str] | None = None,
+    ) -> list[VM]:
+        if not only:
+            return self._inventory.everything(deadline)[0]
+        return self._inventory.some(only, allow_cached, deadline)
+
+    def narrowed(
+        self, criteria: Mapping[str, Sequence[str]], deadline: Deadline
+    ) -> list[VM] | None:
+        search = narrowing(criteria)
+        return None if search is None else self._inventory.found_by(search, deadline)
+
+    def read_inventory(self, deadline: Deadline) -> tuple[list[VM], Places]:
+        """All VMs, and the places that they are in."""
+        return self._inventory.everything(deadline)
+
+    def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+        try:
+            tags = read_tags(self._client, [vm.id for vm in vms], deadline)
+        except TAGS_UNREADABLE as error:
+            self._warn_once("tags", f"this user cannot read tags on {self.address}: {error}")
+            return [replace(vm, tags=None) for vm in vms]
+        return [replace(vm, tags=tags[vm.id]) for vm in vms]
+
+    def send(
+        self, vm: VM, command: PowerCommand, order: Order, deadline: Deadline
+    ) -> CommandHandle:
+        action, with_reason = _ACTIONS[command]
+        ticket = CommandHandle(vm.id, reference=Accepted(command), correlation_id=order.run)
+        reason = order.reason if with_reason else None
+        try:
+            answer = self._client.act(vm.id, action, deadline, order.run, reason)
+        except AnswerLost as error:
+            raise AnswerLost(str(error), ticket, may_be_repeated(command)) from None
+        except ActionRefused as refused:
+            raise why_refused(self._client, vm, command, refused, ticket, deadline) from refused
+        job = answer.find("job")
+        accepted = Accepted(command, job.get("id") if job is not None else None)
+        return replace(ticket, reference=accepted)
+
+    def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> OLVMWatch:
+        return OLVMWatch(self._client, vms, order, self._inventory.total)
+
+    def immutable_reason(self, vm: VM) -> str | None:
+        if vm.metadata.get("origin") in ("hosted_engine", "managed_hosted_engine"):
+            return "is the engine's own VM"
+        if runs_server(vm, self.settings.host):
+            return "is the engine's own VM"
+        return None
+
+    def protected_by_tag(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
+        """A tag below it counts too, and so does another way to write it in capitals."""
+        ids = [vm.id for vm in vms]
+        try:
+            carrying = read_tagged(self._client, tag, ids, deadline)
+        except TAGS_UNREADABLE as error:
+            carrying = search_tagged(self._client, tag, ids, deadline)
+            self._warn_once(
+                "marks",
+                f"this user cannot read tags on {self.address} ({error}): VMs with the tag "
+                f"{tag!r} are taken from a search, which finds it only as it is written in "
+                "plain letters, in capitals or not",
+            )
+        return {vm.id: f"has the tag {tag!r}" for vm in vms if vm.id in carrying}
+
+    def refusal_reason(self, vm: VM, order: Order) -> str | None:
+        suspended = vm.power_state is PowerState.SUSPENDED
+        if order.operation is Operation.SUSPEND:
+            if vm.metadata.get("pool_id"):
+                return "belongs to a pool, and the engine suspends none of these"
+            if vm.metadata.get("stateless"):
+                return "is stateless, and the engine suspends none of these"
+            if vm.power_state is PowerState.PAUSED:
+                return "is paused, and only a running VM can be suspended"
+        if order.operation is Operation.POWER_OFF and suspended and not order.discard_memory:
+            return (
+                "is suspended, and powering it off throws its saved memory away: power it on "
+                "first, or give discard_memory"
+            )
+        if order.operation is Operation.REBOOT and vm.power_state in (
+            PowerState.SUSPENDED,
+            PowerState.PAUSED,
+        ):
+            return f"is {vm.power_state}, and reboot needs a running VM"
+        return None
+
+    def warning_for(self, vm: VM, order: Order) -> str | None:
+        ends, said = order.operation in _ENDING, []
+        if vm.metadata.get("pool_id") and order.operation is not Operation.POWER_ON:
+            said.append("belongs to a pool, whose monitor may start it again by itself")
+        if vm.metadata.get("stateless") and order.operation is Operation.POWER_OFF:
+            said.append("is stateless: what it wrote is lost when it is off")
+        if vm.metadata.get("changes_at_next_start") and ends:
+            said.append(
+                "has changes to its configuration that wait for its next start: it does not "
+                "come back as it is"
+            )
+        if vm.metadata.get("run_once") and ends:
+            said.append(
+                "was started with options for one run (Run Once), which its next start does not "
+                "have: it does not come back as it is"
+            )
+        return "; and it ".join(said) or None
+
+    def server_info(self, deadline: Deadline) -> dict[str, Any]:
+        (product, version), *_ = self._client.items("", _root, deadline)
+        return {"server": self.settings.address, "product": product, "version": version}
+
+    def _warn_once(self, about: str, warning: str) -> None:
+        """On this connection; probes that are repeated would fill the log."""
+        if about not in self._warned_of:
+            self._warned_of.add(about)
+            logger.warning(warning)
+
+
+def _root() -> XmlListParser[tuple[str | None, str | None]]:
+    """What the API tells of itself: product and version."""
+    return XmlListParser("-", "api", _product, identified=False)
+
+
+def _product(api: Element) -> tuple[str | None, str | None]:
+    return api.findtext("product_info/name"), api.findtext("product_info/version/full_version")

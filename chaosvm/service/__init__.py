@@ -1,0 +1,10 @@
+"""The verbs that people and activities call, on any platform.
+
+A service has a backend, guards and a ledger.
+"""
+
+from __future__ import annotations
+
+from chaosvm.service.service import VMService
+
+__all__ = ["VMService"]

@@ -1,0 +1,305 @@
+"""What people call on any platform: the same verbs, results and errors.
+
+Each verb checks all that it was given before anything is sent, reads the
+inventory once, chooses, and hands over to ``power.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from chaosvm.backend import Operation
+from chaosvm.errors import InvalidValue, NoSuchVM, OperationRefused
+from chaosvm.ledger import Ledger
+from chaosvm.outcome import Batch, Outcome
+from chaosvm.plans import Plan
+from chaosvm.restore import as_dry_run, raise_if_failed, restore
+from chaosvm.runtime import Deadline
+from chaosvm.selection import Selection, find_one
+from chaosvm.service.acting import ActionService
+from chaosvm.settings import values
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["VMService"]
+
+logger = logging.getLogger("chaostoolkit")
+
+# Logging out is courtesy: it must not hold up the end of an experiment.
+_LONGEST_LOGOUT = 10.0
+# What a summary looks at.
+_COUNTED = (
+    "template",
+    "cpu_count",
+    "memory_mb",
+    "power_state",
+    "datacenter",
+    "cluster",
+    "host",
+)
+
+
+class VMService(ActionService):
+    """A platform whose VMs can be listed and switched."""
+
+    # Connecting, for Python ------------------------------------------------------
+
+    def connect(self) -> Self:
+        """Log in now; without it, the first call does."""
+        self.backend.open(self._reading())
+        return self
+
+    def disconnect(self) -> None:
+        """Log out, in at most ten seconds."""
+        self.close(Deadline(min(self.timeout, _LONGEST_LOGOUT), self.clock))
+
+    def close(self, deadline: Deadline) -> None:
+        """Log out by the deadline; never raises for what the server does."""
+        self.backend.close(deadline)
+
+    def __enter__(self) -> Self:
+        return self.connect()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.disconnect()
+
+    # Reading ---------------------------------------------------------------------
+
+    def list_vms(self, vms: Any = None) -> list[VM]:
+        """Every VM, or those that fit a selection (then possibly none)."""
+        deadline = self._reading()
+        found = self._read(vms, deadline)
+        return self.backend.with_tags(found, deadline) if self.backend.lists_include_tags else found
+
+    def count_vms(self, vms: Any = None) -> int:
+        """How many VMs there are, or fit a selection."""
+        return len(self._read(vms, self._reading(), fields=()))
+
+    def get_vm(self, vm_name: str) -> VM:
+        """The one VM of this name, id, instance UUID or inventory path."""
+        deadline = self._reading()
+        return self.backend.with_tags([self._find(vm_name, deadline, allow_cached=True)], deadline)[
+            0
+        ]
+
+    def vm_power_state(self, vm_name: str) -> PowerState:
+        """The power state of one VM."""
+        fields = ("power_state",)
+        return self._find(vm_name, self._reading(), allow_cached=True, fields=fields).power_state
+
+    def vm_has_power_state(self, vm_name: str, expected: str) -> bool:
+        """Is one VM in this power state?"""
+        wanted = values.choice("expected", expected, PowerState)
+        return self.vm_power_state(vm_name) is wanted
+
+    def all_vms_have_power_state(self, vms: Any, expected: str) -> bool:
+        """Are all the selected VMs in this power state? No VM selected is an error."""
+        wanted = values.choice("expected", expected, PowerState)
+        selection = self._selection(vms)
+        deadline = self._reading()
+        # What is protected is judged like any other, but is in no sample.
+        protection = self._protection_lookup((), deadline) if selection.draws else None
+        judged_by = (*selection.fields, *self.backend.immutable_fields, "power_state")
+        fields = None if selection.draws else judged_by
+        inventory = self._inventory_for(selection, deadline, fields)
+        chosen = selection.choose(inventory, self.backend.immutable_reason, protection).vms
+        others = [vm for vm in chosen if vm.power_state is not wanted]
+        for vm in others:
+            logger.info(f"{vm} is {vm.power_state}, not {wanted}")
+        return not others
+
+    def inventory_summary(self, vms: Any = None) -> dict[str, Any]:
+        """Counts of VMs by power state, datacenter and cluster, and the server's version."""
+        deadline = self._reading()
+        counted = self._read(vms, deadline, fields=_COUNTED)
+        return {
+            "platform": self.name,
+            **self.backend.server_info(deadline),
+            "vms": len(counted),
+            "templates": sum(vm.template for vm in counted),
+            "cpu_count": sum(vm.cpu_count or 0 for vm in counted),
+            "memory_mb": sum(vm.memory_mb or 0 for vm in counted),
+            "power_states": _counted(vm.power_state.value for vm in counted),
+            "datacenters": _counted(vm.datacenter for vm in counted),
+            "clusters": _counted(vm.cluster for vm in counted),
+            "hosts": _counted(vm.host for vm in counted),
+        }
+
+    # Acting ----------------------------------------------------------------------
+
+    def power_on(self, vm_name: str, timeout: float = 300) -> Outcome:
+        """Power on one VM; a suspended one resumes."""
+        return self._run_single("power_on", vm_name, timeout=timeout)
+
+    def power_off(
+        self,
+        vm_name: str,
+        graceful: bool = True,
+        timeout: float = 300,
+        on_timeout: str = "hard",
+    ) -> Outcome:
+        """Shut down the guest of one VM, or cut its power."""
+        return self._run_single(
+            "power_off", vm_name, graceful=graceful, timeout=timeout, on_timeout=on_timeout
+        )
+
+    def reboot(self, vm_name: str, graceful: bool = True, timeout: float = 300) -> Outcome:
+        """Reboot the guest of one VM, or reset it."""
+        return self._run_single("reboot", vm_name, graceful=graceful, timeout=timeout)
+
+    def suspend(self, vm_name: str, timeout: float = 300) -> Outcome:
+        """Suspend one VM."""
+        return self._run_single("suspend", vm_name, timeout=timeout)
+
+    def batch_power_on(self, vms: Any, parallel: int = 10, timeout: float = 300) -> Batch:
+        """Power on all the selected VMs."""
+        return self._run_batch("power_on", vms, parallel, timeout=timeout)
+
+    def batch_power_off(
+        self,
+        vms: Any,
+        parallel: int = 10,
+        graceful: bool = True,
+        timeout: float = 300,
+        on_timeout: str = "hard",
+    ) -> Batch:
+        """Shut down the guests of all the selected VMs, or cut their power."""
+        return self._run_batch(
+            "power_off", vms, parallel, graceful=graceful, timeout=timeout, on_timeout=on_timeout
+        )
+
+    def batch_reboot(
+        self, vms: Any, parallel: int = 10, graceful: bool = True, timeout: float = 300
+    ) -> Batch:
+        """Reboot the guests of all the selected VMs, or reset them."""
+        return self._run_batch("reboot", vms, parallel, graceful=graceful, timeout=timeout)
+
+    def batch_suspend(self, vms: Any, parallel: int = 10, timeout: float = 300) -> Batch:
+        """Suspend all the selected VMs."""
+        return self._run_batch("suspend", vms, parallel, timeout=timeout)
+
+    def operate_by_id(self, operation: str, vm_id: str, vm_name: str, **options: Any) -> Outcome:
+        """One operation on the VM of this id, for callers who know it from elsewhere.
+
+        Raises NoSuchVM where the platform has no such id, and OperationRefused
+        where the VM of that id has another name: it is not the one that was meant.
+        """
+
+        def check(vms: Sequence[VM]) -> None:
+            found = [vm for vm in vms if vm.id == vm_id]
+            if not found:
+                raise NoSuchVM(f"no VM has the id {vm_id!r}, where {vm_name!r} should be")
+            if found[0].name != vm_name:
+                raise OperationRefused(
+                    f"refused, and nothing was touched: {vm_id} is {found[0].name!r} and not "
+                    f"{vm_name!r}"
+                )
+
+        order, deadline = self._ordered(operation, **options)
+        target = self._find_target(Selection({"ids": [vm_id]}), deadline, check=check)
+        return self._run_target(order, target, deadline)
+
+    def plan(self, operation: str, vms: Any, parallel: int = 10, **options: Any) -> Plan:
+        """What a batch action of these arguments would do now; nothing is touched.
+
+        Takes the options of ``batch_power_off`` and its like. The plan can be
+        given to the batch action of its operation in the place of a selection.
+        """
+        verb = values.choice("operation", operation, Operation)
+        given = _with_defaults(getattr(self, f"batch_{verb}"), options)
+        width = values.integer("parallel", parallel, 1, self.max_parallel)
+        order, _ = self._ordered(verb, parallel=width, **given)
+        target = self._find_target(self._target(vms, order), self._reading(), tell_refused=True)
+        plan = self._planned(order, target)
+        for line in plan.lines():
+            logger.info(f"plan: {line}")
+        return plan
+
+    def restore_power_states(
+        self,
+        timeout: float = 300,
+        parallel: int = 10,
+        force: bool = False,
+        ledger: Ledger | None = None,
+        dry_run: bool | None = None,
+    ) -> Batch:
+        """Bring every VM that this run has changed back to the state it had before.
+
+        ``ledger`` is another run's, as ``Ledger.resumed(path)`` gives it. The VM
+        changed last comes first. One that is back already is left alone, and so
+        is one that somebody else has changed since, unless ``force`` is true.
+        Guards do not hold it up. ``dry_run`` is by default as ``safety`` says.
+        """
+        seconds = values.timeout_seconds("timeout", timeout)
+        width = values.integer("parallel", parallel, 1, self.max_parallel)
+        forced = values.boolean("force", force)
+        deadline = Deadline(seconds, self.clock)
+        dry = self.safety.dry_run if dry_run is None else dry_run
+        batch = raise_if_failed(
+            restore(self.backend, ledger or self._ledger(), deadline, width, forced, dry)
+        )
+        return as_dry_run(batch) if dry and dry_run is None else batch
+
+    def _read(
+        self, vms: Any, deadline: Deadline, fields: Collection[str] | None = None
+    ) -> list[VM]:
+        """All VMs, or those that fit; none is an answer too."""
+        selection = self._selection({"all": True} if vms is None else vms)
+        needed = None if fields is None else selection.fields.union(fields)
+        return selection.read(self._inventory_for(selection, deadline, needed))
+
+    def _find(
+        self,
+        vm_name: str,
+        deadline: Deadline,
+        allow_cached: bool = False,
+        fields: Collection[str] | None = None,
+    ) -> VM:
+        """The one VM that is meant; for an action, never by what was true before."""
+        wanted = values.text("vm_name", vm_name)
+        return find_one(self.backend.inventory(deadline, [wanted], allow_cached, fields), wanted)
+
+    def _inventory_for(
+        self, selection: Selection, deadline: Deadline, fields: Collection[str] | None = None
+    ) -> list[VM]:
+        narrowed = self._narrowed(selection, deadline)
+        if narrowed is not None:
+            return narrowed
+        # Whoever looks only at some fields probes, again and again perhaps.
+        vms = self.backend.inventory(deadline, selection.only, fields is not None, fields)
+        if selection.only is None:
+            self._size = len(vms)
+        return self.backend.with_tags(vms, deadline) if selection.needs_tags else vms
+
+    def _reading(self) -> Deadline:
+        return Deadline(self.timeout, self.clock)
+
+
+def _with_defaults(action: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a batch action, with its own defaults for those that are not given."""
+    known = {
+        name: parameter.default
+        for name, parameter in inspect.signature(action).parameters.items()
+        if name not in ("vms", "parallel")
+    }
+    for name in options:
+        if name not in known:
+            hint = values.suggestion(name, known)
+            raise InvalidValue(f"unknown option {name!r}{hint}: known are {', '.join(known)}")
+    return {**known, **options}
+
+
+def _counted(words: Iterable[str | None]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word in words:
+        if word is not None:
+            counts[word] = counts.get(word, 0) + 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,144 @@
+"""What ``chaos discover`` shows, and what it needs to show it."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chaosvm
+
+ROOT = Path(__file__).resolve().parents[2]
+ACTIONS = {
+    f"{prefix}{verb}"
+    for prefix in ("", "batch_")
+    for verb in ("power_on", "power_off", "reboot", "suspend")
+} | {"restore_power_states"}
+PROBES = {
+    "vm_info",
+    "list_vms",
+    "count_vms",
+    "vm_power_state",
+    "vm_has_power_state",
+    "all_vms_have_power_state",
+    "inventory_summary",
+    *(f"plan_{verb}" for verb in ("power_on", "power_off", "reboot", "suspend")),
+}
+
+
+def activities() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = chaosvm.discover(discover_system=False)["activities"]
+    return found
+
+
+def named(activity: dict[str, Any]) -> str:
+    return f"{activity['mod']}.{activity['name']}"
+
+
+def test_the_activities_of_vsphere_are_those_of_the_design() -> None:
+    found = [each for each in activities() if each["mod"].startswith("chaosvm.vsphere.")]
+    assert {each["name"] for each in found if each["type"] == "action"} == ACTIONS
+    assert {each["name"] for each in found if each["type"] == "probe"} == PROBES
+    assert len(found) == len(ACTIONS) + len(PROBES)
+
+
+def test_actions_and_probes_are_in_their_modules() -> None:
+    for activity in activities():
+        assert activity["mod"].endswith(f".{activity['type']}s")
+
+
+@pytest.mark.parametrize("activity", activities(), ids=named)
+def test_every_argument_has_a_type_and_numbers_a_default(activity: dict[str, Any]) -> None:
+    arguments = {argument["name"]: argument for argument in activity["arguments"]}
+    assert {"configuration", "secrets"} <= arguments.keys()
+    assert activity["return_type"] != "object"
+    for argument in arguments.values():
+        assert argument["type"] != "object"
+        if argument["type"] in ("number", "integer"):
+            assert argument["default"] > 0
+
+
+@pytest.mark.parametrize("activity", activities(), ids=named)
+def test_every_docstring_has_a_snippet_that_calls_its_function(activity: dict[str, Any]) -> None:
+    (snippet,) = re.findall(r"```json\n(.*?)```", activity["doc"], re.DOTALL)
+    pasted = json.loads(snippet)
+    provider = pasted["provider"]
+    assert pasted["type"] == activity["type"]
+    assert (provider["module"], provider["func"]) == (activity["mod"], activity["name"])
+    known = {argument["name"] for argument in activity["arguments"]}
+    assert provider.get("arguments", {}).keys() <= known
+
+
+def test_activity_modules_keep_their_annotations() -> None:
+    """With the future import, every type in them would be shown as "object"."""
+    for path in ROOT.glob("chaosvm/*/*s.py"):
+        if path.name in ("actions.py", "probes.py"):
+            tree = ast.parse(path.read_text())
+            imports = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+            assert "__future__" not in imports, path
+
+
+def test_without_settings_nothing_is_asked_and_no_system_is_told() -> None:
+    assert chaosvm.discover()["system"] is None
+
+
+def test_importing_and_discovering_needs_no_sdk() -> None:
+    """In a process of its own, in which the SDKs cannot be imported."""
+    program = """
+import sys
+for name in ("pyVmomi", "pyVim", "ovirtsdk4"):
+    sys.modules[name] = None
+import chaosvm
+import chaosvm.vsphere.actions, chaosvm.vsphere.probes
+found = chaosvm.discover()
+print(len(found["activities"]))
+try:
+    chaosvm.vsphere.probes.count_vms(
+        configuration={"vsphere_server": "vc"},
+        secrets={"vsphere_username": "u", "vsphere_password": "p"},
+    )
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    count, failure = ran.stdout.strip().splitlines()
+    assert int(count) == len(activities())
+    assert failure.startswith("MissingExtra")
+    assert "chaostoolkit-vm[vsphere]" in failure
+
+
+def test_importing_does_not_import_the_sdks() -> None:
+    program = (
+        "import sys, chaosvm, chaosvm.vsphere.actions, chaosvm.vsphere.probes;"
+        "print([name for name in ('pyVmomi', 'ovirtsdk4') if name in sys.modules])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout.strip() == "[]"
+
+
+def test_every_module_can_be_imported() -> None:
+    for module in pkgutil.walk_packages(chaosvm.__path__, "chaosvm."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+
+
+def test_both_distributions_have_the_same_version() -> None:
+    companion = configparser.ConfigParser()
+    companion.read(ROOT / "companion" / "setup.cfg")
+    assert companion["metadata"]["version"] == chaosvm.__version__
+    assert f"chaostoolkit-vm=={chaosvm.__version__}" in companion["options"][
+        "install_requires"
+    ].replace(" ", "")

@@ -1,0 +1,304 @@
+"""The model, with a clock of the test's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from chaosvm.lab import Durations, Guest, Machine, State, World
+from chaosvm.lab.simulation import Asked, EventKind, NoSuchThing
+from tests.fakes import FakeClock
+
+OFF, RUNNING, SUSPENDED = State.OFF, State.RUNNING, State.SUSPENDED
+
+
+def states(world: World, clock: FakeClock, name: str, seconds: float = 1.0) -> list[State]:
+    """The states that a machine goes through, looked at each hundredth of a second."""
+    seen = [world.vm(name).state]
+    for _ in range(round(seconds * 100)):
+        clock.sleep(0.01)
+        if world.vm(name).state is not seen[-1]:
+            seen.append(world.vm(name).state)
+    return seen
+
+
+def kinds(world: World) -> list[EventKind]:
+    return [event.kind for event in world.events]
+
+
+def test_a_machine_is_added_to_a_cluster_and_a_running_one_to_a_host(slow_world: World) -> None:
+    vm = slow_world.add_vm("web")
+    assert slow_world.cluster(vm.cluster_id) is not None
+    assert slow_world.host(vm.host_id) is not None
+    assert slow_world.elapsed(vm) == 3600
+    assert slow_world.add_vm("db", OFF).host_id is None
+
+
+def test_a_start_launches_boots_and_runs(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", OFF)
+    slow_world.power.start("web", Asked("me", "c-1"))
+    assert states(slow_world, clock, "web") == [State.LAUNCHING, State.BOOTING, RUNNING]
+    assert slow_world.elapsed(slow_world.vm("web")) == pytest.approx(1.0)
+    assert [(e.kind, e.user, e.correlation_id) for e in slow_world.events] == [
+        (EventKind.START_ASKED, "me", "c-1"),
+        (EventKind.STARTED, "me", "c-1"),
+    ]
+
+
+def test_without_an_agent_booting_takes_longer(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", OFF, guest=Guest.without_agent())
+    slow_world.power.start("web")
+    clock.sleep(0.3)
+    assert slow_world.vm("web").state is State.BOOTING
+    clock.sleep(0.1)
+    assert slow_world.vm("web").state is RUNNING
+
+
+def test_an_obedient_guest_shuts_down(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", guest=Guest.slow(0.5))
+    slow_world.power.shut_down("web", Asked(reason="because"))
+    assert states(slow_world, clock, "web") == [State.SHUTTING_DOWN, OFF]
+    vm = slow_world.vm("web")
+    assert (vm.host_id, vm.stop_reason, slow_world.elapsed(vm)) == (None, "because", None)
+    assert kinds(slow_world) == [EventKind.SHUTDOWN_ASKED, EventKind.WENT_DOWN]
+
+
+@pytest.mark.parametrize("guest", [Guest.ignores(), Guest.deaf()], ids=["ignores", "deaf"])
+def test_another_guest_comes_back_to_running(
+    slow_world: World, clock: FakeClock, guest: Guest
+) -> None:
+    slow_world.add_vm("web", guest=guest)
+    slow_world.power.shut_down("web")
+    assert states(slow_world, clock, "web") == [State.SHUTTING_DOWN, RUNNING]
+    assert kinds(slow_world) == [EventKind.SHUTDOWN_ASKED, EventKind.SHUTDOWN_FAILED]
+    assert slow_world.elapsed(slow_world.vm("web")) == pytest.approx(3601)
+
+
+def test_power_can_be_cut_in_the_middle_of_a_shutdown(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", guest=Guest.ignores(10))
+    slow_world.power.shut_down("web")
+    slow_world.power.cut("web")
+    assert states(slow_world, clock, "web", 20) == [State.SHUTTING_DOWN, OFF]
+
+
+def test_a_reboot_is_seen_in_the_time_since_boot(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web")
+    before = slow_world.vm("web")
+    slow_world.power.reboot("web")
+    assert states(slow_world, clock, "web") == [State.REBOOTING, RUNNING]
+    after = slow_world.vm("web")
+    assert slow_world.elapsed(after) == pytest.approx(0.9)
+    assert after.started_at == before.started_at  # the same process
+    assert kinds(slow_world) == [EventKind.REBOOT_ASKED, EventKind.REBOOTED]
+
+
+def test_an_ignored_reboot_looks_the_same_but_for_that(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", guest=Guest.ignores())
+    slow_world.power.reboot("web")
+    assert states(slow_world, clock, "web") == [State.REBOOTING, RUNNING]
+    assert slow_world.elapsed(slow_world.vm("web")) == pytest.approx(3601)
+
+
+def test_a_reboot_may_not_show_at_all(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", guest=Guest(shows_reboot=False))
+    slow_world.power.reboot("web")
+    assert states(slow_world, clock, "web") == [RUNNING]
+    assert slow_world.elapsed(slow_world.vm("web")) == pytest.approx(0.9)
+
+
+def test_a_reset_boots_at_once(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", guest=Guest.ignores())
+    slow_world.power.reset("web")
+    assert slow_world.elapsed(slow_world.vm("web")) == 0
+    assert states(slow_world, clock, "web") == [State.REBOOTING, RUNNING]
+
+
+def test_suspending_saves_and_starting_restores(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web")
+    slow_world.power.suspend("web")
+    assert states(slow_world, clock, "web") == [RUNNING, State.SAVING, SUSPENDED]
+    assert slow_world.vm("web").host_id is None
+    slow_world.power.start("web")
+    assert states(slow_world, clock, "web") == [State.RESTORING, RUNNING]
+    assert (slow_world.elapsed(slow_world.vm("web")) or 0) > 3600  # it did not boot
+
+
+def test_cutting_the_power_of_a_suspended_machine_discards_its_memory(slow_world: World) -> None:
+    slow_world.add_vm("web", SUSPENDED)
+    slow_world.power.cut("web")
+    assert slow_world.vm("web").state is OFF
+    assert kinds(slow_world) == [EventKind.MEMORY_DISCARDED]
+
+
+def test_a_paused_machine_goes_on(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web")
+    slow_world.power.pause("web")
+    assert slow_world.vm("web").state is State.PAUSED
+    slow_world.power.start("web")
+    assert states(slow_world, clock, "web") == [State.PAUSED, RUNNING]
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_only_a_crash_restarts_a_highly_available_machine(
+    slow_world: World, clock: FakeClock, available: bool
+) -> None:
+    slow_world.add_vm("web", highly_available=available)
+    slow_world.power.shut_down("web")
+    assert states(slow_world, clock, "web")[-1] is OFF
+    slow_world.change("web", state=RUNNING)
+    slow_world.power.crash("web")
+    assert states(slow_world, clock, "web")[-1] is (RUNNING if available else OFF)
+
+
+def test_a_crash_ends_what_was_going_on(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", OFF)
+    slow_world.power.start("web")
+    slow_world.power.crash("web")
+    assert states(slow_world, clock, "web") == [OFF]
+
+
+def test_somebody_else_may_start_it_again(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", comes_back_after=0.5)
+    slow_world.power.cut("web")
+    assert states(slow_world, clock, "web", 2)[1:3] == [OFF, State.LAUNCHING]
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_stuck_machine_stays_as_it_is_until_released(
+    slow_world: World, clock: FakeClock, state: State
+) -> None:
+    slow_world.add_vm("web")
+    slow_world.power.shut_down("web")
+    slow_world.stick("web", state)
+    power = slow_world.power
+    for verb in (power.start, power.cut, power.shut_down, power.reboot, power.reset, power.suspend):
+        verb("web")
+    power.crash("web")
+    power.pause("web")
+    assert states(slow_world, clock, "web") == [state]
+    slow_world.release("web", RUNNING)
+    power.cut("web")
+    assert states(slow_world, clock, "web")[-1] is OFF
+
+
+def test_machines_are_spread_over_the_hosts_of_their_cluster(slow_world: World) -> None:
+    cluster = slow_world.add_cluster("a", slow_world.add_datacenter("dc"))
+    hosts = {slow_world.add_host(f"h{n}", cluster).id for n in range(3)}
+    slow_world.add_host("elsewhere", slow_world.add_cluster("b"))
+    placed = [slow_world.add_vm(f"vm{n}", cluster=cluster).host_id for n in range(9)]
+    assert {host: placed.count(host) for host in hosts} == dict.fromkeys(hosts, 3)
+
+
+def test_a_name_that_two_machines_have_finds_neither(slow_world: World) -> None:
+    first = slow_world.add_vm("web")
+    slow_world.add_vm("web")
+    assert slow_world.vm(first.id) == first
+    with pytest.raises(NoSuchThing, match="2 machines"):
+        slow_world.vm("web")
+    with pytest.raises(NoSuchThing, match="0 machines"):
+        slow_world.vm("db")
+
+
+def test_a_machine_can_be_removed_in_the_middle_of_something(
+    slow_world: World, clock: FakeClock
+) -> None:
+    slow_world.add_vm("web")
+    slow_world.power.shut_down("web")
+    slow_world.remove_vm("web")
+    clock.sleep(10)
+    assert slow_world.vms == []
+
+
+def test_things_happen_when_they_were_due_and_not_when_somebody_looks(
+    slow_world: World, clock: FakeClock
+) -> None:
+    slow_world.add_vm("web", guest=Guest.obeys(2))
+    began = slow_world.now
+    slow_world.power.shut_down("web")
+    clock.sleep(100)
+    assert slow_world.vm("web").stopped_at == began + 2
+    assert slow_world.events[-1].at == slow_world.moment(began + 2)
+
+
+def test_durations_can_be_stretched(slow_world: World) -> None:
+    assert Durations(boot=2).times(10).boot == 20
+
+
+def test_listeners_hear_of_changes_that_nobody_looks_for(world: World) -> None:
+    heard: list[State] = []
+    ended = threading.Event()
+
+    def listener(changed: Sequence[Machine]) -> None:
+        heard.extend(vm.state for vm in changed)
+        if OFF in heard:
+            ended.set()
+
+    world.add_vm("web")
+    hush = world.listen(listener)
+    world.start()
+    try:
+        world.power.shut_down("web")
+        assert ended.wait(60)
+    finally:
+        world.stop()
+    assert heard == [State.SHUTTING_DOWN, OFF]
+    hush()
+    world.power.start("web")
+    assert heard == [State.SHUTTING_DOWN, OFF]
+
+
+def test_a_listener_may_look_and_act(slow_world: World) -> None:
+    slow_world.add_vm("web")
+    slow_world.add_vm("db")
+    slow_world.listen(
+        lambda changed: slow_world.power.cut("db") if changed[0].name == "web" else None
+    )
+    slow_world.power.cut("web")
+    assert slow_world.vm("db").state is State.SHUTTING_DOWN
+
+
+def test_many_threads_may_use_it_at_once(world: World) -> None:
+    names = [f"vm{n}" for n in range(50)]
+    for name in names:
+        world.add_vm(name)
+    threads = [
+        threading.Thread(target=lambda part=part: [world.power.cut(name) for name in part])
+        for part in (names[n::5] for n in range(5))
+    ]
+    world.start()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.stop()
+    assert sorted(e.number for e in world.events) == list(range(1, len(world.events) + 1))
+    assert kinds(world).count(EventKind.POWERED_OFF) == 50
+
+
+def test_a_generated_world_is_the_same_for_the_same_seed() -> None:
+    def shape(seed: int) -> list[tuple[object, ...]]:
+        made = World.generated(vms=100, seed=seed, clusters=3)
+        return [(vm.id, vm.name, vm.state, vm.memory, vm.tags, vm.host_id) for vm in made.vms]
+
+    assert shape(1) == shape(1)
+    assert shape(1) != shape(2)
+    assert len({name for _, name, *_ in shape(1)}) == 100
+
+
+def test_what_is_done_again_and_again(slow_world: World, clock: FakeClock) -> None:
+    """At the very moments when it is due, whenever somebody looks, until it wants no more."""
+    moments: list[float] = []
+
+    def happens() -> bool:
+        moments.append(slow_world.now)
+        return len(moments) < 3
+
+    began = slow_world.now
+    slow_world.every(10, happens)
+    for seconds, times in ((9, 0), (1, 1), (100, 3), (100, 3)):
+        clock.sleep(seconds)
+        assert slow_world.now == clock.now
+        assert len(moments) == times
+    assert moments == [began + 10, began + 20, began + 30]

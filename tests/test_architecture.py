@@ -1,0 +1,103 @@
+"""The rules of the house in docs/architecture.md, checked on the imports of every file."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import chaosvm
+
+PACKAGE = Path(chaosvm.__file__).parent
+# From the top floor to the ground; nothing imports from its own floor or from above.
+FLOORS = (
+    ("lab",),
+    ("controls",),
+    ("dora",),
+    ("vsphere", "olvm"),
+    ("activities",),
+    ("service",),
+    ("plans", "restore"),
+    ("power",),
+    ("guards",),
+    ("ledger",),
+    ("selection",),
+    ("settings",),
+    ("backend",),
+    ("runtime",),
+    # What the package exports reads the registry, and is read for its version.
+    ("errors", "outcome", "vm", "redaction", "platforms", "chaosvm"),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+PLATFORMS = ("vsphere", "olvm", "libvirt")
+LONGEST_FILE = 350
+
+
+def module_of(path: Path) -> str:
+    parts = ("chaosvm", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
+
+
+FILES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported_by(module: str) -> set[str]:
+    """The files of this package that a file imports, for types only or within a function too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(FILES[module].read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in FILES else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return (found & FILES.keys()) - {module}
+
+
+IMPORTS = {module: imported_by(module) for module in FILES}
+
+
+def room_of(module: str) -> str:
+    return [*module.split("."), ""][1] or "chaosvm"
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room_of(module) for module in FILES} == FLOOR.keys()
+
+
+def test_arrows_run_down() -> None:
+    upward = [
+        f"{module} -> {other}"
+        for module, others in IMPORTS.items()
+        for other in others
+        if room_of(module) != room_of(other)
+        and FLOOR[room_of(module)] >= FLOOR[room_of(other)]
+        and FLOOR[room_of(module)] < len(FLOORS) - 1
+    ]
+    assert upward == []
+
+
+def test_there_is_no_circle_of_files() -> None:
+    reached: dict[str, set[str]] = defaultdict(set)
+    for module in FILES:
+        todo = [module]
+        while todo:
+            new = IMPORTS[todo.pop()] - reached[module]
+            reached[module] |= new
+            todo += new
+    assert [module for module in FILES if module in reached[module]] == []
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_only_its_own_folder_names_a_platform(module: str) -> None:
+    """Dora, an inventory of vCenters, may name vSphere; the registry has a line for each."""
+    if room_of(module) in (*PLATFORMS, "lab", "dora", "platforms"):
+        return
+    named = [other for other in IMPORTS[module] if room_of(other) in PLATFORMS]
+    assert named == []
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_is_short(module: str) -> None:
+    assert FILES[module].read_text("utf-8").count("\n") <= LONGEST_FILE
