@@ -296,7 +296,7 @@ class FakePlatform(VMService):
 
     def __setattr__(self, name: str, value: Any) -> None:
         known = getattr(type(self), name, None)
-        of_service = name in ("backend", "safety", "_size") or callable(known)
+        of_service = name.startswith("_") or name in ("backend", "safety") or callable(known)
         object.__setattr__(self if of_service else self.backend, name, value)
 
     def __delattr__(self, name: str) -> None:

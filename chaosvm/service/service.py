@@ -1,7 +1,7 @@
-"""What people call on any platform: the same verbs, results and errors.
+"""The verbs that people and activities call, the same on every platform.
 
-Each verb checks all that it was given before anything is sent, reads the
-inventory once, chooses, and hands over to ``power.py``.
+A verb checks all its arguments before anything is read or sent, then reads the
+inventory once, selects from it, and hands the target over.
 """
 
 from __future__ import annotations
@@ -12,25 +12,30 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from chaosvm.backend import Operation
+from chaosvm.backend import Backend, Operation, Order
 from chaosvm.errors import InvalidValue, NoSuchVM, OperationRefused
 from chaosvm.ledger import Ledger
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.plans import Plan
 from chaosvm.restore import as_dry_run, raise_if_failed, restore
-from chaosvm.runtime import Deadline
-from chaosvm.selection import Selection, find_one
-from chaosvm.service.acting import ActionService
-from chaosvm.settings import values
+from chaosvm.runtime import Clock, Deadline
+from chaosvm.selection import Selection
+from chaosvm.service.context import Context
+from chaosvm.service.operations import Operations
+from chaosvm.service.orders import checked_order
+from chaosvm.service.protection import Protection
+from chaosvm.service.reader import InventoryReader
+from chaosvm.service.targets import TargetFinder
+from chaosvm.settings import Safety, values
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["VMService"]
 
 logger = logging.getLogger("chaostoolkit")
 
-# Logging out is courtesy: it must not hold up the end of an experiment.
+# A logout must not hold up the end of an experiment.
 _LONGEST_LOGOUT = 10.0
-# What a summary looks at.
+# The fields that a summary counts.
 _COUNTED = (
     "template",
     "cpu_count",
@@ -42,8 +47,50 @@ _COUNTED = (
 )
 
 
-class VMService(ActionService):
-    """A platform whose VMs can be listed and switched."""
+class VMService:
+    """Lists VMs and changes their power: has a backend, guards and a ledger.
+
+    Safe to use from several threads. ``safety`` holds the guards' settings.
+    """
+
+    def __init__(self, backend: Backend, safety: Safety) -> None:
+        self.backend = backend
+        self._context = Context(backend, safety)
+        self._reader = InventoryReader(backend)
+        self._protection = Protection(self._context)
+        self._targets = TargetFinder(self._context, self._reader, self._protection)
+        self._operations = Operations(self._context)
+
+    @property
+    def safety(self) -> Safety:
+        return self._context.safety
+
+    @safety.setter
+    def safety(self, value: Safety) -> None:
+        self._context.safety = value
+
+    @property
+    def name(self) -> str:
+        """The platform's name, such as ``vsphere``."""
+        return self.backend.name
+
+    @property
+    def address(self) -> str:
+        """The server, as the ledger names it."""
+        return self.backend.address
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for each reading, and for each single request of an action."""
+        return self.backend.timeout
+
+    @property
+    def clock(self) -> Clock:
+        return self.backend.clock
+
+    @property
+    def max_parallel(self) -> int:
+        return self.backend.max_parallel
 
     # Connecting, for Python ------------------------------------------------------
 
@@ -76,8 +123,9 @@ class VMService(ActionService):
     def list_vms(self, vms: Any = None) -> list[VM]:
         """Every VM, or those that fit a selection (then possibly none)."""
         deadline = self._reading()
-        found = self._read(vms, deadline)
-        return self.backend.with_tags(found, deadline) if self.backend.lists_include_tags else found
+        listed = self._read(vms, deadline)
+        with_tags = self.backend.lists_include_tags
+        return self.backend.with_tags(listed, deadline) if with_tags else listed
 
     def count_vms(self, vms: Any = None) -> int:
         """How many VMs there are, or fit a selection."""
@@ -86,34 +134,34 @@ class VMService(ActionService):
     def get_vm(self, vm_name: str) -> VM:
         """The one VM of this name, id, instance UUID or inventory path."""
         deadline = self._reading()
-        return self.backend.with_tags([self._find(vm_name, deadline, allow_cached=True)], deadline)[
-            0
-        ]
+        vm = self._reader.one(vm_name, deadline, allow_cached=True)
+        return self.backend.with_tags([vm], deadline)[0]
 
     def vm_power_state(self, vm_name: str) -> PowerState:
         """The power state of one VM."""
         fields = ("power_state",)
-        return self._find(vm_name, self._reading(), allow_cached=True, fields=fields).power_state
+        vm = self._reader.one(vm_name, self._reading(), allow_cached=True, fields=fields)
+        return vm.power_state
 
     def vm_has_power_state(self, vm_name: str, expected: str) -> bool:
         """Is one VM in this power state?"""
-        wanted = values.choice("expected", expected, PowerState)
-        return self.vm_power_state(vm_name) is wanted
+        state = values.choice("expected", expected, PowerState)
+        return self.vm_power_state(vm_name) is state
 
     def all_vms_have_power_state(self, vms: Any, expected: str) -> bool:
         """Are all the selected VMs in this power state? No VM selected is an error."""
-        wanted = values.choice("expected", expected, PowerState)
-        selection = self._selection(vms)
+        state = values.choice("expected", expected, PowerState)
+        selection = self._targets.selection(vms)
         deadline = self._reading()
-        # What is protected is judged like any other, but is in no sample.
-        protection = self._protection_lookup((), deadline) if selection.draws else None
+        # Protected VMs are judged like any other, but are never part of a sample.
+        protection = self._protection.lookup((), deadline) if selection.draws else None
         judged_by = (*selection.fields, *self.backend.immutable_fields, "power_state")
         fields = None if selection.draws else judged_by
-        inventory = self._inventory_for(selection, deadline, fields)
+        inventory = self._reader.for_probe(selection, deadline, fields)
         chosen = selection.choose(inventory, self.backend.immutable_reason, protection).vms
-        others = [vm for vm in chosen if vm.power_state is not wanted]
+        others = [vm for vm in chosen if vm.power_state is not state]
         for vm in others:
-            logger.info(f"{vm} is {vm.power_state}, not {wanted}")
+            logger.info(f"{vm} is {vm.power_state}, not {state}")
         return not others
 
     def inventory_summary(self, vms: Any = None) -> dict[str, Any]:
@@ -194,18 +242,17 @@ class VMService(ActionService):
         """
 
         def check(vms: Sequence[VM]) -> None:
-            found = [vm for vm in vms if vm.id == vm_id]
-            if not found:
+            vm = next((vm for vm in vms if vm.id == vm_id), None)
+            if vm is None:
                 raise NoSuchVM(f"no VM has the id {vm_id!r}, where {vm_name!r} should be")
-            if found[0].name != vm_name:
+            if vm.name != vm_name:
                 raise OperationRefused(
-                    f"refused, and nothing was touched: {vm_id} is {found[0].name!r} and not "
-                    f"{vm_name!r}"
+                    f"refused, and nothing was touched: {vm_id} is {vm.name!r} and not {vm_name!r}"
                 )
 
         order, deadline = self._ordered(operation, **options)
-        target = self._find_target(Selection({"ids": [vm_id]}), deadline, check=check)
-        return self._run_target(order, target, deadline)
+        target = self._targets.find(Selection({"ids": [vm_id]}), deadline, check=check)
+        return self._operations.run_single(order, target, deadline)
 
     def plan(self, operation: str, vms: Any, parallel: int = 10, **options: Any) -> Plan:
         """What a batch action of these arguments would do now; nothing is touched.
@@ -217,8 +264,9 @@ class VMService(ActionService):
         given = _with_defaults(getattr(self, f"batch_{verb}"), options)
         width = values.integer("parallel", parallel, 1, self.max_parallel)
         order, _ = self._ordered(verb, parallel=width, **given)
-        target = self._find_target(self._target(vms, order), self._reading(), tell_refused=True)
-        plan = self._planned(order, target)
+        wanted = self._targets.selection_or_plan(vms, order)
+        target = self._targets.find(wanted, self._reading(), tell_refused=True)
+        plan = self._operations.plan(order, target)
         for line in plan.lines():
             logger.info(f"plan: {line}")
         return plan
@@ -244,40 +292,33 @@ class VMService(ActionService):
         deadline = Deadline(seconds, self.clock)
         dry = self.safety.dry_run if dry_run is None else dry_run
         batch = raise_if_failed(
-            restore(self.backend, ledger or self._ledger(), deadline, width, forced, dry)
+            restore(self.backend, ledger or self._context.ledger(), deadline, width, forced, dry)
         )
         return as_dry_run(batch) if dry and dry_run is None else batch
 
     def _read(
         self, vms: Any, deadline: Deadline, fields: Collection[str] | None = None
     ) -> list[VM]:
-        """All VMs, or those that fit; none is an answer too."""
-        selection = self._selection({"all": True} if vms is None else vms)
+        """All VMs, or those that a selection matches; possibly none."""
+        selection = self._targets.selection({"all": True} if vms is None else vms)
         needed = None if fields is None else selection.fields.union(fields)
-        return selection.read(self._inventory_for(selection, deadline, needed))
+        return selection.read(self._reader.for_probe(selection, deadline, needed))
 
-    def _find(
-        self,
-        vm_name: str,
-        deadline: Deadline,
-        allow_cached: bool = False,
-        fields: Collection[str] | None = None,
-    ) -> VM:
-        """The one VM that is meant; for an action, never by what was true before."""
-        wanted = values.text("vm_name", vm_name)
-        return find_one(self.backend.inventory(deadline, [wanted], allow_cached, fields), wanted)
+    def _run_single(self, operation: str, vm_name: str, **options: Any) -> Outcome:
+        values.text("vm_name", vm_name)
+        order, deadline = self._ordered(operation, **options)
+        target = self._targets.find(Selection({"names": [vm_name]}), deadline)
+        return self._operations.run_single(order, target, deadline)
 
-    def _inventory_for(
-        self, selection: Selection, deadline: Deadline, fields: Collection[str] | None = None
-    ) -> list[VM]:
-        narrowed = self._narrowed(selection, deadline)
-        if narrowed is not None:
-            return narrowed
-        # Whoever looks only at some fields probes, again and again perhaps.
-        vms = self.backend.inventory(deadline, selection.only, fields is not None, fields)
-        if selection.only is None:
-            self._size = len(vms)
-        return self.backend.with_tags(vms, deadline) if selection.needs_tags else vms
+    def _run_batch(self, operation: str, vms: Any, parallel: int, **options: Any) -> Batch:
+        width = values.integer("parallel", parallel, 1, self.max_parallel)
+        order, deadline = self._ordered(operation, parallel=width, **options)
+        target = self._targets.find(self._targets.selection_or_plan(vms, order), deadline)
+        return self._operations.run(order, target, deadline)
+
+    def _ordered(self, operation: str, **options: Any) -> tuple[Order, Deadline]:
+        order = checked_order(operation, **options)
+        return order, Deadline(order.timeout, self.clock)
 
     def _reading(self) -> Deadline:
         return Deadline(self.timeout, self.clock)

@@ -56,7 +56,7 @@ def ledger(platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     made = Ledger(
         tmp_path / "ledger.jsonl", now=lambda: start + timedelta(seconds=platform.clock.now)
     )
-    monkeypatch.setattr(platform, "_ledger", lambda: made, raising=False)
+    monkeypatch.setattr(platform._context, "ledger", lambda: made)
     return made
 
 
@@ -788,7 +788,7 @@ def test_each_of_two_runs_puts_back_what_it_found(
     other = Ledger(tmp_path / "other.jsonl", now=ledger._now)
     platform.add("web-1")
     platform.power_off("web-1")
-    monkeypatch.setattr(platform, "_ledger", lambda: other)
+    monkeypatch.setattr(platform._context, "ledger", lambda: other)
     platform.power_on("web-1")
     runs = {"off": ledger, "on": other}
     order = [runs.pop(first), *runs.values()]

@@ -1,0 +1,197 @@
+"""Carries out an operation on its target, within the guards, or says what it would do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from chaosvm.backend import Operation, Order
+from chaosvm.errors import ChaosVMError, OperationFailed
+from chaosvm.guards import (
+    GuardRequest,
+    Usage,
+    going_down,
+    guard_results,
+    raise_if_exceeded,
+    takes_down,
+)
+from chaosvm.ledger import Ledger
+from chaosvm.outcome import Batch, How, Outcome, dry_run_outcome, failure_text
+from chaosvm.plans import Plan, Preview, preview
+from chaosvm.power import in_flight, raise_if_refused, run_operation, wait_for_in_flight
+from chaosvm.runtime import Deadline, journal
+from chaosvm.service.context import Context
+from chaosvm.service.targets import Target
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["Operations"]
+
+logger = logging.getLogger("chaostoolkit")
+
+_MOST_NAMED = 20
+
+
+class Operations:
+    """Checks the guards, notes and runs an operation; or plans it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def run_single(self, order: Order, target: Target, deadline: Deadline) -> Outcome:
+        """As :meth:`run`, for a target of one VM."""
+        try:
+            batch = self.run(order, target, deadline)
+        except OperationFailed as failed:
+            journal.keep_output(failed.outcomes[0].to_json())
+            raise
+        return replace(batch.outcomes[0], plan=batch.plan)
+
+    def run(self, order: Order, target: Target, deadline: Deadline) -> Batch:
+        """One outcome for each VM; raises OperationFailed if any VM failed.
+
+        Raises GuardStopped or OperationRefused, with nothing touched, if a guard
+        would be exceeded or a VM cannot be operated on as it is.
+        """
+        choice = target.choice
+        for vm, reason in choice.passed_over:
+            logger.info(f"{order.operation}: {vm} {reason}, so it is passed over")
+        if self._context.safety.dry_run:
+            return self._dry_run(order, target)
+        raise_if_refused(self._context.backend, choice.vms, order)
+        request = self._guard_request(order, target, self._previews(order, target))
+        with self._context.counter().reserve(
+            request.entry, takes_down(order.operation), target.since, self._guard(request)
+        ):
+            drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
+            names = _named(choice.vms)
+            logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
+            outcomes = self._outcomes(choice.vms, order, deadline)
+            self._count_reboots(order, outcomes)
+        batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
+        if batch.failed:
+            journal.keep_output(batch.to_json())
+            raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
+        return batch
+
+    def plan(self, order: Order, target: Target) -> Plan:
+        """What :meth:`run` would do now; nothing is touched."""
+        previews = self._previews(order, target)
+        request = self._guard_request(order, target, previews)
+        safety, choice = self._context.safety, target.choice
+        usage = self._context.counter().usage(target.since, safety.dry_run)
+        return Plan(
+            platform=request.platform,
+            server=request.server,
+            order=order,
+            selection=target.given,
+            seed=choice.seed,
+            previews=previews,
+            passed_over=choice.passed_over,
+            protected_vms=choice.refused,
+            guard_results=guard_results(request, usage, safety),
+        )
+
+    def _dry_run(self, order: Order, target: Target) -> Batch:
+        """Everything but the operation itself: checked, counted and logged as if it ran."""
+        journal.mark_dry_run()
+        plan = self.plan(order, target)
+        for line in plan.lines():
+            logger.info(f"dry run: {line}")
+        raise_if_refused(self._context.backend, target.choice.vms, order)
+        request = self._guard_request(order, target, plan.previews)
+        counter = self._context.counter()
+        counter.reserve_dry_run(
+            request.entry, takes_down(order.operation), target.since, self._guard(request)
+        )
+        if order.operation is Operation.POWER_ON:
+            counter.mark_running({request.key(each.vm) for each in plan.previews})
+        outcomes = [dry_run_outcome(each.vm, order.operation, each.will) for each in plan.previews]
+        return Batch(tuple(outcomes), plan.seed, target.choice.passed_over, plan.to_json())
+
+    # Running -----------------------------------------------------------------------
+
+    def _outcomes(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> list[Outcome]:
+        """VMs with an earlier command still in flight come last.
+
+        The run has changed those before, so whatever they need now adds nothing
+        to what the guards count.
+        """
+        backend, ledger = self._context.backend, self._context.ledger()
+        ledger.register_platform(backend)
+        late = in_flight(backend, vms, ledger, order)
+        ready = [vm for vm in vms if vm not in late]
+        outcomes = run_operation(backend, ready, order, deadline, ledger)
+        if late:
+            try:
+                outcomes += self._when_settled(late, order, deadline, ledger)
+            except ChaosVMError as error:
+                if not outcomes:
+                    raise
+                outcomes += [_not_touched(vm, order, error) for vm in late]
+        by_id = {outcome.id: outcome for outcome in outcomes}
+        return [by_id[vm.id] for vm in vms]
+
+    def _when_settled(
+        self, late: Sequence[VM], order: Order, deadline: Deadline, ledger: Ledger
+    ) -> list[Outcome]:
+        backend = self._context.backend
+        settled = wait_for_in_flight(backend, late, ledger, deadline, order)
+        # A VM that was deleted meanwhile fails like any other.
+        again = [settled[vm.id] or vm for vm in late]
+        return run_operation(backend, again, order, deadline, ledger, all_or_none=False)
+
+    def _count_reboots(self, order: Order, outcomes: Sequence[Outcome]) -> None:
+        """A VM runs before and after a reboot: only the outcome says whether it went down."""
+        done = [each for each in outcomes if each.how is not How.NONE]
+        unknown = [each for each in outcomes if each.after is PowerState.UNKNOWN]
+        ended = {self._context.key(each.id) for each in done if not each.failed}
+        unseen = {self._context.key(each.id) for each in (*done, *unknown) if each.failed}
+        if order.operation is not Operation.REBOOT:
+            unseen = set()
+        self._context.counter().record_reboots(ended, unseen)
+
+    # Guards ------------------------------------------------------------------------
+
+    def _previews(self, order: Order, target: Target) -> list[Preview]:
+        return [preview(self._context.backend, vm, order) for vm in target.choice.vms]
+
+    def _guard_request(
+        self, order: Order, target: Target, previews: Sequence[Preview]
+    ) -> GuardRequest:
+        return GuardRequest(
+            operation=order.operation,
+            platform=self._context.backend.name,
+            server=self._context.backend.address,
+            changing=[each.vm for each in previews if each.changes],
+            inventory=target.inventory,
+            matching=target.about,
+            going_down=going_down(self._context.ledger().history),
+        )
+
+    def _guard(self, request: GuardRequest) -> Callable[[Usage], None]:
+        safety = self._context.safety
+        return lambda usage: raise_if_exceeded(guard_results(request, usage, safety), request)
+
+
+def _not_touched(vm: VM, order: Order, error: ChaosVMError) -> Outcome:
+    """Of a VM that could not be read again after others were changed."""
+    return Outcome(
+        name=vm.name,
+        id=vm.id,
+        platform=vm.platform,
+        operation=order.operation,
+        before=vm.power_state,
+        after=PowerState.UNKNOWN,
+        changed=False,
+        how=How.NONE,
+        seconds=0.0,
+        error=f"was not touched: {error}",
+    )
+
+
+def _named(vms: Sequence[VM]) -> str:
+    """For the log; the journal and the ledger name all VMs."""
+    left = len(vms) - _MOST_NAMED
+    more = f" and {left} more" if left > 0 else ""
+    return ", ".join(str(vm) for vm in vms[:_MOST_NAMED]) + more
