@@ -11,6 +11,7 @@ from chaosvm.errors import GuardStopped, GuardUnchecked
 from chaosvm.guards import (
     Case,
     Verdict,
+    going_down,
     idle_globs,
     name_protects,
     stop_if_passed,
@@ -18,7 +19,9 @@ from chaosvm.guards import (
     takes_down,
     verdicts,
 )
+from chaosvm.history import Deed, Touched
 from chaosvm.order import Operation
+from chaosvm.platform import Step
 from chaosvm.safety import Percent, Safety
 from chaosvm.vm import VM, PowerState
 
@@ -92,6 +95,24 @@ def test_globs_that_fit_nothing() -> None:
     assert idle_globs(TEN, ["web-1", "db-*", "*-9", "x"]) == ["db-*", "x"]
     assert idle_globs([], ["*"]) == ["*"]
     assert idle_globs(TEN, []) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "step", "after", "goes_down"),
+    [
+        (Operation.POWER_OFF, Step.SHUTDOWN_GUEST, None, True),
+        (Operation.REBOOT, Step.RESET, None, True),
+        (Operation.POWER_ON, Step.POWER_ON, None, False),
+        (Operation.POWER_OFF, None, None, False),
+        (Operation.POWER_OFF, Step.POWER_OFF, OFF, False),
+    ],
+)
+def test_what_may_still_go_down(
+    operation: Operation, step: Step | None, after: PowerState | None, goes_down: bool
+) -> None:
+    deed = Deed("run", "call", operation, ON, False, step=step, after=after)
+    touched = Touched("fake", "there", "vm-1", "web-1", None, ON, "up", [deed])
+    assert going_down([touched]) == ({("fake", "there", "vm-1")} if goes_down else set())
 
 
 # Verdicts --------------------------------------------------------------------------------
