@@ -21,7 +21,11 @@ hypothesis.settings.register_profile(
 )
 
 # ... and what a module does is seen by its own tests, named after it, and by these.
-MORE_TESTS = {"job": ("test_power",), "undo": ("test_recovery",)}
+MORE_TESTS = {
+    "job": ("test_power",),
+    "ledger": ("test_undo_control",),
+    "undo": ("test_plan", "test_recovery"),
+}
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
