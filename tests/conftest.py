@@ -30,20 +30,21 @@ hypothesis.settings.register_profile(
     database=None,
 )
 
-# ... and what a module does is seen by its own tests, named after it, and by these.
-MORE_TESTS = {"job": ("test_power",), "undo": ("test_recovery",)}
+# ... and what a package does is seen by its own tests, in the folder of its name, and by these.
+MORE_TESTS = {"ledger": ("controls/test_undo.py",)}
+TESTS = Path(__file__).parent
 
 OURS = ("VSPHERE_", "OLVM_", "DORA_", "CHAOSVM_")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of all tests that reach a mutant, leave those of its module; see tests/README.md."""
+    """Of all tests that reach a mutant, leave those of its package; see tests/README.md."""
     mutant = os.environ.get("MUTANT_UNDER_TEST", "")
     if not mutant.startswith("chaosvm."):
         return
-    module = mutant.split(".x", 1)[0].rpartition(".")[2]
-    names = (f"test_{module}", *MORE_TESTS.get(module, ()))
-    left = [item for item in items if item.path.name.startswith(names)]
+    package = mutant.split(".")[1]
+    places = [TESTS / each for each in (package, *MORE_TESTS.get(package, ()))]
+    left = [item for item in items if any(item.path.is_relative_to(each) for each in places)]
     config.hook.pytest_deselected(items=[item for item in items if item not in left])
     items[:] = left
 

@@ -6,19 +6,21 @@ from typing import Any
 
 import pytest
 
-from chaosvm.backend import Operation
+from chaosvm.backend import Operation, PowerCommand
 from chaosvm.errors import GuardStopped, GuardUnchecked
 from chaosvm.guards import (
     GuardRequest,
     GuardResult,
     Usage,
     disables_protection,
+    going_down,
     guard_results,
     protected_by_name,
     raise_if_exceeded,
     takes_down,
     unmatched_globs,
 )
+from chaosvm.ledger import OperationRecord, VMRecord
 from chaosvm.settings import Percent, Safety
 from chaosvm.vm import VM, PowerState
 
@@ -92,6 +94,24 @@ def test_globs_that_fit_nothing() -> None:
     assert unmatched_globs(TEN, ["web-1", "db-*", "*-9", "x"]) == ["db-*", "x"]
     assert unmatched_globs([], ["*"]) == ["*"]
     assert unmatched_globs(TEN, []) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "step", "after", "goes_down"),
+    [
+        (Operation.POWER_OFF, PowerCommand.SHUTDOWN_GUEST, None, True),
+        (Operation.REBOOT, PowerCommand.RESET, None, True),
+        (Operation.POWER_ON, PowerCommand.POWER_ON, None, False),
+        (Operation.POWER_OFF, None, None, False),
+        (Operation.POWER_OFF, PowerCommand.POWER_OFF, OFF, False),
+    ],
+)
+def test_what_may_still_go_down(
+    operation: Operation, step: PowerCommand | None, after: PowerState | None, goes_down: bool
+) -> None:
+    operation_record = OperationRecord("run", "call", operation, ON, False, step=step, after=after)
+    record = VMRecord("fake", "there", "vm-1", "web-1", None, ON, "up", [operation_record])
+    assert going_down([record]) == ({("fake", "there", "vm-1")} if goes_down else set())
 
 
 # Verdicts --------------------------------------------------------------------------------

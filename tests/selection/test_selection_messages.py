@@ -230,3 +230,32 @@ def test_the_same_seed_draws_the_same_as_ever() -> None:
     """In another version too: a seed is written down to be used again."""
     drawn = Selection({"all": True, "count": 3, "seed": 7}).choose(MANY)
     assert [each.name for each in drawn.vms] == ["v2", "v4", "v7"]
+
+
+def test_a_name_is_no_id() -> None:
+    with pytest.raises(NoSuchVM, match="'web-1'"):
+        Selection({"ids": ["web-1"]}).choose(ESTATE)
+    assert Selection({"ids": ["vm-1"]}).choose(ESTATE).vms == (WEB,)
+
+
+def test_what_is_refused_can_be_told_beside_what_is_chosen() -> None:
+    def barred(vms: Any) -> dict[str, str]:
+        return {each.id: "is protected" for each in vms if each.name == "db"}
+
+    choice = Selection({"names": ["web-1", "db"]}).choose(ESTATE, None, barred, tell_refused=True)
+    assert choice.vms == (WEB,)
+    assert choice.refused == ((ESTATE[2], "is protected"),)
+    assert choice.passed_over == ()
+
+
+def test_for_what_was_refused_too_few_may_be_left() -> None:
+    selection = Selection({"names": ["web-1", "db"], "count": 2})
+    choice = selection.choose(
+        ESTATE, lambda each: "is a template" if each.name == "db" else None, tell_refused=True
+    )
+    assert choice.vms == (WEB,)
+
+
+def test_where_no_vm_has_such_a_thing_nothing_is_offered() -> None:
+    with pytest.raises(NoSuchVM, match=r"1 come as far as host$"):
+        Selection({"host": "q"}).choose(ESTATE[1:2])
