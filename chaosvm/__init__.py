@@ -23,10 +23,11 @@ def discover(discover_system: bool = True) -> Discovery:
     Called by ``chaos discover chaosvm``. A platform that is not configured, or
     cannot be reached, does not keep the others from being discovered.
     """
-    from chaoslib.discovery.discover import initialize_discovery_result
+    from chaoslib.discovery.discover import discover_actions, initialize_discovery_result
 
     logger.info("Discovering capabilities from chaostoolkit-vm")
     discovery = initialize_discovery_result("chaostoolkit-vm", __version__, "vm")
+    discovery["activities"].extend(discover_actions("chaosvm.actions"))
     systems: dict[str, Any] = {}
     for platform in PLATFORMS:
         found = import_module(platform.package).discover(discover_system)

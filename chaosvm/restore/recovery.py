@@ -8,14 +8,14 @@ settings for the other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chaosvm.backend import Backend
 from chaosvm.errors import ChaosVMError
 from chaosvm.ledger import Ledger, ledger_for_run
 from chaosvm.outcome import Batch, Outcome
-from chaosvm.platforms import PLATFORMS
+from chaosvm.platforms import PLATFORMS, Platform
 from chaosvm.restore.undo import (
     as_dry_run,
     error_text,
@@ -27,7 +27,7 @@ from chaosvm.restore.undo import (
 from chaosvm.runtime import Deadline
 from chaosvm.settings import Safety, values
 
-__all__ = ["restore_from", "restore_on"]
+__all__ = ["restore_everywhere", "restore_from", "restore_on"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -46,16 +46,52 @@ def restore_on(
     force: bool,
     ledger: str,
 ) -> Batch:
-    """Undo what this run, or the runs of the ledger that is named, changed on one platform."""
-    seconds = values.timeout_seconds("timeout", timeout)
+    """Undo what this run, or the run whose ledger is named, changed on one platform."""
+    safety = Safety.of_activity(configuration, secrets)
+    return _restore({platform: connect}, safety, timeout, parallel, force, ledger)
+
+
+def restore_everywhere(
+    configuration: Mapping[str, Any] | None,
+    secrets: Mapping[str, Any] | None,
+    timeout: float,
+    parallel: int,
+    force: bool,
+    ledger: str,
+) -> Batch:
+    """The same on every platform that the ledger names."""
+
+    def connection(platform: Platform) -> Connect:
+        return lambda: platform.connect(configuration, secrets).backend
+
+    connections = {each.name: connection(each) for each in PLATFORMS if each.acts}
+    safety = Safety.of_activity(configuration, secrets)
+    return _restore(connections, safety, timeout, parallel, force, ledger)
+
+
+def _restore(
+    connections: Mapping[str, Connect],
+    safety: Safety,
+    timeout: float,
+    parallel: int,
+    force: bool,
+    ledger: str,
+) -> Batch:
+    deadline = Deadline(values.timeout_seconds("timeout", timeout))
     width = values.integer("parallel", parallel, 1, Backend.max_parallel)
     forced = values.boolean("force", force)
-    safety = Safety.of_activity(configuration, secrets)
     source = _resumed(ledger) if ledger != "" else ledger_for_run(safety.ledger)
-    deadline, dry = Deadline(seconds), safety.dry_run
-    outcomes = restore_from(source, platform, connect, deadline, width, forced, dry)
-    batch = raise_if_failed([*outcomes, *_on_unknown_platforms(source, platform)])
-    return as_dry_run(batch) if dry else batch
+    outcomes: list[Outcome] = []
+    platforms = [each for each in connections if records_to_restore(source, each)]
+    for number, platform in enumerate(platforms):
+        share = deadline.share(len(platforms) - number)
+        connect = connections[platform]
+        outcomes += restore_from(source, platform, connect, share, width, forced, safety.dry_run)
+    if not platforms:
+        names = " and ".join(connections)
+        logger.info(f"there is nothing to restore on {names} according to {source.path}")
+    batch = raise_if_failed([*outcomes, *_on_unknown_platforms(source, connections)])
+    return as_dry_run(batch) if safety.dry_run else batch
 
 
 def restore_from(
@@ -74,9 +110,6 @@ def restore_from(
     dead does not keep the others from being restored.
     """
     wanted = records_to_restore(ledger, platform)
-    if not wanted:
-        logger.info(f"{platform}: there is nothing to restore according to {ledger.path}")
-        return []
     outcomes: list[Outcome] = []
     servers = list(dict.fromkeys(record.server for record in wanted))
     for number, server in enumerate(servers):
@@ -119,9 +152,9 @@ def _tell(outcomes: Sequence[Outcome]) -> None:
             logger.info(f"restore: {outcome} {outcome.detail}")
 
 
-def _on_unknown_platforms(ledger: Ledger, platform: str) -> list[Outcome]:
+def _on_unknown_platforms(ledger: Ledger, asked: Iterable[str]) -> list[Outcome]:
     """What no version of this action can put back: a failure, so that it is not overlooked."""
-    known = {platform, *(each.name for each in PLATFORMS)}
+    known = {*asked, *(each.name for each in PLATFORMS)}
     return [
         not_restored(
             record,

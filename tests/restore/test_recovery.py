@@ -8,7 +8,7 @@ import pytest
 from chaosvm.errors import ConnectionFailed, InvalidValue, OperationFailed
 from chaosvm.ledger import Ledger, ledger_for_run
 from chaosvm.ledger import ledger as ledgers
-from chaosvm.restore import restore_from, restore_on
+from chaosvm.restore import recovery, restore_from, restore_on
 from chaosvm.runtime import Deadline
 from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
 
@@ -142,3 +142,39 @@ def test_an_error_that_nobody_expected_does_not_keep_the_other_server(
     assert errors == ["was not restored: RuntimeError: can't start new thread", None]
     assert (state(well), state(broken)) == (ON, OFF)
     assert "can't start new thread" in logs.text
+
+
+# Every platform at once ------------------------------------------------------------------
+
+
+class Registered:
+    """A line of the registry whose connection is a fake."""
+
+    acts = True
+
+    def __init__(self, name: str, service: FakePlatform | None = None) -> None:
+        self.name, self.service = name, service
+
+    def connect(self, configuration: Any, secrets: Any) -> Any:
+        if self.service is None:
+            raise ConnectionFailed(f"{self.name} cannot be reached")
+        return self.service
+
+
+def everywhere(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *platforms: Registered) -> Any:
+    monkeypatch.setattr(recovery, "PLATFORMS", platforms)
+    return recovery.restore_everywhere({}, {}, 60, 10, False, str(ledger.path))
+
+
+def test_whatever_platform_the_ledger_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that it does not name is not connected to, so it needs no settings."""
+    platform = FakePlatform()
+    ledger = lost(platform)
+    batch = everywhere(ledger, monkeypatch, Registered("idle"), Registered("fake", platform))
+    assert [outcome.changed for outcome in batch.outcomes] == [True]
+    assert state(platform) is ON
+
+
+def test_a_platform_that_is_not_registered_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OperationFailed, match="a platform 'fake', which is not known"):
+        everywhere(lost(FakePlatform()), monkeypatch, Registered("idle"))

@@ -1,0 +1,65 @@
+"""What users see of an activity that is defined once for all platforms."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from chaoslib.discovery.discover import discover_actions
+
+from chaosvm.activities import Binding
+from chaosvm.activities import actions as definitions
+from chaosvm.olvm import actions as olvm
+from chaosvm.vsphere import actions as vsphere
+
+
+def shared(platform: Binding, vm_name: str, timeout: float = 5) -> dict[str, Any]:
+    """
+    Touch a VM, $which.
+
+    ```json
+    {"module": "$module"}
+    ```
+    """
+    return {"platform": platform.name, "vm_name": vm_name, "timeout": timeout}
+
+
+BINDING = Binding("toy", lambda configuration, secrets: None, {"which": "a toy"})  # type: ignore[arg-type,return-value]
+bound = BINDING.bind(shared)
+
+
+def test_it_is_called_without_the_binding() -> None:
+    assert bound("web-1", timeout=3) == {"platform": "toy", "vm_name": "web-1", "timeout": 3}
+
+
+def test_it_belongs_to_the_module_that_binds_it() -> None:
+    assert (bound.__module__, bound.__name__) == (__name__, "shared")
+
+
+def test_its_signature_and_types_are_those_of_the_definition_without_the_binding() -> None:
+    assert str(inspect.signature(bound)) == (
+        "(vm_name: 'str', timeout: 'float' = 5) -> 'dict[str, Any]'"
+    )
+    assert list(inspect.getfullargspec(bound).args) == ["vm_name", "timeout"]
+    assert set(bound.__annotations__) == {"vm_name", "timeout", "return"}
+
+
+def test_its_docstring_has_the_words_of_the_platform() -> None:
+    assert inspect.getdoc(bound) == (
+        f'Touch a VM, a toy.\n\n```json\n{{"module": "{__name__}"}}\n```'
+    )
+
+
+def test_a_word_that_is_missing_is_an_error_at_import() -> None:
+    with pytest.raises(KeyError, match="which"):
+        Binding("toy", BINDING.connect, {}).bind(shared)
+
+
+@pytest.mark.parametrize("platform", [vsphere, olvm], ids=["vsphere", "olvm"])
+def test_every_definition_is_bound_and_discovered(platform: Any) -> None:
+    assert set(definitions.__all__) == set(platform.__all__)
+    found = discover_actions(platform.__name__)
+    assert {each["name"] for each in found} == set(platform.__all__)
+    assert {each["mod"] for each in found} == {platform.__name__}
+    assert all("$" not in each["doc"] and platform.__name__ in each["doc"] for each in found)
