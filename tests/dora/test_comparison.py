@@ -81,7 +81,7 @@ def test_one_vm_may_differ_twice() -> None:
 def test_a_vm_without_moid_is_not_compared_by_name() -> None:
     found = compare([dora_vm(None, "vm-1")], [real_vm("vm-1", "vm-1")])
     assert found.compared == 0
-    assert [told["id"] for told in found.of("only_in_vcenter")] == ["vm-1"]
+    assert [entry["id"] for entry in found.of("only_in_vcenter")] == ["vm-1"]
     assert found.without_moid == ("vm-1",)
 
 
@@ -146,7 +146,7 @@ def looked(seen: Any, seconds: float) -> tuple[Differences, list[float]]:
 
 
 def ids(found: Differences) -> list[str]:
-    return [told["id"] for told in found.of("different_state")]
+    return [entry["id"] for entry in found.of("different_state")]
 
 
 def test_agreement_at_once_waits_for_nothing() -> None:
@@ -198,7 +198,7 @@ def test_a_difference_that_comes_back_has_not_lasted() -> None:
     assert ids(found) == ["vm-2"]
 
 
-def test_a_difference_that_comes_later_is_not_told() -> None:
+def test_a_difference_that_comes_later_is_not_reported() -> None:
     found, _ = looked(lambda now: ["vm-1", "vm-2"] if now > 4 else ["vm-1"], 30)
     assert ids(found) == ["vm-1"]
 

@@ -118,10 +118,10 @@ def test_all_by_default() -> None:
     assert len(builtin_environments().choose(None)) == 13
 
 
-@pytest.mark.parametrize("wanted", [[], {}, "", 3, [""], [None]])
-def test_no_choice(wanted: Any) -> None:
+@pytest.mark.parametrize("names", [[], {}, "", 3, [""], [None]])
+def test_no_choice(names: Any) -> None:
     with pytest.raises(InvalidValue, match="environments"):
-        builtin_environments().choose(wanted)
+        builtin_environments().choose(names)
 
 
 def test_an_unknown_group_lists_the_groups() -> None:
@@ -243,9 +243,9 @@ def test_paths_that_cannot_be(path: str) -> None:
 @pytest.mark.parametrize("key", ["password", "username"])
 @pytest.mark.parametrize("form", ["mapping", "text"])
 def test_no_credentials_in_an_environment(key: str, form: str) -> None:
-    given: Any = {"Paytv": {"vsphere": {"server": "x", key: "geheim"}}}
+    raw: Any = {"Paytv": {"vsphere": {"server": "x", key: "geheim"}}}
     with pytest.raises(InvalidValue, match=key) as caught:
-        parse_environments(KEY, given if form == "mapping" else json.dumps(given))
+        parse_environments(KEY, raw if form == "mapping" else json.dumps(raw))
     assert "geheim" not in str(caught.value)
     assert "credentials" in str(caught.value)
 
