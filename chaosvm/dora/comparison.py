@@ -19,13 +19,7 @@ if TYPE_CHECKING:
     from chaosvm.dora.client import DoraClient
     from chaosvm.vsphere.platform import VSpherePlatform
 
-__all__ = [
-    "Differences",
-    "compare",
-    "compare_with_vcenter",
-    "compare_until_equal",
-    "relevant_vms",
-]
+__all__ = ["Differences", "compare", "compare_until_equal", "compare_with_vcenter", "relevant_vms"]
 
 _INTERVAL = 5.0
 

@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 
 from chaoslib.types import Configuration, Secrets
 
-from chaosvm.dora import dora
+from chaosvm.dora import dora, environment_probes
 from chaosvm.dora.environment_probes import (
     environment_inventory,
     environment_summary,
@@ -36,14 +36,8 @@ __all__ = [
 ]
 
 # To Chaos Toolkit they are probes of this module, like the others.
-for _probe in (
-    environment_inventory,
-    environment_summary,
-    hypervisors_connected,
-    list_environments,
-    matches_platform,
-):
-    _probe.__module__ = __name__
+for _name in environment_probes.__all__:
+    getattr(environment_probes, _name).__module__ = __name__
 
 
 def list_vms(

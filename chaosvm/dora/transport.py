@@ -41,6 +41,8 @@ __all__ = ["Response", "Transport"]
 
 logger = logging.getLogger("chaostoolkit")
 
+Query = Mapping[str, str]
+
 # Seconds before each retry.
 _RETRY_DELAYS = (0.2, 0.4, 0.8)
 _CONNECTIONS = 32
@@ -138,11 +140,7 @@ class Transport:
             )
 
     def get(
-        self,
-        port: int,
-        path: Sequence[str],
-        deadline: Deadline,
-        query: Mapping[str, str] | None = None,
+        self, port: int, path: Sequence[str], deadline: Deadline, query: Query | None = None
     ) -> Response:
         """Return the response to /v1/<path>, whose parts may contain any character.
 
@@ -177,12 +175,7 @@ class Transport:
         return session
 
     def _send(
-        self,
-        port: int,
-        url: str,
-        query: Mapping[str, str] | None,
-        endpoint: str,
-        deadline: Deadline,
+        self, port: int, url: str, query: Query | None, endpoint: str, deadline: Deadline
     ) -> Response:
         rehearsal.require_allowed(self._settings.host, port)
         with self._budget.within(deadline):
