@@ -1,7 +1,7 @@
 """Dora: one read-only inventory in front of many vCenters.
 
-``actions`` and ``probes`` are for experiments, ``DoraClient`` for Python. What
-speaks to Dora is imported when it is first used.
+``actions`` and ``probes`` are for experiments, ``DoraClient`` for Python. The
+HTTP client is imported on first use.
 """
 
 from __future__ import annotations
@@ -23,35 +23,37 @@ __all__ = ["DoraClient", "discover", "dora"]
 
 
 def dora(configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None) -> DoraClient:
-    """The Dora that an activity is meant for, asked for a login when first used, then shared.
+    """Return the shared client for an activity; it logs in with its first request.
 
-    Raises InvalidValue for settings that cannot be used.
+    Raises InvalidValue for invalid settings.
     """
-    load(Safety, configuration, secrets)  # so that a key that is misspelt does not go unnoticed
+    load(Safety, configuration, secrets)  # raises for a misspelt chaosvm_* key
     return shared_connection(
         _client_class().from_settings, load(DoraSettings, configuration, secrets)
     )
 
 
 def discover(discover_system: bool = True) -> Discovery:
-    """Dora's activities and, with DORA_HOST and its like set, the environments with counts."""
+    """Return the activities and, if Dora is configured by DORA_*, the environments with counts."""
     return discover_platform(__name__, DoraSettings, _system, discover_system)
 
 
 def _system() -> dict[str, Any]:
     client = dora(None, None)
-    found = client.inventories()
+    results = client.inventories()
     return {
         "host": client.settings.host,
         "environments": [
-            {**environment.to_json(), **_counted(found[environment.name])}
+            {**environment.to_json(), **_counts(results[environment.name])}
             for environment in client.catalogue.environments
         ],
     }
 
 
-def _counted(told: Any) -> dict[str, Any]:
-    return {"error": str(told)} if isinstance(told, ChaosVMError) else {"counts": told.counts()}
+def _counts(result: Any) -> dict[str, Any]:
+    if isinstance(result, ChaosVMError):
+        return {"error": str(result)}
+    return {"counts": result.counts()}
 
 
 def _client_class() -> type[DoraClient]:

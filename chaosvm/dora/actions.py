@@ -1,9 +1,8 @@
-"""Actions that rest on Dora: export, validation, and power by environment.
+"""Actions based on Dora: export, validation, and power operations by environment.
 
-Dora itself is only read. Power actions find the VM in Dora's inventory of the
-environment, and have the vCenter that is configured for that environment, asked
-by moid and checked by name, carry them out. docs/dora.md explains environments
-and settings.
+Dora itself is only read. Power actions look up the VM in Dora's inventory of the
+environment, and run in the vCenter that is configured for that environment, where
+moid and name must match. docs/dora.md explains environments and settings.
 """
 
 from typing import Any, Dict, List
@@ -35,19 +34,19 @@ def export_inventory(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Write the inventory of environments to a file, whole or not at all.
+    Write the inventory of environments to a file, atomically.
 
     `environments` are names of environments or of groups (`paytv`,
     `production`, `staging`). `format` is `json` (VMs and hypervisors, as
-    `environment_inventory` gives them) or `csv` (a line for each VM). A file
-    that is there is replaced only when the new one is complete; if any of the
+    `environment_inventory` returns them) or `csv` (a line for each VM). An
+    existing file is replaced only when the new one is complete; if any of the
     environments cannot be read, nothing is written and the action fails.
-    Returns `path`, `format`, `environments` and `vms` (how many).
+    Returns `path`, `format`, `environments` and `vms` (their number).
 
     ```json
     {
       "type": "action",
-      "name": "keep-what-there-was",
+      "name": "export-staging",
       "provider": {
         "type": "python",
         "module": "chaosvm.dora.actions",
@@ -59,20 +58,20 @@ def export_inventory(
     ```
     """
     client = dora(configuration, secrets)
-    form = values.choice("format", format, Format)
+    file_format = values.choice("format", format, Format)
     chosen = client.catalogue.choose(values.string_list("environments", environments))
     target = output_file("path", path)
-    found = client.inventories([environment.name for environment in chosen])
-    whole = [told for told in found.values() if isinstance(told, EnvironmentInventory)]
-    if len(whole) < len(found):
-        failed = [f"{name}: {told}" for name, told in found.items() if told not in whole]
-        raise PlatformError(f"{target} was not written: {'; '.join(failed)}")
-    write(whole, target, form)
+    results = client.inventories([environment.name for environment in chosen])
+    inventories = [each for each in results.values() if isinstance(each, EnvironmentInventory)]
+    errors = [f"{name}: {each}" for name, each in results.items() if each not in inventories]
+    if errors:
+        raise PlatformError(f"{target} was not written: {'; '.join(errors)}")
+    write(inventories, target, file_format)
     return {
         "path": str(target),
-        "format": form.value,
-        "environments": [told.environment.name for told in whole],
-        "vms": sum(len(told.vms) for told in whole),
+        "format": file_format.value,
+        "environments": [inventory.environment.name for inventory in inventories],
+        "vms": sum(len(inventory.vms) for inventory in inventories),
     }
 
 
@@ -84,22 +83,21 @@ def validate_targets(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Fail unless all the targets are there, unambiguous and in a power state.
+    Fail unless all targets exist, are unambiguous and have a power state.
 
     `vms` is a selection: `names`, `name`, `regex`, `ids` (moids), `datacenter`,
     `cluster`, `host`, `folder`, `guest_os`, `power_state`, `exclude`, and
-    `count` or `percent` with a `seed`. Every name in `names` must mean exactly
+    `count` or `percent` with a `seed`. Every name in `names` must match exactly
     one VM. Returns `environment`, the `targets`, each with `name`, `id`,
-    `power_state` and `host`, and the `seed` that a sample was drawn with (else
-    null).
+    `power_state` and `host`, and the `seed` of a sample, or null.
 
-    Chaos Toolkit goes on after an action that failed: declare the control
-    `chaosvm.controls.halt`, so that nothing is done to other VMs than planned.
+    Chaos Toolkit continues after a failed action: declare the control
+    `chaosvm.controls.halt` to stop the experiment instead.
 
     ```json
     {
       "type": "action",
-      "name": "the-targets-are-as-planned",
+      "name": "targets-are-ready",
       "provider": {
         "type": "python",
         "module": "chaosvm.dora.actions",
@@ -115,17 +113,17 @@ def validate_targets(
     ```
     """
     client = dora(configuration, secrets)
-    wanted = values.choice("power_state", power_state, PowerState)
-    choice = client.choose(environment, vms)
-    wrong = [f"{vm} is {vm.power_state}" for vm in choice.vms if vm.power_state is not wanted]
+    expected = values.choice("power_state", power_state, PowerState)
+    selected = client.choose(environment, vms)
+    wrong = [f"{vm} is {vm.power_state}" for vm in selected.vms if vm.power_state is not expected]
     if wrong:
         raise SelectionError(
-            f"{len(wrong)} of {len(choice.vms)} targets in {environment!r} are not {wanted}: "
+            f"{len(wrong)} of {len(selected.vms)} targets in {environment!r} are not {expected}: "
             f"{'; '.join(wrong)}"
         )
-    shown = ("name", "id", "power_state", "host")
-    targets = [{key: vm.to_json()[key] for key in shown} for vm in choice.vms]
-    return {"environment": environment, "targets": targets, "seed": choice.seed}
+    fields = ("name", "id", "power_state", "host")
+    targets = [{key: vm.to_json()[key] for key in fields} for vm in selected.vms]
+    return {"environment": environment, "targets": targets, "seed": selected.seed}
 
 
 def power_on(
@@ -138,13 +136,13 @@ def power_on(
     """
     Power on a VM that Dora finds, through its environment's vCenter.
 
-    A suspended VM resumes; one that is on is left alone. `timeout` in seconds
-    bounds what the vCenter does, `dora_timeout` the search in Dora.
+    A suspended VM resumes; a running VM is not changed. `timeout` in seconds
+    bounds the operation in the vCenter, `dora_timeout` the lookup in Dora.
 
-    `vm_name` is a name, a moid or a path, and must mean one VM of Dora's
-    inventory of the `environment`. The vCenter configured for the environment
-    (`vsphere` in `dora_environments`) switches the VM of that moid, if it has
-    the same name there; otherwise nothing is touched and the action fails.
+    `vm_name` is a name, a moid or a path that matches exactly one VM in Dora's
+    inventory of the `environment`. The operation runs in the vCenter configured
+    for the environment (`vsphere` in `dora_environments`), on the VM with that
+    moid. If it has another name there, nothing is touched and the action fails.
     Returns the outcome: `name`, `id`, `platform`, `operation`, `before`,
     `after`, `changed`, `how` and `seconds`.
 
@@ -181,15 +179,16 @@ def power_off(
     """
     Power off a VM that Dora finds, through its environment's vCenter.
 
-    With `graceful` the guest is asked to shut down; if it has not, or can not,
-    `on_timeout` decides: `hard` cuts its power, `fail` fails the action, `leave`
-    leaves it running. Without `graceful` the power is cut at once. `timeout` in
-    seconds bounds what the vCenter does, `dora_timeout` the search in Dora.
+    With `graceful` the guest is shut down; if that fails or takes too long,
+    `on_timeout` decides: `hard` cuts the power, `fail` fails the action, `leave`
+    leaves the VM running. Without `graceful` the power is cut at once. `timeout`
+    in seconds bounds the operation in the vCenter, `dora_timeout` the lookup in
+    Dora.
 
-    `vm_name` is a name, a moid or a path, and must mean one VM of Dora's
-    inventory of the `environment`. The vCenter configured for the environment
-    (`vsphere` in `dora_environments`) switches the VM of that moid, if it has
-    the same name there; otherwise nothing is touched and the action fails.
+    `vm_name` is a name, a moid or a path that matches exactly one VM in Dora's
+    inventory of the `environment`. The operation runs in the vCenter configured
+    for the environment (`vsphere` in `dora_environments`), on the VM with that
+    moid. If it has another name there, nothing is touched and the action fails.
     Returns the outcome: `name`, `id`, `platform`, `operation`, `before`,
     `after`, `changed`, `how` and `seconds`.
 
@@ -226,13 +225,13 @@ def reboot(
     Reboot a running VM that Dora finds, through its environment's vCenter.
 
     With `graceful` the guest reboots, which needs VMware Tools; without, the VM
-    is reset. `timeout` in seconds bounds what the vCenter does, `dora_timeout`
-    the search in Dora.
+    is reset. `timeout` in seconds bounds the operation in the vCenter,
+    `dora_timeout` the lookup in Dora.
 
-    `vm_name` is a name, a moid or a path, and must mean one VM of Dora's
-    inventory of the `environment`. The vCenter configured for the environment
-    (`vsphere` in `dora_environments`) switches the VM of that moid, if it has
-    the same name there; otherwise nothing is touched and the action fails.
+    `vm_name` is a name, a moid or a path that matches exactly one VM in Dora's
+    inventory of the `environment`. The operation runs in the vCenter configured
+    for the environment (`vsphere` in `dora_environments`), on the VM with that
+    moid. If it has another name there, nothing is touched and the action fails.
     Returns the outcome: `name`, `id`, `platform`, `operation`, `before`,
     `after`, `changed`, `how` and `seconds`.
 

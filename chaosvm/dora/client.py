@@ -1,24 +1,25 @@
-"""Dora: one inventory in front of many vCenters."""
+"""Reads environments from Dora: login, requests, and lookups of VMs."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 from chaosvm.dora.environments import Environment, EnvironmentRegistry
 from chaosvm.dora.inventory import (
     EnvironmentInventory,
     Hypervisor,
-    items,
-    read_hypervisors,
-    read_vms,
+    parse_hypervisors,
+    parse_items,
+    parse_vms,
 )
 from chaosvm.dora.settings import DoraSettings
-from chaosvm.dora.transport import Answer, Transport
+from chaosvm.dora.transport import Response, Transport
 from chaosvm.errors import ChaosVMError, LoginFailed, NoSuchVM, ProtocolError
 from chaosvm.redaction import hide_session
 from chaosvm.runtime import Clock, Deadline, Login
@@ -30,24 +31,22 @@ __all__ = ["DoraClient"]
 
 logger = logging.getLogger("chaostoolkit")
 
-T = TypeVar("T")
-
-_REFUSED = (401, 403)
-# Enough for all of the usual environments: one that hangs must not hold up another.
-_AT_ONCE = 32
-# What a selection cannot ask of Dora's VMs.
-_LACKS = ("tag",)
+_UNAUTHORIZED = (401, 403)
+# Enough for all built-in environments at once: one that hangs must not delay another.
+_WORKERS = 32
+# Dora does not report tags.
+_UNSUPPORTED_SELECTION_KEYS = ("tag",)
 
 
 class DoraClient:
-    """Reads environments from a Dora.
+    """Reads environments from Dora.
 
     >>> with DoraClient("dora.example.com", "chaos", password) as dora:
     ...     dora.list_vms("Arvig-Staging", {"name": "web-*"})
 
-    ``environments`` is a mapping or a file, as the setting ``dora_environments``.
-    ``timeout`` in seconds bounds each call. Safe to use from several threads.
-    Raises InvalidValue for arguments that cannot be used.
+    ``environments`` is a mapping or a file, like the setting ``dora_environments``.
+    ``timeout`` in seconds bounds each call. Thread-safe. Raises InvalidValue for
+    invalid arguments.
     """
 
     name: ClassVar[str] = "dora"
@@ -97,15 +96,15 @@ class DoraClient:
             settings.password,
         )
 
-    # Connecting, for Python ------------------------------------------------------
+    # Connecting ------------------------------------------------------------------
 
     def connect(self) -> Self:
-        """Log in now; without it, the first call does."""
-        self._login.ensure(self._reading())
+        """Log in now rather than with the first request."""
+        self._login.ensure(self._new_deadline())
         return self
 
     def disconnect(self) -> None:
-        """Drop the connections. Dora knows no logout: its token ends by itself."""
+        """Close the connections. Dora has no logout: its token expires."""
         self._login.forget()
         self._token = ""
         self._transport.close()
@@ -131,47 +130,49 @@ class DoraClient:
         return self.settings.catalogue
 
     def list_vms(self, environment: str, vms: Any = None) -> list[VM]:
-        """Every VM of an environment, or those that fit a selection (then possibly none)."""
+        """Return the VMs of an environment, or those that match a selection, possibly none."""
         selection = _selection({"all": True} if vms is None else vms)
-        return selection.read(self._vms(self.catalogue.find(environment), self._reading()))
+        return selection.read(self._vms(self.catalogue.find(environment), self._new_deadline()))
 
     def count_vms(self, environment: str, vms: Any = None) -> int:
-        """How many VMs an environment has, or fit a selection."""
+        """Return the number of VMs that ``list_vms`` returns."""
         return len(self.list_vms(environment, vms))
 
     def choose_vms(self, environment: str, vms: Any) -> list[VM]:
-        """The VMs that a selection means: never none, and every name must be there."""
+        """Return the VMs that a selection matches: at least one, and every listed name."""
         return list(self.choose(environment, vms).vms)
 
     def choose(self, environment: str, vms: Any) -> SelectionResult:
-        """The same, with the seed of a sample."""
-        selection, wanted = _selection(vms), self.catalogue.find(environment)
-        found = self._vms(wanted, self._reading())
-        return _placed(lambda: selection.choose(found), wanted)
+        """Like ``choose_vms``, with the seed of a sample."""
+        selection, found = _selection(vms), self.catalogue.find(environment)
+        inventory = self._vms(found, self._new_deadline())
+        with _coordinates_in_errors(found):
+            return selection.choose(inventory)
 
     def get_vm(self, environment: str, vm_name: str) -> VM:
-        """The one VM of this name, moid or path."""
-        wanted = self.catalogue.find(environment)
-        found = self._vms(wanted, self._reading())
-        return _placed(lambda: find_one(found, vm_name), wanted)
+        """Return the only VM with this name, moid or path."""
+        found = self.catalogue.find(environment)
+        inventory = self._vms(found, self._new_deadline())
+        with _coordinates_in_errors(found):
+            return find_one(inventory, vm_name)
 
     def hypervisors(self, environment: str) -> list[Hypervisor]:
-        """The hosts of an environment."""
-        return list(self._hypervisors(self.catalogue.find(environment), self._reading()))
+        """Return the hosts of an environment."""
+        return list(self._hypervisors(self.catalogue.find(environment), self._new_deadline()))
 
     def inventory(self, environment: str, deadline: Deadline | None = None) -> EnvironmentInventory:
-        """VMs and hypervisors of an environment."""
-        return self._inventory(self.catalogue.find(environment), deadline or self._reading())
+        """Return the VMs and hypervisors of an environment."""
+        return self._inventory(self.catalogue.find(environment), deadline or self._new_deadline())
 
     def inventories(
         self, environments: Any = None
     ) -> dict[str, EnvironmentInventory | ChaosVMError]:
-        """Of several environments, all by default; in place of one that failed, its error.
+        """Read several environments in parallel, all by default.
 
-        Raises the error if every one of them failed.
+        The result has the inventory or the error of each, by name. Raises if all failed.
         """
         chosen = self.catalogue.choose(environments)
-        deadline = self._reading()
+        deadline = self._new_deadline()
 
         def read(environment: Environment) -> EnvironmentInventory | ChaosVMError:
             try:
@@ -179,21 +180,22 @@ class DoraClient:
             except ChaosVMError as error:
                 return error
 
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="chaosvm-dora") as workers:
-            found = dict(
-                zip([each.name for each in chosen], workers.map(read, chosen), strict=True)
-            )
-        failed = {name: told for name, told in found.items() if isinstance(told, ChaosVMError)}
-        for name, error in failed.items():
+        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="chaosvm-dora") as workers:
+            results = {
+                environment.name: result
+                for environment, result in zip(chosen, workers.map(read, chosen), strict=True)
+            }
+        errors = {name: each for name, each in results.items() if isinstance(each, ChaosVMError)}
+        for name, error in errors.items():
             logger.warning(f"environment {name!r} could not be read: {error}")
-        if len(failed) == len(found):
-            told = "; ".join(f"{name}: {error}" for name, error in failed.items())
-            raise type(next(iter(failed.values())))(f"no environment could be read: {told}")
-        return found
+        if len(errors) == len(results):
+            details = "; ".join(f"{name}: {error}" for name, error in errors.items())
+            raise type(next(iter(errors.values())))(f"no environment could be read: {details}")
+        return results
 
     # Requests --------------------------------------------------------------------
 
-    def _reading(self) -> Deadline:
+    def _new_deadline(self) -> Deadline:
         return Deadline(self.timeout, self.clock)
 
     def _inventory(self, environment: Environment, deadline: Deadline) -> EnvironmentInventory:
@@ -201,88 +203,88 @@ class DoraClient:
         return EnvironmentInventory(environment, vms, self._hypervisors(environment, deadline))
 
     def _vms(self, environment: Environment, deadline: Deadline) -> tuple[VM, ...]:
-        found = read_vms(
-            self._ask("GetVirtualMachines", environment, environment.vm_path, deadline), environment
-        )
-        if not found:
-            logger.warning(f"Dora knows no VM of {environment}: are these coordinates right?")
-        return found
+        items = self._fetch("GetVirtualMachines", environment, environment.vm_path, deadline)
+        vms = parse_vms(items, environment)
+        if not vms:
+            logger.warning(f"Dora returned no VM for {environment}: are these coordinates right?")
+        return vms
 
     def _hypervisors(self, environment: Environment, deadline: Deadline) -> tuple[Hypervisor, ...]:
-        told = self._ask("GetHypervisors", environment, environment.pattern_path, deadline)
-        return read_hypervisors(told, environment)
+        items = self._fetch("GetHypervisors", environment, environment.pattern_path, deadline)
+        return parse_hypervisors(items, environment)
 
-    def _ask(
-        self, what: str, environment: Environment, path: str, deadline: Deadline
+    def _fetch(
+        self, command: str, environment: Environment, path: str, deadline: Deadline
     ) -> list[dict[str, Any]]:
         query = {"listing_only": "false", "host_filter": environment.host_filter}
 
-        def ask() -> Answer:
-            parts = (what, self._token, environment.vcenter, path)
+        def request() -> Response:
+            parts = (command, self._token, environment.vcenter, path)
             return self._transport.get(self.settings.api_port, parts, deadline, query)
 
         generation = self._login.ensure(deadline)
-        answer = ask()
-        if answer.status in _REFUSED:
-            logger.info(f"Dora at {self.settings.host} refused the token: logging in again")
+        response = request()
+        if response.status in _UNAUTHORIZED:
+            logger.info(f"Dora at {self.settings.host} rejected the token: logging in again")
             self._login.ensure(deadline, lost=generation)
-            answer = ask()
-        shown = f"{self.settings.host}:{self.settings.api_port} ({what})"
-        if answer.status in _REFUSED:
-            raise LoginFailed(f"{shown} refused a new token too, with {answer.status}")
-        _must_be_ok(answer, shown)
+            response = request()
+        endpoint = f"{self.settings.host}:{self.settings.api_port} ({command})"
+        if response.status in _UNAUTHORIZED:
+            raise LoginFailed(f"{endpoint} rejected a fresh token with {response.status}")
+        _require_ok(response, endpoint)
         try:
-            return items(answer.content, shown)
+            return parse_items(response.content, endpoint)
         except ProtocolError as error:
-            raise ProtocolError(f"{error}, asked for {environment}") from None
+            raise ProtocolError(f"{error}, requested for {environment}") from None
 
     def _log_in(self, deadline: Deadline) -> None:
         settings = self.settings
         path = ("GetLoginToken", settings.username, settings.password)
-        answer = self._transport.get(settings.auth_port, path, deadline)
-        shown = f"{settings.host}:{settings.auth_port} (GetLoginToken)"
-        if answer.status in _REFUSED:
-            raise LoginFailed(f"{shown}: Dora refused the user name or password")
-        _must_be_ok(answer, shown)
-        self._token = _token(answer.content, shown)
+        response = self._transport.get(settings.auth_port, path, deadline)
+        endpoint = f"{settings.host}:{settings.auth_port} (GetLoginToken)"
+        if response.status in _UNAUTHORIZED:
+            raise LoginFailed(f"{endpoint}: Dora refused the user name or password")
+        _require_ok(response, endpoint)
+        self._token = _parse_token(response.content, endpoint)
         hide_session(self._token)
 
 
-def _token(content: bytes, shown: str) -> str:
+def _parse_token(content: bytes, endpoint: str) -> str:
     try:
-        told = parse_json(content)
+        body = parse_json(content)
     except ValueError:
-        told = None
-    if told is None:  # raised out here, as the error above holds the whole answer
-        raise ProtocolError(
-            f"{shown} answered with something that is not JSON: is dora_auth_port right?"
-        )
-    token = told.get("token") if isinstance(told, dict) else None
+        body = None
+    if body is None:  # raised outside of except: that error holds the whole response
+        raise ProtocolError(f"{endpoint} did not return JSON: is dora_auth_port right?")
+    token = body.get("token") if isinstance(body, dict) else None
     if not isinstance(token, str) or not token.strip("."):
-        raise ProtocolError(f"{shown} gave no token: are user name and password right?")
+        raise ProtocolError(f"{endpoint} returned no token: are user name and password right?")
     return token
 
 
-def _must_be_ok(answer: Answer, shown: str) -> None:
-    if 300 <= answer.status < 400:
-        where = f" to {answer.location}" if answer.location else ""
+def _require_ok(response: Response, endpoint: str) -> None:
+    if 300 <= response.status < 400:
+        target = f" to {response.location}" if response.location else ""
         raise ProtocolError(
-            f"{shown} answered with a redirect{where}, which is not followed, as the URL holds "
-            "secrets: set dora_host, dora_scheme and the ports to where Dora is"
+            f"{endpoint} redirects{target}, which is not followed, as the URL holds secrets: set "
+            "dora_host, dora_scheme and the ports to Dora's own address"
         )
-    if answer.status != 200:
-        raise ProtocolError(f"{shown} answered with {answer.status}: is it a Dora?")
+    if response.status != 200:
+        raise ProtocolError(
+            f"{endpoint} returned status {response.status}: is it Dora? Are the ports right?"
+        )
 
 
 def _selection(vms: Any) -> Selection:
     selection = Selection(vms)
-    selection.refuse_keys(_LACKS, "Dora")
+    selection.refuse_keys(_UNSUPPORTED_SELECTION_KEYS, "Dora")
     return selection
 
 
-def _placed(choose: Callable[[], T], environment: Environment) -> T:
-    """Say with which coordinates nothing was found."""
+@contextmanager
+def _coordinates_in_errors(environment: Environment) -> Iterator[None]:
+    """Add the coordinates, which may be wrong, to the error that no VM matches."""
     try:
-        return choose()
+        yield
     except NoSuchVM as error:
         raise NoSuchVM(f"in {environment}: {error}") from None

@@ -1,46 +1,52 @@
-"""Do Dora and the vCenter agree? Compared by moid, with patience for Dora's lag.
+"""Compares Dora with a vCenter by moid, allowing for Dora's lag.
 
-Dora reads the vCenter on its own clock, 30 to 60 seconds late, so a difference
-counts as real only if every look during the tolerance has seen it.
+Dora is 30 to 60 seconds behind the vCenter, so only a difference that is present
+in every comparison during the tolerance counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from chaosvm.dora.environments import Environment
+from chaosvm.errors import NoSuchVM
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 
-__all__ = ["Differences", "compare", "on_hosts", "until_they_agree"]
+if TYPE_CHECKING:
+    from chaosvm.dora.client import DoraClient
+    from chaosvm.vsphere.platform import VSpherePlatform
 
-_LOOK_EVERY = 5.0
+__all__ = ["Differences", "compare", "compare_until_equal", "compare_with_vcenter", "relevant_vms"]
 
-# What tells one difference from another, and how it is shown.
+_INTERVAL = 5.0
+
+# The kind of a difference and the id of its VM.
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """One comparison: by kind and id, what differs."""
+    """The result of one comparison."""
 
     compared: int
-    found: dict[Key, dict[str, Any]] = field(default_factory=dict)
-    # Told by Dora without a moid, so that they cannot be compared.
+    entries: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    # Names of VMs that cannot be compared.
     without_moid: tuple[str, ...] = ()
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        return [told for (each, _), told in self.found.items() if each == kind]
+        return [entry for (each, _), entry in self.entries.items() if each == kind]
 
-    def also_in(self, keys: Iterable[Key]) -> Differences:
-        kept = set(keys)
-        found = {key: told for key, told in self.found.items() if key in kept}
-        return Differences(self.compared, found, self.without_moid)
+    def restricted_to(self, keys: Iterable[Key]) -> Differences:
+        common = set(keys)
+        entries = {key: entry for key, entry in self.entries.items() if key in common}
+        return Differences(self.compared, entries, self.without_moid)
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "matches": not self.found,
+            "matches": not self.entries,
             "compared": self.compared,
             "only_in_dora": self.of("only_in_dora"),
             "only_in_vcenter": self.of("only_in_vcenter"),
@@ -51,57 +57,82 @@ class Differences:
         }
 
 
-def on_hosts(vms: Iterable[VM], hosts: Iterable[str | None], moids: Iterable[str]) -> list[VM]:
-    """The vCenter's VMs that an environment is about: on its hosts, or known to Dora.
+def relevant_vms(vms: Iterable[VM], hosts: Iterable[str | None], moids: Iterable[str]) -> list[VM]:
+    """Return the vCenter's VMs that belong to an environment: on its hosts, or known to Dora.
 
-    Templates run on no host, so they only count where Dora tells of them.
+    Templates do not run on a host, so only those that Dora knows are included.
     """
-    there, known = {host for host in hosts if host}, set(moids)
-    return [
-        vm for vm in vms if vm.id in known or (not vm.template and (not there or vm.host in there))
-    ]
+    host_names, known = {host for host in hosts if host}, set(moids)
+
+    def on_hosts(vm: VM) -> bool:
+        return not vm.template and (not host_names or vm.host in host_names)
+
+    return [vm for vm in vms if vm.id in known or on_hosts(vm)]
 
 
 def compare(dora: Iterable[VM], vcenter: Iterable[VM]) -> Differences:
-    """Every VM that is only here, only there, or in another state or of another name."""
-    told = list(dora)
-    known = [vm for vm in told if vm.metadata.get("moid")]
-    here = {vm.id: vm for vm in known}
-    there = {vm.id: vm for vm in vcenter}
-    found: dict[Key, dict[str, Any]] = {}
-    for vm_id in sorted(here.keys() | there.keys()):
-        ours, theirs = here.get(vm_id), there.get(vm_id)
-        if ours is None or theirs is None:
-            only = ours or theirs
-            assert only is not None
-            kind = "only_in_dora" if theirs is None else "only_in_vcenter"
-            found[kind, vm_id] = {"id": vm_id, "name": only.name, "power_state": only.power_state}
-            continue
-        if ours.power_state is not theirs.power_state:
-            found["different_state", vm_id] = _both(ours, theirs, "power_state")
-        if ours.name != theirs.name:
-            found["different_name", vm_id] = _both(ours, theirs, "name")
-    for vm in known:
-        taken = here[vm.id]
-        if (vm.name, vm.power_state) != (taken.name, taken.power_state):
-            found["told_twice", vm.id] = {"id": vm.id, "name": vm.name}
-    without = tuple(vm.name for vm in told if not vm.metadata.get("moid"))
-    return Differences(len(here.keys() & there.keys()), found, without)
+    """Compare presence, power state and name by moid, and find moids with two descriptions."""
+    dora_vms = list(dora)
+    identified = [vm for vm in dora_vms if vm.metadata.get("moid")]
+    ours = {vm.id: vm for vm in identified}
+    theirs = {vm.id: vm for vm in vcenter}
+    entries: dict[Key, dict[str, Any]] = {}
+    for vm_id in sorted(ours.keys() ^ theirs.keys()):
+        kind = "only_in_dora" if vm_id in ours else "only_in_vcenter"
+        vm = ours.get(vm_id) or theirs[vm_id]
+        entries[kind, vm_id] = {"id": vm_id, "name": vm.name, "power_state": vm.power_state}
+    for vm_id in sorted(ours.keys() & theirs.keys()):
+        for attribute, kind in (("power_state", "different_state"), ("name", "different_name")):
+            if getattr(ours[vm_id], attribute) != getattr(theirs[vm_id], attribute):
+                entries[kind, vm_id] = _both(ours[vm_id], theirs[vm_id], attribute)
+    for vm in identified:
+        compared = ours[vm.id]
+        if (vm.name, vm.power_state) != (compared.name, compared.power_state):
+            entries["told_twice", vm.id] = {"id": vm.id, "name": vm.name}
+    without_moid = tuple(vm.name for vm in dora_vms if not vm.metadata.get("moid"))
+    return Differences(len(ours.keys() & theirs.keys()), entries, without_moid)
 
 
-def until_they_agree(look: Callable[[], Differences], tolerance: Deadline) -> Differences:
-    """The differences that every look has seen, until there are none or the time is over."""
-    lasting = look()
-    while lasting.found and not tolerance.passed:
-        tolerance.sleep(_LOOK_EVERY)
-        lasting = look().also_in(lasting.found)
+def compare_until_equal(once: Callable[[], Differences], tolerance: Deadline) -> Differences:
+    """Repeat a comparison until it finds no lasting difference, or the tolerance is over.
+
+    Returns the differences that every comparison found.
+    """
+    lasting = once()
+    while lasting.entries and not tolerance.passed:
+        tolerance.sleep(_INTERVAL)
+        lasting = once().restricted_to(lasting.entries)
     return lasting
 
 
-def _both(ours: VM, theirs: VM, what: str) -> dict[str, Any]:
+def compare_with_vcenter(
+    client: DoraClient, environment: Environment, vcenter: VSpherePlatform, tolerance: Deadline
+) -> dict[str, Any]:
+    """Compare an environment with its vCenter until they agree, or the tolerance is over."""
+    hosts: list[str] = []
+
+    def once() -> Differences:
+        inventory = client.inventory(environment.name)
+        hosts[:] = sorted({host.name for host in inventory.hypervisors})
+        vcenter_vms = vcenter.backend.inventory(Deadline(vcenter.timeout, vcenter.clock))
+        relevant = relevant_vms(vcenter_vms, hosts, [vm.id for vm in inventory.vms])
+        result = compare(inventory.vms, relevant)
+        if not result.compared and not result.entries:
+            raise NoSuchVM(
+                f"nothing to compare: Dora reports {len(inventory.vms)} VMs in {environment}, the "
+                f"vCenter has {len(vcenter_vms)}, but no moid is in both, and no VM of the vCenter "
+                f"runs on the hosts {', '.join(hosts) or '(none)'}"
+            )
+        return result
+
+    result = compare_until_equal(once, tolerance)
+    return {**result.to_json(), "hosts": hosts, "seconds": round(tolerance.elapsed, 1)}
+
+
+def _both(ours: VM, theirs: VM, attribute: str) -> dict[str, Any]:
     return {
         "id": ours.id,
         "name": theirs.name,
-        "dora": str(getattr(ours, what)),
-        "vcenter": str(getattr(theirs, what)),
+        "dora": str(getattr(ours, attribute)),
+        "vcenter": str(getattr(theirs, attribute)),
     }

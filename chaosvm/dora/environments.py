@@ -1,7 +1,7 @@
-"""The named environments: where Dora finds each, and which vCenter holds its VMs.
+"""The named environments: their coordinates in Dora, and the vCenter of each.
 
-The thirteen that ship are in ``environments.json``, without coordinates, which
-are each user's own: ``dora_environments`` adds to them and overrides them.
+The built-in ones are in ``environments.json``, without coordinates, as those differ
+from site to site: ``dora_environments`` adds to them and overrides them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ from chaosvm.settings import loading as settings
 from chaosvm.settings import values
 from chaosvm.vsphere.settings import VSphereSettings
 
-__all__ = ["EnvironmentRegistry", "Environment", "read_raw", "catalogue", "known"]
+__all__ = [
+    "Environment",
+    "EnvironmentRegistry",
+    "builtin_environments",
+    "parse_environments",
+    "read_raw",
+]
 
 _EXAMPLE = (
     '{"Arvig-Staging": {"vcenter": "OracleQA", "pattern_path": "ORA-DEV", "vm_path": "ORA-DEV", '
@@ -38,8 +44,8 @@ _VSPHERE_EXAMPLE = '{"server": "vcenter.example.com", "credentials": "arvig"}'
 class Environment:
     """One environment's coordinates.
 
-    ``host_filter`` may be empty: then all hosts are meant. ``vsphere`` holds the
-    settings of its vCenter as pairs; None means that no vCenter is configured.
+    An empty ``host_filter`` matches every host. ``vsphere`` holds the settings of
+    its vCenter as pairs, or None if no vCenter is configured.
     """
 
     name: str
@@ -60,17 +66,17 @@ class Environment:
         }
 
     def to_json(self) -> dict[str, Any]:
-        platform = None if self.vsphere is None else dict(self.vsphere)
-        return {"name": self.name, "group": self.group, **self.coordinates, "vsphere": platform}
+        vsphere = None if self.vsphere is None else dict(self.vsphere)
+        return {"name": self.name, "group": self.group, **self.coordinates, "vsphere": vsphere}
 
     def __str__(self) -> str:
-        told = ", ".join(f"{key} {value!r}" for key, value in self.coordinates.items())
-        return f"environment {self.name!r} ({told})"
+        coordinates = ", ".join(f"{key} {value!r}" for key, value in self.coordinates.items())
+        return f"environment {self.name!r} ({coordinates})"
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRegistry:
-    """All environments that are known, in their order."""
+    """All configured environments, in order."""
 
     environments: tuple[Environment, ...]
 
@@ -79,87 +85,90 @@ class EnvironmentRegistry:
         return tuple(dict.fromkeys(each.group for each in self.environments))
 
     def find(self, name: Any, key: str = "environment") -> Environment:
-        """Raises InvalidValue, with all names and the nearest, for one that is not known."""
-        wanted = values.text(key, name, "the name of an environment")
-        for each in self.environments:
-            if each.name == wanted:
-                return each
-        raise self._unknown(key, wanted, ())
+        """Return the environment of this name.
 
-    def choose(self, wanted: Any, key: str = "environments") -> list[Environment]:
-        """Those meant by names and groups; all of them for None."""
-        if wanted is None:
+        Raises InvalidValue for an unknown name, listing all names and the closest one.
+        """
+        checked = values.text(key, name, "the name of an environment")
+        for environment in self.environments:
+            if environment.name == checked:
+                return environment
+        raise self._unknown(key, checked, ())
+
+    def choose(self, names: Any, key: str = "environments") -> list[Environment]:
+        """Return the environments of these names and groups, or all for None."""
+        if names is None:
             return list(self.environments)
         chosen: dict[str, Environment] = {}
-        for word in values.string_list(key, wanted, "names of environments, or of groups of them"):
-            found = [each for each in self.environments if word in (each.name, each.group)]
-            if not found:
-                raise self._unknown(key, word, self.groups)
-            chosen.update({each.name: each for each in found})
+        for name in values.string_list(key, names, "names of environments, or of groups of them"):
+            matches = [each for each in self.environments if name in (each.name, each.group)]
+            if not matches:
+                raise self._unknown(key, name, self.groups)
+            chosen.update({each.name: each for each in matches})
         return list(chosen.values())
 
-    def _unknown(self, key: str, wanted: str, groups: Iterable[str]) -> InvalidValue:
+    def _unknown(self, key: str, name: str, groups: Iterable[str]) -> InvalidValue:
         names = [each.name for each in self.environments]
-        hint = values.suggestion(wanted, (*names, *groups))
-        told = f"known are {', '.join(names)}"
+        hint = values.suggestion(name, (*names, *groups))
+        choices = f"environments are {', '.join(names)}"
         if groups:
-            told += f", and the groups {', '.join(groups)}"
-        return InvalidValue(f"{key} is {wanted!r}, which is not known{hint}: {told}")
+            choices += f"; groups are {', '.join(groups)}"
+        return InvalidValue(f"{key}: unknown environment {name!r}{hint}; {choices}")
 
 
-def known() -> EnvironmentRegistry:
-    """The environments that ship, with their names for coordinates."""
+def builtin_environments() -> EnvironmentRegistry:
+    """Return the built-in environments, whose coordinates are their own names."""
     text = files(__package__).joinpath("environments.json").read_text("utf-8")
-    found = [_new(name, {}, described["group"]) for name, described in json.loads(text).items()]
-    return EnvironmentRegistry(tuple(found))
+    entries = json.loads(text).items()
+    return EnvironmentRegistry(tuple(_new(name, {}, entry["group"]) for name, entry in entries))
 
 
-def catalogue(key: str, value: Any) -> EnvironmentRegistry:
-    """The known environments with the user's own: a mapping, or a file that holds one."""
-    given = value if isinstance(value, Mapping) else read_raw(key, value)
-    refuse_unbounded(key, given)
-    if not isinstance(given, Mapping) or not given:
-        raise values.invalid(key, given, f"a mapping such as {_EXAMPLE}")
-    found = {each.name: each for each in known().environments}
-    for name, described in given.items():
-        where = f"{key}.{values.text(key, name, 'names of environments')}"
-        told = values.mapping(where, described, _KEYS, '{"vcenter": "OracleQA"}')
-        told = {field: item for field, item in told.items() if item is not None}
-        found[name] = replace(found[name], **told) if name in found else _new(name, told)
-    return EnvironmentRegistry(tuple(found.values()))
+def parse_environments(key: str, value: Any) -> EnvironmentRegistry:
+    """Return the built-in environments, extended by a mapping or by a file that holds one."""
+    raw = value if isinstance(value, Mapping) else read_raw(key, value)
+    refuse_unbounded(key, raw)
+    if not isinstance(raw, Mapping) or not raw:
+        raise values.invalid(key, raw, f"a mapping such as {_EXAMPLE}")
+    environments = {each.name: each for each in builtin_environments().environments}
+    for name, entry in raw.items():
+        entry_key = f"{key}.{values.text(key, name, 'names of environments')}"
+        checked = values.mapping(entry_key, entry, _KEYS, '{"vcenter": "OracleQA"}')
+        changes = {field: item for field, item in checked.items() if item is not None}
+        existing = environments.get(name)
+        environments[name] = replace(existing, **changes) if existing else _new(name, changes)
+    return EnvironmentRegistry(tuple(environments.values()))
 
 
-def _new(name: str, told: Mapping[str, Any], group: str = "other") -> Environment:
+def _new(name: str, entry: Mapping[str, Any], group: str = "other") -> Environment:
     defaults = dict.fromkeys(("vcenter", "pattern_path", "vm_path", "host_filter"), name)
-    return Environment(**{"name": name, "group": group, **defaults, **told})
+    return Environment(**{"name": name, "group": group, **defaults, **entry})
 
 
 def read_raw(key: str, value: Any) -> Any:
-    """What a text or a file holds, as it was written."""
+    """Return the unvalidated content of an inline JSON string, or of a JSON or YAML file."""
     expected = f"a mapping of environments, or the path of a JSON or YAML file with one: {_EXAMPLE}"
     text = values.text(key, value, expected).strip()
-    if text.startswith("{"):  # as the environment variable DORA_ENVIRONMENTS may hold it
-        return _parsed(key, text, "its text")
+    if text.startswith("{"):  # inline JSON in the environment variable DORA_ENVIRONMENTS
+        return _parse(key, text, "the inline JSON")
     try:
         content = read_text(values.path(key, text, expected))
     except UnusableFile as error:
         raise values.invalid(key, value, f"{expected} ({error})") from None
-    return _parsed(key, content, text)
+    return _parse(key, content, text)
 
 
-def _parsed(key: str, content: str, where: str) -> Any:
+def _parse(key: str, content: str, source: str) -> Any:
     try:
-        return parse_json(content)
+        try:
+            return parse_json(content)
+        except InvalidValue:
+            raise
+        except ValueError:
+            return parse_yaml(content)
     except InvalidValue as error:
-        raise InvalidValue(f"{key}: {where} cannot be used: {error}") from None
-    except ValueError:
-        pass  # then it is YAML
-    try:
-        return parse_yaml(content)
-    except InvalidValue as error:
-        raise InvalidValue(f"{key}: {where} cannot be used: {error}") from None
+        raise InvalidValue(f"{key}: {source} cannot be used: {error}") from None
     except ValueError as error:
-        raise InvalidValue(f"{key}: {where} is neither JSON nor YAML ({error})") from None
+        raise InvalidValue(f"{key}: {source} is neither JSON nor YAML ({error})") from None
 
 
 def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
@@ -170,13 +179,13 @@ def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
     for name in value:
         if name in ("username", "password"):
             raise InvalidValue(
-                f"{key} has a {name}, which does not belong there: name the secrets that hold "
-                f"it, as in {_VSPHERE_EXAMPLE}"
+                f"{key} must not hold a {name}: name the secrets that hold it instead, as in "
+                f"{_VSPHERE_EXAMPLE}"
             )
         if name not in _VSPHERE_KEYS:
             hint = values.suggestion(name, _VSPHERE_KEYS)
             raise InvalidValue(
-                f"{key} has the unknown key {values.shown(name)}{hint}: known are "
+                f"{key} has the unknown key {values.shown(name)}{hint}: valid keys are "
                 f"{', '.join(_VSPHERE_KEYS)}"
             )
     checked = {name: _VSPHERE_KEYS[name](f"{key}.{name}", item) for name, item in value.items()}
@@ -184,11 +193,9 @@ def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
 
 
 def _credentials(key: str, value: Any) -> str:
-    prefix = values.text(key, value, "the beginning of the names of two secrets")
+    prefix = values.text(key, value, "the prefix of the names of two secrets")
     if prefix.split("_")[0].lower() in ("dora", "vsphere", "olvm", "chaosvm"):
-        raise values.invalid(
-            key, value, "a prefix that is not the one of settings, such as 'arvig'"
-        )
+        raise values.invalid(key, value, "a prefix that no setting has, such as 'arvig'")
     return prefix
 
 
@@ -197,7 +204,7 @@ def _host_filter(key: str, value: Any) -> str:
 
 
 def _ca_file(key: str, value: Any) -> str:
-    # In a rehearsal it is the lab's, and that of the environment may not be here.
+    # A rehearsal uses the lab's, and the environment's own may be missing on this machine.
     return values.text(key, value) if rehearsal.is_on() else settings.ca_file(key, value)
 
 

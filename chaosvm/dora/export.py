@@ -1,4 +1,4 @@
-"""Inventories as files, written whole or not at all."""
+"""Writes inventories to JSON or CSV files, atomically."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _COLUMNS = (
     "cpu_usage_percent",
     "memory_usage_percent",
 )
-# A cell that begins so is a formula to a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell with one of these prefixes for a formula.
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Format(StrEnum):
@@ -41,15 +41,15 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def write(inventories: Sequence[EnvironmentInventory], path: Path, form: Format) -> None:
-    """The file is replaced only when the new one is complete."""
-    text = _as_csv(inventories) if form is Format.CSV else _as_json(inventories)
+def write(inventories: Sequence[EnvironmentInventory], path: Path, file_format: Format) -> None:
+    """Write a file; an existing one is replaced only when the new one is complete."""
+    text = _as_csv(inventories) if file_format is Format.CSV else _as_json(inventories)
     write_atomically(path, text)
 
 
 def _as_json(inventories: Sequence[EnvironmentInventory]) -> str:
-    shown = {"environments": [inventory.to_json() for inventory in inventories]}
-    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+    content = {"environments": [inventory.to_json() for inventory in inventories]}
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
 def _as_csv(inventories: Sequence[EnvironmentInventory]) -> str:
@@ -58,12 +58,12 @@ def _as_csv(inventories: Sequence[EnvironmentInventory]) -> str:
     writer.writeheader()
     for inventory in inventories:
         for vm in inventory.vms:
-            told = {**vm.metadata, **vm.to_json(), "group": inventory.environment.group}
-            writer.writerow({column: _cell(told.get(column)) for column in _COLUMNS})
+            row = {**vm.metadata, **vm.to_json(), "group": inventory.environment.group}
+            writer.writerow({column: _cell(row.get(column)) for column in _COLUMNS})
     return text.getvalue()
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value.startswith(_FORMULA_PREFIXES):
         return f"'{value}"
     return value

@@ -1,12 +1,13 @@
-"""What Dora tells of VMs and hypervisors, read tolerantly.
+"""VMs and hypervisors parsed tolerantly from Dora's responses.
 
-Only ``name`` or ``managedObjRef`` must be there. A field that is missing or
-makes no sense is None, and fields that are not known are kept in ``metadata``.
-An answer of another shape is an error, and never an empty inventory.
+Only ``name`` or ``managedObjRef`` is required. A missing or malformed field is
+None, and unknown fields are kept in ``metadata``. A response of another shape
+is an error, never an empty inventory.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from chaosvm.redaction import printable
 from chaosvm.runtime.documents import parse_json
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["EnvironmentInventory", "Hypervisor", "items", "read_hypervisors", "read_vms"]
+__all__ = ["EnvironmentInventory", "Hypervisor", "parse_hypervisors", "parse_items", "parse_vms"]
 
 _POWER_STATES = {
     "poweredon": PowerState.POWERED_ON,
@@ -29,11 +30,11 @@ _USAGE = {"cpu_usage_percent": "cpuUsagePerc", "memory_usage_percent": "memUsage
 _VM_FIELDS = frozenset(
     ("name", "path", "host", "os", "cpus", "memMb", "state", "managedObjRef", *_USAGE.values())
 )
-# Beside an empty list these say why it is empty.
-_TROUBLE = ("error", "errors", "errorMessage")
-# As JSON writes what may be half of a surrogate pair.
-_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-# The names of a hypervisor's fields are not certain: the first that is there is taken.
+# With an empty list of items, these mean that the request failed.
+_ERROR_KEYS = ("error", "errors", "errorMessage")
+# A JSON escape that may be an unpaired surrogate.
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+# The names of a hypervisor's fields vary: the first one present is used.
 _ADDRESS = ("address", "ipAddress", "ip", "host")
 _TYPE = ("type", "hypervisorType", "productType")
 _STATUS = ("connectionStatus", "connectionState", "connection", "status", "state")
@@ -41,7 +42,7 @@ _STATUS = ("connectionStatus", "connectionState", "connection", "status", "state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hypervisor:
-    """A host as Dora described it; None where it did not tell."""
+    """A host; None for each field that Dora does not report."""
 
     name: str
     environment: str
@@ -54,7 +55,7 @@ class Hypervisor:
 
     @property
     def connected(self) -> bool | None:
-        """None where Dora does not tell."""
+        """None if Dora does not report the connection status."""
         if self.connection_status is None:
             return None
         return self.connection_status.lower() == "connected"
@@ -65,7 +66,7 @@ class Hypervisor:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentInventory:
-    """All that Dora tells of one environment."""
+    """VMs and hypervisors of one environment."""
 
     environment: Environment
     vms: tuple[VM, ...]
@@ -93,57 +94,55 @@ class EnvironmentInventory:
         }
 
 
-def items(content: bytes, what: str) -> list[dict[str, Any]]:
-    """The items of an answer: in {"items": [...]}, or a bare list."""
+def parse_items(content: bytes, source: str) -> list[dict[str, Any]]:
+    """Return the items of a response: {"items": [...]}, or a bare list."""
     try:
-        told = parse_json(content)
+        body = parse_json(content)
     except InvalidValue as error:
-        raise ProtocolError(f"{what} answered with JSON that cannot be used: {error}") from None
+        raise ProtocolError(f"{source} returned JSON that cannot be used: {error}") from None
     except ValueError:
-        raise ProtocolError(
-            f"{what} answered with something that is not JSON, or not all of it"
-        ) from None
-    if _HALF.search(content):
-        told = _written_out(told)
-    found = told.get("items") if isinstance(told, dict) else told
-    if not found and isinstance(told, dict) and any(told.get(key) for key in _TROUBLE):
-        raise ProtocolError(f"{what} answered with an error in the place of items")
-    if not isinstance(found, list):
-        raise ProtocolError(f"{what} answered with JSON that has no list of items")
-    if not all(isinstance(item, dict) for item in found):
-        raise ProtocolError(f"{what} answered with items that are not objects")
-    return found
+        raise ProtocolError(f"{source} returned invalid or incomplete JSON") from None
+    if _SURROGATE_ESCAPE.search(content):
+        body = _escape_surrogates(body)
+    items = body.get("items") if isinstance(body, dict) else body
+    if not items and isinstance(body, dict) and any(body.get(key) for key in _ERROR_KEYS):
+        raise ProtocolError(f"{source} returned an error instead of items")
+    if not isinstance(items, list):
+        raise ProtocolError(f"{source} returned JSON without a list of items")
+    if not all(isinstance(item, dict) for item in items):
+        raise ProtocolError(f"{source} returned items that are not objects")
+    return items
 
 
-def _written_out(told: Any) -> Any:
-    """Without halves of surrogate pairs, which JSON can hold, and neither a log nor a journal."""
-    if isinstance(told, dict):
-        return {_written_out(key): _written_out(value) for key, value in told.items()}
-    if isinstance(told, list):
-        return [_written_out(each) for each in told]
-    return printable(told) if isinstance(told, str) else told
+def _escape_surrogates(value: Any) -> Any:
+    """Escape unpaired surrogates, which JSON allows but a log or a journal cannot encode."""
+    if isinstance(value, dict):
+        return {_escape_surrogates(key): _escape_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escape_surrogates(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
 
 
-def read_vms(told: Iterable[dict[str, Any]], environment: Environment) -> tuple[VM, ...]:
-    """The VMs of an environment by name; with a moid, what is told twice alike is one."""
-    read = [_vm(item, environment) for item in told]
-    known = dict.fromkeys(vm for vm in read if vm.metadata["moid"])
-    found = [*known, *(vm for vm in read if not vm.metadata["moid"])]
-    return tuple(sorted(found, key=lambda vm: (vm.name, vm.id)))
+def parse_vms(items: Iterable[dict[str, Any]], environment: Environment) -> tuple[VM, ...]:
+    """Return the VMs of an environment by name; exact duplicates of a moid are one VM."""
+    vms = [_vm(item, environment) for item in items]
+    identified = dict.fromkeys(vm for vm in vms if vm.metadata["moid"])
+    unidentified = [vm for vm in vms if not vm.metadata["moid"]]
+    return tuple(sorted([*identified, *unidentified], key=lambda vm: (vm.name, vm.id)))
 
 
-def read_hypervisors(
-    told: Iterable[dict[str, Any]], environment: Environment
+def parse_hypervisors(
+    items: Iterable[dict[str, Any]], environment: Environment
 ) -> tuple[Hypervisor, ...]:
-    found = [_hypervisor(item, environment) for item in told]
-    return tuple(sorted(found, key=lambda host: host.name))
+    hosts = [_hypervisor(item, environment) for item in items]
+    return tuple(sorted(hosts, key=lambda host: host.name))
 
 
 def _vm(item: dict[str, Any], environment: Environment) -> VM:
     moid, path = _moid(item.get("managedObjRef")), _text(item.get("path"))
     name = _text(item.get("name")) or moid
     if name is None:
-        raise ProtocolError(f"Dora told of a VM of {environment} without name or managedObjRef")
+        raise ProtocolError(f"Dora returned a VM without name or managedObjRef in {environment}")
     host_path = _parts(item.get("host"))
     parts = _parts(path)
     status = _text(item.get("state")) or ""
@@ -166,7 +165,7 @@ def _vm(item: dict[str, Any], environment: Environment) -> VM:
             "environment": environment.name,
             "vcenter": environment.vcenter,
             "moid": moid,
-            **{ours: _number(item.get(theirs)) for ours, theirs in _USAGE.items()},
+            **{key: _number(item.get(field)) for key, field in _USAGE.items()},
         },
     )
 
@@ -184,7 +183,7 @@ def _hypervisor(item: dict[str, Any], environment: Environment) -> Hypervisor:
     address, kind, status = first(_ADDRESS), first(_TYPE), first(_STATUS)
     name = _text(item.get("name")) or address
     if name is None:
-        raise ProtocolError(f"Dora told of a hypervisor of {environment} without name or address")
+        raise ProtocolError(f"Dora returned a hypervisor without name or address in {environment}")
     return Hypervisor(
         name=name,
         environment=environment.name,
@@ -198,7 +197,7 @@ def _hypervisor(item: dict[str, Any], environment: Environment) -> Hypervisor:
 
 
 def _moid(value: Any) -> str | None:
-    """As "vm-101", {"type": "VirtualMachine", "value": "vm-101"} or "VirtualMachine:vm-101"."""
+    """Accept "vm-101", "VirtualMachine:vm-101" or {"type": "VirtualMachine", "value": "vm-101"}."""
     if isinstance(value, dict):
         value = value.get("value")
     text = _text(value)
@@ -206,14 +205,14 @@ def _moid(value: Any) -> str | None:
 
 
 def _cluster(host_path: list[str]) -> str | None:
-    """A host's path is /datacenter/host/cluster/name: without a cluster it tells none."""
+    """A host in a cluster has the path /datacenter/host/cluster/name."""
     if len(host_path) < 4 or host_path[1] != "host":
         return None
     return None if host_path[-2] == host_path[-1] else host_path[-2]
 
 
 def _folder(parts: list[str], name: str) -> str | None:
-    """It is not certain whether the path ends with the VM's own name."""
+    """The path may or may not end with the VM's own name."""
     if parts and parts[-1] == name:
         parts = parts[:-1]
     return "/" + "/".join(parts) if parts else None
@@ -225,7 +224,7 @@ def _parts(path: Any) -> list[str]:
 
 
 def _text(value: Any) -> str | None:
-    """Numbers are taken as they are written; an empty text is none."""
+    """Numbers are converted to strings; an empty string is None."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value).strip() or None
@@ -238,7 +237,7 @@ def _number(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if abs(number) < float("inf") else None  # which NaN is not either
+    return number if math.isfinite(number) else None
 
 
 def _whole(value: Any) -> int | None:

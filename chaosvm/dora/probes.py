@@ -1,22 +1,23 @@
 """Probes of Dora's inventory, for steady states, validation and comparison.
 
-Probes change nothing. Each is bounded by the setting ``dora_timeout``, and
-raises rather than answer with a guess: a Dora that cannot be asked is never "no
-VMs". Dora reads its vCenters 30 to 60 seconds late. docs/dora.md explains
-environments, settings and selection.
+Probes change nothing. Each is bounded by the setting ``dora_timeout``, and raises
+rather than guess: an unreachable Dora is never reported as "no VMs". Dora is 30 to
+60 seconds behind its vCenters. docs/dora.md explains environments, settings and
+selection.
 """
 
-import logging
 from typing import Any, Dict, List
 
 from chaoslib.types import Configuration, Secrets
 
-from chaosvm.dora import dora
-from chaosvm.dora.comparison import Differences, compare, on_hosts, until_they_agree
-from chaosvm.dora.inventory import EnvironmentInventory
-from chaosvm.dora.vcenter import vcenter_of
-from chaosvm.errors import NoSuchVM, ProtocolError
-from chaosvm.runtime import Deadline
+from chaosvm.dora import dora, environment_probes
+from chaosvm.dora.environment_probes import (
+    environment_inventory,
+    environment_summary,
+    hypervisors_connected,
+    list_environments,
+    matches_platform,
+)
 from chaosvm.settings import values
 from chaosvm.vm import PowerState
 
@@ -34,65 +35,9 @@ __all__ = [
     "vm_power_state",
 ]
 
-logger = logging.getLogger("chaostoolkit")
-
-
-def list_environments(
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> List[Dict[str, Any]]:
-    """
-    The environments that are known: those that ship and the user's own.
-
-    Each has `name`, `group`, the coordinates `vcenter`, `pattern_path`,
-    `vm_path` and `host_filter`, and `vsphere` (the settings of its vCenter, or
-    null). Nothing is asked of Dora.
-
-    ```json
-    {
-      "type": "probe",
-      "name": "which-environments-there-are",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.dora.probes",
-        "func": "list_environments",
-        "secrets": ["dora"]
-      }
-    }
-    ```
-    """
-    client = dora(configuration, secrets)
-    return [environment.to_json() for environment in client.catalogue.environments]
-
-
-def environment_inventory(
-    environment: str,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    All VMs and hypervisors of an environment.
-
-    Returns `environment`, `group`, `coordinates` (what Dora was asked for),
-    `counts`, `vms` (each as `vm_info` gives it) and `hypervisors` (`name`,
-    `address`, `type`, `connection_status`, `cpu_usage_percent`,
-    `memory_usage_percent`, and `metadata` for all else that Dora tells).
-
-    ```json
-    {
-      "type": "probe",
-      "name": "what-staging-holds",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.dora.probes",
-        "func": "environment_inventory",
-        "arguments": {"environment": "Arvig-Staging"},
-        "secrets": ["dora"]
-      }
-    }
-    ```
-    """
-    return dora(configuration, secrets).inventory(environment).to_json()
+# To Chaos Toolkit they are probes of this module, like the others.
+for _name in environment_probes.__all__:
+    getattr(environment_probes, _name).__module__ = __name__
 
 
 def list_vms(
@@ -102,17 +47,17 @@ def list_vms(
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
     """
-    The VMs of an environment that fit a selection, or all; each as `vm_info` gives it.
+    List the VMs of an environment that match a selection, or all, each as from `vm_info`.
 
     `vms` is a selection: `names`, `name`, `regex`, `ids` (moids), `datacenter`,
     `cluster`, `host`, `folder`, `guest_os`, `power_state`, `exclude`, and
-    `count` or `percent` with a `seed`. No VM that fits is an empty list; an
+    `count` or `percent` with a `seed`. The list is empty if no VM matches; an
     environment without any VM is logged as a warning with its coordinates.
 
     ```json
     {
       "type": "probe",
-      "name": "the-web-tier-of-staging",
+      "name": "web-tier-of-staging",
       "provider": {
         "type": "python",
         "module": "chaosvm.dora.probes",
@@ -133,12 +78,12 @@ def count_vms(
     secrets: Secrets = None,
 ) -> int:
     """
-    How many VMs of an environment fit a selection, or how many it has.
+    Count the VMs of an environment that match a selection, or all.
 
     ```json
     {
       "type": "probe",
-      "name": "at-least-ten-run",
+      "name": "at-least-ten-vms-run",
       "tolerance": {"type": "range", "range": [10, 100000]},
       "provider": {
         "type": "python",
@@ -160,20 +105,19 @@ def vm_info(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Everything that Dora knows of one VM.
+    Return everything that Dora reports about one VM.
 
     `vm_name` is a name, a moid or a path. Returns `name`, `id` (the moid),
-    `platform` ("dora"), `power_state`, `status` (Dora's word), `path`,
+    `platform` ("dora"), `power_state`, `status` (as Dora spells it), `path`,
     `datacenter`, `cluster`, `host`, `folder`, `cpu_count`, `memory_mb` (MiB),
     `guest_os`, and in `metadata` the `environment`, `vcenter`,
-    `cpu_usage_percent`, `memory_usage_percent` and all fields that are not
-    known; null where Dora does not tell. Fails for a VM that is unknown or
-    ambiguous.
+    `cpu_usage_percent`, `memory_usage_percent` and all other fields; null for
+    what Dora does not report. Fails if no VM matches, or more than one.
 
     ```json
     {
       "type": "probe",
-      "name": "what-dora-knows-of-web-01",
+      "name": "web-01-in-dora",
       "provider": {
         "type": "python",
         "module": "chaosvm.dora.probes",
@@ -194,15 +138,15 @@ def vm_exists(
     secrets: Secrets = None,
 ) -> bool:
     """
-    Is there a VM of this name, moid or path in the environment's inventory?
+    True if the environment's inventory has a VM with this name, moid or path.
 
-    False only when Dora gave the inventory and the VM is not in it. A name that
-    several VMs have exists.
+    Also true if several VMs match. False only if the inventory was read and the
+    VM is not in it.
 
     ```json
     {
       "type": "probe",
-      "name": "web-01-is-known",
+      "name": "web-01-exists",
       "tolerance": true,
       "provider": {
         "type": "python",
@@ -214,9 +158,9 @@ def vm_exists(
     }
     ```
     """
-    wanted = values.text("vm_name", vm_name)
-    found = dora(configuration, secrets).list_vms(environment)
-    return any(vm.answers_to(wanted) for vm in found)
+    name = values.text("vm_name", vm_name)
+    vms = dora(configuration, secrets).list_vms(environment)
+    return any(vm.answers_to(name) for vm in vms)
 
 
 def vm_power_state(
@@ -226,14 +170,14 @@ def vm_power_state(
     secrets: Secrets = None,
 ) -> str:
     """
-    The power state of one VM as Dora last saw it, perhaps a minute ago.
+    Return the power state of one VM in Dora, which may be a minute old.
 
     One of `powered_on`, `powered_off`, `suspended` and `unknown`.
 
     ```json
     {
       "type": "probe",
-      "name": "the-state-of-web-01",
+      "name": "power-state-of-web-01",
       "tolerance": "powered_on",
       "provider": {
         "type": "python",
@@ -256,7 +200,7 @@ def vm_has_power_state(
     secrets: Secrets = None,
 ) -> bool:
     """
-    Did Dora last see the VM in this power state?
+    True if the VM has this power state in Dora, which may be a minute old.
 
     ```json
     {
@@ -275,164 +219,5 @@ def vm_has_power_state(
     }
     ```
     """
-    wanted = values.choice("expected", expected, PowerState)
-    return dora(configuration, secrets).get_vm(environment, vm_name).power_state is wanted
-
-
-def hypervisors_connected(
-    environment: str,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> bool:
-    """
-    Are all the environment's hypervisors connected? Those that are not are logged.
-
-    Fails for an environment without hypervisors, and where Dora does not tell
-    the connection status of one.
-
-    ```json
-    {
-      "type": "probe",
-      "name": "all-hosts-are-there",
-      "tolerance": true,
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.dora.probes",
-        "func": "hypervisors_connected",
-        "arguments": {"environment": "Arvig-Staging"},
-        "secrets": ["dora"]
-      }
-    }
-    ```
-    """
-    client = dora(configuration, secrets)
-    hosts = client.hypervisors(environment)
-    if not hosts:
-        raise NoSuchVM(f"Dora knows no hypervisor of {client.catalogue.find(environment)}")
-    silent = [host.name for host in hosts if host.connected is None]
-    if silent:
-        raise ProtocolError(
-            f"Dora does not tell the connection status of {', '.join(silent)} in {environment!r}"
-        )
-    away = [f"{host.name} is {host.connection_status}" for host in hosts if not host.connected]
-    if away:
-        logger.warning(f"hypervisors of {environment!r}: {'; '.join(away)}")
-    return not away
-
-
-def environment_summary(
-    environments: List[str] = None,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    What several environments hold, in numbers; all of them by default.
-
-    `environments` are names of environments or of groups (`paytv`,
-    `production`, `staging`). They are read in parallel. Returns `environments`,
-    by name with `group` and `counts` (`vms`, `hypervisors`,
-    `hypervisors_connected`, `power_states`) or the `error` why it could not be
-    read; `failed`, their names; and `vms`, how many there are in the others.
-    Fails only if none could be read.
-
-    ```json
-    {
-      "type": "probe",
-      "name": "staging-in-numbers",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.dora.probes",
-        "func": "environment_summary",
-        "arguments": {"environments": ["staging"]},
-        "secrets": ["dora"]
-      }
-    }
-    ```
-    """
-    client = dora(configuration, secrets)
-    found = client.inventories(environments)
-    shown: Dict[str, Any] = {}
-    for name, told in found.items():
-        group = client.catalogue.find(name).group
-        if isinstance(told, EnvironmentInventory):
-            shown[name] = {"group": group, "counts": told.counts()}
-        else:
-            shown[name] = {"group": group, "error": str(told)}
-    return {
-        "environments": shown,
-        "failed": [name for name, told in shown.items() if "error" in told],
-        "vms": sum(told["counts"]["vms"] for told in shown.values() if "counts" in told),
-    }
-
-
-def matches_platform(
-    environment: str,
-    tolerance_seconds: float = 60,
-    configuration: Configuration = None,
-    secrets: Secrets = None,
-) -> Dict[str, Any]:
-    """
-    Do Dora and the environment's vCenter tell the same? Compared by moid.
-
-    The vCenter is the one configured for the environment (`vsphere` in
-    `dora_environments`). Of its VMs those count that run on the environment's
-    hypervisors, as Dora names them, or that Dora knows. Dora lags 30 to 60
-    seconds, so both are asked again every 5 seconds until they agree, or until
-    `tolerance_seconds` are over: what every look has seen is a real difference.
-
-    Returns `matches`, `compared` (VMs on both sides), `only_in_dora`,
-    `only_in_vcenter`, `different_state`, `different_name` and `told_twice`
-    (a moid of which Dora tells two different things; each a list with `id` and
-    `name`), `without_moid` (VMs that cannot be compared), `hosts` and
-    `seconds`. Fails if either side cannot be asked, or if there is no VM to
-    compare.
-
-    ```json
-    {
-      "type": "probe",
-      "name": "dora-and-vcenter-agree",
-      "tolerance": {
-        "type": "probe",
-        "name": "they-agree",
-        "provider": {
-          "type": "python",
-          "module": "chaosvm.dora.tolerances",
-          "func": "agrees",
-          "arguments": {}
-        }
-      },
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.dora.probes",
-        "func": "matches_platform",
-        "arguments": {"environment": "Arvig-Staging", "tolerance_seconds": 60},
-        "secrets": ["dora", "vsphere"]
-      }
-    }
-    ```
-    """
-    client = dora(configuration, secrets)
-    wanted = client.catalogue.find(environment)
-    platform = vcenter_of(wanted, configuration, secrets)
-    tolerance = Deadline(
-        values.number("tolerance_seconds", tolerance_seconds, 0, 86_400, "seconds"), client.clock
-    )
-    hosts: List[str] = []
-
-    def look() -> Differences:
-        told = client.inventory(environment)
-        hosts[:] = sorted({host.name for host in told.hypervisors})
-        moids = [vm.id for vm in told.vms]
-        there = platform.backend.inventory(Deadline(platform.timeout, platform.clock))
-        kept = on_hosts(there, hosts, moids)
-        found = compare(told.vms, kept)
-        if not found.compared and not found.found:
-            raise NoSuchVM(
-                f"nothing to compare: Dora tells {len(told.vms)} VMs of {wanted}, the vCenter has "
-                f"{len(there)}, and none of them is known by its moid on both sides or runs on "
-                f"the hosts {', '.join(hosts) or '(none)'}"
-            )
-        return found
-
-    found = until_they_agree(look, tolerance)
-    return {**found.to_json(), "hosts": hosts, "seconds": round(tolerance.elapsed, 1)}
+    state = values.choice("expected", expected, PowerState)
+    return dora(configuration, secrets).get_vm(environment, vm_name).power_state is state

@@ -1,4 +1,4 @@
-"""Where Dora is, how to log in, and which environments it knows."""
+"""Dora's address, credentials and environments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from chaosvm.dora.environments import EnvironmentRegistry, catalogue, known
+from chaosvm.dora.environments import (
+    EnvironmentRegistry,
+    builtin_environments,
+    parse_environments,
+)
 from chaosvm.settings import Settings, setting, values
 from chaosvm.settings import loading as settings
 
@@ -23,7 +27,7 @@ def _scheme(key: str, value: Any) -> str:
 
 
 def _in_path(key: str, value: Any) -> str:
-    """Percent-encoded in a URL, any character will do."""
+    """Any character is allowed, as it is percent-encoded."""
     return values.secret(key, value, any_character=True)
 
 
@@ -35,7 +39,7 @@ class DoraSettings(Settings):
     essential: ClassVar[tuple[str, ...]] = ("host", "username", "password")
 
     host: str = setting(settings.host_name)
-    # Both travel in the path of a URL, so both are kept from being shown.
+    # Both are sent in the path of a URL, so both are secret.
     username: str = setting(_in_path, secret=True)
     password: str = setting(_in_path, secret=True)
     api_port: int = setting(settings.port, 8000)
@@ -43,7 +47,7 @@ class DoraSettings(Settings):
     scheme: str = setting(_scheme, "http")
     ca_file: str | None = setting(settings.ca_file, None)
     timeout: float = setting(values.timeout_seconds, 20.0, rehearsed=True)
-    environments: EnvironmentRegistry | None = setting(catalogue, None, rehearsed=True)
+    environments: EnvironmentRegistry | None = setting(parse_environments, None, rehearsed=True)
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:
@@ -51,4 +55,4 @@ class DoraSettings(Settings):
 
     @property
     def catalogue(self) -> EnvironmentRegistry:
-        return self.environments or known()
+        return self.environments or builtin_environments()

@@ -1,4 +1,4 @@
-"""Tolerances for Dora's probes that answer with more than a yes or no."""
+"""Tolerances for Dora's probes that return more than true or false."""
 
 from typing import Any, Dict
 
@@ -9,7 +9,7 @@ __all__ = ["agrees", "none_failed"]
 
 def agrees(value: Dict[str, Any] = None) -> bool:
     """
-    For `matches_platform`: Dora and the vCenter tell the same.
+    For `matches_platform`: true if Dora and the vCenter agree.
 
     ```json
     "tolerance": {
@@ -24,12 +24,12 @@ def agrees(value: Dict[str, Any] = None) -> bool:
     }
     ```
     """
-    return _told(value, "matches", "matches_platform") is True
+    return _field(value, "matches", "matches_platform") is True
 
 
 def none_failed(value: Dict[str, Any] = None) -> bool:
     """
-    For `environment_summary`: every environment could be read.
+    For `environment_summary`: true if every environment was read.
 
     ```json
     "tolerance": {
@@ -44,10 +44,10 @@ def none_failed(value: Dict[str, Any] = None) -> bool:
     }
     ```
     """
-    return not _told(value, "failed", "environment_summary")
+    return not _field(value, "failed", "environment_summary")
 
 
-def _told(value: Any, key: str, probe: str) -> Any:
+def _field(value: Any, key: str, probe: str) -> Any:
     if not isinstance(value, dict) or key not in value:
-        raise InvalidValue(f"this tolerance is for what {probe} answers, and not for {value!r}")
+        raise InvalidValue(f"this tolerance judges the result of {probe}, not {value!r}")
     return value[key]

@@ -1,8 +1,8 @@
-"""GET requests to Dora: bounded, tried again, and silent about what is in their paths.
+"""GET requests to Dora: with deadlines and retries, and without leaking their paths.
 
-Dora takes user name, password and token as parts of the path. urllib3 writes
-paths to its log, and the errors of requests carry the whole URL; so the log is
-rewritten, and no error of theirs is shown or chained.
+Dora takes user name, password and token as parts of the path. urllib3 logs paths,
+and the errors of requests contain the whole URL, so log records are rewritten,
+and errors of these libraries are neither quoted nor chained.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
-import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -38,24 +37,26 @@ from chaosvm.runtime import Deadline, rehearsal
 from chaosvm.runtime.deadline_http import DeadlineBudget
 from chaosvm.runtime.unpacking import MOST_WHOLE, unpacked
 
-__all__ = ["Answer", "Transport"]
+__all__ = ["Response", "Transport"]
 
 logger = logging.getLogger("chaostoolkit")
 
-_TRIES = 4
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
+Query = Mapping[str, str]
+
+# Seconds before each retry.
+_RETRY_DELAYS = (0.2, 0.4, 0.8)
 _CONNECTIONS = 32
 
-_BROKEN = (
+_HTTP_ERRORS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
-    ValueError,  # an address that is none, a redirect to nowhere
+    ValueError,  # an invalid address or redirect
     zlib.error,
 )
 
-_CUT = (
+_TRUNCATED = (
     http.client.IncompleteRead,
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
@@ -73,13 +74,13 @@ _LOGGERS = (
 
 
 class _HidePaths(logging.Filter):
-    """Leaves of Dora's paths nothing but what was asked."""
+    """Removes all but the command from Dora's paths."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
         if _SECRET_PATH.search(text):
             record.msg, record.args = _SECRET_PATH.sub(r"/v1/\1/***", text), ()
-            # Where headers cannot be read, the error quotes them: they may repeat the path.
+            # The error about unreadable headers quotes them, and they may repeat the path.
             record.exc_info = record.exc_text = None
         return True
 
@@ -88,14 +89,14 @@ _hide_paths = _HidePaths()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     content: bytes
     location: str | None = None
 
 
 def _bounded_pool(pool: Any, base: Any, budget: DeadlineBudget) -> Any:
-    """A pool whose connections end with the budget of the thread that uses them."""
+    """Return a pool class whose connections time out with the budget of the calling thread."""
 
     class BoundedConnection(base):  # type: ignore[misc]  # either of two bases
         response_class = staticmethod(budget.response)
@@ -124,52 +125,48 @@ class _Adapter(HTTPAdapter):
 
 
 class Transport:
-    """Sends GET requests from any thread, over connections that are kept."""
+    """Sends GET requests from any thread, over pooled connections."""
 
     def __init__(self, settings: DoraSettings) -> None:
         self._settings = settings
         self._budget = DeadlineBudget(settings.timeout)
-        self._session = self._opened()
+        self._session = self._new_session()
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_hide_paths)
         if settings.scheme == "http" and not rehearsal.is_on():
             logger.warning(
-                f"Dora at {settings.host} is asked over plain HTTP: user name and password "
-                "travel in the clear. Set dora_scheme to https if it can do that"
+                f"Dora at {settings.host} is read over plain HTTP: user name and password are sent "
+                "unencrypted. Set dora_scheme to https if the server supports it"
             )
 
     def get(
-        self,
-        port: int,
-        path: Sequence[str],
-        deadline: Deadline,
-        query: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """The answer to /v1/<path>, each part of which may hold any character.
+        self, port: int, path: Sequence[str], deadline: Deadline, query: Query | None = None
+    ) -> Response:
+        """Return the response to /v1/<path>, whose parts may contain any character.
 
-        Tried again after connection errors and 5xx answers, while there is
-        time. Raises ConnectionFailed, DeadlinePassed, CertificateRejected.
+        Retries after connection errors and 5xx responses until the deadline. Raises
+        ConnectionFailed, DeadlinePassed, CertificateRejected.
         """
         url = f"{self._settings.scheme}://{_bracketed(self._settings.host)}:{port}/v1/"
         url += "/".join(_quoted(part) for part in path)
-        what = f"{self._settings.host}:{port} ({path[0]})"
-        trying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_may_pass),
-            stop=lambda state: state.attempt_number >= _TRIES or deadline.passed,
-            wait=tenacity.wait_exponential(_FIRST_PAUSE, _LONGEST_PAUSE),
-            sleep=deadline.sleep,
-            reraise=True,
-        )
-        return trying(self._once, port, url, query, what, deadline)
+        endpoint = f"{self._settings.host}:{port} ({path[0]})"
+        for delay in _RETRY_DELAYS:
+            try:
+                return self._send(port, url, query, endpoint, deadline)
+            except ConnectionFailed as error:
+                if isinstance(error, DeadlinePassed) or deadline.passed:
+                    raise
+            deadline.sleep(delay)
+        return self._send(port, url, query, endpoint, deadline)
 
     def close(self) -> None:
         self._session.close()
 
-    def _opened(self) -> requests.Session:
+    def _new_session(self) -> requests.Session:
         session = requests.Session()
-        # Neither proxies nor .netrc may get at the credentials.
+        # Proxies would see the credentials, and .netrc would replace them.
         session.trust_env = False
-        # requests would look at where a redirect leads, even if it is not to follow it.
+        # requests parses the target of a redirect even if it does not follow it.
         session.get_redirect_target = lambda response: None  # type: ignore
         session.verify = self._settings.ca_file or True
         session.headers["Accept"] = "application/json"
@@ -177,9 +174,9 @@ class Transport:
         session.mount(f"{self._settings.scheme}://", _Adapter(self._budget))
         return session
 
-    def _once(
-        self, port: int, url: str, query: Mapping[str, str] | None, what: str, deadline: Deadline
-    ) -> Answer:
+    def _send(
+        self, port: int, url: str, query: Query | None, endpoint: str, deadline: Deadline
+    ) -> Response:
         rehearsal.require_allowed(self._settings.host, port)
         with self._budget.within(deadline):
             seconds = max(0.01, self._budget.seconds())
@@ -187,39 +184,34 @@ class Transport:
                 with self._session.get(
                     url, params=query, timeout=seconds, allow_redirects=False, stream=True
                 ) as response:
-                    return _answered(response, what, deadline)
-            except _BROKEN as error:
-                failure = _failure(error, what, deadline)
-        # Out here the error with the URL in it is not this one's context.
+                    return _read(response, endpoint, deadline)
+            except _HTTP_ERRORS as error:
+                failure = _translate(error, endpoint, deadline)
+        # Raised outside of except, so that the error with the URL is not its context.
         raise failure
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, ConnectionFailed) and not isinstance(error, DeadlinePassed)
-
-
-def _answered(response: requests.Response, what: str, deadline: Deadline) -> Answer:
+def _read(response: requests.Response, endpoint: str, deadline: Deadline) -> Response:
     if response.status_code >= 500:
-        raise ConnectionFailed(f"{what} answered with the error {response.status_code}")
+        raise ConnectionFailed(f"{endpoint} returned status {response.status_code}")
     content = bytearray()
-    packing = response.headers.get("Content-Encoding")
-    for piece in unpacked(lambda size: _raw(response, size), packing, MOST_WHOLE, what):
+    encoding = response.headers.get("Content-Encoding")
+    for chunk in unpacked(lambda size: _read_raw(response, size), encoding, MOST_WHOLE, endpoint):
         if deadline.passed:
             raise TimeoutError
-        content += piece
-    return Answer(
-        response.status_code, bytes(content), _origin(response.headers.get("Location", ""))
-    )
+        content += chunk
+    location = _origin(response.headers.get("Location", ""))
+    return Response(response.status_code, bytes(content), location)
 
 
-def _raw(response: requests.Response, size: int) -> bytes:
-    """Not by way of requests or urllib3, which would unpack without a limit."""
-    piece: bytes = response.raw.read(size, decode_content=False)
-    return piece
+def _read_raw(response: requests.Response, size: int) -> bytes:
+    """Read the encoded bytes: requests and urllib3 decompress without a limit."""
+    chunk: bytes = response.raw.read(size, decode_content=False)
+    return chunk
 
 
 def _origin(location: str) -> str | None:
-    """Where a redirect leads, without the path, where the token may be."""
+    """Return scheme and host of a redirect; its path may contain the token."""
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -228,63 +220,62 @@ def _origin(location: str) -> str | None:
     return f"{scheme}//{parts.netloc.rpartition('@')[2]}" if parts.netloc else None
 
 
-def _failure(error: BaseException, what: str, deadline: Deadline) -> PlatformError:
-    """Ours for theirs, with nothing of their text that may hold a path."""
+def _translate(error: BaseException, endpoint: str, deadline: Deadline) -> PlatformError:
+    """Translate an error of the HTTP libraries, without any text that may contain a path."""
     causes = _causes(error)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return CertificateRejected(
-                f"the certificate of {what} cannot be trusted ({cause.verify_message}): give the "
-                "CA's certificate as dora_ca_file, and the host by a name that is in its "
+                f"the certificate of {endpoint} is not trusted ({cause.verify_message}): set "
+                "dora_ca_file to the CA's certificate, and dora_host to a name in the server's "
                 "certificate"
             )
     if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
-        return DeadlinePassed(f"{what} did not answer in {deadline.elapsed:.1f} s")
+        return DeadlinePassed(f"{endpoint} did not respond in {deadline.elapsed:.1f} s")
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
             return ProtocolError(
-                f"{what} does not speak TLS as it should ({cause.reason or 'no reason given'}): "
-                "is dora_scheme right?"
+                f"TLS with {endpoint} failed ({cause.reason or 'no reason given'}): is dora_scheme "
+                "right?"
             )
-    if any(isinstance(cause, _CUT) for cause in causes):
-        return ConnectionFailed(f"{what} broke off in the middle of its answer")
+    if any(isinstance(cause, _TRUNCATED) for cause in causes):
+        return ConnectionFailed(f"{endpoint} closed the connection within a response")
     if any(isinstance(cause, http.client.RemoteDisconnected) for cause in causes):
-        return ConnectionFailed(f"{what} closed the connection instead of answering")
+        return ConnectionFailed(f"{endpoint} closed the connection without a response")
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror:
             return ConnectionFailed(
-                f"no connection to {what}: {cause.strerror}. Are dora_host, dora_api_port and "
+                f"no connection to {endpoint}: {cause.strerror}. Are dora_host, dora_api_port and "
                 "dora_auth_port right?"
             )
-    return ConnectionFailed(f"{what} did not answer as a web server does: is dora_scheme right?")
+    return ConnectionFailed(f"{endpoint} did not return an HTTP response: is dora_scheme right?")
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """An error and all that it was made of: requests and urllib3 wrap in several ways."""
-    found: list[BaseException] = []
-    waiting: list[Any] = [error]
-    while waiting:
-        each = waiting.pop(0)
-        if isinstance(each, BaseException) and each not in found:
-            found.append(each)
-            waiting += [each.__cause__, each.__context__, getattr(each, "reason", None)]
-            waiting += list(each.args)
-    return found
+    """Return an error and all errors within: requests and urllib3 wrap them in several ways."""
+    causes: list[BaseException] = []
+    queue: list[Any] = [error]
+    while queue:
+        each = queue.pop(0)
+        if isinstance(each, BaseException) and each not in causes:
+            causes.append(each)
+            queue += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+    return causes
 
 
 def _quoted(part: str) -> str:
     if part in ("", ".", ".."):
         raise InvalidValue(
-            "a part of Dora's path (user name, password, token or a coordinate) is empty or only "
-            "dots, which a path cannot hold"
+            "a part of Dora's path (user name, password, token or a coordinate) is empty, '.' or "
+            "'..', which a URL cannot contain"
         )
     try:
-        # As an environment variable that is not UTF-8 holds it, byte by byte.
+        # Python represents undecodable bytes of environment variables as surrogates.
         return quote(part, safe="", errors="surrogateescape")
     except UnicodeEncodeError:
         pass
-    # Out here the error with the text in it is not this one's context.
-    raise InvalidValue("a part of Dora's path cannot be sent: expected a text that UTF-8 can hold")
+    # Raised outside of except, so that the error with the string is not its context.
+    raise InvalidValue("a part of Dora's path cannot be encoded as UTF-8")
 
 
 def _bracketed(host: str) -> str:

@@ -1,4 +1,4 @@
-"""The vCenter behind an environment: who may switch its VMs, and what it knows of them."""
+"""The vCenter of an environment: its connection and credentials, and power operations."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ def vcenter_of(
     configuration: Mapping[str, Any] | None,
     secrets: Mapping[str, Any] | None,
 ) -> VSpherePlatform:
-    """The vCenter that is configured for an environment, and for no other reason.
+    """Return the vCenter that is configured for an environment.
 
-    What the environment leaves out is taken from the general vsphere_* settings.
-    With ``credentials`` as a prefix, user name and password are the secrets (or
+    Settings that the environment leaves out are the general vsphere_* ones. With
+    ``credentials`` as a prefix, user name and password are the secrets (or
     environment variables) of that prefix.
+
+    Raises InvalidValue for an environment without a vCenter: the general settings
+    alone never select one.
     """
     if environment.vsphere is None:
         raise InvalidValue(
@@ -36,31 +39,31 @@ def vcenter_of(
             f'{{"{environment.name}": {{"vsphere": {{"server": "..."}}}}}} to dora_environments, '
             'or "vsphere": {} to use the vsphere_* settings for it'
         )
-    own = dict(environment.vsphere)
-    prefix = own.pop("credentials", None)
+    overrides = dict(environment.vsphere)
+    prefix = overrides.pop("credentials", None)
     merged = {
         key: value
         for key, value in (configuration or {}).items()
         if not str(key).startswith("dora_")
-    } | {f"vsphere_{key}": value for key, value in own.items()}
+    } | {f"vsphere_{key}": value for key, value in overrides.items()}
     return vsphere(merged, _credentials(prefix, secrets or {}))
 
 
 def _credentials(prefix: Any, secrets: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in secrets.items() if not str(key).startswith("dora_")}
-    # In a rehearsal they are the lab's, and those of the environment may not be here.
+    merged = {key: value for key, value in secrets.items() if not str(key).startswith("dora_")}
+    # A rehearsal uses the lab's, and the environment's own may be missing on this machine.
     if prefix is None or rehearsal.is_on():
-        return kept
+        return merged
     for field in ("username", "password"):
         key = f"{prefix}_{field}"
         value = secrets.get(key) or os.environ.get(key.upper())
         if not value:
             raise InvalidValue(
-                f"not set: {key}. Give it in the experiment's secrets, or in the environment as "
-                f"{key.upper()}, because the environment's vCenter has the credentials {prefix!r}"
+                f"not set: {key}. Add it to the experiment's secrets, or set {key.upper()}: the "
+                f"vCenter of this Dora environment has the credentials {prefix!r}"
             )
-        kept[f"vsphere_{field}"] = value
-    return kept
+        merged[f"vsphere_{field}"] = value
+    return merged
 
 
 def operate_by_id(
@@ -72,13 +75,13 @@ def operate_by_id(
     secrets: Mapping[str, Any] | None,
     **options: Any,
 ) -> Outcome:
-    """Dora says which VM is meant; its own vCenter, asked by moid and name, switches it."""
-    platform = vcenter_of(dora.catalogue.find(environment), configuration, secrets)
+    """Find the VM in Dora, and run the operation in its vCenter, by moid and name."""
+    vcenter = vcenter_of(dora.catalogue.find(environment), configuration, secrets)
     vm = dora.get_vm(environment, vm_name)
     moid = vm.metadata["moid"]
     if moid is None:
         raise OperationRefused(
-            f"refused, and nothing was touched: Dora tells no managedObjRef of {vm.name!r}, and by "
-            "its name alone it could be another VM"
+            f"refused, and nothing was touched: Dora reports no managedObjRef for {vm.name!r}, and "
+            "its name alone may match another VM"
         )
-    return platform.operate_by_id(operation, moid, vm.name, **options)
+    return vcenter.operate_by_id(operation, moid, vm.name, **options)

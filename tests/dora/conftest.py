@@ -1,4 +1,4 @@
-"""A Dora of the tests' own, over the wire: its answers can be scripted one by one."""
+"""A Dora server for the tests, whose responses can be scripted one by one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PASSWORD = "g%h#e? im/&ü;'\"x"
 
 LOGIN, VMS, HOSTS = "GetLoginToken", "GetVirtualMachines", "GetHypervisors"
 
-# Writes an answer, or does not.
+# Handles one request, possibly without a response.
 Responder = Callable[[Any], None]
 
 
@@ -33,7 +33,7 @@ class Request:
 
 
 def vm(name: str = "web-01", moid: str | None = "vm-101", **fields: Any) -> dict[str, Any]:
-    told = {
+    defaults = {
         "name": name,
         "path": f"/ORA-DEV/ORA-DEV/{name}",
         "host": "/ORA-DEV/host/cluster-1/esx-1.example.com",
@@ -45,12 +45,17 @@ def vm(name: str = "web-01", moid: str | None = "vm-101", **fields: Any) -> dict
         "cpuUsagePerc": 12.5,
         "memUsagePerc": 40,
     }
-    return {**told, **fields}
+    return {**defaults, **fields}
 
 
 def host(name: str = "esx-1.example.com", **fields: Any) -> dict[str, Any]:
-    told = {"name": name, "address": "10.0.0.1", "type": "ESXi", "connectionStatus": "connected"}
-    return {**told, **fields}
+    defaults = {
+        "name": name,
+        "address": "10.0.0.1",
+        "type": "ESXi",
+        "connectionStatus": "connected",
+    }
+    return {**defaults, **fields}
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Responder:
@@ -60,12 +65,12 @@ def status(code: int, body: bytes = b"", **headers: str) -> Responder:
     return respond
 
 
-def told(value: Any) -> Responder:
+def ok(value: Any) -> Responder:
     return status(200, json.dumps(value).encode())
 
 
 def drop(handler: Any) -> None:
-    """Hang up instead of answering."""
+    """Close the connection without a response."""
     handler.close_connection = True
 
 
@@ -83,7 +88,7 @@ def silent(handler: Any) -> None:
 
 
 def drip(start: bytes, piece: bytes) -> Responder:
-    """Send a piece every now and then, for ever."""
+    """Send a piece every 30 ms, without end."""
 
     def respond(handler: Any) -> None:
         handler.close_connection = True
@@ -99,12 +104,12 @@ def drip(start: bytes, piece: bytes) -> Responder:
 
 @dataclass
 class Dora:
-    """What the server knows, and what it was asked."""
+    """The state of the server, and the requests it has received."""
 
     port: int = 0
     vms: Any = field(default_factory=lambda: {"items": [vm()]})
     hosts: Any = field(default_factory=lambda: {"items": [host()]})
-    # In place of vms and hosts, for some vcenter.
+    # Replaces vms and hosts for some vcenters.
     of: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
@@ -120,12 +125,12 @@ class Dora:
         return sum(request.kind == kind for request in self.requests)
 
     def then(self, kind: str, *responders: Responder) -> None:
-        """The next answers to a kind of request; the ordinary ones come after."""
+        """Set the next responses to a kind of request; after them come the default ones."""
         self.scripts[kind] += responders
 
     def settings(self, **more: Any) -> dict[str, Any]:
-        told = {"host": "127.0.0.1", "api_port": self.port, "auth_port": self.port}
-        return {**told, **more}
+        defaults = {"host": "127.0.0.1", "api_port": self.port, "auth_port": self.port}
+        return {**defaults, **more}
 
     def configuration(self, **more: Any) -> dict[str, Any]:
         return {f"dora_{key}": value for key, value in self.settings(**more).items()}
@@ -146,13 +151,13 @@ class Dora:
                     return status(401)
                 self.tokens += 1
                 self.valid = f"T/ök%en {self.tokens}"
-                return told({"token": self.valid})
+                return ok({"token": self.valid})
             token, vcenter, _ = request.parts
             if token != self.valid:
                 return status(401)
             kind = "vms" if request.kind == VMS else "hosts"
             answer = self.of.get(vcenter, {}).get(kind, getattr(self, kind))
-            return answer if callable(answer) else told(answer)
+            return answer if callable(answer) else ok(answer)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -185,18 +190,18 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, *args: Any) -> None:
-        """A client that hangs up is none."""
+        """Ignore clients that close the connection."""
 
 
 @pytest.fixture
 def dora() -> Iterator[Dora]:
     server = _Server(("127.0.0.1", 0), _Handler)
-    known = Dora(port=server.server_address[1])
-    server.dora = known  # type: ignore[attr-defined]
+    state = Dora(port=server.server_address[1])
+    server.dora = state  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
-    yield known
-    known.over.set()
+    yield state
+    state.over.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -204,12 +209,12 @@ def dora() -> Iterator[Dora]:
 
 @pytest.fixture
 def client_of(dora: Dora) -> Iterator[Callable[..., DoraClient]]:
-    """Clients of that Dora, with a clock that costs no time."""
+    """Clients of that server, with a fake clock by default."""
     made: list[DoraClient] = []
 
     def make(own_clock: bool = True, **settings: Any) -> DoraClient:
-        given = {"username": USER, "password": PASSWORD, **dora.settings(**settings)}
-        client = DoraClient(**given)
+        arguments = {"username": USER, "password": PASSWORD, **dora.settings(**settings)}
+        client = DoraClient(**arguments)
         if own_clock:
             client.clock = FakeClock()
         made.append(client)

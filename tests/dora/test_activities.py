@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -369,6 +370,12 @@ def test_discovery(dora: Dora, monkeypatch: pytest.MonkeyPatch) -> None:
     assert by_name[ENV]["counts"]["vms"] == 1
     assert "404" in by_name["Paytv"]["error"]
     assert not any(secret in json.dumps(found) for secret in (PASSWORD, USER))
+
+
+@pytest.mark.parametrize("module", [actions, probes], ids=["actions", "probes"])
+def test_an_activity_belongs_to_the_module_that_exports_it(module: ModuleType) -> None:
+    functions = [getattr(module, name) for name in module.__all__]
+    assert {function.__module__ for function in functions} == {module.__name__}
 
 
 def test_discovery_without_dora(monkeypatch: pytest.MonkeyPatch, dora: Dora) -> None:

@@ -1,4 +1,4 @@
-"""Comparison with the vCenter, and patience for Dora's lag, on a clock of its own."""
+"""Comparison with the vCenter, with tolerance for Dora's lag, on a fake clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaosvm.dora.comparison import Differences, compare, on_hosts, until_they_agree
+from chaosvm.dora.comparison import Differences, compare, compare_until_equal, relevant_vms
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
 from tests.fakes import FakeClock
@@ -75,13 +75,13 @@ def test_every_kind_of_difference() -> None:
 
 def test_one_vm_may_differ_twice() -> None:
     found = compare([dora_vm("vm-1", "a", OFF)], [real_vm("vm-1", "b", ON)])
-    assert set(found.found) == {("different_state", "vm-1"), ("different_name", "vm-1")}
+    assert set(found.entries) == {("different_state", "vm-1"), ("different_name", "vm-1")}
 
 
 def test_a_vm_without_moid_is_not_compared_by_name() -> None:
     found = compare([dora_vm(None, "vm-1")], [real_vm("vm-1", "vm-1")])
     assert found.compared == 0
-    assert [told["id"] for told in found.of("only_in_vcenter")] == ["vm-1"]
+    assert [entry["id"] for entry in found.of("only_in_vcenter")] == ["vm-1"]
     assert found.without_moid == ("vm-1",)
 
 
@@ -90,7 +90,7 @@ def test_generators_can_be_compared() -> None:
         (vm for vm in [dora_vm("vm-1", "a"), dora_vm(None, "b")]),
         (vm for vm in [real_vm("vm-1", "a")]),
     )
-    assert (found.compared, found.found, found.without_moid) == (1, {}, ("b",))
+    assert (found.compared, found.entries, found.without_moid) == (1, {}, ("b",))
 
 
 # Which of the vCenter's VMs count ----------------------------------------------
@@ -117,8 +117,8 @@ ESTATE = [
     ],
 )
 def test_vms_that_count(hosts: list[str | None], moids: list[str], names: list[str]) -> None:
-    assert [vm.name for vm in on_hosts(ESTATE, hosts, moids)] == names
-    found = on_hosts(iter(ESTATE), iter(hosts), iter(moids))
+    assert [vm.name for vm in relevant_vms(ESTATE, hosts, moids)] == names
+    found = relevant_vms(iter(ESTATE), iter(hosts), iter(moids))
     assert [vm.name for vm in found] == names
 
 
@@ -142,11 +142,11 @@ class Looks:
 def looked(seen: Any, seconds: float) -> tuple[Differences, list[float]]:
     clock = FakeClock()
     looks = Looks(clock, seen)
-    return until_they_agree(looks, Deadline(seconds, clock)), looks.at
+    return compare_until_equal(looks, Deadline(seconds, clock)), looks.at
 
 
 def ids(found: Differences) -> list[str]:
-    return [told["id"] for told in found.of("different_state")]
+    return [entry["id"] for entry in found.of("different_state")]
 
 
 def test_agreement_at_once_waits_for_nothing() -> None:
@@ -198,7 +198,7 @@ def test_a_difference_that_comes_back_has_not_lasted() -> None:
     assert ids(found) == ["vm-2"]
 
 
-def test_a_difference_that_comes_later_is_not_told() -> None:
+def test_a_difference_that_comes_later_is_not_reported() -> None:
     found, _ = looked(lambda now: ["vm-1", "vm-2"] if now > 4 else ["vm-1"], 30)
     assert ids(found) == ["vm-1"]
 
@@ -211,7 +211,7 @@ def test_another_difference_of_the_same_vm_is_another() -> None:
             compare([dora_vm("vm-1", "a")], [real_vm("vm-1", "b")]),
         ]
     )
-    assert until_they_agree(lambda: next(seen), Deadline(60, clock)).found == {}
+    assert compare_until_equal(lambda: next(seen), Deadline(60, clock)).entries == {}
 
 
 def test_the_last_look_is_what_is_shown() -> None:
@@ -222,7 +222,7 @@ def test_the_last_look_is_what_is_shown() -> None:
             compare([dora_vm("vm-1", "a")], [real_vm("vm-1", "a", OFF), real_vm("vm-2", "b")]),
         ]
     )
-    found = until_they_agree(lambda: next(seen), Deadline(1, clock)).to_json()
+    found = compare_until_equal(lambda: next(seen), Deadline(1, clock)).to_json()
     assert found["different_state"] == [
         {"id": "vm-1", "name": "a", "dora": "powered_on", "vcenter": "powered_off"}
     ]
@@ -234,4 +234,4 @@ def test_an_error_of_a_look_is_the_error() -> None:
         raise LookupError("gone")
 
     with pytest.raises(LookupError):
-        until_they_agree(look, Deadline(60, FakeClock()))
+        compare_until_equal(look, Deadline(60, FakeClock()))

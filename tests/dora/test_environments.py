@@ -10,7 +10,7 @@ import pytest
 
 from chaosvm.dora import dora as dora_of
 from chaosvm.dora.client import DoraClient
-from chaosvm.dora.environments import catalogue, known
+from chaosvm.dora.environments import builtin_environments, parse_environments
 from chaosvm.errors import ChaosVMError, InvalidValue
 
 KEY = "dora_environments"
@@ -71,7 +71,7 @@ def given_as(form: str, folder: Path) -> Any:
 
 
 def test_the_thirteen_and_their_groups() -> None:
-    found = known()
+    found = builtin_environments()
     assert sorted(each.name for each in found.environments) == sorted(NAMES)
     assert len(found.environments) == 13
     for group, names in GROUPS.items():
@@ -80,7 +80,7 @@ def test_the_thirteen_and_their_groups() -> None:
 
 
 def test_their_names_are_their_coordinates() -> None:
-    for each in known().environments:
+    for each in builtin_environments().environments:
         assert set(each.coordinates.values()) == {each.name}
         assert each.vsphere is None
 
@@ -88,50 +88,50 @@ def test_their_names_are_their_coordinates() -> None:
 @pytest.mark.parametrize("name", ["Arvig-Stagin", "arvig-staging", "ARVIG-STAGING"])
 def test_an_unknown_name_lists_the_known_and_the_nearest(name: str) -> None:
     with pytest.raises(InvalidValue, match="did you mean 'Arvig-Staging'") as caught:
-        known().find(name)
+        builtin_environments().find(name)
     assert all(each in str(caught.value) for each in NAMES)
 
 
 def test_nothing_is_near() -> None:
     with pytest.raises(InvalidValue) as caught:
-        known().find("zzzzzz")
+        builtin_environments().find("zzzzzz")
     assert "did you mean" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["staging", " Paytv", "", None, 3, ["Paytv"], "${env}"])
 def test_what_is_no_name(name: Any) -> None:
     with pytest.raises(InvalidValue, match="environment"):
-        known().find(name)
+        builtin_environments().find(name)
 
 
 # Choosing ----------------------------------------------------------------------
 
 
 def test_names_and_groups_in_the_order_given_and_once() -> None:
-    found = known().choose(["staging", "Paytv", "EPB-Staging", "staging"])
+    found = builtin_environments().choose(["staging", "Paytv", "EPB-Staging", "staging"])
     names = [each.name for each in found]
     assert sorted(names[:3]) == sorted(GROUPS["staging"])
     assert names[3:] == ["Paytv"]
 
 
 def test_all_by_default() -> None:
-    assert len(known().choose(None)) == 13
+    assert len(builtin_environments().choose(None)) == 13
 
 
-@pytest.mark.parametrize("wanted", [[], {}, "", 3, [""], [None]])
-def test_no_choice(wanted: Any) -> None:
+@pytest.mark.parametrize("names", [[], {}, "", 3, [""], [None]])
+def test_no_choice(names: Any) -> None:
     with pytest.raises(InvalidValue, match="environments"):
-        known().choose(wanted)
+        builtin_environments().choose(names)
 
 
 def test_an_unknown_group_lists_the_groups() -> None:
     with pytest.raises(InvalidValue, match="did you mean 'staging'") as caught:
-        known().choose(["paytv", "stagin"])
+        builtin_environments().choose(["paytv", "stagin"])
     assert all(group in str(caught.value) for group in GROUPS)
 
 
 def test_a_group_of_the_users_own() -> None:
-    found = catalogue(KEY, GIVEN)
+    found = parse_environments(KEY, GIVEN)
     assert [each.name for each in found.choose("labor")] == ["Köln"]
 
 
@@ -142,7 +142,7 @@ def test_a_group_of_the_users_own() -> None:
     "form", ["mapping", "inline JSON", "JSON", "indented JSON", "JSON with tabs", "YAML"]
 )
 def test_overriding_and_adding(form: str, tmp_path: Path) -> None:
-    found = catalogue(KEY, given_as(form, tmp_path))
+    found = parse_environments(KEY, given_as(form, tmp_path))
     assert len(found.environments) == 14
     arvig, koeln = found.find("Arvig-Staging"), found.find("Köln")
     assert arvig.group == "staging"
@@ -164,7 +164,7 @@ def test_overriding_and_adding(form: str, tmp_path: Path) -> None:
 
 
 def test_what_is_not_given_stays() -> None:
-    found = catalogue(KEY, {"Paytv": {"host_filter": "p1"}, "new": {"vsphere": {}}})
+    found = parse_environments(KEY, {"Paytv": {"host_filter": "p1"}, "new": {"vsphere": {}}})
     assert found.find("Paytv").coordinates["vcenter"] == "Paytv"
     assert found.find("Paytv").host_filter == "p1"
     assert found.find("new").vsphere == ()
@@ -206,7 +206,7 @@ def test_the_environment_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 )
 def test_what_cannot_be_used(given: Any, text: str) -> None:
     with pytest.raises(InvalidValue, match=text):
-        catalogue(KEY, given)
+        parse_environments(KEY, given)
 
 
 @pytest.mark.parametrize(
@@ -231,21 +231,21 @@ def test_files_that_cannot_be_used(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "environments.yaml"
     path.write_bytes(content)
     with pytest.raises(InvalidValue, match=KEY):
-        catalogue(KEY, str(path))
+        parse_environments(KEY, str(path))
 
 
 @pytest.mark.parametrize("path", ["a\0b", "x" * 5_000, "~nobody-of-this-name/x.json"])
 def test_paths_that_cannot_be(path: str) -> None:
     with pytest.raises(InvalidValue, match=KEY):
-        catalogue(KEY, path)
+        parse_environments(KEY, path)
 
 
 @pytest.mark.parametrize("key", ["password", "username"])
 @pytest.mark.parametrize("form", ["mapping", "text"])
 def test_no_credentials_in_an_environment(key: str, form: str) -> None:
-    given: Any = {"Paytv": {"vsphere": {"server": "x", key: "geheim"}}}
+    raw: Any = {"Paytv": {"vsphere": {"server": "x", key: "geheim"}}}
     with pytest.raises(InvalidValue, match=key) as caught:
-        catalogue(KEY, given if form == "mapping" else json.dumps(given))
+        parse_environments(KEY, raw if form == "mapping" else json.dumps(raw))
     assert "geheim" not in str(caught.value)
     assert "credentials" in str(caught.value)
 

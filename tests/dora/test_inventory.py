@@ -13,13 +13,13 @@ import pytest
 
 from chaosvm.dora.client import DoraClient
 from chaosvm.dora.comparison import compare
-from chaosvm.dora.environments import known
+from chaosvm.dora.environments import builtin_environments
 from chaosvm.dora.inventory import (
     EnvironmentInventory,
     Hypervisor,
-    items,
-    read_hypervisors,
-    read_vms,
+    parse_hypervisors,
+    parse_items,
+    parse_vms,
 )
 from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, PlatformError, ProtocolError
 from chaosvm.vm import VM, PowerState
@@ -32,12 +32,12 @@ STAGING = ["Arvig-Staging", "EPB-Staging", "Midco-Staging"]
 
 
 def read(**fields: Any) -> VM:
-    (found,) = read_vms([fields], known().find(ENV))
+    (found,) = parse_vms([fields], builtin_environments().find(ENV))
     return found
 
 
 def read_host(**fields: Any) -> Hypervisor:
-    (found,) = read_hypervisors([fields], known().find(ENV))
+    (found,) = parse_hypervisors([fields], builtin_environments().find(ENV))
     return found
 
 
@@ -161,16 +161,16 @@ def test_odd_values_are_none(odd: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "understood"),
+    ("raw", "parsed"),
     [("4", 4), (4.0, 4), (" 8 ", 8), (0, 0), ("4 cores", None), ("-1", None), ("1e400", None)],
 )
-def test_numbers(told: Any, understood: int | None) -> None:
-    assert read(name="a", cpus=told, memMb=told).cpu_count == understood
-    assert read(name="a", cpus=told, memMb=told).memory_mb == understood
+def test_numbers(raw: Any, parsed: int | None) -> None:
+    assert read(name="a", cpus=raw, memMb=raw).cpu_count == parsed
+    assert read(name="a", cpus=raw, memMb=raw).memory_mb == parsed
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("raw", "state"),
     [
         ("poweredOn", PowerState.POWERED_ON),
         ("POWEREDOFF", PowerState.POWERED_OFF),
@@ -179,13 +179,13 @@ def test_numbers(told: Any, understood: int | None) -> None:
         (1, PowerState.UNKNOWN),
     ],
 )
-def test_states(told: Any, state: PowerState) -> None:
-    found = read(name="a", state=told)
-    assert (found.power_state, found.status) == (state, str(told).strip())
+def test_states(raw: Any, state: PowerState) -> None:
+    found = read(name="a", state=raw)
+    assert (found.power_state, found.status) == (state, str(raw).strip())
 
 
 @pytest.mark.parametrize(
-    ("told", "moid"),
+    ("raw", "moid"),
     [
         ("vm-1", "vm-1"),
         (" vm-1 ", "vm-1"),
@@ -200,13 +200,13 @@ def test_states(told: Any, state: PowerState) -> None:
         (None, None),
     ],
 )
-def test_forms_of_a_moid(told: Any, moid: str | None) -> None:
-    found = read(name="a", managedObjRef=told)
+def test_forms_of_a_moid(raw: Any, moid: str | None) -> None:
+    found = read(name="a", managedObjRef=raw)
     assert (found.metadata["moid"], found.id) == (moid, moid or "a")
 
 
 @pytest.mark.parametrize(
-    ("told", "cluster", "name"),
+    ("raw", "cluster", "name"),
     [
         ("/dc/host/prod/esx-1", "prod", "esx-1"),
         ("/dc/host/folder/prod/esx-1", "prod", "esx-1"),
@@ -216,8 +216,8 @@ def test_forms_of_a_moid(told: Any, moid: str | None) -> None:
         ("/", None, None),
     ],
 )
-def test_hosts_of_vms(told: str, cluster: str | None, name: str | None) -> None:
-    found = read(name="a", host=told)
+def test_hosts_of_vms(raw: str, cluster: str | None, name: str | None) -> None:
+    found = read(name="a", host=raw)
     assert (found.cluster, found.host) == (cluster, name)
 
 
@@ -248,37 +248,39 @@ def test_unknown_fields_are_kept() -> None:
 )
 def test_unknown_fields_do_not_displace_ours(field: str, ours: Any) -> None:
     """Power goes by metadata["moid"]: another VM's must not get there."""
-    told = {"managedObjRef": "vm-1", "cpuUsagePerc": 5, "memUsagePerc": 6, field: "theirs"}
-    assert read(name="a", **told).metadata[field] == ours
+    raw = {"managedObjRef": "vm-1", "cpuUsagePerc": 5, "memUsagePerc": 6, field: "theirs"}
+    assert read(name="a", **raw).metadata[field] == ours
 
 
-def test_a_vm_told_twice_is_one() -> None:
+def test_duplicates_of_a_vm_are_one() -> None:
     same, other = vm("a", "vm-1"), vm("a", "vm-1", state="poweredOff")
-    env = known().find(ENV)
-    assert len(read_vms([same, vm("b", "vm-2"), dict(same)], env)) == 2
-    assert len(read_vms([same, other], env)) == 2
-    assert len(read_vms([same, other, same], env)) == 2
+    env = builtin_environments().find(ENV)
+    assert len(parse_vms([same, vm("b", "vm-2"), dict(same)], env)) == 2
+    assert len(parse_vms([same, other], env)) == 2
+    assert len(parse_vms([same, other, same], env)) == 2
 
 
-def test_a_vm_told_in_two_ways_is_ambiguous(dora: Dora, client: DoraClient) -> None:
+def test_a_moid_with_two_descriptions_is_ambiguous(dora: Dora, client: DoraClient) -> None:
     dora.vms = [vm("a", "vm-1"), vm("a", "vm-1", state="poweredOff")]
     with pytest.raises(AmbiguousVM):
         client.get_vm(ENV, "vm-1")
 
 
 def test_the_order_of_the_answer_does_not_matter() -> None:
-    told = [vm(f"v{number % 7}", f"vm-{number}") for number in range(50)]
-    env = known().find(ENV)
-    assert read_vms(told, env) == read_vms(reversed(told), env)
+    raw = [vm(f"v{number % 7}", f"vm-{number}") for number in range(50)]
+    env = builtin_environments().find(ENV)
+    assert parse_vms(raw, env) == parse_vms(reversed(raw), env)
 
 
 def test_numbers_that_json_has_not_are_no_answer_or_kept_out() -> None:
     """NaN would make what is exported no JSON."""
     try:
-        found = items(b'{"items": [{"name": "a", "load": NaN}]}', "dora")
+        found = parse_items(b'{"items": [{"name": "a", "load": NaN}]}', "dora")
     except ProtocolError:
         return
-    assert "NaN" not in json.dumps([each.to_json() for each in read_vms(found, known().find(ENV))])
+    assert "NaN" not in json.dumps(
+        [each.to_json() for each in parse_vms(found, builtin_environments().find(ENV))]
+    )
 
 
 def test_twenty_thousand_vms(dora: Dora, client_of: Clients) -> None:
@@ -309,9 +311,9 @@ def test_names_of_a_type(name: str) -> None:
     "name", ["connectionStatus", "connectionState", "connection", "status", "state"]
 )
 def test_names_of_a_connection_status(name: str) -> None:
-    for told, connected in [("connected", True), ("Connected", True), ("disconnected", False)]:
-        found = read_host(**{"name": "esx", name: told})
-        assert (found.connection_status, found.connected) == (told, connected)
+    for raw, connected in [("connected", True), ("Connected", True), ("disconnected", False)]:
+        found = read_host(**{"name": "esx", name: raw})
+        assert (found.connection_status, found.connected) == (raw, connected)
         assert found.metadata == {}
     assert read_host(**{"name": "esx", name: None}).connected is None
 
@@ -395,7 +397,7 @@ def test_all_that_fail_raise(dora: Dora, client: DoraClient) -> None:
 
 def test_all_of_them_by_default(dora: Dora, client: DoraClient) -> None:
     found = client.inventories()
-    assert list(found) == [each.name for each in known().environments]
+    assert list(found) == [each.name for each in builtin_environments().environments]
     assert dora.count(LOGIN) == 1
 
 
@@ -422,7 +424,7 @@ def test_an_unknown_environment_asks_nothing(dora: Dora, client: DoraClient) -> 
 def test_environments_that_hang_do_not_hold_up_the_others(
     dora: Dora, client_of: Callable[..., DoraClient]
 ) -> None:
-    hanging = [each.name for each in known().environments[:9]]
+    hanging = [each.name for each in builtin_environments().environments[:9]]
     for name in hanging:
         dora.of[name] = {"vms": silent}
     found = client_of(own_clock=False, timeout=3).inventories()
@@ -430,19 +432,19 @@ def test_environments_that_hang_do_not_hold_up_the_others(
 
 
 def test_what_has_no_identity_may_be_two() -> None:
-    assert len(read_vms([{"name": "a"}, {"name": "a"}], known().find(ENV))) == 2
+    assert len(parse_vms([{"name": "a"}, {"name": "a"}], builtin_environments().find(ENV))) == 2
 
 
 @pytest.mark.parametrize("key", ["error", "errors", "errorMessage"])
 def test_an_error_beside_no_items_is_an_error(key: str) -> None:
-    with pytest.raises(ProtocolError, match="an error in the place of items") as caught:
-        items(json.dumps({key: "/v1/GetHypervisors/geheim", "items": []}).encode(), "dora")
+    with pytest.raises(ProtocolError, match="an error instead of items") as caught:
+        parse_items(json.dumps({key: "/v1/GetHypervisors/geheim", "items": []}).encode(), "dora")
     assert "geheim" not in str(caught.value)
 
 
-def test_a_moid_of_which_dora_tells_two_things_is_a_difference() -> None:
-    told_of = [{"managedObjRef": "vm-1", "state": each} for each in ("poweredOn", "poweredOff")]
-    vms = read_vms(told_of, known().find(ENV))
+def test_a_moid_with_two_descriptions_is_a_difference() -> None:
+    items = [{"managedObjRef": "vm-1", "state": each} for each in ("poweredOn", "poweredOff")]
+    vms = parse_vms(items, builtin_environments().find(ENV))
     for there in vms:
         assert compare(vms, [there]).to_json()["matches"] is False
         assert [each["id"] for each in compare(vms, [there]).of("told_twice")] == ["vm-1"]

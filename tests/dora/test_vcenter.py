@@ -51,7 +51,7 @@ def lab(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 
 @pytest.fixture
 def late(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A Dora that goes on telling what it saw first."""
+    """A Dora that keeps reporting its first reading."""
     with Lab(world, platforms=["vsphere", "dora"], dora_lag=LAG) as running:
         enter(running, monkeypatch)
         assert probes.count_vms(ENVIRONMENT) == 3
@@ -99,7 +99,7 @@ def test_a_vm_that_is_gone_is_not_looked_for_by_name(late: Lab, world: World) ->
     assert SWITCHED not in late.requests()
 
 
-def test_a_vm_whose_name_is_anothers_id_is_not_meant(late: Lab, world: World) -> None:
+def test_a_vm_whose_name_is_anothers_id_is_not_used(late: Lab, world: World) -> None:
     moid = world.vm("web-01").moid
     world.remove_vm("web-01")
     world.add_vm(moid)
@@ -136,10 +136,10 @@ def test_credentials_of_its_own(lab: Lab, world: World, monkeypatch: pytest.Monk
     assert ended["after"] == "powered_off"
 
 
-def test_both_tell_the_same(lab: Lab) -> None:
-    told = probes.matches_platform(ENVIRONMENT, 0)
-    assert (told["matches"], told["compared"]) == (True, 3)
-    assert told["hosts"] == ["host-1"]
+def test_dora_and_vcenter_agree(lab: Lab) -> None:
+    result = probes.matches_platform(ENVIRONMENT, 0)
+    assert (result["matches"], result["compared"]) == (True, 3)
+    assert result["hosts"] == ["host-1"]
 
 
 def test_what_lasts_is_a_difference(late: Lab, world: World) -> None:
@@ -148,19 +148,19 @@ def test_what_lasts_is_a_difference(late: Lab, world: World) -> None:
     new = world.add_vm("web-03")
     world.change("web-01", state=State.OFF)
     world.change("db-01", name="db-02")
-    told = probes.matches_platform(ENVIRONMENT, 0)
-    assert told["matches"] is False
-    assert [vm["id"] for vm in told["only_in_dora"]] == [gone.moid]
-    assert [vm["id"] for vm in told["only_in_vcenter"]] == [new.moid]
-    (state,) = told["different_state"]
+    result = probes.matches_platform(ENVIRONMENT, 0)
+    assert result["matches"] is False
+    assert [vm["id"] for vm in result["only_in_dora"]] == [gone.moid]
+    assert [vm["id"] for vm in result["only_in_vcenter"]] == [new.moid]
+    (state,) = result["different_state"]
     assert (state["dora"], state["vcenter"]) == ("powered_on", "powered_off")
-    (name,) = told["different_name"]
+    (name,) = result["different_name"]
     assert (name["dora"], name["vcenter"]) == ("db-01", "db-02")
 
 
 def test_validation(lab: Lab) -> None:
-    told = actions.validate_targets(ENVIRONMENT, {"names": ["web-01", "web-02"]})
-    assert [target["name"] for target in told["targets"]] == ["web-01", "web-02"]
+    result = actions.validate_targets(ENVIRONMENT, {"names": ["web-01", "web-02"]})
+    assert [target["name"] for target in result["targets"]] == ["web-01", "web-02"]
     with pytest.raises(SelectionError, match=r"1 of 2 targets .* 'db-01'.* is powered_off"):
         actions.validate_targets(ENVIRONMENT, {"names": ["web-01", "db-01"]})
     with pytest.raises(NoSuchVM, match="vcenter 'Arvig-Staging'"):

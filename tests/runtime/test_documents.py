@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chaosvm.dora.environments import catalogue
+from chaosvm.dora.environments import parse_environments
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.world_files import load as load_world
 from chaosvm.plans import read_plan
@@ -39,7 +39,7 @@ def mode(path: Path) -> int:
 
 READERS: list[Callable[[str], Any]] = [
     lambda path: read_plan({"plan": path}),
-    lambda path: catalogue("dora_environments", path),
+    lambda path: parse_environments("dora_environments", path),
     load_world,
     lambda path: ca_file("vsphere_ca_file", path),
 ]
