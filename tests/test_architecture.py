@@ -14,18 +14,15 @@ PACKAGE = Path(chaosvm.__file__).parent
 # From the top floor to the ground; nothing imports from its own floor or from above.
 FLOORS = (
     ("lab",),
-    ("controls",),
+    ("controls", "actions"),
     ("dora",),
     ("vsphere", "olvm"),
     ("activities",),
     ("service",),
     ("plans", "restore"),
-    ("power",),
-    ("guards",),
-    ("ledger",),
-    ("selection",),
-    ("settings",),
-    ("backend",),
+    ("power", "guards"),
+    ("ledger", "selection"),
+    ("backend", "settings"),
     ("runtime",),
     # What the package exports reads the registry, and is read for its version.
     ("errors", "outcome", "vm", "redaction", "platforms", "chaosvm"),
