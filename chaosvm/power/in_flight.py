@@ -83,15 +83,15 @@ class Look:
         if not vm.power_state.settled:
             return f"is {vm.power_state} ({vm.status})"
         if self.expects(vm):
-            step = self.known.unconfirmed(vm)[-1].step
+            step = self.known.unconfirmed(vm)[-1].command
             return f"is {vm.power_state}, but the {step} that was sent to it may yet be carried out"
         return None
 
     def warn(self, vms: Iterable[VM]) -> None:
         for vm in vms:
-            for operation_record in self.known.unconfirmed(vm)[-1:]:
+            for operation in self.known.unconfirmed(vm)[-1:]:
                 logger.warning(
-                    f"{vm} is {vm.power_state}, but a {operation_record.step} that was sent to it "
+                    f"{vm} is {vm.power_state}, but a {operation.command} that was sent to it "
                     "earlier, and whose end was not seen, may still be carried out"
                 )
 
@@ -103,7 +103,7 @@ def in_flight(platform: Backend, vms: Sequence[VM], ledger: Ledger, order: Order
         vm
         for vm in vms
         if known.unconfirmed(vm)
-        or ledger.moved_since(platform.name, platform.address, vm.id, order.begun)
+        or ledger.recorded_since(platform.name, platform.address, vm.id, order.begun)
     ]
 
 

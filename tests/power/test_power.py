@@ -1301,7 +1301,7 @@ def test_a_guest_whose_shutdown_hangs_may_have_been_asked(platform, gate):
 
     assert "not touched" not in outcome.error
     assert "its guest was asked to shut down, and is powered_on after 61 s" in outcome.error
-    record = ledger_for_run(None).history.of(platform.name, platform.address, outcome.id)
+    record = ledger_for_run(None).history.find(platform.name, platform.address, outcome.id)
     assert record.last.pending, "an undo must wait for what may still happen"
 
 
