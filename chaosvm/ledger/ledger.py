@@ -203,7 +203,7 @@ class Ledger:
         with self._lock:
             return self._calls.blocked_reason(order, (platform, server))
 
-    def record(self) -> list[VMRecord]:
+    def vm_records(self) -> list[VMRecord]:
         """The records of all VMs, in the order of their first operation.
 
         Read them before the VMs: a change in between then counts as one that may still happen.

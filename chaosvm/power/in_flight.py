@@ -40,7 +40,7 @@ class _Known:
     @classmethod
     def now(cls, platform: Backend, ledger: Ledger) -> _Known:
         place = (platform.name, platform.address)
-        there = [each for each in ledger.record() if (each.platform, each.server) == place]
+        there = [each for each in ledger.vm_records() if (each.platform, each.server) == place]
         shown = platform.shows_shutdowns
         due = frozenset(each.id for each in there if ledger.seconds_in_flight(each, shown) > 0)
         return cls({each.id: each for each in there}, due)

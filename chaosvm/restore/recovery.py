@@ -127,7 +127,7 @@ def _on_unknown_platforms(ledger: Ledger, platform: str) -> list[Outcome]:
             record,
             f"was not restored: it is on a platform {record.platform!r}, which is not known",
         )
-        for record in ledger.record()
+        for record in ledger.vm_records()
         if record.platform not in known
     ]
 

@@ -62,7 +62,7 @@ def records_to_restore(ledger: Ledger, platform: str, server: str | None = None)
     """What a ledger has of a platform (and server) now, the VM touched last first."""
     found = [
         record
-        for record in ledger.record()
+        for record in ledger.vm_records()
         if record.platform == platform and server in (None, record.server)
     ]
     return found[::-1]

@@ -675,11 +675,11 @@ def test_what_had_begun_is_stopped_and_what_begins_later_is_not(ledger: Ledger) 
 def test_what_was_known_at_one_moment_stays_as_it_was(ledger: Ledger) -> None:
     given = order()
     record_intent(ledger, given, machine())
-    (before,) = ledger.record()
+    (before,) = ledger.vm_records()
     ledger.record_request("vm-1", PowerCommand.POWER_OFF, given)
-    (between,) = ledger.record()
+    (between,) = ledger.vm_records()
     ledger.record_outcomes([(outcome(machine(), given, OFF), False)], given)
-    (after,) = ledger.record()
+    (after,) = ledger.vm_records()
     assert [before.unconfirmed, between.unconfirmed == [between.last], after.unconfirmed] == [
         [],
         True,
