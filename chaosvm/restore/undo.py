@@ -17,7 +17,7 @@ from chaosvm.backend import Backend, OnTimeout, Operation, Order
 from chaosvm.errors import LASTING, ChaosVMError, OperationFailed, PlatformError
 from chaosvm.ledger import Ledger, VMRecord
 from chaosvm.outcome import Batch, How, Outcome, dry_run_outcome, failure_text
-from chaosvm.power import LOOK_EVERY, Look, run_operation
+from chaosvm.power import POLL_INTERVAL, InFlightCheck, run_operation
 from chaosvm.runtime import Deadline, journal
 from chaosvm.vm import VM, PowerState
 
@@ -98,7 +98,7 @@ def restore(
             break
         ready, waiting = steps.partition(waiting, look, deadline.elapsed >= halfway)
         steps.take(ready, look, deadline.share(2) if waiting else deadline)
-        deadline.sleep(LOOK_EVERY if waiting else 0)
+        deadline.sleep(POLL_INTERVAL if waiting else 0)
         if deadline.passed:
             steps.skip(waiting, look, deadline)
             break
@@ -107,9 +107,9 @@ def restore(
 
 def _look(
     platform: Backend, ledger: Ledger, waiting: Sequence[VMRecord], deadline: Deadline
-) -> Look:
+) -> InFlightCheck:
     ids = [record.id for record in waiting]
-    return _with_retry(deadline, lambda: Look.at(platform, ledger, ids, deadline))
+    return _with_retry(deadline, lambda: InFlightCheck.read(platform, ledger, ids, deadline))
 
 
 def _with_retry(deadline: Deadline, ask: Callable[[], T]) -> T:
@@ -171,20 +171,22 @@ class _Steps:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def partition(
-        self, waiting: Sequence[VMRecord], look: Look, halfway: bool
+        self, waiting: Sequence[VMRecord], look: InFlightCheck, halfway: bool
     ) -> tuple[list[tuple[VMRecord, VM | None]], list[VMRecord]]:
         """Those about which it can be decided now, and those that are to be waited for."""
         ready, later = [], []
         for record in waiting:
-            now, vm = look.known.record.get(record.id, record), look.vms.get(record.id)
+            now, vm = look.ledger_state.records.get(record.id, record), look.vms.get(record.id)
             if self.dry_run or self._is_ready(now, vm, look, halfway):
                 ready.append((now, vm))
             else:
                 later.append(now)
         return ready, later
 
-    def _is_ready(self, record: VMRecord, vm: VM | None, look: Look, halfway: bool) -> bool:
-        if vm is None or _is_another(record, vm) or not look.in_flight(vm):
+    def _is_ready(
+        self, record: VMRecord, vm: VM | None, look: InFlightCheck, halfway: bool
+    ) -> bool:
+        if vm is None or _is_another(record, vm) or not look.in_flight_reason(vm):
             return True
         if vm.power_state is _wanted(record) or not halfway:
             return False
@@ -192,12 +194,12 @@ class _Steps:
         return ours and _next_operation((record, vm)) is not None
 
     def take(
-        self, pairs: Sequence[tuple[VMRecord, VM | None]], look: Look, deadline: Deadline
+        self, pairs: Sequence[tuple[VMRecord, VM | None]], look: InFlightCheck, deadline: Deadline
     ) -> None:
         going: list[tuple[VMRecord, VM]] = []
         look.warn(vm for _, vm in pairs if vm is not None)
         for record, vm in pairs:
-            if self.dry_run and vm is not None and (why := look.in_flight(vm)):
+            if self.dry_run and vm is not None and (why := look.in_flight_reason(vm)):
                 will = f"it {why}: wait until that has ended, and put it back then"
                 self.outcomes[record.id] = dry_run_outcome(vm, RESTORE, will)
             elif outcome := self._nothing_to_do(record, vm):
@@ -211,10 +213,10 @@ class _Steps:
             going = self._take_one(going, deadline)
         self.outcomes |= {record.id: _no_way(record, vm) for record, vm in going}
 
-    def skip(self, waiting: Sequence[VMRecord], look: Look, deadline: Deadline) -> None:
+    def skip(self, waiting: Sequence[VMRecord], look: InFlightCheck, deadline: Deadline) -> None:
         """The time is over, and nobody can tell whether these stay as they are."""
         for record in waiting:
-            why = look.in_flight(look.vms[record.id])
+            why = look.in_flight_reason(look.vms[record.id])
             told = f"{why}, after {deadline.elapsed:.0f} s: whether it is restored is unknown"
             self.outcomes[record.id] = not_restored(record, told)
 

@@ -50,13 +50,13 @@ def running(operation: str, clock: FakeClock, **options: Any) -> Job:
 def send(job: Job) -> None:
     queue(job)
     assert job.queued is not None
-    job.sending(job.queued)
+    job.mark_sent(job.queued)
 
 
 def queue(job: Job) -> None:
     """Its step is due, and waits for a worker."""
-    assert job.planned is not None
-    job.queue(job.planned.command)
+    assert job.scheduled is not None
+    job.queue(job.scheduled.command)
 
 
 def is_seen(job: Job, **what: Any) -> None:
@@ -85,9 +85,9 @@ def test_the_end_of_a_guests_time_is_awaited_only_where_it_can_be_given_up(clock
 def test_a_reset_that_ends_as_not_supported_is_not_taken_for_the_stop_in_its_place(clock):
     job = running("reboot", clock, graceful=False)
     send(job)
-    ticket = CommandHandle("vm-1", tracked=True)
-    job.on_answer(Answer(PowerCommand.RESET, ticket=ticket))
-    is_seen(job, power_state=ON, ended=ticket, error=NotSupported("not on this host"))
+    handle = CommandHandle("vm-1", tracked=True)
+    job.on_answer(Answer(PowerCommand.RESET, handle=handle))
+    is_seen(job, power_state=ON, ended=handle, error=NotSupported("not on this host"))
     queue(job)
     is_seen(job, power_state=ON)
     assert job.open
@@ -113,7 +113,7 @@ def test_what_was_never_answered_but_is_seen_to_be_done_is_a_success(clock):
 def test_a_power_cut_that_was_never_answered_is_not_said_to_have_been_what_did_it(clock):
     job = running("power_off", clock, graceful=True, on_timeout="hard")
     send(job)
-    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, ticket=CommandHandle("vm-1")))
+    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, handle=CommandHandle("vm-1")))
     clock.sleep(50)
     job.decide()
     send(job)
@@ -172,7 +172,7 @@ def test_a_guest_that_went_off_before_it_could_be_asked_was_not_stopped_by_us(cl
 def test_a_guest_that_nobody_could_watch_is_not_said_to_be_still_running(clock):
     job = running("power_off", clock, graceful=True, on_timeout="fail")
     send(job)
-    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, ticket=CommandHandle("vm-1")))
+    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, handle=CommandHandle("vm-1")))
     job.watch_lost = True
     clock.sleep(60)
 
@@ -203,10 +203,10 @@ def test_a_vm_that_could_not_be_sent_anything_nor_watched_is_in_an_unknown_state
 def lost(clock: FakeClock) -> Job:
     """A power off that was accepted, and of which the platform does not know the end."""
     job = running("power_off", clock, graceful=False)
-    ticket = CommandHandle("vm-1", tracked=True)
+    handle = CommandHandle("vm-1", tracked=True)
     send(job)
-    job.on_answer(Answer(PowerCommand.POWER_OFF, ticket=ticket))
-    is_seen(job, power_state=ON, ended=ticket, error=AnswerLost("the host did not answer"))
+    job.on_answer(Answer(PowerCommand.POWER_OFF, handle=handle))
+    is_seen(job, power_state=ON, ended=handle, error=AnswerLost("the host did not answer"))
     return job
 
 
@@ -229,10 +229,10 @@ def test_what_is_unknown_of_one_request_is_not_forgotten_for_another(lost, clock
     """The first one may still be carried out, whatever becomes of the second."""
     clock.sleep(2)
     lost.decide()
-    ticket = CommandHandle("vm-1", tracked=True)
+    handle = CommandHandle("vm-1", tracked=True)
     send(lost)
-    lost.on_answer(Answer(PowerCommand.POWER_OFF, ticket=ticket))
-    is_seen(lost, power_state=ON, ended=ticket, error=CommandFailed("no"))
+    lost.on_answer(Answer(PowerCommand.POWER_OFF, handle=handle))
+    is_seen(lost, power_state=ON, ended=handle, error=CommandFailed("no"))
 
     assert lost.outcome.after is PowerState.UNKNOWN
     assert lost.pending
@@ -259,7 +259,7 @@ def test_a_platform_says_whether_an_unknown_request_may_be_sent_again(clock, aga
     clock.sleep(2)
     job.decide()
 
-    assert (job.planned is not None) is again
+    assert (job.scheduled is not None) is again
 
 
 def test_a_job_that_has_ended_is_not_moved_by_what_comes_later(clock):
@@ -274,14 +274,14 @@ def test_a_job_that_has_ended_is_not_moved_by_what_comes_later(clock):
 
     assert job.outcome is told
     assert told.failed
-    assert job.planned is None
+    assert job.scheduled is None
 
 
 # Restarts in place of a reset ------------------------------------------------------------
 
 
 def goes_on_to_power_on(job: Job) -> bool:
-    return job.open and job.planned is None and job.queued is PowerCommand.POWER_ON
+    return job.open and job.scheduled is None and job.queued is PowerCommand.POWER_ON
 
 
 @pytest.mark.parametrize(
@@ -302,13 +302,13 @@ def test_a_late_answer_to_the_stop_does_not_keep_a_vm_from_being_started(restart
 
 
 def test_a_stop_whose_task_fails_in_the_end_is_not_repeated(restart):
-    ticket = CommandHandle("vm-1", tracked=True)
+    handle = CommandHandle("vm-1", tracked=True)
     send(restart)
-    restart.on_answer(Answer(PowerCommand.POWER_OFF, ticket=ticket))
+    restart.on_answer(Answer(PowerCommand.POWER_OFF, handle=handle))
     is_seen(restart, power_state=OFF)
     queue(restart)
 
-    is_seen(restart, power_state=OFF, ended=ticket, error=Busy("too much to do"))
+    is_seen(restart, power_state=OFF, ended=handle, error=Busy("too much to do"))
 
     assert goes_on_to_power_on(restart)
 

@@ -29,7 +29,7 @@ from chaosvm.ledger import ledger_for_run
 from chaosvm.outcome import How, Outcome
 from chaosvm.power import run_operation
 from chaosvm.power import runner as power
-from chaosvm.power.dispatcher import Sender
+from chaosvm.power.dispatcher import Dispatcher
 from chaosvm.power.job import Job
 from chaosvm.runtime import Deadline
 from chaosvm.service.orders import checked_order
@@ -69,7 +69,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     Time stands still for a request that waits, so that the engine must not
     wait for it in real time for long.
     """
-    monkeypatch.setattr(power, "_GATHER", 0.02)
+    monkeypatch.setattr(power, "_COLLECT", 0.02)
     event = threading.Event()
     yield event
     event.set()
@@ -1186,7 +1186,7 @@ def test_what_happened_to_a_vm_in_the_queue_is_looked_at_before_it_is_sent(platf
     first, second = run(platform, "power_off", graceful=False, parallel=1)
 
     assert first.changed
-    assert "does not know" in second.error
+    assert "unknown power state" in second.error
     assert platform.steps("second") == []
 
 
@@ -1509,10 +1509,10 @@ def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
     over = "power_off is not carried out any more: it is over"
     assert {outcome.name: outcome.error for outcome in outcomes} == {
         "done": None,
-        "accepted": f"was given up, its outcome is unknown: {over}",
-        "asked": f"was given up, its outcome is unknown: {over}",
-        "refused": f"was given up, it was not touched: {over}",
-        "queued": f"was given up, it was not touched: {over}",
+        "accepted": f"was abandoned, its outcome is unknown: {over}",
+        "asked": f"was abandoned, its outcome is unknown: {over}",
+        "refused": f"was abandoned, it was not touched: {over}",
+        "queued": f"was abandoned, it was not touched: {over}",
     }
     pending = {record.name: record.last.pending for record in ledger_for_run(None).history}
     assert pending == {
@@ -1551,7 +1551,7 @@ def test_a_wait_in_the_background_is_short(platform, monkeypatch):
     assert longest == [5.0, 1.0]
 
 
-def test_a_sender_that_has_ended_sends_nothing_that_waits(platform, gate):
+def test_a_stopped_dispatcher_sends_nothing_that_waits(platform, gate):
     def waits(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         gate.wait(10)
         return does()(platform, machine, step)
@@ -1564,13 +1564,14 @@ def test_a_sender_that_has_ended_sends_nothing_that_waits(platform, gate):
     vms = platform.inventory(deadline)
     ledger = ledger_for_run(None)
     ledger.record_intent("fake", platform.address, [(vm, ON) for vm in vms], order)
-    with Sender(platform, order, deadline, ledger) as sender:
+    with Dispatcher(platform, order, deadline, ledger) as dispatcher:
         for vm in vms:
-            sender.submit(Job(vm, order, deadline, platform.refusal_reason), PowerCommand.POWER_OFF)
-        sender.end()
+            job = Job(vm, order, deadline, platform.refusal_reason)
+            dispatcher.submit(job, PowerCommand.POWER_OFF)
+        dispatcher.stop()
         gate.set()
-        assert [job.vm.name for job, _ in sender.answers(10)] == ["first"]
-        assert not sender.busy
+        assert [job.vm.name for job, _ in dispatcher.answers(10)] == ["first"]
+        assert not dispatcher.busy
     assert platform.sent == [("first", PowerCommand.POWER_OFF)]
 
 

@@ -541,7 +541,7 @@ def test_what_a_request_did_whose_answer_took_long_is_put_back(
 def test_an_answer_that_never_comes_is_a_failure(platform: FakePlatform, ledger: Ledger) -> None:
     """It is on, and may be off a moment later: nobody knows."""
     begin(ledger, platform.add("web-1"))
-    with pytest.raises(OperationFailed, match=r"is powered_on, but the hard power off .* yet be"):
+    with pytest.raises(OperationFailed, match=r"is powered_on, but the hard power off .* still be"):
         platform.restore_power_states(timeout=60)
     assert platform.clock.now >= 1060
 
@@ -603,7 +603,7 @@ def test_a_dry_run_stops_nothing_and_waits_for_nothing(
     vm = platform.add("web-1")
     order = begin(ledger, vm)
     (outcome,) = platform.restore_power_states(dry_run=True).outcomes
-    assert "but the hard power off that was sent to it may yet be carried out" in outcome.detail
+    assert "but the hard power off that was sent to it may still be carried out" in outcome.detail
     ledger.record_request(vm.id, PowerCommand.POWER_OFF, order)
     assert platform.clock.now == 1000
 
