@@ -25,7 +25,7 @@ from chaosvm.errors import (
 from chaosvm.outcome import How
 from chaosvm.power.precheck import (
     already_satisfied,
-    first_step,
+    first_command,
     must_wait_for_stable_state,
     unsupported_reason,
 )
@@ -81,7 +81,7 @@ class Job(Progress):
         elif reason := self.refusal_reason():
             self._fail(f"{reason}; it was {self.vm.power_state} a moment ago")
         else:
-            self._schedule(first_step(self.seen.power_state, self.order))
+            self._schedule(first_command(self.seen.power_state, self.order))
 
     def refusal_reason(self) -> str | None:
         """Why the operation is impossible or refused in the VM's present state."""

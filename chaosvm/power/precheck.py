@@ -6,7 +6,7 @@ from chaosvm.backend import Operation, Order, PowerCommand
 from chaosvm.ledger import TARGET_STATES
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["already_satisfied", "first_step", "must_wait_for_stable_state", "unsupported_reason"]
+__all__ = ["already_satisfied", "first_command", "must_wait_for_stable_state", "unsupported_reason"]
 
 
 def already_satisfied(vm: VM, order: Order) -> bool:
@@ -31,7 +31,7 @@ def must_wait_for_stable_state(state: PowerState, order: Order) -> bool:
     return state is PowerState.TRANSITIONING and (order.graceful or not cuts)
 
 
-def first_step(state: PowerState, order: Order) -> PowerCommand:
+def first_command(state: PowerState, order: Order) -> PowerCommand:
     """The command to send first to a VM in this state."""
     match order.operation:
         case Operation.POWER_ON:
