@@ -1,4 +1,4 @@
-"""News of one VM in an order that no platform can be made to keep."""
+"""Answers and observations in an order that no platform can be made to produce."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def restart(clock: FakeClock) -> Job:
-    """A reset that was not supported: the power off in its place is planned."""
+    """A reset that was not supported: a power off is scheduled instead."""
     job = running("reboot", clock, graceful=False)
     send(job)
     job.on_answer(Answer(PowerCommand.RESET, error=NotSupported("reset needs a newer cluster")))
@@ -39,7 +39,7 @@ def restart(clock: FakeClock) -> Job:
 
 
 def running(operation: str, clock: FakeClock, **options: Any) -> Job:
-    """A job for a VM that runs, with 60 seconds."""
+    """A job for a running VM, with 60 seconds."""
     order = checked_order(operation, 60, **options)
     vm = VM(name="web", id="vm-1", platform="fake", power_state=ON, status="up")
     job = Job(vm, order, Deadline(60, clock), lambda vm, order: None)
@@ -54,7 +54,7 @@ def send(job: Job) -> None:
 
 
 def queue(job: Job) -> None:
-    """Its step is due, and waits for a worker."""
+    """Its command is due, and waits for a worker."""
     assert job.scheduled is not None
     job.queue(job.scheduled.command)
 
@@ -196,12 +196,12 @@ def test_a_vm_that_could_not_be_sent_anything_nor_watched_is_in_an_unknown_state
     assert "was not touched, and was powered_on when last seen" in job.outcome.error
 
 
-# Outcomes that the platform does not know --------------------------------------------------
+# Outcomes that are unknown to the platform ------------------------------------------------
 
 
 @pytest.fixture
 def lost(clock: FakeClock) -> Job:
-    """A power off that was accepted, and of which the platform does not know the end."""
+    """A power off that was accepted and whose result is unknown to the platform."""
     job = running("power_off", clock, graceful=False)
     handle = CommandHandle("vm-1", tracked=True)
     send(job)
@@ -226,7 +226,7 @@ def test_a_task_with_an_unknown_end_may_still_be_carried_out_later(lost, clock):
 
 
 def test_what_is_unknown_of_one_request_is_not_forgotten_for_another(lost, clock):
-    """The first one may still be carried out, whatever becomes of the second."""
+    """The first request may still be carried out, whatever the result of the second."""
     clock.sleep(2)
     lost.decide()
     handle = CommandHandle("vm-1", tracked=True)
@@ -267,13 +267,13 @@ def test_a_job_that_has_ended_is_not_moved_by_what_comes_later(clock):
     send(job)
     clock.sleep(60)
     job.on_deadline()
-    told = job.outcome
+    outcome = job.outcome
 
     job.on_answer(Answer(PowerCommand.POWER_OFF, error=Busy("too much to do")))
     is_seen(job, power_state=OFF)
 
-    assert job.outcome is told
-    assert told.failed
+    assert job.outcome is outcome
+    assert outcome.failed
     assert job.scheduled is None
 
 

@@ -64,7 +64,7 @@ def platform() -> FakePlatform:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """What a request may wait for; open at the end of the test at the latest.
+    """An event that a request may wait for, set at the end of the test at the latest.
 
     Time stands still for a request that waits, so that the engine must not
     wait for it in real time for long.
@@ -98,7 +98,7 @@ def shut_down(platform: FakePlatform, on_timeout: str = "hard", **options: Any) 
     return run_one(platform, "power_off", graceful=True, on_timeout=on_timeout, **options)
 
 
-# Where nothing goes wrong --------------------------------------------------------------
+# Success -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -374,9 +374,9 @@ def test_a_guest_that_could_never_be_asked_is_not_blamed(platform, on_timeout):
 
     outcome = shut_down(platform, on_timeout)
 
-    told = outcome.error or outcome.detail
-    assert "another task is running" in told
-    assert "did not shut down" not in told
+    text = outcome.error or outcome.detail
+    assert "another task is running" in text
+    assert "did not shut down" not in text
 
 
 def test_leave_does_not_forgive_a_platform_that_could_not_be_asked(platform):
@@ -398,7 +398,7 @@ def test_a_vm_in_transition_is_not_cut_off_by_a_graceful_power_off(platform):
     assert (outcome.after, outcome.how) == (OFF, How.GUEST)
 
 
-# Busy, and tasks that fail or never end ------------------------------------------------
+# Busy VMs, and tasks that fail or never end ---------------------------------------------
 
 
 @pytest.mark.parametrize("reaction", [refuses(BUSY), fails(BUSY, seconds=0.1)])
@@ -512,7 +512,7 @@ def test_a_task_that_ends_well_without_the_state_is_not_believed(platform):
     assert (outcome.changed, outcome.after) == (False, ON)
 
 
-# VMs that change, or go, under us ------------------------------------------------------
+# External changes ----------------------------------------------------------------------
 
 
 def test_a_vm_that_is_gone_before_the_first_look(platform):
@@ -687,7 +687,7 @@ def test_a_reset_that_is_refused_because_the_vm_runs_is_a_failure(platform):
     assert "refused the reset" in run_one(platform, "reboot", graceful=False).error
 
 
-# Answers that are lost -----------------------------------------------------------------
+# Lost answers --------------------------------------------------------------------------
 
 
 def test_a_repeatable_step_is_asked_again_after_a_look(platform):
@@ -828,11 +828,11 @@ def test_a_lost_answer_and_then_a_refusal_do_not_make_the_state_certain(platform
     assert outcome.after is UNKNOWN
 
 
-# A ledger that cannot be written any more ------------------------------------------------
+# A ledger that can no longer be written ------------------------------------------------
 
 
 def test_a_vm_that_cannot_be_noted_any_more_is_not_touched(platform, monkeypatch):
-    """Others were switched by then, so that the call goes on."""
+    """The call continues, because other VMs have been changed by then."""
     platform.add("first", OFF)
     platform.add("late", PowerState.TRANSITIONING)
     ledger = ledger_for_run(None)
@@ -856,7 +856,7 @@ def test_a_vm_that_cannot_be_noted_any_more_is_not_touched(platform, monkeypatch
     assert platform.sent == [("first", PowerCommand.POWER_ON)]
 
 
-# A connection that breaks --------------------------------------------------------------
+# Lost connections ----------------------------------------------------------------------
 
 
 def test_a_step_that_never_left_is_sent_again(platform):
@@ -950,7 +950,7 @@ def test_a_look_that_the_deadline_cut_short_leaves_the_last_one_good_for_a_while
 
 
 def test_a_server_that_is_in_trouble_does_not_end_the_batch(platform):
-    """Such as a vCenter that is starting again: it answers with all kinds of faults."""
+    """A vCenter that is restarting, for example, answers with all kinds of faults."""
     platform.add("web")
     platform.on("web", PowerCommand.POWER_OFF, does(seconds=10))
     platform.trouble_watching(*[PlatformError("the vCenter refused: system error")] * 3, None)
@@ -1150,7 +1150,7 @@ def test_so_many_requests_are_under_way_at_once_and_no_more(platform):
 
 
 def test_more_is_sent_while_the_others_are_looked_at(platform):
-    """A free worker takes the next step, whatever the one who watches is waiting for."""
+    """A free worker takes the next command while the watch is waiting."""
     all_sent = threading.Event()
 
     def counts(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
@@ -1171,7 +1171,7 @@ def test_more_is_sent_while_the_others_are_looked_at(platform):
 
 
 def test_what_happened_to_a_vm_in_the_queue_is_looked_at_before_it_is_sent(platform, gate):
-    """Here it may not be done any more: it is refused in the state it has got meanwhile."""
+    """The operation is refused in the state that the VM has reached meanwhile."""
     platform.add("first")
     platform.add("second")
 
@@ -1286,7 +1286,7 @@ def test_a_request_that_was_still_in_the_queue_at_the_deadline_was_not_sent(plat
 
 
 def test_a_guest_whose_shutdown_hangs_may_have_been_asked(platform, gate):
-    """All workers wait for an answer, so that its power could not be cut either."""
+    """All workers wait for an answer, so its power cannot be cut either."""
 
     def hangs(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.clock.sleep(50)
@@ -1305,7 +1305,7 @@ def test_a_guest_whose_shutdown_hangs_may_have_been_asked(platform, gate):
     assert record.last.pending, "an undo must wait for what may still happen"
 
 
-# Answers that come late ----------------------------------------------------------------
+# Late answers --------------------------------------------------------------------------
 
 
 def test_the_late_answer_to_a_guest_shutdown_is_not_that_to_the_power_cut(platform, gate):
@@ -1345,7 +1345,7 @@ def test_a_guest_whose_request_was_still_in_the_queue_is_not_blamed(platform, ga
     "late", [CommandFailed("a late word"), BUSY, AnswerLost("the answer was lost")], ids=repr
 )
 def test_a_late_answer_to_a_guest_shutdown_does_not_keep_its_power(platform, gate, late):
-    """It comes when the power is to be cut, and waits only for a free worker."""
+    """It arrives when the power cut is queued and only waits for a free worker."""
     cut, next_is_sent = threading.Event(), threading.Event()
 
     def slow(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
@@ -1449,10 +1449,10 @@ def test_an_interruption_says_what_was_sent(platform, logs):
     with pytest.raises(KeyboardInterrupt):
         run(platform, "power_off", graceful=False)
 
-    told = [record.message for record in logs.records if "interrupted" in record.message]
-    assert len(told) == 1
-    assert "sent to 'web' (vm-1)" in told[0]
-    assert "'db'" not in told[0]
+    messages = [record.message for record in logs.records if "interrupted" in record.message]
+    assert len(messages) == 1
+    assert "sent to 'web' (vm-1)" in messages[0]
+    assert "'db'" not in messages[0]
     assert platform.watching == 0
 
 
@@ -1478,15 +1478,15 @@ def test_nothing_is_sent_after_an_interruption(platform, gate, logs):
     gate.set()
     _workers_end()
     assert platform.sent == [("first", PowerCommand.POWER_OFF)]
-    told = next(record.message for record in logs.records if "interrupted" in record.message)
-    sent, not_sent = told.split("not sent to")
+    message = next(record.message for record in logs.records if "interrupted" in record.message)
+    sent, not_sent = message.split("not sent to")
     assert "'first'" in sent
     assert "'second'" in not_sent
     assert "'third'" in not_sent
 
 
 def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
-    """In the background it would go on until its own timeout otherwise."""
+    """Otherwise it would continue in the background until its own timeout."""
 
     def waits(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.at_look[platform.looks + 3] = lambda: ledger_for_run(None).block("it is over")
@@ -1529,7 +1529,7 @@ def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
 
 
 def test_a_wait_in_the_background_is_short(platform, monkeypatch):
-    """Nothing but its end tells the thread that the call may not go on."""
+    """Only the end of a wait lets a background thread notice that its call has to stop."""
     waits: list[float] = []
     news = FakeWatch.poll
 
@@ -1577,7 +1577,7 @@ def test_a_stopped_dispatcher_sends_nothing_that_waits(platform, gate):
 
 @pytest.mark.parametrize("started", [0, 1])
 def test_threads_that_cannot_be_started(platform, monkeypatch, started):
-    """With one there are others to send; with none nothing is sent."""
+    """One worker is enough to send everything; without any, nothing is sent."""
     start, count = threading.Thread.start, itertools.count()
 
     def fails(thread: threading.Thread) -> None:
@@ -1626,10 +1626,10 @@ def test_progress_is_told_while_a_batch_goes_on(platform, logs):
 
     run(platform, "power_off", graceful=False)
 
-    told = [record.message for record in logs.records if " left after " in record.message]
-    assert "power_off: 1 done, 0 failed, 1 left" in told[0]
-    assert 5 <= len(told) <= 11
-    assert int(told[0].split()[-2]) < 10
+    messages = [record.message for record in logs.records if " left after " in record.message]
+    assert "power_off: 1 done, 0 failed, 1 left" in messages[0]
+    assert 5 <= len(messages) <= 11
+    assert int(messages[0].split()[-2]) < 10
 
 
 def test_an_outage_is_warned_of_as_often_as_progress_is_told(platform, logs):
@@ -1639,11 +1639,11 @@ def test_an_outage_is_warned_of_as_often_as_progress_is_told(platform, logs):
 
     assert run_one(platform, "power_off", graceful=False).error is None
 
-    told = [each for each in logs.records if "watching was interrupted" in each.message]
-    assert 4 <= sum(each.levelname == "WARNING" for each in told) <= 6
+    messages = [each for each in logs.records if "watching was interrupted" in each.message]
+    assert 4 <= sum(each.levelname == "WARNING" for each in messages) <= 6
 
 
-# Where a reset is not supported ----------------------------------------------------------
+# Platforms without reset ---------------------------------------------------------------
 
 NO_RESET = NotSupported("reset needs a newer cluster")
 

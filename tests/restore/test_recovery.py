@@ -43,7 +43,7 @@ def test_from_a_ledger_alone() -> None:
 
 
 def test_settings_that_lead_elsewhere_restore_nothing(logs: pytest.LogCaptureFixture) -> None:
-    """Another server may have a VM of the same id."""
+    """Another server may have a VM with the same id."""
     platform, other = FakePlatform(), Elsewhere()
     other.add("web-1", OFF)
     (outcome,) = restore(lost(platform), lambda: other)
@@ -58,7 +58,7 @@ def test_without_any_connection() -> None:
 
 
 def test_by_what_the_run_itself_was_connected_with() -> None:
-    """Also by a platform that a user's own code has made."""
+    """Including a platform that the user's own code created."""
     platform = FakePlatform()
     platform.add("web-1")
     platform.power_off("web-1")
@@ -104,7 +104,7 @@ def test_a_failure_is_raised_once_for_all() -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_platform_that_is_not_known_is_a_failure(named: bool) -> None:
-    """One altered letter must not leave a VM off without a word."""
+    """One altered letter must not silently leave a VM off."""
     ledger = lost(FakePlatform())
     ledgers.close_all()
     text = ledger.path.read_text().replace('"platform": "fake"', '"platform": "vspherX"')
