@@ -831,21 +831,21 @@ def test_a_lost_answer_and_then_a_refusal_do_not_make_the_state_certain(platform
 # A ledger that can no longer be written ------------------------------------------------
 
 
-def test_a_vm_that_cannot_be_noted_any_more_is_not_touched(platform, monkeypatch):
+def test_a_vm_that_cannot_be_recorded_is_not_touched(platform, monkeypatch):
     """The call continues, because other VMs have been changed by then."""
     platform.add("first", OFF)
     platform.add("late", PowerState.TRANSITIONING)
     ledger = ledger_for_run(None)
-    note = ledger.record_intent
+    record_intent = ledger.record_intent
 
     def disk_is_full(*what: Any) -> None:
         raise LedgerError("the disk is full")
 
-    def note_once(*what: Any) -> None:
-        note(*what)
+    def record_once(*what: Any) -> None:
+        record_intent(*what)
         monkeypatch.setattr(ledger, "record_intent", disk_is_full)
 
-    monkeypatch.setattr(ledger, "record_intent", note_once)
+    monkeypatch.setattr(ledger, "record_intent", record_once)
     platform.clock.at(5, lambda: platform.change("late", state=OFF))
 
     first, late = run(platform, "power_on")
@@ -1454,6 +1454,19 @@ def test_an_interruption_says_what_was_sent(platform, logs):
     assert "sent to 'web' (vm-1)" in messages[0]
     assert "'db'" not in messages[0]
     assert platform.watching == 0
+
+
+def test_an_error_before_the_first_request_says_that_nothing_was_sent(platform, monkeypatch, logs):
+    def disk_is_full(*what: Any) -> None:
+        raise LedgerError("the disk is full")
+
+    platform.add("web")
+    monkeypatch.setattr(ledger_for_run(None), "record_intent", disk_is_full)
+
+    with pytest.raises(LedgerError, match="the disk is full"):
+        run(platform, "power_off", graceful=False)
+
+    assert "power_off was interrupted: nothing was sent" in logs.messages
 
 
 def test_nothing_is_sent_after_an_interruption(platform, gate, logs):
