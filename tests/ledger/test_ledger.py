@@ -178,7 +178,7 @@ def test_the_name_of_a_new_file_is_synced_too(
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_nobody_else_may_read_a_new_file(ledger: Ledger, path: Path, umask: int) -> None:
+def test_a_new_file_is_private(ledger: Ledger, path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         record_intent(ledger, make_order(), machine())
@@ -203,7 +203,7 @@ def test_any_name_can_be_written_and_read(ledger: Ledger, path: Path, name: str)
         assert name in path.read_text()
 
 
-def test_what_a_platform_is_told_was_on_disk_before(
+def test_an_intent_is_on_disk_before_its_request(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For each request: the intent line of its VM had been synced before."""
@@ -567,7 +567,7 @@ def test_two_processes_cannot_write_one_ledger(ledger: Ledger, path: Path) -> No
 # Runs ----------------------------------------------------------------------------------
 
 
-def test_two_runs_in_one_file_are_told_apart(path: Path) -> None:
+def test_two_runs_in_one_file_are_distinct(path: Path) -> None:
     first, second = Ledger(path), Ledger(path)
     record_intent(first, make_order(), machine(1))
     record_intent(second, make_order(), machine(2))
@@ -824,7 +824,7 @@ def test_without_a_request_it_is_as_it_was_unless_the_machine_died(
     assert record.last.possible_states - {PowerState.TRANSITIONING} == left
 
 
-def test_another_run_begins_with_what_somebody_made_of_the_vm(path: Path) -> None:
+def test_another_run_begins_with_the_externally_changed_state(path: Path) -> None:
     """Run 1 restored it, somebody powered it off, run 2 powered it on."""
     first, second = Ledger(path), Ledger(path)
     for operation, state, after in (("power_off", ON, OFF), ("power_on", OFF, ON)):

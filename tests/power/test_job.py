@@ -97,7 +97,7 @@ def test_a_reset_that_ends_as_not_supported_is_not_taken_for_the_stop_in_its_pla
 # An answer that has not come by the deadline ---------------------------------------------
 
 
-def test_what_was_never_answered_but_is_seen_to_be_done_is_a_success(clock):
+def test_an_unanswered_command_that_was_done_is_a_success(clock):
     job = running("power_off", clock, graceful=False)
     send(job)
     is_seen(job, power_state=OFF)
@@ -110,7 +110,7 @@ def test_what_was_never_answered_but_is_seen_to_be_done_is_a_success(clock):
     assert job.outcome.after is OFF
 
 
-def test_a_power_cut_that_was_never_answered_is_not_said_to_have_been_what_did_it(clock):
+def test_an_unanswered_power_cut_is_not_reported_as_the_cause(clock):
     job = running("power_off", clock, graceful=True, on_timeout="hard")
     send(job)
     job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, handle=CommandHandle("vm-1")))
@@ -169,7 +169,7 @@ def test_a_guest_that_went_off_before_it_could_be_asked_was_not_stopped_by_us(cl
     assert job.outcome.detail == "had become powered_off by itself"
 
 
-def test_a_guest_that_nobody_could_watch_is_not_said_to_be_still_running(clock):
+def test_an_unwatched_guest_is_not_reported_as_still_running(clock):
     job = running("power_off", clock, graceful=True, on_timeout="fail")
     send(job)
     job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, handle=CommandHandle("vm-1")))
@@ -225,7 +225,7 @@ def test_a_task_with_an_unknown_end_may_still_be_carried_out_later(lost, clock):
     assert lost.pending
 
 
-def test_what_is_unknown_of_one_request_is_not_forgotten_for_another(lost, clock):
+def test_an_unknown_request_stays_unknown_after_another_one(lost, clock):
     """The first request may still be carried out, whatever the result of the second."""
     clock.sleep(2)
     lost.decide()

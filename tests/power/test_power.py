@@ -329,7 +329,7 @@ def test_a_guest_that_made_it_fails_the_task_that_was_to_cut_its_power(platform)
     assert (outcome.how, outcome.after, outcome.error) == (How.GUEST, OFF, None)
 
 
-def test_a_guest_that_could_not_be_asked_is_not_said_to_have_done_it(platform):
+def test_a_refused_guest_shutdown_is_not_reported_as_the_cause(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, refuses(NO_TOOLS))
 
@@ -356,7 +356,7 @@ def test_a_hard_power_off_that_fails_after_the_guest_was_asked(platform):
     assert "hard power off: the host is in trouble" in outcome.error
 
 
-def test_a_vm_whose_guest_was_asked_is_never_said_to_be_untouched(platform):
+def test_a_vm_whose_guest_was_asked_is_never_reported_as_untouched(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, ignores())
     platform.on("web", PowerCommand.POWER_OFF, refuses(BUSY))
@@ -379,7 +379,7 @@ def test_a_guest_that_could_never_be_asked_is_not_blamed(platform, on_timeout):
     assert "did not shut down" not in text
 
 
-def test_leave_does_not_forgive_a_platform_that_could_not_be_asked(platform):
+def test_leave_does_not_cover_an_unreachable_platform(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, refuses(NO_CONNECTION))
 
@@ -432,7 +432,7 @@ def test_a_vm_that_stays_busy_is_reported_with_the_reason(platform, reaction):
     assert max(_intervals(platform)) < 10
 
 
-def test_a_busy_task_is_tried_again_even_where_every_look_repeats_all_news(platform):
+def test_a_busy_task_is_tried_again_even_if_every_poll_reports_every_vm(platform):
     platform.repeats_news = True
     platform.add("web", OFF)
     platform.add("chatty", OFF)
@@ -448,7 +448,7 @@ def test_a_busy_task_is_tried_again_even_where_every_look_repeats_all_news(platf
     assert platform.steps("web") == [PowerCommand.POWER_ON] * 2
 
 
-def test_a_busy_vm_that_somebody_else_brought_there_is_not_our_change(platform):
+def test_a_busy_vm_that_was_changed_externally_is_not_our_change(platform):
     platform.add("web", OFF)
     platform.on(
         "web",
@@ -515,7 +515,7 @@ def test_a_task_that_ends_well_without_the_state_is_not_believed(platform):
 # External changes ----------------------------------------------------------------------
 
 
-def test_a_vm_that_is_gone_before_the_first_look(platform):
+def test_a_vm_that_is_deleted_before_the_initial_state(platform):
     platform.add("web")
     platform.before_first_look = lambda: platform.change("web", exists=False, state=UNKNOWN)
 
@@ -542,7 +542,7 @@ def test_a_vm_that_vanishes_while_it_is_watched(platform):
 
 
 @pytest.mark.parametrize("reaction", [refuses(GONE), fails(GONE)])
-def test_a_vm_that_vanishes_when_it_is_asked(platform, reaction):
+def test_a_vm_that_vanishes_when_the_command_is_sent(platform, reaction):
     platform.add("web")
     platform.on("web", PowerCommand.POWER_OFF, reaction)
 
@@ -554,7 +554,7 @@ def test_a_vm_that_vanishes_when_it_is_asked(platform, reaction):
     assert outcome.seconds < 5
 
 
-def test_a_vm_suspended_by_somebody_during_the_guest_shutdown(platform):
+def test_a_vm_that_is_suspended_externally_during_the_guest_shutdown(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, ignores())
     platform.clock.at(20, lambda: platform.change("web", state=SUSPENDED))
@@ -580,7 +580,7 @@ def test_a_state_in_between_is_waited_out(platform, state):
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-def test_a_vm_that_becomes_off_just_before_it_is_asked(platform, graceful):
+def test_a_vm_that_goes_off_just_before_the_command_is_sent(platform, graceful):
     platform.add("web")
 
     def is_off(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
@@ -598,7 +598,7 @@ def test_a_vm_that_becomes_off_just_before_it_is_asked(platform, graceful):
     assert len(platform.sent) == 1
 
 
-def test_a_vm_that_is_off_at_the_first_look_is_not_asked(platform):
+def test_a_vm_that_is_off_initially_is_sent_nothing(platform):
     platform.add("web")
     platform.before_first_look = lambda: platform.change("web", state=OFF)
 
@@ -621,7 +621,7 @@ def test_a_vm_refused_for_a_state_that_is_not_the_wanted_one_fails(platform):
 
 
 @pytest.mark.parametrize("operation", ["reboot", "suspend"])
-def test_a_vm_that_is_off_at_the_first_look_cannot_do_what_needs_a_running_one(platform, operation):
+def test_a_vm_that_is_off_initially_fails_what_needs_a_running_one(platform, operation):
     platform.add("web")
     platform.add("db")
     platform.before_first_look = lambda: platform.change("web", state=OFF)
@@ -690,7 +690,7 @@ def test_a_reset_that_is_refused_because_the_vm_runs_is_a_failure(platform):
 # Lost answers --------------------------------------------------------------------------
 
 
-def test_a_repeatable_step_is_asked_again_after_a_look(platform):
+def test_a_repeatable_command_is_sent_again_if_nothing_happened(platform):
     platform.add("web", OFF)
     platform.on("web", PowerCommand.POWER_ON, loses_answer(done=False), does())
 
@@ -702,7 +702,7 @@ def test_a_repeatable_step_is_asked_again_after_a_look(platform):
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
-def test_what_was_done_though_its_answer_was_lost_is_not_asked_again(platform, seconds):
+def test_a_command_that_was_done_is_not_sent_again_after_a_lost_answer(platform, seconds):
     platform.add("web", OFF)
     platform.on("web", PowerCommand.POWER_ON, loses_answer(done=True, seconds=seconds))
 
@@ -713,7 +713,7 @@ def test_what_was_done_though_its_answer_was_lost_is_not_asked_again(platform, s
     assert outcome.error is None
 
 
-def test_what_is_asked_twice_and_found_done_was_our_doing(platform):
+def test_a_state_reached_before_the_second_attempt_is_our_change(platform):
     platform.add("web", OFF)
     platform.on(
         "web",
@@ -786,7 +786,7 @@ def test_waiting_after_a_lost_answer_does_not_hammer_the_server(platform, operat
     assert platform.looks < 200
 
 
-def test_a_guest_asked_twice_on_its_way_down_keeps_its_time(platform):
+def test_a_guest_that_is_asked_twice_keeps_its_time(platform):
     """Its tools have stopped because it is shutting down."""
     platform.add("web")
     platform.on(
@@ -921,7 +921,7 @@ def test_a_watch_that_does_not_recover_leaves_the_outcome_unknown(platform, trac
     assert platform.looks < 200
 
 
-def test_a_guest_that_nobody_could_watch_is_not_said_to_run_still(platform):
+def test_an_unwatched_guest_is_not_reported_as_running(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, does(seconds=10))
     platform.trouble_watching(NO_CONNECTION)
@@ -932,7 +932,7 @@ def test_a_guest_that_nobody_could_watch_is_not_said_to_run_still(platform):
 
 
 @pytest.mark.parametrize(("seconds", "after"), [(50, UNKNOWN), (5, UNKNOWN), (0.5, ON)])
-def test_a_look_that_the_deadline_cut_short_leaves_the_last_one_good_for_a_while(
+def test_a_poll_that_the_deadline_ends_leaves_the_last_one_valid_for_a_while(
     platform, seconds, after
 ):
     platform.add("web")
@@ -976,7 +976,7 @@ def test_what_the_platform_will_not_show_has_an_unknown_outcome(platform):
     assert platform.watching == 0
 
 
-def test_a_platform_that_cannot_be_watched_at_all_is_never_asked(platform):
+def test_without_a_watch_nothing_is_sent(platform):
     platform.add("web")
 
     def broken() -> None:
@@ -991,7 +991,7 @@ def test_a_platform_that_cannot_be_watched_at_all_is_never_asked(platform):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), OperationRefused("by the platform")])
-def test_an_error_that_nobody_expected_is_not_swallowed(platform, error):
+def test_an_unexpected_error_is_raised(platform, error):
     def breaks(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         raise error
 
@@ -1014,7 +1014,7 @@ def test_an_error_that_nobody_expected_is_not_swallowed(platform, error):
     ],
     ids=lambda value: str(value) if isinstance(value, PowerCommand) else "",
 )
-def test_a_question_that_holds_a_vm_up_is_told(platform, logs, operation, options, step):
+def test_a_question_that_blocks_a_vm_is_in_the_error(platform, logs, operation, options, step):
     platform.add("web")
     platform.on("web", step, ignores())
     platform.clock.at(3, lambda: platform.change("web", question="Was it moved or copied?"))
@@ -1149,7 +1149,7 @@ def test_so_many_requests_are_under_way_at_once_and_no_more(platform):
     assert all(outcome.changed for outcome in outcomes)
 
 
-def test_more_is_sent_while_the_others_are_looked_at(platform):
+def test_more_is_sent_while_the_others_are_watched(platform):
     """A free worker takes the next command while the watch is waiting."""
     all_sent = threading.Event()
 
@@ -1170,7 +1170,7 @@ def test_more_is_sent_while_the_others_are_looked_at(platform):
     assert all(outcome.changed for outcome in outcomes)
 
 
-def test_what_happened_to_a_vm_in_the_queue_is_looked_at_before_it_is_sent(platform, gate):
+def test_a_queued_vm_is_checked_again_before_its_command_is_sent(platform, gate):
     """The operation is refused in the state that the VM has reached meanwhile."""
     platform.add("first")
     platform.add("second")
@@ -1190,7 +1190,7 @@ def test_what_happened_to_a_vm_in_the_queue_is_looked_at_before_it_is_sent(platf
     assert platform.steps("second") == []
 
 
-def test_a_large_batch_is_watched_with_few_looks(platform):
+def test_a_large_batch_is_watched_with_few_polls(platform):
     for number in range(200):
         platform.add(f"web-{number:03}")
         platform.on(f"web-{number:03}", PowerCommand.POWER_OFF, does(seconds=1 + number / 50))
@@ -1632,7 +1632,7 @@ def test_a_guest_is_not_cut_off_after_an_interruption(platform):
     assert platform.steps("web") == [PowerCommand.SHUTDOWN_GUEST]
 
 
-def test_progress_is_told_while_a_batch_goes_on(platform, logs):
+def test_progress_is_logged_during_a_batch(platform, logs):
     platform.add("web")
     platform.add("db")
     platform.on("web", PowerCommand.POWER_OFF, does(seconds=100))
@@ -1645,7 +1645,7 @@ def test_progress_is_told_while_a_batch_goes_on(platform, logs):
     assert int(messages[0].split()[-2]) < 10
 
 
-def test_an_outage_is_warned_of_as_often_as_progress_is_told(platform, logs):
+def test_an_outage_is_logged_as_often_as_progress(platform, logs):
     platform.add("web")
     platform.on("web", PowerCommand.POWER_OFF, does(seconds=60))
     platform.trouble_watching(*[NO_CONNECTION] * 40, None)
@@ -1696,7 +1696,7 @@ def test_a_restart_gets_over_a_lost_answer(platform, lost, done):
 @pytest.mark.parametrize(
     ("refused", "state"), [(PowerCommand.POWER_OFF, OFF), (PowerCommand.POWER_ON, ON)]
 )
-def test_a_restart_goes_on_where_somebody_else_was_faster(platform, refused, state):
+def test_a_restart_continues_after_an_external_power_off(platform, refused, state):
     platform.add("web")
     platform.on("web", PowerCommand.RESET, refuses(NO_RESET))
 

@@ -82,7 +82,7 @@ def test_one_server_that_is_dead_does_not_keep_the_other(monkeypatch: pytest.Mon
     assert (state(well), state(dead)) == (ON, OFF)
 
 
-def test_what_is_left_alone_is_told(logs: pytest.LogCaptureFixture) -> None:
+def test_a_vm_that_is_left_alone_is_logged(logs: pytest.LogCaptureFixture) -> None:
     platform = FakePlatform()
     ledger = lost(platform)
     platform.change("web-1", state=SUSPENDED)
@@ -126,7 +126,7 @@ def test_what_is_on_another_platform_that_is_known_is_for_its_own_action(platfor
     assert restored.outcomes == ()
 
 
-def test_an_error_that_nobody_expected_does_not_keep_the_other_server(
+def test_an_unexpected_error_does_not_keep_the_other_server(
     monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
 ) -> None:
     broken, well = FakePlatform(), Elsewhere()

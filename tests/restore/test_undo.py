@@ -169,9 +169,7 @@ def test_a_state_that_was_passing_is_taken_for_what_it_led_to(
 # External changes ----------------------------------------------------------------------
 
 
-def test_what_somebody_else_changed_since_is_left_alone(
-    platform: FakePlatform, ledger: Ledger
-) -> None:
+def test_an_externally_changed_vm_is_left_alone(platform: FakePlatform, ledger: Ledger) -> None:
     platform.add("web-1")
     platform.power_off("web-1")
     platform.change("web-1", state=SUSPENDED)
@@ -441,7 +439,7 @@ def test_a_restore_that_died_is_finished_by_the_next(
     assert platform.restore_power_states().changed == 0
 
 
-def test_the_means_are_told(platform: FakePlatform, ledger: Ledger) -> None:
+def test_the_method_is_reported(platform: FakePlatform, ledger: Ledger) -> None:
     platform.add("web-1", OFF)
     platform.power_on("web-1")
     platform.on("web-1", PowerCommand.SHUTDOWN_GUEST, ignores(tracked=False))
@@ -638,7 +636,7 @@ def test_a_state_that_never_settles_is_a_failure(
     assert platform.clock.now >= 1060
 
 
-def test_a_vm_that_changes_between_two_looks_is_looked_at_again(
+def test_a_vm_that_changes_between_two_reads_is_read_again(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if the platform refuses a late command: the VM may already be restored."""
@@ -651,7 +649,7 @@ def test_a_vm_that_changes_between_two_looks_is_looked_at_again(
     assert platform.sent == []
 
 
-def test_a_vm_that_somebody_else_switched_off_is_not_ours(
+def test_a_vm_that_was_powered_off_externally_is_not_ours(
     platform: FakePlatform, ledger: Ledger
 ) -> None:
     """Two runs changed it, and the other one was faster: that one restores it."""
@@ -671,7 +669,7 @@ def test_a_vm_that_somebody_else_switched_off_is_not_ours(
 # Unexpected errors -----------------------------------------------------------------------
 
 
-def test_an_error_that_nobody_expected_keeps_no_other_vm_from_being_restored(
+def test_an_unexpected_error_keeps_no_other_vm_from_being_restored(
     platform: FakePlatform, ledger: Ledger, logs: pytest.LogCaptureFixture
 ) -> None:
     for name, state in (("web-1", ON), ("db-1", OFF)):
@@ -729,7 +727,7 @@ def test_an_action_reads_again_what_changed_since_it_began(
     assert states(platform) == {"web-1": ON}
 
 
-def test_what_was_done_is_told_also_if_the_rest_cannot_be_looked_at(
+def test_outcomes_are_reported_even_if_the_other_vms_cannot_be_read(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.add("web-1")
