@@ -1,4 +1,4 @@
-"""Custom attributes of VMs that mean something to this package."""
+"""Custom attributes that protect a VM."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from chaosvm.guards import disables_protection
 from chaosvm.selection import folded
 from chaosvm.vm import VM
 
-__all__ = ["marked_by_attribute"]
+__all__ = ["protection_reason"]
 
 
-def marked_by_attribute(vm: VM, name: str) -> str | None:
-    """How an attribute of this name marks a VM: set to anything but "no" and its like.
+def protection_reason(vm: VM, attribute_name: str) -> str | None:
+    """Why the custom attribute protects the VM: any value but "no" and the like does.
 
-    Raises PlatformError where the VM has attributes whose names cannot be read.
+    Raises PlatformError if the VM has attributes whose names could not be read.
     """
     for attribute, value in vm.metadata.get("custom_attributes", {}).items():
-        if folded(attribute) == folded(name) and not disables_protection(value):
+        if folded(attribute) == folded(attribute_name) and not disables_protection(value):
             return f"has the custom attribute {attribute!r} = {value!r}"
     if vm.metadata.get("nameless_attributes"):
-        raise PlatformError(f"{vm} has custom attributes whose names the vCenter does not tell")
+        raise PlatformError(
+            f"the vCenter does not return the names of the custom attributes of {vm}"
+        )
     return None

@@ -1,4 +1,4 @@
-"""Which VMs vCenter is doing something to."""
+"""Finds the VMs that vCenter is running a task on."""
 
 from __future__ import annotations
 
@@ -7,44 +7,43 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.vsphere.faults import NothingShown
-from chaosvm.vsphere.retrieval import by_pyvmomi
+from chaosvm.vsphere.faults import RootFolderMissing
+from chaosvm.vsphere.retrieval import retrieve_with_pyvmomi
 
-__all__ = ["read_busy"]
+__all__ = ["vms_with_running_tasks"]
 
 _Collector = vmodl.query.PropertyCollector
-_UNDER_WAY = ("queued", "running")
+_RUNNING_STATES = ("queued", "running")
 
 
-def read_busy(content: Any, moids: Sequence[str]) -> set[str]:
-    """The ids of the VMs that have a task which is queued or runs, in one request.
+def vms_with_running_tasks(content: Any, moids: Sequence[str]) -> set[str]:
+    """The ids of the VMs that have a queued or running task, in one request.
 
-    Tasks and VMs that are gone meanwhile are passed over: nothing of theirs is
-    under way.
+    Deleted tasks and VMs are ignored.
     """
     root = content.rootFolder
-    told = by_pyvmomi(content.propertyCollector, _spec(root, moids))
-    if root._GetMoId() not in told:
-        # It is no answer: that no task is in it says nothing.
-        raise NothingShown("the root folder is missing")
-    tasks = [each.properties for each in told.values() if each.kind == "Task"]
+    objects = retrieve_with_pyvmomi(content.propertyCollector, _filter_spec(root, moids))
+    if root._GetMoId() not in objects:
+        # Not a valid response: that it has no task proves nothing.
+        raise RootFolderMissing
+    tasks = [item.properties for item in objects.values() if item.kind == "Task"]
     return {
         task["info.entity"]
         for task in tasks
-        if task.get("info.state") in _UNDER_WAY and "info.entity" in task
+        if task.get("info.state") in _RUNNING_STATES and "info.entity" in task
     }
 
 
-def _spec(root: Any, moids: Sequence[str]) -> Any:
+def _filter_spec(root: Any, moids: Sequence[str]) -> Any:
     to_tasks = _Collector.TraversalSpec(
         name="tasks", type=vim.VirtualMachine, path="recentTask", skip=False
     )
-    machines = [
+    vms = [
         _Collector.ObjectSpec(obj=vim.VirtualMachine(moid), skip=True, selectSet=[to_tasks])
         for moid in moids
     ]
     return _Collector.FilterSpec(
-        objectSet=[_Collector.ObjectSpec(obj=root), *machines],
+        objectSet=[_Collector.ObjectSpec(obj=root), *vms],
         propSet=[
             _Collector.PropertySpec(type=vim.Folder, pathSet=["name"]),
             _Collector.PropertySpec(type=vim.Task, pathSet=["info.entity", "info.state"]),

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import http.client
 import logging
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import trustme
@@ -96,10 +98,47 @@ def test_a_ca_file_that_is_no_certificate_is_named(connect: Connect, tmp_path) -
         connect(ca_file=str(wrong)).count_vms()
 
 
-def test_a_wrong_password_is_refused_and_not_shown(connect: Connect) -> None:
-    with pytest.raises(LoginFailed, match="user name or password") as caught:
-        connect(password="not-the-password").count_vms()
+@pytest.mark.parametrize(
+    ("username", "cause"),
+    [
+        ("chaos", r"wrong password, or the domain is missing \(chaos@vsphere.local\)"),
+        ("chaos@vsphere.local", "wrong user name or password"),
+        (r"EXAMPLE\chaos", "wrong user name or password"),
+    ],
+)
+def test_a_wrong_password_is_refused_and_not_shown(
+    connect: Connect, vcsim: Vcsim, username: str, cause: str
+) -> None:
+    with pytest.raises(LoginFailed) as caught:
+        connect(username=username, password="not-the-password").count_vms()
+    refused = f"{vcsim.host}:{vcsim.port} refused user {username!r}: {cause}"
+    assert re.fullmatch(refused.replace("\\\\", r"\\\\"), str(caught.value))
     assert "not-the-password" not in str(caught.value)
+
+
+@pytest.fixture
+def plain_port() -> Iterator[int]:
+    """The port of an HTTP server without TLS."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,))
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_port_without_tls(connect: Connect, plain_port: int) -> None:
+    with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{plain_port} does not answer with TLS"):
+        connect(port=plain_port).count_vms()
+
+
+@pytest.mark.parametrize("manner", ["html", "status"])
+def test_another_server_is_named(connect: Connect, vcsim: Vcsim, manner: str) -> None:
+    vcsim.rules(rule("RetrieveServiceContent", manner, code=404 if manner == "status" else 0))
+    named = f"{vcsim.host}:{vcsim.port} does not answer as a vCenter does .*: is it one?"
+    with pytest.raises(PlatformError, match=named):
+        connect().count_vms()
 
 
 def test_a_port_where_nobody_listens(connect: Connect) -> None:
@@ -271,7 +310,7 @@ def faults_with_200(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("faults_with_200")
 def test_a_fault_is_one_whatever_the_status(connect: Connect, vcsim: Vcsim) -> None:
-    with pytest.raises(LoginFailed, match="refused the user name"):
+    with pytest.raises(LoginFailed, match="refused user"):
         connect(password="wrong").count_vms()
     platform = connect()
     vm = platform.list_vms()[0]
@@ -302,9 +341,9 @@ def test_an_error_without_a_fault_is_an_error_of_ours(
     order = checked_order("power_off", 60, graceful=False)
     with monkeypatch.context() as broken:
         broken.setattr(http.client.HTTPResponse, "begin", with_500)
-        with pytest.raises(ConnectionFailed, match="500, and no fault"):
+        with pytest.raises(ProtocolError, match="not SOAP, or incomplete"):
             connect().connect()
-        with pytest.raises(AnswerLost, match="500, and no fault"):
+        with pytest.raises(AnswerLost, match="not SOAP, or incomplete"):
             platform.backend.send(vm, PowerCommand.POWER_OFF, order, Deadline(20))
     assert platform.count_vms() == 4
 

@@ -10,9 +10,9 @@ from chaosvm.errors import AmbiguousVM, GuardUnchecked, NoSuchVM, SelectionError
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.inventory import ObjectGraph
-from chaosvm.vsphere.properties import ALL
-from chaosvm.vsphere.retrieval import by_pyvmomi
-from chaosvm.vsphere.traversals import everything
+from chaosvm.vsphere.properties import ALL_PATHS
+from chaosvm.vsphere.retrieval import retrieve_with_pyvmomi
+from chaosvm.vsphere.traversals import inventory_spec
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -211,7 +211,7 @@ def test_pyvmomis_reader_reads_pages_to_the_end(platform: VSpherePlatform) -> No
             result = vmodl.query.PropertyCollector.RetrieveResult
             return result(objects=now, token=str(len(self._left)) if self._left else None)
 
-    told = by_pyvmomi(Paging(), everything(content, ALL))
+    told = retrieve_with_pyvmomi(Paging(), inventory_spec(content, ALL_PATHS))
     assert sorted(ObjectGraph(told).vms(), key=lambda vm: vm.id) == sorted(
         (replace(vm, tags=None) for vm in whole), key=lambda vm: vm.id
     )

@@ -49,7 +49,7 @@ def test_a_password_that_was_changed_is_tried_once_by_all(connect: Connect) -> N
         twenty.rules(*ROTATED)
         twenty.expire_sessions()
         twenty.reset_requests()
-        with pytest.raises((OperationFailed, LoginFailed), match="refused the user name"):
+        with pytest.raises((OperationFailed, LoginFailed), match="refused user"):
             platform.batch_power_off({"all": True}, graceful=False, parallel=20)
         for each in (platform, other, connect(**at)):
             with pytest.raises(LoginFailed, match="before; not tried again"):
@@ -63,7 +63,7 @@ def test_a_password_changed_in_the_middle_of_a_batch_is_tried_once(connect: Conn
         platform.list_vms()
         twenty.rules(*ROTATED)
         twenty.reset_requests()
-        with pytest.raises(OperationFailed, match="refused the user name") as caught:
+        with pytest.raises(OperationFailed, match="refused user") as caught:
             platform.batch_power_off({"all": True}, graceful=False, parallel=20)
         assert [outcome.changed for outcome in caught.value.outcomes] == [False] * 20
         assert logins(twenty) == 1
@@ -81,7 +81,7 @@ def test_a_refused_login_for_tags_is_not_repeated(
     vcsim.rules(rule(REST_LOGIN, "status", code=401))
     for _ in range(3):
         for platform in (connect(), connect()):
-            with pytest.raises((GuardUnchecked, LoginFailed), match="refused the user name"):
+            with pytest.raises((GuardUnchecked, LoginFailed), match="refused user"):
                 platform.power_off(STANDALONE)
     assert vcsim.requests()["methods"][REST_LOGIN] == 1
     assert estate.power_state(STANDALONE) == "poweredOn"
@@ -89,7 +89,7 @@ def test_a_refused_login_for_tags_is_not_repeated(
 
 def test_a_session_for_tags_that_never_holds_is_told(connect: Connect, vcsim: Vcsim) -> None:
     vcsim.rules(rule(TAGS, "status", code=401))
-    with pytest.raises(GuardUnchecked, match="not accept the session for tags, not even a new one"):
+    with pytest.raises(GuardUnchecked, match="which has the tags, rejects even a new session"):
         connect().power_off(STANDALONE)
     assert vcsim.requests()["methods"][REST_LOGIN] == 2
 
@@ -116,7 +116,19 @@ def test_an_inventory_that_stays_empty_is_a_missing_privilege(
     connect: Connect, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("RetrievePropertiesEx", "empty"))
-    with pytest.raises(ProtocolError, match=r"shows nothing, not even in a new session.*Read-only"):
+    with pytest.raises(
+        ProtocolError, match=r"shows nothing to user .*, although the login works.*Read-only"
+    ):
+        connect().list_vms()
+
+
+def test_an_inventory_that_is_empty_as_the_session_ended_is_not_a_missing_privilege(
+    connect: Connect, vcsim: Vcsim
+) -> None:
+    vcsim.rules(
+        rule("RetrievePropertiesEx", "empty"), rule("Fetch", "fault", fault="NotAuthenticated")
+    )
+    with pytest.raises(ConnectionFailed, match="ended the session at once"):
         connect().list_vms()
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from chaosvm.errors import NoSuchVM
 from chaosvm.service import acting
-from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere import name_cache as lookup
+from chaosvm.vsphere import VSpherePlatform, name_cache
 from chaosvm.vsphere.backend import VSphereBackend
 from tests.vcsim import Vcsim
 from tests.vcsim.estate import Estate
@@ -70,7 +69,7 @@ def test_what_is_planned_is_the_same(
 ) -> None:
     at_once = connect().plan("power_off", selection)
     # A few VMs are read with the way to their places, and many with all places.
-    monkeypatch.setattr(lookup, "_FEW", 0 if many else 20)
+    monkeypatch.setattr(name_cache, "_MAX_SINGLE", 0 if many else 20)
     planned = in_two_steps.plan("power_off", selection)
     assert planned.to_json() == at_once.to_json()
     assert [each.vm for each in planned.previews] == [each.vm for each in at_once.previews]
@@ -80,13 +79,13 @@ def test_only_what_fits_is_read_in_full(
     in_two_steps: VSpherePlatform, vcsim: Vcsim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[str]] = []
-    read = lookup._told_of
+    read = name_cache._retrieve_vms
 
     def noted(content: Any, moids: list[str], wanted: Any) -> Any:
         asked.append(moids)
         return read(content, moids, wanted)
 
-    monkeypatch.setattr(lookup, "_told_of", noted)
+    monkeypatch.setattr(name_cache, "_retrieve_vms", noted)
     vcsim.reset_requests()
     planned = in_two_steps.plan("power_off", {"name": "*_H0_VM0"})
     assert asked == [[each.vm.id for each in planned.previews]]

@@ -12,9 +12,8 @@ from chaosvm.errors import AmbiguousVM, NoSuchVM
 from chaosvm.runtime import Deadline
 from chaosvm.selection.selection import _LOOKS_AT
 from chaosvm.vm import VM, PowerState
-from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere import name_cache as lookup
-from chaosvm.vsphere.properties import ALL, wanted_for
+from chaosvm.vsphere import VSpherePlatform, name_cache
+from chaosvm.vsphere.properties import ALL_PATHS, paths_for_fields
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -156,8 +155,8 @@ def test_many_names_are_found_without_reading_everything(
     estate.create_vm("twin", folder="/DC0/vm/one")
     estate.create_vm("twin", folder="/DC0/vm/two")
     whole = everything_of(platform)
-    monkeypatch.setattr(lookup, "_FEW", few)
-    monkeypatch.setattr(lookup, "_THIRD", 1)
+    monkeypatch.setattr(name_cache, "_MAX_SINGLE", few)
+    monkeypatch.setattr(name_cache, "_MAX_FRACTION", 1)
     words = [NAME, "twin", *(vm.id for vm in whole.values() if vm.name == OTHER)]
     reads(vcsim)
     found = platform.backend.inventory(Deadline(20), words)
@@ -170,7 +169,7 @@ def test_many_names_are_found_without_reading_everything(
 def test_most_of_all_are_read_with_all(
     platform: VSpherePlatform, vcsim: Vcsim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookup, "_FEW", 1)
+    monkeypatch.setattr(name_cache, "_MAX_SINGLE", 1)
     whole = everything_of(platform)
     reads(vcsim)
     found = platform.backend.inventory(Deadline(20), [vm.name for vm in list(whole.values())[:3]])
@@ -222,13 +221,13 @@ def test_a_vm_that_is_gone_costs_one_reading_of_the_names(
 def test_one_that_goes_after_the_names_were_read_is_not_told(
     platform: VSpherePlatform, estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = lookup._read
+    read = name_cache._read_vms
 
     def late(*arguments: Any) -> Any:
         estate.destroy(NAME)
         return read(*arguments)
 
-    monkeypatch.setattr(lookup, "_read", late)
+    monkeypatch.setattr(name_cache, "_read_vms", late)
     found = platform.backend.inventory(Deadline(20), [NAME, OTHER, "nobody"])
     assert sorted(vm.name for vm in found) == ["DC0_C0_RP0_VM0", "DC0_C0_RP0_VM1", OTHER]
     assert {vm.power_state for vm in found} == {PowerState.POWERED_ON}
@@ -278,10 +277,10 @@ def test_a_count_is_the_same_without_the_rest(
 
 
 def test_what_a_count_does_not_need_is_not_asked_for() -> None:
-    assert "HostSystem" not in wanted_for(["name", "id"])
-    assert wanted_for(["name"])["VirtualMachine"] == ["name", "parent", "parentVApp"]
-    assert "runtime.host" in wanted_for(["cluster"])["VirtualMachine"]
-    assert wanted_for(["name", "metadata"]) == ALL
+    assert "HostSystem" not in paths_for_fields(["name", "id"])
+    assert paths_for_fields(["name"])["VirtualMachine"] == ["name", "parent", "parentVApp"]
+    assert "runtime.host" in paths_for_fields(["cluster"])["VirtualMachine"]
+    assert paths_for_fields(["name", "metadata"]) == ALL_PATHS
 
 
 @pytest.mark.parametrize("allow_cached", [True, False])
@@ -313,7 +312,7 @@ def test_a_summary_is_the_same_without_the_rest(
     platform: VSpherePlatform, varied: dict[str, VM], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = platform.inventory_summary({"guest_os": "*", "exclude": ["*_VM1"]})
-    monkeypatch.setattr("chaosvm.vsphere.platform.wanted_for", lambda fields: ALL)
+    monkeypatch.setattr("chaosvm.vsphere.backend.paths_for_fields", lambda fields: ALL_PATHS)
     assert told == platform.inventory_summary({"guest_os": "*", "exclude": ["*_VM1"]})
     assert all(told[key] for key in ("memory_mb", "cpu_count", "hosts"))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from chaosvm.vsphere.attributes import marked_by_attribute
 
 from chaosvm.errors import GuardStopped, GuardUnchecked, OperationRefused, PlatformError
 from chaosvm.lab import Lab, State, World
@@ -15,7 +16,6 @@ from chaosvm.runtime import Deadline
 from chaosvm.settings import Safety
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere.attributes import marked_by_attribute
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 from tests.vsphere.conftest import CLUSTERED, STANDALONE
@@ -97,7 +97,7 @@ def test_attributes_without_names_let_nothing_pass() -> None:
         status="poweredOn",
         metadata={"custom_attributes": {"101": "yes"}, "nameless_attributes": [101]},
     )
-    with pytest.raises(PlatformError, match="names the vCenter does not tell"):
+    with pytest.raises(PlatformError, match="does not return the names of the custom attributes"):
         marked_by_attribute(vm, MARK)
 
 

@@ -8,7 +8,7 @@ from xml.parsers.expat import ExpatError
 import pytest
 
 from chaosvm.vsphere.properties import ObjectProperties
-from chaosvm.vsphere.response_parser import NotUnderstood, ResponseParser, read_page
+from chaosvm.vsphere.response_parser import ResponseParser, UnknownForm, read_page
 
 METHOD = "RetrievePropertiesEx"
 BEGINS = (
@@ -196,7 +196,7 @@ def test_a_property_without_a_value_is_not_there() -> None:
     ],
 )
 def test_what_is_not_known_is_never_guessed(objects: str) -> None:
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(UnknownForm):
         page(objects)
     # And that is not because it is no XML.
     XML((BEGINS + objects + ENDS).encode())
@@ -215,12 +215,12 @@ def test_what_is_not_known_is_never_guessed(objects: str) -> None:
 )
 def test_an_unknown_frame_is_not_understood(old: str, new: str) -> None:
     ends = ENDS.replace("RetrievePropertiesEx", new[:-8]) if "Properties" in old else ENDS
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(UnknownForm):
         page(machine(), begins=BEGINS.replace(old, new), ends=ends)
 
 
 def test_an_answer_without_objects_is_left_to_pyvmomi() -> None:
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(UnknownForm):
         page()
 
 
@@ -235,7 +235,7 @@ def test_a_fault_instead_of_the_rest_of_the_answer() -> None:
     fault = "<soapenv:Fault><faultstring>down</faultstring></soapenv:Fault>"
     with pytest.raises(ExpatError):
         page(machine(), ends=fault + "</soapenv:Body></soapenv:Envelope>")
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(UnknownForm):
         page(machine(), fault)
 
 

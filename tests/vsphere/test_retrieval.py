@@ -9,7 +9,7 @@ from chaosvm.lab import Lab, State, World
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 from chaosvm.vsphere import VSpherePlatform, retrieval
-from chaosvm.vsphere.traversals import bare_machines, everything
+from chaosvm.vsphere.traversals import inventory_spec, vms_spec
 from tests.fakes import FakeClock
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
@@ -83,7 +83,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def not_understood(_: object, method: str) -> None:
         tried.append(method)
-        raise retrieval.NotUnderstood("a new world")
+        raise retrieval.UnknownForm("a new world")
 
     monkeypatch.setattr(retrieval, "read_page", not_understood)
     return tried
@@ -123,7 +123,7 @@ def test_an_answer_without_anything_does_not_count_either(
 def test_an_object_that_is_told_twice_counts_once(platform: VSpherePlatform) -> None:
     platform.connect()
     content = platform.backend._client._content
-    spec = everything(content, {"VirtualMachine": ["name"]})
+    spec = inventory_spec(content, {"VirtualMachine": ["name"]})
     told = retrieval.retrieve(content, spec)
     assert len(told) == 4
     assert {each.kind for each in told.values()} == {"VirtualMachine"}
@@ -138,7 +138,7 @@ def test_a_dead_session_is_noticed_by_pyvmomis_reader_too(
     vcsim.expire_sessions()
     with platform.backend._client.transport.within(Deadline(20)):
         content = platform.backend._client._content
-        spec = bare_machines([vm.id], {"VirtualMachine": ["name", "runtime.powerState"]})
+        spec = vms_spec([vm.id], {"VirtualMachine": ["name", "runtime.powerState"]})
         with pytest.raises(vim.fault.NotAuthenticated):
             retrieval.retrieve(content, spec)
     assert len(everything_of(platform)) == 4

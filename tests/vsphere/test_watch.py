@@ -219,7 +219,7 @@ def test_what_is_pushed_as_gone_is_gone(platform: VSpherePlatform, kind: str) ->
         told.missingSet = [missing(machine, vmodl.fault.ManagedObjectNotFound(obj=machine))]
     with one.watch as watch:
         assert one.now().exists
-        watch._take_updates([told])
+        watch._apply_updates([told])
         assert not one.now().exists
 
 
@@ -233,7 +233,7 @@ def test_what_is_missing_for_another_reason_is_not_known(
     )
     with one.watch as watch:
         one.now()
-        watch._take_updates([told])
+        watch._apply_updates([told])
         assert (one.now().exists, one.now().power_state) == (True, PowerState.UNKNOWN)
 
 
@@ -248,7 +248,7 @@ def test_a_property_that_cannot_be_read_any_more_is_not_as_it_was(
     )
     with one.watch as watch:
         one.now()
-        watch._take_updates([collector.FilterUpdate(objectSet=[update])])
+        watch._apply_updates([collector.FilterUpdate(objectSet=[update])])
         assert one.now().power_state is PowerState.UNKNOWN
 
 
