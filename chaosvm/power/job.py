@@ -28,7 +28,6 @@ from chaosvm.power.precheck import (
     already_satisfied,
     first_step,
     must_wait_for_stable_state,
-    unknown_state_reason,
     unsupported_reason,
 )
 from chaosvm.power.progress import Progress
@@ -98,11 +97,7 @@ class Job(Progress):
     def refusal_reason(self) -> str | None:
         """Why the operation cannot, or must not, be done to the VM in its present state."""
         now = replace(self.vm, power_state=self.seen.power_state)
-        return (
-            unsupported_reason(now, self.order)
-            or self._platform_refusal(now, self.order)
-            or unknown_state_reason(now)
-        )
+        return unsupported_reason(now, self.order) or self._platform_refusal(now, self.order)
 
     def may_send(self) -> bool:
         """Looks once more before a step that had to wait; fails the job if it may not go."""

@@ -6,13 +6,7 @@ from chaosvm.backend import Operation, Order, PowerCommand
 from chaosvm.ledger import TARGET_STATES
 from chaosvm.vm import VM, PowerState
 
-__all__ = [
-    "already_satisfied",
-    "first_step",
-    "must_wait_for_stable_state",
-    "unknown_state_reason",
-    "unsupported_reason",
-]
+__all__ = ["first_step", "unsupported_reason", "must_wait_for_stable_state", "already_satisfied"]
 
 
 def already_satisfied(vm: VM, order: Order) -> bool:
@@ -23,17 +17,12 @@ def already_satisfied(vm: VM, order: Order) -> bool:
 
 def unsupported_reason(vm: VM, order: Order) -> str | None:
     """What no platform can do; what only some can is for them to refuse."""
+    if vm.power_state is PowerState.UNKNOWN:
+        return f"is in a state that the platform does not know ({vm.status})"
     needs_running = order.operation in (Operation.REBOOT, Operation.SUSPEND)
     if needs_running and vm.power_state is PowerState.POWERED_OFF:
         return f"is {vm.power_state}, and {order.operation} needs a running VM"
     return None
-
-
-def unknown_state_reason(vm: VM) -> str | None:
-    """Why nothing can be done to a VM in an unknown state, if the platform gives no reason."""
-    if vm.power_state is not PowerState.UNKNOWN:
-        return None
-    return f"is in a state that the platform does not know ({vm.status})"
 
 
 def must_wait_for_stable_state(state: PowerState, order: Order) -> bool:

@@ -20,7 +20,7 @@ from chaosvm.ledger import Ledger
 from chaosvm.outcome import Outcome
 from chaosvm.power.dispatcher import Sender
 from chaosvm.power.job import Job
-from chaosvm.power.precheck import already_satisfied, unknown_state_reason, unsupported_reason
+from chaosvm.power.precheck import already_satisfied, unsupported_reason
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 
@@ -85,11 +85,7 @@ def refusal_reason(platform: Backend, vm: VM, order: Order) -> str | None:
     """Why the order cannot be done to the VM as it is; None if it can, or is done already."""
     if already_satisfied(vm, order):
         return None
-    return (
-        unsupported_reason(vm, order)
-        or platform.refusal_reason(vm, order)
-        or unknown_state_reason(vm)
-    )
+    return unsupported_reason(vm, order) or platform.refusal_reason(vm, order)
 
 
 class _Run:

@@ -49,13 +49,6 @@ _METHODS = {
 }
 # Seconds after the start of an action for which the status of VMware Tools is taken as current.
 _TOOLS_STATUS_TTL = 5.0
-# Why the state of a VM is unknown, by VirtualMachineConnectionState.
-_DISCONNECTED = {
-    "disconnected": "its host is not connected",
-    "inaccessible": "its host cannot access its files",
-    "orphaned": "it is no longer registered on its host",
-    "invalid": "its configuration is invalid",
-}
 
 
 class VSphereBackend(Backend):
@@ -173,8 +166,6 @@ class VSphereBackend(Backend):
         return reasons
 
     def refusal_reason(self, vm: VM, order: Order) -> str | None:
-        if vm.power_state is PowerState.UNKNOWN:
-            return _unknown_state_reason(vm)
         if question := vm.metadata.get("question"):
             return f"waits for an answer to: {question}"
         suspended = vm.power_state is PowerState.SUSPENDED
@@ -232,12 +223,6 @@ class VSphereBackend(Backend):
             if self._tag_reader is None:
                 self._tag_reader = TagReader(self._client.transport, self.settings, api_version)
             return self._tag_reader
-
-
-def _unknown_state_reason(vm: VM) -> str:
-    connection = vm.metadata.get("connection_state", "")
-    cause = _DISCONNECTED.get(connection, "its host may not be connected")
-    return f"is in an unknown state: {cause}"
 
 
 def _tagged(vm: VM, tags: list[Tag]) -> VM:
