@@ -165,7 +165,8 @@ class VSphereClient:
         return self._content.sessionManager.Login(self.settings.username, self.settings.password)
 
     def _login_error(self, fault: Any) -> PlatformError:
-        is_vcenter = self._content is not None and self._content.about.apiType != "HostAgent"
+        about = self._content.about if self._content is not None else None
+        is_vcenter = about is None or about.apiType != "HostAgent"
         return login_error(fault, self.address, self.settings.username, is_vcenter)
 
     def _translated(self, request: Callable[[], T]) -> T:

@@ -47,7 +47,7 @@ _RUNNING, _NOT_RUNNING = "guestToolsRunning", "guestToolsNotRunning"
 # Seconds between two polls: they grow while nothing changes, until updates are used instead.
 # They are short when so many VMs changed that the rest probably follows.
 _FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.1, 1.3, 1.0
-_BURST = 0.05
+_BURST_SHARE = 0.05
 _BURST_INTERVAL, _BURST_PER_VM = 0.02, 0.0002
 
 
@@ -102,11 +102,11 @@ class VSphereWatch(Watch):
         self._reported: dict[str, Observation] = {}  # by the last poll
         self._handles: dict[str, CommandHandle] = {}  # by the moid of the task
         # ObjectSpecs by moid; cached because creating one is slow.
-        self._objects = {vm.id: _object_spec(vim.VirtualMachine(vm.id)) for vm in vms}
+        self._object_specs = {vm.id: _object_spec(vim.VirtualMachine(vm.id)) for vm in vms}
         self._stream = UpdateStream(client)
         self._always_pushed = order.operation is Operation.REBOOT and order.graceful
         self._interval = _FIRST_INTERVAL
-        self._stream.watch(self._objects.values())
+        self._stream.watch(self._object_specs.values())
 
     def track(self, tickets: Sequence[CommandHandle]) -> None:
         # A command may be accepted after its VM was deleted and is no longer watched.
@@ -119,19 +119,19 @@ class VSphereWatch(Watch):
             self._interval = _FIRST_INTERVAL
         if tracked:
             self._handles |= tracked
-            self._objects |= {
+            self._object_specs |= {
                 moid: _object_spec(handle.reference) for moid, handle in tracked.items()
             }
-            self._stream.watch(self._objects.values())
+            self._stream.watch(self._object_specs.values())
 
     def unwatch(self, vm_ids: Sequence[str]) -> None:
         for vm_id in self._statuses.keys() & set(vm_ids):
-            del self._statuses[vm_id], self._objects[vm_id]
+            del self._statuses[vm_id], self._object_specs[vm_id]
         ended = [
             moid for moid, handle in self._handles.items() if handle.vm_id not in self._statuses
         ]
         for moid in ended:
-            del self._handles[moid], self._objects[moid]
+            del self._handles[moid], self._object_specs[moid]
 
     def poll(self, seconds: float, deadline: Deadline) -> list[Observation]:
         self.pushed = self._always_pushed or (seconds > 0 and self._interval > _LONGEST_INTERVAL)
@@ -151,14 +151,14 @@ class VSphereWatch(Watch):
         self._stream.close()
 
     def _adjust_interval(self, changed: int) -> None:
-        if changed >= max(1, _BURST * len(self._statuses)):
+        if changed >= max(1, _BURST_SHARE * len(self._statuses)):
             self._interval = _BURST_INTERVAL + _BURST_PER_VM * len(self._statuses)
         elif not self.pushed:
             self._interval *= _GROWTH
 
     def _end_task(self, moid: str, state: str, fault: Any) -> None:
         handle = self._handles.pop(moid)
-        del self._objects[moid]
+        del self._object_specs[moid]
         status = self._statuses[handle.vm_id]
         status.ended = handle
         status.error = command_error(fault) if fault else None
@@ -183,7 +183,7 @@ class VSphereWatch(Watch):
 
     def _read_all(self, content: Any) -> dict[str, ObjectProperties]:
         root = content.rootFolder
-        spec = _filter_spec([_object_spec(root), *self._objects.values()], _WATCHED_PATHS)
+        spec = _filter_spec([_object_spec(root), *self._object_specs.values()], _WATCHED_PATHS)
         objects = retrieve(content, spec)
         if root._GetMoId() not in objects:
             # Not a valid response: a VM that is missing from it may still exist.
@@ -191,7 +191,9 @@ class VSphereWatch(Watch):
         return objects
 
     def _task_faults(self, moids: Iterable[str], deadline: Deadline) -> dict[str, Any]:
-        spec = _filter_spec([self._objects[moid] for moid in moids], {vim.Task: ["info.error"]})
+        spec = _filter_spec(
+            [self._object_specs[moid] for moid in moids], {vim.Task: ["info.error"]}
+        )
         tasks = self._read(
             lambda content: retrieve_with_pyvmomi(content.propertyCollector, spec), deadline
         )

@@ -37,16 +37,16 @@ Connect = Callable[..., VSpherePlatform]
 
 @pytest.fixture
 def warnings_logged() -> list[str]:
-    told: list[str] = []
+    messages: list[str] = []
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+            messages.append(record.getMessage())
 
     handler = Keep(logging.WARNING)
     logger = logging.getLogger("chaostoolkit")
     logger.addHandler(handler)
-    yield told
+    yield messages
     logger.removeHandler(handler)
 
 
@@ -179,7 +179,7 @@ def test_silence_at_any_point_ends_with_the_deadline(
         ("drop_before", ConnectionFailed),
     ],
 )
-def test_a_broken_answer_is_an_error_never_an_empty_inventory(
+def test_a_broken_response_is_an_error_never_an_empty_inventory(
     connect: Connect, vcsim: Vcsim, method: str, manner: str, error: type[PlatformError]
 ) -> None:
     vcsim.rules(rule(method, manner, code=503 if manner == "status" else 0))
@@ -187,7 +187,7 @@ def test_a_broken_answer_is_an_error_never_an_empty_inventory(
         connect().list_vms()
 
 
-def test_one_broken_connection_is_made_good(connect: Connect, vcsim: Vcsim) -> None:
+def test_a_read_is_retried_after_a_broken_connection(connect: Connect, vcsim: Vcsim) -> None:
     platform = connect()
     platform.count_vms()
     vcsim.rules(rule("RetrievePropertiesEx", "drop_before", times=1))
@@ -201,7 +201,7 @@ def test_connections_dropped_while_idle_go_unnoticed(connect: Connect, vcsim: Vc
     assert platform.power_off("DC0_H0_VM0", graceful=False).changed
 
 
-def test_an_empty_answer_is_no_empty_inventory(connect: Connect, vcsim: Vcsim) -> None:
+def test_an_empty_response_is_not_an_empty_inventory(connect: Connect, vcsim: Vcsim) -> None:
     vcsim.rules(rule("RetrievePropertiesEx", "empty"))
     with pytest.raises(PlatformError):
         connect().list_vms()
@@ -293,7 +293,7 @@ def test_logging_out_of_a_server_that_is_gone(connect: Connect) -> None:
         platform.count_vms()
 
 
-# Faults of a server that says all is well ----------------------------------------------
+# Faults with status 200 -----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def faults_with_200(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("faults_with_200")
-def test_a_fault_is_one_whatever_the_status(connect: Connect, vcsim: Vcsim) -> None:
+def test_a_fault_is_raised_whatever_the_status(connect: Connect, vcsim: Vcsim) -> None:
     with pytest.raises(LoginFailed, match="refused user"):
         connect(password="wrong").count_vms()
     platform = connect()
@@ -332,10 +332,10 @@ def with_500(response: http.client.HTTPResponse) -> None:
 _begin = http.client.HTTPResponse.begin
 
 
-def test_an_error_without_a_fault_is_an_error_of_ours(
+def test_an_error_status_without_a_fault_is_a_protocol_error(
     connect: Connect, vcsim: Vcsim, estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pyvmomi raises a bare Exception for SOAP that is no fault under the status 500."""
+    """pyvmomi raises a bare Exception for status 500 without a fault."""
     platform = connect()
     vm = platform.backend.inventory(Deadline(20), ["DC0_H0_VM0"])[0]
     order = checked_order("power_off", 60, graceful=False)
