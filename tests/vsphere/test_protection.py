@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chaosvm.vsphere.attributes import marked_by_attribute
 
 from chaosvm.errors import GuardStopped, GuardUnchecked, OperationRefused, PlatformError
 from chaosvm.lab import Lab, State, World
@@ -16,6 +15,7 @@ from chaosvm.runtime import Deadline
 from chaosvm.settings import Safety
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere import VSpherePlatform
+from chaosvm.vsphere.custom_attributes import protection_reason
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 from tests.vsphere.conftest import CLUSTERED, STANDALONE
@@ -98,7 +98,7 @@ def test_attributes_without_names_block_all_vms() -> None:
         metadata={"custom_attributes": {"101": "yes"}, "nameless_attributes": [101]},
     )
     with pytest.raises(PlatformError, match="does not return the names of the custom attributes"):
-        marked_by_attribute(vm, MARK)
+        protection_reason(vm, MARK)
 
 
 # Against the lab's vCenter ------------------------------------------------------------------
