@@ -25,8 +25,9 @@ from chaosvm.vsphere.faults import (
     RootFolderMissing,
     connection_error,
     empty_inventory_error,
-    login_error,
+    login_refused,
     not_a_vcenter,
+    platform_error,
     session_lost_error,
 )
 from chaosvm.vsphere.settings import VSphereSettings
@@ -165,9 +166,11 @@ class VSphereClient:
         return self._content.sessionManager.Login(self.settings.username, self.settings.password)
 
     def _login_error(self, fault: Any) -> PlatformError:
+        if not isinstance(fault, vim.fault.InvalidLogin):
+            return platform_error(fault)
         about = self._content.about if self._content is not None else None
         is_vcenter = about is None or about.apiType != "HostAgent"
-        return login_error(fault, self.address, self.settings.username, is_vcenter)
+        return login_refused(self.address, self.settings.username, is_vcenter)
 
     def _translated(self, request: Callable[[], T]) -> T:
         """Translates connection errors; faults pass."""

@@ -34,8 +34,7 @@ __all__ = [
     "empty_inventory_error",
     "fault_text",
     "is_outcome_unknown",
-    "login_error",
-    "login_hint",
+    "login_refused",
     "not_a_vcenter",
     "platform_error",
     "session_lost_error",
@@ -90,20 +89,13 @@ def session_lost_error(address: str) -> PlatformError:
     return ConnectionFailed(f"{address} ended the session at once, and so the next one")
 
 
-def login_error(fault: Any, address: str, username: str, is_vcenter: bool) -> PlatformError:
-    """For a login that failed; a vCenter's users have a domain, an ESXi host's have none."""
-    if not isinstance(fault, vim.fault.InvalidLogin):
-        return platform_error(fault)
-    return LoginFailed(f"{address} refused user {login_hint(username, is_vcenter)}")
-
-
-def login_hint(username: str, is_vcenter: bool = True) -> str:
-    """The user name, and what may be wrong with it or its password."""
+def login_refused(server: str, username: str, is_vcenter: bool = True) -> LoginFailed:
+    """For a refused login; users of a vCenter have a domain, those of an ESXi host do not."""
     if is_vcenter and not {"@", "\\"} & set(username):
         cause = f"wrong password, or the domain is missing ({username}@vsphere.local)"
     else:
         cause = "wrong user name or password"
-    return f"{username!r}: {cause}"
+    return LoginFailed(f"{server} refused user {username!r}: {cause}")
 
 
 def not_a_vcenter(address: str, reason: str) -> str:

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chaosvm.errors import LoginFailed, PlatformError, ProtocolError
+from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.redaction import hide_session
 from chaosvm.runtime import Deadline, Login
 from chaosvm.runtime.documents import parse_json
-from chaosvm.vsphere.faults import connection_error, login_hint
+from chaosvm.vsphere.faults import connection_error, login_refused
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
 
@@ -127,10 +127,8 @@ class TagReader:
             with self._transport.within(deadline):
                 session = self._fetch("POST", self._session_path, _parse_string, headers=headers)
         except _Unauthorized:
-            raise LoginFailed(
-                f"the REST API of {self._address}, which has the tags, refused user "
-                f"{login_hint(self._settings.username)}"
-            ) from None
+            server = f"the REST API of {self._address}, which has the tags,"
+            raise login_refused(server, self._settings.username) from None
         hide_session(session)
         self._session = session
 
