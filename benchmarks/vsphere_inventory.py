@@ -15,8 +15,8 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.runtime import Deadline
 from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere.properties import ALL
-from chaosvm.vsphere.traversals import everything, machines
+from chaosvm.vsphere.properties import ALL_PATHS
+from chaosvm.vsphere.traversals import inventory_spec, vms_with_location_spec
 
 __all__ = ["INVENTORY", "PROBE", "SLOW"]
 
@@ -46,7 +46,7 @@ def _service(target: Target) -> Any:
 def floor(target: Target) -> Callable[[], int]:
     """Fetch the same response and parse it with expat only."""
     content = _platform(target)._client._content
-    fetch = _fetcher(target, content, everything(content, ALL))
+    fetch = _fetcher(target, content, inventory_spec(content, ALL_PATHS))
 
     def read() -> int:
         fetch()
@@ -82,7 +82,9 @@ def chaosvm(target: Target) -> Callable[[], int]:
 def property_collector(target: Target) -> Callable[[], int]:
     """pyvmomi as recommended: a view, and leaf properties in one request."""
     content = _service(target)
-    kinds = {getattr(vim, name): paths for name, paths in ALL.items() if name != _FIELDS_MANAGER}
+    kinds = {
+        getattr(vim, name): paths for name, paths in ALL_PATHS.items() if name != _FIELDS_MANAGER
+    }
     traversal = _collector.TraversalSpec(name="view", path="view", type=vim.view.ContainerView)
 
     def read() -> int:
@@ -146,7 +148,7 @@ def _vm_fields(vm: Any) -> tuple[Any, ...]:
 
 def govc(target: Target) -> Callable[[], int]:
     """The govc command, including its startup."""
-    paths = [path for path in ALL["VirtualMachine"] if path != "customValue"]
+    paths = [path for path in ALL_PATHS["VirtualMachine"] if path != "customValue"]
     command = ["govc", "object.collect", "-json", "-type", "m", "/", *paths]
     environment = {
         **os.environ,
@@ -171,7 +173,7 @@ def probe_floor(target: Target) -> Callable[[], int]:
     platform = _platform(target)
     vm = platform.get_vm(target["vm_name"])
     content = platform.backend._client._content
-    fetch = _fetcher(target, content, machines(content, [vm.id], ALL))
+    fetch = _fetcher(target, content, vms_with_location_spec(content, [vm.id], ALL_PATHS))
 
     def read() -> int:
         fetch()

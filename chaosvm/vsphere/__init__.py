@@ -25,10 +25,9 @@ __all__ = ["VSpherePlatform", "discover", "vsphere"]
 def vsphere(
     configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
 ) -> VSpherePlatform:
-    """The vCenter that an activity is meant for, connected when first used and then shared.
+    """The vCenter of an activity; it connects on first use and is shared by the run.
 
-    Raises InvalidValue for settings that cannot be used, and MissingExtra
-    without pyvmomi.
+    Raises InvalidValue for invalid settings, and MissingExtra without pyvmomi.
     """
     settings = load(VSphereSettings, configuration, secrets)
     safety = Safety.of_activity(configuration, secrets)
@@ -36,7 +35,7 @@ def vsphere(
 
 
 def discover(discover_system: bool = True) -> Discovery:
-    """vSphere's activities and, with VSPHERE_SERVER and its like set, the vCenter's inventory."""
+    """vSphere's activities, and the vCenter's inventory if VSPHERE_SERVER and so on are set."""
 
     def describe() -> dict[str, Any]:
         return vsphere(None, None).system()

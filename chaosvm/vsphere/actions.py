@@ -1,13 +1,13 @@
 """Power actions on the VMs of a vCenter.
 
-Every action checks its arguments and settings first, finds the VMs in the
-inventory, and only then sends anything. It is idempotent, so it also serves as
-a rollback: a VM that is there already is left alone, with ``changed`` false.
-``timeout`` in seconds bounds the whole call, logging in included. Templates,
-VMs managed by vCenter (agents such as vCLS), fault tolerance secondaries and
-the vCenter's own VM are refused, and so are protected VMs. docs/safety.md
-explains these, limits for a whole run, plans and dry runs; docs/vsphere.md
-settings, selection and outcomes.
+Every action validates its arguments and settings, finds the VMs in the
+inventory, and only then sends commands. Actions are idempotent, so they also
+serve as rollbacks: a VM that is already in the requested state is left alone,
+with ``changed`` false. ``timeout`` in seconds limits the whole call, including
+the login. Templates, VMs managed by vCenter (agents such as vCLS), fault
+tolerance secondaries, the vCenter's own VM and protected VMs are refused.
+docs/safety.md explains protection, limits for a whole run, plans and dry runs;
+docs/vsphere.md explains settings, selection and outcomes.
 """
 
 from chaosvm.activities import actions

@@ -1,4 +1,4 @@
-"""vSphere as a platform: what ``chaosvm.power`` needs from a vCenter."""
+"""The backend for vSphere: reads, commands and watches of a vCenter."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from chaosvm.errors import GuestUnavailable, PlatformError
 from chaosvm.runtime import Deadline
 from chaosvm.selection import folded
 from chaosvm.vm import VM, PowerState
-from chaosvm.vsphere.attributes import marked_by_attribute
-from chaosvm.vsphere.busy import read_busy
 from chaosvm.vsphere.client import VSphereClient
+from chaosvm.vsphere.custom_attributes import protection_reason
 from chaosvm.vsphere.faults import command_error
 from chaosvm.vsphere.inventory import (
     Inventory,
-    fault_in_reading,
-    read_everything,
+    read_error,
+    read_object_graph,
 )
 from chaosvm.vsphere.inventory import (
     read_inventory as read_whole_inventory,
 )
-from chaosvm.vsphere.name_cache import NameCache, by_identity
-from chaosvm.vsphere.properties import ALL, wanted_for
+from chaosvm.vsphere.name_cache import NameCache, read_vms_by_id
+from chaosvm.vsphere.properties import ALL_PATHS, paths_for_fields
+from chaosvm.vsphere.running_tasks import vms_with_running_tasks
 from chaosvm.vsphere.settings import VSphereSettings
-from chaosvm.vsphere.tags import SomethingGone, Tag, TagReader
+from chaosvm.vsphere.tags import ObjectDeleted, Tag, TagReader
 from chaosvm.vsphere.watch import VSphereWatch
 
 __all__ = ["VSphereBackend"]
@@ -47,10 +47,8 @@ _METHODS = {
     PowerCommand.SHUTDOWN_GUEST: "ShutdownGuest",
     PowerCommand.REBOOT_GUEST: "RebootGuest",
 }
-
-
-# So many seconds after an action began, what it read of a guest is still taken to hold.
-_FRESH = 5.0
+# Seconds after the start of an action for which the status of VMware Tools is taken as current.
+_TOOLS_STATUS_TTL = 5.0
 
 
 class VSphereBackend(Backend):
@@ -73,7 +71,7 @@ class VSphereBackend(Backend):
         self._client = VSphereClient(self.settings, pool_size=self.max_parallel)
         self._tag_reader: TagReader | None = None
         self._tag_lock = threading.Lock()
-        self._lookup = NameCache()
+        self._name_cache = NameCache()
 
     @property
     def address(self) -> str:
@@ -96,33 +94,33 @@ class VSphereBackend(Backend):
     ) -> list[VM]:
         def read(content: Any) -> list[VM]:
             if only:
-                return self._lookup.vms(content, only, allow_cached, fields)
-            wanted = ALL if fields is None else wanted_for(fields)
-            return read_everything(content, wanted).vms()
+                return self._name_cache.vms(content, only, allow_cached, fields)
+            paths = ALL_PATHS if fields is None else paths_for_fields(fields)
+            return read_object_graph(content, paths).vms()
 
-        return self._told(read, deadline)
+        return self._read(read, deadline)
 
     def hydrate(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
-        return self._told(lambda content: by_identity(content, [vm.id for vm in vms]), deadline)
+        return self._read(lambda content: read_vms_by_id(content, [vm.id for vm in vms]), deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         """Those that were deleted meanwhile are left out, unless that leaves none."""
         try:
-            found = self._read_tags(vms, deadline)
+            tags = self._read_tags(vms, deadline)
         except PlatformError as error:
-            logger.warning(f"the tags of VMs are not known: {error}")
-            found = None
-        if found is None:
+            logger.warning(f"the tags of VMs could not be read: {error}")
+            tags = None
+        if tags is None:
             return list(vms)
-        return [_tagged(vm, found[vm.id]) for vm in vms if vm.id in found] or list(vms)
+        return [_tagged(vm, tags[vm.id]) for vm in vms if vm.id in tags] or list(vms)
 
     def send(
         self, vm: VM, command: PowerCommand, order: Order, deadline: Deadline
     ) -> CommandHandle:
-        # Tools may have started since: only what was read just now saves the request.
-        fresh = deadline.elapsed < _FRESH and not order.is_restore
-        if command.is_guest_command and fresh and (deaf := self.guest_unavailable(vm)):
-            raise GuestUnavailable(deaf)
+        # VMware Tools may have started since: an older status does not save the request.
+        is_current = deadline.elapsed < _TOOLS_STATUS_TTL and not order.is_restore
+        if command.is_guest_command and is_current and (reason := self.guest_unavailable(vm)):
+            raise GuestUnavailable(reason)
 
         def request(content: Any) -> Any:
             machine = vim.VirtualMachine(vm.id, self._client.transport)
@@ -138,12 +136,9 @@ class VSphereBackend(Backend):
         return VSphereWatch(self._client, vms, order)
 
     def busy_vms(self, vms: Sequence[VM], deadline: Deadline) -> set[str]:
-        try:
-            return self._client.read(
-                lambda content: read_busy(content, [vm.id for vm in vms]), deadline
-            )
-        except vmodl.MethodFault as fault:
-            raise fault_in_reading(fault) from None
+        return self._read(
+            lambda content: vms_with_running_tasks(content, [vm.id for vm in vms]), deadline
+        )
 
     def immutable_reason(self, vm: VM) -> str | None:
         if vm.template:
@@ -162,13 +157,13 @@ class VSphereBackend(Backend):
         return None
 
     def protected_by_tag(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
-        """By a custom attribute, which the inventory has, or a tag, of any category."""
-        found = {vm.id: why for vm in vms if (why := marked_by_attribute(vm, tag))}
-        tags = self._read_tags([vm for vm in vms if vm.id not in found], deadline)
-        for vm_id, carried in (tags or {}).items():
-            if any(folded(tag) in (folded(each.name), folded(each.qualified)) for each in carried):
-                found[vm_id] = f"has the tag {tag!r}"
-        return found
+        """By a custom attribute, which the inventory has, or a tag in any category."""
+        reasons = {vm.id: reason for vm in vms if (reason := protection_reason(vm, tag))}
+        tags = self._read_tags([vm for vm in vms if vm.id not in reasons], deadline)
+        for vm_id, vm_tags in (tags or {}).items():
+            if any(folded(tag) in (folded(each.name), folded(each.qualified)) for each in vm_tags):
+                reasons[vm_id] = f"has the tag {tag!r}"
+        return reasons
 
     def refusal_reason(self, vm: VM, order: Order) -> str | None:
         if question := vm.metadata.get("question"):
@@ -199,33 +194,32 @@ class VSphereBackend(Backend):
         }
 
     def read_inventory(self, deadline: Deadline) -> Inventory:
-        return self._told(read_whole_inventory, deadline)
+        return self._read(read_whole_inventory, deadline)
 
-    def _told(self, request: Callable[[Any], T], deadline: Deadline) -> T:
+    def _read(self, request: Callable[[Any], T], deadline: Deadline) -> T:
         try:
             return self._client.read(request, deadline)
         except vmodl.MethodFault as fault:
-            raise fault_in_reading(fault) from None
+            raise read_error(fault) from None
 
     def _read_tags(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, list[Tag]] | None:
-        """The tags of those that are there; None of a server that has no tags at all."""
+        """The tags of the VMs that exist; None if the server is an ESXi host, without tags."""
         about = self._client.read(lambda content: content.about, deadline)
-        # Which it is by what it is: a vCenter that answers as if it had none
-        # may be one whose tags cannot be reached at the moment.
+        # Decided by the server's type: a vCenter without a working REST API may have tags.
         if about.apiType == "HostAgent":
             return None
-        reader = self._reader(about.apiVersion)
+        reader = self._shared_tag_reader(about.apiVersion)
         moids = [vm.id for vm in vms]
         try:
-            found = reader.read(moids, deadline)
-        except SomethingGone as error:
-            logger.debug(f"reading the tags once more: {error}")
+            tags = reader.read(moids, deadline)
+        except ObjectDeleted as error:
+            logger.debug(f"reading the tags again: {error}")
             moids = [vm.id for vm in self.hydrate(vms, deadline)]
-            found = reader.read(moids, deadline)
-        return {moid: found.get(moid, []) for moid in moids}
+            tags = reader.read(moids, deadline)
+        return {moid: tags.get(moid, []) for moid in moids}
 
-    def _reader(self, api_version: str) -> TagReader:
-        with self._tag_lock:  # not while anything is asked
+    def _shared_tag_reader(self, api_version: str) -> TagReader:
+        with self._tag_lock:
             if self._tag_reader is None:
                 self._tag_reader = TagReader(self._client.transport, self.settings, api_version)
             return self._tag_reader

@@ -1,4 +1,4 @@
-"""vSphere's own words in the docstrings of the activities that all platforms share."""
+"""vSphere's wording for the docstrings of the shared activities."""
 
 from __future__ import annotations
 
@@ -22,24 +22,22 @@ _WORDS = {
         "that is managed by vCenter, is refused."
     ),
     "power_off": (
-        "With `graceful` the guest is asked to shut down (this needs VMware Tools); if it has "
-        "not, or cannot, `on_timeout` decides: `hard` cuts its power, `fail` fails the action, "
+        "With `graceful` the guest is asked to shut down (this needs VMware Tools); if it does "
+        "not, `on_timeout` decides: `hard` cuts its power, `fail` fails the action, "
         "`leave` leaves it running without failing. The guest has `timeout` seconds, less a fifth "
         "(30 at most) kept for the hard power off where that is to follow. Without `graceful` the "
         "power is cut at once, as if the plug were pulled. A suspended VM is refused."
     ),
     "reboot": (
-        "A guest's reboot needs VMware Tools, and counts as done when Tools were seen to stop and "
-        "to run again; a guest that ignores the request fails the action after `timeout` seconds, "
-        "as unknown. A reset, which is like the reset button, counts as done when vCenter says so "
-        "and the VM is on."
+        "A guest reboot needs VMware Tools, and is done when Tools have stopped and run again; if "
+        "the guest ignores the request, the action fails after `timeout` seconds, as unknown. A "
+        "reset, which is like the reset button, is done when its task has ended and the VM is on."
     ),
     "not_suspendable": "off",
     "metadata": "what only vSphere has, such as custom attributes",
     "list_vms": "",
     "vm_power_state": (
-        "One of powered_on, powered_off, suspended or unknown, which means that the VM's host is "
-        "not connected, so that vCenter cannot tell."
+        "One of powered_on, powered_off, suspended, or unknown if the VM's host is not connected."
     ),
     "expected": "powered_on, powered_off or suspended",
     "summary": (

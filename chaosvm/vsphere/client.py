@@ -1,4 +1,4 @@
-"""One authenticated session with a vCenter, shared by threads, renewed when it is lost."""
+"""One session with a vCenter, shared by all threads and renewed when it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ from chaosvm.errors import (
 )
 from chaosvm.redaction import hide_session
 from chaosvm.runtime import Deadline, Login
-from chaosvm.vsphere.faults import NothingShown, connection_error, platform_error, session_error
+from chaosvm.vsphere.faults import (
+    RootFolderMissing,
+    connection_error,
+    empty_inventory_error,
+    login_refused,
+    not_a_vcenter,
+    platform_error,
+    session_lost_error,
+)
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
 
@@ -30,14 +38,14 @@ __all__ = ["VSphereClient"]
 logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
-_SESSION = re.compile(r'vmware_soap_session="?([^";\s]+)')
-_BROKEN = (OSError, http.client.HTTPException)
-# A dead session gives a fault, or an answer without anything in it.
-_SESSION_LOST = (vim.fault.NotAuthenticated, NothingShown)
+_SESSION_COOKIE = re.compile(r'vmware_soap_session="?([^";\s]+)')
+_CONNECTION_ERRORS = (OSError, http.client.HTTPException)
+# In a session that has ended, a request returns a fault or an empty result.
+_SESSION_LOST = (vim.fault.NotAuthenticated, RootFolderMissing)
 
 
 class VSphereClient:
-    """Sends requests as a logged-in user; logs in again when the session has gone."""
+    """Sends requests in a session; logs in again when the session has ended."""
 
     def __init__(self, settings: VSphereSettings, pool_size: int) -> None:
         self.settings = settings
@@ -53,33 +61,33 @@ class VSphereClient:
 
     @property
     def generation(self) -> int:
-        """Grows with each login: what was made in an older one (collectors) is gone."""
+        """Counts logins: what an earlier session created (property collectors) is gone."""
         return self._login.generation
 
     def login(self, deadline: Deadline) -> None:
-        """Log in, unless that was done."""
+        """Log in, unless a session exists."""
         with self.transport.within(deadline):
             self._ensure_login(deadline)
 
     def read(self, request: Callable[[Any], T], deadline: Deadline) -> T:
-        """Send a request that changes nothing, twice if the connection breaks.
+        """Send a request that changes nothing; retry once if the connection breaks.
 
-        ``request`` gets the ServiceContent. Raises PlatformError; faults about
-        the objects asked for are left as they are.
+        ``request`` takes the ServiceContent. Raises PlatformError; faults about
+        the requested objects are passed on.
         """
         try:
             return self._call(request, deadline)
         except (AnswerTooLarge, CertificateRejected, DeadlinePassed):
             raise
         except (ConnectionFailed, ProtocolError) as error:
-            logger.debug(f"reading once more: {error}")
+            logger.debug(f"retrying: {error}")
             return self._call(request, deadline)
 
     def change(self, request: Callable[[Any], T], deadline: Deadline) -> T:
-        """Send a request that changes something, never twice.
+        """Send a request that changes something; it is never sent twice.
 
-        Raises ConnectionFailed if it never left, AnswerLost if nobody knows what
-        became of it.
+        Raises ConnectionFailed if it was not sent, and AnswerLost if it is
+        unknown whether it was carried out.
         """
         self.transport.sent = False
         try:
@@ -96,9 +104,9 @@ class VSphereClient:
                 with self.transport.within(deadline):
                     self._translated(self._content.sessionManager.Logout)
             except PlatformError as error:
-                logger.debug(f"the session was not closed: {error}")
+                logger.debug(f"could not log out: {error}")
             except vmodl.MethodFault as fault:
-                logger.debug(f"the session was gone already: {type(fault).__name__}")
+                logger.debug(f"the session had already ended: {type(fault).__name__}")
         self._login.forget()
         self.transport.cookie = ""
         self.transport.close()
@@ -109,52 +117,72 @@ class VSphereClient:
             try:
                 return self._translated(lambda: request(self._content))
             except _SESSION_LOST:
-                # It was refused, so nothing was done: sending it again is safe.
+                # The request was rejected, so it is safe to send it again.
                 logger.info(f"the session with {self.address} had ended: logging in again")
             self._ensure_login(deadline, lost=generation)
             try:
                 return self._translated(lambda: request(self._content))
             except _SESSION_LOST as error:
+                failure = self._failure_in_new_session(error)
                 self.transport.sent = False
-                raise session_error(error, self.address) from None
+                raise failure from None
+
+    def _failure_in_new_session(self, error: Exception) -> PlatformError:
+        """An empty result means missing privileges only if the session is still valid."""
+        if isinstance(error, RootFolderMissing) and self._session_is_valid():
+            return empty_inventory_error(self.address, self.settings.username)
+        return session_lost_error(self.address)
+
+    def _session_is_valid(self) -> bool:
+        try:
+            manager = self._content.sessionManager
+            return self._translated(lambda: manager.currentSession) is not None
+        except vmodl.MethodFault:
+            return False
 
     def _ensure_login(self, deadline: Deadline, lost: int = 0) -> int:
         self.transport.sent = False
         try:
             return self._login.ensure(deadline, lost)
         finally:
-            # What has left so far was the login, not the caller's request.
+            # What was sent so far is the login, not the caller's request.
             self.transport.sent = False
 
     def _log_in(self, deadline: Deadline) -> None:
-        # A server may take Login with an old session's cookie for a second login.
+        # With the cookie of an old session, a server may reject this as a second login.
         self.transport.cookie = ""
-        service = vim.ServiceInstance("ServiceInstance", self.transport)
         try:
-            if self._content is None:
-                self._content = self._translated(service.RetrieveContent)
-            if self._content is None:
-                raise ProtocolError(f"{self.address} did not say what it is: is it a vCenter?")
-            session = self._translated(
-                lambda: self._content.sessionManager.Login(
-                    self.settings.username, self.settings.password
-                )
-            )
-            _hide(session, self.transport.cookie)
+            session = self._translated(self._start_session)
         except vmodl.MethodFault as fault:
-            raise platform_error(fault) from None
+            raise self._login_error(fault) from None
+        _hide_session(session, self.transport.cookie)
+
+    def _start_session(self) -> Any:
+        if self._content is None:
+            service = vim.ServiceInstance("ServiceInstance", self.transport)
+            self._content = service.RetrieveContent()
+        if self._content is None:
+            raise ProtocolError(not_a_vcenter(self.address, "it has no service content"))
+        return self._content.sessionManager.Login(self.settings.username, self.settings.password)
+
+    def _login_error(self, fault: Any) -> PlatformError:
+        if not isinstance(fault, vim.fault.InvalidLogin):
+            return platform_error(fault)
+        about = self._content.about if self._content is not None else None
+        is_vcenter = about is None or about.apiType != "HostAgent"
+        return login_refused(self.address, self.settings.username, is_vcenter)
 
     def _translated(self, request: Callable[[], T]) -> T:
-        """Connection errors become ours; faults pass."""
+        """Translates connection errors; faults pass."""
         try:
             return request()
-        except _BROKEN as error:
+        except _CONNECTION_ERRORS as error:
             raise connection_error(error, self.address) from None
 
 
-def _hide(session: Any, cookie: str) -> None:
-    """Who knows the session is as good as logged in."""
-    found = (getattr(session, "key", None), *_SESSION.findall(cookie or ""))
-    for each in found:
-        if isinstance(each, str) and each:
-            hide_session(each)
+def _hide_session(session: Any, cookie: str) -> None:
+    """Anyone who knows its key can use the session."""
+    keys = (getattr(session, "key", None), *_SESSION_COOKIE.findall(cookie or ""))
+    for key in keys:
+        if isinstance(key, str) and key:
+            hide_session(key)

@@ -1,4 +1,4 @@
-"""vSphere's faults, and what goes wrong on the way there, as this package's errors."""
+"""Translates vSphere's SOAP faults, and connection errors, to this package's errors."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ from chaosvm.vm import PowerState
 
 __all__ = [
     "POWER_STATES",
-    "NothingShown",
-    "connection_error",
-    "is_unknown",
-    "platform_error",
-    "session_error",
+    "RootFolderMissing",
     "command_error",
-    "text_of",
+    "connection_error",
+    "empty_inventory_error",
+    "fault_text",
+    "is_outcome_unknown",
+    "login_refused",
+    "not_a_vcenter",
+    "platform_error",
+    "session_lost_error",
 ]
 
 POWER_STATES = {
@@ -44,18 +47,19 @@ POWER_STATES = {
 }
 
 
-def text_of(fault: Any) -> str:
-    """The fault's own words; many have none, and then their name has to do."""
+def fault_text(fault: Any) -> str:
+    """The fault's type in words, and its message if it has one."""
     name = type(fault).__name__.rsplit(".", 1)[-1]
     words = " ".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)).lower()
     message = (getattr(fault, "msg", None) or "").strip()
     return f"{words}: {message}" if message and message != name else words
 
 
-# With these faults the operation may still be carried out. By the vSphere API reference,
-# Timedout is an operation that the server no longer waits for, HostCommunication and its
-# subclasses a lost connection to the host. SystemError is what vpxd answers while it stops.
-_UNKNOWN = (
+# After these faults the operation may still be carried out. According to the vSphere API
+# reference, Timedout means that the server no longer waits for an operation, HostCommunication
+# and its subclasses that the connection to the host was lost. vpxd returns SystemError while
+# it stops.
+_OUTCOME_UNKNOWN = (
     vim.fault.Timedout,
     vmodl.fault.HostCommunication,
     vmodl.fault.SystemError,
@@ -63,38 +67,52 @@ _UNKNOWN = (
 )
 
 
-def is_unknown(fault: Any) -> bool:
-    """True if the fault leaves open whether anything was done."""
-    return isinstance(fault, _UNKNOWN) or type(fault) is vmodl.RuntimeFault
+def is_outcome_unknown(fault: Any) -> bool:
+    """True if the operation may or may not have been carried out."""
+    return isinstance(fault, _OUTCOME_UNKNOWN) or type(fault) is vmodl.RuntimeFault
 
 
-class NothingShown(Exception):
-    """The answer lacks the root folder, which is in every inventory."""
+class RootFolderMissing(Exception):
+    """The response lacks the root folder, which every inventory has."""
 
 
-def session_error(error: Exception, server: str) -> PlatformError:
-    """What a request met in a session that had just begun."""
-    if isinstance(error, NothingShown):
-        return ProtocolError(
-            f"{server} shows nothing, not even in a new session: the user needs at least the "
-            "Read-only role on the root of the inventory"
-        )
-    return ConnectionFailed(f"{server} ended the session at once, and so the next one")
+def empty_inventory_error(address: str, username: str) -> PlatformError:
+    """For a response without the root folder, in a session that is valid."""
+    return ProtocolError(
+        f"{address} shows nothing to user {username!r}, although the login works: the user needs "
+        "at least the Read-only role on the root of the inventory"
+    )
+
+
+def session_lost_error(address: str) -> PlatformError:
+    """For a request that was rejected in two new sessions in a row."""
+    return ConnectionFailed(f"{address} ended the session at once, and so the next one")
+
+
+def login_refused(server: str, username: str, is_vcenter: bool = True) -> LoginFailed:
+    """For a refused login; users of a vCenter have a domain, those of an ESXi host do not."""
+    if is_vcenter and not {"@", "\\"} & set(username):
+        cause = f"wrong password, or the domain is missing ({username}@vsphere.local)"
+    else:
+        cause = "wrong user name or password"
+    return LoginFailed(f"{server} refused user {username!r}: {cause}")
+
+
+def not_a_vcenter(address: str, reason: str) -> str:
+    return f"{address} does not answer as a vCenter does ({reason}): is it one?"
 
 
 def platform_error(fault: Any) -> PlatformError:
-    """A fault that has nothing to do with one VM."""
-    if isinstance(fault, vim.fault.InvalidLogin):
-        return LoginFailed("the vCenter refused the user name or password")
+    """For a fault that is not about one VM."""
     if isinstance(fault, vim.fault.NoPermission):
         return PermissionDenied(f"the user lacks the privilege {fault.privilegeId}")
-    if is_unknown(fault):
-        return ConnectionFailed(f"the vCenter is in trouble: {text_of(fault)}")
-    return PlatformError(f"the vCenter refused: {text_of(fault)}")
+    if is_outcome_unknown(fault):
+        return ConnectionFailed(f"the vCenter is in trouble: {fault_text(fault)}")
+    return PlatformError(f"the vCenter refused: {fault_text(fault)}")
 
 
 def command_error(fault: Any) -> CommandFailed:
-    """A fault about one VM. Subclasses first: vSphere derives some from others."""
+    """For a fault about one VM. The order matters: some of these are subclasses of others."""
     if isinstance(fault, vim.fault.InvalidPowerState):
         state = POWER_STATES.get(str(fault.existingState), PowerState.UNKNOWN)
         return InWrongState(f"the VM is {fault.existingState}", state)
@@ -106,27 +124,33 @@ def command_error(fault: Any) -> CommandFailed:
         return Busy("another task is running on the VM")
     if isinstance(fault, vim.fault.ConcurrentAccess):
         return Busy("something else changed the VM at the same time")
-    if is_unknown(fault):
-        return AnswerLost(f"the vCenter does not know what became of it ({text_of(fault)})")
+    if is_outcome_unknown(fault):
+        return AnswerLost(f"the vCenter does not know what became of it ({fault_text(fault)})")
     if isinstance(fault, vim.fault.ToolsUnavailable):
         return GuestUnavailable("VMware Tools are not running in the guest")
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
         return VMGone("the VM does not exist any more")
     if isinstance(fault, vim.fault.NoPermission):
         return CommandFailed(f"the user lacks the privilege {fault.privilegeId} on it")
-    return CommandFailed(text_of(fault))
+    return CommandFailed(fault_text(fault))
 
 
-def connection_error(error: Exception, server: str) -> PlatformError:
-    """What the socket, TLS or HTTP layer raised."""
+# OpenSSL's reasons for a reply that is not TLS; which one depends on its version.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
+
+
+def connection_error(error: Exception, address: str) -> PlatformError:
+    """For what the socket, TLS or HTTP layer raised."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateRejected(
-            f"the certificate of {server} cannot be trusted ({error.verify_message}): give the "
+            f"the certificate of {address} cannot be trusted ({error.verify_message}): give the "
             "CA's certificate as vsphere_ca_file, and the server by a name that is in its "
             "certificate"
         )
+    if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
+        return ConnectionFailed(f"{address} does not answer with TLS: is the port right?")
     if isinstance(error, TimeoutError):
-        return DeadlinePassed(f"{server} did not answer in time")
+        return DeadlinePassed(f"{address} did not answer in time")
     if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
-        return ConnectionFailed(f"{server} answered as a vCenter does not: {error or error!r}")
-    return ConnectionFailed(f"no connection to {server}: {error}")
+        return ConnectionFailed(not_a_vcenter(address, str(error) or "invalid HTTP"))
+    return ConnectionFailed(f"no connection to {address}: {error}")

@@ -1,7 +1,7 @@
-"""Every VM with its place in the inventory, read by one property collector request.
+"""All VMs with their location in the inventory, read in one property collector request.
 
-One traversal fetches VMs, hosts, clusters, datacenters, folders and vApps with
-the few properties needed of each; they are joined here.
+One request returns VMs, hosts, clusters, datacenters, folders and vApps with the
+few properties needed of each; this module joins them.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere.faults import (
     POWER_STATES,
-    NothingShown,
-    is_unknown,
+    RootFolderMissing,
+    fault_text,
+    is_outcome_unknown,
     platform_error,
-    text_of,
 )
-from chaosvm.vsphere.properties import ALL, ObjectProperties, PropertyPaths
+from chaosvm.vsphere.properties import ALL_PATHS, ObjectProperties, PropertyPaths
 from chaosvm.vsphere.retrieval import retrieve
-from chaosvm.vsphere.traversals import everything
+from chaosvm.vsphere.traversals import inventory_spec
 
 __all__ = [
     "Inventory",
     "ObjectGraph",
-    "fault_in_reading",
     "power_state",
-    "read_everything",
+    "read_error",
     "read_inventory",
+    "read_object_graph",
 ]
 
 # The three characters that vCenter escapes in names.
-_ESCAPED = {"%2f": "/", "%5c": "\\", "%25": "%"}
-_NOTHING: tuple[Any, ...] = (None, {}, [], "")
+_ESCAPES = {"%2f": "/", "%5c": "\\", "%25": "%"}
+_EMPTY: tuple[Any, ...] = (None, {}, [], "")
 
 
 @dataclass(slots=True)
 class Inventory:
-    """What one reading brought."""
+    """The whole inventory of a vCenter, or of an ESXi host."""
 
     vms: list[VM] = field(default_factory=list)
     datacenters: list[str] = field(default_factory=list)
@@ -51,8 +51,8 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """What is the same for everything in one folder or vApp."""
+class _Location:
+    """The location that all objects in one folder or vApp share."""
 
     path: str = ""
     folder: str | None = None
@@ -61,51 +61,51 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Home:
-    """What is the same for every VM on one host."""
+class _HostLocation:
+    """The location that all VMs on one host share."""
 
     host: str | None = None
     cluster: str | None = None
-    alone: bool = False  # the host is known to be in no cluster
+    standalone: bool = False  # the host is known not to be in a cluster
 
 
 def read_inventory(content: Any) -> Inventory:
-    """Ask the server, and join. Raises NotAuthenticated when the session is dead."""
-    objects = read_everything(content, ALL)
-    inventory = Inventory(objects.vms())
-    for item in objects.told.values():
+    """Read all. Raises NotAuthenticated or RootFolderMissing if the session has ended."""
+    graph = read_object_graph(content, ALL_PATHS)
+    inventory = Inventory(graph.vms())
+    for item in graph.objects.values():
         if item.kind == "Datacenter":
-            inventory.datacenters.append(_unescaped(item.name or item.moid))
+            inventory.datacenters.append(_unescape(item.name or item.moid))
         elif item.kind == "ClusterComputeResource":
-            inventory.clusters.append(_unescaped(item.name or item.moid))
+            inventory.clusters.append(_unescape(item.name or item.moid))
         elif item.kind == "HostSystem":
-            inventory.hosts.append(objects.host(item))
+            inventory.hosts.append(graph.host(item))
     return inventory
 
 
-def read_everything(content: Any, wanted: PropertyPaths) -> ObjectGraph:
-    told = retrieve(content, everything(content, wanted))
-    if content.rootFolder._GetMoId() not in told:
-        # Even an inventory without VMs has its root folder: this is no answer,
-        # and a session that died is the usual reason.
-        raise NothingShown("the root folder is missing from the inventory")
-    return ObjectGraph(told)
+def read_object_graph(content: Any, paths: PropertyPaths) -> ObjectGraph:
+    """Read these properties of all objects. Raises as ``read_inventory``."""
+    objects = retrieve(content, inventory_spec(content, paths))
+    if content.rootFolder._GetMoId() not in objects:
+        # Even an inventory without VMs has its root folder.
+        raise RootFolderMissing
+    return ObjectGraph(objects)
 
 
 class ObjectGraph:
-    """What was told of objects that belong together, by moid."""
+    """Managed objects by moid, which refer to each other."""
 
-    def __init__(self, told: dict[str, ObjectProperties]) -> None:
-        self.told = told
-        self._places: dict[str, _Place] = {}
-        self._homes: dict[str, _Home] = {}
+    def __init__(self, objects: dict[str, ObjectProperties]) -> None:
+        self.objects = objects
+        self._locations: dict[str, _Location] = {}
+        self._host_locations: dict[str, _HostLocation] = {}
 
     def vms(self) -> list[VM]:
-        return [self._vm(item) for item in self.told.values() if item.kind == "VirtualMachine"]
+        return [self._vm(item) for item in self.objects.values() if item.kind == "VirtualMachine"]
 
     def host(self, item: ObjectProperties) -> dict[str, Any]:
         return {
-            "name": _unescaped(item.name or item.moid),
+            "name": _unescape(item.name or item.moid),
             "id": item.moid,
             "cluster": self._cluster_of(item),
             "connection_state": item.properties.get("runtime.connectionState") or None,
@@ -115,9 +115,9 @@ class ObjectGraph:
     def _vm(self, item: ObjectProperties) -> VM:
         get = item.properties.get
         raw_name = item.name or item.moid
-        name = _unescaped(raw_name)
-        place = self._place(self._parent(item))
-        home = self._home(get("runtime.host"))
+        name = _unescape(raw_name)
+        location = self._location(self._parent(item))
+        host_location = self._host_location(get("runtime.host"))
         status = get("runtime.powerState") or "unknown"
         return VM(
             id=item.moid,
@@ -127,11 +127,11 @@ class ObjectGraph:
             power_state=power_state(status, get("runtime.connectionState")),
             status=status,
             instance_uuid=get("config.instanceUuid"),
-            path=f"{place.path}/{raw_name}",
-            datacenter=place.datacenter,
-            cluster=home.cluster,
-            host=home.host,
-            folder=place.folder,
+            path=f"{location.path}/{raw_name}",
+            datacenter=location.datacenter,
+            cluster=host_location.cluster,
+            host=host_location.host,
+            folder=location.folder,
             cpu_count=get("config.hardware.numCPU"),
             memory_mb=get("config.hardware.memoryMB"),
             guest_os=get("config.guestFullName"),
@@ -139,15 +139,17 @@ class ObjectGraph:
             hostname=get("guest.hostName"),
             ip_addresses=_ip_addresses(item),
             template=bool(get("config.template")),
-            metadata=self._metadata(item, place.vapp, home.alone),
+            metadata=self._metadata(item, location.vapp, host_location.standalone),
         )
 
-    def _metadata(self, item: ObjectProperties, vapp: str | None, alone: bool) -> dict[str, Any]:
-        """What only vSphere has; keys that say nothing about this VM are left out."""
+    def _metadata(
+        self, item: ObjectProperties, vapp: str | None, standalone: bool
+    ) -> dict[str, Any]:
+        """Properties that only vSphere has; empty ones are left out."""
         get = item.properties.get
         attributes = get("customValue") or ()
         behaviour = get("config.flags.snapshotPowerOffBehavior")
-        told = {
+        metadata = {
             "bios_uuid": get("config.uuid"),
             "guest_id": get("config.guestId"),
             "connection_state": get("runtime.connectionState"),
@@ -157,102 +159,104 @@ class ObjectGraph:
             "reverts_at_power_off": behaviour == "revert" or None,
             "question": get("runtime.question.text"),
             "vapp": vapp,
-            "standalone_host": alone or None,
+            "standalone_host": standalone or None,
             "custom_attributes": {
                 self._fields.get(key, str(key)): value for key, value in attributes
             },
-            # Whose names the server does not tell.
+            # Keys of attributes whose names the server does not return.
             "nameless_attributes": [key for key, _ in attributes if key not in self._fields],
         }
-        return {key: value for key, value in told.items() if value not in _NOTHING}
+        return {key: value for key, value in metadata.items() if value not in _EMPTY}
 
     @cached_property
     def _fields(self) -> dict[int, str]:
         """The names of custom attributes."""
-        managers = (item for item in self.told.values() if item.kind == "CustomFieldsManager")
+        managers = (item for item in self.objects.values() if item.kind == "CustomFieldsManager")
         return {
             key: name
             for item in managers
             for key, name in (item.properties.get("field") or {}).items()
         }
 
-    def _home(self, moid: str | None) -> _Home:
+    def _host_location(self, moid: str | None) -> _HostLocation:
         if moid is None:
-            return _Home()
-        if moid not in self._homes:
-            host = self.told.get(moid)
-            name = _unescaped(host.name) if host and host.name else None
-            around = self._around(host)
-            alone = around is not None and around.kind == "ComputeResource"
-            self._homes[moid] = _Home(name, self._cluster_of(host), alone)
-        return self._homes[moid]
+            return _HostLocation()
+        if moid not in self._host_locations:
+            host = self.objects.get(moid)
+            name = _unescape(host.name) if host and host.name else None
+            parent = self._host_parent(host)
+            standalone = parent is not None and parent.kind == "ComputeResource"
+            self._host_locations[moid] = _HostLocation(name, self._cluster_of(host), standalone)
+        return self._host_locations[moid]
 
     def _cluster_of(self, host: ObjectProperties | None) -> str | None:
-        """None for a standalone host: the ComputeResource around it is no cluster."""
-        around = self._around(host)
-        if around is None or around.kind != "ClusterComputeResource" or not around.name:
+        """None for a standalone host, whose parent is a plain ComputeResource."""
+        parent = self._host_parent(host)
+        if parent is None or parent.kind != "ClusterComputeResource" or not parent.name:
             return None
-        return _unescaped(around.name)
+        return _unescape(parent.name)
 
-    def _around(self, host: ObjectProperties | None) -> ObjectProperties | None:
-        return self.told.get(host.properties.get("parent") or "") if host else None
+    def _host_parent(self, host: ObjectProperties | None) -> ObjectProperties | None:
+        return self.objects.get(host.properties.get("parent") or "") if host else None
 
-    # Where things are ----------------------------------------------------------------
+    # Locations -----------------------------------------------------------------------
 
     def _parent(self, item: ObjectProperties) -> ObjectProperties | None:
-        """A vApp comes before a folder: it is the nearer of the two."""
-        for name in ("parentVApp", "parentFolder", "parent"):
-            parent = self.told.get(item.properties.get(name) or "")
+        """The vApp if there is one, else the folder."""
+        for reference in ("parentVApp", "parentFolder", "parent"):
+            parent = self.objects.get(item.properties.get(reference) or "")
             if parent is not None:
                 return parent
         return None
 
-    def _place(self, around: ObjectProperties | None) -> _Place:
-        if around is None:
-            return _Place()
-        if around.moid not in self._places:
-            # Should something be its own parent, it has no place.
-            self._places[around.moid] = _Place()
-            self._places[around.moid] = self._place_in(around)
-        return self._places[around.moid]
+    def _location(self, container: ObjectProperties | None) -> _Location:
+        """The location of the objects in a folder, datacenter or vApp."""
+        if container is None:
+            return _Location()
+        if container.moid not in self._locations:
+            # Ends the recursion if a container is its own ancestor.
+            self._locations[container.moid] = _Location()
+            self._locations[container.moid] = self._read_location(container)
+        return self._locations[container.moid]
 
-    def _place_in(self, around: ObjectProperties) -> _Place:
-        above = self._parent(around)
-        if around.kind == "Folder" and around.properties.get("parent") is None:
-            return _Place()  # the root folder is in no path
-        place = self._place(above)
-        path = f"{place.path}/{around.name or around.moid}"
-        name = _unescaped(around.name) if around.name else None
-        return _Place(
+    def _read_location(self, container: ObjectProperties) -> _Location:
+        parent = self._parent(container)
+        if container.kind == "Folder" and container.properties.get("parent") is None:
+            return _Location()  # paths do not include the root folder
+        outer = self._location(parent)
+        path = f"{outer.path}/{container.name or container.moid}"
+        name = _unescape(container.name) if container.name else None
+        return _Location(
             path=path,
-            folder=path if around.kind == "Folder" else place.folder,
-            datacenter=name if around.kind == "Datacenter" and name else place.datacenter,
-            vapp=name if around.kind == "VirtualApp" and name else place.vapp,
+            folder=path if container.kind == "Folder" else outer.folder,
+            datacenter=name if container.kind == "Datacenter" and name else outer.datacenter,
+            vapp=name if container.kind == "VirtualApp" and name else outer.vapp,
         )
 
 
-def power_state(word: str, connection: str | None) -> PowerState:
-    """A VM whose host is not connected has the state it had when last seen: not known."""
-    if connection not in (None, "connected"):
+def power_state(vsphere_state: str, connection_state: str | None) -> PowerState:
+    """Unknown if the host is not connected: vCenter then returns the last known state."""
+    if connection_state not in (None, "connected"):
         return PowerState.UNKNOWN
-    return POWER_STATES.get(word, PowerState.UNKNOWN)
+    return POWER_STATES.get(vsphere_state, PowerState.UNKNOWN)
 
 
 def _ip_addresses(item: ObjectProperties) -> tuple[str, ...] | None:
-    """The guest's own, primary first; None when it told none."""
+    """The guest's addresses, primary first; None if it has not reported any."""
     addresses = [item.properties.get("guest.ipAddress"), *(item.properties.get("guest.net") or ())]
     return tuple(dict.fromkeys(address for address in addresses if address)) or None
 
 
-def _unescaped(name: str) -> str:
+def _unescape(name: str) -> str:
     if "%" not in name:
         return name
-    return re.sub("%(2f|5c|25)", lambda match: _ESCAPED[match[0].lower()], name, flags=re.I)
+    return re.sub("%(2f|5c|25)", lambda match: _ESCAPES[match[0].lower()], name, flags=re.I)
 
 
-def fault_in_reading(fault: Any) -> PlatformError:
-    if isinstance(fault, vim.fault.NoPermission) or is_unknown(fault):
+def read_error(fault: Any) -> PlatformError:
+    """For a fault that ended a request for properties."""
+    if isinstance(fault, vim.fault.NoPermission) or is_outcome_unknown(fault):
         return platform_error(fault)
     if isinstance(fault, vmodl.fault.InvalidType | vmodl.query.InvalidProperty):
-        return ProtocolError(f"the vCenter lacks a property that is needed: {text_of(fault)}")
-    return PlatformError(f"the inventory could not be read: {text_of(fault)}")
+        return ProtocolError(f"the vCenter lacks a required property: {fault_text(fault)}")
+    return PlatformError(f"the inventory could not be read: {fault_text(fault)}")

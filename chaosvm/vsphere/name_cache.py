@@ -1,4 +1,4 @@
-"""A few VMs by name, without reading everything about all the others."""
+"""Finds a few VMs by name, without reading all properties of all VMs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from pyVmomi import vmodl
 
 from chaosvm.selection import NameMatcher, VMIndex
 from chaosvm.vm import VM
-from chaosvm.vsphere.inventory import ObjectGraph, read_everything
-from chaosvm.vsphere.properties import ALL, ObjectProperties, PropertyPaths, wanted_for
+from chaosvm.vsphere.inventory import ObjectGraph, read_object_graph
+from chaosvm.vsphere.properties import ALL_PATHS, ObjectProperties, PropertyPaths, paths_for_fields
 from chaosvm.vsphere.retrieval import retrieve
-from chaosvm.vsphere.traversals import bare_machines, machines
+from chaosvm.vsphere.traversals import vms_spec, vms_with_location_spec
 
-__all__ = ["NameCache", "by_identity"]
+__all__ = ["NameCache", "read_vms_by_id"]
 
 _VM = "VirtualMachine"
-# What VM.answers_to() looks at.
-_WORDS = ("name", "id", "instance_uuid", "path")
-_NAMES = wanted_for(_WORDS)
-# More than a few are read another way, and more than a third of all with all the others.
-_FEW, _THIRD = 20, 3
+# The fields that VM.answers_to() compares.
+_NAME_FIELDS = ("name", "id", "instance_uuid", "path")
+_NAME_PATHS = paths_for_fields(_NAME_FIELDS)
+# Up to _MAX_SINGLE VMs are read with a traversal each. More than that, and more than
+# 1/_MAX_FRACTION of all, are read with the whole inventory.
+_MAX_SINGLE, _MAX_FRACTION = 20, 3
 
 
 class NameCache:
-    """Finds VMs, and remembers which one a word meant."""
+    """Finds VMs by name, and caches which VM each name refers to.
+
+    A "name" here is anything that ``VM.answers_to`` takes.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}  # from the word to the moid
+        self._moids: dict[str, str] = {}  # by name
 
     def vms(
         self,
@@ -37,93 +41,92 @@ class NameCache:
         allow_cached: bool,
         fields: Collection[str] | None = None,
     ) -> list[VM]:
-        """Every VM that answers to one of these words, and possibly others.
+        """Every VM with one of these names, and possibly others.
 
-        Of the others, nothing may be known but what they answer to. With
-        ``remembered``, a word that meant one VM before means the same one now,
-        as long as that still answers to it. Otherwise every VM's name is read,
-        so that a second one of the same name is seen. ``fields`` are those that
-        are needed beside what a VM answers to; all, if there are none.
+        Of the others, only the fields that ``VM.answers_to`` compares may be set.
+        With ``allow_cached``, a name refers to the same VM as before, as long as
+        that VM still has it. Otherwise the names of all VMs are read, so that a
+        second VM with the same name is noticed. ``fields`` are needed in addition
+        to the names; None stands for all fields.
         """
-        words = set(only)
-        wanted = ALL if fields is None else wanted_for({*fields, *_WORDS})
-        found = self._known_vms(content, words, wanted) if allow_cached else None
-        return self._fresh(content, words, wanted) if found is None else found
+        names = set(only)
+        paths = ALL_PATHS if fields is None else paths_for_fields({*fields, *_NAME_FIELDS})
+        cached = self._cached_vms(content, names, paths) if allow_cached else None
+        return self._find(content, names, paths) if cached is None else cached
 
-    def _known_vms(self, content: Any, words: set[str], wanted: PropertyPaths) -> list[VM] | None:
-        """None where one of them is not known, or not known any more."""
-        moids = {word: self._known.get(word) for word in words}
-        known = {moid for moid in moids.values() if moid is not None}
-        if None in moids.values():
+    def _cached_vms(self, content: Any, names: set[str], paths: PropertyPaths) -> list[VM] | None:
+        """None if one of the names is not cached, or its VM no longer has it."""
+        moids = {name: self._moids[name] for name in names if name in self._moids}
+        if len(moids) < len(names):
             return None
         try:
-            vms = _read(content, known, wanted)
+            vms = _read_vms(content, set(moids.values()), paths)
         except vmodl.fault.ManagedObjectNotFound:
             vms = []
-        answering = {vm.id: vm for vm in vms}
-        for word, moid in moids.items():
-            vm = answering.get(moid or "")
-            if vm is None or not vm.answers_to(word):
-                self._known.pop(word, None)
+        by_id = {vm.id: vm for vm in vms}
+        for name, moid in moids.items():
+            vm = by_id.get(moid)
+            if vm is None or not vm.answers_to(name):
+                self._moids.pop(name, None)
                 return None
         return vms
 
-    def _fresh(self, content: Any, words: set[str], wanted: PropertyPaths) -> list[VM]:
-        named = read_everything(content, _NAMES).vms()
-        mentioned = NameMatcher(words)
-        meant = [vm for vm in named if mentioned.matches(vm)]
+    def _find(self, content: Any, names: set[str], paths: PropertyPaths) -> list[VM]:
+        all_vms = read_object_graph(content, _NAME_PATHS).vms()
+        matcher = NameMatcher(names)
+        matches = [vm for vm in all_vms if matcher.matches(vm)]
         try:
-            found = _more(content, named, meant, wanted)
+            vms = _read_matches(content, matches, len(all_vms), paths)
         except vmodl.fault.ManagedObjectNotFound:
-            found = None  # one went just now
-        directory = VMIndex(meant)
-        answers = {word: directory.find(word) for word in words}
-        self._known |= {word: vms[0].id for word, vms in answers.items() if len(vms) == 1}
-        if found is None:
-            return read_everything(content, wanted).vms()
-        if all(answers.values()):
-            return found
-        # Who asks for what does not exist is told what does.
-        by_id = {vm.id: vm for vm in found}
-        return [by_id.get(vm.id, vm) for vm in named]
+            vms = None  # one was deleted just now
+        index = VMIndex(matches)
+        by_name = {name: index.find(name) for name in names}
+        self._moids |= {name: found[0].id for name, found in by_name.items() if len(found) == 1}
+        if vms is None:
+            return read_object_graph(content, paths).vms()
+        if all(by_name.values()):
+            return vms
+        # The error for a name that does not exist lists those that do.
+        by_id = {vm.id: vm for vm in vms}
+        return [by_id.get(vm.id, vm) for vm in all_vms]
 
 
-def _more(
-    content: Any, named: Sequence[VM], meant: Sequence[VM], wanted: PropertyPaths
+def _read_matches(
+    content: Any, matches: Sequence[VM], total: int, paths: PropertyPaths
 ) -> list[VM] | None:
-    """All that is wanted of those that are meant; None where it is better read of all."""
-    if wanted == _NAMES or not meant:
-        return list(meant)
-    if len(meant) > max(_FEW, len(named) // _THIRD):
+    """These properties of the matches; None if reading all VMs is faster."""
+    if paths == _NAME_PATHS or not matches:
+        return list(matches)
+    if len(matches) > max(_MAX_SINGLE, total // _MAX_FRACTION):
         return None
-    return _read(content, (vm.id for vm in meant), wanted)
+    return _read_vms(content, (vm.id for vm in matches), paths)
 
 
-def _read(content: Any, moids: Iterable[str], wanted: PropertyPaths) -> list[VM]:
-    those = set(moids)
-    told = _told_of(content, sorted(those), wanted)
-    return [vm for vm in ObjectGraph(told).vms() if vm.id in those]
+def _read_vms(content: Any, moids: Iterable[str], paths: PropertyPaths) -> list[VM]:
+    ids = set(moids)
+    objects = _retrieve_vms(content, sorted(ids), paths)
+    return [vm for vm in ObjectGraph(objects).vms() if vm.id in ids]
 
 
-def _told_of(
-    content: Any, moids: Sequence[str], wanted: PropertyPaths
+def _retrieve_vms(
+    content: Any, moids: Sequence[str], paths: PropertyPaths
 ) -> dict[str, ObjectProperties]:
-    if len(moids) <= _FEW:
-        return retrieve(content, machines(content, moids, wanted))
-    # The walk from a VM to its place is in the request once for each. Of many, all
-    # places are read instead; apart, as vcsim mixes up what two specifications ask.
-    places = {kind: paths for kind, paths in wanted.items() if kind != _VM}
-    told = read_everything(content, places).told
-    return told | retrieve(content, bare_machines(moids, {_VM: wanted[_VM]}))
+    if len(moids) <= _MAX_SINGLE:
+        return retrieve(content, vms_with_location_spec(content, moids, paths))
+    # A request for locations has a traversal for each VM. For many VMs, all locations are
+    # read instead, in a request of their own, as vcsim mixes up two filter specifications.
+    location_paths = {kind: kind_paths for kind, kind_paths in paths.items() if kind != _VM}
+    locations = read_object_graph(content, location_paths).objects
+    return locations | retrieve(content, vms_spec(moids, {_VM: paths[_VM]}))
 
 
-def by_identity(content: Any, moids: Sequence[str]) -> list[VM]:
-    """These VMs with all that is told of them; without those that are gone."""
+def read_vms_by_id(content: Any, moids: Sequence[str]) -> list[VM]:
+    """These VMs with all properties; deleted ones are left out."""
     if not moids:
         return []
     try:
-        return _read(content, moids, ALL)
+        return _read_vms(content, moids, ALL_PATHS)
     except vmodl.fault.ManagedObjectNotFound:
-        # The others are in no such answer.
-        those = set(moids)
-        return [vm for vm in read_everything(content, ALL).vms() if vm.id in those]
+        # The fault replaces the result for the other VMs.
+        ids = set(moids)
+        return [vm for vm in read_object_graph(content, ALL_PATHS).vms() if vm.id in ids]

@@ -1,4 +1,4 @@
-"""The public face of vSphere, for Python and for activities."""
+"""The public class for vSphere, used by Python code and by activities."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class VSpherePlatform(VMService):
     >>> with VSpherePlatform("vcenter.example.com", "chaos@vsphere.local", password) as platform:
     ...     platform.power_off("web-01", timeout=120)
 
-    ``timeout`` in seconds bounds each reading, and each single request of an
-    action. Safe to use from several threads. Raises InvalidValue for arguments
-    that cannot be used. ``safety`` is what the chaosvm_* settings are in an
-    experiment; by default it comes from the environment.
+    ``timeout`` in seconds limits each read, and each single request of an
+    action. Thread-safe. Raises InvalidValue for invalid arguments. ``safety``
+    corresponds to the chaosvm_* settings of an experiment; by default it is
+    loaded from the environment.
     """
 
     backend: VSphereBackend
@@ -53,7 +53,7 @@ class VSpherePlatform(VMService):
     def from_settings(
         cls, settings: VSphereSettings, safety: Safety | None = None
     ) -> VSpherePlatform:
-        """From settings that were checked before."""
+        """From settings that are already validated."""
         platform = cls.__new__(cls)
         VMService.__init__(platform, VSphereBackend(settings), safety or load(Safety, None, None))
         return platform

@@ -1,8 +1,8 @@
 """Probes of the VMs of a vCenter, for steady states and methods.
 
-Probes change nothing. Each is bounded by the setting ``vsphere_timeout``, and
-raises rather than answer with a guess: a vCenter that cannot be asked is never
-"no VMs" or "not powered on". docs/vsphere.md explains settings and selection.
+Probes change nothing. The setting ``vsphere_timeout`` limits each. A probe that
+cannot read the vCenter raises an error; it never returns "no VMs" or "not
+powered on" instead. docs/vsphere.md explains settings and selection.
 """
 
 from chaosvm.activities import plans, probes

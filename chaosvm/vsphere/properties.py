@@ -1,10 +1,9 @@
-"""What is asked of each kind of managed object, and what becomes of the values.
+"""Which properties are read of each type of managed object, and how values are converted.
 
-Every value is reduced to something plain as it is read: a reference to its
-moid, an enumeration to its word, a list to the part of it that is needed. So
-the rest does not see which of the two readers brought it. Only leaf properties
-are asked for: newer servers put values into ``runtime`` and ``summary`` that
-older clients cannot read.
+Both parsers (``response_parser`` and pyvmomi) reduce values to the same plain
+form: a reference to its moid, an enumeration to a string, a list to the part
+that is needed. Only leaf properties are requested: newer servers put values
+into ``runtime`` and ``summary`` that older clients cannot parse.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from xml.etree.ElementTree import Element
 from pyVmomi.VmomiSupport import ManagedObject
 
 __all__ = [
-    "ALL",
+    "ALL_PATHS",
     "FROM_TEXT",
     "FROM_TREE",
     "ObjectProperties",
     "PropertyPaths",
     "normalize",
-    "wanted_for",
+    "paths_for_fields",
 ]
 
-# The paths that are asked of each kind.
+# Property paths by type of managed object.
 PropertyPaths = Mapping[str, list[str]]
 
 
 @dataclass(slots=True)
 class ObjectProperties:
-    """A managed object as the property collector told it: never asked again."""
+    """The properties of a managed object, as read at one time."""
 
     kind: str
     moid: str
@@ -44,12 +43,12 @@ class ObjectProperties:
         return self.properties.get("name")
 
 
-_PLACE = ["name", "parent"]
-_APP = [*_PLACE, "parentFolder", "parentVApp"]
+_LOCATION = ["name", "parent"]
+_VAPP_LOCATION = [*_LOCATION, "parentFolder", "parentVApp"]
 
-ALL: PropertyPaths = {
+ALL_PATHS: PropertyPaths = {
     "VirtualMachine": [
-        *_PLACE,
+        *_LOCATION,
         "parentVApp",
         "customValue",
         "config.template",
@@ -72,17 +71,17 @@ ALL: PropertyPaths = {
         "guest.toolsStatus",
         "guest.toolsRunningStatus",
     ],
-    "HostSystem": [*_PLACE, "runtime.connectionState", "runtime.inMaintenanceMode"],
-    "ComputeResource": _PLACE,
-    "Datacenter": _PLACE,
-    "Folder": _PLACE,
-    "VirtualApp": _APP,
+    "HostSystem": [*_LOCATION, "runtime.connectionState", "runtime.inMaintenanceMode"],
+    "ComputeResource": _LOCATION,
+    "Datacenter": _LOCATION,
+    "Folder": _LOCATION,
+    "VirtualApp": _VAPP_LOCATION,
     "CustomFieldsManager": ["field"],
 }
 
-# What a field of a VM (or a key of its metadata) is made of, beside its name and its
-# place, which are always asked.
-_PATHS = {
+# The properties that a field of a VM (or a key of its metadata) is derived from, in addition
+# to its name and location, which are always read.
+_PATHS_OF_FIELD = {
     "name": [],
     "id": [],
     "path": [],
@@ -103,38 +102,42 @@ _PATHS = {
 }
 
 
-def wanted_for(fields: Collection[str]) -> PropertyPaths:
-    """As much as these fields of a VM need; the others come out as not known."""
-    if not _PATHS.keys() >= set(fields):
-        return ALL
-    paths = sorted({path for field in fields for path in _PATHS[field]})
-    wanted = {
-        "VirtualMachine": [*_PLACE, "parentVApp", *paths],
-        "Datacenter": _PLACE,
-        "Folder": _PLACE,
-        "VirtualApp": _APP,
+def paths_for_fields(fields: Collection[str]) -> PropertyPaths:
+    """The paths that these fields of a VM need; other fields remain unset."""
+    if not _PATHS_OF_FIELD.keys() >= set(fields):
+        return ALL_PATHS
+    vm_paths = sorted({path for field in fields for path in _PATHS_OF_FIELD[field]})
+    paths = {
+        "VirtualMachine": [*_LOCATION, "parentVApp", *vm_paths],
+        "Datacenter": _LOCATION,
+        "Folder": _LOCATION,
+        "VirtualApp": _VAPP_LOCATION,
     }
-    hosts = {"HostSystem": _PLACE, "ComputeResource": _PLACE} if "runtime.host" in paths else {}
-    return wanted | hosts
+    hosts = (
+        {"HostSystem": _LOCATION, "ComputeResource": _LOCATION}
+        if "runtime.host" in vm_paths
+        else {}
+    )
+    return paths | hosts
 
 
-def _boolean(text: str) -> bool:
+def _parse_boolean(text: str) -> bool:
     return {"true": True, "1": True, "false": False, "0": False}[text]
 
 
-def _empty(text: str, nothing: Any) -> Any:
+def _parse_empty(text: str, empty: Any) -> Any:
     if text:
         raise ValueError(text)
-    return nothing
+    return empty
 
 
-# Values that stand in the XML as text. What many objects share is kept once.
+# Parsers of values that are text in the XML. Values that many objects share are interned.
 FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     "name": str,
     "parent": intern,
     "parentVApp": intern,
     "parentFolder": intern,
-    "config.template": _boolean,
+    "config.template": _parse_boolean,
     "config.instanceUuid": str,
     "config.uuid": str,
     "config.guestFullName": intern,
@@ -147,66 +150,66 @@ FROM_TEXT: Mapping[str, Callable[[str], Any]] = {
     "runtime.powerState": intern,
     "runtime.connectionState": intern,
     "runtime.host": intern,
-    "runtime.inMaintenanceMode": _boolean,
+    "runtime.inMaintenanceMode": _parse_boolean,
     "runtime.question.text": str,
     "guest.hostName": str,
     "guest.ipAddress": str,
     "guest.toolsStatus": intern,
     "guest.toolsRunningStatus": intern,
     "info.state": intern,
-    # Lists with nothing in them.
-    "customValue": lambda text: _empty(text, []),
-    "field": lambda text: _empty(text, {}),
-    "guest.net": lambda text: _empty(text, []),
+    # Empty lists.
+    "customValue": lambda text: _parse_empty(text, []),
+    "field": lambda text: _parse_empty(text, {}),
+    "guest.net": lambda text: _parse_empty(text, []),
 }
 
 
 _TAG = "{urn:vim25}"
-# What a list is read from: the elements of its items, in any iterable.
+# The elements of the items of a list.
 Items = Iterable[Element]
 
 
 def _text(item: Element, name: str) -> str:
-    """What one required field of an item holds; KeyError where it has none."""
-    found = item.find(_TAG + name)
-    if found is None:
+    """The text of a required field. Raises KeyError if the item does not have it."""
+    element = item.find(_TAG + name)
+    if element is None:
         raise KeyError(name)
-    return found.text or ""
+    return element.text or ""
 
 
-def _attributes(items: Items) -> list[tuple[int, str]]:
+def _parse_attributes(items: Items) -> list[tuple[int, str]]:
     return [(int(_text(item, "key")), _text(item, "value")) for item in items]
 
 
-def _definitions(items: Items) -> dict[int, str]:
+def _parse_definitions(items: Items) -> dict[int, str]:
     return {int(_text(item, "key")): _text(item, "name") for item in items}
 
 
-def _addresses(items: Items) -> list[str]:
-    return [told.text or "" for nic in items for told in nic if told.tag == f"{_TAG}ipAddress"]
+def _parse_addresses(items: Items) -> list[str]:
+    return [field.text or "" for nic in items for field in nic if field.tag == f"{_TAG}ipAddress"]
 
 
-# Lists, of which not everything is needed; and what must be in one for there to be anything.
+# Parsers of lists, each with a string that the XML contains unless the result is empty.
 FROM_TREE: Mapping[str, tuple[Callable[[Items], Any], str]] = {
-    "customValue": (_attributes, "<"),
-    "field": (_definitions, "<"),
-    "guest.net": (_addresses, "<ipAddress>"),
+    "customValue": (_parse_attributes, "<"),
+    "field": (_parse_definitions, "<"),
+    "guest.net": (_parse_addresses, "<ipAddress>"),
 }
 
 FROM_PYVMOMI: Mapping[str, Callable[[Any], Any]] = {
-    "customValue": lambda values: [(each.key, each.value) for each in values],
-    "field": lambda fields: {each.key: each.name for each in fields},
+    "customValue": lambda values: [(item.key, item.value) for item in values],
+    "field": lambda fields: {item.key: item.name for item in fields},
     "guest.net": lambda nics: [address for nic in nics for address in nic.ipAddress or ()],
 }
 
 
 def normalize(name: str, value: Any) -> Any:
-    """A value of pyvmomi's, as the other reader gives it."""
+    """Reduces a value of pyvmomi's to the plain form."""
     if value is None:
         return None
     if name in FROM_PYVMOMI:
         return FROM_PYVMOMI[name](value)
     if isinstance(value, ManagedObject):
         return value._GetMoId()
-    # Strings come as subclasses of str: enumerations, for one.
+    # pyvmomi's enumerations are subclasses of str.
     return str(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Properties of many managed objects in one request, read by the fastest way that works."""
+"""Retrieves properties of many managed objects in one request, with the fastest parser possible."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.runtime.unpacking import MOST_ITEMS, too_large
 from chaosvm.vsphere.properties import ObjectProperties, normalize
-from chaosvm.vsphere.response_parser import NotUnderstood, ResponseParser, read_page
+from chaosvm.vsphere.response_parser import ResponseParser, UnknownForm, read_page
 
-__all__ = ["by_pyvmomi", "retrieve"]
+__all__ = ["retrieve", "retrieve_with_pyvmomi"]
 
 _collector = vmodl.query.PropertyCollector
 _METHODS = (_collector.RetrievePropertiesEx, _collector.ContinueRetrievePropertiesEx)
@@ -20,22 +20,23 @@ _FIRST, _NEXT = (method.info for method in _METHODS)
 
 
 def retrieve(content: Any, spec: Any) -> dict[str, ObjectProperties]:
-    """What the property collector tells for this specification, by moid.
+    """The objects that a FilterSpec selects, by moid.
 
-    Raises NotAuthenticated when the session is dead, and the server's other
+    Raises NotAuthenticated if the session has ended, and the server's other
     faults.
     """
     collector = content.propertyCollector
     if not collector._stub.streaming:
-        return by_pyvmomi(collector, spec)
+        return retrieve_with_pyvmomi(collector, spec)
     try:
         return _streamed(collector, spec)
-    except NotUnderstood as error:
-        told = by_pyvmomi(collector, spec)
-        # What pyvmomi cannot read either, or finds nothing in, tells nothing about the next.
-        if told:
+    except UnknownForm as error:
+        objects = retrieve_with_pyvmomi(collector, spec)
+        # A response that pyvmomi cannot parse either, or an empty one, is not a reason to
+        # expect the next to be unusual.
+        if objects:
             collector._stub.pause_streaming(str(error))
-        return told
+        return objects
 
 
 def _options() -> Any:
@@ -43,57 +44,57 @@ def _options() -> Any:
 
 
 def _streamed(collector: Any, spec: Any) -> dict[str, ObjectProperties]:
-    told: dict[str, ObjectProperties] = {}
+    objects: dict[str, ObjectProperties] = {}
     page = _page(collector, _FIRST, [[spec], _options()])
     while True:
         if page.unauthenticated:
-            # With a dead session the server answers 200 and an empty inventory.
+            # After the session has ended, the server returns status 200 and an empty inventory.
             raise vim.fault.NotAuthenticated()
-        told |= {each.moid: each for each in page.objects}
-        _refuse_too_many(told)
+        objects |= {item.moid: item for item in page.objects}
+        _check_size(objects)
         if not page.token:
-            return told
+            return objects
         page = _page(collector, _NEXT, [page.token])
 
 
 def _page(collector: Any, method: Any, arguments: list[Any]) -> ResponseParser:
-    def read(pieces: Iterator[bytes]) -> ResponseParser:
-        return read_page(pieces, method.wsdlName)
+    def read(chunks: Iterator[bytes]) -> ResponseParser:
+        return read_page(chunks, method.wsdlName)
 
     page: ResponseParser = collector._stub.stream(collector, method, arguments, read)
     return page
 
 
-def by_pyvmomi(collector: Any, spec: Any) -> dict[str, ObjectProperties]:
-    """The same by pyvmomi's own reader, which takes many times as long."""
-    told: dict[str, ObjectProperties] = {}
+def retrieve_with_pyvmomi(collector: Any, spec: Any) -> dict[str, ObjectProperties]:
+    """As ``retrieve``, with pyvmomi's own parser, which takes many times as long."""
+    objects: dict[str, ObjectProperties] = {}
     page = collector.RetrievePropertiesEx([spec], _options())
     while page is not None:
-        for each in page.objects or ():
-            _refuse_dead_session(each)
-            item = _plain(each)
-            told[item.moid] = item
-        _refuse_too_many(told)
+        for content in page.objects or ():
+            _check_session(content)
+            item = _object_properties(content)
+            objects[item.moid] = item
+        _check_size(objects)
         page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
-    return told
+    return objects
 
 
-def _refuse_too_many(told: Sized) -> None:
-    """Each page is bounded, and there is always one more."""
-    if len(told) > MOST_ITEMS:
+def _check_size(objects: Sized) -> None:
+    """Each page is limited in size, but their number is not."""
+    if len(objects) > MOST_ITEMS:
         raise too_large("the vCenter", f"{MOST_ITEMS:,} objects")
 
 
-def _refuse_dead_session(told: Any) -> None:
-    for missing in told.missingSet or ():
+def _check_session(content: Any) -> None:
+    for missing in content.missingSet or ():
         if isinstance(missing.fault, vim.fault.NotAuthenticated):
             raise missing.fault
 
 
-def _plain(told: Any) -> ObjectProperties:
-    kind = type(told.obj).__name__.rsplit(".", 1)[-1]
+def _object_properties(content: Any) -> ObjectProperties:
+    kind = type(content.obj).__name__.rsplit(".", 1)[-1]
     properties = {
         intern(str(item.name)): normalize(item.name, getattr(item, "val", None))
-        for item in told.propSet or ()
+        for item in content.propSet or ()
     }
-    return ObjectProperties(kind, told.obj._GetMoId(), properties)
+    return ObjectProperties(kind, content.obj._GetMoId(), properties)

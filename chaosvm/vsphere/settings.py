@@ -1,4 +1,4 @@
-"""Where the vCenter is and how to log in."""
+"""Settings: the address of the vCenter, and how to log in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["VSphereSettings"]
 
 @dataclass(frozen=True)
 class VSphereSettings(Settings):
-    """See ``docs/vsphere.md``. ``timeout`` in seconds bounds a probe, and each single request."""
+    """See ``docs/vsphere.md``. ``timeout`` in seconds limits a probe, and each single request."""
 
     prefix: ClassVar[str] = "vsphere"
     essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")

@@ -1,4 +1,4 @@
-"""The tags of VMs. They are not part of the SOAP API: the REST API has them."""
+"""Reads the tags of VMs from the REST API; the SOAP API does not have them."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chaosvm.errors import LoginFailed, PlatformError, ProtocolError
+from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.redaction import hide_session
 from chaosvm.runtime import Deadline, Login
 from chaosvm.runtime.documents import parse_json
-from chaosvm.vsphere.faults import connection_error
+from chaosvm.vsphere.faults import connection_error, login_refused
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
 
-__all__ = ["SomethingGone", "Tag", "TagReader"]
+__all__ = ["ObjectDeleted", "Tag", "TagReader"]
 
 logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 
-# So many names are asked for at once.
-_SIDE_BY_SIDE = 8
+# Number of names requested in parallel.
+_PARALLEL = 8
 
-# What is gone is not found; a VM that is gone may not be read (vmware/govmomi, vapi/simulator:
+# 404 for an object that was deleted; 403 for a deleted VM (vmware/govmomi, vapi/simulator:
 # "check if target (moref) exist or return 403 as per API behavior").
-_GONE = (403, 404)
+_DELETED = (403, 404)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Tag:
 
     @property
     def qualified(self) -> str:
-        """Tells apart two tags of one name in two categories."""
+        """Tags in different categories may have the same name."""
         return f"{self.category}/{self.name}"
 
 
@@ -49,28 +49,29 @@ class _Unauthorized(Exception):
     pass
 
 
-class SomethingGone(PlatformError):
-    """One of the VMs or tags does not exist any more, or may not be seen."""
+class ObjectDeleted(PlatformError):
+    """One of the VMs or tags no longer exists, or the user may not see it."""
 
 
 class TagReader:
-    """Reads tags over the SOAP API's connections, in a session of its own, from any thread.
+    """Reads tags over the SOAP client's connections, in a REST session; thread-safe.
 
-    One request tells which VM has which tags; the name of each tag and category
-    is asked for once and kept. An answer that is missing, or is not what was
-    asked for, is an error: it could hide a tag that protects a VM.
+    One request returns the tag ids of all VMs; the name of each tag and category
+    is read once and cached. A missing or malformed response is an error: it
+    could hide a tag that protects a VM.
     """
 
     def __init__(self, transport: Transport, settings: VSphereSettings, api_version: str) -> None:
         self._transport = transport
         self._settings = settings
+        self._address = f"{settings.server}:{settings.port}"
         # /api came with 7.0; /rest is there up to 8.
         major = int(api_version.split(".")[0]) if api_version[:1].isdigit() else 0
-        self._modern = major >= 9
+        self._uses_api_path = major >= 9
         self._session: str | None = None
         self._login = Login(
             self._log_in,
-            f"{settings.server}:{settings.port}",
+            self._address,
             settings.username,
             settings.password,
         )
@@ -78,25 +79,25 @@ class TagReader:
         self._tags: dict[str, Tag] = {}
 
     def read(self, moids: Sequence[str], deadline: Deadline) -> dict[str, list[Tag]]:
-        """The tags of each VM that has some; raises PlatformError where they are not told.
+        """The tags of each VM that has any; raises PlatformError if they cannot be read.
 
-        SomethingGone if a VM, or a tag that one had, was deleted meanwhile: then
-        the vCenter tells nothing of the others.
+        Raises ObjectDeleted if a VM or one of its tags was deleted meanwhile: the
+        vCenter then returns nothing about the others either.
         """
-        ids = [{"id": moid, "type": "VirtualMachine"} for moid in moids]
-        if not ids:
+        object_ids = [{"id": moid, "type": "VirtualMachine"} for moid in moids]
+        if not object_ids:
             return {}
         generation = self._login.ensure(deadline)
         try:
-            return self._read(ids, deadline)
+            return self._read(object_ids, deadline)
         except _Unauthorized:
-            logger.debug("the session for tags had ended: logging in again")
+            logger.debug("the REST session had ended: logging in again")
         self._login.ensure(deadline, lost=generation)
         try:
-            return self._read(ids, deadline)
+            return self._read(object_ids, deadline)
         except _Unauthorized:
             raise PlatformError(
-                "the vCenter's REST API does not accept the session for tags, not even a new one"
+                f"the REST API of {self._address}, which has the tags, rejects even a new session"
             ) from None
 
     def close(self, deadline: Deadline) -> None:
@@ -106,16 +107,16 @@ class TagReader:
             with self._transport.within(deadline):
                 self._request("DELETE", self._session_path)
         except (PlatformError, _Unauthorized) as error:
-            logger.debug(f"the session for tags was not closed: {error}")
+            logger.debug(f"could not end the REST session: {error}")
         self._session = None
         self._login.forget()
 
-    def _read(self, ids: list[dict[str, str]], deadline: Deadline) -> dict[str, list[Tag]]:
-        action = "?action=" if self._modern else "?~action="
+    def _read(self, object_ids: list[dict[str, str]], deadline: Deadline) -> dict[str, list[Tag]]:
+        action = "?action=" if self._uses_api_path else "?~action="
         path = self._tagging(f"tag-association{action}list-attached-tags-on-objects")
         with self._transport.within(deadline):
-            attached = self._asked("POST", path, _attached, {"object_ids": ids})
-        self._learn({tag for tags in attached.values() for tag in tags}, deadline)
+            attached = self._fetch("POST", path, _parse_attached, {"object_ids": object_ids})
+        self._cache_names({tag for tags in attached.values() for tag in tags}, deadline)
         return {moid: [self._tags[tag] for tag in tags] for moid, tags in attached.items()}
 
     def _log_in(self, deadline: Deadline) -> None:
@@ -124,82 +125,85 @@ class TagReader:
         self._session = None
         try:
             with self._transport.within(deadline):
-                session = self._asked("POST", self._session_path, _text, headers=headers)
+                session = self._fetch("POST", self._session_path, _parse_string, headers=headers)
         except _Unauthorized:
-            raise LoginFailed(
-                "the vCenter's REST API, which has the tags, refused the user name or password"
-            ) from None
+            server = f"the REST API of {self._address}, which has the tags,"
+            raise login_refused(server, self._settings.username) from None
         hide_session(session)
         self._session = session
 
-    def _learn(self, tag_ids: set[str], deadline: Deadline) -> None:
-        """What these tags are called, as far as that is not known."""
+    def _cache_names(self, tag_ids: set[str], deadline: Deadline) -> None:
         new = sorted(tag_ids - self._tags.keys())
-        told = self._each("tag", new, _name_and_category, deadline)
-        categories = sorted({category for _, category in told} - self._categories.keys())
-        names = self._each("category", categories, _name, deadline)
+        named = self._fetch_each("tag", new, _parse_tag, deadline)
+        categories = sorted({category for _, category in named} - self._categories.keys())
+        names = self._fetch_each("category", categories, _parse_name, deadline)
         self._categories.update(zip(categories, names, strict=True))
-        for tag_id, (name, category) in zip(new, told, strict=True):
+        for tag_id, (name, category) in zip(new, named, strict=True):
             self._tags[tag_id] = Tag(name, self._categories[category])
 
-    def _each(
-        self, kind: str, ids: list[str], made: Callable[[Any], T], deadline: Deadline
+    def _fetch_each(
+        self, kind: str, ids: list[str], parse: Callable[[Any], T], deadline: Deadline
     ) -> list[T]:
-        """Side by side: while names are asked for, what was read of the VMs grows old."""
+        """Parallel, because the VMs that were read before become stale meanwhile."""
 
-        def ask(each: str) -> T:
+        def fetch(identifier: str) -> T:
+            path = self._tagging(f"{kind}/{self._path_id(identifier)}")
             with self._transport.within(deadline):
-                return self._asked("GET", self._tagging(f"{kind}/{self._in_path(each)}"), made)
+                return self._fetch("GET", path, parse)
 
         if not ids:
             return []
-        width = min(_SIDE_BY_SIDE, len(ids))
-        with ThreadPoolExecutor(width, thread_name_prefix="chaosvm-tags") as pool:
-            return list(pool.map(ask, ids))
+        with ThreadPoolExecutor(
+            min(_PARALLEL, len(ids)), thread_name_prefix="chaosvm-tags"
+        ) as pool:
+            return list(pool.map(fetch, ids))
 
     @property
     def _session_path(self) -> str:
-        return "/api/session" if self._modern else "/rest/com/vmware/cis/session"
+        return "/api/session" if self._uses_api_path else "/rest/com/vmware/cis/session"
 
     def _tagging(self, path: str) -> str:
-        root = "/api/cis/tagging" if self._modern else "/rest/com/vmware/cis/tagging"
+        root = "/api/cis/tagging" if self._uses_api_path else "/rest/com/vmware/cis/tagging"
         return f"{root}/{path}"
 
-    def _in_path(self, identifier: str) -> str:
-        return identifier if self._modern else f"id:{identifier}"
+    def _path_id(self, identifier: str) -> str:
+        return identifier if self._uses_api_path else f"id:{identifier}"
 
-    def _asked(
+    def _fetch(
         self,
         method: str,
         path: str,
-        made: Callable[[Any], T],
+        parse: Callable[[Any], T],
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> T:
-        """What is made of the answer's value."""
         text = self._request(method, path, body, headers)
         try:
-            told = parse_json(text)
-            return made(told["value"] if isinstance(told, dict) and "value" in told else told)
+            value = parse_json(text)
+            return parse(value["value"] if isinstance(value, dict) and "value" in value else value)
         except (ValueError, TypeError, KeyError):
             raise ProtocolError(
-                f"{self._settings.server} answered {method} {path} with something else than "
-                "was asked for"
+                f"{self._address} answered {method} {path} with unexpected content"
             ) from None
 
     def _request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> bytes:
-        sent = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
+        all_headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            **(headers or {}),
+        }
         if self._session:
-            sent["vmware-api-session-id"] = self._session
-        status, text = self._exchange(method, path, json.dumps(body) if body else None, sent)
+            all_headers["vmware-api-session-id"] = self._session
+        content = json.dumps(body) if body else None
+        status, text = self._exchange(method, path, content, all_headers)
         if status == 401:
             raise _Unauthorized
-        if status in _GONE and path != self._session_path:
-            raise SomethingGone(f"{self._settings.server} answered {method} {path} with {status}")
+        if status in _DELETED and path != self._session_path:
+            raise ObjectDeleted(f"{self._address} answered {method} {path} with {status}")
         if not 200 <= status < 300:
-            raise PlatformError(f"{self._settings.server} answered {method} {path} with {status}")
+            raise PlatformError(f"{self._address} answered {method} {path} with {status}")
         return text
 
     def _exchange(
@@ -212,12 +216,11 @@ class TagReader:
             status, text = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             self._transport.abandon()
-            raise connection_error(error, self._settings.server) from None
+            raise connection_error(error, self._address) from None
         except zlib.error:
             self._transport.abandon()
             raise ProtocolError(
-                f"{self._settings.server} answered {method} {path} with something that is not "
-                "gzip, or not all of it"
+                f"{self._address} answered {method} {path} with invalid or incomplete gzip data"
             ) from None
         except BaseException:
             self._transport.abandon()
@@ -226,29 +229,33 @@ class TagReader:
         return status, text
 
 
-def _text(told: Any) -> str:
-    if not isinstance(told, str) or not told:
-        raise ValueError("not a text")
-    return told
+def _parse_string(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected a string that is not empty")
+    return value
 
 
-def _name(told: Any) -> str:
-    return _text(told["name"])
+def _parse_name(value: Any) -> str:
+    return _parse_string(value["name"])
 
 
-def _name_and_category(told: Any) -> tuple[str, str]:
-    return _name(told), _text(told["category_id"])
+def _parse_tag(value: Any) -> tuple[str, str]:
+    """Its name and the id of its category."""
+    return _parse_name(value), _parse_string(value["category_id"])
 
 
-def _attached(told: Any) -> dict[str, list[str]]:
-    """The ids of the tags on each object; in the place of an empty list, there may be null."""
+def _parse_attached(value: Any) -> dict[str, list[str]]:
+    """The ids of the tags on each object."""
     return {
-        _text(each["object_id"]["id"]): [_text(tag) for tag in _list(each["tag_ids"])]
-        for each in _list(told)
+        _parse_string(item["object_id"]["id"]): [
+            _parse_string(tag) for tag in _parse_list(item["tag_ids"])
+        ]
+        for item in _parse_list(value)
     }
 
 
-def _list(told: Any) -> list[Any]:
-    if told is not None and not isinstance(told, list):
-        raise TypeError("not a list")
-    return told or []
+def _parse_list(value: Any) -> list[Any]:
+    """The server may send null for an empty list."""
+    if value is not None and not isinstance(value, list):
+        raise TypeError("expected a list")
+    return value or []

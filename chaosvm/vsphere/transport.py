@@ -1,8 +1,8 @@
-"""pyvmomi's connection to the server, with timeouts that hold.
+"""pyvmomi's connections, with an overall deadline for each call.
 
-pyvmomi's own timeout is one per socket operation, so a server that sends a
-byte now and then can hold a call for ever. Here the whole of each call, from
-connecting to the last byte, ends with the deadline it runs under.
+pyvmomi's own timeout applies to each socket operation, so a server that sends a
+byte now and then can block a call forever. Here the deadline covers the whole
+call, from connecting to the last byte.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from chaosvm.errors import ProtocolError
 from chaosvm.redaction import redacted
 from chaosvm.runtime import Deadline, rehearsal
 from chaosvm.runtime.deadline_http import DeadlineBudget
-from chaosvm.vsphere.answer import Answer
+from chaosvm.vsphere.bounded_response import BoundedResponse
+from chaosvm.vsphere.faults import not_a_vcenter
 from chaosvm.vsphere.settings import VSphereSettings
 
 __all__ = ["Transport", "tls_context"]
@@ -35,12 +36,11 @@ logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 
-# vSphere API 6.5: everything asked for here was there by then, every vCenter in
-# support speaks it, and a fixed version saves asking for the list of versions
-# (which pyvmomi does without any timeout).
+# vSphere API 6.5: it has everything used here, every supported vCenter speaks it, and
+# a fixed version saves reading the list of versions (which pyvmomi does without a timeout).
 _API_VERSION = "vim.version.version11"
 
-# What pyvmomi's reader raises for anything but a whole SOAP answer.
+# What pyvmomi's parser raises for anything but a complete SOAP response.
 _NOT_SOAP = (
     ExpatError,
     LookupError,
@@ -53,18 +53,18 @@ _NOT_SOAP = (
     zlib.error,
 )
 
-# So long the slower reader is used after an answer that only that one understood.
+# Seconds for which pyvmomi parses the responses after one that only pyvmomi could parse.
 _STREAMING_PAUSE = 300.0
 
-# Idle connections are dropped sooner than any proxy in between drops them.
+# Idle connections are closed sooner than by any proxy in between.
 _IDLE_SECONDS = 30
 
 
 def tls_context(settings: VSphereSettings) -> ssl.SSLContext:
-    """Verifies the server's certificate and name, unless the user turned that off."""
+    """Verifies the server's certificate and name, unless ``insecure`` is set."""
     context = ssl.create_default_context(cafile=settings.ca_file)
-    # From Python 3.13 on, strict mode is the default; it rejects the CA that a
-    # vCenter makes for itself. Chain, dates and host name are checked as before.
+    # Strict mode, the default from Python 3.13 on, rejects the CA that a vCenter creates
+    # for itself. Chain, dates and host name are still verified.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if settings.insecure:
         context.check_hostname = False
@@ -73,7 +73,7 @@ def tls_context(settings: VSphereSettings) -> ssl.SSLContext:
 
 
 class _Budget(DeadlineBudget):
-    """Also what each thread is spending it on."""
+    """Also holds the state of each thread's current request."""
 
     def __init__(self, longest: float) -> None:
         super().__init__(longest)
@@ -87,7 +87,7 @@ class _Connection(http.client.HTTPSConnection):
         self._budget = budget
         self._peers = peers
         self.used = False
-        self.epoch = 0  # of the transport when it was lent last
+        self.epoch = 0  # of the transport when this was taken from the pool
         self.response_class = budget.response  # type: ignore[assignment]
         self._create_connection = budget.connected
 
@@ -102,12 +102,12 @@ class _Connection(http.client.HTTPSConnection):
         self._budget.sent = self.used = True
         super().request(*args, **kwargs)
 
-    def getresponse(self) -> Answer:  # type: ignore[override]
-        return Answer(super().getresponse(), f"{self.host}:{self.port}", self._budget)
+    def getresponse(self) -> BoundedResponse:  # type: ignore[override]
+        return BoundedResponse(super().getresponse(), f"{self.host}:{self.port}", self._budget)
 
 
 class Transport(SoapStubAdapter):
-    """pyvmomi's stub over connections that know the deadline of the calling thread."""
+    """pyvmomi's stub, over connections that use the deadline of the calling thread."""
 
     def __init__(self, settings: VSphereSettings, pool_size: int) -> None:
         super().__init__(
@@ -121,21 +121,21 @@ class Transport(SoapStubAdapter):
         self._address = (settings.server, settings.port)
         self._budget = _Budget(settings.timeout)
         self._epoch = 0
-        # Until then pyvmomi reads all answers.
+        # Until then pyvmomi parses all responses.
         self._streaming_paused: Deadline | None = None
         self.scheme = _Connection
         self.schemeArgs["budget"] = self._budget
-        # The addresses that the server was reached at.
+        # The IP addresses that connections were made to.
         self.peers: set[str] = set()
         self.schemeArgs["peers"] = self.peers
 
     def within(self, deadline: Deadline) -> AbstractContextManager[None]:
-        """Bound all that this thread sends in the block by the deadline."""
+        """Apply the deadline to all requests of this thread in the block."""
         return self._budget.within(deadline)
 
     @property
     def sent(self) -> bool:
-        """Has a request of this thread left this machine, since this was set to False?"""
+        """True if this thread has sent a request since this was set to False."""
         return self._budget.sent
 
     @sent.setter
@@ -144,23 +144,22 @@ class Transport(SoapStubAdapter):
 
     @property
     def streaming(self) -> bool:
-        """Are answers read as they arrive? Else it is for pyvmomi to read them."""
+        """True if responses are parsed as they arrive; otherwise pyvmomi parses them."""
         return self._streaming_paused is None or self._streaming_paused.passed
 
-    def pause_streaming(self, why: str) -> None:
-        """Leave it to pyvmomi for some minutes: one odd answer need not be the rule."""
-        told = logger.warning if self._streaming_paused is None else logger.debug
-        told(
-            f"an answer of {self.host} has a form that is not known here ({redacted(why)}): for "
-            f"the next {_STREAMING_PAUSE / 60:g} minutes its answers are read in a way that takes "
-            "longer"
+    def pause_streaming(self, reason: str) -> None:
+        """Let pyvmomi parse for some minutes: one unusual response need not be the rule."""
+        log = logger.warning if self._streaming_paused is None else logger.debug
+        log(
+            f"{self.host} sent a response in an unknown form ({redacted(reason)}): for the next "
+            f"{_STREAMING_PAUSE / 60:g} minutes reading takes longer"
         )
         deadline = self._budget.deadline
         clock = time if deadline is None else deadline.clock
         self._streaming_paused = Deadline(_STREAMING_PAUSE, clock)
 
     def GetConnection(self) -> Any:
-        """A connection that is open and fresh, so that a request is not lost on a dead one."""
+        """An open connection, not one that the server has closed meanwhile."""
         rehearsal.require_allowed(*self._address)
         while True:
             connection = super().GetConnection()
@@ -169,77 +168,77 @@ class Transport(SoapStubAdapter):
             if connection.sock is None:
                 connection.connect()
                 return connection
-            # An idle connection with something to read was closed by the server.
-            # (A new one may have TLS session tickets to read.)
+            # If an idle connection is readable, the server has closed it. (A new one may be
+            # readable because of TLS session tickets.)
             if not connection.used or not wait_for_read(connection.sock, timeout=0):
                 return connection
             connection.close()
 
     def ReturnConnection(self, conn: Any) -> None:
-        """A request that ends after everything was closed leaves no connection behind."""
+        """Closes the connection if the transport was closed while it was in use."""
         if conn.epoch == self._epoch:
             super().ReturnConnection(conn)
         else:
             conn.close()
 
     def close(self) -> None:
-        """Close all connections, those in use as soon as they are given back."""
+        """Close all connections, those in use as soon as they are returned."""
         self._epoch += 1
         self.DropConnections()
 
     def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:
-        whole = False
+        complete = False
         try:
-            answer = super().InvokeMethod(mo, info, args, outerStub)
-            if isinstance(answer, Exception):
-                # A fault, although the server said that all is well.
-                raise answer
-            whole = True
-            return answer
+            result = super().InvokeMethod(mo, info, args, outerStub)
+            if isinstance(result, Exception):
+                # A fault with status 200.
+                raise result
+            complete = True
+            return result
         except vmodl.MethodFault:
-            whole = True
+            complete = True
             raise
         except (OSError, http.client.HTTPException):
             raise
         except _NOT_SOAP as error:
             raise self._not_soap(info, error) from None
         except Exception as error:
-            # pyvmomi's own, of an answer that is SOAP, but not what its status says.
+            # pyvmomi raises a bare Exception for status 500 without a fault.
             if type(error) is not Exception:
                 raise
             raise self._not_soap(info, error) from None
         finally:
-            if not whole:
+            if not complete:
                 self.abandon()
 
     def stream(self, mo: Any, info: Any, args: Any, read: Callable[[Iterator[bytes]], T]) -> T:
-        """As InvokeMethod, but ``read`` gets the pieces of the answer as they arrive.
+        """As InvokeMethod, but ``read`` takes the chunks of the response as they arrive.
 
-        Faults are raised as always. So is what ``read`` raises, except that
-        ExpatError means an answer that is not SOAP, or not all of it.
+        Raises faults, and what ``read`` raises, except for ExpatError, which means
+        that the response is not SOAP or incomplete.
         """
-        whole = False
+        complete = False
         try:
-            response = self._posted(self.SerializeRequest(mo, info, args))
+            response = self._post(self.SerializeRequest(mo, info, args))
             if response.status == 500:
-                raise self._fault(response, info)
+                raise self._parse_fault(response, info)
             if response.status != 200:
                 raise http.client.HTTPException(f"{response.status} {response.reason}")
-            answer = read(response.stream())
-            whole = True
-            return answer
+            result = read(response.stream())
+            complete = True
+            return result
         except vmodl.MethodFault:
-            whole = True
+            complete = True
             raise
         except (ExpatError, zlib.error) as error:
             raise self._not_soap(info, error) from None
         finally:
-            if whole:
-                self._give_back()
+            if complete:
+                self._return_connection()
             else:
                 self.abandon()
 
-    def _posted(self, body: bytes) -> Answer:
+    def _post(self, body: bytes) -> BoundedResponse:
         headers = {
             "Cookie": self.cookie,
             "SOAPAction": self.versionId,
@@ -249,10 +248,10 @@ class Transport(SoapStubAdapter):
         }
         connection = self.GetConnection()
         connection.request("POST", self.path, body, headers)
-        response: Answer = connection.getresponse()
+        response: BoundedResponse = connection.getresponse()
         return response
 
-    def _fault(self, response: Answer, info: Any) -> Exception:
+    def _parse_fault(self, response: BoundedResponse, info: Any) -> Exception:
         body = response.read()
         try:
             fault = SoapResponseDeserializer(self).Deserialize(body, info.result)
@@ -262,19 +261,18 @@ class Transport(SoapStubAdapter):
             return fault
         return http.client.HTTPException(f"{response.status} {response.reason}")
 
-    def _give_back(self) -> None:
+    def _return_connection(self) -> None:
         connection, self._budget.connection = self._budget.connection, None
         if connection is not None:
             self.ReturnConnection(connection)
 
     def _not_soap(self, info: Any, error: Exception) -> ProtocolError:
-        return ProtocolError(
-            f"{self.host} answered {info.wsdlName} with something that is not SOAP, "
-            f"or not all of it ({type(error).__name__}): is it a vCenter?"
-        )
+        logger.debug(f"the response to {info.wsdlName} could not be parsed: {error!r}")
+        reason = f"its response to {info.wsdlName} is not SOAP, or incomplete"
+        return ProtocolError(not_a_vcenter(self.host, reason))
 
     def abandon(self) -> None:
-        """Close the connection of this thread's last request: pyvmomi does not always."""
+        """Close the connection of this thread's last request; pyvmomi does not always do so."""
         connection, self._budget.connection = self._budget.connection, None
         if connection is not None:
             connection.close()

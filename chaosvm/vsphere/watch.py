@@ -1,12 +1,11 @@
-"""Watches the power of many VMs: looks at them while they change, and else has the news pushed.
+"""Watches the power state of many VMs: polls while they change, and else receives updates.
 
-A look is one request for all VMs and tasks that are still of interest, and
-costs the server nothing beyond it. After a request was sent, and in the middle
-of a burst of changes, looks come one after the other. When nothing happens for
-a while, the server is asked to answer when something does (``push.py``): that
-takes a few requests to begin with, and then brings each change as it happens.
-A guest's reboot is followed so from the beginning: its Tools may be down for
-less than the time between two looks.
+A poll is one request for all VMs and tasks that are still watched. After a
+command, and during a burst of changes, polls follow each other quickly. When
+nothing has changed for a while, the server pushes updates instead
+(``update_stream.py``): that takes a few requests to set up. A guest reboot uses
+updates from the start, because VMware Tools may be down for less time than there
+is between two polls.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from chaosvm.errors import CommandFailed
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 from chaosvm.vsphere.client import VSphereClient
-from chaosvm.vsphere.faults import NothingShown, command_error
-from chaosvm.vsphere.inventory import fault_in_reading, power_state
+from chaosvm.vsphere.faults import RootFolderMissing, command_error
+from chaosvm.vsphere.inventory import power_state, read_error
 from chaosvm.vsphere.properties import ObjectProperties
-from chaosvm.vsphere.retrieval import by_pyvmomi, retrieve
+from chaosvm.vsphere.retrieval import retrieve, retrieve_with_pyvmomi
 from chaosvm.vsphere.update_stream import UpdateStream, pause
 
 __all__ = ["VSphereWatch"]
 
 _Collector = vmodl.query.PropertyCollector
-_LOOKED_AT = {
+_WATCHED_PATHS = {
     vim.VirtualMachine: [
         "runtime.powerState",
         "runtime.connectionState",
@@ -39,35 +38,35 @@ _LOOKED_AT = {
         "guest.toolsRunningStatus",
     ],
     vim.Task: ["info.state"],
-    # There is always one: without it, the answer is none.
+    # Of the root folder: a response without it is not valid.
     vim.Folder: ["name"],
 }
 _QUESTION = "runtime.question.text"
 _RUNNING, _NOT_RUNNING = "guestToolsRunning", "guestToolsNotRunning"
 
-# Between two looks: longer and longer while nothing happens, until the server is
-# to tell; short when so large a part of the VMs changed that the rest is about to.
+# Seconds between two polls: they grow while nothing changes, until updates are used instead.
+# They are short when so many VMs changed that the rest probably follows.
 _FIRST_INTERVAL, _GROWTH, _LONGEST_INTERVAL = 0.1, 1.3, 1.0
-_BURST = 0.05
+_BURST_SHARE = 0.05
 _BURST_INTERVAL, _BURST_PER_VM = 0.02, 0.0002
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What was told of one VM so far."""
+class _VMStatus:
+    """What is known about one VM."""
 
     properties: dict[str, Any] = field(default_factory=dict)
     exists: bool = True
     tools_ran: bool = False
-    tools_stopped: bool = False  # after they ran
+    tools_stopped: bool = False  # after running
     ended: CommandHandle | None = None
     error: CommandFailed | None = None
 
     def observation(self, vm_id: str) -> Observation:
-        word = str(self.properties.get("runtime.powerState"))
+        state = str(self.properties.get("runtime.powerState"))
         return Observation(
             vm_id=vm_id,
-            power_state=power_state(word, self._connection),
+            power_state=power_state(state, self._connection),
             exists=self.exists,
             ended=self.ended,
             error=self.error,
@@ -75,21 +74,21 @@ class _Seen:
             question=self.properties.get(_QUESTION),
         )
 
-    def change(self, told: dict[str, Any]) -> None:
-        """Of a host that is not connected, what is told of Tools says nothing about the guest."""
-        self.properties |= told
+    def update(self, properties: dict[str, Any]) -> None:
+        """The status of VMware Tools proves nothing while the host is not connected."""
+        self.properties |= properties
         if self._connection not in (None, "connected"):
             self.tools_ran = self.tools_stopped = False
         elif self._tools == _RUNNING:
             self.tools_ran = True
         elif self._tools == _NOT_RUNNING:
-            # In between they execute scripts: also when a guest is asked, and does nothing.
+            # Not while they execute scripts: a guest that ignores the request does that too.
             self.tools_stopped |= self.tools_ran
 
     @property
     def _connection(self) -> str | None:
-        word = self.properties.get("runtime.connectionState")
-        return None if word is None else str(word)
+        state = self.properties.get("runtime.connectionState")
+        return None if state is None else str(state)
 
     @property
     def _tools(self) -> str:
@@ -99,155 +98,165 @@ class _Seen:
 class VSphereWatch(Watch):
     def __init__(self, client: VSphereClient, vms: Sequence[VM], order: Order) -> None:
         self._client = client
-        self._seen = {vm.id: _Seen() for vm in vms}
-        self._told: dict[str, Observation] = {}  # the last time
-        self._tickets: dict[str, CommandHandle] = {}  # by the moid of the task
-        # What is looked at, by moid: such a specification takes its time to make.
-        self._objects = {vm.id: _object(vim.VirtualMachine(vm.id)) for vm in vms}
-        self._push = UpdateStream(client)
+        self._statuses = {vm.id: _VMStatus() for vm in vms}
+        self._reported: dict[str, Observation] = {}  # by the last poll
+        self._handles: dict[str, CommandHandle] = {}  # by the moid of the task
+        # ObjectSpecs by moid; cached because creating one is slow.
+        self._object_specs = {vm.id: _object_spec(vim.VirtualMachine(vm.id)) for vm in vms}
+        self._stream = UpdateStream(client)
         self._always_pushed = order.operation is Operation.REBOOT and order.graceful
         self._interval = _FIRST_INTERVAL
-        self._push.watch(self._objects.values())
+        self._stream.watch(self._object_specs.values())
 
     def track(self, tickets: Sequence[CommandHandle]) -> None:
-        # The answer for a VM that is gone may come after the VM was forgotten.
-        wanted = [each for each in tickets if each.tracked and each.vm_id in self._seen]
-        tracked = {each.reference._GetMoId(): each for each in wanted}
+        # A command may be accepted after its VM was deleted and is no longer watched.
+        tracked = {
+            handle.reference._GetMoId(): handle
+            for handle in tickets
+            if handle.tracked and handle.vm_id in self._statuses
+        }
         if tickets:
             self._interval = _FIRST_INTERVAL
         if tracked:
-            self._tickets |= tracked
-            self._objects |= {moid: _object(each.reference) for moid, each in tracked.items()}
-            self._push.watch(self._objects.values())
+            self._handles |= tracked
+            self._object_specs |= {
+                moid: _object_spec(handle.reference) for moid, handle in tracked.items()
+            }
+            self._stream.watch(self._object_specs.values())
 
     def unwatch(self, vm_ids: Sequence[str]) -> None:
-        for vm_id in self._seen.keys() & set(vm_ids):
-            del self._seen[vm_id], self._objects[vm_id]
-        for moid in [moid for moid, each in self._tickets.items() if each.vm_id not in self._seen]:
-            del self._tickets[moid], self._objects[moid]
+        for vm_id in self._statuses.keys() & set(vm_ids):
+            del self._statuses[vm_id], self._object_specs[vm_id]
+        ended = [
+            moid for moid, handle in self._handles.items() if handle.vm_id not in self._statuses
+        ]
+        for moid in ended:
+            del self._handles[moid], self._object_specs[moid]
 
     def poll(self, seconds: float, deadline: Deadline) -> list[Observation]:
         self.pushed = self._always_pushed or (seconds > 0 and self._interval > _LONGEST_INTERVAL)
         if self.pushed:
-            self._take_updates(self._push.updates(seconds, deadline))
+            self._apply_updates(self._stream.updates(seconds, deadline))
         else:
             if seconds > 0:
                 pause(min(seconds, self._interval), deadline)
-            self._look(deadline)
-        now = {vm_id: seen.observation(vm_id) for vm_id, seen in self._seen.items()}
-        changed = [each for vm_id, each in now.items() if each != self._told.get(vm_id)]
-        self._told = now
-        self._set_pace(len(changed))
+            self._poll_all(deadline)
+        current = {vm_id: status.observation(vm_id) for vm_id, status in self._statuses.items()}
+        changed = [new for vm_id, new in current.items() if new != self._reported.get(vm_id)]
+        self._reported = current
+        self._adjust_interval(len(changed))
         return changed
 
     def close(self) -> None:
-        self._push.close()
+        self._stream.close()
 
-    def _set_pace(self, changed: int) -> None:
-        if changed >= max(1, _BURST * len(self._seen)):
-            self._interval = _BURST_INTERVAL + _BURST_PER_VM * len(self._seen)
+    def _adjust_interval(self, changed: int) -> None:
+        if changed >= max(1, _BURST_SHARE * len(self._statuses)):
+            self._interval = _BURST_INTERVAL + _BURST_PER_VM * len(self._statuses)
         elif not self.pushed:
             self._interval *= _GROWTH
 
-    def _end(self, moid: str, state: str, fault: Any) -> None:
-        """The task has come to its end, and needs no more looks."""
-        ticket = self._tickets.pop(moid)
-        del self._objects[moid]
-        seen = self._seen[ticket.vm_id]
-        seen.ended = ticket
-        seen.error = command_error(fault) if fault else None
-        if state == "error" and seen.error is None:
-            seen.error = CommandFailed("the task failed without saying why")
+    def _end_task(self, moid: str, state: str, fault: Any) -> None:
+        handle = self._handles.pop(moid)
+        del self._object_specs[moid]
+        status = self._statuses[handle.vm_id]
+        status.ended = handle
+        status.error = command_error(fault) if fault else None
+        if state == "error" and status.error is None:
+            status.error = CommandFailed("the task failed without a reason")
 
-    # Looking -----------------------------------------------------------------------
+    # Polling -----------------------------------------------------------------------
 
-    def _look(self, deadline: Deadline) -> None:
-        """Read everything again."""
-        told = self._read(self._read_all, deadline)
-        states = {moid: _state(told.get(moid)) for moid in self._tickets}
+    def _poll_all(self, deadline: Deadline) -> None:
+        objects = self._read(self._read_all, deadline)
+        states = {moid: _task_state(objects.get(moid)) for moid in self._handles}
         failed = [moid for moid, state in states.items() if state == "error"]
-        errors = self._errors(failed, deadline) if failed else {}
+        faults = self._task_faults(failed, deadline) if failed else {}
         for moid, state in states.items():
             if state in ("success", "error"):
-                self._end(moid, state, errors.get(moid))
-        for vm_id, seen in self._seen.items():
-            seen.exists = vm_id in told
-            if seen.exists:
-                get = told[vm_id].properties.get
-                seen.change({path: get(path) for path in _LOOKED_AT[vim.VirtualMachine]})
+                self._end_task(moid, state, faults.get(moid))
+        for vm_id, status in self._statuses.items():
+            status.exists = vm_id in objects
+            if status.exists:
+                get = objects[vm_id].properties.get
+                status.update({path: get(path) for path in _WATCHED_PATHS[vim.VirtualMachine]})
 
     def _read_all(self, content: Any) -> dict[str, ObjectProperties]:
         root = content.rootFolder
-        told = retrieve(content, _spec([_object(root), *self._objects.values()], _LOOKED_AT))
-        if root._GetMoId() not in told:
-            # It is no answer: what is missing in it need not be gone.
-            raise NothingShown("the root folder is missing")
-        return told
+        spec = _filter_spec([_object_spec(root), *self._object_specs.values()], _WATCHED_PATHS)
+        objects = retrieve(content, spec)
+        if root._GetMoId() not in objects:
+            # Not a valid response: a VM that is missing from it may still exist.
+            raise RootFolderMissing
+        return objects
 
-    def _errors(self, moids: Iterable[str], deadline: Deadline) -> dict[str, Any]:
-        """Why these tasks failed."""
-        spec = _spec([self._objects[moid] for moid in moids], {vim.Task: ["info.error"]})
-        told = self._read(lambda content: by_pyvmomi(content.propertyCollector, spec), deadline)
-        return {moid: each.properties.get("info.error") for moid, each in told.items()}
+    def _task_faults(self, moids: Iterable[str], deadline: Deadline) -> dict[str, Any]:
+        spec = _filter_spec(
+            [self._object_specs[moid] for moid in moids], {vim.Task: ["info.error"]}
+        )
+        tasks = self._read(
+            lambda content: retrieve_with_pyvmomi(content.propertyCollector, spec), deadline
+        )
+        return {moid: task.properties.get("info.error") for moid, task in tasks.items()}
 
     def _read(self, request: Any, deadline: Deadline) -> dict[str, ObjectProperties]:
         try:
-            told: dict[str, ObjectProperties] = self._client.read(request, deadline)
+            objects: dict[str, ObjectProperties] = self._client.read(request, deadline)
         except vmodl.MethodFault as fault:
-            raise fault_in_reading(fault) from None
-        return told
+            raise read_error(fault) from None
+        return objects
 
-    # What the server pushes --------------------------------------------------------
+    # Pushed updates ----------------------------------------------------------------
 
-    def _take_updates(self, updates: Iterable[Any]) -> None:
+    def _apply_updates(self, updates: Iterable[Any]) -> None:
         for filtered in updates:
             for missing in filtered.missingSet or ():
-                self._missing(missing.obj._GetMoId(), missing.fault)
+                self._on_missing(missing.obj._GetMoId(), missing.fault)
             for update in filtered.objectSet or ():
                 if update.kind == "leave":
-                    self._gone(update.obj._GetMoId())
+                    self._on_deleted(update.obj._GetMoId())
                 else:
-                    # What cannot be read any more is not as it was before.
-                    lost = {missing.path: None for missing in update.missingSet or ()}
-                    told = {change.name: change.val for change in update.changeSet or ()}
-                    self._take(update.obj._GetMoId(), lost | told)
+                    # A property that can no longer be read does not keep its old value.
+                    unreadable = {missing.path: None for missing in update.missingSet or ()}
+                    changed = {change.name: change.val for change in update.changeSet or ()}
+                    self._on_changed(update.obj._GetMoId(), unreadable | changed)
 
-    def _take(self, moid: str, told: dict[str, Any]) -> None:
-        """What has changed of a VM or a task."""
-        if moid in self._seen:
-            if "runtime.question" in told:
-                question = told.pop("runtime.question")
-                told[_QUESTION] = question.text if question else None
-            self._seen[moid].change(told)
-        elif moid in self._tickets:
-            state = str(told.get("info.state"))
+    def _on_changed(self, moid: str, properties: dict[str, Any]) -> None:
+        """Some properties of a VM or a task have changed."""
+        if moid in self._statuses:
+            if "runtime.question" in properties:
+                question = properties.pop("runtime.question")
+                properties[_QUESTION] = question.text if question else None
+            self._statuses[moid].update(properties)
+        elif moid in self._handles:
+            state = str(properties.get("info.state"))
             if state in ("success", "error"):
-                self._end(moid, state, told.get("info.error"))
+                self._end_task(moid, state, properties.get("info.error"))
 
-    def _missing(self, moid: str, fault: Any) -> None:
-        """An object that the server does not tell of; for whatever other reason, not known."""
+    def _on_missing(self, moid: str, fault: Any) -> None:
+        """The server does not return an object: it was deleted, or its state is unknown."""
         if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
-            self._gone(moid)
-        elif moid in self._seen:
-            self._seen[moid].change(dict.fromkeys(self._seen[moid].properties))
+            self._on_deleted(moid)
+        elif moid in self._statuses:
+            self._statuses[moid].update(dict.fromkeys(self._statuses[moid].properties))
 
-    def _gone(self, moid: str) -> None:
-        if moid in self._seen:
-            self._seen[moid].exists = False
+    def _on_deleted(self, moid: str) -> None:
+        if moid in self._statuses:
+            self._statuses[moid].exists = False
 
 
-def _state(task: ObjectProperties | None) -> str | None:
+def _task_state(task: ObjectProperties | None) -> str | None:
     return str(task.properties.get("info.state")) if task is not None else None
 
 
-def _object(managed: Any) -> Any:
+def _object_spec(managed: Any) -> Any:
     return _Collector.ObjectSpec(obj=managed)
 
 
-def _spec(objects: Iterable[Any], wanted: dict[Any, list[str]]) -> Any:
+def _filter_spec(objects: Iterable[Any], paths: dict[Any, list[str]]) -> Any:
     return _Collector.FilterSpec(
         objectSet=list(objects),
-        propSet=[_Collector.PropertySpec(type=kind, pathSet=wanted[kind]) for kind in wanted],
-        # What is gone must not spoil the answer about the others.
+        propSet=[_Collector.PropertySpec(type=kind, pathSet=paths[kind]) for kind in paths],
+        # Otherwise a deleted object is a fault, without a result for the others.
         reportMissingObjectsInResults=True,
     )

@@ -1,11 +1,11 @@
-"""A vCenter for the tests: starts the simulator of this folder and talks to its control side.
+"""A simulated vCenter for tests: starts the simulator in this folder and controls it.
 
     with Vcsim.start(vms=2) as vcsim:
         ...connect to vcsim.host, vcsim.port with vcsim.username, vcsim.password, vcsim.ca_file...
         vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=1))
 
-Rules are tried in order and the first that applies wins. `estate.Estate` is the administrator's
-own door.
+Rules are tried in order; the first that matches applies. `estate.Estate` gives administrators
+direct access.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def rule(
 ) -> Rule:
     """A rule for Vcsim.rules().
 
-    method: a SOAP method, or "GET /path"; with * at the end, any that begins so.
+    method: a SOAP method, or "GET /path"; with a trailing *, any that starts with it.
     action: delay, ignore, guest_after, slow_task, stuck_task, failed_task, fault, drop_before,
     drop_after, silent, cut, drip, html, status or empty.
     vm: a name or moid, empty for any; all VMs that the request mentions are looked at.
@@ -82,16 +82,16 @@ def rule(
 
 
 def when(method: str, do: Callable[[], object], *, vm: str = "", skip: int = 0) -> Rule:
-    """Call ``do`` once, in another thread, when a call arrives; it is served afterwards.
+    """Call ``do`` once, in another thread, when a request arrives; it is served afterwards.
 
-    method, vm, skip: as for rule(). No other rule applies to that call.
+    method, vm, skip: as for rule(). No other rule applies to that request.
     """
     held = rule(method, "hold", vm=vm, skip=skip, times=1)
     return held | {"id": secrets.token_hex(8), "do": do}
 
 
 class Vcsim:
-    """A running simulator. Make one with start(); leaving the `with` block stops it."""
+    """A running simulator. Create it with start(); leaving the `with` block stops it."""
 
     host = "127.0.0.1"
 
@@ -183,14 +183,14 @@ class Vcsim:
         self.stop()
 
     def stop(self) -> None:
-        """End it and remove all its files. Twice does no harm."""
+        """Stop it and remove all its files. May be called twice."""
         _end(self._process, self._home)
         for thread in self._waiting:
             thread.join()
 
     @property
     def ca_file(self) -> str:
-        """PEM file of the authority that issued its certificate."""
+        """PEM file of the CA that issued its certificate."""
         return str(self._home / "ca.pem")
 
     @property
@@ -198,11 +198,11 @@ class Vcsim:
         return self._process.poll() is None
 
     def log(self) -> str:
-        """What the simulator wrote to its standard error."""
+        """The simulator's standard error."""
         return _log(self._home)
 
     def environment(self) -> dict[str, str]:
-        """The environment variables with which chaosvm finds it."""
+        """The environment variables that configure chaosvm for it."""
         return {
             "VSPHERE_SERVER": self.host,
             "VSPHERE_PORT": str(self.port),
@@ -225,9 +225,9 @@ class Vcsim:
         return answer
 
     def rules(self, *rules: Mapping[str, Any]) -> None:
-        """Replace all rules; without any, none are left."""
-        told = [{key: value for key, value in each.items() if key != "do"} for each in rules]
-        self._ask("POST", "/rules", told)
+        """Replace all rules; without arguments, remove all."""
+        requests = [{key: value for key, value in each.items() if key != "do"} for each in rules]
+        self._ask("POST", "/rules", requests)
         for each in rules:
             if "do" in each:
                 arguments = (each["id"], each["do"])
@@ -245,11 +245,11 @@ class Vcsim:
             self._ask("POST", f"/rules/release?id={held}")
 
     def applied(self) -> list[int]:
-        """How often each of the present rules was applied, in their order."""
+        """How often each current rule has been applied, in order."""
         return [each["applied"] for each in self._ask("GET", "/rules") or []]
 
     def expire_sessions(self) -> None:
-        """Every session handed out so far is dead from now on."""
+        """End all current sessions."""
         self._ask("POST", "/sessions/expire")
 
     def drop_connections(self) -> None:
@@ -257,7 +257,7 @@ class Vcsim:
         self._ask("POST", "/sessions/terminate-connections")
 
     def correct_vapps(self) -> None:
-        """Show vApps made since the start as a vCenter does: the VMs in them have no parent."""
+        """Show vApps created since the start as a vCenter does: the VMs in them have no parent."""
         self._ask("POST", "/vapps/correct")
 
     def leave_vapp(self, moid: str) -> None:

@@ -1,8 +1,8 @@
-"""The administrator of a simulated vCenter: arranges the world and looks at the truth.
+"""The administrator of a simulated vCenter: changes the inventory and reads its real state.
 
-Its session goes past the front of the simulator: nothing that it does is counted, meets a rule or
-expires.
-Wherever a VM is meant, a name, an inventory path ("/DC0/vm/NAME") or a VirtualMachine will do.
+Its session bypasses the simulator's front end: its requests are not counted, rules do not apply to
+them, and the session does not expire.
+A VM is given as a name, an inventory path ("/DC0/vm/NAME") or a VirtualMachine.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Estate:
         Disconnect(self._instance)
         self._instance._stub.DropConnections()
 
-    # Looking
+    # Reading
 
     def vm(self, vm: VM) -> vim.VirtualMachine:
-        """The one VM with this name or path; LookupError if there is none, or more than one."""
+        """The VM with this name or path; LookupError if there is none, or more than one."""
         if not isinstance(vm, str):
             return vm
         if vm.startswith("/"):
@@ -80,12 +80,12 @@ class Estate:
         return str(self.get(vm, "runtime.powerState"))
 
     def power_states(self) -> dict[str, str]:
-        """Of every VM, by name."""
+        """The power state of every VM, by name."""
         pairs = self.all(vim.VirtualMachine, "name", "runtime.powerState")
         return {values["name"]: str(values["runtime.powerState"]) for _, values in pairs}
 
     def all(self, kind: type[Any], *paths: str) -> list[tuple[Any, dict[str, Any]]]:
-        """Every object of a kind with some of its properties; four requests, however many."""
+        """All objects of a type with some properties; four requests for any number."""
         view = self.content.viewManager.CreateContainerView(self.content.rootFolder, [kind], True)
         try:
             return self._read(list(view.view), kind, list(paths))
@@ -93,16 +93,16 @@ class Estate:
             view.DestroyView()
 
     def named(self, kind: type[Any], name: str) -> Any:
-        """The first object of a kind with this name."""
+        """The first object of a type with this name."""
         for each, values in self.all(kind, "name"):
             if values.get("name") == name:
                 return each
         raise LookupError(f"no {kind.__name__} is called {name!r}")
 
-    # Arranging
+    # Changing
 
     def create_folder(self, path: str) -> vim.Folder:
-        """Make a VM folder and those missing above it; its path begins /DATACENTER/vm/."""
+        """Create a VM folder and its missing parents; the path starts with /DATACENTER/vm/."""
         found = self.content.searchIndex.FindByInventoryPath(path)
         if found is not None:
             return found
@@ -122,13 +122,13 @@ class Estate:
         app: str | vim.VirtualApp | None = None,
         tools: bool = True,
     ) -> vim.VirtualMachine:
-        """Make a VM, on a host or in a cluster of a name, in a vApp, or wherever there is place."""
+        """Create a VM on a host, in a cluster or in a vApp; by default, anywhere."""
         spec = vim.vm.ConfigSpec(
             name=name,
             guestId="otherGuest",
             numCPUs=1,
             memoryMB=32,
-            # Files have a name of their own: any name will do for the VM, "a/b" too.
+            # The files have their own name, so that the VM can have any name, such as "a/b".
             files=vim.vm.FileInfo(vmPathName=f"[LocalDS_0] {uuid.uuid4()}/vm.vmx"),
         )
         if app is not None:
@@ -149,7 +149,7 @@ class Estate:
         return vm
 
     def create_vapp(self, name: str, cluster: str | None = None) -> vim.VirtualApp:
-        """Make an empty vApp in the root resource pool of a cluster."""
+        """Create an empty vApp in the root resource pool of a cluster."""
         compute = self._compute(vim.ClusterComputeResource, cluster)
         shares = vim.SharesInfo(shares=4000, level="normal")
         allocation = vim.ResourceAllocationInfo(
@@ -189,7 +189,7 @@ class Estate:
         *,
         tools_installed: bool = True,
     ) -> None:
-        """Say what Tools report; what is None stays as it is.
+        """Set what VMware Tools report; None leaves a value unchanged.
 
         Installed Tools stop and start with the VM's power.
         """
@@ -220,7 +220,7 @@ class Estate:
             self._reconfigure(vm, extraConfig=options)
 
     def set_question(self, vm: VM, text: str) -> None:
-        """The VM waits for an answer to a question."""
+        """Make the VM wait for an answer to a question."""
         choices = vim.option.ChoiceOption(
             choiceInfo=[vim.ElementDescription(key="0", label="Yes", summary="Yes")], defaultIndex=0
         )
@@ -228,19 +228,19 @@ class Estate:
         self.set(vm, **{"runtime.question": question, "summary.runtime.question": question})
 
     def set_managed_by(self, vm: VM, extension_key: str, kind: str = "agent") -> None:
-        """The VM belongs to an extension, as vCLS VMs do."""
+        """Make the VM managed by an extension, as vCLS VMs are."""
         owner = vim.ext.ManagedByInfo(extensionKey=extension_key, type=kind)
         self._reconfigure(vm, managedBy=owner)
 
     def mark_template(self, vm: VM) -> None:
-        """Make a template of a VM, powering it off first."""
+        """Turn a VM into a template, after powering it off."""
         vm = self.vm(vm)
         if self.power_state(vm) == "poweredOn":
             self.power_off(vm)
         vm.MarkAsTemplate()
 
     def set_custom_attribute(self, vm: VM, name: str, value: str) -> None:
-        """Once for each name: the simulator keeps the old value beside the new."""
+        """May be called once for each name: the simulator keeps the old value as well."""
         manager = self.content.customFieldsManager
         keys = {field.name: field.key for field in manager.field}
         if name not in keys:
@@ -248,14 +248,14 @@ class Estate:
         manager.SetField(self.vm(vm), keys[name], value)
 
     def tag(self, vm: VM, category: str, tag: str) -> str:
-        """Attach a tag, made if need be; returns the tag's id."""
+        """Attach a tag, created if necessary; returns the tag's id."""
         category_id = self._category(category)
         tag_id = self._tag(category_id, tag)
         target = {"object_id": {"id": self.moid(vm), "type": "VirtualMachine"}}
         self._rest("POST", f"/tagging/tag-association/id:{tag_id}?~action=attach", target)
         return tag_id
 
-    # Inside
+    # Private
 
     def _read(
         self, objects: list[Any], kind: type[Any], paths: list[str]

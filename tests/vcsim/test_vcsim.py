@@ -1,4 +1,4 @@
-"""The simulated vCenter does what the other tests rely on. It is built with `make vcsim`."""
+"""The behaviour of the simulated vCenter that other tests rely on. Build it with `make vcsim`."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def connect(vcsim: Vcsim, host: str = "") -> Any:
 
 
 def mine(client: Any, estate: Estate, name: str = NAME) -> Any:
-    """The client's own object for a VM."""
+    """The client's object for a VM."""
     return vim.VirtualMachine(estate.moid(name), client._stub)
 
 
@@ -90,7 +90,7 @@ def read(client: Any, moid: str) -> Any:
 
 
 def until(condition: Callable[[], bool], within: float = 60.0) -> float:
-    """Seconds until the condition held."""
+    """Seconds until the condition was met."""
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < within, "it did not happen"
@@ -189,7 +189,7 @@ def test_the_certificate_is_from_its_own_authority(vcsim: Vcsim) -> None:
     Disconnect(connect(vcsim, host="localhost"))
 
 
-# Counting
+# Counters
 
 
 def test_requests_are_counted_by_method(vcsim: Vcsim, client: Any, estate: Estate) -> None:
@@ -526,7 +526,7 @@ def test_failed_task(vcsim: Vcsim, client: Any, estate: Estate) -> None:
     assert estate.power_state(NAME) == "poweredOn"
 
 
-# Bad answers
+# Broken responses
 
 
 @pytest.mark.parametrize(

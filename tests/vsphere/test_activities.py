@@ -1,4 +1,4 @@
-"""The functions that experiments call, with settings from where users put them."""
+"""The functions that experiments call, with settings from every source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_action_does_what_its_name_says(environment: dict[str, str], estat
     assert estate.power_state("DC0_C0_RP0_VM0") == "poweredOn"
 
 
-def test_every_probe_answers(environment: dict[str, str], estate: Estate) -> None:
+def test_every_probe_returns_a_result(environment: dict[str, str], estate: Estate) -> None:
     estate.power_off(OTHER)
     assert probes.vm_info(VM)["power_state"] == "powered_on"
     assert [vm["name"] for vm in probes.list_vms({"power_state": "powered_off"})] == [OTHER]
@@ -50,7 +50,7 @@ def test_every_probe_answers(environment: dict[str, str], estate: Estate) -> Non
 
 
 def test_what_activities_return_is_plain_json(environment: dict[str, str]) -> None:
-    told: list[Any] = [
+    results: list[Any] = [
         actions.power_off(VM),
         actions.batch_power_on({"name": "*H0*"}),
         probes.vm_info(VM),
@@ -58,7 +58,7 @@ def test_what_activities_return_is_plain_json(environment: dict[str, str]) -> No
         probes.inventory_summary(),
         probes.vm_power_state(VM),
     ]
-    for value in told:
+    for value in results:
         assert json.loads(json.dumps(value)) == value
         assert type(value) in (dict, list, str)
 
@@ -79,7 +79,7 @@ def test_activities_share_one_login(environment: dict[str, str], vcsim: Vcsim) -
     probes.count_vms()
     vcsim.reset_requests()
     probes.vm_power_state(VM)
-    # The names of all, and then the one: which is remembered.
+    # One request for all names, one for the VM, which is then cached.
     assert vcsim.requests()["methods"] == {"RetrievePropertiesEx": 2}
     probes.vm_power_state(VM)
     assert vcsim.requests()["methods"] == {"RetrievePropertiesEx": 3}
@@ -94,7 +94,7 @@ def test_without_settings_everything_missing_is_named() -> None:
         assert key in str(caught.value)
 
 
-def test_wrong_arguments_are_told_before_the_vcenter_is_asked(
+def test_wrong_arguments_are_rejected_before_any_request(
     environment: dict[str, str], vcsim: Vcsim
 ) -> None:
     with pytest.raises(InvalidValue, match="timeout is 'long'"):
@@ -129,4 +129,4 @@ def test_a_vcenter_that_cannot_be_reached_does_not_stop_discovery(
     monkeypatch.setenv("VSPHERE_PASSWORD", "wrong")
     found = discover()
     assert len(found["activities"]) == 20
-    assert "refused the user name or password" in found["system"]["error"]
+    assert "refused user" in found["system"]["error"]

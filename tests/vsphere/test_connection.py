@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import http.client
 import logging
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import trustme
@@ -35,16 +37,16 @@ Connect = Callable[..., VSpherePlatform]
 
 @pytest.fixture
 def warnings_logged() -> list[str]:
-    told: list[str] = []
+    messages: list[str] = []
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+            messages.append(record.getMessage())
 
     handler = Keep(logging.WARNING)
     logger = logging.getLogger("chaostoolkit")
     logger.addHandler(handler)
-    yield told
+    yield messages
     logger.removeHandler(handler)
 
 
@@ -96,10 +98,47 @@ def test_a_ca_file_that_is_no_certificate_is_named(connect: Connect, tmp_path) -
         connect(ca_file=str(wrong)).count_vms()
 
 
-def test_a_wrong_password_is_refused_and_not_shown(connect: Connect) -> None:
-    with pytest.raises(LoginFailed, match="user name or password") as caught:
-        connect(password="not-the-password").count_vms()
+@pytest.mark.parametrize(
+    ("username", "cause"),
+    [
+        ("chaos", r"wrong password, or the domain is missing \(chaos@vsphere.local\)"),
+        ("chaos@vsphere.local", "wrong user name or password"),
+        (r"EXAMPLE\chaos", "wrong user name or password"),
+    ],
+)
+def test_a_wrong_password_is_refused_and_not_shown(
+    connect: Connect, vcsim: Vcsim, username: str, cause: str
+) -> None:
+    with pytest.raises(LoginFailed) as caught:
+        connect(username=username, password="not-the-password").count_vms()
+    refused = f"{vcsim.host}:{vcsim.port} refused user {username!r}: {cause}"
+    assert re.fullmatch(refused.replace("\\\\", r"\\\\"), str(caught.value))
     assert "not-the-password" not in str(caught.value)
+
+
+@pytest.fixture
+def plain_port() -> Iterator[int]:
+    """The port of an HTTP server without TLS."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,))
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_port_without_tls(connect: Connect, plain_port: int) -> None:
+    with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{plain_port} does not answer with TLS"):
+        connect(port=plain_port).count_vms()
+
+
+@pytest.mark.parametrize("manner", ["html", "status"])
+def test_another_server_is_named(connect: Connect, vcsim: Vcsim, manner: str) -> None:
+    vcsim.rules(rule("RetrieveServiceContent", manner, code=404 if manner == "status" else 0))
+    named = f"{vcsim.host}:{vcsim.port} does not answer as a vCenter does .*: is it one?"
+    with pytest.raises(PlatformError, match=named):
+        connect().count_vms()
 
 
 def test_a_port_where_nobody_listens(connect: Connect) -> None:
@@ -140,7 +179,7 @@ def test_silence_at_any_point_ends_with_the_deadline(
         ("drop_before", ConnectionFailed),
     ],
 )
-def test_a_broken_answer_is_an_error_never_an_empty_inventory(
+def test_a_broken_response_is_an_error_never_an_empty_inventory(
     connect: Connect, vcsim: Vcsim, method: str, manner: str, error: type[PlatformError]
 ) -> None:
     vcsim.rules(rule(method, manner, code=503 if manner == "status" else 0))
@@ -148,7 +187,7 @@ def test_a_broken_answer_is_an_error_never_an_empty_inventory(
         connect().list_vms()
 
 
-def test_one_broken_connection_is_made_good(connect: Connect, vcsim: Vcsim) -> None:
+def test_a_read_is_retried_after_a_broken_connection(connect: Connect, vcsim: Vcsim) -> None:
     platform = connect()
     platform.count_vms()
     vcsim.rules(rule("RetrievePropertiesEx", "drop_before", times=1))
@@ -162,7 +201,7 @@ def test_connections_dropped_while_idle_go_unnoticed(connect: Connect, vcsim: Vc
     assert platform.power_off("DC0_H0_VM0", graceful=False).changed
 
 
-def test_an_empty_answer_is_no_empty_inventory(connect: Connect, vcsim: Vcsim) -> None:
+def test_an_empty_response_is_not_an_empty_inventory(connect: Connect, vcsim: Vcsim) -> None:
     vcsim.rules(rule("RetrievePropertiesEx", "empty"))
     with pytest.raises(PlatformError):
         connect().list_vms()
@@ -254,7 +293,7 @@ def test_logging_out_of_a_server_that_is_gone(connect: Connect) -> None:
         platform.count_vms()
 
 
-# Faults of a server that says all is well ----------------------------------------------
+# Faults with status 200 -----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -270,8 +309,8 @@ def faults_with_200(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("faults_with_200")
-def test_a_fault_is_one_whatever_the_status(connect: Connect, vcsim: Vcsim) -> None:
-    with pytest.raises(LoginFailed, match="refused the user name"):
+def test_a_fault_is_raised_whatever_the_status(connect: Connect, vcsim: Vcsim) -> None:
+    with pytest.raises(LoginFailed, match="refused user"):
         connect(password="wrong").count_vms()
     platform = connect()
     vm = platform.list_vms()[0]
@@ -293,18 +332,18 @@ def with_500(response: http.client.HTTPResponse) -> None:
 _begin = http.client.HTTPResponse.begin
 
 
-def test_an_error_without_a_fault_is_an_error_of_ours(
+def test_an_error_status_without_a_fault_is_a_protocol_error(
     connect: Connect, vcsim: Vcsim, estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pyvmomi raises a bare Exception for SOAP that is no fault under the status 500."""
+    """pyvmomi raises a bare Exception for status 500 without a fault."""
     platform = connect()
     vm = platform.backend.inventory(Deadline(20), ["DC0_H0_VM0"])[0]
     order = checked_order("power_off", 60, graceful=False)
     with monkeypatch.context() as broken:
         broken.setattr(http.client.HTTPResponse, "begin", with_500)
-        with pytest.raises(ConnectionFailed, match="500, and no fault"):
+        with pytest.raises(ProtocolError, match="not SOAP, or incomplete"):
             connect().connect()
-        with pytest.raises(AnswerLost, match="500, and no fault"):
+        with pytest.raises(AnswerLost, match="not SOAP, or incomplete"):
             platform.backend.send(vm, PowerCommand.POWER_OFF, order, Deadline(20))
     assert platform.count_vms() == 4
 

@@ -1,4 +1,4 @@
-"""What a fault says of what was done: nothing, something, or that nobody knows."""
+"""What a fault says about the request: not carried out, retry later, or unknown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKNOWN = ["Timedout", "HostCommunication", "HostNotReachable", "SystemError", "
 
 @pytest.fixture
 def sending(vcsim: Vcsim) -> Callable[[], None]:
-    """Waits until the first of the rules was applied."""
+    """Waits until the first rule has been applied."""
 
     def wait() -> None:
         while not vcsim.applied()[0]:
@@ -50,7 +50,7 @@ def sending(vcsim: Vcsim) -> Callable[[], None]:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_what_a_fault_says_of_a_request(fault: Exception, kind: type[CommandFailed]) -> None:
+def test_faults_of_a_command(fault: Exception, kind: type[CommandFailed]) -> None:
     assert type(command_error(fault)) is kind
 
 
@@ -60,7 +60,7 @@ def test_a_server_in_trouble_may_be_asked_again() -> None:
 
 
 @pytest.mark.parametrize("fault", UNKNOWN)
-def test_a_task_whose_end_is_unknown_is_told_so(
+def test_a_task_with_an_unknown_end_is_reported_as_unknown(
     platform: VSpherePlatform, vcsim: Vcsim, fault: str
 ) -> None:
     vcsim.rules(rule("PowerOffVM_Task", "failed_task", fault=fault))
@@ -97,7 +97,7 @@ def test_a_host_that_carries_it_out_later(
 
 @pytest.mark.parametrize("manner", ["fault", "failed_task"])
 @pytest.mark.parametrize("fault", ["ConcurrentAccess", "SystemError"])
-def test_what_passes_is_tried_again(
+def test_a_temporary_failure_is_retried(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim, manner: str, fault: str
 ) -> None:
     vcsim.rules(rule("PowerOffVM_Task", manner, fault=fault, times=2))
@@ -106,7 +106,7 @@ def test_what_passes_is_tried_again(
     assert estate.power_state(VM) == "poweredOff"
 
 
-@pytest.mark.parametrize("graceful", [False, True], ids=["looked at", "pushed"])
+@pytest.mark.parametrize("graceful", [False, True], ids=["polled", "pushed"])
 def test_a_vcenter_that_restarts_does_not_end_a_batch(
     platform: VSpherePlatform, vcsim: Vcsim, graceful: bool
 ) -> None:
@@ -131,7 +131,7 @@ def test_a_login_while_the_vcenter_restarts_is_tried_again(
     assert platform.power_off(VM, graceful=False, timeout=20).changed
 
 
-def test_a_busy_vm_is_told_and_no_other(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+def test_only_vms_with_running_tasks_are_busy(platform: VSpherePlatform, vcsim: Vcsim) -> None:
     deadline = Deadline(20)
     vms = platform.backend.inventory(deadline)
     assert platform.backend.busy_vms(vms, deadline) == set()
@@ -142,7 +142,7 @@ def test_a_busy_vm_is_told_and_no_other(platform: VSpherePlatform, vcsim: Vcsim)
     assert platform.backend.busy_vms(vms, deadline) == {busy.id}
 
 
-def test_who_is_busy_is_not_told_by_an_answer_that_is_none(
+def test_an_empty_response_does_not_mean_that_no_vm_is_busy(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     deadline = Deadline(20)

@@ -10,9 +10,9 @@ from chaosvm.errors import AmbiguousVM, GuardUnchecked, NoSuchVM, SelectionError
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.inventory import ObjectGraph
-from chaosvm.vsphere.properties import ALL
-from chaosvm.vsphere.retrieval import by_pyvmomi
-from chaosvm.vsphere.traversals import everything
+from chaosvm.vsphere.properties import ALL_PATHS
+from chaosvm.vsphere.retrieval import retrieve_with_pyvmomi
+from chaosvm.vsphere.traversals import inventory_spec
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -33,7 +33,7 @@ ODD_NAMES = [
 ]
 
 
-def test_a_vm_is_told_in_full(platform: VSpherePlatform, estate: Estate) -> None:
+def test_all_fields_of_a_vm(platform: VSpherePlatform, estate: Estate) -> None:
     estate.create_vm("db-01", folder="/DC0/vm/data/prod", cluster="DC0_C0")
     estate.set_guest("db-01", tools_running=True, hostname="db-01.example.com", ip="10.1.2.3")
     estate.set_custom_attribute("db-01", "owner", "data team")
@@ -66,14 +66,16 @@ def test_a_vm_is_told_in_full(platform: VSpherePlatform, estate: Estate) -> None
     assert metadata["connection_state"] == "connected"
 
 
-def test_a_standalone_host_is_no_cluster(platform: VSpherePlatform) -> None:
+def test_a_standalone_host_is_not_a_cluster(platform: VSpherePlatform) -> None:
     vm = platform.get_vm("DC0_H0_VM0")
     assert (vm.host, vm.cluster) == ("DC0_H0", None)
     assert vm.metadata["standalone_host"] is True
     assert "standalone_host" not in platform.get_vm("DC0_C0_RP0_VM0").metadata
 
 
-def test_templates_agents_and_questions_are_told(platform: VSpherePlatform, estate: Estate) -> None:
+def test_templates_agents_and_questions_are_reported(
+    platform: VSpherePlatform, estate: Estate
+) -> None:
     estate.mark_template("DC0_H0_VM0")
     estate.set_managed_by("DC0_H0_VM1", "com.vmware.vim.eam")
     estate.set_question("DC0_C0_RP0_VM0", "Moved or copied?")
@@ -124,7 +126,7 @@ def test_paths_name_folders_above_the_datacenter(wide_platform: VSpherePlatform)
     assert wide_platform.get_vm(vm.path) == vm
 
 
-def test_vms_in_vapps_are_found_with_their_place(wide_platform: VSpherePlatform) -> None:
+def test_vms_in_vapps_are_found_with_their_location(wide_platform: VSpherePlatform) -> None:
     vm = wide_platform.get_vm("DC0_C0_APP0_VM0")
     assert (vm.datacenter, vm.cluster) == ("DC0", "DC0_C0")
     assert vm.path == "/DC0/vm/DC0_C0_APP0/DC0_C0_APP0_VM0"
@@ -150,8 +152,8 @@ def test_a_name_in_two_folders_is_ambiguous_and_both_are_listed(
     for ask in (platform.get_vm, platform.vm_power_state, platform.power_off):
         with pytest.raises(AmbiguousVM) as caught:
             ask("twin")
-        for told in ("/DC0/vm/one/twin", "/DC0/vm/two/twin", first._moId, second._moId):
-            assert told in str(caught.value)
+        for text in ("/DC0/vm/one/twin", "/DC0/vm/two/twin", first._moId, second._moId):
+            assert text in str(caught.value)
     assert platform.get_vm("/DC0/vm/two/twin").id == second._moId
     assert platform.get_vm(first._moId).path == "/DC0/vm/one/twin"
     assert platform.get_vm(first.config.instanceUuid.upper()).id == first._moId
@@ -167,7 +169,7 @@ def test_a_vm_with_an_odd_name_is_found_and_nothing_else(
     for other in ("web", "abc", "x"):
         estate.create_vm(other, power_on=False)
     assert platform.get_vm(name).id == vm._moId
-    assert [found.id for found in platform.list_vms({"names": [name]})] == [vm._moId]
+    assert [each.id for each in platform.list_vms({"names": [name]})] == [vm._moId]
     outcome = platform.power_on(name)
     assert (outcome.id, outcome.changed) == (vm._moId, True)
     running = {n for n, state in estate.power_states().items() if state == "poweredOn"}
@@ -178,8 +180,8 @@ def test_an_escaped_slash_is_shown_and_found_both_ways(
     platform: VSpherePlatform, estate: Estate
 ) -> None:
     vm = estate.create_vm("web%2f01")
-    found = platform.get_vm("web/01")
-    assert (found.id, found.name, found.path) == (vm._moId, "web/01", "/DC0/vm/web%2f01")
+    vm_found = platform.get_vm("web/01")
+    assert (vm_found.id, vm_found.name, vm_found.path) == (vm._moId, "web/01", "/DC0/vm/web%2f01")
     assert platform.get_vm("web%2f01").id == vm._moId
     assert platform.get_vm("/DC0/vm/web%2f01").id == vm._moId
 
@@ -194,13 +196,13 @@ def test_a_spelling_that_could_mean_two_vms_is_ambiguous(
     assert platform.get_vm("a/b").path == "/DC0/vm/a%2fb"
 
 
-def test_pyvmomis_reader_reads_pages_to_the_end(platform: VSpherePlatform) -> None:
-    """Debian's vcsim never pages, so the pages are made from its one answer."""
+def test_pyvmomis_parser_reads_all_pages(platform: VSpherePlatform) -> None:
+    """Debian's vcsim never pages, so the pages are made from its one response."""
     whole = platform.list_vms()
     content = platform.backend._client._content
 
     class Paging:
-        """The real collector, handing out its answer in threes."""
+        """The real collector, which returns its response in pages of three."""
 
         def RetrievePropertiesEx(self, spec, options):
             self._left = content.propertyCollector.RetrievePropertiesEx(spec, options).objects
@@ -211,8 +213,8 @@ def test_pyvmomis_reader_reads_pages_to_the_end(platform: VSpherePlatform) -> No
             result = vmodl.query.PropertyCollector.RetrieveResult
             return result(objects=now, token=str(len(self._left)) if self._left else None)
 
-    told = by_pyvmomi(Paging(), everything(content, ALL))
-    assert sorted(ObjectGraph(told).vms(), key=lambda vm: vm.id) == sorted(
+    objects = retrieve_with_pyvmomi(Paging(), inventory_spec(content, ALL_PATHS))
+    assert sorted(ObjectGraph(objects).vms(), key=lambda vm: vm.id) == sorted(
         (replace(vm, tags=None) for vm in whole), key=lambda vm: vm.id
     )
 
@@ -231,7 +233,7 @@ def test_tags_are_read_with_their_categories(platform: VSpherePlatform, estate: 
     assert [outcome.name for outcome in batch.outcomes] == ["DC0_H0_VM0"]
 
 
-def test_tags_that_cannot_be_had_are_null_and_cannot_be_selected(connect: Connect) -> None:
+def test_unreadable_tags_are_null_and_cannot_be_selected(connect: Connect) -> None:
     with Vcsim.start(vapi=False) as normalize:
         platform = connect(
             port=normalize.port, password=normalize.password, ca_file=normalize.ca_file

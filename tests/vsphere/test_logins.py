@@ -1,4 +1,4 @@
-"""Passwords that are refused, sessions that end, and the tags' own session."""
+"""Refused passwords, sessions that end, and the REST session for tags."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SESSION = "/rest/com/vmware/cis/session"
 REST_LOGIN = f"POST {SESSION}"
 TAGS = "POST /rest/com/vmware/cis/tagging/tag-association*"
 TAG_NAMES = "GET /rest/com/vmware/cis/tagging/tag/*"
-# The password was changed, and whoever has the old one is put out.
+# The password was changed, and sessions with the old one were ended.
 ROTATED = (
     rule("PowerOffVM_Task", "fault", fault="NotAuthenticated"),
     rule("Login", "fault", fault="InvalidLogin"),
@@ -49,7 +49,7 @@ def test_a_password_that_was_changed_is_tried_once_by_all(connect: Connect) -> N
         twenty.rules(*ROTATED)
         twenty.expire_sessions()
         twenty.reset_requests()
-        with pytest.raises((OperationFailed, LoginFailed), match="refused the user name"):
+        with pytest.raises((OperationFailed, LoginFailed), match="refused user"):
             platform.batch_power_off({"all": True}, graceful=False, parallel=20)
         for each in (platform, other, connect(**at)):
             with pytest.raises(LoginFailed, match="before; not tried again"):
@@ -63,7 +63,7 @@ def test_a_password_changed_in_the_middle_of_a_batch_is_tried_once(connect: Conn
         platform.list_vms()
         twenty.rules(*ROTATED)
         twenty.reset_requests()
-        with pytest.raises(OperationFailed, match="refused the user name") as caught:
+        with pytest.raises(OperationFailed, match="refused user") as caught:
             platform.batch_power_off({"all": True}, graceful=False, parallel=20)
         assert [outcome.changed for outcome in caught.value.outcomes] == [False] * 20
         assert logins(twenty) == 1
@@ -81,15 +81,15 @@ def test_a_refused_login_for_tags_is_not_repeated(
     vcsim.rules(rule(REST_LOGIN, "status", code=401))
     for _ in range(3):
         for platform in (connect(), connect()):
-            with pytest.raises((GuardUnchecked, LoginFailed), match="refused the user name"):
+            with pytest.raises((GuardUnchecked, LoginFailed), match="refused user"):
                 platform.power_off(STANDALONE)
     assert vcsim.requests()["methods"][REST_LOGIN] == 1
     assert estate.power_state(STANDALONE) == "poweredOn"
 
 
-def test_a_session_for_tags_that_never_holds_is_told(connect: Connect, vcsim: Vcsim) -> None:
+def test_a_rest_session_that_is_always_rejected_is_reported(connect: Connect, vcsim: Vcsim) -> None:
     vcsim.rules(rule(TAGS, "status", code=401))
-    with pytest.raises(GuardUnchecked, match="not accept the session for tags, not even a new one"):
+    with pytest.raises(GuardUnchecked, match="which has the tags, rejects even a new session"):
         connect().power_off(STANDALONE)
     assert vcsim.requests()["methods"][REST_LOGIN] == 2
 
@@ -106,7 +106,7 @@ def test_a_session_that_ends_again_and_again_says_so(connect: Connect, vcsim: Vc
 def test_a_change_that_is_refused_for_its_session_was_not_sent(
     connect: Connect, vcsim: Vcsim, estate: Estate
 ) -> None:
-    """It may go out again, as often as it takes."""
+    """It may be sent again, as often as necessary."""
     vcsim.rules(rule("ResetVM_Task", "fault", fault="NotAuthenticated", times=2))
     assert connect().reboot(STANDALONE, graceful=False).changed
     assert vcsim.requests()["methods"]["ResetVM_Task"] == 3
@@ -116,7 +116,19 @@ def test_an_inventory_that_stays_empty_is_a_missing_privilege(
     connect: Connect, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("RetrievePropertiesEx", "empty"))
-    with pytest.raises(ProtocolError, match=r"shows nothing, not even in a new session.*Read-only"):
+    with pytest.raises(
+        ProtocolError, match=r"shows nothing to user .*, although the login works.*Read-only"
+    ):
+        connect().list_vms()
+
+
+def test_an_inventory_that_is_empty_as_the_session_ended_is_not_a_missing_privilege(
+    connect: Connect, vcsim: Vcsim
+) -> None:
+    vcsim.rules(
+        rule("RetrievePropertiesEx", "empty"), rule("Fetch", "fault", fault="NotAuthenticated")
+    )
+    with pytest.raises(ConnectionFailed, match="ended the session at once"):
         connect().list_vms()
 
 
@@ -160,14 +172,14 @@ def test_a_tag_deleted_while_its_name_is_read_is_no_failure(
     assert connect().get_vm(STANDALONE).tags == ("web",)
 
 
-def test_what_may_not_be_read_stays_unknown(connect: Connect, vcsim: Vcsim) -> None:
+def test_tags_that_may_not_be_read_are_unknown(connect: Connect, vcsim: Vcsim) -> None:
     vcsim.rules(rule(TAGS, "status", code=403))
     assert {vm.tags for vm in connect().list_vms()} == {None}
     with pytest.raises(GuardUnchecked, match=r"answered POST .* with 403"):
         connect().power_off(STANDALONE)
 
 
-def test_a_reading_of_tags_ends_with_its_deadline(connect: Connect, vcsim: Vcsim) -> None:
+def test_reading_tags_ends_with_the_deadline(connect: Connect, vcsim: Vcsim) -> None:
     vcsim.rules(rule(REST_LOGIN, "silent"))
     with pytest.raises((GuardUnchecked, DeadlinePassed)):
         connect().power_off(STANDALONE, timeout=1)

@@ -1,4 +1,4 @@
-"""A long inventory is read in two steps: what is chosen from it is the same."""
+"""A long inventory is read in two steps; the selection is the same as in one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 
 from chaosvm.errors import NoSuchVM
 from chaosvm.service import acting
-from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere import name_cache as lookup
+from chaosvm.vsphere import VSpherePlatform, name_cache
 from chaosvm.vsphere.backend import VSphereBackend
 from tests.vcsim import Vcsim
 from tests.vcsim.estate import Estate
@@ -39,7 +38,7 @@ SELECTIONS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def varied(estate: Estate) -> Estate:
-    """An inventory with something of everything."""
+    """An inventory with a VM for each selection."""
     estate.create_vm("deep", folder="/DC0/vm/data/prod", cluster="DC0_C0")
     estate.set("deep", **{"config.guestFullName": "CentOS 7 (64-bit)"})
     estate.set("DC0_H0_VM1", **{"runtime.connectionState": "disconnected"})
@@ -51,7 +50,7 @@ def varied(estate: Estate) -> Estate:
 
 @pytest.fixture
 def in_two_steps(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> VSpherePlatform:
-    """A platform that knows its inventory to be long."""
+    """A platform that has read a long inventory before."""
     monkeypatch.setattr(acting, "_LONG", 1)
     platform = connect()
     platform.count_vms()
@@ -69,8 +68,8 @@ def test_what_is_planned_is_the_same(
     many: bool,
 ) -> None:
     at_once = connect().plan("power_off", selection)
-    # A few VMs are read with the way to their places, and many with all places.
-    monkeypatch.setattr(lookup, "_FEW", 0 if many else 20)
+    # Few VMs are read with a traversal to their locations, many with all locations.
+    monkeypatch.setattr(name_cache, "_MAX_SINGLE", 0 if many else 20)
     planned = in_two_steps.plan("power_off", selection)
     assert planned.to_json() == at_once.to_json()
     assert [each.vm for each in planned.previews] == [each.vm for each in at_once.previews]
@@ -79,22 +78,22 @@ def test_what_is_planned_is_the_same(
 def test_only_what_fits_is_read_in_full(
     in_two_steps: VSpherePlatform, vcsim: Vcsim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[list[str]] = []
-    read = lookup._told_of
+    requested: list[list[str]] = []
+    read = name_cache._retrieve_vms
 
-    def noted(content: Any, moids: list[str], wanted: Any) -> Any:
-        asked.append(moids)
-        return read(content, moids, wanted)
+    def record(content: Any, moids: list[str], paths: Any) -> Any:
+        requested.append(moids)
+        return read(content, moids, paths)
 
-    monkeypatch.setattr(lookup, "_told_of", noted)
+    monkeypatch.setattr(name_cache, "_retrieve_vms", record)
     vcsim.reset_requests()
     planned = in_two_steps.plan("power_off", {"name": "*_H0_VM0"})
-    assert asked == [[each.vm.id for each in planned.previews]]
+    assert requested == [[each.vm.id for each in planned.previews]]
     assert vcsim.requests()["methods"]["RetrievePropertiesEx"] == 2
 
 
 @pytest.mark.parametrize("selection", [{"all": True}, {"names": [NAME]}], ids=str)
-def test_where_nothing_is_gained_it_is_one_step(
+def test_one_step_is_used_if_two_save_nothing(
     in_two_steps: VSpherePlatform, monkeypatch: pytest.MonkeyPatch, selection: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(VSphereBackend, "hydrate", lambda *_: pytest.fail("a second step"))
@@ -129,7 +128,7 @@ def test_one_that_no_longer_fits_in_the_second_step_is_not_chosen(
     assert [each.vm.name for each in planned.previews] == ["DC0_H0_VM1"]
 
 
-def test_what_does_not_exist_is_told_with_what_does(in_two_steps: VSpherePlatform) -> None:
+def test_an_unknown_name_is_reported_with_those_that_exist(in_two_steps: VSpherePlatform) -> None:
     with pytest.raises(NoSuchVM, match=r"no VM fits.*4 VMs are known.*DC0_H0_VM0"):
         in_two_steps.plan("power_off", {"name": "web-*"})
     with pytest.raises(NoSuchVM, match="exclude names 'DC0_H0_VM9'"):

@@ -1,4 +1,4 @@
-"""One VM by name: what it costs, and what must never be taken from memory."""
+"""VMs by name: the requests it takes, and what must not come from the cache."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from chaosvm.errors import AmbiguousVM, NoSuchVM
 from chaosvm.runtime import Deadline
 from chaosvm.selection.selection import _LOOKS_AT
 from chaosvm.vm import VM, PowerState
-from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere import name_cache as lookup
-from chaosvm.vsphere.properties import ALL, wanted_for
+from chaosvm.vsphere import VSpherePlatform, name_cache
+from chaosvm.vsphere.properties import ALL_PATHS, paths_for_fields
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -27,7 +26,7 @@ def everything_of(platform: VSpherePlatform) -> dict[str, VM]:
 
 
 def reads(vcsim: Vcsim) -> dict[str, int]:
-    """What was asked since the last time."""
+    """The requests since the last call."""
     methods: dict[str, int] = vcsim.requests()["methods"]
     vcsim.reset_requests()
     return methods
@@ -46,7 +45,7 @@ def test_a_probe_that_is_repeated_costs_one_request(
 
 
 @pytest.mark.parametrize("app", [True, False])
-def test_a_vm_is_the_same_however_it_was_asked_for(connect: Connect, app: bool) -> None:
+def test_a_vm_is_the_same_by_any_of_its_names(connect: Connect, app: bool) -> None:
     with Vcsim.start(clusters=1, folders=1, apps=1, pools=1, vms=1) as deep, Estate(deep) as estate:
         estate.set_custom_attribute("DC0_C0_APP0_VM0", "owner", "a & b <c>")
         estate.set_guest("DC0_H0_VM0", hostname="h0", ip="10.0.0.9")
@@ -68,7 +67,7 @@ def test_no_action_is_based_on_what_was_true_before(
     first = estate.create_vm("twin", folder="/DC0/vm/one")
     assert platform.vm_power_state("twin").value == "powered_on"
     estate.create_vm("twin", folder="/DC0/vm/two")
-    # The probe stays with the VM that it began with.
+    # The probe keeps to the VM that it found first.
     assert platform.get_vm("twin").id == first._moId
     for act in (platform.power_off, platform.suspend, platform.reboot):
         with pytest.raises(AmbiguousVM, match=r"/DC0/vm/one/twin.*/DC0/vm/two/twin"):
@@ -77,7 +76,7 @@ def test_no_action_is_based_on_what_was_true_before(
         platform.batch_power_off({"names": ["twin"]})
 
 
-def test_a_vm_that_was_made_anew_is_found(platform: VSpherePlatform, estate: Estate) -> None:
+def test_a_vm_that_was_created_again_is_found(platform: VSpherePlatform, estate: Estate) -> None:
     gone = platform.get_vm(NAME).id
     estate.destroy(NAME)
     with pytest.raises(NoSuchVM):
@@ -101,7 +100,7 @@ def test_a_vm_that_has_another_name_now_is_not_the_one(
     assert platform.get_vm(vm.id).name == "renamed"
 
 
-def test_what_was_ambiguous_is_not_remembered(platform: VSpherePlatform, estate: Estate) -> None:
+def test_an_ambiguous_name_is_not_cached(platform: VSpherePlatform, estate: Estate) -> None:
     estate.create_vm("twin", folder="/DC0/vm/one")
     second = estate.create_vm("twin", folder="/DC0/vm/two")
     for _ in range(2):
@@ -121,7 +120,7 @@ def test_a_session_that_ends_between_two_probes(platform: VSpherePlatform, vcsim
     assert platform.backend.inventory(Deadline(20), [NAME], True) == vm
 
 
-def test_a_name_that_nobody_has_is_answered_with_those_there_are(
+def test_an_unknown_name_is_reported_with_the_known_names(
     platform: VSpherePlatform,
 ) -> None:
     with pytest.raises(NoSuchVM, match=r"DC0_H0_VM9.*4 VMs are known"):
@@ -141,7 +140,7 @@ def test_names_and_ids_at_once(platform: VSpherePlatform) -> None:
     assert [outcome.name for outcome in batch.outcomes] == [NAME]
 
 
-# Many words, and words that mean nothing ---------------------------------------------
+# Several names, and names that do not exist ------------------------------------------
 
 
 @pytest.mark.parametrize(("few", "requests"), [(20, 2), (0, 3)])
@@ -156,8 +155,8 @@ def test_many_names_are_found_without_reading_everything(
     estate.create_vm("twin", folder="/DC0/vm/one")
     estate.create_vm("twin", folder="/DC0/vm/two")
     whole = everything_of(platform)
-    monkeypatch.setattr(lookup, "_FEW", few)
-    monkeypatch.setattr(lookup, "_THIRD", 1)
+    monkeypatch.setattr(name_cache, "_MAX_SINGLE", few)
+    monkeypatch.setattr(name_cache, "_MAX_FRACTION", 1)
     words = [NAME, "twin", *(vm.id for vm in whole.values() if vm.name == OTHER)]
     reads(vcsim)
     found = platform.backend.inventory(Deadline(20), words)
@@ -170,7 +169,7 @@ def test_many_names_are_found_without_reading_everything(
 def test_most_of_all_are_read_with_all(
     platform: VSpherePlatform, vcsim: Vcsim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookup, "_FEW", 1)
+    monkeypatch.setattr(name_cache, "_MAX_SINGLE", 1)
     whole = everything_of(platform)
     reads(vcsim)
     found = platform.backend.inventory(Deadline(20), [vm.name for vm in list(whole.values())[:3]])
@@ -187,20 +186,20 @@ def test_names_that_are_only_counted_cost_one_reading_of_the_names(
     assert reads(vcsim) == {"RetrievePropertiesEx": 1}
 
 
-def test_beside_a_name_that_nobody_has_the_others_are_told_in_full(
+def test_next_to_an_unknown_name_the_others_have_all_fields(
     platform: VSpherePlatform, estate: Estate
 ) -> None:
     estate.suspend(OTHER)
     whole = everything_of(platform)
     ids = {vm.name: vm.id for vm in whole.values()}
     for words in ([NAME, OTHER, "nobody"], [ids[NAME], "vm-0", ids[OTHER]]):
-        told = {vm.id: vm for vm in platform.backend.inventory(Deadline(20), words)}
-        assert [told[ids[name]] for name in (NAME, OTHER)] == [
+        by_id = {vm.id: vm for vm in platform.backend.inventory(Deadline(20), words)}
+        assert [by_id[ids[name]] for name in (NAME, OTHER)] == [
             whole[ids[name]] for name in (NAME, OTHER)
         ]
-        # Of the rest only the names, for who misspelt one.
-        assert {vm.name for vm in told.values()} == ids.keys()
-        assert {vm.power_state for vm in told.values()} >= {PowerState.UNKNOWN}
+        # Of the other VMs, only the names, for the error message.
+        assert {vm.name for vm in by_id.values()} == ids.keys()
+        assert {vm.power_state for vm in by_id.values()} >= {PowerState.UNKNOWN}
     selection = {"names": [NAME, OTHER, "nobody"]}
     states = {vm.name: vm.power_state.value for vm in platform.list_vms(selection)}
     assert states == {NAME: "powered_on", OTHER: "suspended"}
@@ -219,27 +218,27 @@ def test_a_vm_that_is_gone_costs_one_reading_of_the_names(
     assert reads(vcsim) == {"RetrievePropertiesEx": 1}
 
 
-def test_one_that_goes_after_the_names_were_read_is_not_told(
+def test_a_vm_deleted_after_the_names_were_read_is_left_out(
     platform: VSpherePlatform, estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = lookup._read
+    read = name_cache._read_vms
 
     def late(*arguments: Any) -> Any:
         estate.destroy(NAME)
         return read(*arguments)
 
-    monkeypatch.setattr(lookup, "_read", late)
+    monkeypatch.setattr(name_cache, "_read_vms", late)
     found = platform.backend.inventory(Deadline(20), [NAME, OTHER, "nobody"])
     assert sorted(vm.name for vm in found) == ["DC0_C0_RP0_VM0", "DC0_C0_RP0_VM1", OTHER]
     assert {vm.power_state for vm in found} == {PowerState.POWERED_ON}
 
 
-# No more than is needed ----------------------------------------------------------------
+# Required properties only --------------------------------------------------------------
 
 
 @pytest.fixture
 def varied(platform: VSpherePlatform, estate: Estate) -> dict[str, VM]:
-    """The inventory, in which no two VMs are alike."""
+    """An inventory in which all VMs differ."""
     estate.create_vm("deep", folder="/DC0/vm/data/prod", cluster="DC0_C0")
     estate.set("deep", **{"config.guestFullName": "CentOS 7 (64-bit)"})
     estate.set("DC0_H0_VM1", **{"runtime.connectionState": "disconnected"})
@@ -277,20 +276,20 @@ def test_a_count_is_the_same_without_the_rest(
     assert counted < len(varied) or key == "all"
 
 
-def test_what_a_count_does_not_need_is_not_asked_for() -> None:
-    assert "HostSystem" not in wanted_for(["name", "id"])
-    assert wanted_for(["name"])["VirtualMachine"] == ["name", "parent", "parentVApp"]
-    assert "runtime.host" in wanted_for(["cluster"])["VirtualMachine"]
-    assert wanted_for(["name", "metadata"]) == ALL
+def test_a_count_requests_only_what_it_needs() -> None:
+    assert "HostSystem" not in paths_for_fields(["name", "id"])
+    assert paths_for_fields(["name"])["VirtualMachine"] == ["name", "parent", "parentVApp"]
+    assert "runtime.host" in paths_for_fields(["cluster"])["VirtualMachine"]
+    assert paths_for_fields(["name", "metadata"]) == ALL_PATHS
 
 
 @pytest.mark.parametrize("allow_cached", [True, False])
-def test_of_one_vm_no_more_is_asked_than_is_needed(
+def test_one_vm_requests_only_what_it_needs(
     platform: VSpherePlatform, varied: dict[str, VM], estate: Estate, allow_cached: bool
 ) -> None:
     deep = next(vm for vm in varied.values() if vm.name == "deep")
 
-    def found(word: str) -> list[VM]:
+    def find(word: str) -> list[VM]:
         return platform.backend.inventory(
             Deadline(20), [word], allow_cached, fields=("power_state",)
         )
@@ -298,27 +297,27 @@ def test_of_one_vm_no_more_is_asked_than_is_needed(
     for word in (deep.name, deep.id, deep.path, (deep.instance_uuid or "").upper()):
         for _ in range(2):
             assert word
-            (vm,) = found(word)
+            (vm,) = find(word)
             assert (vm.id, vm.name, vm.path) == (deep.id, deep.name, deep.path)
             assert (vm.power_state, vm.folder) == (PowerState.POWERED_ON, deep.folder)
             assert (vm.cpu_count, vm.guest_os, vm.host, vm.tools_status) == (None,) * 4
-    (other,) = found("DC0_H0_VM1")
+    (other,) = find("DC0_H0_VM1")
     assert other.power_state is PowerState.UNKNOWN  # as its host is not connected
     estate.rename("deep", "deeper")
-    assert not any(vm.answers_to("deep") for vm in found("deep"))
-    assert [vm.id for vm in found("deeper")] == [deep.id]
+    assert not any(vm.answers_to("deep") for vm in find("deep"))
+    assert [vm.id for vm in find("deeper")] == [deep.id]
 
 
 def test_a_summary_is_the_same_without_the_rest(
     platform: VSpherePlatform, varied: dict[str, VM], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = platform.inventory_summary({"guest_os": "*", "exclude": ["*_VM1"]})
-    monkeypatch.setattr("chaosvm.vsphere.platform.wanted_for", lambda fields: ALL)
-    assert told == platform.inventory_summary({"guest_os": "*", "exclude": ["*_VM1"]})
-    assert all(told[key] for key in ("memory_mb", "cpu_count", "hosts"))
+    summary = platform.inventory_summary({"guest_os": "*", "exclude": ["*_VM1"]})
+    monkeypatch.setattr("chaosvm.vsphere.backend.paths_for_fields", lambda fields: ALL_PATHS)
+    assert summary == platform.inventory_summary({"guest_os": "*", "exclude": ["*_VM1"]})
+    assert all(summary[key] for key in ("memory_mb", "cpu_count", "hosts"))
 
 
-def test_what_is_never_touched_is_known_by_what_is_asked(
+def test_the_requested_fields_identify_immutable_vms(
     platform: VSpherePlatform, varied: dict[str, VM], estate: Estate
 ) -> None:
     by_name, by_address = platform.settings.server, "127.0.0.1"

@@ -105,7 +105,7 @@ def test_a_guest_that_ignores_it_loses_its_power(
     assert estate.power_state(VM) == "poweredOff"
 
 
-def test_a_guest_that_ignores_it_fails_where_asked(
+def test_a_guest_that_ignores_it_fails_with_on_timeout_fail(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
@@ -115,7 +115,7 @@ def test_a_guest_that_ignores_it_fails_where_asked(
     assert changes_sent(vcsim) == {"ShutdownGuest"}
 
 
-def test_a_guest_that_ignores_it_is_left_where_asked(
+def test_a_guest_that_ignores_it_is_left_with_on_timeout_leave(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
@@ -135,15 +135,15 @@ def test_without_tools_the_power_is_cut(
     assert changes_sent(vcsim) == {"PowerOffVM_Task"}
 
 
-def test_tools_that_stop_between_look_and_request(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+def test_tools_that_stop_between_read_and_request(platform: VSpherePlatform, vcsim: Vcsim) -> None:
     vcsim.rules(rule("ShutdownGuest", "fault", fault="ToolsUnavailable"))
     assert platform.power_off(VM).how is How.FALLBACK_HARD
 
 
-def test_tools_that_were_not_running_a_while_ago_are_asked_all_the_same(
+def test_an_old_status_of_tools_does_not_prevent_the_request(
     platform: VSpherePlatform, estate: Estate
 ) -> None:
-    """A VM that waited for its turn, or for undo, may have booted since."""
+    """A VM that was waiting for a worker, or for undo, may have booted since."""
     clock = FakeClock()
     order = checked_order("power_off", 300)
     estate.set_guest(VM, tools_running=False)
@@ -158,8 +158,10 @@ def test_tools_that_were_not_running_a_while_ago_are_asked_all_the_same(
     assert estate.power_state(VM) == "poweredOff"
 
 
-def test_what_is_restored_is_asked_at_once(platform: VSpherePlatform, estate: Estate) -> None:
-    """It was read before the call that restores it began."""
+def test_a_restore_sends_the_guest_request_whatever_the_status_of_tools(
+    platform: VSpherePlatform, estate: Estate
+) -> None:
+    """The status was read before the restoring call began."""
     order = replace(checked_order("power_off", 300), is_restore=True)
     estate.set_guest(VM, tools_running=False)
     vm = platform.backend.inventory(Deadline(20), [VM])[0]
@@ -290,7 +292,7 @@ def test_templates_and_agents_are_passed_over_by_patterns(
         platform.batch_power_on({"name": VM})
 
 
-def test_a_pending_question_is_told_before_anything_is_sent(
+def test_a_pending_question_is_reported_before_anything_is_sent(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     estate.set_question(VM, "Moved or copied?")
@@ -355,8 +357,8 @@ def test_a_missing_privilege_is_named(platform: VSpherePlatform, vcsim: Vcsim) -
 def test_a_vm_that_vanishes_while_waiting(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
-    # It is off already: one that runs is switched off before it is removed, and
-    # a look in between would find it there, and off.
+    # It is off already: a running VM is powered off before it is removed, and a poll
+    # in between would find it off.
     estate.power_off(VM)
     vcsim.rules(rule("PowerOnVM_Task", "stuck_task"))
     once_sent(platform, lambda: estate.destroy(VM))
@@ -396,7 +398,7 @@ def test_a_vm_that_somebody_else_powers_off_first(platform: VSpherePlatform, vcs
 
 
 @pytest.mark.parametrize("manner", ["drop_after", "cut"])
-def test_a_lost_answer_is_resolved_by_looking(
+def test_a_lost_answer_is_resolved_by_polling(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim, manner: str
 ) -> None:
     vcsim.rules(rule("PowerOffVM_Task", manner, times=1))
@@ -405,7 +407,7 @@ def test_a_lost_answer_is_resolved_by_looking(
     assert vcsim.requests()["methods"]["PowerOffVM_Task"] == 1
 
 
-def test_a_request_that_was_lost_is_repeated_after_a_look(
+def test_a_lost_request_is_repeated_after_a_poll(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("PowerOffVM_Task", "drop_before", times=1))
@@ -425,11 +427,11 @@ def test_a_reboot_is_never_sent_twice(
 
 
 @pytest.mark.parametrize("manner", ["drop_before", "drop_after", "silent"])
-def test_a_broken_look_is_made_good(
+def test_a_failed_poll_is_retried(
     connect: Callable[..., VSpherePlatform], vcsim: Vcsim, manner: str
 ) -> None:
     platform = connect(timeout=2).connect()
-    platform.list_vms()  # so that nothing else is asked but the name, the VM, and looks at it
+    platform.list_vms()  # so that the only requests are for the name, the VM and polls
     vcsim.rules(
         rule("PowerOffVM_Task", "slow_task", seconds=1),
         rule("RetrievePropertiesEx", manner, skip=2, times=2),
@@ -439,10 +441,10 @@ def test_a_broken_look_is_made_good(
 
 
 @pytest.mark.parametrize("manner", ["drop_before", "drop_after", "silent"])
-def test_broken_news_are_made_good(
+def test_failed_updates_are_retried(
     connect: Callable[..., VSpherePlatform], estate: Estate, vcsim: Vcsim, manner: str
 ) -> None:
-    """They are asked for when nothing has happened for a while."""
+    """Updates are used when nothing has changed for a while."""
     vcsim.rules(
         rule("ShutdownGuest", "ignore"),
         rule("WaitForUpdatesEx", manner, skip=1, times=2),
@@ -474,7 +476,7 @@ def test_every_task_of_a_batch_that_fails_says_why(
     assert vcsim.requests()["methods"]["RetrievePropertiesEx"] < 40
 
 
-def test_the_server_tells_when_nothing_has_happened_for_a_while(
+def test_updates_are_pushed_when_nothing_has_changed_for_a_while(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))

@@ -1,4 +1,4 @@
-"""What a VM itself says about being touched: custom attributes and tags."""
+"""VMs that are protected by custom attributes and tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chaosvm.runtime import Deadline
 from chaosvm.settings import Safety
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere.attributes import marked_by_attribute
+from chaosvm.vsphere.custom_attributes import protection_reason
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 from tests.vsphere.conftest import CLUSTERED, STANDALONE
@@ -69,7 +69,7 @@ def test_a_limit_for_clusters_leaves_a_standalone_host_alone(connect: Any) -> No
         platform.power_off(CLUSTERED)
 
 
-def test_tags_that_cannot_be_read_let_nothing_pass(
+def test_unreadable_tags_block_all_vms(
     platform: VSpherePlatform, vcsim: Vcsim, connect: Any
 ) -> None:
     vcsim.rules(rule("POST /rest/com/vmware/cis/session", "html"))
@@ -87,8 +87,8 @@ def test_the_vcenters_own_vm_is_known_by_the_address_it_is_reached_at(
         connect(server="localhost").power_off(STANDALONE)
 
 
-def test_attributes_without_names_let_nothing_pass() -> None:
-    """As of a user who may see the VM but not what its attributes are called."""
+def test_attributes_without_names_block_all_vms() -> None:
+    """As for a user who may see the VM but not the names of custom attributes."""
     vm = VM(
         id="vm-1",
         name="web",
@@ -97,8 +97,8 @@ def test_attributes_without_names_let_nothing_pass() -> None:
         status="poweredOn",
         metadata={"custom_attributes": {"101": "yes"}, "nameless_attributes": [101]},
     )
-    with pytest.raises(PlatformError, match="names the vCenter does not tell"):
-        marked_by_attribute(vm, MARK)
+    with pytest.raises(PlatformError, match="does not return the names of the custom attributes"):
+        protection_reason(vm, MARK)
 
 
 # Against the lab's vCenter ------------------------------------------------------------------
@@ -152,13 +152,13 @@ def test_attributes_and_tags_of_a_lab(on_lab: Any, world: World) -> None:
     assert [vm.name for vm in world.vms if vm.state is State.RUNNING] == ["db-01", "db-02"]
 
 
-def test_marks_cost_a_request_however_many_vms_there_are(on_lab: Any, lab: Lab) -> None:
-    """And once a login, and each tag's name."""
+def test_protection_costs_one_request_for_any_number_of_vms(on_lab: Any, lab: Lab) -> None:
+    """In addition to one login, and one request for the name of each tag."""
     platform = on_lab(max_percent=90)
     platform.plan("power_off", {"name": "web-*"})
-    asked = {name: times for name, times in lab.requests().items() if "/rest/" in name}
+    requests = {name: times for name, times in lab.requests().items() if "/rest/" in name}
     tagging = "/rest/com/vmware/cis/tagging"
-    assert asked == {
+    assert requests == {
         "POST /rest/com/vmware/cis/session": 1,
         f"POST {tagging}/tag-association": 1,
         f"GET {tagging}/tag/{{id}}": 2,
@@ -188,7 +188,7 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("failing", UNREAD.values(), ids=UNREAD)
-def test_a_vcenter_that_does_not_tell_its_tags_is_not_one_without(
+def test_a_vcenter_without_readable_tags_may_have_tags(
     on_lab: Any, lab: Lab, world: World, failing: Any
 ) -> None:
     request, manner, more = failing
@@ -210,7 +210,7 @@ def test_a_listing_without_tags_says_that_they_are_not_known(
     lab.rules(lab_rule(request, manner, **more))
     platform = on_lab()
     assert {vm.tags for vm in platform.list_vms()} == {None}
-    assert "the tags of VMs are not known" in logs.text
+    assert "the tags of VMs could not be read" in logs.text
     lab.rules()
     assert {vm.name: vm.tags for vm in platform.list_vms({"name": "db-*"})} == {
         "db-01": (MARK,),
@@ -222,17 +222,17 @@ def test_a_single_host_has_no_tags(on_lab: Any, lab: Lab, monkeypatch: pytest.Mo
     about = service_instance._about
 
     def of_a_host(instance_uuid: str) -> Any:
-        told = about(instance_uuid)
-        told.apiType = "HostAgent"
-        return told
+        result = about(instance_uuid)
+        result.apiType = "HostAgent"
+        return result
 
     monkeypatch.setattr(service_instance, "_about", of_a_host)
     assert on_lab().power_off("db-01", graceful=False).changed
     assert not [name for name in lab.requests() if "/rest/" in name]
 
 
-def test_tags_are_asked_for_side_by_side(on_lab: Any, world: World, lab: Lab) -> None:
-    """Each once, however many VMs have it."""
+def test_tags_are_read_in_parallel(on_lab: Any, world: World, lab: Lab) -> None:
+    """Each name once, however many VMs have the tag."""
     for number in range(20):
         world.change("web-00", tags=(*world.vm("web-00").tags, f"kind-{number % 3}/t{number}"))
         world.change("web-02", tags=world.vm("web-00").tags)
@@ -243,7 +243,9 @@ def test_tags_are_asked_for_side_by_side(on_lab: Any, world: World, lab: Lab) ->
     assert lab.requests()[f"GET {TAGGING}/category/{{id}}"] == 3
 
 
-def test_a_vm_that_is_gone_spoils_no_tags_but_its_own(on_lab: Any, world: World, lab: Lab) -> None:
+def test_a_deleted_vm_does_not_affect_the_tags_of_others(
+    on_lab: Any, world: World, lab: Lab
+) -> None:
     platform = on_lab()
     vms = platform.backend.inventory(Deadline(10))
     world.remove_vm("web-01")

@@ -1,4 +1,4 @@
-"""Answers of a property collector, as they could come, and what is made of them."""
+"""The parser of property collector responses, with every form that a response can have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.parsers.expat import ExpatError
 import pytest
 
 from chaosvm.vsphere.properties import ObjectProperties
-from chaosvm.vsphere.response_parser import NotUnderstood, ResponseParser, read_page
+from chaosvm.vsphere.response_parser import ResponseParser, UnknownForm, read_page
 
 METHOD = "RetrievePropertiesEx"
 BEGINS = (
@@ -43,8 +43,8 @@ def page(
     return read_page((body[at : at + piece] for at in range(0, len(body), piece)), METHOD)
 
 
-def told(inner: str) -> dict[str, object]:
-    """The properties of one object that has these parts."""
+def properties(inner: str) -> dict[str, object]:
+    """The properties of one object with this content."""
     (item,) = page(machine(inner)).objects
     assert (item.kind, item.moid) == ("VirtualMachine", "vm-1")
     return item.properties
@@ -62,12 +62,12 @@ def test_objects_are_read_in_order() -> None:
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64, 1000])
-def test_it_does_not_matter_where_the_answer_is_divided(piece: int) -> None:
+def test_chunks_may_end_anywhere(piece: int) -> None:
     odd = [machine(valued("name", "名前-ünï-🐒-&lt;a&gt;&amp;")), machine(), machine(NAME)]
     assert page(*odd, piece=piece).objects == page(*odd).objects
 
 
-def test_a_token_says_that_there_is_more() -> None:
+def test_a_token_means_another_page() -> None:
     assert page(machine(), begins=f"{BEGINS}<token>3-ab</token>").token == "3-ab"
 
 
@@ -85,8 +85,8 @@ def test_a_token_says_that_there_is_more() -> None:
         ("</val".replace("<", "&lt;"), "</val"),
     ],
 )
-def test_text_is_what_xml_says_it_is(text: str, value: str) -> None:
-    assert told(valued("name", text)) == {"name": value}
+def test_text_is_decoded_as_xml(text: str, value: str) -> None:
+    assert properties(valued("name", text)) == {"name": value}
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_text_is_what_xml_says_it_is(text: str, value: str) -> None:
     ],
 )
 def test_other_ways_to_write_the_same(inner: str) -> None:
-    assert told(inner) == {"name": "a"}
+    assert properties(inner) == {"name": "a"}
 
 
-def test_an_empty_element_is_an_empty_text() -> None:
+def test_an_empty_element_is_an_empty_string() -> None:
     inner = '<propSet><name>name</name><val xsi:type="xsd:string"/></propSet>'
-    assert told(inner + ON) == {"name": "", "runtime.powerState": "poweredOn"}
+    assert properties(inner + ON) == {"name": "", "runtime.powerState": "poweredOn"}
 
 
 def test_values_have_their_types() -> None:
-    assert told(
+    assert properties(
         valued("config.template", "true", "xsd:boolean")
         + valued("config.hardware.numCPU", "4", "xsd:int")
         + '<propSet><name>runtime.host</name><val type="HostSystem" '
@@ -125,9 +125,9 @@ def test_only_the_addresses_that_a_network_card_has_itself() -> None:
         "<GuestNicInfo><connected>true</connected></GuestNicInfo>"
         "<GuestNicInfo><ipAddress>10.0.0.2</ipAddress></GuestNicInfo>"
     )
-    read = told(valued("guest.net", nics, "ArrayOfGuestNicInfo"))
+    read = properties(valued("guest.net", nics, "ArrayOfGuestNicInfo"))
     assert read == {"guest.net": ["10.0.0.1", "fe80::1", "10.0.0.2"]}
-    assert told(valued("guest.net", "", "ArrayOfGuestNicInfo")) == {"guest.net": []}
+    assert properties(valued("guest.net", "", "ArrayOfGuestNicInfo")) == {"guest.net": []}
 
 
 def test_custom_attributes() -> None:
@@ -136,10 +136,10 @@ def test_custom_attributes() -> None:
         '</CustomFieldValue><CustomFieldValue xsi:type="CustomFieldStringValue"><key>102</key>'
         "<value></value></CustomFieldValue>"
     )
-    read = told(valued("customValue", values, "ArrayOfCustomFieldValue"))
+    read = properties(valued("customValue", values, "ArrayOfCustomFieldValue"))
     assert read == {"customValue": [(101, "a&b"), (102, "")]}
     fields = "<CustomFieldDef><key>101</key><name>owner</name><type>string</type></CustomFieldDef>"
-    assert told(valued("field", fields, "ArrayOfCustomFieldDef")) == {"field": {101: "owner"}}
+    assert properties(valued("field", fields, "ArrayOfCustomFieldDef")) == {"field": {101: "owner"}}
 
 
 def missing(fault: str) -> str:
@@ -150,26 +150,26 @@ def missing(fault: str) -> str:
     )
 
 
-def test_a_property_that_may_not_be_read_is_just_not_there() -> None:
-    assert told(ON + missing("NoPermission")) == {"runtime.powerState": "poweredOn"}
-    assert told(missing("vim25:NoPermission")) == {}
+def test_a_property_that_may_not_be_read_is_left_out() -> None:
+    assert properties(ON + missing("NoPermission")) == {"runtime.powerState": "poweredOn"}
+    assert properties(missing("vim25:NoPermission")) == {}
 
 
-def test_a_session_that_is_gone_is_told() -> None:
+def test_a_session_that_has_ended_is_noticed() -> None:
     assert page(machine(missing("NotAuthenticated"))).unauthenticated
     assert page(machine(), machine(ON + missing("vim25:NotAuthenticated"))).unauthenticated
     assert not page(machine(missing("NoPermission"))).unauthenticated
 
 
-def test_a_property_without_a_value_is_not_there() -> None:
-    assert told(f"<propSet><name>guest.net</name></propSet>{NAME}") == {"name": "web-01"}
-    assert told("") == {}
+def test_a_property_without_a_value_is_left_out() -> None:
+    assert properties(f"<propSet><name>guest.net</name></propSet>{NAME}") == {"name": "web-01"}
+    assert properties("") == {}
 
 
 @pytest.mark.parametrize(
     "objects",
     [
-        machine(valued("nobody.asked", "1")),
+        machine(valued("not.requested", "1")),
         machine(valued("config.hardware.numCPU", "many", "xsd:int")),
         machine(valued("config.hardware.numCPU", "", "xsd:int")),
         machine(valued("config.template", "yes", "xsd:boolean")),
@@ -195,10 +195,10 @@ def test_a_property_without_a_value_is_not_there() -> None:
         machine("<propSet>text<name>name</name><val>1</val></propSet>"),
     ],
 )
-def test_what_is_not_known_is_never_guessed(objects: str) -> None:
-    with pytest.raises(NotUnderstood):
+def test_an_unknown_form_is_never_guessed(objects: str) -> None:
+    with pytest.raises(UnknownForm):
         page(objects)
-    # And that is not because it is no XML.
+    # It is valid XML all the same.
     XML((BEGINS + objects + ENDS).encode())
 
 
@@ -213,29 +213,29 @@ def test_what_is_not_known_is_never_guessed(objects: str) -> None:
         ("<soapenv:Body>", "<soapenv:Header></soapenv:Header><soapenv:Body>"),
     ],
 )
-def test_an_unknown_frame_is_not_understood(old: str, new: str) -> None:
+def test_an_unknown_envelope_is_an_unknown_form(old: str, new: str) -> None:
     ends = ENDS.replace("RetrievePropertiesEx", new[:-8]) if "Properties" in old else ENDS
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(UnknownForm):
         page(machine(), begins=BEGINS.replace(old, new), ends=ends)
 
 
-def test_an_answer_without_objects_is_left_to_pyvmomi() -> None:
-    with pytest.raises(NotUnderstood):
+def test_a_response_without_objects_is_left_to_pyvmomi() -> None:
+    with pytest.raises(UnknownForm):
         page()
 
 
 @pytest.mark.parametrize("cut", [1, 12, 40, len(ENDS), len(ENDS) + 1, len(ENDS) + 30])
-def test_an_answer_that_is_cut_is_not_half_an_answer(cut: int) -> None:
+def test_an_incomplete_response_is_an_error(cut: int) -> None:
     body = (BEGINS + machine() * 3 + ENDS).encode()
     with pytest.raises(ExpatError):
         read_page([body[:-cut]], METHOD)
 
 
-def test_a_fault_instead_of_the_rest_of_the_answer() -> None:
+def test_a_fault_instead_of_the_rest_of_the_response() -> None:
     fault = "<soapenv:Fault><faultstring>down</faultstring></soapenv:Fault>"
     with pytest.raises(ExpatError):
         page(machine(), ends=fault + "</soapenv:Body></soapenv:Envelope>")
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(UnknownForm):
         page(machine(), fault)
 
 
@@ -254,8 +254,8 @@ def test_what_is_not_soap_at_all_is_an_error(body: bytes) -> None:
         read_page([body], METHOD)
 
 
-def test_references_to_what_the_answer_defines_itself() -> None:
-    """A DOCTYPE could give names to anything; SOAP has none."""
+def test_references_to_entities_of_a_doctype() -> None:
+    """A DOCTYPE could define any entity; SOAP has none."""
     begins = BEGINS.replace(
         "<soapenv:Envelope", '<!DOCTYPE x [<!ENTITY e "web">]><soapenv:Envelope', 1
     )

@@ -1,4 +1,4 @@
-"""Both readers of a property collector's answers tell the same."""
+"""Both parsers of property collector responses return the same objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chaosvm.lab import Lab, State, World
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 from chaosvm.vsphere import VSpherePlatform, retrieval
-from chaosvm.vsphere.traversals import bare_machines, everything
+from chaosvm.vsphere.traversals import inventory_spec, vms_spec
 from tests.fakes import FakeClock
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
@@ -20,14 +20,14 @@ def everything_of(platform: VSpherePlatform) -> dict[str, VM]:
 
 
 def by_both(platform: VSpherePlatform, logs: pytest.LogCaptureFixture) -> list[dict[str, VM]]:
-    """The whole inventory, by the one reader and the other, and through pages."""
+    """The whole inventory, from both parsers."""
     streamed = everything_of(platform)
     assert platform.backend._client.transport.streaming, logs.text
     platform.backend._client.transport.pause_streaming("for comparison")
     return [streamed, everything_of(platform)]
 
 
-def test_pyvmomis_reader_tells_the_same(
+def test_pyvmomis_parser_returns_the_same(
     platform: VSpherePlatform, estate: Estate, logs: pytest.LogCaptureFixture
 ) -> None:
     for name in ("<tag>&amp;", "名前-ünïcode-🐒", "web%2f01", " spaced ", 'a">b', "a'b"):
@@ -78,18 +78,18 @@ def test_in_the_lab_too_and_in_pages(
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Those by the fast reader, which understands nothing."""
+    """Calls of the fast parser, which rejects every response."""
     tried: list[str] = []
 
-    def not_understood(_: object, method: str) -> None:
+    def unknown_form(_: object, method: str) -> None:
         tried.append(method)
-        raise retrieval.NotUnderstood("a new world")
+        raise retrieval.UnknownForm("a new form")
 
-    monkeypatch.setattr(retrieval, "read_page", not_understood)
+    monkeypatch.setattr(retrieval, "read_page", unknown_form)
     return tried
 
 
-def test_what_is_not_understood_is_left_to_pyvmomi_for_a_while(
+def test_after_an_unknown_form_pyvmomi_parses_for_a_while(
     platform: VSpherePlatform, readings: list[str], logs: pytest.LogCaptureFixture
 ) -> None:
     clock = FakeClock()
@@ -97,11 +97,11 @@ def test_what_is_not_understood_is_left_to_pyvmomi_for_a_while(
         clock.now += later
         assert len(platform.backend.inventory(Deadline(20, clock))) == 4
         assert len(readings) == tried
-    levels = [record.levelname for record in logs.records if "new world" in record.message]
+    levels = [record.levelname for record in logs.records if "a new form" in record.message]
     assert levels == ["WARNING", "DEBUG", "DEBUG"]
 
 
-def test_what_pyvmomi_cannot_read_either_does_not_count(
+def test_a_response_that_pyvmomi_cannot_parse_either_does_not_count(
     platform: VSpherePlatform, vcsim: Vcsim, readings: list[str]
 ) -> None:
     platform.connect()
@@ -110,9 +110,7 @@ def test_what_pyvmomi_cannot_read_either_does_not_count(
     assert len(readings) == 2
 
 
-def test_an_answer_without_anything_does_not_count_either(
-    platform: VSpherePlatform, vcsim: Vcsim
-) -> None:
+def test_an_empty_response_does_not_count_either(platform: VSpherePlatform, vcsim: Vcsim) -> None:
     platform.connect()
     vcsim.rules(rule("RetrievePropertiesEx", "empty", times=2))
     assert len(everything_of(platform)) == 4
@@ -120,25 +118,25 @@ def test_an_answer_without_anything_does_not_count_either(
     assert platform.backend._client.transport.streaming
 
 
-def test_an_object_that_is_told_twice_counts_once(platform: VSpherePlatform) -> None:
+def test_an_object_that_is_returned_twice_counts_once(platform: VSpherePlatform) -> None:
     platform.connect()
     content = platform.backend._client._content
-    spec = everything(content, {"VirtualMachine": ["name"]})
-    told = retrieval.retrieve(content, spec)
-    assert len(told) == 4
-    assert {each.kind for each in told.values()} == {"VirtualMachine"}
+    spec = inventory_spec(content, {"VirtualMachine": ["name"]})
+    objects = retrieval.retrieve(content, spec)
+    assert len(objects) == 4
+    assert {item.kind for item in objects.values()} == {"VirtualMachine"}
 
 
-def test_a_dead_session_is_noticed_by_pyvmomis_reader_too(
+def test_a_dead_session_is_noticed_with_pyvmomis_parser_too(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
-    """All objects are there, and all their properties are missing: NotAuthenticated."""
+    """The response has all objects, with NotAuthenticated for all properties."""
     vm = platform.backend.inventory(Deadline(20))[0]
     platform.backend._client.transport.pause_streaming("for this test")
     vcsim.expire_sessions()
     with platform.backend._client.transport.within(Deadline(20)):
         content = platform.backend._client._content
-        spec = bare_machines([vm.id], {"VirtualMachine": ["name", "runtime.powerState"]})
+        spec = vms_spec([vm.id], {"VirtualMachine": ["name", "runtime.powerState"]})
         with pytest.raises(vim.fault.NotAuthenticated):
             retrieval.retrieve(content, spec)
     assert len(everything_of(platform)) == 4

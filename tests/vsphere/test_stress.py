@@ -1,4 +1,4 @@
-"""Many actions on a bad network, drawn at random: none hangs, none lies, none reboots twice.
+"""Random actions on a bad network: none hangs, reports a wrong outcome or reboots twice.
 
 pytest tests/vsphere/test_stress.py --trials 1000 --trial-seed 7
 """
@@ -25,7 +25,7 @@ from tests.vcsim.estate import Estate
 
 VM, OTHER = "DC0_H0_VM0", "DC0_H0_VM1"
 TIMEOUT, GRACE = 4.0, 1.0
-# What the vCenter or its guest takes at the most, and a delay on the way.
+# The longest time that a task or a guest takes, and the longest delay of the network.
 LONGEST = 1.0
 
 Act = Callable[[VSpherePlatform], Outcome]
@@ -39,7 +39,7 @@ ACTS: dict[str, Act] = {
     "reset": lambda p: p.reboot(VM, graceful=False, timeout=TIMEOUT),
 }
 REBOOTS = {"reboot": "RebootGuest", "reset": "ResetVM_Task"}
-WANTED = {"on": PowerState.POWERED_ON, "suspend": PowerState.SUSPENDED}
+TARGET_STATES = {"on": PowerState.POWERED_ON, "suspend": PowerState.SUSPENDED}
 STATES = {
     "poweredOn": PowerState.POWERED_ON,
     "poweredOff": PowerState.POWERED_OFF,
@@ -47,12 +47,12 @@ STATES = {
 }
 TASKS = ("PowerOnVM_Task", "PowerOffVM_Task", "SuspendVM_Task", "ResetVM_Task")
 VERBS = (*TASKS, "ShutdownGuest", "RebootGuest")
-READINGS = (
+READ_METHODS = (
     *("RetrievePropertiesEx", "WaitForUpdatesEx") * 3,
     *("Login", "RetrieveServiceContent", "CreatePropertyCollector", "CreateFilter"),
     *("DestroyPropertyCollector", "Logout", "POST /rest*"),
 )
-# With these, what was asked for is done, or it is not.
+# Actions of rules after which the request has been carried out, or has not.
 DONE, NOT_DONE = ("cut", "drop_after", "drip", "delay"), ("drop_before", "silent", "html", "status")
 
 
@@ -64,10 +64,10 @@ class Trial:
     rules: list[Rule]
 
     @classmethod
-    def drawn(cls, seed: int) -> Trial:
+    def generate(cls, seed: int) -> Trial:
         chance = random.Random(seed)
         act = chance.choice(sorted(ACTS))
-        # An action needs a connection or two, until they break.
+        # An action needs one or two connections, and more when they break.
         faults = {number: _fault(chance) for number in range(4) if chance.random() < 0.7}
         rules = [_trouble(chance) for _ in range(chance.randint(0 if faults else 1, 2))]
         slow = chance.uniform(0, LONGEST)
@@ -81,7 +81,7 @@ class Trial:
 
 
 def _fault(chance: random.Random) -> Fault:
-    """Where there is most to break: an action takes some 12 kB of requests, and 16 of answers."""
+    """Within the size of an action's traffic: about 12 kB of requests, 16 kB of responses."""
     side: Literal["request", "answer"] = chance.choice(("request", "answer"))
     most = 12_000 if side == "request" else 16_000
     kind, seconds = chance.choice(KINDS), chance.uniform(0.1, LONGEST)
@@ -89,7 +89,7 @@ def _fault(chance: random.Random) -> Fault:
 
 
 def _trouble(chance: random.Random) -> Rule:
-    where = chance.choice((*VERBS, *READINGS))
+    where = chance.choice((*VERBS, *READ_METHODS))
     manner = chance.choice((*DONE, *NOT_DONE))
     return rule(
         where,
@@ -102,8 +102,8 @@ def _trouble(chance: random.Random) -> Rule:
 
 
 @dataclass
-class ObjectProperties:
-    """What became of a trial, as the action says."""
+class Result:
+    """What an action returned or raised, and how long it took."""
 
     outcome: Outcome | None
     error: str
@@ -112,9 +112,9 @@ class ObjectProperties:
     state: PowerState  # the VM's, when the action returned
 
 
-def one_trial(seed: int) -> str:
-    """What went wrong in it, with all that is needed to see it again; empty if all is well."""
-    trial = Trial.drawn(seed)
+def run_trial(seed: int) -> str:
+    """The errors found, with everything needed to reproduce them; empty if there are none."""
+    trial = Trial.generate(seed)
     with (
         Vcsim.start(clusters=0) as vcsim,
         Estate(vcsim) as estate,
@@ -123,16 +123,16 @@ def one_trial(seed: int) -> str:
         if trial.act == "on":
             estate.power_off(VM)
         vcsim.rules(*trial.rules)
-        told = _act(trial, vcsim, network, estate)
+        result = _act(trial, vcsim, network, estate)
         closed = network.drain(5)
-        # Whatever was accepted by then is done.
+        # By then every accepted request has been carried out.
         threading.Event().wait(LONGEST + 0.5)
-        found = wrong(trial, told, _done(trial, vcsim), estate)
-        found += [] if closed else ["left a connection open"]
-    return f"{trial}: {found}; {told.outcome!r}; {told.error}" if found else ""
+        errors = find_errors(trial, result, _done(trial, vcsim), estate)
+        errors += [] if closed else ["left a connection open"]
+    return f"{trial}: {errors}; {result.outcome!r}; {result.error}" if errors else ""
 
 
-def _act(trial: Trial, vcsim: Vcsim, network: Network, estate: Estate) -> ObjectProperties:
+def _act(trial: Trial, vcsim: Vcsim, network: Network, estate: Estate) -> Result:
     platform = VSpherePlatform(
         vcsim.host,
         vcsim.username,
@@ -153,49 +153,49 @@ def _act(trial: Trial, vcsim: Vcsim, network: Network, estate: Estate) -> Object
     state = STATES[estate.power_state(VM)]
     leaving = time.monotonic()
     platform.disconnect()
-    return ObjectProperties(outcome, error, took, time.monotonic() - leaving, state)
+    return Result(outcome, error, took, time.monotonic() - leaving, state)
 
 
 def _done(trial: Trial, vcsim: Vcsim) -> dict[str, int]:
-    """How often each verb was carried out, rather than only asked for."""
-    asked: dict[str, int] = vcsim.requests()["methods"]
-    done = {verb: asked.get(verb, 0) for verb in VERBS}
+    """How often each method was carried out, not only requested."""
+    requested: dict[str, int] = vcsim.requests()["methods"]
+    done = {verb: requested.get(verb, 0) for verb in VERBS}
     for each, times in zip(trial.rules, vcsim.applied(), strict=True):
         if each["method"] in done and each["action"] in NOT_DONE:
             done[each["method"]] -= times
     return done
 
 
-def wrong(trial: Trial, told: ObjectProperties, done: dict[str, int], estate: Estate) -> list[str]:
-    # A guest that was asked in vain may still go down later: that is documented.
+def find_errors(trial: Trial, result: Result, done: dict[str, int], estate: Estate) -> list[str]:
+    # As documented, a guest may still shut down after the action has failed.
     later = STATES[estate.power_state(VM)]
-    state = told.state if trial.act == "shutdown or fail" else later
-    found = []
-    if told.seconds > TIMEOUT + GRACE:
-        found.append(f"took {told.seconds:.1f} s")
-    if told.leaving > 2 + GRACE:
-        found.append(f"took {told.leaving:.1f} s to leave")
+    state = result.state if trial.act == "shutdown or fail" else later
+    errors = []
+    if result.seconds > TIMEOUT + GRACE:
+        errors.append(f"took {result.seconds:.1f} s")
+    if result.leaving > 2 + GRACE:
+        errors.append(f"took {result.leaving:.1f} s to leave")
     if done["RebootGuest"] > 1 or done["ResetVM_Task"] > 1:
-        found.append("rebooted twice")
+        errors.append("rebooted twice")
     if estate.power_state(OTHER) != "poweredOn":
-        found.append("the wrong VM was touched")
-    outcome = told.outcome
+        errors.append("the wrong VM was touched")
+    outcome = result.outcome
     if outcome is None:
-        # Nothing was sent before there could be an outcome.
-        return [*found, f"nothing is told of {done}"] if any(done.values()) else found
+        # Without an outcome, nothing may have been sent.
+        return [*errors, f"no outcome, but {done}"] if any(done.values()) else errors
     if outcome.after is not PowerState.UNKNOWN and outcome.after is not state:
-        found.append(f"said to be {outcome.after}, and is {state}")
-    if not told.error and outcome.after is PowerState.UNKNOWN:
-        found.append("said to be done, and unknown")
-    if outcome.after is PowerState.UNKNOWN or "unknown whether it rebooted" in told.error:
-        return found
+        errors.append(f"reported as {outcome.after}, but is {state}")
+    if not result.error and outcome.after is PowerState.UNKNOWN:
+        errors.append("reported as done, but unknown")
+    if outcome.after is PowerState.UNKNOWN or "unknown whether it rebooted" in result.error:
+        return errors
     if trial.act in REBOOTS:
         really = done[REBOOTS[trial.act]] > 0
     else:
-        really = state is WANTED.get(trial.act, PowerState.POWERED_OFF)
+        really = state is TARGET_STATES.get(trial.act, PowerState.POWERED_OFF)
     if outcome.changed is not really:
-        found.append(f"changed is {outcome.changed}, and it is {state} ({done})")
-    return found
+        errors.append(f"changed is {outcome.changed}, and it is {state} ({done})")
+    return errors
 
 
 @pytest.mark.timeout(3600)
@@ -203,5 +203,5 @@ def test_actions_on_a_bad_network(request: pytest.FixtureRequest) -> None:
     trials, first = (request.config.getoption(name) for name in ("--trials", "--trial-seed"))
     with ThreadPoolExecutor(6) as pool:
         seeds = range(first, first + trials)
-        wrongs = [told for told in pool.map(one_trial, seeds) if told]
-    assert not wrongs, f"{len(wrongs)} of {trials}:\n" + "\n".join(wrongs)
+        failures = [report for report in pool.map(run_trial, seeds) if report]
+    assert not failures, f"{len(failures)} of {trials}:\n" + "\n".join(failures)

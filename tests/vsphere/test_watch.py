@@ -1,4 +1,4 @@
-"""What a watch holds at the server, and what it does with what comes late."""
+"""The collectors that a watch uses on the server, and how it interprets late responses."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.vcsim.estate import Estate
 
 NAMES = ["DC0_H0_VM0", "DC0_H0_VM1"]
 ORDER = checked_order("power_off", 60, graceful=False)
-# It is followed by what the server pushes, from the beginning.
+# A guest reboot uses pushed updates from the start.
 REBOOT = checked_order("reboot", 60, graceful=True)
-# As the faults are that a server has for what it does not know any more.
+# The fault for an object that no longer exists.
 GONE = "ManagedObjectNotFound"
 
 
 def collectors(vcsim: Vcsim) -> tuple[int, int]:
-    """How many were made, and how many given back."""
+    """How many were created, and how many destroyed."""
     methods = vcsim.requests()["methods"]
     made = methods.get("CreatePropertyCollector", 0)
     return made, methods.get("DestroyPropertyCollector", 0)
 
 
-def test_the_answer_for_a_vm_that_was_forgotten_is_passed_over(
+def test_the_result_for_an_unwatched_vm_is_ignored(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     deadline = Deadline(20)
@@ -53,8 +53,8 @@ def test_the_answer_for_a_vm_that_was_forgotten_is_passed_over(
         }
 
 
-def wait_in_vain(platform: VSpherePlatform, times: int) -> None:
-    """Each time the call ends before the server's answer to the wait would come."""
+def time_out_waiting(platform: VSpherePlatform, times: int) -> None:
+    """Each call ends before the server would respond."""
     vms = platform.backend.inventory(Deadline(20), NAMES)
     with platform.backend.watch(vms, REBOOT, Deadline(20)) as watch:
         for _ in range(times):
@@ -63,20 +63,20 @@ def wait_in_vain(platform: VSpherePlatform, times: int) -> None:
                 watch.poll(8, Deadline(0.7))
 
 
-def test_what_a_wait_was_cut_short_on_is_given_back(
+def test_a_collector_is_destroyed_after_a_wait_was_cut_short(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
-    wait_in_vain(platform, times=2)
+    time_out_waiting(platform, times=2)
     assert collectors(vcsim) == (2, 2)
     platform.disconnect()
     assert collectors(vcsim) == (2, 2)
 
 
-def test_a_collector_that_is_gone_does_not_keep_the_others(
+def test_a_missing_collector_does_not_keep_the_others(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("DestroyPropertyCollector", "fault", fault=GONE, times=1))
-    wait_in_vain(platform, times=2)
+    time_out_waiting(platform, times=2)
     assert collectors(vcsim) == (2, 2)
     assert vcsim.applied() == [1]
 
@@ -85,11 +85,13 @@ def test_a_server_that_is_silent_is_not_waited_for_long(
     connect: Callable[..., VSpherePlatform], vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("DestroyPropertyCollector", "silent"))
-    wait_in_vain(connect(timeout=2), times=2)
+    time_out_waiting(connect(timeout=2), times=2)
     assert collectors(vcsim) == (2, 2)
 
 
-def test_what_went_with_an_old_session_is_left(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+def test_collectors_of_an_old_session_are_not_destroyed(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
     vms = platform.backend.inventory(Deadline(20), NAMES)
     with platform.backend.watch(vms, REBOOT, Deadline(20)) as watch:
         watch.poll(0, Deadline(20))
@@ -98,7 +100,7 @@ def test_what_went_with_an_old_session_is_left(platform: VSpherePlatform, vcsim:
     assert collectors(vcsim) == (2, 1)
 
 
-def test_an_answer_that_is_none_leaves_nothing_behind(
+def test_an_invalid_response_leaves_no_collector_behind(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("WaitForUpdatesEx", "html", skip=1, times=2))
@@ -111,11 +113,11 @@ def test_an_answer_that_is_none_leaves_nothing_behind(
     assert collectors(vcsim) == (3, 3)
 
 
-# What a look, or what was pushed, means ------------------------------------------------------
+# Polls and pushed updates ----------------------------------------------------------------
 
 
 class Followed:
-    """A watch of one VM, and what it says now."""
+    """A watch of one VM and its latest observation."""
 
     def __init__(self, platform: VSpherePlatform, order: Order) -> None:
         (self.vm,) = platform.backend.inventory(Deadline(20), [NAMES[0]])[:1]
@@ -129,7 +131,7 @@ class Followed:
         return self._now
 
 
-@pytest.fixture(params=[ORDER, REBOOT], ids=["looked at", "pushed"])
+@pytest.fixture(params=[ORDER, REBOOT], ids=["polled", "pushed"])
 def followed(request: pytest.FixtureRequest, platform: VSpherePlatform) -> Iterator[Followed]:
     one = Followed(platform, request.param)
     with one.watch:
@@ -144,7 +146,7 @@ def tools(status: str) -> dict[str, str]:
     return {"guest.toolsRunningStatus": f"guestTools{status}"}
 
 
-def test_a_vm_whose_host_is_lost_is_in_no_known_state(followed: Followed, estate: Estate) -> None:
+def test_a_vm_whose_host_is_lost_is_in_an_unknown_state(followed: Followed, estate: Estate) -> None:
     assert followed.now().power_state is PowerState.POWERED_ON
     for lost in ("disconnected", "inaccessible", "orphaned"):
         estate.set(NAMES[0], **connection(lost))
@@ -163,7 +165,7 @@ def test_tools_that_stop_and_run_again_prove_a_reboot(followed: Followed, estate
 
 
 def test_tools_that_execute_scripts_have_not_stopped(followed: Followed, estate: Estate) -> None:
-    """They do so when the guest is asked, whether it then reboots or not."""
+    """They do so on a request, whether the guest then reboots or not."""
     followed.now()
     for status in ("ExecutingScripts", "Running"):
         estate.set(NAMES[0], **tools(status))
@@ -195,7 +197,9 @@ def test_a_shutdown_during_which_the_host_is_lost_is_unknown(
     assert "powered_on" not in str(caught.value)
 
 
-def test_an_answer_without_the_root_folder_is_none(platform: VSpherePlatform, vcsim: Vcsim) -> None:
+def test_a_response_without_the_root_folder_is_invalid(
+    platform: VSpherePlatform, vcsim: Vcsim
+) -> None:
     one = Followed(platform, ORDER)
     with one.watch:
         assert one.now().exists
@@ -208,36 +212,36 @@ def test_an_answer_without_the_root_folder_is_none(platform: VSpherePlatform, vc
 
 
 @pytest.mark.parametrize("kind", ["leave", "missing"])
-def test_what_is_pushed_as_gone_is_gone(platform: VSpherePlatform, kind: str) -> None:
-    """As the property collector tells it: leave for what goes, missingSet for what had gone."""
+def test_a_pushed_deletion_is_a_deletion(platform: VSpherePlatform, kind: str) -> None:
+    """The property collector sends leave for a deletion now, missingSet for an earlier one."""
     one = Followed(platform, REBOOT)
-    told = vmodl.query.PropertyCollector.FilterUpdate()
+    update = vmodl.query.PropertyCollector.FilterUpdate()
     machine = vim.VirtualMachine(one.vm.id)
     if kind == "leave":
-        told.objectSet = [vmodl.query.PropertyCollector.ObjectUpdate(obj=machine, kind="leave")]
+        update.objectSet = [vmodl.query.PropertyCollector.ObjectUpdate(obj=machine, kind="leave")]
     else:
-        told.missingSet = [missing(machine, vmodl.fault.ManagedObjectNotFound(obj=machine))]
+        update.missingSet = [missing(machine, vmodl.fault.ManagedObjectNotFound(obj=machine))]
     with one.watch as watch:
         assert one.now().exists
-        watch._take_updates([told])
+        watch._apply_updates([update])
         assert not one.now().exists
 
 
 @pytest.mark.parametrize("fault", [vim.fault.NoPermission(), vmodl.fault.SystemError()])
-def test_what_is_missing_for_another_reason_is_not_known(
+def test_a_vm_missing_for_another_reason_is_in_an_unknown_state(
     platform: VSpherePlatform, fault: Exception
 ) -> None:
     one = Followed(platform, REBOOT)
-    told = vmodl.query.PropertyCollector.FilterUpdate(
+    update = vmodl.query.PropertyCollector.FilterUpdate(
         missingSet=[missing(vim.VirtualMachine(one.vm.id), fault)]
     )
     with one.watch as watch:
         one.now()
-        watch._take_updates([told])
+        watch._apply_updates([update])
         assert (one.now().exists, one.now().power_state) == (True, PowerState.UNKNOWN)
 
 
-def test_a_property_that_cannot_be_read_any_more_is_not_as_it_was(
+def test_a_property_that_becomes_unreadable_does_not_keep_its_value(
     platform: VSpherePlatform,
 ) -> None:
     one = Followed(platform, REBOOT)
@@ -248,7 +252,7 @@ def test_a_property_that_cannot_be_read_any_more_is_not_as_it_was(
     )
     with one.watch as watch:
         one.now()
-        watch._take_updates([collector.FilterUpdate(objectSet=[update])])
+        watch._apply_updates([collector.FilterUpdate(objectSet=[update])])
         assert one.now().power_state is PowerState.UNKNOWN
 
 

@@ -1,4 +1,4 @@
-"""Answers that are larger than anybody needs, over TLS, from a server that knows nothing else."""
+"""Responses that are too large, from a TLS server that sends the same to every request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyVmomi import vim, vmodl
 from chaosvm.errors import AnswerTooLarge, ChaosVMError, ProtocolError
 from chaosvm.runtime import Deadline
 from chaosvm.vsphere import VSpherePlatform
-from chaosvm.vsphere.retrieval import by_pyvmomi, retrieve
+from chaosvm.vsphere.retrieval import retrieve, retrieve_with_pyvmomi
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.tags import TagReader
 from chaosvm.vsphere.transport import Transport
@@ -40,30 +40,30 @@ COMMENT = f"<!--{'x' * 10_000}-->"
 
 
 class Server:
-    """Answers whatever it is asked with the same."""
+    """The response to every request."""
 
     def __init__(self) -> None:
         self.status, self.body, self.packing = 200, b"", ""
-        self.asked = 0
+        self.requests = 0
         self.port = 0
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    told = Server()
+    response = Server()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            told.asked += 1
+            response.requests += 1
             self.rfile.read(int(self.headers["Content-Length"] or 0))
-            self.send_response(told.status)
-            if told.packing:
-                self.send_header("Content-Encoding", told.packing)
-            self.send_header("Content-Length", str(len(told.body)))
+            self.send_response(response.status)
+            if response.packing:
+                self.send_header("Content-Encoding", response.packing)
+            self.send_header("Content-Length", str(len(response.body)))
             self.end_headers()
-            self.wfile.write(told.body)
+            self.wfile.write(response.body)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -72,16 +72,16 @@ def server() -> Iterator[Server]:
         daemon_threads = True
 
         def handle_error(self, *_: Any) -> None:
-            """A client that hangs up is none."""
+            """Not an error: the client closes the connection early."""
 
     made = Quiet(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     made.socket = context.wrap_socket(made.socket, server_side=True)
-    told.port = made.server_address[1]
+    response.port = made.server_address[1]
     thread = threading.Thread(target=made.serve_forever, args=(0.005,), daemon=True)
     thread.start()
-    yield told
+    yield response
     made.shutdown()
     made.server_close()
     thread.join()
@@ -89,8 +89,8 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def settings(server: Server) -> VSphereSettings:
-    given = {"server": "127.0.0.1", "port": server.port, "insecure": True, "timeout": 30}
-    return VSphereSettings.of(**given, username="chaos", password="hunter2-Passw0rd")
+    address = {"server": "127.0.0.1", "port": server.port, "insecure": True, "timeout": 30}
+    return VSphereSettings.of(**address, username="chaos", password="hunter2-Passw0rd")
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def reading(read: Callable[[Any, Any], Any]) -> Callable[[Transport], Any]:
 
 
 STREAMED = reading(retrieve)
-WHOLE = reading(lambda content, spec: by_pyvmomi(content.propertyCollector, spec))
+WHOLE = reading(lambda content, spec: retrieve_with_pyvmomi(content.propertyCollector, spec))
 
 
 def packed(server: Server, body: str) -> None:
@@ -127,7 +127,7 @@ def packed(server: Server, body: str) -> None:
 
 @pytest.mark.parametrize("ask", [STREAMED, WHOLE])
 @pytest.mark.parametrize("packing", ["", "gzip"])
-def test_an_answer_of_ordinary_size_is_read(
+def test_a_response_of_ordinary_size_is_read(
     server: Server, transport: Transport, ask: Callable[[Transport], Any], packing: str
 ) -> None:
     if packing:
@@ -136,7 +136,7 @@ def test_an_answer_of_ordinary_size_is_read(
         server.body = (HEAD + MACHINE + TAIL).encode()
     for _ in range(3):
         assert ask(transport)["vm-1"].properties == {"name": "web"}
-    assert server.asked == 3
+    assert server.requests == 3
     assert len(transport.pool) == 1  # it was read to its end
 
 
@@ -159,14 +159,14 @@ def test_a_bomb_is_an_error_and_costs_little(
     assert memory() - before < 160 * MEGABYTE
 
 
-def test_a_bomb_at_the_login_is_told_and_not_asked_for_again(
+def test_a_bomb_at_the_login_is_reported_and_not_requested_again(
     server: Server, settings: VSphereSettings
 ) -> None:
     packed(server, HEAD + COMMENT * 7_000 + TAIL)
     platform = VSpherePlatform.from_settings(settings)
     with pytest.raises(AnswerTooLarge, match=r"127\.0\.0\.1:\d+ answered with more than 64 MB"):
         platform.count_vms()
-    assert server.asked == 1
+    assert server.requests == 1
 
 
 def test_elements_without_end_are_an_error_before_they_take_up_memory(
@@ -192,12 +192,12 @@ def test_text_without_end_is_an_error_before_it_takes_up_time(
 def test_reading_ends_with_the_deadline_whatever_arrived(
     server: Server, transport: Transport
 ) -> None:
-    """pyvmomi takes seconds for this."""
+    """pyvmomi needs seconds to parse this."""
     packed(server, HEAD + MACHINE * 200_000 + TAIL)
     content = vmodl.query.PropertyCollector("pc", transport)
     deadline = Deadline(0.5)
     with transport.within(deadline), pytest.raises(TimeoutError):
-        by_pyvmomi(content, SPEC)
+        retrieve_with_pyvmomi(content, SPEC)
     assert deadline.elapsed < 2
 
 
@@ -227,17 +227,17 @@ def test_a_bomb_instead_of_tags_is_an_error(
         TagReader(transport, settings, "8.0.0.0").read(["vm-1"], Deadline(30))
 
 
-def test_tags_that_are_not_packed_as_they_say_are_an_error_of_ours(
+def test_invalid_gzip_of_tags_is_a_protocol_error(
     server: Server, settings: VSphereSettings, transport: Transport
 ) -> None:
     server.body, server.packing = b'"session"', "gzip"
-    with pytest.raises(ProtocolError, match="not gzip"):
+    with pytest.raises(ProtocolError, match="invalid or incomplete gzip"):
         TagReader(transport, settings, "8.0.0.0").read(["vm-1"], Deadline(30))
 
 
-def test_json_that_is_nested_too_deeply_is_an_error_of_ours(
+def test_deeply_nested_json_is_a_chaosvm_error(
     server: Server, settings: VSphereSettings, transport: Transport
 ) -> None:
     server.body = b"[" * 100_000
-    with pytest.raises(ChaosVMError, match="something else than was asked for"):
+    with pytest.raises(ChaosVMError, match="unexpected content"):
         TagReader(transport, settings, "8.0.0.0").read(["vm-1"], Deadline(30))
