@@ -239,7 +239,7 @@ class Job(Progress):
         if isinstance(error, AnswerLost):
             self.accepted = True
             self.answer_lost = True
-            if error.again:
+            if error.retryable:
                 request.look_until = self.deadline.elapsed + _LOOK_FIRST
             self.blocked_by = str(error)
         elif isinstance(error, VMGone):

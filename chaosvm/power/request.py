@@ -82,4 +82,4 @@ class Answer:
     @property
     def to_follow(self) -> CommandHandle | None:
         """What the watch can report on: also a request whose answer was lost."""
-        return self.error.ticket if isinstance(self.error, AnswerLost) else self.ticket
+        return self.error.handle if isinstance(self.error, AnswerLost) else self.ticket

@@ -255,7 +255,9 @@ def test_a_refusal_as_busy_does_not_make_an_unknown_request_certain(lost, clock)
 def test_a_platform_says_whether_an_unknown_request_may_be_sent_again(clock, again):
     job = running("power_off", clock, graceful=True)
     send(job)
-    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, error=AnswerLost("it was lost", again=again)))
+    job.on_answer(
+        Answer(PowerCommand.SHUTDOWN_GUEST, error=AnswerLost("it was lost", retryable=again))
+    )
     clock.sleep(2)
     job.decide()
 
