@@ -1,6 +1,6 @@
-"""What a call runs in: its experiment, its deadline, and whether a rehearsal redirects it.
+"""What a call runs in: its experiment, its deadline, its login, and a rehearsal that redirects it.
 
-Nothing here knows a platform.
+Nothing here depends on a platform.
 """
 
 from __future__ import annotations

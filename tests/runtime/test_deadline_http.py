@@ -151,5 +151,5 @@ def test_a_lookup_at_exit_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(threading.Thread, "start", too_late)
-    with pytest.raises(OSError, match=r"vcenter\.example\.com cannot be looked up.*at interpreter"):
+    with pytest.raises(OSError, match=r"vcenter\.example\.com cannot be resolved.*at interpreter"):
         DeadlineBudget(AMPLE).connected(("vcenter.example.com", 443))

@@ -46,7 +46,8 @@ def test_a_refused_password_is_not_tried_again() -> None:
     user = server.login()
     assert refused(server, user) == "wrong user name or password"
     for _ in range(3):
-        assert "wrong user name or password (before; not tried again" in refused(server, user)
+        reason = refused(server, user)
+        assert "wrong user name or password (refused before; not tried again" in reason
     user.forget()
     refused(server, user)
     assert server.logins == 1
@@ -96,11 +97,11 @@ def test_threads_that_wait_for_a_login_are_refused_with_it() -> None:
         return str(caught.value)
 
     with ThreadPoolExecutor(4) as pool:
-        told = [pool.submit(log_in, login) for login in logins]
+        reasons = [pool.submit(log_in, login) for login in logins]
         started.wait(20)
         assert arrived.wait(20)
         go_on.set()
-        assert [each.result() for each in told] == ["wrong"] * 4
+        assert [reason.result() for reason in reasons] == ["wrong"] * 4
     assert len(tried) == 1
 
 
@@ -125,7 +126,7 @@ def test_a_refused_password_is_tried_again_after_a_while(accepted: bool, pause: 
     tries = server.logins
 
     server.clock.sleep(pause - 1)
-    assert "not now (before; not tried again for the next 1 s" in refused(server, user)
+    assert "not now (refused before; not tried again for the next 1 s" in refused(server, user)
     server.clock.sleep(1)
     assert refused(server, user) == "not yet"
     server.clock.sleep(4 * pause - 1)  # it takes longer each time
