@@ -221,5 +221,5 @@ def test_the_module_of_the_control_keeps_a_process_from_connecting() -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert "a rehearsal was asked for and has not begun" in done.stdout
+    assert "a rehearsal was requested and has not begun" in done.stdout
     assert done.stderr == ""
