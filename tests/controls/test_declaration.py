@@ -10,7 +10,7 @@ from chaoslib.exceptions import InterruptExecution, InvalidControl
 from chaoslib.types import Dry
 
 from chaosvm.controls import dry_run, halt
-from chaosvm.controls.declaration import required, told, validate
+from chaosvm.controls.declaration import log_errors, required, validate
 
 ACTION = {"type": "python", "module": "chaosvm.vsphere.actions", "func": "power_off"}
 FAILED = {"status": "failed"}
@@ -30,7 +30,7 @@ def test_an_error_is_logged(logs: pytest.LogCaptureFixture) -> None:
 
 
 def test_an_interruption_is_none() -> None:
-    @told
+    @log_errors
     def stop() -> None:
         raise InterruptExecution("stop")
 
@@ -50,10 +50,10 @@ def test_what_the_run_depends_on_stops_it() -> None:
 @pytest.mark.parametrize(
     ("provider", "complaint"),
     [
-        ({"arguments": None}, "'arguments' and nothing below"),
-        ({"arguments": ["when"]}, "expected is a mapping such as"),
+        ({"arguments": None}, "an empty 'arguments'"),
+        ({"arguments": ["when"]}, "expected a mapping such as"),
         ({"arguments": {"context": 1}}, "an argument 'context'"),
-        ({"arguments": {1: 2}}, "not all of whose names are texts"),
+        ({"arguments": {1: 2}}, "expected strings as names"),
         ({"arguments": {"wen": "at_once"}}, "did you mean 'when'"),
     ],
 )

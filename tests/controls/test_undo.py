@@ -168,7 +168,7 @@ def test_an_error_that_nobody_expected_fails_the_run(logs: pytest.LogCaptureFixt
     journal = run(activity("lose_and_break"))
     assert journal["status"] == "failed"
     assert "RuntimeError: can't start new thread" in str(journal["chaosvm_undo"])
-    assert "not everything is back" in logs.text
+    assert "not everything is restored" in logs.text
 
 
 def test_an_error_that_nobody_expects_fails_the_run(
@@ -191,7 +191,7 @@ def test_an_error_that_nobody_expects_fails_the_run(
     ("missing", "still"),
     [
         ("after_experiment_control", "cleanup_control"),
-        ("cleanup_control", "_LastNet"),
+        ("cleanup_control", "FinalHandler"),
     ],
 )
 def test_where_the_ordinary_end_is_not_reached(
@@ -242,7 +242,7 @@ def test_an_activity_that_outlives_its_run_sends_nothing(
 
 
 def undo_with(*sent: signal.Signals) -> None:
-    with undo._signals_wait():
+    with undo._deferring_signals():
         for number in sent:
             os.kill(os.getpid(), number)
 
@@ -262,5 +262,5 @@ def test_an_undo_that_is_interrupted_names_the_ledger(
     monkeypatch.setattr(undo, "restore_from", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(activity("lose"))
-    assert "it was interrupted. `chaos run examples/recover.json" in logs.text
+    assert "undo: interrupted. `chaos run examples/recover.json" in logs.text
     assert states() == [OFF.value, ON.value]
