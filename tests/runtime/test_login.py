@@ -53,7 +53,7 @@ def test_a_refused_password_is_not_tried_again() -> None:
     assert server.logins == 1
 
 
-def test_nor_by_another_connection_of_the_same_user() -> None:
+def test_another_connection_does_not_try_a_refused_password_either() -> None:
     server = Server(LoginFailed("wrong"))
     refused(server, server.login())
     refused(server, server.login(address="SERVER:443"))
@@ -70,7 +70,7 @@ def test_another_password_or_server_is_tried(other: dict[str, str]) -> None:
 
 
 def test_threads_that_wait_for_a_login_are_refused_with_it() -> None:
-    """None of them tries again, and none says that it was refused before."""
+    """None of them tries again, and none reports an earlier refusal."""
     arrived, go_on = threading.Event(), threading.Event()
     tried: list[Deadline] = []
 
@@ -136,7 +136,7 @@ def test_a_refused_password_is_tried_again_after_a_while(accepted: bool, pause: 
     assert user.ensure(server.deadline())
 
 
-def test_a_password_that_is_accepted_again_begins_anew() -> None:
+def test_an_accepted_password_resets_the_pause() -> None:
     wrong = LoginFailed("not now")
     server = Server(None, wrong, None, wrong, None)
     user = server.login()
