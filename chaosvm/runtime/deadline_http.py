@@ -53,7 +53,7 @@ class DeadlineBudget(threading.local):
             raise TimeoutError("the deadline of the call has passed")
         return min(self.max_seconds, self.deadline.remaining)
 
-    def connected(self, address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
+    def create_connection(self, address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
         """Replace ``socket.create_connection``, with a bounded DNS lookup.
 
         Each address of the host gets an equal share of the remaining time. Raises

@@ -70,7 +70,7 @@ def test_a_lookup_ends_with_the_deadline() -> None:
     budget = DeadlineBudget(AMPLE)
     deadline = Deadline(0.2)
     with budget.within(deadline), pytest.raises(TimeoutError, match=r"vc\.example\.com"):
-        budget.connected(("vc.example.com", 443))
+        budget.create_connection(("vc.example.com", 443))
     assert deadline.elapsed < AMPLE / 2
 
 
@@ -95,7 +95,7 @@ def test_a_name_that_does_not_exist_is_an_error(resolver: Callable[[Answer], Non
 
     resolver(unknown)
     with pytest.raises(socket.gaierror, match="not known"):
-        DeadlineBudget(AMPLE).connected(("vc.example.com", 443))
+        DeadlineBudget(AMPLE).create_connection(("vc.example.com", 443))
 
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
@@ -104,7 +104,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     resolver(lambda: resolved(silent, listener.getsockname()))
     budget = DeadlineBudget(AMPLE)
     with budget.within(Deadline(2)):
-        sock = budget.connected(("vc.example.com", 443))
+        sock = budget.create_connection(("vc.example.com", 443))
     with sock:
         assert sock.getpeername() == listener.getsockname()
 
@@ -115,7 +115,7 @@ def test_addresses_that_do_not_answer_end_with_the_deadline(
     resolver(lambda: resolved(silent, silent, silent))
     budget, deadline = DeadlineBudget(AMPLE), Deadline(0.6)
     with budget.within(deadline), pytest.raises(TimeoutError):
-        budget.connected(("vc.example.com", 443))
+        budget.create_connection(("vc.example.com", 443))
     assert deadline.elapsed < AMPLE / 2
 
 
@@ -126,7 +126,7 @@ def test_the_last_refusal_is_raised(
     listener.close()
     resolver(lambda: resolved(address, address))
     with pytest.raises(ConnectionRefusedError):
-        DeadlineBudget(AMPLE).connected(("vc.example.com", 443))
+        DeadlineBudget(AMPLE).create_connection(("vc.example.com", 443))
 
 
 def test_an_address_of_an_unsupported_family_is_skipped(
@@ -134,14 +134,14 @@ def test_an_address_of_an_unsupported_family_is_skipped(
 ) -> None:
     unsupported = (65_000, socket.SOCK_STREAM, 6, "", ("::1", 443))
     resolver(lambda: [unsupported, *resolved(listener.getsockname())])
-    with DeadlineBudget(AMPLE).connected(("vc.example.com", 443)) as sock:
+    with DeadlineBudget(AMPLE).create_connection(("vc.example.com", 443)) as sock:
         assert sock.getpeername() == listener.getsockname()
 
 
 def test_a_name_without_addresses_is_an_error(resolver: Callable[[Answer], None]) -> None:
     resolver(list)
     with pytest.raises(OSError, match="has no address"):
-        DeadlineBudget(AMPLE).connected(("vc.example.com", 443))
+        DeadlineBudget(AMPLE).create_connection(("vc.example.com", 443))
 
 
 def test_a_lookup_at_exit_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,4 +152,4 @@ def test_a_lookup_at_exit_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(threading.Thread, "start", too_late)
     with pytest.raises(OSError, match=r"vcenter\.example\.com cannot be resolved.*at interpreter"):
-        DeadlineBudget(AMPLE).connected(("vcenter.example.com", 443))
+        DeadlineBudget(AMPLE).create_connection(("vcenter.example.com", 443))
