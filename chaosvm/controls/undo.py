@@ -106,7 +106,7 @@ class _Undo:
 
     def _restore(self, ledger: Ledger) -> List[Outcome]:
         deadline = Deadline(self.timeout)
-        platforms = list(dict.fromkeys(record.platform for record in ledger.record()))
+        platforms = list(dict.fromkeys(record.platform for record in ledger.vm_records()))
         outcomes: List[Outcome] = []
         for number, platform in enumerate(platforms):
             share = deadline.share(len(platforms) - number)

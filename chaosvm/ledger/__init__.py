@@ -1,6 +1,6 @@
-"""What is about to be changed, on disk before it is changed, and what became of it.
+"""What a run is about to change, on disk before it is changed, and how it ended.
 
-``restore`` puts back what a ledger names.
+``restore`` reads it to put the VMs back.
 """
 
 from __future__ import annotations

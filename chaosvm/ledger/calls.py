@@ -1,7 +1,7 @@
-"""The calls that a run makes in this process: which may go on, and what they have under way.
+"""The calls of a run in this process: which may continue, and which requests are in flight.
 
-The ledger keeps it, under its lock, as what is written there and what is sent
-belong together.
+Not thread-safe by itself: the ledger calls it under its own lock, because a line in the file
+and the state here have to change together.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from chaosvm.ledger.history import Key, OperationRecord
 
 __all__ = ["Calls", "Place"]
 
-# How long a request may be on its way before it is no longer expected to have
-# an effect; and how long a guest may take that was asked to shut down.
+# After this time a request, or a guest shutdown, is no longer expected to take effect.
 _REQUEST_SECONDS = 15.0
 _GUEST_SECONDS = 60.0
 
@@ -26,69 +25,68 @@ Place = tuple[str, str]
 class Calls:
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
-        # The requests by call and VM: None until the answer comes, then when it came.
-        self._answers: dict[tuple[str, str], datetime | None] = {}
-        self._moved: dict[Key, float] = {}  # when something was last noted of a VM
+        # By call and VM: when the request was answered, None while it is in flight.
+        self._answered_at: dict[tuple[str, str], datetime | None] = {}
+        self._recorded_at: dict[Key, float] = {}  # the last line about each VM
         self._blocked_reason: str | None = None
-        # Until when a call has to have begun, so that it is not carried out any more.
+        # Calls that began at this time or earlier are stopped, for this reason.
         self._stopped: dict[Place, tuple[float, str]] = {}
 
     def begin(self, order: Order, place: Place) -> None:
         self._places[order.run] = place
 
     def place(self, order: Order) -> Place:
-        """Where this call is at work."""
+        """The platform and server of this call."""
         return self._places.get(order.run, ("", ""))
 
-    # Which may go on -----------------------------------------------------------------
+    # Stopping calls --------------------------------------------------------------------
 
     def block(self, why: str) -> None:
-        """None, whenever it begins."""
+        """Stop every call, including those that begin later."""
         self._blocked_reason = why
 
     def stop(self, place: Place, why: str) -> None:
-        """None that has begun there by now."""
+        """Stop the calls to this server that have already begun."""
         self._stopped[place] = (time.monotonic(), why)
 
     def blocked_reason(self, order: Order, place: Place) -> str | None:
-        """Why this call may not go on; None if it may, as what restores always may."""
+        """Why this call has to stop; None if it may continue. A restore always may."""
         if order.is_restore:
             return None
-        until, stopped = self._stopped.get(place, (0.0, None))
-        why = self._blocked_reason or (stopped if order.begun <= until else None)
+        stopped_at, stop_reason = self._stopped.get(place, (0.0, None))
+        why = self._blocked_reason or (stop_reason if order.begun <= stopped_at else None)
         if order.phase.stopped_by is not None:
             why = why or f"{order.phase.stopped_by} has stopped the run"
         return why and f"{order.operation} is not carried out any more: {why}"
 
-    # What they have under way ----------------------------------------------------------
+    # Requests in flight ----------------------------------------------------------------
 
-    def sent(self, call: str, vm_id: str) -> None:
-        self._answers[call, vm_id] = None
+    def record_request(self, call: str, vm_id: str) -> None:
+        self._answered_at[call, vm_id] = None
 
     def record_answer(self, call: str, vm_id: str, now: datetime) -> None:
-        if (call, vm_id) in self._answers:
-            self._answers[call, vm_id] = now
+        if (call, vm_id) in self._answered_at:
+            self._answered_at[call, vm_id] = now
 
-    def noted(self, call: str, vm_id: str) -> None:
-        """Something is known of the VM that was not known before."""
+    def record_line(self, call: str, vm_id: str) -> None:
         if place := self._places.get(call):
-            self._moved[*place, vm_id] = time.monotonic()
+            self._recorded_at[*place, vm_id] = time.monotonic()
 
-    def moved_since(self, key: Key, moment: float) -> bool:
-        return self._moved.get(key, 0.0) >= moment
+    def recorded_since(self, key: Key, moment: float) -> bool:
+        return self._recorded_at.get(key, 0.0) >= moment
 
-    def time_left(
-        self, vm_id: str, operation_record: OperationRecord, now: datetime, shows_shutdowns: bool
+    def seconds_left(
+        self, vm_id: str, operation: OperationRecord, now: datetime, shows_shutdowns: bool
     ) -> float:
-        """For how many seconds more what was sent may take effect."""
-        since = self._answers.get((operation_record.call, vm_id), operation_record.sent_at)
+        """For how many more seconds the last request may take effect."""
+        since = self._answered_at.get((operation.call, vm_id), operation.sent_at)
         if since is None:
             return _REQUEST_SECONDS
-        if operation_record.ended_at is not None and not operation_record.is_guest_command:
-            # Until then it was watched, and what became of it was unknown.
-            since = max(since, operation_record.ended_at)
-        unseen = operation_record.is_guest_command and not shows_shutdowns
-        patience = _GUEST_SECONDS if unseen else _REQUEST_SECONDS
-        # A clock that was set back makes it new.
+        if operation.ended_at is not None and not operation.is_guest_command:
+            # Until then the VM was watched without a result.
+            since = max(since, operation.ended_at)
+        hidden = operation.is_guest_command and not shows_shutdowns
+        limit = _GUEST_SECONDS if hidden else _REQUEST_SECONDS
+        # If the clock was set back, the request counts as new.
         age = max(0.0, (now - since).total_seconds())
-        return max(0.0, patience - age)
+        return max(0.0, limit - age)

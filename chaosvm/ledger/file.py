@@ -1,4 +1,4 @@
-"""The ledger's file: lines of JSON, appended whole, and locked by the process that does so."""
+"""The ledger's file: lines of JSON, appended atomically by the one process that holds its lock."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from typing import Any
 
 from chaosvm.errors import LedgerError
 
-__all__ = ["VERSION", "LedgerFile", "close_all", "opened"]
+__all__ = ["VERSION", "LedgerFile", "close_all", "open_shared"]
 
 VERSION = 1
-# How the first line begins, as far as it was written.
-_BEGINNING = b'{"kind": "run"'
-# Ours are below 10 kB; without a bound one line could be larger than the memory.
-_LONGEST_LINE = 2**20
-# Around a line: zeros, where a machine died before its text was on disk.
-_NOTHING = b"\0 \r\t\n"
-# Names and states of VMs are nobody else's business.
+# How a line of kind "run" starts; a torn one may be shorter.
+_RUN_PREFIX = b'{"kind": "run"'
+# Real lines are below 10 kB; without a limit, one line could fill the memory.
+_MAX_LINE_BYTES = 2**20
+# Around a line. Zeros appear where a machine died before the text was on disk.
+_PADDING = b"\0 \r\t\n"
+# Names and states of VMs are private to the user.
 _MODE = 0o600
 
 
 class LedgerFile:
-    """Appends lines, all or none of a group, and reads them."""
+    """Appends groups of lines, all or nothing, and reads them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,43 +39,43 @@ class LedgerFile:
     # Writing -----------------------------------------------------------------------------
 
     def open(self, must_exist: bool = False) -> None:
-        """For appending; raises LedgerError where the file is in use, or is no ledger.
+        """Open and lock it to append; raises LedgerError if it is in use or not a ledger.
 
-        One that ``must_exist``, as it is to be recovered from, may be read-only.
+        With ``must_exist``, for recovery, a read-only file is accepted.
         """
-        descriptor = self._opened(must_exist)
+        descriptor = self._open_descriptor(must_exist)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise LedgerError(f"the ledger {self.path} is not a regular file")
             self._lock_file(descriptor)
-            for _ in self.lines():  # a file that is not understood is not added to
+            for _ in self.lines():  # raises if the content is not a ledger
                 pass
             if os.fstat(descriptor).st_size == 0:
                 self._sync_folder()
         except OSError as error:
             os.close(descriptor)
-            raise self._cannot("opened", error) from None
+            raise self._io_error("opened", error) from None
         except BaseException:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
 
-    def _opened(self, must_exist: bool) -> int:
+    def _open_descriptor(self, must_exist: bool) -> int:
         flags = os.O_RDWR | os.O_APPEND
         try:
-            return os.open(self.path, flags) if must_exist else self._opened_or_made(flags)
+            return os.open(self.path, flags) if must_exist else self._open_or_create(flags)
         except ValueError as error:
             raise LedgerError(f"the ledger {str(self.path)!r} cannot be opened: {error}") from None
         except OSError as error:
             if not must_exist or error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
-                raise self._cannot("opened", error) from None
+                raise self._io_error("opened", error) from None
         try:
             return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
-            raise self._cannot("opened", error) from None
+            raise self._io_error("opened", error) from None
 
-    def _opened_or_made(self, flags: int) -> int:
-        """A file that is there keeps its mode; a new one has its own, whatever the umask."""
+    def _open_or_create(self, flags: int) -> int:
+        """An existing file keeps its mode; a new one gets ours, regardless of the umask."""
         try:
             return os.open(self.path, flags)
         except FileNotFoundError:
@@ -85,38 +85,38 @@ class LedgerFile:
         return descriptor
 
     def append(self, lines: Sequence[Mapping[str, Any]], sync: bool) -> None:
-        """All of them or, with LedgerError, none; with ``sync``, on disk when it returns."""
-        text = b"".join(_encoded(line) for line in lines)
+        """Append all of them or, with LedgerError, none; ``sync`` waits until they are on disk."""
+        text = b"".join(_encode(line) for line in lines)
         with self._lock:
             descriptor = self._descriptor
             if descriptor is None:
                 raise LedgerError(f"the ledger {self.path} is not open")
-            found = os.fstat(descriptor)
-            if found.st_nlink == 0:
+            file_stat = os.fstat(descriptor)
+            if file_stat.st_nlink == 0:
                 raise LedgerError(f"the ledger {self.path} was deleted")
             if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
-                raise LedgerError(f"the ledger {self.path} can only be read")
+                raise LedgerError(f"the ledger {self.path} is read-only")
             try:
-                _write_all(descriptor, _end_of_torn_line(descriptor, found.st_size) + text)
+                _write_all(descriptor, _end_of_torn_line(descriptor, file_stat.st_size) + text)
                 if sync:
                     os.fsync(descriptor)
             except OSError as error:
                 with contextlib.suppress(OSError):
-                    os.ftruncate(descriptor, found.st_size)
-                raise self._cannot("written", error) from None
+                    os.ftruncate(descriptor, file_stat.st_size)
+                raise self._io_error("written", error) from None
 
     def _lock_file(self, descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise self._cannot("locked", error) from None
+                raise self._io_error("locked", error) from None
             raise LedgerError(
-                f"the ledger {self.path} is in use by another run{self._whose()}: wait for its "
-                "end, or name another file as chaosvm_ledger; nothing was touched"
+                f"the ledger {self.path} is in use by another run{self._owner_text()}: wait for "
+                "its end, or set chaosvm_ledger to another file; nothing was touched"
             ) from None
 
-    def _whose(self) -> str:
+    def _owner_text(self) -> str:
         with contextlib.suppress(LedgerError):
             runs = [line for _, line in self.lines() if line["kind"] == "run"]
             if runs:
@@ -124,7 +124,7 @@ class LedgerFile:
         return ""
 
     def _sync_folder(self) -> None:
-        """Or else the new file's name might not outlive the machine."""
+        """Otherwise the name of a new file might be lost if the machine dies."""
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -142,42 +142,41 @@ class LedgerFile:
     def lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Each line with its number.
 
-        A line that was cut off as its writer died is passed over. Nothing was
-        sent because of it: it was still being written. It is the last one, or
-        the beginning of another run follows.
+        A line that was torn because its writer died is skipped: nothing was sent before it was
+        complete. It is the last line, or a line of kind "run" follows.
         """
-        on_watch_lost: int | None = None
+        torn_line: int | None = None
         first, number, text = True, 0, b""
-        for number, text in self._texts():
-            line = _decoded(text)
-            if first or on_watch_lost is not None:
+        for number, text in self._raw_lines():
+            line = _decode(text)
+            if first or torn_line is not None:
                 begins_run = line is not None and line["kind"] == "run"
-                if not begins_run and not _BEGINNING.startswith(text[: len(_BEGINNING)]):
-                    raise self._damaged(on_watch_lost or number)
+                if not begins_run and not _RUN_PREFIX.startswith(text[: len(_RUN_PREFIX)]):
+                    raise self._damaged(torn_line or number)
             first = False
-            on_watch_lost = number if line is None else None
+            torn_line = number if line is None else None
             if line is None:
-                if not _is_cut_off(text):
+                if not _is_torn(text):
                     raise self._damaged(number)
                 continue
             if line["kind"] == "run":
                 self._check_version(number, line)
             yield number, line
-        if on_watch_lost is not None and text.endswith(b"\n"):
+        if torn_line is not None and text.endswith(b"\n"):
             raise self._damaged(number)
 
-    def _texts(self) -> Iterator[tuple[int, bytes]]:
-        """The lines that are not empty, one after the other."""
+    def _raw_lines(self) -> Iterator[tuple[int, bytes]]:
+        """The lines that are not blank, with their numbers."""
         try:
-            if not self.path.is_file():  # a pipe, for one, could be read for ever
-                raise LedgerError(f"{self.path} is no ledger: it is not a file")
+            if not self.path.is_file():  # reading a pipe, for example, might never end
+                raise LedgerError(f"{self.path} is not a ledger: it is not a file")
             with self.path.open("rb") as file:
                 number = 0
-                while text := file.readline(_LONGEST_LINE + 1):
+                while text := file.readline(_MAX_LINE_BYTES + 1):
                     number += 1
-                    if len(text) > _LONGEST_LINE:
+                    if len(text) > _MAX_LINE_BYTES:
                         raise self._damaged(number)
-                    if stripped := text.strip(_NOTHING):
+                    if stripped := text.strip(_PADDING):
                         yield number, stripped + text[len(text.rstrip(b"\n")) :]
         except (OSError, ValueError) as error:
             raise LedgerError(f"the ledger {self.path} cannot be read: {error}") from None
@@ -188,27 +187,27 @@ class LedgerFile:
     def _check_version(self, number: int, line: Mapping[str, Any]) -> None:
         if line.get("version") != VERSION:
             raise LedgerError(
-                f"{self.path}, line {number}, is of version {line.get('version')!r} of the "
-                f"ledger, and this chaosvm knows version {VERSION}: use the one that wrote it, or "
-                "name another file as chaosvm_ledger; nothing was touched"
+                f"{self.path}, line {number}, is of ledger version {line.get('version')!r}, "
+                f"and this chaosvm reads version {VERSION}: use the chaosvm that wrote it, or "
+                "set chaosvm_ledger to another file; nothing was touched"
             )
 
-    def _cannot(self, what: str, error: OSError) -> LedgerError:
+    def _io_error(self, what: str, error: OSError) -> LedgerError:
         return LedgerError(
             f"the ledger {self.path} cannot be {what} ({error.strerror or error}); without it "
-            "nothing is changed. chaosvm_ledger names another file"
+            "nothing is changed. Set chaosvm_ledger to use another file"
         )
 
 
-def _encoded(line: Mapping[str, Any]) -> bytes:
-    """With the letters of every language as they are, for people who read it."""
+def _encode(line: Mapping[str, Any]) -> bytes:
+    """Not escaped, so that people can read names in any language."""
     try:
         return f"{json.dumps(line, ensure_ascii=False)}\n".encode()
-    except UnicodeEncodeError:  # half a letter, as a name may have it
+    except UnicodeEncodeError:  # a lone surrogate, which a name may contain
         return f"{json.dumps(line)}\n".encode()
 
 
-def _decoded(text: bytes) -> dict[str, Any] | None:
+def _decode(text: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
     except (ValueError, RecursionError):
@@ -216,9 +215,9 @@ def _decoded(text: bytes) -> dict[str, Any] | None:
     return line if isinstance(line, dict) and isinstance(line.get("kind"), str) else None
 
 
-def _is_cut_off(text: bytes) -> bool:
-    """Is it the beginning of a line? One in which something was altered is not."""
-    begun = text.rstrip(_NOTHING).decode(errors="replace")
+def _is_torn(text: bytes) -> bool:
+    """True if it is the beginning of a valid line; False if it was altered."""
+    begun = text.rstrip(_PADDING).decode(errors="replace")
     if begun.endswith("}"):
         return False
     try:
@@ -233,7 +232,7 @@ def _is_cut_off(text: bytes) -> bool:
 
 
 def _end_of_torn_line(descriptor: int, size: int) -> bytes:
-    """What follows a line that was cut off begins a line of its own."""
+    """A newline if the file ends in a torn line, so that the next one starts on its own."""
     torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
     return b"\n" if torn else b""
 
@@ -243,13 +242,13 @@ def _write_all(descriptor: int, text: bytes) -> None:
         text = text[os.write(descriptor, text) :]
 
 
-# A file is opened once in a process, so that its lock is not in its own way.
+# Each file is opened once a process: a second descriptor would not get the lock.
 _files: dict[Path, LedgerFile] = {}
 _files_lock = threading.Lock()
 
 
-def opened(path: Path, must_exist: bool = False) -> LedgerFile:
-    """The file, open for appending until the end of the process."""
+def open_shared(path: Path, must_exist: bool = False) -> LedgerFile:
+    """The file, open to append until ``close_all``; shared by the whole process."""
     with _files_lock:
         try:
             real = path.resolve()
@@ -263,7 +262,7 @@ def opened(path: Path, must_exist: bool = False) -> LedgerFile:
 
 
 def close_all() -> None:
-    """Give the files free, for other processes as well."""
+    """Close the files, which releases their locks."""
     with _files_lock:
         for file in _files.values():
             file.close()

@@ -1,7 +1,6 @@
-"""What a ledger tells: which VMs were changed, from which state, and by what.
+"""What a ledger says: which VMs were changed, from which state, and by which operations.
 
-A history is made of the lines of a ledger, one after the other, and nothing
-else: whether they come from a file or were written a moment ago.
+A history is built from the lines of a ledger alone, read from a file or just written.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from chaosvm.backend import Operation, PowerCommand
 from chaosvm.outcome import How
 from chaosvm.vm import PowerState
 
-__all__ = ["TARGET_STATES", "OperationRecord", "History", "VMRecord"]
+__all__ = ["TARGET_STATES", "History", "Key", "OperationRecord", "VMRecord"]
 
 TARGET_STATES = {
     Operation.POWER_ON: PowerState.POWERED_ON,
@@ -30,21 +29,21 @@ Key = tuple[str, str, str]
 
 @dataclass
 class OperationRecord:
-    """One operation on one VM, as far as it is known."""
+    """One operation on one VM, as recorded."""
 
     run: str
     call: str
     operation: Operation
     before: PowerState
     is_restore: bool
-    step: PowerCommand | None = None  # the last request about it, if any was sent
-    # Would the ledger have that request? Not if the machine died before it was synced.
+    command: PowerCommand | None = None  # the last one sent, if any
+    # False if the machine may have died before a sent command was synced.
     command_known: bool = True
     sent_at: datetime | None = None
     ended_at: datetime | None = None
-    after: PowerState | None = None  # None as long as there is no outcome
-    pending: bool = False  # at its outcome, something that was sent could still happen
-    changed: bool = True  # at its outcome, unless it is known to have changed nothing
+    after: PowerState | None = None  # None until there is an outcome
+    pending: bool = False  # at the outcome, a command could still take effect
+    changed: bool = True  # False if the outcome proves that nothing was changed
 
     @property
     def target(self) -> PowerState:
@@ -52,28 +51,28 @@ class OperationRecord:
 
     @property
     def expected_state(self) -> PowerState:
-        """Where the VM is when what was sent last is done."""
-        return self.step.target_state if self.step is not None else self.target
+        """The state of the VM once the last command is carried out."""
+        return self.command.target_state if self.command is not None else self.target
 
     @property
     def is_guest_command(self) -> bool:
-        return self.step is not None and self.step.is_guest_command
+        return self.command is not None and self.command.is_guest_command
 
     @property
     def unconfirmed(self) -> bool:
-        """Was something sent whose end nobody saw?"""
-        return self.step is not None and (self.after is None or self.pending)
+        """True if a command was sent and its end was not observed."""
+        return self.command is not None and (self.after is None or self.pending)
 
     @property
     def unfinished(self) -> bool:
-        """Was something sent, and is there no outcome?"""
-        return self.step is not None and self.after is None
+        """True if a command was sent and there is no outcome."""
+        return self.command is not None and self.after is None
 
     @property
-    def idle(self) -> bool:
-        """Is it known to have done nothing to the VM?"""
+    def had_no_effect(self) -> bool:
+        """True if it certainly did nothing to the VM."""
         if self.after is None:
-            return self.step is None and self.command_known
+            return self.command is None and self.command_known
         return self.after.settled and not (self.pending or self.changed)
 
     @property
@@ -81,7 +80,7 @@ class OperationRecord:
         """The states in which it may have left the VM."""
         if self.after is not None and self.after.settled and not self.pending:
             return {self.after}
-        if self.idle:
+        if self.had_no_effect:
             return {self.before}
         passed = {PowerState.POWERED_OFF} if self.operation is Operation.REBOOT else set()
         known = {self.after} if self.after is not None and self.after.settled else set()
@@ -90,7 +89,7 @@ class OperationRecord:
 
 @dataclass
 class VMRecord:
-    """A VM, the state it had before it was first touched, and what was done to it since."""
+    """A VM, its state before the first operation, and the operations since."""
 
     platform: str
     server: str
@@ -98,7 +97,7 @@ class VMRecord:
     name: str
     instance_uuid: str | None
     original: PowerState
-    status: str  # the platform's own word for it
+    status: str  # the platform's own name for ``original``
     operations: list[OperationRecord] = field(default_factory=list)
 
     @property
@@ -107,156 +106,139 @@ class VMRecord:
 
     @property
     def unconfirmed(self) -> list[OperationRecord]:
-        """What was sent and may still change the VM, as nobody saw its end.
+        """The operations that may still change the VM.
 
-        That is the last deed, and also others where several calls are at the
-        same VM. What restores begins when all before it has had its time.
+        Usually only the last one, but several calls may operate on the same VM. A restore
+        starts after everything before it has had its time, so nothing older counts.
         """
-        since = max(
-            (
-                n
-                for n, operation_record in enumerate(self.operations)
-                if operation_record.is_restore
-            ),
-            default=0,
-        )
+        restores = (n for n, operation in enumerate(self.operations) if operation.is_restore)
+        first = max(restores, default=0)
         return [
-            operation_record
-            for number, operation_record in enumerate(self.operations[since:], since)
-            if (
-                operation_record.unfinished
-                and not self._reached_since(operation_record.expected_state, number + 1)
+            operation
+            for number, operation in enumerate(self.operations[first:], first)
+            if (operation is self.last and operation.unconfirmed)
+            or (
+                operation.unfinished
+                and not self._reached_since(operation.expected_state, number + 1)
             )
-            or (operation_record is self.last and operation_record.unconfirmed)
         ]
 
-    def _reached_since(self, state: PowerState, since: int) -> bool:
-        """True if the deed of this number, or a later one, saw the VM in this state."""
-        return any(
-            state in (operation_record.before, operation_record.after)
-            for operation_record in self.operations[since:]
-        )
+    def _reached_since(self, state: PowerState, first: int) -> bool:
+        """True if the VM was in this state before or after an operation, from ``first`` on."""
+        later = self.operations[first:]
+        return any(state in (operation.before, operation.after) for operation in later)
 
     @property
     def possible_states(self) -> set[PowerState]:
         """The states in which the run may have left the VM."""
-        done = [
-            operation_record for operation_record in self.operations if not operation_record.idle
-        ]
-        left = done[-1].possible_states if done else {self.operations[0].before}
-        return left.union(
-            *(operation_record.possible_states for operation_record in self.unconfirmed)
-        )
+        effective = [operation for operation in self.operations if not operation.had_no_effect]
+        states = effective[-1].possible_states if effective else {self.operations[0].before}
+        return states.union(*(operation.possible_states for operation in self.unconfirmed))
 
     def copy(self) -> VMRecord:
-        """As it is now, whatever is noted of it later."""
-        return replace(
-            self, operations=[replace(operation_record) for operation_record in self.operations]
-        )
+        """A copy that later lines do not change."""
+        return replace(self, operations=[replace(operation) for operation in self.operations])
 
     def __str__(self) -> str:
         return f"{self.name!r} ({self.id})"
 
 
 class History:
-    """The VMs that are not known to be back where they were, in the order of their first touch."""
+    """The VMs that are not known to be restored, in the order of their first operation."""
 
     def __init__(self, boot: str | None = None) -> None:
-        """``boot`` tells this start of this machine from others, where that is known."""
+        """``boot`` identifies the current boot of this machine, if that is known."""
         self._boot = boot
         self._boots: dict[str, str | None] = {}
-        self._record_of: dict[Key, VMRecord] = {}
-        self._deeds: dict[tuple[str, str], tuple[Key, OperationRecord]] = {}
-        self._ever: dict[str, set[Key]] = {}
+        self._vm_records: dict[Key, VMRecord] = {}
+        self._operations: dict[tuple[str, str], tuple[Key, OperationRecord]] = {}
+        self._changed_by_run: dict[str, set[Key]] = {}
 
     # Reading -----------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[VMRecord]:
-        return iter(list(self._record_of.values()))
+        return iter(list(self._vm_records.values()))
 
     @property
     def runs(self) -> list[str]:
         return list(self._boots)
 
-    def of(self, platform: str, server: str, vm_id: str) -> VMRecord | None:
-        return self._record_of.get((platform, server, vm_id))
+    def find(self, platform: str, server: str, vm_id: str) -> VMRecord | None:
+        return self._vm_records.get((platform, server, vm_id))
 
     def changed_vms(self, run: str) -> set[Key]:
-        """Every VM that a run has touched, put back or not; what restored others not counted."""
-        return set(self._ever.get(run, ()))
+        """Every VM that a run operated on, restored since or not; its restores do not count."""
+        return set(self._changed_by_run.get(run, ()))
 
-    # Being told --------------------------------------------------------------------
+    # Adding lines ------------------------------------------------------------------
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Take in one line; raises KeyError or ValueError for one that is not as it should be."""
+        """Add one line; raises KeyError, TypeError or ValueError if it is malformed."""
         match line["kind"]:
             case "run":
                 self._boots[str(line["run"])] = line.get("boot")
             case "intent":
-                self._intended(line)
+                self._add_intent(line)
             case "request":
-                _, operation_record = self._deeds[line["call"], line["id"]]
-                operation_record.step, operation_record.sent_at = (
-                    PowerCommand(line["step"]),
-                    _moment(line),
-                )
+                _, operation = self._operations[line["call"], line["id"]]
+                operation.command, operation.sent_at = PowerCommand(line["step"]), _time(line)
             case "outcome":
-                self._ended(line)
+                self._add_outcome(line)
             case unknown:
-                raise ValueError(f"lines of the kind {unknown!r} are not known")
+                raise ValueError(f"unknown kind of line: {unknown!r}")
 
-    def _intended(self, line: Mapping[str, Any]) -> None:
+    def _add_intent(self, line: Mapping[str, Any]) -> None:
         key = (str(line["platform"]), str(line["server"]), str(line["id"]))
-        operation_record = OperationRecord(
+        operation = OperationRecord(
             run=str(line["run"]),
             call=str(line["call"]),
             operation=Operation(line["operation"]),
             before=PowerState(line["before"]),
-            is_restore=_flag(line, "restores"),
+            is_restore=_boolean(line, "restores"),
             command_known=self._boot is not None and self._boots.get(line["run"]) == self._boot,
         )
-        record = self._before(key, operation_record) or VMRecord(
+        record = self._record_to_continue(key, operation) or VMRecord(
             *key,
             name=str(line["name"]),
             instance_uuid=line["instance_uuid"],
-            original=operation_record.before,
+            original=operation.before,
             status=str(line["status"]),
         )
-        record.operations.append(operation_record)
-        self._record_of[key] = record  # whole, as other threads look at it
-        self._deeds[operation_record.call, record.id] = (key, operation_record)
-        if not operation_record.is_restore:
-            self._ever.setdefault(operation_record.run, set()).add(key)
+        record.operations.append(operation)
+        self._vm_records[key] = record  # complete, because other threads iterate over it
+        self._operations[operation.call, record.id] = (key, operation)
+        if not operation.is_restore:
+            self._changed_by_run.setdefault(operation.run, set()).add(key)
 
-    def _before(self, key: Key, operation_record: OperationRecord) -> VMRecord | None:
-        """What is known of the VM; None if it is as somebody else has made it, for another run."""
-        record = self._record_of.get(key)
-        if record is None or operation_record.is_restore or operation_record.run == record.last.run:
+    def _record_to_continue(self, key: Key, operation: OperationRecord) -> VMRecord | None:
+        """The VM's record; None if the VM was changed externally since the last run."""
+        record = self._vm_records.get(key)
+        if record is None or operation.is_restore or operation.run == record.last.run:
             return record
-        return record if operation_record.before in record.possible_states else None
+        return record if operation.before in record.possible_states else None
 
-    def _ended(self, line: Mapping[str, Any]) -> None:
-        key, operation_record = self._deeds[line["call"], line["id"]]
-        after, operation_record.ended_at = PowerState(line["after"]), _moment(line)
-        operation_record.pending = _flag(line, "pending")
-        operation_record.changed = _flag(line, "changed") or How(line["how"]) is not How.NONE
-        operation_record.after = after
-        record = self._record_of.get(key)
-        if record is None or not operation_record.is_restore or operation_record.pending:
+    def _add_outcome(self, line: Mapping[str, Any]) -> None:
+        key, operation = self._operations[line["call"], line["id"]]
+        after, operation.ended_at = PowerState(line["after"]), _time(line)
+        operation.pending = _boolean(line, "pending")
+        operation.changed = _boolean(line, "changed") or How(line["how"]) is not How.NONE
+        operation.after = after
+        record = self._vm_records.get(key)
+        if record is None or not operation.is_restore or operation.pending:
             return
-        if operation_record.after is record.original:
-            del self._record_of[key]
+        if operation.after is record.original:
+            del self._vm_records[key]
 
 
-def _flag(line: Mapping[str, Any], key: str) -> bool:
+def _boolean(line: Mapping[str, Any], key: str) -> bool:
     value = line[key]
     if not isinstance(value, bool):
         raise ValueError(f"{key} is {value!r}, neither true nor false")
     return value
 
 
-def _moment(line: Mapping[str, Any]) -> datetime:
-    moment = datetime.fromisoformat(line["at"])
-    if moment.tzinfo is None:
-        raise ValueError(f"the time {line['at']!r} has no zone")
-    return moment
+def _time(line: Mapping[str, Any]) -> datetime:
+    time = datetime.fromisoformat(line["at"])
+    if time.tzinfo is None:
+        raise ValueError(f"the time {line['at']!r} has no time zone")
+    return time

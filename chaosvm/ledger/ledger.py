@@ -1,22 +1,21 @@
 """The ledger: what is about to be changed, on disk before it is changed.
 
-One line of JSON for each operation on a VM is written and synced before the
-first request about it is sent, and another one when its outcome is known. So
-whatever happens to this process, the file tells which VMs may have been
-changed and from which state; ``undo.py`` puts them back.
+For each operation on a VM, one line of JSON is written and synced before the first request is
+sent, and another one when the outcome is known. If this process dies, the file still says which
+VMs it may have changed, and from which state; ``restore/undo.py`` puts them back.
 
 The kinds of lines, each with ``at`` (UTC):
 
-``run``      a run begins: ``version`` (of this format), ``run``, ``experiment``,
-             ``pid``, ``host``, ``boot`` (which start of the machine it is)
+``run``      the start of a run: ``version`` (of this format), ``run``, ``experiment``,
+             ``pid``, ``host``, ``boot`` (the machine's boot id)
 ``intent``   ``run``, ``call``, ``platform``, ``server``, ``id``, ``name``,
              ``instance_uuid``, ``path``, ``before`` (the power state), ``status``,
-             ``operation``, ``restores`` (is it an undo?). Always synced before
+             ``operation``, ``restores`` (true for an undo). Always synced before
              anything is sent.
-``request``  ``call``, ``id``, ``step``: it is being sent now. This one outlives the
-             process, but perhaps not the machine, which is why ``boot`` is noted.
+``request``  ``call``, ``id``, ``step`` (the command): it is being sent. Not synced: it
+             survives the process, but perhaps not the machine; hence ``boot``.
 ``outcome``  ``call``, ``id``, ``after``, ``changed``, ``how``, ``error``, ``pending``
-             (may something that was sent still happen?)
+             (true if a request may still take effect)
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ from typing import Any
 import chaosvm
 from chaosvm.backend import Backend, Order, PowerCommand
 from chaosvm.errors import LedgerError
-from chaosvm.ledger import file as ledgerfile
+from chaosvm.ledger import file as ledger_file
 from chaosvm.ledger.calls import Calls
-from chaosvm.ledger.file import VERSION, LedgerFile, opened
+from chaosvm.ledger.file import VERSION, LedgerFile, open_shared
 from chaosvm.ledger.history import History, VMRecord
 from chaosvm.outcome import Outcome
 from chaosvm.runtime import experiment, supervision
@@ -48,12 +47,12 @@ logger = logging.getLogger("chaostoolkit")
 
 
 def read(path: Path) -> History:
-    """What a ledger tells; raises LedgerError for a file that is none."""
+    """The history in a ledger; raises LedgerError if the file is not a ledger."""
     history = History(_boot_id())
     for number, line in LedgerFile(path).lines():
         try:
             if line["kind"] == "intent" and line["run"] not in history.runs:
-                raise ValueError(f"no run {line['run']!r} begins before it")
+                raise ValueError(f"run {line['run']!r} does not begin before it")
             history.add(line)
         except (KeyError, ValueError, TypeError) as error:
             raise LedgerError(
@@ -63,10 +62,10 @@ def read(path: Path) -> History:
 
 
 class Ledger:
-    """The ledger of one run: safe to use from several threads.
+    """The ledger of one run. Thread-safe.
 
-    The file is made, and locked for this process, when the first change is
-    about to be made. ``now`` gives the time, with its zone.
+    The file is created, and locked for this process, just before the first change. ``now``
+    returns the time, with its time zone.
     """
 
     def __init__(
@@ -81,39 +80,41 @@ class Ledger:
         self._title = title
         self._now = now
         self._file: LedgerFile | None = None
-        self._begun = False
+        self._has_header = False
         self._warned = False
-        # Calls whose intents the file lacks: without these, their other lines mean nothing.
-        self._left_out: set[str] = set()
+        # Calls whose intents could not be written: their other lines would be meaningless.
+        self._unwritten_calls: set[str] = set()
         self._lock = threading.RLock()
         self._calls = Calls()
         self._platforms: dict[tuple[str, str], Backend] = {}
 
     @classmethod
     def resumed(cls, path: Path, title: str | None = None) -> Ledger:
-        """A new run that begins with the history that a file has, to put it right."""
+        """A new run that starts with the history of an existing file, to restore its VMs."""
         ledger = cls(path, title)
-        # It is locked: a run that still goes on is left alone.
-        ledger._file = opened(path, must_exist=True)
+        # Takes the lock, so it fails if that run is still in progress.
+        ledger._file = open_shared(path, must_exist=True)
         ledger.history = read(path)
         if not ledger.history.runs:
-            raise LedgerError(f"{path} has no run in it: it is no ledger, or nothing was changed")
+            raise LedgerError(
+                f"{path} has no run in it: it is not a ledger, or nothing was changed"
+            )
         return ledger
 
-    # Before, while and after something is changed --------------------------------------
+    # Recording a change ----------------------------------------------------------------
 
     def record_intent(
         self, platform: str, server: str, vms: Sequence[tuple[VM, PowerState]], order: Order
     ) -> None:
-        """Have on disk what is about to be done to these VMs, which are in these states now.
+        """Write and sync what is about to be done to these VMs, with their current states.
 
-        Raises LedgerError where that is not possible: then nothing may be sent,
-        but what puts VMs back, of which the ledger knows all that matters.
+        Raises LedgerError if that fails: then nothing may be sent. A restore continues, because
+        the ledger already has what it needs.
         """
         lines = [
             {
                 "kind": "intent",
-                "at": self._stamp(),
+                "at": self._timestamp(),
                 "run": self.run,
                 "call": order.run,
                 "platform": platform,
@@ -134,35 +135,34 @@ class Ledger:
             self._raise_if_blocked(order)
             self._write(lines, sync=True, needed=not order.is_restore)
 
-    def record_request(self, vm_id: str, step: PowerCommand, order: Order) -> None:
-        """This request is sent now. Raises LedgerError if nothing more may be sent."""
+    def record_request(self, vm_id: str, command: PowerCommand, order: Order) -> None:
+        """Write that this command is being sent; raises LedgerError if it may not be."""
         line = {
             "kind": "request",
-            "at": self._stamp(),
+            "at": self._timestamp(),
             "call": order.run,
             "id": vm_id,
-            "step": step.value,
+            "step": command.value,
         }
         with self._lock:
             self._raise_if_blocked(order)
             self._write([line], sync=False, needed=not order.is_restore)
-            self._calls.sent(order.run, vm_id)
+            self._calls.record_request(order.run, vm_id)
 
     def record_answer(self, vm_id: str, order: Order) -> None:
-        """The request is not under way any more."""
+        """The request was answered, or its answer was lost: it is no longer in flight."""
         with self._lock:
             self._calls.record_answer(order.run, vm_id, self._now())
 
     def record_outcomes(self, outcomes: Sequence[tuple[Outcome, bool]], order: Order) -> None:
-        """These are the outcomes, each with whether something that was sent may still happen.
+        """Write the outcomes, each with whether a request may still take effect.
 
-        A ledger that cannot be written now is only warned of: without its
-        outcome a VM is looked at again before it is put back.
+        A write error is only logged: a VM without an outcome is read again before it is restored.
         """
         lines = [
             {
                 "kind": "outcome",
-                "at": self._stamp(),
+                "at": self._timestamp(),
                 "call": order.run,
                 "id": outcome.id,
                 "after": outcome.after.value,
@@ -177,58 +177,57 @@ class Ledger:
             self._write(lines, sync=False, needed=False)
 
     def block(self, why: str) -> None:
-        """From now on nothing but what restores may be sent."""
+        """From now on, allow only restores."""
         with self._lock:
             self._calls.block(why)
 
     def stop(self, platform: str, server: str, why: str) -> None:
-        """Of the calls that have begun there, nothing but what restores may go on."""
+        """Stop the calls to this server that have already begun, except restores."""
         with self._lock:
             self._calls.stop((platform, server), why)
 
     def register_platform(self, platform: Backend) -> None:
-        """By this the run has changed something; by this it can be put back."""
+        """Keep the connection by which the run changes VMs, to restore them by it."""
         with self._lock:
             self._platforms[platform.name, platform.address] = platform
 
-    # Asking ------------------------------------------------------------------------------
+    # Reading ---------------------------------------------------------------------------
 
     def platform(self, name: str, server: str) -> Backend | None:
-        """What this run has changed VMs of a server by, if it has."""
+        """The connection by which this run changes VMs of a server, if any."""
         with self._lock:
             return self._platforms.get((name, server))
 
     def blocked_reason(self, order: Order, platform: str, server: str) -> str | None:
-        """Why this call may not go on; None if it may."""
+        """Why this call has to stop; None if it may continue."""
         with self._lock:
             return self._calls.blocked_reason(order, (platform, server))
 
-    def record(self) -> list[VMRecord]:
-        """What is known at this moment, in the order of the first touch.
+    def vm_records(self) -> list[VMRecord]:
+        """The records of all VMs, in the order of their first operation.
 
-        Whoever compares it with the VMs reads it before them: what happens in
-        between is then something that may still happen. The other way round it
-        looks as if somebody else had done it.
+        Read them before the VMs: a change in between then counts as one that may still happen.
+        In the other order it would look like an external change.
         """
         with self._lock:
             return [record.copy() for record in self.history]
 
-    def moved_since(self, platform: str, server: str, vm_id: str, moment: float) -> bool:
-        """Was anything noted of the VM since then, on the clock of this process?"""
+    def recorded_since(self, platform: str, server: str, vm_id: str, moment: float) -> bool:
+        """True if a line about the VM was added since then (``time.monotonic()``)."""
         with self._lock:
-            return self._calls.moved_since((platform, server, vm_id), moment)
+            return self._calls.recorded_since((platform, server, vm_id), moment)
 
     def seconds_in_flight(self, record: VMRecord, shows_shutdowns: bool = False) -> float:
-        """For how many seconds more what was sent may take effect; 0 if it cannot.
+        """For how many more seconds a request may take effect; 0 if none can.
 
-        Where the platform ``shows_shutdowns``, a guest that was asked is seen to
-        shut down, so that only the request itself has to be waited for.
+        Where the platform ``shows_shutdowns``, a guest that is shutting down is visible as such,
+        so only the request itself has to be waited for.
         """
         with self._lock:
             now = self._now()
             left = [
-                self._calls.time_left(record.id, operation_record, now, shows_shutdowns)
-                for operation_record in record.unconfirmed
+                self._calls.seconds_left(record.id, operation, now, shows_shutdowns)
+                for operation in record.unconfirmed
             ]
         return max(left, default=0.0)
 
@@ -240,36 +239,36 @@ class Ledger:
 
     def _write(self, lines: list[dict[str, Any]], sync: bool, needed: bool) -> None:
         try:
-            if lines[0]["call"] not in self._left_out:
+            if lines[0]["call"] not in self._unwritten_calls:
                 self._append(lines, sync)
         except LedgerError as error:
             if needed:
                 raise
             if not self._warned:
-                logger.warning(f"the ledger is not complete from here on: {error}")
+                logger.warning(f"the ledger is incomplete from here on: {error}")
             self._warned = True
             if lines[0]["kind"] == "intent":
-                self._left_out.add(lines[0]["call"])
+                self._unwritten_calls.add(lines[0]["call"])
         for line in lines:
             self.history.add(line)
-            self._calls.noted(line["call"], line["id"])
+            self._calls.record_line(line["call"], line["id"])
 
     def _append(self, lines: list[dict[str, Any]], sync: bool) -> None:
         if self._file is None:
-            self._file = opened(self.path)
-        if not self._begun:
+            self._file = open_shared(self.path)
+        if not self._has_header:
             header = self._header()
             self._file.append([header], sync=False)
             self.history.add(header)
-            self._begun = True
-            logger.info(f"what is changed is written to the ledger {self.path}")
+            self._has_header = True
+            logger.info(f"changes are recorded in the ledger {self.path}")
         self._file.append(lines, sync)
 
     def _header(self) -> dict[str, Any]:
         return {
             "kind": "run",
             "version": VERSION,
-            "at": self._stamp(),
+            "at": self._timestamp(),
             "run": self.run,
             "experiment": self._title,
             "pid": os.getpid(),
@@ -278,59 +277,57 @@ class Ledger:
             "by": f"chaosvm {chaosvm.__version__}",
         }
 
-    def _stamp(self) -> str:
+    def _timestamp(self) -> str:
         return self._now().isoformat(timespec="milliseconds")
 
 
-# The ledger of the run that a call is part of ---------------------------------------------
+# The ledgers of the runs of this process ------------------------------------------------
 
-_ended: list[tuple[experiment.RunContext, str]] = []
-_of_runs: dict[tuple[experiment.RunContext | None, Path | None], Ledger] = {}
-_of_runs_lock = threading.RLock()  # a signal's handler may bar a run at any moment
+_blocked_runs: list[tuple[experiment.RunContext, str]] = []
+_ledgers: dict[tuple[experiment.RunContext | None, Path | None], Ledger] = {}
+_ledgers_lock = threading.RLock()  # reentrant: a signal handler may block a run at any time
 
 
 def ledger_for_run(path: Path | None) -> Ledger:
-    """The ledger of the present run: of the experiment, or of this process outside of one.
+    """The ledger of the current run: the experiment's or, outside of one, the process's.
 
-    ``path`` is the file that the settings name; by default each run has a file
-    of its own beside the journal.
+    ``path`` comes from the settings; by default each run has its own file next to the journal.
     """
     supervision.watch()
     run = experiment.current_run()
-    with _of_runs_lock:
-        if (run, path) not in _of_runs:
+    with _ledgers_lock:
+        if (run, path) not in _ledgers:
             ledger = Ledger(path or _default_path(run), run.title if run else None)
-            for ended, why in _ended:
-                if ended is run:
+            for blocked, why in _blocked_runs:
+                if blocked is run:
                     ledger.block(why)
-            _of_runs[run, path] = ledger
-        return _of_runs[run, path]
+            _ledgers[run, path] = ledger
+        return _ledgers[run, path]
 
 
 def block_run(run: experiment.RunContext, why: str) -> list[Ledger]:
-    """Let this run send nothing any more but what restores; its ledgers: mostly one, or none.
+    """From now on, allow only restores in this run; returns its ledgers, usually one or none.
 
-    That holds for an activity in the background that has not sent anything yet,
-    and also when the run is over and the activity is not.
+    This includes background activities that have not sent anything yet, or that outlive the run.
     """
-    with _of_runs_lock:
-        _ended.append((run, why))
-        ledgers = [ledger for (known, _), ledger in _of_runs.items() if known is run]
+    with _ledgers_lock:
+        _blocked_runs.append((run, why))
+        ledgers = [ledger for (owner, _), ledger in _ledgers.items() if owner is run]
     for ledger in ledgers:
         ledger.block(why)
     return ledgers
 
 
 def close_all() -> None:
-    """End every run of this process: its ledgers are complete, and others may use the files."""
-    with _of_runs_lock:
-        _of_runs.clear()
-        _ended.clear()
-    ledgerfile.close_all()
+    """Forget the runs of this process, and release their files to other processes."""
+    with _ledgers_lock:
+        _ledgers.clear()
+        _blocked_runs.clear()
+    ledger_file.close_all()
 
 
 def _default_folder(run: experiment.RunContext | None) -> Path:
-    """The journal's, or else the one in which the process works."""
+    """The journal's folder, or else the working directory."""
     journal = run.journal_path if run else None
     return (journal.parent if journal else Path()).absolute()
 
@@ -344,4 +341,4 @@ def _boot_id() -> str | None:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return None  # not Linux: then nothing is concluded from it
+        return None  # not Linux

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chaosvm.backend import Backend, OnTimeout, Operation, Order, PowerCommand
-from chaosvm.power import already_satisfied, first_step, must_wait_for_stable_state, refusal_reason
+from chaosvm.power import (
+    already_satisfied,
+    first_command,
+    must_wait_for_stable_state,
+    refusal_reason,
+)
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Preview", "preview"]
@@ -29,7 +34,7 @@ def preview(platform: Backend, vm: VM, order: Order) -> Preview:
         return Preview(vm, f"nothing: is {vm.power_state} already")
     if reason := refusal_reason(platform, vm, order):
         return Preview(vm, f"refused: {reason}", refused=reason)
-    step = first_step(vm.power_state, order)
+    step = first_command(vm.power_state, order)
     will = _way(platform, vm, order, step)
     if must_wait_for_stable_state(vm.power_state, order):
         will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"

@@ -1,19 +1,19 @@
 """The power engine: one operation on many VMs, from the first request to the last outcome.
 
-One state machine for each VM, one dispatcher that sends, one runner that watches.
+One state machine a VM (``job.py``), a dispatcher that sends, a runner that watches.
 """
 
 from __future__ import annotations
 
-from chaosvm.power.in_flight import LOOK_EVERY, Look, in_flight, wait_for_in_flight
-from chaosvm.power.precheck import already_satisfied, first_step, must_wait_for_stable_state
+from chaosvm.power.in_flight import POLL_INTERVAL, InFlightCheck, in_flight, wait_for_in_flight
+from chaosvm.power.precheck import already_satisfied, first_command, must_wait_for_stable_state
 from chaosvm.power.runner import raise_if_refused, refusal_reason, run_operation
 
 __all__ = [
-    "LOOK_EVERY",
-    "Look",
+    "InFlightCheck",
+    "POLL_INTERVAL",
     "already_satisfied",
-    "first_step",
+    "first_command",
     "in_flight",
     "must_wait_for_stable_state",
     "raise_if_refused",

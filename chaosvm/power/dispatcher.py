@@ -1,4 +1,4 @@
-"""Sends what jobs need: so many requests at once, and the next one as soon as one is answered."""
+"""Sends the commands of jobs: a limited number at once, the next one as soon as one is answered."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from chaosvm.power.job import Job
 from chaosvm.power.request import Answer
 from chaosvm.runtime import Deadline
 
-__all__ = ["Sender"]
+__all__ = ["Dispatcher"]
 
 
-class Sender:
-    """A few workers that send steps and bring back the answers.
+class Dispatcher:
+    """A few workers that send commands and queue the answers.
 
-    A worker that is free takes the next step by itself. So whoever looks at the
-    jobs, or changes them, holds ``jobs_lock`` meanwhile.
+    A free worker takes the next command by itself, so hold ``jobs_lock`` while reading or
+    changing jobs.
     """
 
     def __init__(self, platform: Backend, order: Order, deadline: Deadline, ledger: Ledger) -> None:
@@ -33,64 +33,64 @@ class Sender:
         self._deadline = deadline
         self._ledger = ledger
         self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
-        self._any_worker = False
+        self._has_worker = False
         self._waiting: deque[Job] = deque()
-        self._under_way = 0
+        self._sending = 0
         self._answers: SimpleQueue[tuple[Job, Answer | BaseException]] = SimpleQueue()
-        self._ended = False
+        self._stopped = False
 
     @property
     def busy(self) -> bool:
         with self.jobs_lock:
-            return self._under_way > 0
+            return self._sending > 0
 
     def submit(self, job: Job, command: PowerCommand) -> None:
         with self.jobs_lock:
             job.queue(command)
             self._waiting.append(job)
-            self._start_more()
+            self._dispatch()
 
-    def _start_more(self) -> None:
-        """A step counts as sent only when a worker is free for it."""
-        while self._waiting and self._under_way < self._order.parallel:
-            if self._ended or self._deadline.passed:
+    def _dispatch(self) -> None:
+        """Start a waiting command for each free worker; only then does it count as sent."""
+        while self._waiting and self._sending < self._order.parallel:
+            if self._stopped or self._deadline.passed:
                 return
             job = self._waiting.popleft()
-            # Much may have happened to it while it stood in the queue.
+            # Its state may have changed while it was in the queue.
             if job.open and job.queued is not None and job.may_send():
                 command = job.queued
-                job.sending(command)
-                self._under_way += 1
-                self._hand_over(job, command)
+                job.mark_sent(command)
+                self._sending += 1
+                self._start(job, command)
 
-    def _hand_over(self, job: Job, command: PowerCommand) -> None:
+    def _start(self, job: Job, command: PowerCommand) -> None:
         try:
             self._workers.submit(self._work, job, command)
-            self._any_worker = True
-        except RuntimeError as error:  # no thread can be started, or the interpreter ends
-            # It is in the queue all the same: another worker takes it, if there is one.
-            if not self._any_worker:
-                self._note_answer(job, Answer(command, error=CommandFailed(f"not sent: {error}")))
+            self._has_worker = True
+        except RuntimeError as error:  # no thread can be started, or the interpreter shuts down
+            # The executor has queued it all the same: an existing worker will take it.
+            if not self._has_worker:
+                self._add_answer(job, Answer(command, error=CommandFailed(f"not sent: {error}")))
 
     def _work(self, job: Job, command: PowerCommand) -> None:
         answer: Answer | BaseException
         try:
             answer = self._send(job, command)
-        except BaseException as error:  # noqa: BLE001  # it is raised where it is taken in
+        except BaseException as error:  # noqa: BLE001  # raised again in ``answers``
             answer = error
         with self.jobs_lock:
-            self._note_answer(job, answer)
-            self._start_more()
+            self._add_answer(job, answer)
+            self._dispatch()
 
-    def _note_answer(self, job: Job, answer: Answer | BaseException) -> None:
-        self._under_way -= 1
+    def _add_answer(self, job: Job, answer: Answer | BaseException) -> None:
+        self._sending -= 1
         self._answers.put((job, answer))
 
     def answers(self, seconds: float) -> list[tuple[Job, Answer]]:
-        """What has come in, waiting so long for all that is under way."""
+        """The answers so far; waits up to ``seconds`` for those still outstanding."""
         clock = self._deadline.clock
         until = clock.monotonic() + min(seconds, self._deadline.remaining)
-        found: list[tuple[Job, Answer]] = []
+        answers: list[tuple[Job, Answer]] = []
         while self.busy or not self._answers.empty():
             try:
                 job, answer = self._answers.get(timeout=max(0.0, until - clock.monotonic()))
@@ -98,8 +98,8 @@ class Sender:
                 break
             if isinstance(answer, BaseException):
                 raise answer
-            found.append((job, answer))
-        return found
+            answers.append((job, answer))
+        return answers
 
     def _send(self, job: Job, command: PowerCommand) -> Answer:
         try:
@@ -107,22 +107,22 @@ class Sender:
         except LedgerError as error:
             return Answer(command, error=CommandFailed(f"not sent: {error}"))
         try:
-            ticket = self._platform.send(job.vm, command, self._order, self._deadline)
-            return Answer(command, ticket=ticket)
+            handle = self._platform.send(job.vm, command, self._order, self._deadline)
+            return Answer(command, handle=handle)
         except CommandFailed as error:
             return Answer(command, error=error)
         except ConnectionFailed as error:
-            # It never left this machine, so trying again is safe.
+            # The request never left this machine, so sending it again is safe.
             return Answer(command, error=Busy(str(error)))
         except PlatformError as error:
             return Answer(command, error=CommandFailed(str(error)))
         finally:
             self._ledger.record_answer(job.vm.id, self._order)
 
-    def end(self) -> None:
-        """Nothing more goes out, whatever still waits."""
+    def stop(self) -> None:
+        """Send nothing more, not even what is waiting."""
         with self.jobs_lock:
-            self._ended = True
+            self._stopped = True
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +133,7 @@ class Sender:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After an interruption nothing more may go out.
+        # After an interruption nothing more may be sent.
         with self.jobs_lock:
-            self.end()
+            self.stop()
             self._workers.shutdown(wait=False, cancel_futures=True)

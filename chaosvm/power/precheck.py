@@ -1,4 +1,4 @@
-"""What an order comes to for a VM in the state it is in, before anything is sent."""
+"""What an order means for a VM in its present state, before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from chaosvm.backend import Operation, Order, PowerCommand
 from chaosvm.ledger import TARGET_STATES
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["first_step", "unsupported_reason", "must_wait_for_stable_state", "already_satisfied"]
+__all__ = ["already_satisfied", "first_command", "must_wait_for_stable_state", "unsupported_reason"]
 
 
 def already_satisfied(vm: VM, order: Order) -> bool:
-    """Is the VM where the order wants it?"""
+    """True if the VM is in the target state; never for a reboot."""
     reboots = order.operation is Operation.REBOOT
     return not reboots and vm.power_state is TARGET_STATES[order.operation]
 
 
 def unsupported_reason(vm: VM, order: Order) -> str | None:
-    """What no platform can do; what only some can is for them to refuse."""
+    """Why no platform supports the order in this state; a backend may refuse more."""
     if vm.power_state is PowerState.UNKNOWN:
-        return f"is in a state that the platform does not know ({vm.status})"
+        return f"is in an unknown power state ({vm.status}): its host may not be connected"
     needs_running = order.operation in (Operation.REBOOT, Operation.SUSPEND)
     if needs_running and vm.power_state is PowerState.POWERED_OFF:
         return f"is {vm.power_state}, and {order.operation} needs a running VM"
@@ -26,13 +26,13 @@ def unsupported_reason(vm: VM, order: Order) -> str | None:
 
 
 def must_wait_for_stable_state(state: PowerState, order: Order) -> bool:
-    """A state that will pass is waited out, except by what cuts it short anyway."""
+    """True for a transitional state, unless a hard power off or reset cuts it short anyway."""
     cuts = order.operation in (Operation.POWER_OFF, Operation.REBOOT)
     return state is PowerState.TRANSITIONING and (order.graceful or not cuts)
 
 
-def first_step(state: PowerState, order: Order) -> PowerCommand:
-    """What is sent first to a VM in this state."""
+def first_command(state: PowerState, order: Order) -> PowerCommand:
+    """The command to send first to a VM in this state."""
     match order.operation:
         case Operation.POWER_ON:
             return PowerCommand.POWER_ON

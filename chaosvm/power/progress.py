@@ -1,7 +1,7 @@
-"""How far one VM has got: what was sent about it, what was answered and what was seen.
+"""The progress of one VM: what was sent, answered and observed, up to its outcome.
 
-A step is planned, for now or for later; then queued, until a worker is free;
-then sent, and from then on it is the request, until the next one is sent.
+A command is scheduled, then queued until a worker is free, then sent. From then on it is the
+current request, until the next one is sent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from chaosvm.backend import Observation, Operation, Order, PowerCommand
 from chaosvm.errors import PerhapsBusy
 from chaosvm.ledger import TARGET_STATES
-from chaosvm.outcome import How
+from chaosvm.outcome import How, Outcome
 from chaosvm.power.request import Request, ScheduledCommand
 from chaosvm.redaction import redacted
 from chaosvm.runtime import Deadline
@@ -22,14 +22,14 @@ __all__ = ["Progress"]
 
 logger = logging.getLogger("chaostoolkit")
 
-# A VM that is busy with something else is tried again after 0.5 s, then 1 s...
-_FIRST_RETRY, _LONGEST_RETRY = 0.5, 8.0
-# What is refused in the same words for so long is refused for good, as far as it may be.
-_FOR_GOOD_AFTER = 5.0
+# A busy VM is tried again after 0.5 s, then 1 s, and so on.
+_FIRST_RETRY, _MAX_RETRY = 0.5, 8.0
+# An ambiguous refusal that is repeated for this long is taken as permanent.
+_PERMANENT_AFTER = 5.0
 
 
 class Progress:
-    """What is known of one VM and of the requests about it; ``job.py`` decides what it means."""
+    """What is known about one VM and the requests to it; ``job.py`` decides what follows."""
 
     def __init__(self, vm: VM, order: Order, deadline: Deadline) -> None:
         self.vm = vm
@@ -39,111 +39,115 @@ class Progress:
 
         self.seen = Observation(vm_id=vm.id, power_state=vm.power_state)
         self.before = vm.power_state
-        self.watch_lost = False  # the last look failed
+        self.watch_lost = False  # the last poll failed
 
-        self.planned: ScheduledCommand | None = None
+        self.scheduled: ScheduledCommand | None = None
         self.queued: PowerCommand | None = None
         self.request: Request | None = None  # the last one sent
 
-        # What all requests up to now come to.
+        # The sum of all requests so far.
         self.accepted = False  # one was accepted, or may have been
-        self.answer_lost = False  # the answer of one was lost: it may have been done
-        self.blocked_by: str | None = None  # by what, when it last was
-        self._same_words: tuple[str, float] = ("", 0.0)  # of refusals, and since when
-        self.guest_asked = False  # the guest was told to shut down, or may have been
-        self.fallback_reason: str | None = None  # why the guest was given up
-        self.restarting = False  # stopped so as to be started again, as there is no reset
-        self.stopped = False  # ... and it was: that it is off is our doing
+        self.answer_lost = False  # the answer to one was lost: it may have been carried out
+        self.blocked_by: str | None = None  # the last reason to wait
+        self._repeated_error: tuple[str, float] = ("", 0.0)  # its text, and since when
+        self.guest_asked = False  # a guest shutdown was accepted, or may have been
+        self.fallback_reason: str | None = None  # why the power is cut
+        self.restarting = False  # stopping and starting, because reset is not supported
+        self.stopped = False  # ... and the stop is done, so the VM is off because of us
         self.correlation_id: str | None = None
+        self._outcome: Outcome | None = None
 
-    # Sending and seeing ------------------------------------------------------------
+    # Sending and observing ---------------------------------------------------------
 
     @property
     def command(self) -> PowerCommand | None:
-        """The last step sent."""
+        """The last command sent."""
         return self.request.command if self.request is not None else None
 
-    def _plan(self, command: PowerCommand, seconds: float = 0.0) -> None:
-        self.planned = ScheduledCommand(command, self.deadline.elapsed + seconds)
+    def _schedule(self, command: PowerCommand, seconds: float = 0.0) -> None:
+        self.scheduled = ScheduledCommand(command, self.deadline.elapsed + seconds)
 
     def queue(self, command: PowerCommand) -> None:
         self.queued = command
-        self.planned = None
+        self.scheduled = None
 
-    def sending(self, command: PowerCommand) -> None:
-        again = self.request if self.command is command else None
+    def mark_sent(self, command: PowerCommand) -> None:
+        previous = self.request if self.command is command else None
         self.queued = None
         self.request = Request(
             command=command,
-            attempt=again.attempt + 1 if again is not None else 1,
+            attempt=previous.attempt + 1 if previous is not None else 1,
             state_when_sent=self.seen.power_state,
             rebooted_before=self.seen.rebooted,
         )
 
     def observe(self, observation: Observation) -> None:
         if self.request is not None:
-            self.request.note_end(observation)
-        asked = observation.question
-        if asked and asked != self.seen.question:
-            logger.warning(f"{self.vm} waits for an answer to: {redacted(asked)}")
+            self.request.record_end(observation)
+        question = observation.question
+        if question and question != self.seen.question:
+            logger.warning(f"{self.vm} waits for an answer to: {redacted(question)}")
         self.seen = observation
 
-    def _note_state(self, state: PowerState) -> None:
+    def _set_state(self, state: PowerState) -> None:
         self.seen = replace(self.seen, power_state=state)
 
-    # When something is to be done --------------------------------------------------
+    # Timing ------------------------------------------------------------------------
 
     @property
     def due(self) -> bool:
-        """Is it time to send what is planned?"""
-        return self.planned is not None and self.planned.due_at <= self.deadline.elapsed
+        """True if it is time to send the scheduled command."""
+        return self.scheduled is not None and self.scheduled.due_at <= self.deadline.elapsed
 
     @property
     def alarms(self) -> list[float]:
-        """The moments at which something is to be done even if there are no news."""
+        """The times at which the job has to decide, even without a new observation."""
         alarms = []
-        if self.planned is not None:
-            alarms.append(self.planned.due_at)
-        if self._guest_may_be_given_up():
+        if self.scheduled is not None:
+            alarms.append(self.scheduled.due_at)
+        if self._can_give_up_guest():
             alarms.append(self.order.guest_seconds)
-        if self.request is not None and self.request.look_until is not None:
-            alarms.append(self.request.look_until)
+        if self.request is not None and self.request.resend_at is not None:
+            alarms.append(self.request.resend_at)
         return alarms
 
-    def _guest_may_be_given_up(self) -> bool:
-        """Not where its power is being cut anyway."""
-        asks = self.order.operation is Operation.POWER_OFF and self.order.graceful
-        planned = self.planned.command if self.planned is not None else None
-        return asks and PowerCommand.POWER_OFF not in (planned, self.queued, self.command)
+    def _can_give_up_guest(self) -> bool:
+        """False if the power is being cut already."""
+        graceful = self.order.operation is Operation.POWER_OFF and self.order.graceful
+        scheduled = self.scheduled.command if self.scheduled is not None else None
+        return graceful and PowerCommand.POWER_OFF not in (scheduled, self.queued, self.command)
 
-    def _guest_time_is_over(self) -> bool:
+    def _guest_timed_out(self) -> bool:
         over = self.deadline.elapsed >= self.order.guest_seconds
-        return over and self._guest_may_be_given_up()
+        return over and self._can_give_up_guest()
 
     def _backoff(self, request: Request) -> float:
-        return float(min(_FIRST_RETRY * 2 ** (request.attempt - 1), _LONGEST_RETRY))
+        return float(min(_FIRST_RETRY * 2 ** (request.attempt - 1), _MAX_RETRY))
 
-    def _is_for_good(self, error: PerhapsBusy) -> bool:
-        """Has nothing changed, neither the words nor the state in them, for some time?"""
-        words, since = self._same_words
-        if str(error) != words:
-            words, since = self._same_words = str(error), self.deadline.elapsed
-        return not self.answer_lost and self.deadline.elapsed - since >= _FOR_GOOD_AFTER
+    def _is_permanent(self, error: PerhapsBusy) -> bool:
+        """True if the same error has been repeated for some time."""
+        text, since = self._repeated_error
+        if str(error) != text:
+            text, since = self._repeated_error = str(error), self.deadline.elapsed
+        return not self.answer_lost and self.deadline.elapsed - since >= _PERMANENT_AFTER
 
-    # What has become of it ---------------------------------------------------------
+    # Results -----------------------------------------------------------------------
 
     def _has_succeeded(self, request: Request) -> bool:
-        if not self.accepted or self.planned is not None:
+        if not self.accepted or self.scheduled is not None:
             return False
-        if self._stops_to_start(request):
+        if self._stops_for_restart(request):
             return self.seen.power_state is PowerState.POWERED_OFF
         return request.done(self.seen)
 
-    def _stops_to_start(self, request: Request) -> bool:
+    def _stops_for_restart(self, request: Request) -> bool:
         return self.restarting and request.command is PowerCommand.POWER_OFF
 
-    def _changed_by_others(self, request: Request) -> bool:
-        """A guest asked to shut down can only run on or be off; what is suspended is never off."""
+    def _changed_externally(self, request: Request) -> bool:
+        """True if the request cannot have led to the present state.
+
+        A guest that shuts down is either running or off; a VM that is suspended is never off.
+        """
         state = self.seen.power_state
         if request.command is PowerCommand.SUSPEND:
             return state is PowerState.POWERED_OFF
@@ -155,13 +159,13 @@ class Progress:
 
     @property
     def pending(self) -> bool:
-        """May something that was sent still change its power state?"""
+        """True if something that was sent may still change the power state."""
         if self.command is None or self.seen.power_state is self.command.target_state:
             return False
         return self.guest_asked or self._may_still_happen()
 
     def _may_still_happen(self) -> bool:
-        """May something that was sent still be carried out?"""
+        """True if the last request may still be carried out."""
         return (
             self.answer_lost
             or self.watch_lost
@@ -169,32 +173,70 @@ class Progress:
         )
 
     def _method_used(self) -> How:
-        """By what the last step works."""
         if self.command is not None and self.command.is_guest_command:
             return How.GUEST
         return How.FALLBACK_HARD if self.fallback_reason else How.HARD
 
-    # In words ----------------------------------------------------------------------
+    # The outcome -------------------------------------------------------------------
 
-    def _why_not_down(self) -> str:
+    @property
+    def open(self) -> bool:
+        return self._outcome is None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome of a job that is not open any more."""
+        assert self._outcome is not None
+        return self._outcome
+
+    def _fail(self, why: str, unknown: bool = False) -> None:
+        ours = self.accepted or self.stopped
+        changed = self.seen.power_state is not self.before and ours
+        how = self._method_used() if ours else How.NONE
+        self._close(changed=changed, how=how, error=why, unknown=unknown)
+
+    def _close(
+        self,
+        changed: bool = False,
+        how: How = How.NONE,
+        detail: str | None = None,
+        error: str | None = None,
+        unknown: bool = False,
+    ) -> None:
+        self._outcome = Outcome(
+            name=self.vm.name,
+            id=self.vm.id,
+            platform=self.vm.platform,
+            operation=self.order.operation.value,
+            before=self.before,
+            after=PowerState.UNKNOWN if unknown else self.seen.power_state,
+            changed=changed,
+            how=how,
+            seconds=round(self.deadline.elapsed, 3),
+            detail=detail,
+            error=error,
+            correlation_id=self.correlation_id,
+        )
+
+    # Parts of messages -------------------------------------------------------------
+
+    def _guest_timeout_text(self) -> str:
         seconds = f"{self.deadline.elapsed:.0f} s"
-        if self.guest_asked or (self.request is not None and self.request.under_way):
-            return f"the guest did not shut down in {seconds}{self._question()}"
+        if self.guest_asked or (self.request is not None and self.request.awaiting_answer):
+            return f"the guest did not shut down in {seconds}{self._question_text()}"
         return f"the guest could not be asked in {seconds}{self._blocked_text()}"
 
-    def _done_so_far(self) -> str:
-        """Where nothing is under way."""
+    def _done_so_far_text(self) -> str:
         if self.stopped:
             return "was stopped, and not started again"
         return "its guest was asked to shut down" if self.guest_asked else "was not touched"
 
-    def _was_seen(self) -> str:
-        """Its state, as far as it is known."""
+    def _state_text(self) -> str:
         state = self.seen.power_state
         return f"was {state} when last seen" if self.watch_lost else f"is {state}"
 
     def _blocked_text(self) -> str:
         return f": {self.blocked_by}" if self.blocked_by else ""
 
-    def _question(self) -> str:
+    def _question_text(self) -> str:
         return f", waiting for an answer to: {self.seen.question}" if self.seen.question else ""

@@ -1,11 +1,12 @@
-"""Puts VMs back into the state they had before a run changed them.
+"""Restores the power states that VMs had before a run changed them.
 
-After a run that ended, and after one that was killed.
+Works after a run that ended, and from the ledger of one that was killed.
 """
 
 from __future__ import annotations
 
 from chaosvm.restore.recovery import restore_from, restore_on
-from chaosvm.restore.undo import as_dry_run, raise_if_failed, restore
+from chaosvm.restore.results import as_dry_run, raise_if_failed
+from chaosvm.restore.undo import restore
 
 __all__ = ["as_dry_run", "raise_if_failed", "restore", "restore_from", "restore_on"]

@@ -17,7 +17,7 @@ from tests.moments import once_sent
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost answer it looks for a shorter time before it asks again."""
-    monkeypatch.setattr(job, "_LOOK_FIRST", 0.3)
+    monkeypatch.setattr(job, "_RESEND_AFTER", 0.3)
 
 
 @pytest.mark.parametrize("manner", ["drop_after", "cut"])

@@ -66,20 +66,20 @@ def machine(number: int = 1, state: PowerState = ON) -> VM:
     )
 
 
-def order(operation: str = "power_off", **options: Any) -> Order:
+def make_order(operation: str = "power_off", **options: Any) -> Order:
     return checked_order(operation, 60, **options)
 
 
-def record_intent(ledger: Ledger, given: Order, *vms: VM) -> None:
-    ledger.record_intent("fake", SERVER, [(vm, vm.power_state) for vm in vms], given)
+def record_intent(ledger: Ledger, order: Order, *vms: VM) -> None:
+    ledger.record_intent("fake", SERVER, [(vm, vm.power_state) for vm in vms], order)
 
 
-def outcome(vm: VM, given: Order, after: PowerState, error: str | None = None) -> Outcome:
+def outcome(vm: VM, order: Order, after: PowerState, error: str | None = None) -> Outcome:
     return Outcome(
         name=vm.name,
         id=vm.id,
         platform="fake",
-        operation=given.operation.value,
+        operation=order.operation.value,
         before=vm.power_state,
         after=after,
         changed=after is not vm.power_state,
@@ -93,7 +93,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def told(history: History) -> dict[str, PowerState]:
+def original_states(history: History) -> dict[str, PowerState]:
     return {record.name: record.original for record in history}
 
 
@@ -106,8 +106,8 @@ def test_there_is_no_file_before_anything_is_to_be_changed(ledger: Ledger, path:
 
 
 def test_what_is_intended_is_readable_by_a_person(ledger: Ledger, path: Path) -> None:
-    given = order()
-    record_intent(ledger, given, machine())
+    order = make_order()
+    record_intent(ledger, order, machine())
     header, line = lines(path)
     assert header["kind"] == "run"
     assert (header["version"], header["run"], header["experiment"]) == (
@@ -120,7 +120,7 @@ def test_what_is_intended_is_readable_by_a_person(ledger: Ledger, path: Path) ->
         "kind": "intent",
         "at": "2026-03-01T12:00:00.000+00:00",
         "run": ledger.run,
-        "call": given.run,
+        "call": order.run,
         "platform": "fake",
         "server": SERVER,
         "id": "vm-1",
@@ -137,7 +137,7 @@ def test_what_is_intended_is_readable_by_a_person(ledger: Ledger, path: Path) ->
 def test_a_pipe_in_the_ledgers_place(path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(LedgerError, match="not a regular file"):
-        record_intent(Ledger(path), order(), machine())
+        record_intent(Ledger(path), make_order(), machine())
     with pytest.raises(LedgerError, match="is not a file"):
         ledgers.read(path)
 
@@ -145,43 +145,43 @@ def test_a_pipe_in_the_ledgers_place(path: Path) -> None:
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000], ids=["NUL", "long"])
 def test_a_path_that_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(LedgerError, match="cannot be opened"):
-        record_intent(Ledger(tmp_path / name), order(), machine())
+        record_intent(Ledger(tmp_path / name), make_order(), machine())
 
 
 def test_a_link_to_itself(path: Path) -> None:
     path.symlink_to(path)
     with pytest.raises(LedgerError, match="cannot be opened"):
-        record_intent(Ledger(path), order(), machine())
+        record_intent(Ledger(path), make_order(), machine())
 
 
 def test_all_of_a_batch_is_synced_at_once(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record_intent(ledger, order(), machine(0))
+    record_intent(ledger, make_order(), machine(0))
     sizes: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(path.stat().st_size))
-    record_intent(ledger, order(), *(machine(number) for number in range(1, 200)))
+    record_intent(ledger, make_order(), *(machine(number) for number in range(1, 200)))
     assert sizes == [path.stat().st_size]
 
 
 def test_the_name_of_a_new_file_is_synced_too(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or else the machine may die, and the file be there without a name."""
+    """Otherwise the file could lose its name if the machine dies."""
     synced: list[bool] = []
     monkeypatch.setattr(
         os, "fsync", lambda descriptor: synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
     )
-    record_intent(ledger, order(), machine(1))
-    record_intent(ledger, order(), machine(2))
+    record_intent(ledger, make_order(), machine(1))
+    record_intent(ledger, make_order(), machine(2))
     assert synced == [True, False, False]
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_nobody_else_may_read_a_new_file(ledger: Ledger, path: Path, umask: int) -> None:
+def test_a_new_file_is_private(ledger: Ledger, path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        record_intent(ledger, order(), machine())
+        record_intent(ledger, make_order(), machine())
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -190,23 +190,23 @@ def test_nobody_else_may_read_a_new_file(ledger: Ledger, path: Path, umask: int)
 def test_a_file_that_is_there_keeps_its_mode(ledger: Ledger, path: Path) -> None:
     path.touch(0o640)
     path.chmod(0o640)
-    record_intent(ledger, order(), machine())
+    record_intent(ledger, make_order(), machine())
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("name", ["web-\ud800", "wéb-\udfff", "Würzburg"])
 def test_any_name_can_be_written_and_read(ledger: Ledger, path: Path, name: str) -> None:
-    record_intent(ledger, order(), replace(machine(), name=name))
-    assert told(ledgers.read(path)) == {name: ON}
+    record_intent(ledger, make_order(), replace(machine(), name=name))
+    assert original_states(ledgers.read(path)) == {name: ON}
     path.read_text()  # it is a text whatever the name
     if name == "Würzburg":
         assert name in path.read_text()
 
 
-def test_what_a_platform_is_told_was_on_disk_before(
+def test_an_intent_is_on_disk_before_its_request(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For each request: by then its VM's line had been synced."""
+    """For each request: the intent line of its VM had been synced before."""
     for number in range(30):
         platform.add(f"web-{number}")
     synced: set[str] = set()
@@ -256,7 +256,7 @@ def test_what_needs_no_request_leaves_no_line(platform: FakePlatform) -> None:
 def test_many_threads_write_whole_lines(ledger: Ledger, path: Path) -> None:
     def write(number: int) -> None:
         for each in range(20):
-            record_intent(ledger, order(), machine(number * 100 + each))
+            record_intent(ledger, make_order(), machine(number * 100 + each))
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -266,14 +266,14 @@ def test_many_threads_write_whole_lines(ledger: Ledger, path: Path) -> None:
     assert len(list(ledgers.read(path))) == 160
 
 
-# Trouble -------------------------------------------------------------------------------
+# Errors --------------------------------------------------------------------------------
 
 
 def test_a_folder_that_cannot_be_written(platform: FakePlatform, tmp_path: Path) -> None:
     platform.add("web-1")
     ledger = Ledger(tmp_path / "missing" / "ledger.jsonl")
     with pytest.raises(LedgerError, match=r"cannot be opened \(No such file.*chaosvm_ledger"):
-        record_intent(ledger, order(), machine())
+        record_intent(ledger, make_order(), machine())
 
 
 def test_without_a_ledger_nothing_is_sent(
@@ -289,7 +289,7 @@ def test_without_a_ledger_nothing_is_sent(
 def test_a_full_disk_leaves_no_half_line(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record_intent(ledger, order(), machine(1))
+    record_intent(ledger, make_order(), machine(1))
     before = path.read_bytes()
     write = os.write
 
@@ -300,18 +300,18 @@ def test_a_full_disk_leaves_no_half_line(
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(LedgerError, match=r"cannot be written \(No space left on device\)"):
-        record_intent(ledger, order(), machine(2))
+        record_intent(ledger, make_order(), machine(2))
     assert path.read_bytes() == before
-    assert told(ledger.history) == {"web-1": ON}
+    assert original_states(ledger.history) == {"web-1": ON}
     monkeypatch.undo()
-    record_intent(ledger, order(), machine(3))
-    assert told(ledgers.read(path)) == {"web-1": ON, "web-3": ON}
+    record_intent(ledger, make_order(), machine(3))
+    assert original_states(ledgers.read(path)) == {"web-1": ON, "web-3": ON}
 
 
 def test_a_disk_that_fills_up_during_a_batch(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
 ) -> None:
-    """The outcomes cannot be noted, which is said, and is no reason to fail."""
+    """The outcomes cannot be written, which is logged, and is not a failure."""
     platform.add("web-1")
 
     def full(self: Ledger, lines: Any, sync: bool) -> None:
@@ -322,60 +322,60 @@ def test_a_disk_that_fills_up_during_a_batch(
     append = Ledger._append
     monkeypatch.setattr(Ledger, "_append", full)
     assert platform.power_off("web-1").changed
-    assert "not complete from here on: the disk is full" in logs.text
+    assert "incomplete from here on: the disk is full" in logs.text
     (record,) = ledger_for_run(None).history
     assert record.last.after is OFF
 
 
 def test_a_ledger_that_was_deleted(ledger: Ledger, path: Path) -> None:
-    record_intent(ledger, order(), machine(1))
+    record_intent(ledger, make_order(), machine(1))
     path.unlink()
     with pytest.raises(LedgerError, match="was deleted"):
-        record_intent(ledger, order(), machine(2))
+        record_intent(ledger, make_order(), machine(2))
 
 
 @pytest.mark.parametrize(
     "torn", [b'{"kind": "inte', b"\0\0\0\0", b'{"kind": "intent", "at"'], ids=range(3)
 )
 def test_a_torn_last_line_is_passed_over(ledger: Ledger, path: Path, torn: bytes, now: Now) -> None:
-    record_intent(ledger, order(), machine(1))
+    record_intent(ledger, make_order(), machine(1))
     ledgers.close_all()
     with path.open("ab") as file:
         file.write(torn)
-    assert told(ledgers.read(path)) == {"web-1": ON}
+    assert original_states(ledgers.read(path)) == {"web-1": ON}
     resumed = Ledger.resumed(path)
-    record_intent(resumed, order("power_on", is_restore=True), machine(1, OFF))
-    assert told(ledgers.read(path)) == {"web-1": ON}
+    record_intent(resumed, make_order("power_on", is_restore=True), machine(1, OFF))
+    assert original_states(ledgers.read(path)) == {"web-1": ON}
 
 
 def test_a_damaged_line_in_the_middle_is_an_error(ledger: Ledger, path: Path) -> None:
-    record_intent(ledger, order(), machine(1))
-    record_intent(ledger, order(), machine(2))
+    record_intent(ledger, make_order(), machine(1))
+    record_intent(ledger, make_order(), machine(2))
     ledgers.close_all()
     written = path.read_text().splitlines(keepends=True)
     path.write_text(written[0] + written[1][:30] + "\n" + written[2])
     with pytest.raises(LedgerError, match="line 2, is not a line of a ledger"):
         ledgers.read(path)
     with pytest.raises(LedgerError, match="line 2, is not a line of a ledger"):
-        record_intent(Ledger(path), order(), machine(3))
+        record_intent(Ledger(path), make_order(), machine(3))
 
 
 def test_a_run_that_died_as_it_was_about_to_recover(ledger: Ledger, path: Path) -> None:
-    """After a line that was cut off its own first one was cut off as well."""
-    record_intent(ledger, order(), machine(1))
+    """A torn line follows a torn line: the next run was cut off in its first line."""
+    record_intent(ledger, make_order(), machine(1))
     ledgers.close_all()
     with path.open("ab") as file:
         file.write(b'{"kind": "inte\n{"kind": "run", "vers')
-    assert told(ledgers.read(path)) == {"web-1": ON}
-    record_intent(Ledger.resumed(path), order("power_on", is_restore=True), machine(1, OFF))
-    assert told(ledgers.read(path)) == {"web-1": ON}
+    assert original_states(ledgers.read(path)) == {"web-1": ON}
+    record_intent(Ledger.resumed(path), make_order("power_on", is_restore=True), machine(1, OFF))
+    assert original_states(ledgers.read(path)) == {"web-1": ON}
 
 
 def altered(text: str, old: str, new: str) -> str:
-    """The same with one letter of the last such word altered."""
+    """The text with one letter of its last such word altered."""
     assert len(old) == len(new)
-    before, found, after = text.rpartition(old)
-    assert found
+    before, match, after = text.rpartition(old)
+    assert match
     return before + new + after
 
 
@@ -403,10 +403,10 @@ ALTERED = [
 def test_a_ledger_in_which_a_letter_was_altered(
     ledger: Ledger, path: Path, old: str, new: str
 ) -> None:
-    """What is not understood may be a VM that is off: it is never passed over."""
-    given = order()
-    record_intent(ledger, given, machine())
-    ledger.record_request("vm-1", PowerCommand.POWER_OFF, given)
+    """A line that cannot be read may be about a VM that is off: it is never skipped."""
+    order = make_order()
+    record_intent(ledger, order, machine())
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, order)
     ledgers.close_all()
     path.write_text(altered(path.read_text(), old, new))
     with pytest.raises(LedgerError, match=r"line \d, is "):
@@ -414,17 +414,17 @@ def test_a_ledger_in_which_a_letter_was_altered(
 
 
 def test_an_intent_of_a_run_that_never_began(ledger: Ledger, path: Path) -> None:
-    record_intent(ledger, order(), machine())
+    record_intent(ledger, make_order(), machine())
     path.write_text(
         altered(path.read_text(), f'"run": "{ledger.run}"', f'"run": "X{ledger.run[1:]}"')
     )
-    with pytest.raises(LedgerError, match=r"line 2, is not .*: no run 'X.*' begins before it"):
+    with pytest.raises(LedgerError, match=r"line 2, is not .*: run 'X.*' does not begin before it"):
         ledgers.read(path)
 
 
 @pytest.mark.parametrize("line", ["x" * 2**21, "[" * 100_000, '{"kind": ' * 50_000])
 def test_a_line_that_is_long_or_deep_is_an_error(ledger: Ledger, path: Path, line: str) -> None:
-    record_intent(ledger, order(), machine())
+    record_intent(ledger, make_order(), machine())
     with path.open("a") as file:
         file.write(line + "\n" + line)
     with pytest.raises(LedgerError, match="line 3, is not a line of a ledger"):
@@ -442,7 +442,7 @@ def test_a_long_line_is_not_read_to_its_end(path: Path) -> None:
     "line", ['{"kind": "intent"}', '{"kind": "request", "call": "x", "id": "vm-1"}']
 )
 def test_a_line_that_lacks_something_is_an_error(ledger: Ledger, path: Path, line: str) -> None:
-    record_intent(ledger, order(), machine(1))
+    record_intent(ledger, make_order(), machine(1))
     ledgers.close_all()
     with path.open("a") as file:
         file.write(line + "\n")
@@ -454,9 +454,9 @@ def test_a_ledger_of_another_version(path: Path) -> None:
     path.write_text('{"kind": "run", "version": 99}\n')
     for use in (
         lambda: ledgers.read(path),
-        lambda: record_intent(Ledger(path), order(), machine()),
+        lambda: record_intent(Ledger(path), make_order(), machine()),
     ):
-        with pytest.raises(LedgerError, match=r"line 1, is of version 99 .* knows version 1"):
+        with pytest.raises(LedgerError, match=r"line 1, is of ledger version 99.* reads version 1"):
             use()
     assert path.read_text() == '{"kind": "run", "version": 99}\n'
 
@@ -467,7 +467,7 @@ def test_a_ledger_of_another_version(path: Path) -> None:
 def test_a_file_that_is_no_ledger_is_not_added_to(path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(LedgerError, match="line 1, is not a line of a ledger"):
-        record_intent(Ledger(path), order(), machine())
+        record_intent(Ledger(path), make_order(), machine())
     assert path.read_text() == content
 
 
@@ -488,13 +488,13 @@ def test_a_ledger_that_is_to_be_recovered_from_must_exist(path: Path) -> None:
 def test_what_restores_needs_no_line(
     ledger: Ledger, path: Path, logs: pytest.LogCaptureFixture
 ) -> None:
-    record_intent(ledger, order(), machine(1))
+    record_intent(ledger, make_order(), machine(1))
     path.unlink()
-    back = order("power_on", is_restore=True)
+    back = make_order("power_on", is_restore=True)
     record_intent(ledger, back, machine(1, OFF))
     ledger.record_request("vm-1", PowerCommand.POWER_ON, back)
     ledger.record_outcomes([(outcome(machine(1, OFF), back, ON), False)], back)
-    assert told(ledger.history) == {}
+    assert original_states(ledger.history) == {}
     assert logs.text.count("was deleted") == 1
 
 
@@ -502,8 +502,8 @@ def test_a_disk_that_is_full_for_a_moment_leaves_a_ledger_that_can_be_read(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request without its intent would make the whole file useless."""
-    record_intent(ledger, order(), machine(1))
-    back = order("power_on", is_restore=True)
+    record_intent(ledger, make_order(), machine(1))
+    back = make_order("power_on", is_restore=True)
 
     def full(*arguments: Any) -> None:
         raise LedgerError("the disk is full")
@@ -513,17 +513,17 @@ def test_a_disk_that_is_full_for_a_moment_leaves_a_ledger_that_can_be_read(
         record_intent(ledger, back, machine(1, OFF))
     ledger.record_request("vm-1", PowerCommand.POWER_ON, back)
     ledger.record_outcomes([(outcome(machine(1, OFF), back, ON), False)], back)
-    assert told(ledger.history) == {}
-    assert told(ledgers.read(path)) == {"web-1": ON}
-    record_intent(ledger, order(), machine(2))
-    assert told(ledgers.read(path)) == {"web-1": ON, "web-2": ON}
+    assert original_states(ledger.history) == {}
+    assert original_states(ledgers.read(path)) == {"web-1": ON}
+    record_intent(ledger, make_order(), machine(2))
+    assert original_states(ledgers.read(path)) == {"web-1": ON, "web-2": ON}
 
 
 def test_a_ledger_that_can_only_be_read(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As root may write anything, the system call is made to refuse."""
-    record_intent(ledger, order(), machine(1))
+    """Root may write anything, so the system call is patched to refuse."""
+    record_intent(ledger, make_order(), machine(1))
     ledgers.close_all()
     really = os.open
 
@@ -534,26 +534,26 @@ def test_a_ledger_that_can_only_be_read(
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(LedgerError, match="Read-only file system"):
-        record_intent(Ledger(path), order(), machine(2))
+        record_intent(Ledger(path), make_order(), machine(2))
     before = path.read_bytes()
     resumed = Ledger.resumed(path)
-    record_intent(resumed, order("power_on", is_restore=True), machine(1, OFF))
-    with pytest.raises(LedgerError, match="can only be read"):
-        record_intent(resumed, order(), machine(2))
+    record_intent(resumed, make_order("power_on", is_restore=True), machine(1, OFF))
+    with pytest.raises(LedgerError, match="is read-only"):
+        record_intent(resumed, make_order(), machine(2))
     assert path.read_bytes() == before
 
 
 def test_a_folder_in_the_ledgers_place(path: Path) -> None:
     path.mkdir()
     with pytest.raises(LedgerError, match=r"cannot be opened \(Is a directory\)"):
-        record_intent(Ledger(path), order(), machine())
+        record_intent(Ledger(path), make_order(), machine())
 
 
 def test_two_processes_cannot_write_one_ledger(ledger: Ledger, path: Path) -> None:
-    record_intent(ledger, order(), machine())
+    record_intent(ledger, make_order(), machine())
     script = (
-        "import sys; from pathlib import Path; from chaosvm.ledger.file import opened\n"
-        "opened(Path(sys.argv[1]))"
+        "import sys; from pathlib import Path; from chaosvm.ledger.file import open_shared\n"
+        "open_shared(Path(sys.argv[1]))"
     )
     other = subprocess.run(
         [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False
@@ -567,17 +567,17 @@ def test_two_processes_cannot_write_one_ledger(ledger: Ledger, path: Path) -> No
 # Runs ----------------------------------------------------------------------------------
 
 
-def test_two_runs_in_one_file_are_told_apart(path: Path) -> None:
+def test_two_runs_in_one_file_are_distinct(path: Path) -> None:
     first, second = Ledger(path), Ledger(path)
-    record_intent(first, order(), machine(1))
-    record_intent(second, order(), machine(2))
-    assert told(first.history) == {"web-1": ON}
-    assert told(second.history) == {"web-2": ON}
-    assert told(ledgers.read(path)) == {"web-1": ON, "web-2": ON}
+    record_intent(first, make_order(), machine(1))
+    record_intent(second, make_order(), machine(2))
+    assert original_states(first.history) == {"web-1": ON}
+    assert original_states(second.history) == {"web-2": ON}
+    assert original_states(ledgers.read(path)) == {"web-1": ON, "web-2": ON}
 
 
 def whose() -> str:
-    """An activity, as far as Chaos Toolkit is concerned."""
+    """An activity, for Chaos Toolkit."""
     ledger = ledger_for_run(None)
     return f"{id(ledger)} {ledger.path.name} {ledger._title}"
 
@@ -623,20 +623,20 @@ def test_a_run_that_is_not_on_the_main_thread_has_one_ledger(
         "name": "whose",
         "provider": {"type": "python", "module": __name__, "func": "whose_at_once"},
     }
-    found: list[set[str]] = []
+    outputs: list[set[str]] = []
 
     def run() -> None:
         method = [probe, {**probe, "background": True}]
         made = {"title": "A run", "description": "n/a", "method": method, "rollbacks": []}
-        found.append({each["output"] for each in run_experiment(made)["run"]})
+        outputs.append({each["output"] for each in run_experiment(made)["run"]})
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [len(each) for each in found] == [1, 1]
-    assert found[0] != found[1]
+    assert [len(each) for each in outputs] == [1, 1]
+    assert outputs[0] != outputs[1]
 
 
 def whose_at_once() -> str:
@@ -645,41 +645,41 @@ def whose_at_once() -> str:
 
 
 def test_after_the_undo_has_begun_nothing_else_is_sent(ledger: Ledger, path: Path) -> None:
-    record_intent(ledger, order(), machine(1))
+    record_intent(ledger, make_order(), machine(1))
     ledger.block("the run is being undone")
     with pytest.raises(LedgerError, match="power_off is not carried out any more: the run is"):
-        record_intent(ledger, order(), machine(2))
+        record_intent(ledger, make_order(), machine(2))
     with pytest.raises(LedgerError, match="not carried out any more"):
-        ledger.record_request("vm-1", PowerCommand.POWER_OFF, order())
-    record_intent(ledger, order("power_on", is_restore=True), machine(1, OFF))
+        ledger.record_request("vm-1", PowerCommand.POWER_OFF, make_order())
+    record_intent(ledger, make_order("power_on", is_restore=True), machine(1, OFF))
 
 
 def test_what_had_begun_is_stopped_and_what_begins_later_is_not(ledger: Ledger) -> None:
-    begun, other, back = order(), order(), order("power_on", is_restore=True)
+    begun, other, back = make_order(), make_order(), make_order("power_on", is_restore=True)
     record_intent(ledger, begun, machine(1))
     ledger.stop("fake", SERVER, "it is put back")
-    for given in (begun, other):
+    for order in (begun, other):
         assert "is not carried out any more: it is put back" in (
-            ledger.blocked_reason(given, "fake", SERVER) or ""
+            ledger.blocked_reason(order, "fake", SERVER) or ""
         )
-        assert ledger.blocked_reason(given, "fake", "elsewhere.example.com") is None
+        assert ledger.blocked_reason(order, "fake", "elsewhere.example.com") is None
     with pytest.raises(LedgerError, match="it is put back"):
         ledger.record_request("vm-1", PowerCommand.POWER_OFF, begun)
     with pytest.raises(LedgerError, match="it is put back"):
         record_intent(ledger, other, machine(2))
-    assert ledger.blocked_reason(order(), "fake", SERVER) is None
-    record_intent(ledger, order(), machine(2))
+    assert ledger.blocked_reason(make_order(), "fake", SERVER) is None
+    record_intent(ledger, make_order(), machine(2))
     record_intent(ledger, back, machine(1, OFF))
 
 
 def test_what_was_known_at_one_moment_stays_as_it_was(ledger: Ledger) -> None:
-    given = order()
-    record_intent(ledger, given, machine())
-    (before,) = ledger.record()
-    ledger.record_request("vm-1", PowerCommand.POWER_OFF, given)
-    (between,) = ledger.record()
-    ledger.record_outcomes([(outcome(machine(), given, OFF), False)], given)
-    (after,) = ledger.record()
+    order = make_order()
+    record_intent(ledger, order, machine())
+    (before,) = ledger.vm_records()
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, order)
+    (between,) = ledger.vm_records()
+    ledger.record_outcomes([(outcome(machine(), order, OFF), False)], order)
+    (after,) = ledger.vm_records()
     assert [before.unconfirmed, between.unconfirmed == [between.last], after.unconfirmed] == [
         [],
         True,
@@ -687,44 +687,42 @@ def test_what_was_known_at_one_moment_stays_as_it_was(ledger: Ledger) -> None:
     ]
 
 
-# What a history tells --------------------------------------------------------------------
+# History ---------------------------------------------------------------------------------
 
 
 def test_what_has_changed_nothing_has_left_nothing(ledger: Ledger, path: Path) -> None:
-    """Others were faster: that it is off is their doing."""
-    given = order()
-    record_intent(ledger, given, machine())
-    ledger.record_request("vm-1", PowerCommand.POWER_OFF, given)
-    idle = replace(outcome(machine(), given, OFF), changed=False, how=How.NONE)
-    ledger.record_outcomes([(idle, False)], given)
+    """Others were faster, and powered it off."""
+    order = make_order()
+    record_intent(ledger, order, machine())
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, order)
+    idle = replace(outcome(machine(), order, OFF), changed=False, how=How.NONE)
+    ledger.record_outcomes([(idle, False)], order)
     for history in (ledger.history, ledgers.read(path)):
         (record,) = history
         assert record.possible_states == {ON}
 
 
 def test_what_has_changed_nothing_hides_nothing_that_did(ledger: Ledger) -> None:
-    first, second = order(), order()
-    for given, changed, how in ((first, True, How.HARD), (second, False, How.NONE)):
-        record_intent(ledger, given, machine())
-        ledger.record_request("vm-1", PowerCommand.POWER_OFF, given)
-        told = replace(outcome(machine(), given, OFF), changed=changed, how=how)
-        ledger.record_outcomes([(told, False)], given)
+    first, second = make_order(), make_order()
+    for order, changed, how in ((first, True, How.HARD), (second, False, How.NONE)):
+        record_intent(ledger, order, machine())
+        ledger.record_request("vm-1", PowerCommand.POWER_OFF, order)
+        result = replace(outcome(machine(), order, OFF), changed=changed, how=how)
+        ledger.record_outcomes([(result, False)], order)
     (record,) = ledger.history
     assert record.possible_states == {OFF}
 
 
 def test_two_calls_at_one_vm_may_both_still_change_it(ledger: Ledger) -> None:
-    first, second = order(), order("suspend")
-    for given, step in ((first, PowerCommand.SHUTDOWN_GUEST), (second, PowerCommand.SUSPEND)):
-        record_intent(ledger, given, machine())
-        ledger.record_request("vm-1", step, given)
+    first, second = make_order(), make_order("suspend")
+    for order, step in ((first, PowerCommand.SHUTDOWN_GUEST), (second, PowerCommand.SUSPEND)):
+        record_intent(ledger, order, machine())
+        ledger.record_request("vm-1", step, order)
     ledger.record_outcomes([(outcome(machine(), second, SUSPENDED), False)], second)
     (record,) = ledger.history
-    assert [operation_record.step for operation_record in record.unconfirmed] == [
-        PowerCommand.SHUTDOWN_GUEST
-    ]
+    assert [operation.command for operation in record.unconfirmed] == [PowerCommand.SHUTDOWN_GUEST]
     assert record.possible_states >= {SUSPENDED, OFF}
-    record_intent(ledger, order("power_on", is_restore=True), machine(1, SUSPENDED))
+    record_intent(ledger, make_order("power_on", is_restore=True), machine(1, SUSPENDED))
     (record,) = ledger.history
     assert record.unconfirmed == []
 
@@ -739,28 +737,28 @@ def test_what_may_still_go_down_is_what_was_sent_something_that_takes_it_down(
             ("reboot", PowerCommand.RESET),
         ]
     ):
-        given = order(operation)
-        record_intent(ledger, given, machine(number))
-        ledger.record_request(f"vm-{number}", step, given)
+        order = make_order(operation)
+        record_intent(ledger, order, machine(number))
+        ledger.record_request(f"vm-{number}", step, order)
     assert {vm_id for _, _, vm_id in going_down(ledger.history)} == {"vm-0", "vm-2"}
 
 
 def test_what_became_unknown_late_is_expected_from_then_on(ledger: Ledger, now: Now) -> None:
-    """Such as a task that timed out at its host after ten minutes."""
-    given = order()
-    record_intent(ledger, given, machine())
-    ledger.record_request("vm-1", PowerCommand.POWER_OFF, given)
-    ledger.record_answer("vm-1", given)
+    """For example, a task that timed out on its host after ten minutes."""
+    order = make_order()
+    record_intent(ledger, order, machine())
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, order)
+    ledger.record_answer("vm-1", order)
     now.later(600)
-    ledger.record_outcomes([(outcome(machine(), given, PowerState.UNKNOWN), True)], given)
+    ledger.record_outcomes([(outcome(machine(), order, PowerState.UNKNOWN), True)], order)
     (record,) = ledger.history
     assert ledger.seconds_in_flight(record) == 15
 
 
 @pytest.mark.parametrize("seen", ["before", "after"])
 def test_what_was_seen_to_have_happened_is_not_open_any_more(ledger: Ledger, seen: str) -> None:
-    """A call was interrupted after its guest was asked, and another went on from there."""
-    first, second = order(), order("power_on" if seen == "before" else "power_off")
+    """A call was interrupted after the guest shutdown was sent, and another one followed."""
+    first, second = make_order(), make_order("power_on" if seen == "before" else "power_off")
     record_intent(ledger, first, machine())
     ledger.record_request("vm-1", PowerCommand.SHUTDOWN_GUEST, first)
     record_intent(ledger, second, machine(1, OFF if seen == "before" else ON))
@@ -772,43 +770,43 @@ def test_what_was_seen_to_have_happened_is_not_open_any_more(ledger: Ledger, see
 
 
 def test_a_restore_that_may_still_happen_is_not_over(ledger: Ledger, path: Path) -> None:
-    off, back = order(), order("power_on", is_restore=True)
+    off, back = make_order(), make_order("power_on", is_restore=True)
     record_intent(ledger, off, machine())
     ledger.record_outcomes([(outcome(machine(), off, OFF), False)], off)
     record_intent(ledger, back, machine(1, OFF))
     ledger.record_outcomes([(outcome(machine(1, OFF), back, ON), True)], back)
     for history in (ledger.history, ledgers.read(path)):
-        assert told(history) == {"web-1": ON}
+        assert original_states(history) == {"web-1": ON}
 
 
 def test_the_first_state_counts(ledger: Ledger, path: Path) -> None:
     for operation, state, after in (("power_off", ON, OFF), ("power_on", OFF, ON)):
-        given, vm = order(operation), machine(1, state)
-        record_intent(ledger, given, vm)
-        ledger.record_request(vm.id, PowerCommand.POWER_OFF, given)
-        ledger.record_answer(vm.id, given)
-        ledger.record_outcomes([(outcome(vm, given, after), False)], given)
+        order, vm = make_order(operation), machine(1, state)
+        record_intent(ledger, order, vm)
+        ledger.record_request(vm.id, PowerCommand.POWER_OFF, order)
+        ledger.record_answer(vm.id, order)
+        ledger.record_outcomes([(outcome(vm, order, after), False)], order)
     for history in (ledger.history, ledgers.read(path)):
         (record,) = history
         assert record.original is ON
-        assert [operation_record.before for operation_record in record.operations] == [ON, OFF]
+        assert [operation.before for operation in record.operations] == [ON, OFF]
         assert record.last.possible_states == {ON}
 
 
 def test_what_was_put_back_is_not_touched_any_more(ledger: Ledger, path: Path) -> None:
-    off, back = order(), order("power_on", is_restore=True)
+    off, back = make_order(), make_order("power_on", is_restore=True)
     record_intent(ledger, off, machine(1))
     ledger.record_outcomes([(outcome(machine(1), off, OFF), False)], off)
     record_intent(ledger, back, machine(1, OFF))
     ledger.record_outcomes([(outcome(machine(1, OFF), back, ON), False)], back)
-    assert told(ledger.history) == told(ledgers.read(path)) == {}
+    assert original_states(ledger.history) == original_states(ledgers.read(path)) == {}
     assert len(ledger.history.changed_vms(ledger.run)) == 1
 
 
 def test_without_an_outcome_it_may_be_either(ledger: Ledger) -> None:
-    given = order()
-    record_intent(ledger, given, machine(1))
-    ledger.record_request("vm-1", PowerCommand.POWER_OFF, given)
+    order = make_order()
+    record_intent(ledger, order, machine(1))
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, order)
     (record,) = ledger.history
     assert record.last.unconfirmed
     assert record.last.possible_states == {ON, OFF, PowerState.TRANSITIONING}
@@ -820,30 +818,30 @@ def test_without_a_request_it_is_as_it_was_unless_the_machine_died(
 ) -> None:
     monkeypatch.setattr(ledgers, "_boot_id", lambda: "same")
     ledger = Ledger(path)
-    record_intent(ledger, order(), machine(1))
+    record_intent(ledger, make_order(), machine(1))
     monkeypatch.setattr(ledgers, "_boot_id", lambda: boot)
     (record,) = ledgers.read(path)
     assert record.last.possible_states - {PowerState.TRANSITIONING} == left
 
 
-def test_another_run_begins_with_what_somebody_made_of_the_vm(path: Path) -> None:
-    """Run 1 put it back, somebody switched it off, run 2 switched it on."""
+def test_another_run_begins_with_the_externally_changed_state(path: Path) -> None:
+    """Run 1 restored it, somebody powered it off, run 2 powered it on."""
     first, second = Ledger(path), Ledger(path)
     for operation, state, after in (("power_off", ON, OFF), ("power_on", OFF, ON)):
-        given, vm = order(operation), machine(1, state)
-        record_intent(first, given, vm)
-        first.record_outcomes([(outcome(vm, given, after), False)], given)
-    record_intent(second, order("power_on"), machine(1, OFF))
-    assert told(ledgers.read(path)) == {"web-1": OFF}
+        order, vm = make_order(operation), machine(1, state)
+        record_intent(first, order, vm)
+        first.record_outcomes([(outcome(vm, order, after), False)], order)
+    record_intent(second, make_order("power_on"), machine(1, OFF))
+    assert original_states(ledgers.read(path)) == {"web-1": OFF}
 
 
 def test_another_run_that_finds_what_the_first_left_goes_on_from_there(path: Path) -> None:
     first, second = Ledger(path), Ledger(path)
-    given = order()
-    record_intent(first, given, machine(1))
-    first.record_outcomes([(outcome(machine(1), given, OFF), False)], given)
-    record_intent(second, order("power_on"), machine(1, OFF))
-    assert told(ledgers.read(path)) == {"web-1": ON}
+    order = make_order()
+    record_intent(first, order, machine(1))
+    first.record_outcomes([(outcome(machine(1), order, OFF), False)], order)
+    record_intent(second, make_order("power_on"), machine(1, OFF))
+    assert original_states(ledgers.read(path)) == {"web-1": ON}
 
 
 @pytest.mark.parametrize(
@@ -852,14 +850,14 @@ def test_another_run_that_finds_what_the_first_left_goes_on_from_there(path: Pat
 def test_what_was_sent_is_expected_for_a_while(
     ledger: Ledger, now: Now, step: PowerCommand, patience: float
 ) -> None:
-    given = order()
-    record_intent(ledger, given, machine(1))
+    order = make_order()
+    record_intent(ledger, order, machine(1))
     (record,) = ledger.history
     assert ledger.seconds_in_flight(record) == 0
-    ledger.record_request("vm-1", step, given)
+    ledger.record_request("vm-1", step, order)
     now.later(1000)
     assert ledger.seconds_in_flight(record) > 0  # the answer has not come yet
-    ledger.record_answer("vm-1", given)
+    ledger.record_answer("vm-1", order)
     assert ledger.seconds_in_flight(record) == patience
     now.later(1)
     assert ledger.seconds_in_flight(record) == patience - 1

@@ -1,4 +1,4 @@
-"""News of one VM in an order that no platform can be made to keep."""
+"""Answers and observations in an order that no platform can be made to produce."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def restart(clock: FakeClock) -> Job:
-    """A reset that was not supported: the power off in its place is planned."""
+    """A reset that was not supported: a power off is scheduled instead."""
     job = running("reboot", clock, graceful=False)
     send(job)
     job.on_answer(Answer(PowerCommand.RESET, error=NotSupported("reset needs a newer cluster")))
@@ -39,7 +39,7 @@ def restart(clock: FakeClock) -> Job:
 
 
 def running(operation: str, clock: FakeClock, **options: Any) -> Job:
-    """A job for a VM that runs, with 60 seconds."""
+    """A job for a running VM, with 60 seconds."""
     order = checked_order(operation, 60, **options)
     vm = VM(name="web", id="vm-1", platform="fake", power_state=ON, status="up")
     job = Job(vm, order, Deadline(60, clock), lambda vm, order: None)
@@ -50,13 +50,13 @@ def running(operation: str, clock: FakeClock, **options: Any) -> Job:
 def send(job: Job) -> None:
     queue(job)
     assert job.queued is not None
-    job.sending(job.queued)
+    job.mark_sent(job.queued)
 
 
 def queue(job: Job) -> None:
-    """Its step is due, and waits for a worker."""
-    assert job.planned is not None
-    job.queue(job.planned.command)
+    """Its command is due, and waits for a worker."""
+    assert job.scheduled is not None
+    job.queue(job.scheduled.command)
 
 
 def is_seen(job: Job, **what: Any) -> None:
@@ -85,9 +85,9 @@ def test_the_end_of_a_guests_time_is_awaited_only_where_it_can_be_given_up(clock
 def test_a_reset_that_ends_as_not_supported_is_not_taken_for_the_stop_in_its_place(clock):
     job = running("reboot", clock, graceful=False)
     send(job)
-    ticket = CommandHandle("vm-1", tracked=True)
-    job.on_answer(Answer(PowerCommand.RESET, ticket=ticket))
-    is_seen(job, power_state=ON, ended=ticket, error=NotSupported("not on this host"))
+    handle = CommandHandle("vm-1", tracked=True)
+    job.on_answer(Answer(PowerCommand.RESET, handle=handle))
+    is_seen(job, power_state=ON, ended=handle, error=NotSupported("not on this host"))
     queue(job)
     is_seen(job, power_state=ON)
     assert job.open
@@ -97,7 +97,7 @@ def test_a_reset_that_ends_as_not_supported_is_not_taken_for_the_stop_in_its_pla
 # An answer that has not come by the deadline ---------------------------------------------
 
 
-def test_what_was_never_answered_but_is_seen_to_be_done_is_a_success(clock):
+def test_an_unanswered_command_that_was_done_is_a_success(clock):
     job = running("power_off", clock, graceful=False)
     send(job)
     is_seen(job, power_state=OFF)
@@ -110,10 +110,10 @@ def test_what_was_never_answered_but_is_seen_to_be_done_is_a_success(clock):
     assert job.outcome.after is OFF
 
 
-def test_a_power_cut_that_was_never_answered_is_not_said_to_have_been_what_did_it(clock):
+def test_an_unanswered_power_cut_is_not_reported_as_the_cause(clock):
     job = running("power_off", clock, graceful=True, on_timeout="hard")
     send(job)
-    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, ticket=CommandHandle("vm-1")))
+    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, handle=CommandHandle("vm-1")))
     clock.sleep(50)
     job.decide()
     send(job)
@@ -169,10 +169,10 @@ def test_a_guest_that_went_off_before_it_could_be_asked_was_not_stopped_by_us(cl
     assert job.outcome.detail == "had become powered_off by itself"
 
 
-def test_a_guest_that_nobody_could_watch_is_not_said_to_be_still_running(clock):
+def test_an_unwatched_guest_is_not_reported_as_still_running(clock):
     job = running("power_off", clock, graceful=True, on_timeout="fail")
     send(job)
-    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, ticket=CommandHandle("vm-1")))
+    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, handle=CommandHandle("vm-1")))
     job.watch_lost = True
     clock.sleep(60)
 
@@ -196,17 +196,17 @@ def test_a_vm_that_could_not_be_sent_anything_nor_watched_is_in_an_unknown_state
     assert "was not touched, and was powered_on when last seen" in job.outcome.error
 
 
-# Outcomes that the platform does not know --------------------------------------------------
+# Outcomes that are unknown to the platform ------------------------------------------------
 
 
 @pytest.fixture
 def lost(clock: FakeClock) -> Job:
-    """A power off that was accepted, and of which the platform does not know the end."""
+    """A power off that was accepted and whose result is unknown to the platform."""
     job = running("power_off", clock, graceful=False)
-    ticket = CommandHandle("vm-1", tracked=True)
+    handle = CommandHandle("vm-1", tracked=True)
     send(job)
-    job.on_answer(Answer(PowerCommand.POWER_OFF, ticket=ticket))
-    is_seen(job, power_state=ON, ended=ticket, error=AnswerLost("the host did not answer"))
+    job.on_answer(Answer(PowerCommand.POWER_OFF, handle=handle))
+    is_seen(job, power_state=ON, ended=handle, error=AnswerLost("the host did not answer"))
     return job
 
 
@@ -225,14 +225,14 @@ def test_a_task_with_an_unknown_end_may_still_be_carried_out_later(lost, clock):
     assert lost.pending
 
 
-def test_what_is_unknown_of_one_request_is_not_forgotten_for_another(lost, clock):
-    """The first one may still be carried out, whatever becomes of the second."""
+def test_an_unknown_request_stays_unknown_after_another_one(lost, clock):
+    """The first request may still be carried out, whatever the result of the second."""
     clock.sleep(2)
     lost.decide()
-    ticket = CommandHandle("vm-1", tracked=True)
+    handle = CommandHandle("vm-1", tracked=True)
     send(lost)
-    lost.on_answer(Answer(PowerCommand.POWER_OFF, ticket=ticket))
-    is_seen(lost, power_state=ON, ended=ticket, error=CommandFailed("no"))
+    lost.on_answer(Answer(PowerCommand.POWER_OFF, handle=handle))
+    is_seen(lost, power_state=ON, ended=handle, error=CommandFailed("no"))
 
     assert lost.outcome.after is PowerState.UNKNOWN
     assert lost.pending
@@ -260,7 +260,7 @@ def test_a_platform_says_whether_an_unknown_request_may_be_sent_again(clock, ret
     clock.sleep(2)
     job.decide()
 
-    assert (job.planned is not None) is retryable
+    assert (job.scheduled is not None) is retryable
 
 
 def test_a_job_that_has_ended_is_not_moved_by_what_comes_later(clock):
@@ -268,21 +268,21 @@ def test_a_job_that_has_ended_is_not_moved_by_what_comes_later(clock):
     send(job)
     clock.sleep(60)
     job.on_deadline()
-    told = job.outcome
+    outcome = job.outcome
 
     job.on_answer(Answer(PowerCommand.POWER_OFF, error=Busy("too much to do")))
     is_seen(job, power_state=OFF)
 
-    assert job.outcome is told
-    assert told.failed
-    assert job.planned is None
+    assert job.outcome is outcome
+    assert outcome.failed
+    assert job.scheduled is None
 
 
 # Restarts in place of a reset ------------------------------------------------------------
 
 
 def goes_on_to_power_on(job: Job) -> bool:
-    return job.open and job.planned is None and job.queued is PowerCommand.POWER_ON
+    return job.open and job.scheduled is None and job.queued is PowerCommand.POWER_ON
 
 
 @pytest.mark.parametrize(
@@ -303,13 +303,13 @@ def test_a_late_answer_to_the_stop_does_not_keep_a_vm_from_being_started(restart
 
 
 def test_a_stop_whose_task_fails_in_the_end_is_not_repeated(restart):
-    ticket = CommandHandle("vm-1", tracked=True)
+    handle = CommandHandle("vm-1", tracked=True)
     send(restart)
-    restart.on_answer(Answer(PowerCommand.POWER_OFF, ticket=ticket))
+    restart.on_answer(Answer(PowerCommand.POWER_OFF, handle=handle))
     is_seen(restart, power_state=OFF)
     queue(restart)
 
-    is_seen(restart, power_state=OFF, ended=ticket, error=Busy("too much to do"))
+    is_seen(restart, power_state=OFF, ended=handle, error=Busy("too much to do"))
 
     assert goes_on_to_power_on(restart)
 

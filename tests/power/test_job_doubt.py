@@ -1,4 +1,4 @@
-"""What a job still doubts, and says so at the end."""
+"""Lost answers followed by refusals: the outcome stays unknown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def busy(clock: FakeClock) -> Job:
-    """The answer to the first power off was lost; to the second, the VM is busy."""
+    """The answer to the first power off was lost; the second was refused as busy."""
     job = running("power_off", clock, graceful=False)
     send(job)
     job.on_answer(Answer(PowerCommand.POWER_OFF, error=AnswerLost("the answer was lost")))

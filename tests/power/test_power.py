@@ -29,7 +29,7 @@ from chaosvm.ledger import ledger_for_run
 from chaosvm.outcome import How, Outcome
 from chaosvm.power import run_operation
 from chaosvm.power import runner as power
-from chaosvm.power.dispatcher import Sender
+from chaosvm.power.dispatcher import Dispatcher
 from chaosvm.power.job import Job
 from chaosvm.runtime import Deadline
 from chaosvm.service.orders import checked_order
@@ -64,12 +64,12 @@ def platform() -> FakePlatform:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """What a request may wait for; open at the end of the test at the latest.
+    """An event that a request may wait for, set at the end of the test at the latest.
 
     Time stands still for a request that waits, so that the engine must not
     wait for it in real time for long.
     """
-    monkeypatch.setattr(power, "_GATHER", 0.02)
+    monkeypatch.setattr(power, "_COLLECT", 0.02)
     event = threading.Event()
     yield event
     event.set()
@@ -98,7 +98,7 @@ def shut_down(platform: FakePlatform, on_timeout: str = "hard", **options: Any) 
     return run_one(platform, "power_off", graceful=True, on_timeout=on_timeout, **options)
 
 
-# Where nothing goes wrong --------------------------------------------------------------
+# Success -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_guest_that_made_it_fails_the_task_that_was_to_cut_its_power(platform)
     assert (outcome.how, outcome.after, outcome.error) == (How.GUEST, OFF, None)
 
 
-def test_a_guest_that_could_not_be_asked_is_not_said_to_have_done_it(platform):
+def test_a_refused_guest_shutdown_is_not_reported_as_the_cause(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, refuses(NO_TOOLS))
 
@@ -356,7 +356,7 @@ def test_a_hard_power_off_that_fails_after_the_guest_was_asked(platform):
     assert "hard power off: the host is in trouble" in outcome.error
 
 
-def test_a_vm_whose_guest_was_asked_is_never_said_to_be_untouched(platform):
+def test_a_vm_whose_guest_was_asked_is_never_reported_as_untouched(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, ignores())
     platform.on("web", PowerCommand.POWER_OFF, refuses(BUSY))
@@ -374,12 +374,12 @@ def test_a_guest_that_could_never_be_asked_is_not_blamed(platform, on_timeout):
 
     outcome = shut_down(platform, on_timeout)
 
-    told = outcome.error or outcome.detail
-    assert "another task is running" in told
-    assert "did not shut down" not in told
+    text = outcome.error or outcome.detail
+    assert "another task is running" in text
+    assert "did not shut down" not in text
 
 
-def test_leave_does_not_forgive_a_platform_that_could_not_be_asked(platform):
+def test_leave_does_not_cover_an_unreachable_platform(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, refuses(NO_CONNECTION))
 
@@ -398,7 +398,7 @@ def test_a_vm_in_transition_is_not_cut_off_by_a_graceful_power_off(platform):
     assert (outcome.after, outcome.how) == (OFF, How.GUEST)
 
 
-# Busy, and tasks that fail or never end ------------------------------------------------
+# Busy VMs, and tasks that fail or never end ---------------------------------------------
 
 
 @pytest.mark.parametrize("reaction", [refuses(BUSY), fails(BUSY, seconds=0.1)])
@@ -432,7 +432,7 @@ def test_a_vm_that_stays_busy_is_reported_with_the_reason(platform, reaction):
     assert max(_intervals(platform)) < 10
 
 
-def test_a_busy_task_is_tried_again_even_where_every_look_repeats_all_news(platform):
+def test_a_busy_task_is_tried_again_even_if_every_poll_reports_every_vm(platform):
     platform.repeats_news = True
     platform.add("web", OFF)
     platform.add("chatty", OFF)
@@ -448,7 +448,7 @@ def test_a_busy_task_is_tried_again_even_where_every_look_repeats_all_news(platf
     assert platform.steps("web") == [PowerCommand.POWER_ON] * 2
 
 
-def test_a_busy_vm_that_somebody_else_brought_there_is_not_our_change(platform):
+def test_a_busy_vm_that_was_changed_externally_is_not_our_change(platform):
     platform.add("web", OFF)
     platform.on(
         "web",
@@ -512,10 +512,10 @@ def test_a_task_that_ends_well_without_the_state_is_not_believed(platform):
     assert (outcome.changed, outcome.after) == (False, ON)
 
 
-# VMs that change, or go, under us ------------------------------------------------------
+# External changes ----------------------------------------------------------------------
 
 
-def test_a_vm_that_is_gone_before_the_first_look(platform):
+def test_a_vm_that_is_deleted_before_the_initial_state(platform):
     platform.add("web")
     platform.before_first_look = lambda: platform.change("web", exists=False, state=UNKNOWN)
 
@@ -542,7 +542,7 @@ def test_a_vm_that_vanishes_while_it_is_watched(platform):
 
 
 @pytest.mark.parametrize("reaction", [refuses(GONE), fails(GONE)])
-def test_a_vm_that_vanishes_when_it_is_asked(platform, reaction):
+def test_a_vm_that_vanishes_when_the_command_is_sent(platform, reaction):
     platform.add("web")
     platform.on("web", PowerCommand.POWER_OFF, reaction)
 
@@ -554,7 +554,7 @@ def test_a_vm_that_vanishes_when_it_is_asked(platform, reaction):
     assert outcome.seconds < 5
 
 
-def test_a_vm_suspended_by_somebody_during_the_guest_shutdown(platform):
+def test_a_vm_that_is_suspended_externally_during_the_guest_shutdown(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, ignores())
     platform.clock.at(20, lambda: platform.change("web", state=SUSPENDED))
@@ -580,7 +580,7 @@ def test_a_state_in_between_is_waited_out(platform, state):
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-def test_a_vm_that_becomes_off_just_before_it_is_asked(platform, graceful):
+def test_a_vm_that_goes_off_just_before_the_command_is_sent(platform, graceful):
     platform.add("web")
 
     def is_off(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
@@ -598,7 +598,7 @@ def test_a_vm_that_becomes_off_just_before_it_is_asked(platform, graceful):
     assert len(platform.sent) == 1
 
 
-def test_a_vm_that_is_off_at_the_first_look_is_not_asked(platform):
+def test_a_vm_that_is_off_initially_is_sent_nothing(platform):
     platform.add("web")
     platform.before_first_look = lambda: platform.change("web", state=OFF)
 
@@ -621,7 +621,7 @@ def test_a_vm_refused_for_a_state_that_is_not_the_wanted_one_fails(platform):
 
 
 @pytest.mark.parametrize("operation", ["reboot", "suspend"])
-def test_a_vm_that_is_off_at_the_first_look_cannot_do_what_needs_a_running_one(platform, operation):
+def test_a_vm_that_is_off_initially_fails_what_needs_a_running_one(platform, operation):
     platform.add("web")
     platform.add("db")
     platform.before_first_look = lambda: platform.change("web", state=OFF)
@@ -687,10 +687,10 @@ def test_a_reset_that_is_refused_because_the_vm_runs_is_a_failure(platform):
     assert "refused the reset" in run_one(platform, "reboot", graceful=False).error
 
 
-# Answers that are lost -----------------------------------------------------------------
+# Lost answers --------------------------------------------------------------------------
 
 
-def test_a_repeatable_step_is_asked_again_after_a_look(platform):
+def test_a_repeatable_command_is_sent_again_if_nothing_happened(platform):
     platform.add("web", OFF)
     platform.on("web", PowerCommand.POWER_ON, loses_answer(done=False), does())
 
@@ -702,7 +702,7 @@ def test_a_repeatable_step_is_asked_again_after_a_look(platform):
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
-def test_what_was_done_though_its_answer_was_lost_is_not_asked_again(platform, seconds):
+def test_a_command_that_was_done_is_not_sent_again_after_a_lost_answer(platform, seconds):
     platform.add("web", OFF)
     platform.on("web", PowerCommand.POWER_ON, loses_answer(done=True, seconds=seconds))
 
@@ -713,7 +713,7 @@ def test_what_was_done_though_its_answer_was_lost_is_not_asked_again(platform, s
     assert outcome.error is None
 
 
-def test_what_is_asked_twice_and_found_done_was_our_doing(platform):
+def test_a_state_reached_before_the_second_attempt_is_our_change(platform):
     platform.add("web", OFF)
     platform.on(
         "web",
@@ -786,7 +786,7 @@ def test_waiting_after_a_lost_answer_does_not_hammer_the_server(platform, operat
     assert platform.looks < 200
 
 
-def test_a_guest_asked_twice_on_its_way_down_keeps_its_time(platform):
+def test_a_guest_that_is_asked_twice_keeps_its_time(platform):
     """Its tools have stopped because it is shutting down."""
     platform.add("web")
     platform.on(
@@ -828,24 +828,24 @@ def test_a_lost_answer_and_then_a_refusal_do_not_make_the_state_certain(platform
     assert outcome.after is UNKNOWN
 
 
-# A ledger that cannot be written any more ------------------------------------------------
+# A ledger that can no longer be written ------------------------------------------------
 
 
-def test_a_vm_that_cannot_be_noted_any_more_is_not_touched(platform, monkeypatch):
-    """Others were switched by then, so that the call goes on."""
+def test_a_vm_that_cannot_be_recorded_is_not_touched(platform, monkeypatch):
+    """The call continues, because other VMs have been changed by then."""
     platform.add("first", OFF)
     platform.add("late", PowerState.TRANSITIONING)
     ledger = ledger_for_run(None)
-    note = ledger.record_intent
+    record_intent = ledger.record_intent
 
     def disk_is_full(*what: Any) -> None:
         raise LedgerError("the disk is full")
 
-    def note_once(*what: Any) -> None:
-        note(*what)
+    def record_once(*what: Any) -> None:
+        record_intent(*what)
         monkeypatch.setattr(ledger, "record_intent", disk_is_full)
 
-    monkeypatch.setattr(ledger, "record_intent", note_once)
+    monkeypatch.setattr(ledger, "record_intent", record_once)
     platform.clock.at(5, lambda: platform.change("late", state=OFF))
 
     first, late = run(platform, "power_on")
@@ -856,7 +856,7 @@ def test_a_vm_that_cannot_be_noted_any_more_is_not_touched(platform, monkeypatch
     assert platform.sent == [("first", PowerCommand.POWER_ON)]
 
 
-# A connection that breaks --------------------------------------------------------------
+# Lost connections ----------------------------------------------------------------------
 
 
 def test_a_step_that_never_left_is_sent_again(platform):
@@ -921,7 +921,7 @@ def test_a_watch_that_does_not_recover_leaves_the_outcome_unknown(platform, trac
     assert platform.looks < 200
 
 
-def test_a_guest_that_nobody_could_watch_is_not_said_to_run_still(platform):
+def test_an_unwatched_guest_is_not_reported_as_running(platform):
     platform.add("web")
     platform.on("web", PowerCommand.SHUTDOWN_GUEST, does(seconds=10))
     platform.trouble_watching(NO_CONNECTION)
@@ -932,7 +932,7 @@ def test_a_guest_that_nobody_could_watch_is_not_said_to_run_still(platform):
 
 
 @pytest.mark.parametrize(("seconds", "after"), [(50, UNKNOWN), (5, UNKNOWN), (0.5, ON)])
-def test_a_look_that_the_deadline_cut_short_leaves_the_last_one_good_for_a_while(
+def test_a_poll_that_the_deadline_ends_leaves_the_last_one_valid_for_a_while(
     platform, seconds, after
 ):
     platform.add("web")
@@ -950,7 +950,7 @@ def test_a_look_that_the_deadline_cut_short_leaves_the_last_one_good_for_a_while
 
 
 def test_a_server_that_is_in_trouble_does_not_end_the_batch(platform):
-    """Such as a vCenter that is starting again: it answers with all kinds of faults."""
+    """A vCenter that is restarting, for example, answers with all kinds of faults."""
     platform.add("web")
     platform.on("web", PowerCommand.POWER_OFF, does(seconds=10))
     platform.trouble_watching(*[PlatformError("the vCenter refused: system error")] * 3, None)
@@ -976,7 +976,7 @@ def test_what_the_platform_will_not_show_has_an_unknown_outcome(platform):
     assert platform.watching == 0
 
 
-def test_a_platform_that_cannot_be_watched_at_all_is_never_asked(platform):
+def test_without_a_watch_nothing_is_sent(platform):
     platform.add("web")
 
     def broken() -> None:
@@ -991,7 +991,7 @@ def test_a_platform_that_cannot_be_watched_at_all_is_never_asked(platform):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), OperationRefused("by the platform")])
-def test_an_error_that_nobody_expected_is_not_swallowed(platform, error):
+def test_an_unexpected_error_is_raised(platform, error):
     def breaks(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         raise error
 
@@ -1014,7 +1014,7 @@ def test_an_error_that_nobody_expected_is_not_swallowed(platform, error):
     ],
     ids=lambda value: str(value) if isinstance(value, PowerCommand) else "",
 )
-def test_a_question_that_holds_a_vm_up_is_told(platform, logs, operation, options, step):
+def test_a_question_that_blocks_a_vm_is_in_the_error(platform, logs, operation, options, step):
     platform.add("web")
     platform.on("web", step, ignores())
     platform.clock.at(3, lambda: platform.change("web", question="Was it moved or copied?"))
@@ -1149,8 +1149,8 @@ def test_so_many_requests_are_under_way_at_once_and_no_more(platform):
     assert all(outcome.changed for outcome in outcomes)
 
 
-def test_more_is_sent_while_the_others_are_looked_at(platform):
-    """A free worker takes the next step, whatever the one who watches is waiting for."""
+def test_more_is_sent_while_the_others_are_watched(platform):
+    """A free worker takes the next command while the watch is waiting."""
     all_sent = threading.Event()
 
     def counts(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
@@ -1170,8 +1170,8 @@ def test_more_is_sent_while_the_others_are_looked_at(platform):
     assert all(outcome.changed for outcome in outcomes)
 
 
-def test_what_happened_to_a_vm_in_the_queue_is_looked_at_before_it_is_sent(platform, gate):
-    """Here it may not be done any more: it is refused in the state it has got meanwhile."""
+def test_a_queued_vm_is_checked_again_before_its_command_is_sent(platform, gate):
+    """The operation is refused in the state that the VM has reached meanwhile."""
     platform.add("first")
     platform.add("second")
 
@@ -1186,11 +1186,11 @@ def test_what_happened_to_a_vm_in_the_queue_is_looked_at_before_it_is_sent(platf
     first, second = run(platform, "power_off", graceful=False, parallel=1)
 
     assert first.changed
-    assert "does not know" in second.error
+    assert "unknown power state" in second.error
     assert platform.steps("second") == []
 
 
-def test_a_large_batch_is_watched_with_few_looks(platform):
+def test_a_large_batch_is_watched_with_few_polls(platform):
     for number in range(200):
         platform.add(f"web-{number:03}")
         platform.on(f"web-{number:03}", PowerCommand.POWER_OFF, does(seconds=1 + number / 50))
@@ -1286,7 +1286,7 @@ def test_a_request_that_was_still_in_the_queue_at_the_deadline_was_not_sent(plat
 
 
 def test_a_guest_whose_shutdown_hangs_may_have_been_asked(platform, gate):
-    """All workers wait for an answer, so that its power could not be cut either."""
+    """All workers wait for an answer, so its power cannot be cut either."""
 
     def hangs(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.clock.sleep(50)
@@ -1301,11 +1301,11 @@ def test_a_guest_whose_shutdown_hangs_may_have_been_asked(platform, gate):
 
     assert "not touched" not in outcome.error
     assert "its guest was asked to shut down, and is powered_on after 61 s" in outcome.error
-    record = ledger_for_run(None).history.of(platform.name, platform.address, outcome.id)
+    record = ledger_for_run(None).history.find(platform.name, platform.address, outcome.id)
     assert record.last.pending, "an undo must wait for what may still happen"
 
 
-# Answers that come late ----------------------------------------------------------------
+# Late answers --------------------------------------------------------------------------
 
 
 def test_the_late_answer_to_a_guest_shutdown_is_not_that_to_the_power_cut(platform, gate):
@@ -1345,7 +1345,7 @@ def test_a_guest_whose_request_was_still_in_the_queue_is_not_blamed(platform, ga
     "late", [CommandFailed("a late word"), BUSY, AnswerLost("the answer was lost")], ids=repr
 )
 def test_a_late_answer_to_a_guest_shutdown_does_not_keep_its_power(platform, gate, late):
-    """It comes when the power is to be cut, and waits only for a free worker."""
+    """It arrives when the power cut is queued and only waits for a free worker."""
     cut, next_is_sent = threading.Event(), threading.Event()
 
     def slow(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
@@ -1449,11 +1449,24 @@ def test_an_interruption_says_what_was_sent(platform, logs):
     with pytest.raises(KeyboardInterrupt):
         run(platform, "power_off", graceful=False)
 
-    told = [record.message for record in logs.records if "interrupted" in record.message]
-    assert len(told) == 1
-    assert "sent to 'web' (vm-1)" in told[0]
-    assert "'db'" not in told[0]
+    messages = [record.message for record in logs.records if "interrupted" in record.message]
+    assert len(messages) == 1
+    assert "sent to 'web' (vm-1)" in messages[0]
+    assert "'db'" not in messages[0]
     assert platform.watching == 0
+
+
+def test_an_error_before_the_first_request_says_that_nothing_was_sent(platform, monkeypatch, logs):
+    def disk_is_full(*what: Any) -> None:
+        raise LedgerError("the disk is full")
+
+    platform.add("web")
+    monkeypatch.setattr(ledger_for_run(None), "record_intent", disk_is_full)
+
+    with pytest.raises(LedgerError, match="the disk is full"):
+        run(platform, "power_off", graceful=False)
+
+    assert "power_off was interrupted: nothing was sent" in logs.messages
 
 
 def test_nothing_is_sent_after_an_interruption(platform, gate, logs):
@@ -1478,15 +1491,15 @@ def test_nothing_is_sent_after_an_interruption(platform, gate, logs):
     gate.set()
     _workers_end()
     assert platform.sent == [("first", PowerCommand.POWER_OFF)]
-    told = next(record.message for record in logs.records if "interrupted" in record.message)
-    sent, not_sent = told.split("not sent to")
+    message = next(record.message for record in logs.records if "interrupted" in record.message)
+    sent, not_sent = message.split("not sent to")
     assert "'first'" in sent
     assert "'second'" in not_sent
     assert "'third'" in not_sent
 
 
 def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
-    """In the background it would go on until its own timeout otherwise."""
+    """Otherwise it would continue in the background until its own timeout."""
 
     def waits(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.at_look[platform.looks + 3] = lambda: ledger_for_run(None).block("it is over")
@@ -1509,10 +1522,10 @@ def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
     over = "power_off is not carried out any more: it is over"
     assert {outcome.name: outcome.error for outcome in outcomes} == {
         "done": None,
-        "accepted": f"was given up, its outcome is unknown: {over}",
-        "asked": f"was given up, its outcome is unknown: {over}",
-        "refused": f"was given up, it was not touched: {over}",
-        "queued": f"was given up, it was not touched: {over}",
+        "accepted": f"was abandoned, its outcome is unknown: {over}",
+        "asked": f"was abandoned, its outcome is unknown: {over}",
+        "refused": f"was abandoned, it was not touched: {over}",
+        "queued": f"was abandoned, it was not touched: {over}",
     }
     pending = {record.name: record.last.pending for record in ledger_for_run(None).history}
     assert pending == {
@@ -1529,7 +1542,7 @@ def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
 
 
 def test_a_wait_in_the_background_is_short(platform, monkeypatch):
-    """Nothing but its end tells the thread that the call may not go on."""
+    """Only the end of a wait lets a background thread notice that its call has to stop."""
     waits: list[float] = []
     news = FakeWatch.poll
 
@@ -1551,7 +1564,7 @@ def test_a_wait_in_the_background_is_short(platform, monkeypatch):
     assert longest == [5.0, 1.0]
 
 
-def test_a_sender_that_has_ended_sends_nothing_that_waits(platform, gate):
+def test_a_stopped_dispatcher_sends_nothing_that_waits(platform, gate):
     def waits(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         gate.wait(10)
         return does()(platform, machine, step)
@@ -1564,19 +1577,20 @@ def test_a_sender_that_has_ended_sends_nothing_that_waits(platform, gate):
     vms = platform.inventory(deadline)
     ledger = ledger_for_run(None)
     ledger.record_intent("fake", platform.address, [(vm, ON) for vm in vms], order)
-    with Sender(platform, order, deadline, ledger) as sender:
+    with Dispatcher(platform, order, deadline, ledger) as dispatcher:
         for vm in vms:
-            sender.submit(Job(vm, order, deadline, platform.refusal_reason), PowerCommand.POWER_OFF)
-        sender.end()
+            job = Job(vm, order, deadline, platform.refusal_reason)
+            dispatcher.submit(job, PowerCommand.POWER_OFF)
+        dispatcher.stop()
         gate.set()
-        assert [job.vm.name for job, _ in sender.answers(10)] == ["first"]
-        assert not sender.busy
+        assert [job.vm.name for job, _ in dispatcher.answers(10)] == ["first"]
+        assert not dispatcher.busy
     assert platform.sent == [("first", PowerCommand.POWER_OFF)]
 
 
 @pytest.mark.parametrize("started", [0, 1])
 def test_threads_that_cannot_be_started(platform, monkeypatch, started):
-    """With one there are others to send; with none nothing is sent."""
+    """One worker is enough to send everything; without any, nothing is sent."""
     start, count = threading.Thread.start, itertools.count()
 
     def fails(thread: threading.Thread) -> None:
@@ -1618,31 +1632,31 @@ def test_a_guest_is_not_cut_off_after_an_interruption(platform):
     assert platform.steps("web") == [PowerCommand.SHUTDOWN_GUEST]
 
 
-def test_progress_is_told_while_a_batch_goes_on(platform, logs):
+def test_progress_is_logged_during_a_batch(platform, logs):
     platform.add("web")
     platform.add("db")
     platform.on("web", PowerCommand.POWER_OFF, does(seconds=100))
 
     run(platform, "power_off", graceful=False)
 
-    told = [record.message for record in logs.records if " left after " in record.message]
-    assert "power_off: 1 done, 0 failed, 1 left" in told[0]
-    assert 5 <= len(told) <= 11
-    assert int(told[0].split()[-2]) < 10
+    messages = [record.message for record in logs.records if " left after " in record.message]
+    assert "power_off: 1 done, 0 failed, 1 left" in messages[0]
+    assert 5 <= len(messages) <= 11
+    assert int(messages[0].split()[-2]) < 10
 
 
-def test_an_outage_is_warned_of_as_often_as_progress_is_told(platform, logs):
+def test_an_outage_is_logged_as_often_as_progress(platform, logs):
     platform.add("web")
     platform.on("web", PowerCommand.POWER_OFF, does(seconds=60))
     platform.trouble_watching(*[NO_CONNECTION] * 40, None)
 
     assert run_one(platform, "power_off", graceful=False).error is None
 
-    told = [each for each in logs.records if "watching was interrupted" in each.message]
-    assert 4 <= sum(each.levelname == "WARNING" for each in told) <= 6
+    messages = [each for each in logs.records if "watching was interrupted" in each.message]
+    assert 4 <= sum(each.levelname == "WARNING" for each in messages) <= 6
 
 
-# Where a reset is not supported ----------------------------------------------------------
+# Platforms without reset ---------------------------------------------------------------
 
 NO_RESET = NotSupported("reset needs a newer cluster")
 
@@ -1682,7 +1696,7 @@ def test_a_restart_gets_over_a_lost_answer(platform, lost, done):
 @pytest.mark.parametrize(
     ("refused", "state"), [(PowerCommand.POWER_OFF, OFF), (PowerCommand.POWER_ON, ON)]
 )
-def test_a_restart_goes_on_where_somebody_else_was_faster(platform, refused, state):
+def test_a_restart_continues_after_an_external_power_off(platform, refused, state):
     platform.add("web")
     platform.on("web", PowerCommand.RESET, refuses(NO_RESET))
 

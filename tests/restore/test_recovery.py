@@ -43,7 +43,7 @@ def test_from_a_ledger_alone() -> None:
 
 
 def test_settings_that_lead_elsewhere_restore_nothing(logs: pytest.LogCaptureFixture) -> None:
-    """Another server may have a VM of the same id."""
+    """Another server may have a VM with the same id."""
     platform, other = FakePlatform(), Elsewhere()
     other.add("web-1", OFF)
     (outcome,) = restore(lost(platform), lambda: other)
@@ -58,7 +58,7 @@ def test_without_any_connection() -> None:
 
 
 def test_by_what_the_run_itself_was_connected_with() -> None:
-    """Also by a platform that a user's own code has made."""
+    """Including a platform that the user's own code created."""
     platform = FakePlatform()
     platform.add("web-1")
     platform.power_off("web-1")
@@ -82,7 +82,7 @@ def test_one_server_that_is_dead_does_not_keep_the_other(monkeypatch: pytest.Mon
     assert (state(well), state(dead)) == (ON, OFF)
 
 
-def test_what_is_left_alone_is_told(logs: pytest.LogCaptureFixture) -> None:
+def test_a_vm_that_is_left_alone_is_logged(logs: pytest.LogCaptureFixture) -> None:
     platform = FakePlatform()
     ledger = lost(platform)
     platform.change("web-1", state=SUSPENDED)
@@ -104,7 +104,7 @@ def test_a_failure_is_raised_once_for_all() -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_platform_that_is_not_known_is_a_failure(named: bool) -> None:
-    """One altered letter must not leave a VM off without a word."""
+    """One altered letter must not silently leave a VM off."""
     ledger = lost(FakePlatform())
     ledgers.close_all()
     text = ledger.path.read_text().replace('"platform": "fake"', '"platform": "vspherX"')
@@ -126,7 +126,7 @@ def test_what_is_on_another_platform_that_is_known_is_for_its_own_action(platfor
     assert restored.outcomes == ()
 
 
-def test_an_error_that_nobody_expected_does_not_keep_the_other_server(
+def test_an_unexpected_error_does_not_keep_the_other_server(
     monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
 ) -> None:
     broken, well = FakePlatform(), Elsewhere()

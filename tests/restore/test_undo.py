@@ -51,7 +51,7 @@ def platform() -> FakePlatform:
 
 @pytest.fixture
 def ledger(platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """The ledger of every call in the test, on the platform's own time."""
+    """The ledger of every call in the test, on the platform's clock."""
     start = datetime(2026, 3, 1, tzinfo=UTC)
     made = Ledger(
         tmp_path / "ledger.jsonl", now=lambda: start + timedelta(seconds=platform.clock.now)
@@ -68,7 +68,7 @@ class Died(BaseException):
     """The end of the process, in the middle of an action."""
 
 
-# The ordinary way ----------------------------------------------------------------------
+# Success -------------------------------------------------------------------------------
 
 
 def test_nothing_was_changed(platform: FakePlatform, ledger: Ledger) -> None:
@@ -144,7 +144,7 @@ def test_what_a_rollback_put_back_already(platform: FakePlatform, ledger: Ledger
 
 
 def test_suspended_by_the_run_and_off_before(platform: FakePlatform, ledger: Ledger) -> None:
-    """There is no way from suspended to off but through on."""
+    """The only way from suspended to off is through on."""
     platform.add("web-1", OFF)
     platform.power_on("web-1")
     platform.suspend("web-1")
@@ -155,23 +155,21 @@ def test_suspended_by_the_run_and_off_before(platform: FakePlatform, ledger: Led
 
 
 @pytest.mark.parametrize(
-    ("status", "wanted"), [("powering_up", ON), ("powering_down", OFF), ("reboot_in_progress", ON)]
+    ("status", "target"), [("powering_up", ON), ("powering_down", OFF), ("reboot_in_progress", ON)]
 )
 def test_a_state_that_was_passing_is_taken_for_what_it_led_to(
-    platform: FakePlatform, ledger: Ledger, status: str, wanted: PowerState
+    platform: FakePlatform, ledger: Ledger, status: str, target: PowerState
 ) -> None:
     platform.add("web-1", TRANSITIONING, status=status)
     platform.power_off("web-1", graceful=False)
     platform.restore_power_states()
-    assert states(platform) == {"web-1": wanted}
+    assert states(platform) == {"web-1": target}
 
 
-# Others --------------------------------------------------------------------------------
+# External changes ----------------------------------------------------------------------
 
 
-def test_what_somebody_else_changed_since_is_left_alone(
-    platform: FakePlatform, ledger: Ledger
-) -> None:
+def test_an_externally_changed_vm_is_left_alone(platform: FakePlatform, ledger: Ledger) -> None:
     platform.add("web-1")
     platform.power_off("web-1")
     platform.change("web-1", state=SUSPENDED)
@@ -243,7 +241,7 @@ def test_a_vm_that_does_not_come_back_is_a_failure(platform: FakePlatform, ledge
     assert states(platform) == {"web-1": ON}
 
 
-# What was under way --------------------------------------------------------------------
+# Operations in flight ------------------------------------------------------------------
 
 
 def test_a_guest_that_is_still_shutting_down_is_waited_for(
@@ -304,7 +302,7 @@ def test_a_request_whose_answer_was_lost_is_resolved_by_looking(
 def test_what_the_platform_is_busy_with_is_waited_for(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A task that takes longer than any request is under way."""
+    """The task takes longer than any request may be in flight."""
     vm = platform.add("web-1")
     platform.on("web-1", PowerCommand.POWER_OFF, does(100))
     busy = {vm.id}
@@ -320,7 +318,7 @@ def test_what_the_platform_is_busy_with_is_waited_for(
 def test_a_ledger_that_cannot_be_written_any_more_does_not_keep_vms_off(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Restoring is resolved by looking: what is noted of it is for people only."""
+    """A restore is resolved by reading the VM: its ledger lines are for people only."""
     platform.add("web-1")
     platform.power_off("web-1")
 
@@ -382,7 +380,7 @@ def test_a_vm_that_does_not_come_back_leaves_time_for_the_others(
 
 
 def test_a_reboot_that_was_stopping_is_waited_for(platform: FakePlatform, ledger: Ledger) -> None:
-    """Where there is no reset, a reboot is stop and start: it may be left after the stop."""
+    """Without reset, a reboot is a stop and a start: the run may die in between."""
     platform.add("web-1")
     platform.on("web-1", PowerCommand.RESET, refuses(NotSupported("no reset")))
     platform.on("web-1", PowerCommand.POWER_OFF, does(10))
@@ -399,7 +397,7 @@ def test_a_reboot_that_was_stopping_is_waited_for(platform: FakePlatform, ledger
 def test_the_vm_is_restored_where_it_is_and_nowhere_else(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another server may have a VM of the same id."""
+    """Another server may have a VM with the same id."""
     platform.add("web-1")
     platform.power_off("web-1")
     monkeypatch.setattr(platform, "address", "other.example.com")
@@ -441,7 +439,7 @@ def test_a_restore_that_died_is_finished_by_the_next(
     assert platform.restore_power_states().changed == 0
 
 
-def test_the_means_are_told(platform: FakePlatform, ledger: Ledger) -> None:
+def test_the_method_is_reported(platform: FakePlatform, ledger: Ledger) -> None:
     platform.add("web-1", OFF)
     platform.power_on("web-1")
     platform.on("web-1", PowerCommand.SHUTDOWN_GUEST, ignores(tracked=False))
@@ -452,7 +450,7 @@ def test_the_means_are_told(platform: FakePlatform, ledger: Ledger) -> None:
 def test_what_the_platform_did_later_than_it_knew_is_our_own(
     platform: FakePlatform, ledger: Ledger
 ) -> None:
-    """A task failed because its host did not answer, and the host carried it out after that."""
+    """A task failed because its host did not answer, and the host carried it out later."""
     platform.add("web-1")
 
     def later(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
@@ -468,11 +466,11 @@ def test_what_the_platform_did_later_than_it_knew_is_our_own(
     assert states(platform) == {"web-1": ON}
 
 
-# What is under way while it looks -------------------------------------------------------
+# Changes during a restore --------------------------------------------------------------
 
 
 def begin(ledger: Ledger, vm: Any, step: PowerCommand = PowerCommand.POWER_OFF) -> Order:
-    """Another call of the run, as in the background, has sent something to the VM."""
+    """Another call of the run, in the background, has sent a command to the VM."""
     order = checked_order("power_off", 60)
     ledger.record_intent("fake", "fake.example.com", [(vm, vm.power_state)], order)
     ledger.record_request(vm.id, step, order)
@@ -496,14 +494,14 @@ def is_off(vm: Any, order: Order) -> Outcome:
 def slow_inventory(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, meanwhile: Any, number: int = 1
 ) -> None:
-    """Of the inventory of this number the answer is late, and something happens meanwhile."""
+    """The answer to this inventory request is late, and something happens meanwhile."""
     inventory, count = platform.inventory, itertools.count(1)
 
     def late(*arguments: Any, **options: Any) -> Any:
-        found = inventory(*arguments, **options)
+        vms = inventory(*arguments, **options)
         if next(count) == number:
             meanwhile()
-        return found
+        return vms
 
     monkeypatch.setattr(platform, "inventory", late)
 
@@ -528,7 +526,7 @@ def test_what_ends_while_the_vms_are_read_is_put_back(
 def test_what_a_request_did_whose_answer_took_long_is_put_back(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it may still have an effect counts from the answer."""
+    """The time in which it may take effect starts with the answer."""
     vm = platform.add("web-1")
     order = begin(ledger, vm)
     platform.clock.at(30, lambda: ledger.record_answer(vm.id, order))
@@ -539,9 +537,9 @@ def test_what_a_request_did_whose_answer_took_long_is_put_back(
 
 
 def test_an_answer_that_never_comes_is_a_failure(platform: FakePlatform, ledger: Ledger) -> None:
-    """It is on, and may be off a moment later: nobody knows."""
+    """It is on, and may be off a moment later."""
     begin(ledger, platform.add("web-1"))
-    with pytest.raises(OperationFailed, match=r"is powered_on, but the hard power off .* yet be"):
+    with pytest.raises(OperationFailed, match=r"is powered_on, but the hard power off .* still be"):
         platform.restore_power_states(timeout=60)
     assert platform.clock.now >= 1060
 
@@ -549,7 +547,7 @@ def test_an_answer_that_never_comes_is_a_failure(platform: FakePlatform, ledger:
 def test_the_time_for_a_vm_that_is_not_back_is_not_used_up_by_waiting(
     platform: FakePlatform, ledger: Ledger
 ) -> None:
-    """Something may still be under way that brings it back, or not."""
+    """What is still in flight may bring it back, or not."""
     vm = platform.add("web-1", OFF)
     platform.power_on("web-1")
     begin(ledger, replace(vm, power_state=ON))
@@ -577,7 +575,7 @@ def test_a_guest_that_is_not_seen_to_shut_down_is_waited_for(
     shows: bool,
     seconds: float,
 ) -> None:
-    """The run died when it was about to ask it: nobody knows whether it did."""
+    """The run died when it was about to send the shutdown, so it may have been sent."""
     monkeypatch.setattr(FakeBackend, "shows_shutdowns", shows)
     vm = platform.add("web-1")
     order = begin(ledger, vm, PowerCommand.SHUTDOWN_GUEST)
@@ -603,7 +601,7 @@ def test_a_dry_run_stops_nothing_and_waits_for_nothing(
     vm = platform.add("web-1")
     order = begin(ledger, vm)
     (outcome,) = platform.restore_power_states(dry_run=True).outcomes
-    assert "but the hard power off that was sent to it may yet be carried out" in outcome.detail
+    assert "but the hard power off that was sent to it may still be carried out" in outcome.detail
     ledger.record_request(vm.id, PowerCommand.POWER_OFF, order)
     assert platform.clock.now == 1000
 
@@ -638,10 +636,10 @@ def test_a_state_that_never_settles_is_a_failure(
     assert platform.clock.now >= 1060
 
 
-def test_a_vm_that_changes_between_two_looks_is_looked_at_again(
+def test_a_vm_that_changes_between_two_reads_is_read_again(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the platform refuses what is late: it may be where it should be."""
+    """Even if the platform refuses a late command: the VM may already be restored."""
     monkeypatch.setattr(FakeBackend, "rejects_stale_state", True)
     platform.add("web-1", OFF)
     platform.power_on("web-1")
@@ -651,10 +649,10 @@ def test_a_vm_that_changes_between_two_looks_is_looked_at_again(
     assert platform.sent == []
 
 
-def test_a_vm_that_somebody_else_switched_off_is_not_ours(
+def test_a_vm_that_was_powered_off_externally_is_not_ours(
     platform: FakePlatform, ledger: Ledger
 ) -> None:
-    """Two runs were at it, and the other one was faster: it puts it back itself."""
+    """Two runs changed it, and the other one was faster: that one restores it."""
 
     def was_faster(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.change("web-1", state=OFF)
@@ -668,10 +666,10 @@ def test_a_vm_that_somebody_else_switched_off_is_not_ours(
     assert states(platform) == {"web-1": OFF}
 
 
-# Errors that are not ours ----------------------------------------------------------------
+# Unexpected errors -----------------------------------------------------------------------
 
 
-def test_an_error_that_nobody_expected_keeps_no_other_vm_from_being_restored(
+def test_an_unexpected_error_keeps_no_other_vm_from_being_restored(
     platform: FakePlatform, ledger: Ledger, logs: pytest.LogCaptureFixture
 ) -> None:
     for name, state in (("web-1", ON), ("db-1", OFF)):
@@ -704,13 +702,13 @@ def test_a_server_that_goes_while_it_is_waited_for_takes_no_outcome_along(
     monkeypatch.setattr(platform, "inventory", goes)
     with pytest.raises(OperationFailed) as failed:
         platform.restore_power_states()
-    told = {each.name: (each.changed, each.error) for each in failed.value.outcomes}
-    assert told["web-1"] == (True, None)
-    assert "was not restored" in told["web-2"][1]
-    assert "not any more" in told["web-2"][1]
+    results = {each.name: (each.changed, each.error) for each in failed.value.outcomes}
+    assert results["web-1"] == (True, None)
+    assert "was not restored" in results["web-2"][1]
+    assert "not any more" in results["web-2"][1]
 
 
-# Actions that find something under way ----------------------------------------------------
+# Actions on VMs with operations in flight -------------------------------------------------
 
 
 def test_an_action_reads_again_what_changed_since_it_began(
@@ -729,7 +727,7 @@ def test_an_action_reads_again_what_changed_since_it_began(
     assert states(platform) == {"web-1": ON}
 
 
-def test_what_was_done_is_told_also_if_the_rest_cannot_be_looked_at(
+def test_outcomes_are_reported_even_if_the_other_vms_cannot_be_read(
     platform: FakePlatform, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.add("web-1")
@@ -765,7 +763,7 @@ def test_an_action_that_waits_ends_when_its_run_is_over(
 def test_what_an_action_waits_for_leaves_half_of_its_time(
     platform: FakePlatform, ledger: Ledger
 ) -> None:
-    """The answer to a shutdown never comes; the VM can be suspended all the same."""
+    """The answer to a shutdown never arrives; the VM can still be suspended."""
     begin(ledger, platform.add("web-1"), PowerCommand.SHUTDOWN_GUEST)
     platform.on("web-1", PowerCommand.SUSPEND, does(15))
     assert platform.suspend("web-1", timeout=40).changed
@@ -784,7 +782,7 @@ def test_each_of_two_runs_puts_back_what_it_found(
     first: str,
     left: PowerState,
 ) -> None:
-    """The one that powered it on had found it off, as the other run had left it."""
+    """One run powered it on after it had found it off, as the other run had left it."""
     other = Ledger(tmp_path / "other.jsonl", now=ledger._now)
     platform.add("web-1")
     platform.power_off("web-1")

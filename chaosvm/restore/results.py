@@ -1,0 +1,104 @@
+"""The outcomes of a restore: for VMs that nothing was done to, for dry runs, for failures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chaosvm.errors import ChaosVMError, OperationFailed
+from chaosvm.ledger import VMRecord
+from chaosvm.outcome import Batch, How, Outcome, dry_run_outcome, failure_text
+from chaosvm.restore.states import SUSPENDED, next_operation, target_state
+from chaosvm.runtime import journal
+from chaosvm.vm import VM, PowerState
+
+__all__ = [
+    "RESTORE",
+    "as_dry_run",
+    "cannot_restore",
+    "error_text",
+    "not_restored",
+    "preview",
+    "raise_if_failed",
+    "unchanged",
+]
+
+logger = logging.getLogger("chaostoolkit")
+
+RESTORE = "restore"
+
+
+def raise_if_failed(outcomes: Sequence[Outcome]) -> Batch:
+    """The outcomes as a batch; raises OperationFailed if one of them is a failure."""
+    batch = Batch(tuple(outcomes))
+    if batch.failed:
+        journal.keep_output(batch.to_json())
+        raise OperationFailed(failure_text(RESTORE, outcomes), outcomes)
+    return batch
+
+
+def as_dry_run(batch: Batch) -> Batch:
+    """The batch with its plan; also logs it and marks the run as dry."""
+    journal.mark_dry_run()
+    planned = [
+        {
+            "id": outcome.id,
+            "name": outcome.name,
+            "power_state": outcome.before.value,
+            "will": outcome.detail,
+        }
+        for outcome in batch.outcomes
+    ]
+    for outcome in batch.outcomes:
+        logger.info(f"{RESTORE}: {outcome}, {outcome.before}: {outcome.detail}")
+    return replace(batch, plan={"operation": RESTORE, "vms": planned})
+
+
+def preview(record: VMRecord, vm: VM) -> Outcome:
+    """What a restore would do to a VM that is not in its target state."""
+    operation = next_operation(record, vm)
+    if operation is None:
+        return cannot_restore(record, vm)
+    return dry_run_outcome(vm, RESTORE, f"{operation}, to bring it to {target_state(record)}")
+
+
+def cannot_restore(record: VMRecord, vm: VM) -> Outcome:
+    """A VM whose target state cannot be reached from its present one."""
+    target = target_state(record)
+    why = f"is {vm.power_state}, from where it cannot be brought to {target}"
+    if target is SUSPENDED:
+        why = f"was suspended, and is {vm.power_state}: the memory that was saved is lost"
+    return unchanged(record, vm.power_state, error=why)
+
+
+def not_restored(record: VMRecord, why: str) -> Outcome:
+    """A VM in an unknown state."""
+    return unchanged(record, PowerState.UNKNOWN, error=why)
+
+
+def error_text(error: Exception) -> str:
+    """The message of an error; an unexpected one is also logged with its traceback."""
+    if isinstance(error, ChaosVMError):
+        return str(error)
+    logger.error(f"{RESTORE}: an unexpected error", exc_info=error)
+    return f"{type(error).__name__}: {error}"
+
+
+def unchanged(
+    record: VMRecord, state: PowerState, detail: str | None = None, error: str | None = None
+) -> Outcome:
+    """A VM that nothing was done to."""
+    return Outcome(
+        name=record.name,
+        id=record.id,
+        platform=record.platform,
+        operation=RESTORE,
+        before=state,
+        after=state,
+        changed=False,
+        how=How.NONE,
+        seconds=0.0,
+        detail=detail,
+        error=error,
+    )
