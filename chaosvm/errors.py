@@ -137,7 +137,7 @@ class NotInRehearsal(PlatformError):
     """During a rehearsal nothing may be sent to this server; nothing was."""
 
 
-# A retry does not help, and may lock the account: somebody has to act first.
+# A retry does not help, and may lock the account: a person has to act first.
 LASTING = (CertificateRejected, LoginFailed, NotInRehearsal, PermissionDenied)
 
 
