@@ -18,10 +18,10 @@ logger = logging.getLogger("chaostoolkit")
 
 
 def discover(discover_system: bool = True) -> Discovery:
-    """Activities of every platform and, where the environment names a server, what it holds.
+    """Discover the activities of every platform, and the system where a server is configured.
 
     Called by ``chaos discover chaosvm``. A platform that is not configured, or
-    cannot be reached, does not keep the others from being discovered.
+    cannot be reached, does not prevent the discovery of the others.
     """
     from chaoslib.discovery.discover import discover_actions, initialize_discovery_result
 
@@ -30,9 +30,9 @@ def discover(discover_system: bool = True) -> Discovery:
     discovery["activities"].extend(discover_actions("chaosvm.actions"))
     systems: dict[str, Any] = {}
     for platform in PLATFORMS:
-        found = import_module(platform.package).discover(discover_system)
-        discovery["activities"].extend(found["activities"])
-        if found["system"] is not None:
-            systems[platform.name] = found["system"]
+        capabilities = import_module(platform.package).discover(discover_system)
+        discovery["activities"].extend(capabilities["activities"])
+        if capabilities["system"] is not None:
+            systems[platform.name] = capabilities["system"]
     discovery["system"] = systems or None
     return discovery

@@ -1,8 +1,8 @@
-"""The exceptions of this package, one tree.
+"""The exceptions of this package, in one tree.
 
-Everything derives from :class:`ChaosVMError`, which is Chaos Toolkit's
-``ActivityFailed``, so that an activity that raises is recorded as failed and
-its text is what the reader of the journal sees.
+All of them derive from :class:`ChaosVMError`, which is Chaos Toolkit's
+``ActivityFailed``: an activity that raises one is recorded as failed, with the
+message in the journal.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LASTING",
-    "InWrongState",
     "AmbiguousVM",
+    "AnswerLost",
     "AnswerTooLarge",
     "Busy",
     "CertificateRejected",
     "ChaosVMError",
+    "CommandFailed",
     "ConnectionFailed",
     "DeadlinePassed",
     "GuardStopped",
     "GuardUnchecked",
     "GuestUnavailable",
+    "InWrongState",
     "Interrupted",
     "InvalidValue",
     "LedgerError",
     "LoginFailed",
     "MissingExtra",
-    "AnswerLost",
     "NoSuchVM",
     "NotInRehearsal",
     "NotSupported",
@@ -49,16 +50,15 @@ __all__ = [
     "PlatformError",
     "ProtocolError",
     "SelectionError",
-    "CommandFailed",
     "VMGone",
 ]
 
 
 class ChaosVMError(ActivityFailed):  # type: ignore[misc]  # chaoslib is untyped
-    """Base of everything that this package raises on purpose.
+    """Base of every exception that this package raises on purpose.
 
-    A message may quote a server, and a server what it was sent: so no secret in
-    use is in it.
+    Secrets in use are removed from the message, as it may quote a server, and a
+    server may quote a request.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -66,9 +66,9 @@ class ChaosVMError(ActivityFailed):  # type: ignore[misc]  # chaoslib is untyped
 
 
 class InvalidValue(ChaosVMError, ValueError):
-    """A setting or an argument that cannot be used; nothing was touched.
+    """A setting or an argument is invalid; nothing was touched.
 
-    It is about what the user wrote, whose words are left as they are.
+    The message quotes the user, not a server, so nothing is removed from it.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -80,29 +80,29 @@ class MissingExtra(ChaosVMError):
 
 
 class Interrupted(ChaosVMError):
-    """The run has been told to stop: nothing more is sent."""
+    """The run is being stopped: nothing more is sent."""
 
 
-# Choosing VMs ---------------------------------------------------------------
+# Selecting VMs --------------------------------------------------------------
 
 
 class SelectionError(ChaosVMError):
-    """The selection does not name VMs that can be acted on; nothing was touched."""
+    """The selection gives no VMs that can be acted on; nothing was touched."""
 
 
 class NoSuchVM(SelectionError):
-    """Nothing in the inventory fits."""
+    """No VM in the inventory matches."""
 
 
 class AmbiguousVM(SelectionError):
-    """A name fits more than one VM."""
+    """A name matches more than one VM."""
 
 
-# Talking to a platform --------------------------------------------------------
+# Connections ------------------------------------------------------------------
 
 
 class PlatformError(ChaosVMError):
-    """The platform could not be asked, or did not answer as it should."""
+    """The platform could not be reached, or did not answer as it should."""
 
 
 class ConnectionFailed(PlatformError):
@@ -110,7 +110,7 @@ class ConnectionFailed(PlatformError):
 
 
 class DeadlinePassed(ConnectionFailed):
-    """The time for the call, or for one request, is over."""
+    """The deadline of the call, or of one request, has passed."""
 
 
 class CertificateRejected(PlatformError):
@@ -126,22 +126,22 @@ class PermissionDenied(PlatformError):
 
 
 class ProtocolError(PlatformError):
-    """The server answered something that is not its protocol."""
+    """The server's response does not follow its protocol."""
 
 
 class AnswerTooLarge(ProtocolError):
-    """The server answered more than is read, packed or not; asking again would not help."""
+    """The response exceeds the size limit, compressed or not; a retry would not help."""
 
 
 class NotInRehearsal(PlatformError):
-    """In a rehearsal nothing may be sent there; nothing was."""
+    """During a rehearsal nothing may be sent to this server; nothing was."""
 
 
-# Asking again does not help, and may lock the account: somebody has to act first.
+# A retry does not help, and may lock the account: a person has to act first.
 LASTING = (CertificateRejected, LoginFailed, NotInRehearsal, PermissionDenied)
 
 
-# What may become of one request about one VM ----------------------------------
+# Why one request for one VM failed ---------------------------------------------
 
 
 class CommandFailed(ChaosVMError):
@@ -149,7 +149,7 @@ class CommandFailed(ChaosVMError):
 
 
 class InWrongState(CommandFailed):
-    """Refused because of the power state the VM is in, which is ``state``."""
+    """Refused because of the VM's power state, which is ``state``."""
 
     def __init__(self, message: str, state: PowerState) -> None:
         super().__init__(message)
@@ -157,15 +157,15 @@ class InWrongState(CommandFailed):
 
 
 class Busy(CommandFailed):
-    """Refused because something else is happening to the VM: nothing was done, try again."""
+    """Refused because the VM is busy with something else: nothing was done, try again."""
 
 
 class PerhapsBusy(Busy):
-    """As Busy, or refused for good: the same words again and again mean the latter."""
+    """Either busy or refused for good; a message that stays the same means the latter."""
 
 
 class GuestUnavailable(CommandFailed):
-    """The guest cannot be asked: its tools or agent are not running."""
+    """The guest cannot receive requests: its tools or agent are not running."""
 
 
 class NotSupported(CommandFailed):
@@ -175,52 +175,53 @@ class NotSupported(CommandFailed):
 class AnswerLost(CommandFailed):
     """It is unknown whether the request was, or will be, carried out.
 
-    Its answer was lost, or the platform answered that it does not know itself:
-    a task that timed out, a host that could not be reached. A platform raises it
-    from ``send``, or reports it as the ``error`` of a sighting with the ticket
-    that ended. ``ticket`` stands for the request, so that it can be watched all
-    the same. ``again`` is False if the same request must not be sent twice even
-    where nothing seems to have happened.
+    Its response was lost, or the platform does not know either: a task timed out,
+    or a host could not be reached. A backend raises it from ``send``, or reports it
+    as the ``error`` of the observation in which the request has ``ended``.
+
+    ``handle`` stands for the request, so that it can be watched all the same.
+    ``retryable`` is False if the request must not be sent twice, even if it seems
+    to have had no effect.
     """
 
-    def __init__(self, message: str, ticket: Any = None, again: bool = True) -> None:
+    def __init__(self, message: str, handle: Any = None, retryable: bool = True) -> None:
         super().__init__(message)
-        self.ticket = ticket
-        self.again = again
+        self.handle = handle
+        self.retryable = retryable
 
 
 class VMGone(CommandFailed):
-    """The VM does not exist any more."""
+    """The VM no longer exists."""
 
 
-# Keeping account ---------------------------------------------------------------
+# The ledger --------------------------------------------------------------------
 
 
 class LedgerError(ChaosVMError):
-    """The ledger cannot be written or read; what it could not note was not done."""
+    """The ledger cannot be written or read; what could not be recorded was not done."""
 
 
-# What became of an operation ---------------------------------------------------
+# Why an operation failed -------------------------------------------------------
 
 
 class OperationRefused(ChaosVMError):
-    """The operation makes no sense for, or must not be done to, a VM; nothing was touched."""
+    """The operation is impossible for, or must not be applied to, a VM; nothing was touched."""
 
 
 class GuardStopped(OperationRefused):
-    """A guard of the chaosvm_* settings would have been passed; nothing was touched."""
+    """A limit of the chaosvm_* settings would have been exceeded; nothing was touched."""
 
 
 class GuardUnchecked(PlatformError):
-    """What a guard needs to know could not be read, so that it lets nothing pass."""
+    """A guard could not read what it needs to decide, so it allows nothing."""
 
 
 class PlanOutdated(OperationRefused):
-    """The VMs are not any more what the plan says; nothing was touched."""
+    """The VMs have changed since the plan was made; nothing was touched."""
 
 
 class OperationFailed(ChaosVMError):
-    """At least one VM did not get where it should; ``outcomes`` has every VM's story."""
+    """The operation failed for at least one VM; ``outcomes`` has the outcome of every VM."""
 
     def __init__(self, message: str, outcomes: Sequence[Outcome]) -> None:
         super().__init__(message)

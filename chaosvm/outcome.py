@@ -1,4 +1,4 @@
-"""What became of an operation on one VM, and on a batch of them."""
+"""The result of an operation, for one VM and for a batch."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from chaosvm.vm import VM, PowerState
 __all__ = ["Batch", "How", "Outcome", "failure_text", "dry_run_outcome"]
 
 
-# In an error text; what has all of them is named there.
-_MOST_NAMED = 20
+# In a message, which says where all of them are.
+_MAX_NAMED = 20
 
 
 class How(StrEnum):
-    """By which means a VM was brought to its state."""
+    """How a VM reached its state."""
 
-    GUEST = "guest"  # the guest's own shutdown or reboot
-    HARD = "hard"  # the platform, without asking the guest
-    FALLBACK_HARD = "fallback_hard"  # the platform, after the guest did not, or could not
-    ENGINE_CONVERTED = "engine_converted"  # asked of the guest, made hard by the engine
+    GUEST = "guest"  # a guest shutdown or reboot
+    HARD = "hard"  # by the platform, without the guest
+    FALLBACK_HARD = "fallback_hard"  # by the platform, after the guest failed to
+    ENGINE_CONVERTED = "engine_converted"  # requested from the guest, made hard by the engine
     NONE = "none"  # nothing was done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One VM's story. ``error`` is None when it is where it should be.
+    """The result of an operation on one VM; ``error`` is None if it succeeded.
 
-    ``after`` is the last state that was seen, and ``unknown`` when it may have
-    changed since. ``detail`` says what the other fields cannot.
+    ``after`` is the last power state that was observed, or ``unknown`` if it may
+    have changed since. ``detail`` adds what the other fields cannot express.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Outcome:
     detail: str | None = None
     error: str | None = None
     correlation_id: str | None = None
-    # In a dry run, where nothing was done: what would have been.
+    # What would have been done, in a dry run.
     plan: dict[str, Any] | None = field(default=None, hash=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Both may quote a server."""
+        # Both may quote a server.
         for name in ("detail", "error"):
             if text := getattr(self, name):
                 object.__setattr__(self, name, redacted(text))
@@ -61,7 +61,7 @@ class Outcome:
         return self.error is not None
 
     def to_json(self) -> dict[str, Any]:
-        shown = {
+        values = {
             "name": self.name,
             "id": self.id,
             "platform": self.platform,
@@ -78,9 +78,9 @@ class Outcome:
             "correlation_id": self.correlation_id,
         }
         return {
-            **shown,
+            **values,
             **{key: value for key, value in optional.items() if value},
-            **_dry(self.plan),
+            **_dry_run_fields(self.plan),
         }
 
     def __str__(self) -> str:
@@ -89,12 +89,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The outcomes of all the VMs of one batch, and the seed that chose them."""
+    """The outcomes of a batch, the VMs it skipped, and the seed of its sample."""
 
     outcomes: tuple[Outcome, ...]
     seed: int | None = None
     passed_over: tuple[tuple[VM, str], ...] = ()
-    # In a dry run, where nothing was done: what would have been.
+    # What would have been done, in a dry run.
     plan: dict[str, Any] | None = field(default=None, hash=False, compare=False)
 
     @property
@@ -106,21 +106,21 @@ class Batch:
         return sum(outcome.failed for outcome in self.outcomes)
 
     def to_json(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {
+        values: dict[str, Any] = {
             "outcomes": [outcome.to_json() for outcome in self.outcomes],
             "changed": self.changed,
             "failed": self.failed,
             "seed": self.seed,
         }
         if self.passed_over:
-            shown["passed_over"] = [
+            values["passed_over"] = [
                 {"name": vm.name, "id": vm.id, "reason": reason} for vm, reason in self.passed_over
             ]
-        return {**shown, **_dry(self.plan)}
+        return {**values, **_dry_run_fields(self.plan)}
 
 
 def dry_run_outcome(vm: VM, operation: str, will: str) -> Outcome:
-    """Of a dry run."""
+    """Return the outcome of a dry run for one VM."""
     return Outcome(
         name=vm.name,
         id=vm.id,
@@ -135,47 +135,47 @@ def dry_run_outcome(vm: VM, operation: str, will: str) -> Outcome:
     )
 
 
-def _dry(plan: dict[str, Any] | None) -> dict[str, Any]:
+def _dry_run_fields(plan: dict[str, Any] | None) -> dict[str, Any]:
     return {} if plan is None else {"dry_run": True, "plan": plan}
 
 
 def failure_text(operation: str, outcomes: Sequence[Outcome], seed: int | None = None) -> str:
-    """Which VMs failed and why, what was done to the others, and the seed of the draw.
+    """Say which VMs failed and why, whether the others changed, and the seed of the sample.
 
-    Of many, twenty of each kind: the whole is in the journal and in the ledger.
+    At most 20 VMs of each kind are named; the journal and the ledger have all of them.
     """
     failed = [outcome for outcome in outcomes if outcome.failed]
     if len(outcomes) == 1:
         return f"{operation} failed: {_reasons(failed)}"
-    said = f"{operation} failed for {len(failed)} of {len(outcomes)} VMs: {_reasons(failed)}"
+    text = f"{operation} failed for {len(failed)} of {len(outcomes)} VMs: {_reasons(failed)}"
     others = [outcome for outcome in outcomes if not outcome.failed]
     groups = {
         "changed": [o for o in others if o.changed],
         "not changed": [o for o in others if not o.changed],
     }
-    for word, group in groups.items():
+    for label, group in groups.items():
         if group:
-            said += f". Of the others, {word}: {_named(group, len(group))}"
+            text += f". Of the others, {label}: {_named(group)}"
     if seed is not None:
-        said += f". They were drawn with seed {seed}"
-    if max(len(failed), *(len(group) for group in groups.values())) > _MOST_NAMED:
-        said += ". The output of this activity in the journal, and the ledger, have all of them"
-    return said
+        text += f". They were drawn with seed {seed}"
+    if max(len(failed), *(len(group) for group in groups.values())) > _MAX_NAMED:
+        text += ". The output of this activity in the journal, and the ledger, have all of them"
+    return text
 
 
 def _reasons(failed: Sequence[Outcome]) -> str:
-    """Each error once, with the VMs that ended with it."""
-    named = failed[:_MOST_NAMED]
+    """Name each error once, with its VMs."""
+    named = failed[:_MAX_NAMED]
     groups: dict[str | None, list[Outcome]] = {}
     for outcome in named:
         groups.setdefault(outcome.error, []).append(outcome)
-    told = "; ".join(f"{_named(group, len(group))} {error}" for error, group in groups.items())
-    return told + _more(len(failed))
+    reasons = "; ".join(f"{_named(group)} {error}" for error, group in groups.items())
+    return reasons + _more(len(failed))
 
 
-def _named(outcomes: Sequence[Outcome], count: int) -> str:
-    return ", ".join(str(outcome) for outcome in outcomes[:_MOST_NAMED]) + _more(count)
+def _named(outcomes: Sequence[Outcome]) -> str:
+    return ", ".join(str(outcome) for outcome in outcomes[:_MAX_NAMED]) + _more(len(outcomes))
 
 
 def _more(count: int) -> str:
-    return f" and {count - _MOST_NAMED} more" if count > _MOST_NAMED else ""
+    return f" and {count - _MAX_NAMED} more" if count > _MAX_NAMED else ""

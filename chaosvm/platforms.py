@@ -1,4 +1,4 @@
-"""The platforms: a folder and one line here for each."""
+"""The registry of platforms: each is a folder and one line here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["PLATFORMS", "Platform", "find_platform"]
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A platform by its name, with where to find its settings and its connection.
+    """A platform's name, and where its settings and its connection are.
 
     Both are import strings, ``module:name``, so that nothing is imported before
-    it is used. ``acts`` is false for an inventory whose VMs another platform
-    switches: it has no ledger entries of its own.
+    it is used. ``acts`` is false for an inventory whose VMs belong to another
+    platform: the ledger has no entries of it.
     """
 
     name: str
@@ -29,14 +29,14 @@ class Platform:
         return self.settings.partition(":")[0].rpartition(".")[0]
 
     def load_settings(self) -> type[Any]:
-        """The class of its settings."""
+        """Import the class of its settings."""
         kind: type[Any] = _load(self.settings)
         return kind
 
     def connect(
         self, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
     ) -> Any:
-        """Its shared connection; raises InvalidValue for settings that cannot be used."""
+        """Return its shared connection; raises InvalidValue for invalid settings."""
         return _load(self.connection)(configuration, secrets)
 
 

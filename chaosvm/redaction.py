@@ -1,4 +1,4 @@
-"""Keeps the secrets in use out of messages: servers quote what they were sent."""
+"""Keeps the secrets in use out of messages, as servers quote what they are sent."""
 
 from __future__ import annotations
 
@@ -14,70 +14,71 @@ from urllib.parse import quote, quote_plus
 __all__ = ["forget", "hide_password", "hide_session", "printable", "redacted"]
 
 _HIDDEN = "***"
-# Sessions come and go; passwords stay.
-_MOST_SESSIONS = 1_000
-# A shorter one may be part of an ordinary word, and counts only where it stands alone.
-_LONG = 8
+# Only sessions are dropped when there are too many; passwords are kept.
+_MAX_SESSIONS = 1_000
+# A shorter secret may be part of an ordinary word, so it is hidden only as a whole word.
+_MIN_SUBSTRING_LENGTH = 8
 
 _passwords: set[str] = set()
 _sessions: OrderedDict[str, None] = OrderedDict()
-# An interruption may raise an error of ours while another one is made.
+# Reentrant, as a signal handler may raise one of this package's errors at any time.
 _lock = threading.RLock()
 
 
 def hide_password(password: str, username: str | None = None) -> None:
-    """From now on :func:`redacted` hides it."""
+    """Have :func:`redacted` hide this password from now on."""
     with _lock:
-        _passwords.update(_forms(password, username))
+        _passwords.update(_spellings(password, username))
 
 
 def hide_session(token: str) -> None:
-    """Likewise, for the token or the name of a session."""
+    """Have :func:`redacted` hide a session's token, or its name, from now on."""
     with _lock:
-        for each in _forms(token, None):
-            _sessions[each] = None
-            _sessions.move_to_end(each)
-        while len(_sessions) > _MOST_SESSIONS:
+        for spelling in _spellings(token, None):
+            _sessions[spelling] = None
+            _sessions.move_to_end(spelling)
+        while len(_sessions) > _MAX_SESSIONS:
             _sessions.popitem(last=False)
 
 
 def redacted(text: str) -> str:
-    """The text without the secrets in use, and with nothing that UTF-8 cannot hold."""
+    """Return the text without the secrets in use, and with unencodable characters escaped."""
     with _lock:
-        known = frozenset((*_passwords, *_sessions))
-    hidden = _pattern(known).sub(_HIDDEN, text) if known else text
-    return printable(hidden)
+        secrets = frozenset((*_passwords, *_sessions))
+    return printable(_pattern(secrets).sub(_HIDDEN, text) if secrets else text)
 
 
 def printable(text: str) -> str:
-    """The text with nothing in it that UTF-8 cannot hold."""
+    """Return the text with everything escaped that UTF-8 cannot encode."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def forget() -> None:
-    """No secret is in use any more."""
+    """Forget every secret, as none is in use any more."""
     with _lock:
         _passwords.clear()
         _sessions.clear()
 
 
 @lru_cache(8)
-def _pattern(known: frozenset[str]) -> re.Pattern[str]:
-    parts = [
-        re.escape(each) if len(each) >= _LONG else rf"(?<!\w){re.escape(each)}(?!\w)"
-        for each in sorted(known, key=len, reverse=True)
-    ]
-    return re.compile("|".join(parts))
+def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
+    longest_first = sorted(secrets, key=len, reverse=True)
+    return re.compile("|".join(_part(secret) for secret in longest_first))
 
 
-def _forms(secret: str, username: str | None) -> set[str]:
-    """As requests hold it, and as answers may repeat it."""
-    sent = _sent(secret)
-    forms = {
+def _part(secret: str) -> str:
+    escaped = re.escape(secret)
+    return escaped if len(secret) >= _MIN_SUBSTRING_LENGTH else rf"(?<!\w){escaped}(?!\w)"
+
+
+def _spellings(secret: str, username: str | None) -> set[str]:
+    """Return the secret as requests contain it and as responses may quote it."""
+    encoded = _encoded(secret)
+    spellings = {
         secret,
-        quote(sent, safe=""),
-        quote(sent),
-        quote_plus(sent),
+        quote(encoded, safe=""),
+        quote(encoded),
+        quote_plus(encoded),
         html.escape(secret, quote=False),
         html.escape(secret),
         json.dumps(secret)[1:-1],
@@ -85,14 +86,14 @@ def _forms(secret: str, username: str | None) -> set[str]:
         repr(secret)[1:-1],
     }
     if username is not None:
-        pair = _sent(username) + b":" + sent
-        forms.add(base64.b64encode(pair).decode())
-    return forms
+        pair = _encoded(username) + b":" + encoded
+        spellings.add(base64.b64encode(pair).decode())
+    return spellings
 
 
-def _sent(text: str) -> bytes:
+def _encoded(text: str) -> bytes:
     try:
-        # As an environment variable that is not UTF-8 holds it, byte by byte.
+        # The original bytes of an environment variable that is not UTF-8.
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")

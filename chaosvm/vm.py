@@ -1,4 +1,4 @@
-"""One virtual machine, in the same shape whatever the platform."""
+"""A virtual machine, in the same shape on every platform."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["VM", "PowerState"]
 
 
 class PowerState(StrEnum):
-    """What the platforms' power states have in common.
+    """A power state, common to all platforms.
 
-    ``transitioning`` is a state that will pass by itself (oVirt's powering_up
-    and its like); ``unknown`` means that the platform itself cannot tell.
+    ``transitioning`` is a state that passes by itself, such as oVirt's powering_up;
+    ``unknown`` is one that the platform does not know itself.
     """
 
     POWERED_ON = "powered_on"
@@ -25,17 +25,17 @@ class PowerState(StrEnum):
 
     @property
     def settled(self) -> bool:
-        """True for a state that stays until somebody changes it."""
+        """True for a state that lasts until somebody changes it."""
         return self not in (PowerState.TRANSITIONING, PowerState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VM:
-    """A machine as its platform described it at one moment.
+    """A virtual machine as its platform described it at one moment.
 
-    ``id`` is the platform's own identity (vSphere's managed object id, oVirt's
-    id): names are only unique within a folder or data centre. None means that
-    the platform did not tell; ``tags`` of None, that tags were not read.
+    ``id`` is the platform's own identifier (vSphere's managed object id, oVirt's
+    id): names are only unique within a folder or data center. A field is None if
+    the platform has no value for it; ``tags`` is None if tags were not read.
     """
 
     id: str
@@ -58,22 +58,22 @@ class VM:
     tags: tuple[str, ...] | None = None
     template: bool = False
     metadata: dict[str, Any] = field(default_factory=dict, hash=False)
-    # Other spellings that mean this VM, such as vSphere's "a%2fb" for "a/b".
+    # Other spellings of its name or path, such as vSphere's "a%2fb" for "a/b".
     aliases: tuple[str, ...] = ()
 
-    def answers_to(self, wanted: str) -> bool:
-        """Is it meant by this name, id, instance UUID or inventory path?"""
-        if wanted in (self.name, self.id, self.path) or wanted in self.aliases:
+    def answers_to(self, identifier: str) -> bool:
+        """True if this is its name, id, instance UUID, inventory path or an alias of these."""
+        if identifier in (self.name, self.id, self.path) or identifier in self.aliases:
             return True
-        return self.instance_uuid is not None and wanted.lower() == self.instance_uuid.lower()
+        return self.instance_uuid is not None and identifier.lower() == self.instance_uuid.lower()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values under the names of the fields."""
-        shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "aliases"}
+        """Return the fields as plain JSON values."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "aliases"}
         for key in ("ip_addresses", "tags"):
-            if shown[key] is not None:
-                shown[key] = list(shown[key])
-        return {**shown, "power_state": self.power_state.value}
+            if values[key] is not None:
+                values[key] = list(values[key])
+        return {**values, "power_state": self.power_state.value}
 
     def __str__(self) -> str:
         return f"{self.name!r} ({self.id})"

@@ -27,12 +27,12 @@ def test_every_error_is_exported():
     assert sorted(classes) == sorted(error.__name__ for error in OURS)
 
 
-def test_a_value_that_cannot_be_used_is_pythons_own_kind_of_error_too():
+def test_an_invalid_value_is_a_value_error():
     assert issubclass(errors.InvalidValue, ValueError)
 
 
-def test_an_error_of_the_platform_is_not_one_of_a_vm():
-    """The engine tells them apart: one ends a VM, the other the whole."""
+def test_a_platform_error_is_not_a_failed_command():
+    """The power engine distinguishes them: one ends a job, the other the operation."""
     for error in OURS:
         assert not (
             issubclass(error, errors.PlatformError) and issubclass(error, errors.CommandFailed)

@@ -9,7 +9,7 @@ from chaosvm.vm import VM, PowerState
 
 
 def outcome(name: str = "web", **fields) -> Outcome:
-    given = {
+    defaults = {
         "id": f"id-{name}",
         "platform": "vsphere",
         "operation": "power_off",
@@ -19,7 +19,7 @@ def outcome(name: str = "web", **fields) -> Outcome:
         "how": How.GUEST,
         "seconds": 1.5,
     }
-    return Outcome(name=name, **{**given, **fields})
+    return Outcome(name=name, **{**defaults, **fields})
 
 
 DONE = outcome("done")
@@ -41,7 +41,7 @@ def test_an_outcome_as_json():
     }
 
 
-def test_what_there_is_to_add_is_added():
+def test_optional_fields_are_added():
     shown = outcome(detail="the guest was slow", error="it failed").to_json()
     assert (shown["detail"], shown["error"]) == ("the guest was slow", "it failed")
 
@@ -64,7 +64,7 @@ def test_a_batch_counts_and_keeps_its_seed():
     assert json.loads(json.dumps(shown)) == shown
 
 
-def test_a_batch_tells_what_was_passed_over():
+def test_a_batch_lists_the_vms_it_passed_over():
     template = VM(
         id="vm-9", name="tpl", platform="x", power_state=PowerState.POWERED_OFF, status="off"
     )
@@ -98,7 +98,7 @@ def test_vms_that_ended_with_the_same_error_are_named_together():
     )
 
 
-def test_of_many_vms_twenty_are_named():
+def test_at_most_twenty_vms_are_named():
     failed = [outcome(f"lost-{n}", error=f"is gone since {n}") for n in range(200)]
     done = [outcome(f"done-{n}") for n in range(50)]
 

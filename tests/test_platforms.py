@@ -1,4 +1,4 @@
-"""The registry: one line a platform, and everything else follows from it."""
+"""The registry: one line for each platform, and what it refers to exists."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def test_every_folder_that_can_be_discovered_has_a_line() -> None:
     assert with_actions - {"activities"} == {platform.name for platform in PLATFORMS}
 
 
-def test_a_name_that_is_no_platforms() -> None:
+def test_an_unknown_name_finds_no_platform() -> None:
     assert find_platform("vspher") is None

@@ -39,12 +39,12 @@ PASSWORD = """p&ss"w%rd'<ü>\\/ 1"""
         "Y2hhb3M6cCZzcyJ3JXJkJzzDvD5cLyAx",
     ],
 )
-def test_a_password_is_hidden_in_whatever_form_it_comes(form: str) -> None:
+def test_a_password_is_hidden_in_every_encoding(form: str) -> None:
     hide_password(PASSWORD, "chaos")
     assert redacted(f"a fault: <{form}>") == "a fault: <***>"
 
 
-def test_nothing_is_hidden_that_is_not_in_use() -> None:
+def test_only_secrets_in_use_are_hidden() -> None:
     assert redacted("hunter2-and-more") == "hunter2-and-more"
     hide_password("hunter2-and-more")
     assert redacted("hunter2-and-more") == "***"
@@ -52,7 +52,7 @@ def test_nothing_is_hidden_that_is_not_in_use() -> None:
     assert redacted("hunter2-and-more") == "hunter2-and-more"
 
 
-def test_a_short_password_is_no_part_of_other_words() -> None:
+def test_a_short_password_is_hidden_only_as_a_whole_word() -> None:
     hide_password("pass")
     assert redacted("passed over, by pass: pass, 'pass' (a pass)") == (
         "passed over, by ***: ***, '***' (a ***)"
@@ -74,7 +74,7 @@ def test_the_oldest_of_very_many_sessions_are_forgotten_and_no_password() -> Non
     assert redacted(PASSWORD) == "***"
 
 
-def test_what_utf8_cannot_hold_is_written_out() -> None:
+def test_unencodable_characters_are_escaped() -> None:
     assert redacted("a\udc80b") == "a\\udc80b"
     assert str(ChaosVMError("a\udc80b")) == str(InvalidValue("a\udc80b")) == "a\\udc80b"
 
@@ -93,7 +93,7 @@ def test_no_error_shows_it(kind) -> None:
     assert "w%rd" not in "".join(traceback.format_exception(error))
 
 
-def test_what_the_user_wrote_is_shown() -> None:
+def test_an_invalid_value_is_shown_in_full() -> None:
     hide_password("wrong")
     assert str(InvalidValue("/tmp/wrong.pem is no file")) == "/tmp/wrong.pem is no file"
 

@@ -1,4 +1,4 @@
-"""A server that quotes what it was sent: the password is in nothing that anybody reads."""
+"""A server that quotes a request: the password is in no error, log, journal or ledger."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def test_a_fault_that_quotes_the_password(
     with pytest.raises(ChaosVMError) as refused:
         platform.power_off("web-1", graceful=False, timeout=2)
     ledger = tmp_path / "ledger"
-    noted = ledger.read_text() if ledger.exists() else ""
+    recorded = ledger.read_text() if ledger.exists() else ""
     shown = "".join(traceback.format_exception(refused.value))  # as the journal has it
-    for text in (str(refused.value), shown, logs.text, noted):
+    for text in (str(refused.value), shown, logs.text, recorded):
         assert "hunter2" not in text
 
 

@@ -1,4 +1,4 @@
-"""What an import brings in: no more than it takes to say what there is."""
+"""What an import loads: no more than discovery needs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PLATFORMS = ("vsphere", "olvm", "dora")
 ACTIVITIES = [f"chaosvm.{name}.{kind}" for name in PLATFORMS for kind in ("actions", "probes")]
 
 
-def brought_in(module: str) -> set[str]:
-    """The large modules that are there after an import, and were not before."""
+def loaded_by(module: str) -> set[str]:
+    """Return the large modules that an import loads."""
     program = f"""
 import sys, json
 import chaoslib.types
@@ -32,9 +32,9 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 @pytest.mark.parametrize("module", ["chaosvm", *ACTIVITIES])
-def test_what_speaks_to_a_platform_is_imported_when_it_is_used(module: str) -> None:
-    assert brought_in(module) == set()
+def test_clients_are_imported_only_when_used(module: str) -> None:
+    assert loaded_by(module) == set()
 
 
-def test_and_that_can_be_told() -> None:
-    assert brought_in("chaosvm.dora.client") >= {"requests"}
+def test_a_large_module_is_noticed() -> None:
+    assert loaded_by("chaosvm.dora.client") >= {"requests"}

@@ -11,7 +11,7 @@ UUID = "502e71fa-1a2b-3c4d-5e6f-708192a3b4c5"
 
 
 def vm(**fields) -> VM:
-    given = {
+    defaults = {
         "id": "vm-12",
         "name": "a/b",
         "platform": "vsphere",
@@ -21,7 +21,7 @@ def vm(**fields) -> VM:
         "instance_uuid": UUID,
         "aliases": ("a%2fb",),
     }
-    return VM(**{**given, **fields})
+    return VM(**{**defaults, **fields})
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_vm_answers_to_nothing_else(word):
 
 
 @pytest.mark.parametrize("word", ["", "None", "none"])
-def test_what_is_not_known_of_a_vm_is_not_a_name(word):
+def test_a_missing_field_is_not_a_name(word):
     assert not vm(path=None, instance_uuid=None, aliases=()).answers_to(word)
 
 
@@ -78,7 +78,7 @@ def test_a_vm_survives_json():
     assert shown["tags"] == []
 
 
-def test_what_is_not_known_is_null():
+def test_missing_fields_are_null():
     shown = vm().to_json()
     unknown = ("datacenter", "cluster", "cpu_count", "ip_addresses", "tags", "hostname")
     assert [shown[key] for key in unknown] == [None] * len(unknown)

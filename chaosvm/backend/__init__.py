@@ -5,17 +5,19 @@ Waiting, deadlines, outcomes and undo are built on these, once for all platforms
 
 from __future__ import annotations
 
-from chaosvm.backend.backend import Backend, CommandHandle, Observation, PowerCommand, Watch
+from chaosvm.backend.backend import Backend
+from chaosvm.backend.commands import CommandHandle, PowerCommand
 from chaosvm.backend.management import runs_server
 from chaosvm.backend.order import OnTimeout, Operation, Order
+from chaosvm.backend.watch import Observation, Watch
 
 __all__ = [
+    "Backend",
     "CommandHandle",
     "Observation",
     "OnTimeout",
     "Operation",
     "Order",
-    "Backend",
     "PowerCommand",
     "Watch",
     "runs_server",

@@ -1,4 +1,4 @@
-"""Which VM is the one that a platform's server runs in: it must never be touched."""
+"""Finds the VM that a platform's own server runs in, which must never be touched."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from chaosvm.vm import VM
 
 __all__ = ["runs_server"]
 
-# Many guests call themselves so, and it means no one of them.
-_ANYBODY = ("localhost", "localhost.localdomain")
+# Many guests have these host names, so they identify none of them.
+_UNSPECIFIC = ("localhost", "localhost.localdomain")
 
 
 def runs_server(vm: VM, server: str, peers: Iterable[str] = ()) -> bool:
-    """Is the server at this name or address, or reached at one of ``peers``, in this VM?"""
+    """True if the VM has the server's name or address, or one of ``peers``, where it is reached."""
     if vm.hostname and _same_host(vm.hostname, server):
         return True
-    addresses = {_address(each) for each in vm.ip_addresses or ()}
-    return not addresses.isdisjoint(_address(each) for each in (server, *peers))
+    addresses = {_normalized(address) for address in vm.ip_addresses or ()}
+    return not addresses.isdisjoint(_normalized(address) for address in (server, *peers))
 
 
 def _same_host(one: str, other: str) -> bool:
-    """Also if only one of them is told with its domain."""
+    """Compare host names; a name without a domain matches one with any domain."""
     one, other = one.rstrip(".").lower(), other.rstrip(".").lower()
-    if one in _ANYBODY or other in _ANYBODY:
+    if one in _UNSPECIFIC or other in _UNSPECIFIC:
         return False
     if one == other:
         return True
@@ -33,8 +33,8 @@ def _same_host(one: str, other: str) -> bool:
     return one.partition(".")[0] == other.partition(".")[0]
 
 
-def _address(text: str) -> str:
-    """One spelling for each address; what is none stays as it is."""
+def _normalized(text: str) -> str:
+    """The canonical form of an IP address; non-addresses are returned unchanged."""
     bare = text.partition("%")[0]
     return str(ipaddress.ip_address(bare)) if _is_address(bare) else text
 

@@ -1,4 +1,4 @@
-"""What is asked of a platform: an operation with its options."""
+"""An operation with its options, as one call requests it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Operation(StrEnum):
 
 
 class OnTimeout(StrEnum):
-    """What to do with a guest that was asked to shut down and did not."""
+    """What to do when a guest does not shut down in time."""
 
     HARD = "hard"  # cut its power
     FAIL = "fail"  # report a failure
@@ -30,43 +30,43 @@ class OnTimeout(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An operation and how to go about it; ``timeout`` in seconds bounds all of it."""
+    """An operation with its options; ``timeout``, in seconds, bounds the whole call."""
 
     operation: Operation
     timeout: float
     graceful: bool = False
     on_timeout: OnTimeout = OnTimeout.FAIL
     parallel: int = 1
-    # May the saved memory of a suspended VM be thrown away?
+    # The saved memory of a suspended VM may be discarded.
     discard_memory: bool = False
-    # Is it to put back what an earlier one changed?
+    # The operation restores a VM that an earlier one changed.
     is_restore: bool = False
-    # Names the call in the platform's own records, where it keeps any.
+    # Identifies the call in the ledger and in the platform's own records.
     run: str = field(default_factory=lambda: f"chaosvm-{secrets.token_hex(6)}", compare=False)
     reason: str = field(default_factory=audit_reason, compare=False)
-    # Of the run: where it is stopped, so is this.
+    # The phase of the run: stopping it stops this call.
     phase: Phase = field(default_factory=phase, compare=False)
-    # When the call began, on the clock of this process.
+    # When the call began, on this process's monotonic clock.
     begun: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def options(self) -> dict[str, Any]:
-        """Those that matter to its operation, under the names that people give them."""
-        shown: dict[str, Any] = {"timeout": self.timeout, "parallel": self.parallel}
+        """The options that apply to the operation, under their names as arguments."""
+        options: dict[str, Any] = {"timeout": self.timeout, "parallel": self.parallel}
         if self.operation in (Operation.POWER_OFF, Operation.REBOOT):
-            shown["graceful"] = self.graceful
+            options["graceful"] = self.graceful
         if self.operation is Operation.POWER_OFF:
-            shown["on_timeout"] = self.on_timeout.value
+            options["on_timeout"] = self.on_timeout.value
         if self.discard_memory:
-            shown["discard_memory"] = True
-        return shown
+            options["discard_memory"] = True
+        return options
 
     @property
     def guest_seconds(self) -> float:
         """How long a guest may take to shut down.
 
-        Where a hard power off is to follow, the last fifth of the time (30
-        seconds at most) is kept for it, so that the whole stays within timeout.
+        If a hard power off follows, the last fifth of ``timeout`` (30 seconds at most)
+        is reserved for it.
         """
         if self.on_timeout is OnTimeout.HARD:
             return self.timeout - min(30.0, self.timeout / 5)

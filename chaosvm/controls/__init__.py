@@ -1,1 +1,4 @@
-"""Chaos Toolkit controls, declared under ``controls`` in an experiment."""
+"""Chaos Toolkit controls: restore what a run changed, stop it on a failure, show a dry run's plans.
+
+Each is a module that an experiment declares by its name.
+"""

@@ -1,7 +1,7 @@
-"""Makes sure that a control is called, and that nothing that goes wrong in it goes unsaid.
+"""Makes sure that a control is called and that its errors are reported.
 
-Chaos Toolkit passes over a control that it cannot call, and over any error in
-one but InterruptExecution: it logs them at DEBUG, and runs the experiment.
+Chaos Toolkit ignores a control that it cannot call, and any error in a control
+but InterruptExecution: it logs them at DEBUG and runs the experiment.
 """
 
 import logging
@@ -14,57 +14,58 @@ from chaosvm.errors import InvalidValue
 from chaosvm.runtime import current_experiment, importing
 from chaosvm.settings import values
 
-__all__ = ["Arguments", "check", "required", "told", "validate", "wrong_arguments"]
+__all__ = ["Arguments", "check", "log_errors", "required", "validate", "wrong_arguments"]
 
 logger = logging.getLogger("chaostoolkit")
 
 F = TypeVar("F", bound=Callable[..., Any])
-# By name: what checks the value, and raises InvalidValue.
+# The validator of each argument, which raises InvalidValue.
 Arguments = Mapping[str, Callable[[str, Any], Any]]
 
 
 def check(module: str, arguments: Arguments) -> None:
-    """Raises SystemExit, which Chaos Toolkit does not pass over, while it imports the control.
+    """Check the declaration that a control's module is being imported for.
 
-    That is the only way to check one of a control file, which is not validated.
+    Raises SystemExit, which Chaos Toolkit does not ignore. This is the only way to
+    check the declarations of a control file, which Chaos Toolkit does not validate.
     """
-    found = importing(module)
-    if found is not None and not found.validating and (wrong := _mistake(found.control, arguments)):
-        raise SystemExit(f"nothing was run: {wrong}")
+    declaration = importing(module)
+    if declaration is None or declaration.validating:
+        return
+    if mistake := _find_mistake(declaration.control, arguments):
+        raise SystemExit(f"nothing was run: {mistake}")
 
 
 def validate(control: Dict[str, Any], arguments: Arguments, whole: bool = False) -> None:
-    """Raises InvalidControl for a control that Chaos Toolkit could not call as it has to be.
+    """Raise InvalidControl if Chaos Toolkit could not call the control as it needs to be.
 
-    ``whole``: it has to be one of the experiment itself, before and after.
+    A ``whole`` control has to be called before and after the experiment itself.
     """
-    wrong = _mistake(control, arguments)
-    if not wrong and whole and control.get("scope") is not None:
-        wrong = f"{_name(control)} has a scope, and has to be called before and after"
-    if not wrong and whole and not _is_of_experiment(control):
-        wrong = f"{_name(control)} has to be among the controls of the experiment itself"
-    if wrong:
-        raise InvalidControl(wrong)
+    mistake = _find_mistake(control, arguments)
+    if not mistake and whole:
+        mistake = _find_scope_mistake(control)
+    if mistake:
+        raise InvalidControl(mistake)
 
 
 def wrong_arguments(provider: Mapping[str, Any], example: str) -> str:
-    """What keeps Chaos Toolkit from calling it with these arguments; an empty text for nothing."""
+    """Say why Chaos Toolkit cannot call a control with these arguments; empty if it can."""
     if "arguments" not in provider:
         return ""
-    given = provider["arguments"]
-    if given is None:
-        return "'arguments' and nothing below: leave it out"
-    if not isinstance(given, Mapping):
-        return f"the arguments {given!r}, and expected is a mapping such as {example}"
-    if "context" in given:
-        return "an argument 'context', which is not one of its own"
-    if not all(isinstance(key, str) for key in given):
-        return f"the arguments {given!r}, not all of whose names are texts"
+    arguments = provider["arguments"]
+    if arguments is None:
+        return "an empty 'arguments': leave it out"
+    if not isinstance(arguments, Mapping):
+        return f"the arguments {arguments!r}: expected a mapping such as {example}"
+    if "context" in arguments:
+        return "an argument 'context', which Chaos Toolkit passes itself"
+    if not all(isinstance(key, str) for key in arguments):
+        return f"the arguments {arguments!r}: expected strings as names"
     return ""
 
 
-def told(function: F) -> F:
-    """Log an error that Chaos Toolkit would pass over."""
+def log_errors(function: F) -> F:
+    """Log errors that Chaos Toolkit would ignore."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -73,14 +74,14 @@ def told(function: F) -> F:
         except InterruptExecution:
             raise
         except Exception as error:
-            logger.error(f"{_where(function)} failed: {_error(error)}")
+            logger.error(f"{_qualified_name(function)} failed: {_error(error)}")
             raise
 
     return cast(F, call)
 
 
 def required(function: F) -> F:
-    """Stop the run on an error, as it may not go on without this."""
+    """Stop the run on an error, as it must not continue without this control."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -89,29 +90,38 @@ def required(function: F) -> F:
         except InterruptExecution:
             raise
         except Exception as error:
-            raise InterruptExecution(f"{_where(function)} failed: {_error(error)}") from error
+            message = f"{_qualified_name(function)} failed: {_error(error)}"
+            raise InterruptExecution(message) from error
 
     return cast(F, call)
 
 
-def _mistake(control: Dict[str, Any], arguments: Arguments) -> str:
+def _find_mistake(control: Dict[str, Any], arguments: Arguments) -> str:
     provider = control.get("provider")
     provider = provider if isinstance(provider, Mapping) else {}
     example = f"{{{next(iter(arguments), 'name')!r}: ...}}"
-    if wrong := wrong_arguments(provider, example):
-        return f"{_name(control)} has {wrong}"
+    if mistake := wrong_arguments(provider, example):
+        return f"{_name(control)} has {mistake}"
     for key, value in provider.get("arguments", {}).items():
-        if wrong := _wrong_value(key, value, arguments):
-            return f"{_name(control)}: {wrong}"
+        if mistake := _find_wrong_value(key, value, arguments):
+            return f"{_name(control)}: {mistake}"
     return ""
 
 
-def _wrong_value(key: str, value: Any, arguments: Arguments) -> str:
+def _find_scope_mistake(control: Mapping[str, Any]) -> str:
+    if control.get("scope") is not None:
+        return f"{_name(control)} must not have a scope: it has to be called before and after"
+    if not _is_of_experiment(control):
+        return f"{_name(control)} has to be among the controls of the experiment itself"
+    return ""
+
+
+def _find_wrong_value(key: str, value: Any, arguments: Arguments) -> str:
     if key not in arguments:
         known = f"known are {', '.join(arguments)}" if arguments else "it takes none"
         return f"unknown argument {key!r}{values.suggestion(key, arguments)}: {known}"
     if isinstance(value, str) and "${" in value:
-        return ""  # Chaos Toolkit puts in what it stands for when the run begins
+        return ""  # Chaos Toolkit substitutes it when the run begins
     try:
         arguments[key](key, value)
     except InvalidValue as error:
@@ -129,7 +139,7 @@ def _name(control: Mapping[str, Any]) -> str:
     return f"the control {control.get('name')!r}"
 
 
-def _where(function: Callable[..., Any]) -> str:
+def _qualified_name(function: Callable[..., Any]) -> str:
     return f"{function.__module__}: {function.__name__}"
 
 

@@ -1,14 +1,14 @@
 """Stops the experiment when one of this package's actions fails.
 
-Chaos Toolkit carries on with the next activity after an action that failed.
-With this control the run is interrupted instead; what comes then, rollbacks
-included, is up to the rollback strategy. Where the action was in the background,
-that is before the next activity begins. An action that fails during the
-rollbacks stops nothing, but the run ends as ``failed``.
+Chaos Toolkit continues with the next activity when an action fails. With this
+control the run is interrupted instead, and the rollback strategy decides what
+happens then. If the action ran in the background, the run stops before the next
+activity begins. An action that fails during the rollbacks stops nothing, but the
+run ends as ``failed``.
 
-With the argument ``when`` of ``after_method`` instead of ``at_once`` the other
-activities of the method are played first: for actions that do not depend on
-each other, but whose failure must not pass for success.
+With ``when`` set to ``after_method`` instead of ``at_once``, the rest of the method
+is played first. This is for actions that do not depend on each other, but whose
+failure must not be taken for success.
 
 ```json
 {
@@ -51,11 +51,11 @@ _PACKAGE = "chaosvm."
 _rolling_back = False
 _failed: List[str] = []
 _failed_rollbacks: List[str] = []
-_stopped: List[str] = []  # why, if the run was
+_reasons: List[str] = []  # why the run was stopped
 
 
 class When(StrEnum):
-    """When an experiment is stopped in which an action failed."""
+    """When to stop the experiment after an action failed."""
 
     AT_ONCE = "at_once"
     AFTER_METHOD = "after_method"
@@ -65,7 +65,7 @@ _ARGUMENTS = {"when": lambda key, value: values.choice(key, value, When)}
 
 
 def validate_control(control: Dict[str, Any]) -> None:
-    """Refuse an experiment that declares this control so that it would not be called."""
+    """Refuse a declaration with which this control would not be called."""
     validate(control, _ARGUMENTS)
 
 
@@ -73,11 +73,11 @@ def validate_control(control: Dict[str, Any]) -> None:
 def before_experiment_control(
     context: Dict[str, Any], when: str = "at_once", **kwargs: Any
 ) -> None:
-    """A run begins outside of its rollbacks."""
+    """Start a run: forget the previous one, and check the argument."""
     supervision.watch()
     _set_rolling_back(False)
-    for each in (_failed, _failed_rollbacks, _stopped):
-        each.clear()
+    for names in (_failed, _failed_rollbacks, _reasons):
+        names.clear()
     try:
         values.choice("when", when, When)
     except InvalidValue as error:
@@ -86,19 +86,19 @@ def before_experiment_control(
 
 @required
 def before_rollback_control(context: Dict[str, Any], **kwargs: Any) -> None:
-    """From here on, failures stop nothing."""
+    """Let failures stop nothing from here on."""
     _set_rolling_back(True)
 
 
 @required
 def after_rollback_control(context: Dict[str, Any], **kwargs: Any) -> None:
-    """The rollbacks are over."""
+    """Let failures stop the run again."""
     _set_rolling_back(False)
 
 
 @required
 def before_activity_control(context: Dict[str, Any], when: str = "at_once", **kwargs: Any) -> None:
-    """Interrupt the run if an action failed in the background, where nothing can."""
+    """Interrupt the run if an action failed in a background thread, which cannot do it."""
     if _failed and when != When.AFTER_METHOD and not _rolling_back:
         _stop()
 
@@ -110,10 +110,10 @@ def after_activity_control(
     when: str = "at_once",
     **kwargs: Any,
 ) -> None:
-    """Interrupt the run if this was an action of ours, and it failed."""
+    """Interrupt the run if an action of this package failed."""
     module = str((context.get("provider") or {}).get("module", ""))
-    ours = context.get("type") == "action" and module.startswith(_PACKAGE)
-    if not ours or (state or {}).get("status") != "failed":
+    is_own_action = context.get("type") == "action" and module.startswith(_PACKAGE)
+    if not is_own_action or (state or {}).get("status") != "failed":
         return
     name = str(context.get("name"))
     if _rolling_back:
@@ -128,8 +128,8 @@ def after_activity_control(
 
 @required
 def after_method_control(context: Dict[str, Any], **kwargs: Any) -> None:
-    """Interrupt the run if an action failed earlier, and this was waited for."""
-    if _failed and not _stopped:
+    """Interrupt the run if an action failed and the run has not been stopped yet."""
+    if _failed and not _reasons:
         _stop()
 
 
@@ -137,31 +137,31 @@ def after_method_control(context: Dict[str, Any], **kwargs: Any) -> None:
 def after_experiment_control(
     context: Dict[str, Any], state: Dict[str, Any] = None, **kwargs: Any
 ) -> None:
-    """Say in the journal why the run was stopped, or that its rollbacks failed."""
+    """Record in the journal why the run was stopped, or that rollbacks failed."""
     journal = state if state is not None else {}
-    if _stopped and journal.get("status") == "interrupted" and not journal.get("interruption"):
-        journal["interruption"] = {"kind": "control", "name": __name__, "reason": _stopped[0]}
+    if _reasons and journal.get("status") == "interrupted" and not journal.get("interruption"):
+        journal["interruption"] = {"kind": "control", "name": __name__, "reason": _reasons[0]}
     if _failed_rollbacks and journal.get("status") == "completed":
-        logger.error(f"of the rollbacks, these failed: {_named(_failed_rollbacks)}")
+        logger.error(f"these rollbacks failed: {_named(_failed_rollbacks)}")
         journal["status"] = "failed"
 
 
 def _stop() -> None:
     if len(_failed) == 1:
-        why = f"the action {_failed[0]!r} failed"
+        reason = f"the action {_failed[0]!r} failed"
     else:
-        why = f"of the method's actions, these failed: {_named(_failed)}"
-    _stopped.append(why)
-    raise InterruptExecution(why)
+        reason = f"of the method's actions, these failed: {_named(_failed)}"
+    _reasons.append(reason)
+    raise InterruptExecution(reason)
 
 
 def _named(names: List[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _set_rolling_back(now: bool) -> None:
+def _set_rolling_back(value: bool) -> None:
     global _rolling_back
-    _rolling_back = now
+    _rolling_back = value
 
 
 check(__name__, _ARGUMENTS)

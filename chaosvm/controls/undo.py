@@ -1,11 +1,11 @@
-"""Puts back what the experiment changed, however the experiment ends.
+"""Restores what the experiment changed, however the experiment ends.
 
-At the end of the run, after its rollbacks, every VM that it has changed and
-that is not back yet is brought to the state it had before: also if the run was
-interrupted, if its hypothesis failed, and whatever ``--rollback-strategy``
-says. It does what ``restore_power_states`` does, on every server that was
-touched. The outcomes are in the journal, under ``chaosvm_undo``; a run that
-could not be undone has the status ``failed``.
+At the end of the run, after its rollbacks, every VM that the run changed and that
+is not restored yet is brought back to its earlier state: also if the run was
+interrupted or its hypothesis failed, and with any ``--rollback-strategy``. This
+does what ``restore_power_states`` does, on every server that was touched. The
+outcomes are in the journal, under ``chaosvm_undo``; a run that could not be undone
+has the status ``failed``.
 
 ```json
 {
@@ -22,10 +22,10 @@ could not be undone has the status ``failed``.
 }
 ```
 
-``timeout`` in seconds bounds it (600), ``parallel`` is how many VMs are brought
-back at once (10), and with ``force`` VMs are put back that somebody else has
-changed since. While it works, Ctrl-C, SIGTERM and SIGHUP have to be given twice.
-A terminal that is closed (SIGHUP) interrupts the run like Ctrl-C.
+``timeout`` limits the restore, in seconds (600); ``parallel`` is how many VMs are
+restored at once (10); with ``force``, VMs are restored even if somebody else has
+changed them since. During the restore, Ctrl-C, SIGTERM and SIGHUP have to be sent
+twice. Closing the terminal (SIGHUP) interrupts the run like Ctrl-C.
 """
 
 import logging
@@ -39,7 +39,7 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
 from chaosvm.backend import Backend
-from chaosvm.controls.declaration import check, required, told, validate
+from chaosvm.controls.declaration import check, log_errors, required, validate
 from chaosvm.errors import InvalidValue
 from chaosvm.ledger import Ledger, block_run
 from chaosvm.outcome import Batch, Outcome, failure_text
@@ -57,14 +57,14 @@ __all__ = [
 
 logger = logging.getLogger("chaostoolkit")
 
-_BARRED = "the experiment is over, and what it changed is being put back"
+_BLOCKED = "the experiment is over, and what it changed is being restored"
 _NAME = "chaosvm.controls.undo"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
 class _Undo:
-    """What is to be undone at the end of one run."""
+    """The undo at the end of one run."""
 
     run: RunContext
     journal: Dict[str, Any]
@@ -76,35 +76,35 @@ class _Undo:
     def carry_out(self) -> None:
         if self.done:
             return
-        ledgers = block_run(self.run, _BARRED)
-        with _signals_wait(self.run):
+        ledgers = block_run(self.run, _BLOCKED)
+        with _deferring_signals(self.run):
             self.done = True
             try:
-                outcomes = [each for ledger in ledgers for each in self._undone(ledger)]
+                outcomes = [outcome for ledger in ledgers for outcome in self._restore(ledger)]
             except KeyboardInterrupt:
-                logger.error(f"undo: it was interrupted. {_later(ledgers)}")
+                logger.error(f"undo: interrupted. {_recovery_hint(ledgers)}")
                 raise
-        failed = any(outcome.failed for outcome in outcomes)
-        if failed:
-            logger.error(f"undo: not everything is back. {_later(ledgers)}")
-        if outcomes:
-            self.journal["chaosvm_undo"] = Batch(tuple(outcomes)).to_json()
-        if failed:
-            self.note_failure(failure_text("restore", outcomes), Batch(tuple(outcomes)).to_json())
+        if not outcomes:
+            return
+        output = Batch(tuple(outcomes)).to_json()
+        self.journal["chaosvm_undo"] = output
+        if any(outcome.failed for outcome in outcomes):
+            logger.error(f"undo: not everything is restored. {_recovery_hint(ledgers)}")
+            self.record_failure(failure_text("restore", outcomes), output)
 
-    def note_failure(self, why: str, output: Any = None) -> None:
-        """As of a rollback: so Chaos Toolkit's report says that the system may not be restored."""
+    def record_failure(self, reason: str, output: Any = None) -> None:
+        """Add a failed rollback, so that Chaos Toolkit's report warns that undo failed."""
         entry = {
             "activity": {"type": "action", "name": _NAME, "provider": {"type": "python"}},
             "status": "failed",
             "output": output,
-            "exception": [why],
+            "exception": [reason],
         }
         self.journal.setdefault("rollbacks", []).append(entry)
         if self.journal["status"] == "completed":
             self.journal["status"] = "failed"
 
-    def _undone(self, ledger: Ledger) -> List[Outcome]:
+    def _restore(self, ledger: Ledger) -> List[Outcome]:
         deadline = Deadline(self.timeout)
         platforms = list(dict.fromkeys(record.platform for record in ledger.vm_records()))
         outcomes: List[Outcome] = []
@@ -123,20 +123,20 @@ _ARGUMENTS = {
 
 
 class FinalHandler(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
-    """Chaos Toolkit's very last step, also where its ordinary end was cut short."""
+    """Undoes at the very end of a run, even if its ordinary end was not reached."""
 
     def finish(self, journal: Dict[str, Any]) -> None:
         _carry_out(journal)
 
 
 def validate_control(control: Dict[str, Any]) -> None:
-    """Refuse an experiment that declares this control so that it would not be called."""
+    """Refuse a declaration with which this control would not be called."""
     validate(control, _ARGUMENTS, whole=True)
 
 
-@told
+@log_errors
 def configure_control(event_registry: EventHandlerRegistry = None, **kwargs: Any) -> None:
-    """Hear of the end of the run, whatever happens to it."""
+    """Listen for the end of the run, whatever happens to it."""
     if event_registry is not None:
         event_registry.register(FinalHandler())
 
@@ -149,10 +149,10 @@ def before_experiment_control(
     force: bool = False,
     **unknown: Any,
 ) -> None:
-    """Check the arguments, before anything is touched, and get ready for the end."""
+    """Check the arguments before anything is touched, and prepare the undo."""
     run = experiment.current_run()
     if run is None or run.journal is None:
-        raise InterruptExecution("chaosvm.controls.undo: the run was not found, so it is stopped")
+        raise InterruptExecution(f"{_NAME}: the run's journal was not found, so the run is stopped")
     try:
         if unknown:
             known = "timeout, parallel and force"
@@ -165,29 +165,29 @@ def before_experiment_control(
             force=values.boolean("force", force),
         )
     except InvalidValue as error:
-        raise InterruptExecution(f"chaosvm.controls.undo: {error}") from None
+        raise InterruptExecution(f"{_NAME}: {error}") from None
     _pending_undos[id(run.journal)] = undo
     supervision.watch()
-    _interrupt_when_hung_up()
+    _interrupt_on_hangup()
 
 
 def after_experiment_control(context: Dict[str, Any], **kwargs: Any) -> None:
-    """The run is over: put back what it changed."""
+    """Restore what the run changed."""
     _carry_out(_journal())
 
 
 def cleanup_control() -> None:
-    """The same where an interruption kept the ordinary end from being reached."""
+    """Restore what the run changed, if an interruption skipped its ordinary end."""
     _carry_out(_journal())
 
 
-@told
+@log_errors
 def _carry_out(journal: Dict[str, Any]) -> None:
     if undo := _pending_undos.get(id(journal)):
         try:
             undo.carry_out()
         except Exception as error:
-            undo.note_failure(f"{type(error).__name__}: {error}")
+            undo.record_failure(f"{type(error).__name__}: {error}")
             raise
         _pending_undos.pop(id(journal), None)
         if signal.getsignal(signal.SIGHUP) is signal.default_int_handler:
@@ -199,35 +199,35 @@ def _journal() -> Dict[str, Any]:
     return (run and run.journal) or {}
 
 
-def _later(ledgers: List[Ledger]) -> str:
+def _recovery_hint(ledgers: List[Ledger]) -> str:
     paths = " and ".join(f"--var ledger={ledger.path}" for ledger in ledgers)
-    return f"`chaos run examples/recover.json` puts the rest back, with {paths}"
+    return f"`chaos run examples/recover.json` restores the rest, with {paths}"
 
 
-def _interrupt_when_hung_up() -> None:
-    """Unless somebody wants the run to outlive its terminal, as with nohup."""
+def _interrupt_on_hangup() -> None:
+    """Interrupt the run when its terminal closes, unless that signal is ignored, as with nohup."""
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 @contextmanager
-def _signals_wait(run: RunContext | None = None) -> Iterator[None]:
-    """Whoever interrupts an experiment should not by that keep it from being undone."""
+def _deferring_signals(run: RunContext | None = None) -> Iterator[None]:
+    """Ignore the first signal in the block, as an interruption must not prevent the undo."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    seen: List[int] = []
+    received: List[int] = []
 
-    def once(number: int, frame: Any) -> None:
-        if seen:
+    def defer(number: int, frame: Any) -> None:
+        if received:
             raise KeyboardInterrupt
-        seen.append(number)
+        received.append(number)
         if run is not None:
             run.stopped_by = run.stopped_by or signal.Signals(number).name
-        logger.warning("undo: VMs are being put back; once more leaves them as they are")
+        logger.warning("undo: VMs are being restored; a second signal stops that")
 
-    before = {number: signal.signal(number, once) for number in _SIGNALS}
+    before = {number: signal.signal(number, defer) for number in _SIGNALS}
     try:
         yield
     finally:

@@ -106,7 +106,7 @@ def _bounded_pool(pool: Any, base: Any, budget: DeadlineBudget) -> Any:
             super().connect()
 
         def _new_conn(self) -> socket.socket:
-            return budget.connected((self.host, self.port))
+            return budget.create_connection((self.host, self.port))
 
     return type(pool.__name__, (pool,), {"ConnectionCls": BoundedConnection})
 

@@ -231,7 +231,7 @@ class Job(Progress):
         if isinstance(error, AnswerLost):
             self.accepted = True
             self.answer_lost = True
-            if error.again:
+            if error.retryable:
                 request.resend_at = self.deadline.elapsed + _RESEND_AFTER
             self.blocked_by = str(error)
         elif isinstance(error, VMGone):

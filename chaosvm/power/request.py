@@ -82,4 +82,4 @@ class Answer:
     @property
     def handle_to_track(self) -> CommandHandle | None:
         """The handle for the watch, which a request with a lost answer may have too."""
-        return self.error.ticket if isinstance(self.error, AnswerLost) else self.handle
+        return self.error.handle if isinstance(self.error, AnswerLost) else self.handle

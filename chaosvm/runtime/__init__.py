@@ -1,6 +1,7 @@
-"""What a call runs in: its experiment, its deadline, and whether a rehearsal redirects it.
+"""What a call runs in: its experiment, its deadline, its login, and a rehearsal that redirects it.
 
-Nothing here knows a platform.
+Nothing here depends on a platform. ``documents``, ``deadline_http`` and ``unpacking``
+are imported as modules, so that only those who need them load their dependencies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a call may take: one deadline, made once and handed down."""
+"""The deadline of a call: made once and passed down to everything that takes time."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Protocol
 
 __all__ = ["Clock", "Deadline"]
 
-# Signals and Chaos Toolkit's own interruptions reach a thread between two
-# steps of a sleep, so no step is long.
-_LONGEST_SLEEP = 0.5
+# Chaos Toolkit interrupts a thread only between two steps of a sleep.
+_MAX_SLEEP = 0.5
 
 
 class Clock(Protocol):
-    """What the time module offers; tests bring their own."""
+    """The part of the time module that is used here, so that tests can replace it."""
 
     def monotonic(self) -> float: ...
 
@@ -21,7 +20,7 @@ class Clock(Protocol):
 
 
 class Deadline:
-    """A moment on the monotonic clock, ``seconds`` from its making."""
+    """A moment on the monotonic clock, ``seconds`` after it is created."""
 
     def __init__(self, seconds: float, clock: Clock = time) -> None:
         self.seconds = seconds
@@ -41,14 +40,14 @@ class Deadline:
         return self.remaining <= 0
 
     def share(self, parts: int) -> Deadline:
-        """A deadline for the first of so many parts that have to get by with the time left."""
+        """Return a deadline for the first of ``parts`` equal shares of the remaining time."""
         return Deadline(self.remaining / parts, self.clock)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep so long, in short steps, but never past the deadline."""
-        until = self.clock.monotonic() + min(seconds, self.remaining)
-        while (left := until - self.clock.monotonic()) > 0:
-            self.clock.sleep(min(left, _LONGEST_SLEEP))
+        """Sleep in short steps, and never past the deadline."""
+        end = self.clock.monotonic() + min(seconds, self.remaining)
+        while (left := end - self.clock.monotonic()) > 0:
+            self.clock.sleep(min(left, _MAX_SLEEP))
 
     def __repr__(self) -> str:
         return f"Deadline({self.seconds:g} s, {self.remaining:.1f} s left)"

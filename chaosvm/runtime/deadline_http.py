@@ -1,9 +1,9 @@
-"""HTTP connections that end with the deadline of the call they serve.
+"""HTTP connections that keep to the deadline of the call.
 
-The timeout of a socket is one per operation, so a server that sends a byte now
-and then can hold a client for ever. Looking up a name has no timeout at all, and
-connecting has one for each address of it. Here each of these may only take what
-is left of the calling thread's budget.
+A socket's timeout applies to each operation, so a server that sends a byte now
+and then can block a client forever. A DNS lookup has no timeout at all, and
+connecting has one for each address. Here, none of these takes longer than the
+remaining budget of the calling thread.
 """
 
 from __future__ import annotations
@@ -27,53 +27,53 @@ _BUFFER = 65_536
 
 
 class DeadlineBudget(threading.local):
-    """What each thread may still spend; never more than ``longest`` on one operation."""
+    """The time each thread has left; one operation takes ``max_seconds`` at most."""
 
-    def __init__(self, longest: float) -> None:
-        self.longest = longest
+    def __init__(self, max_seconds: float) -> None:
+        self.max_seconds = max_seconds
         self.deadline: Deadline | None = None
 
     @contextmanager
     def within(self, deadline: Deadline) -> Iterator[None]:
-        """Bound all that this thread sends in the block by the deadline."""
+        """Apply the deadline to everything that this thread does in the block."""
         outer = self.deadline
         self.deadline = deadline
         try:
             if deadline.passed:
-                raise DeadlinePassed("the time for the call is over")
+                raise DeadlinePassed("the deadline of the call has passed")
             yield
         finally:
             self.deadline = outer
 
     def seconds(self) -> float:
+        """Return the timeout for the next operation; raises TimeoutError if no time is left."""
         if self.deadline is None:
-            return self.longest
+            return self.max_seconds
         if self.deadline.passed:
-            raise TimeoutError("the time for the call is over")
-        return min(self.longest, self.deadline.remaining)
+            raise TimeoutError("the deadline of the call has passed")
+        return min(self.max_seconds, self.deadline.remaining)
 
-    def connected(self, address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
-        """What a connection has for ``socket.create_connection``, the name's lookup included.
+    def create_connection(self, address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
+        """Replace ``socket.create_connection``, with a bounded DNS lookup.
 
-        Every address of the name gets its share of the time that is left. Raises
-        OSError, of which TimeoutError is one.
+        Each address of the host gets an equal share of the remaining time. Raises
+        OSError, which includes TimeoutError.
         """
-        found = _resolved(*address, self.seconds())
-        for number, one in enumerate(found, 1):
+        candidates = _resolve(*address, self.seconds())
+        for left, candidate in zip(range(len(candidates), 0, -1), candidates, strict=True):
             try:
-                return self._connected(one, self.seconds() / (len(found) + 1 - number))
+                return self._connect(candidate, self.seconds() / left)
             except OSError:
-                if number == len(found):
+                if left == 1:
                     raise
         raise OSError(f"{address[0]} has no address")
 
-    def _connected(self, address: Any, seconds: float) -> socket.socket:
-        """To one of those that a lookup found."""
-        family, kind, protocol, _, where = address
+    def _connect(self, candidate: Any, seconds: float) -> socket.socket:
+        family, kind, protocol, _, address = candidate
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(seconds)
-            sock.connect(where)
+            sock.connect(address)
             sock.settimeout(self.seconds())
         except BaseException:
             sock.close()
@@ -81,31 +81,31 @@ class DeadlineBudget(threading.local):
         return sock
 
     def response(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        """What a connection has for a ``response_class``, to read its answers with."""
+        """Replace a connection's ``response_class``, to read within the budget."""
         bounded: Any = _BoundedSocket(sock, self)
         return http.client.HTTPResponse(bounded, *args, **kwargs)
 
 
-def _resolved(host: str, port: int, seconds: float) -> list[Any]:
-    """The addresses of a name. Nothing can stop a lookup, so it is left behind."""
+def _resolve(host: str, port: int, seconds: float) -> list[Any]:
+    """Look up a host in a thread of its own, as a lookup cannot be stopped."""
     if _is_address(host):
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    found: Future[list[Any]] = Future()
+    result: Future[list[Any]] = Future()
 
     def look_up() -> None:
         try:
-            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
-            found.set_exception(error)
+            result.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except BaseException as error:  # noqa: BLE001  # raised in the waiting thread
+            result.set_exception(error)
 
     try:
         threading.Thread(target=look_up, name="chaosvm-lookup", daemon=True).start()
-    except RuntimeError as error:  # at exit, Python 3.12 starts none any more
-        raise OSError(f"the name {host} cannot be looked up: {error}") from None
+    except RuntimeError as error:  # Python 3.12 starts no thread during interpreter exit
+        raise OSError(f"{host} cannot be resolved: {error}") from None
     try:
-        return found.result(seconds)
+        return result.result(seconds)
     except TimeoutError:
-        raise TimeoutError(f"the name {host} was not looked up in time") from None
+        raise TimeoutError(f"{host} was not resolved in time") from None
 
 
 def _is_address(host: str) -> bool:
@@ -117,7 +117,7 @@ def _is_address(host: str) -> bool:
 
 
 class _BoundedSocket:
-    """As much of a socket as an HTTPResponse wants: something to read from."""
+    """The part of a socket that an HTTPResponse needs."""
 
     def __init__(self, sock: socket.socket, budget: DeadlineBudget) -> None:
         self._sock = sock
@@ -128,7 +128,7 @@ class _BoundedSocket:
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads from a socket, each time for no longer than the budget allows."""
+    """Reads from a socket, each time within the budget."""
 
     def __init__(self, sock: socket.socket, budget: DeadlineBudget) -> None:
         self._sock = sock

@@ -1,4 +1,4 @@
-"""Files that people name, and the JSON or YAML in them: bounded, whatever they hold."""
+"""Reads the files that users name, and the JSON or YAML in them, with limits on their size."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = [
     "refuse_unbounded",
 ]
 
-# For whatever is made here: inventories, plans and ledgers tell what an estate is like.
+# The mode of new files: inventories, plans and ledgers describe an estate.
 PRIVATE = 0o600
-_MOST_BYTES = 16 * 1024 * 1024
-# What a person writes, or a program for them, is far below both.
-_MOST_LEVELS = 50
-MOST_ITEMS = 3_000_000
-# What PyYAML raises for a text that is no YAML, or has values that are none of their tag.
-_NOT_YAML = (
+_MAX_BYTES = 16 * 1024 * 1024
+# Far above what people write, or programs for them.
+_MAX_DEPTH = 50
+MAX_ITEMS = 3_000_000
+# What PyYAML raises for text that is not YAML, or for a value that does not fit its tag.
+_YAML_ERRORS = (
     yaml.YAMLError,
     ArithmeticError,
     AttributeError,
@@ -43,21 +43,21 @@ _NOT_YAML = (
 
 
 class UnusableFile(ValueError):
-    """Why a file is not read, or not written: for a message that names it."""
+    """Why a file is not read or written; the caller adds the file's name."""
 
 
 def open_regular(path: Path, flags: int) -> int:
-    """A descriptor of a regular file; one that ``flags`` create is private.
+    """Return a descriptor of a regular file; a file that this creates is private.
 
-    Nothing else is even opened: a device may act on that, and a pipe wait for
-    ever. Raises UnusableFile, and OSError as os.open does.
+    Nothing else is even opened: opening a device may have an effect, and opening a
+    pipe may block. Raises UnusableFile, and OSError as os.open does.
     """
     new = not os.path.lexists(path)
     if not new:
         refuse_irregular(path.stat())
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, PRIVATE)
     try:
-        # What was looked at before may have been replaced since.
+        # The file may have been replaced since it was checked.
         refuse_irregular(os.fstat(descriptor))
         if new:
             os.fchmod(descriptor, PRIVATE)  # whatever the umask is
@@ -68,16 +68,16 @@ def open_regular(path: Path, flags: int) -> int:
 
 
 def read_text(path: Path) -> str:
-    """All of a regular file of UTF-8, of 16 MB at most; raises UnusableFile."""
+    """Return the text of a regular UTF-8 file of at most 16 MB; raises UnusableFile."""
     try:
         with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+            content = file.read(_MAX_BYTES + 1)
     except UnusableFile:
         raise
     except (OSError, ValueError) as error:
         raise UnusableFile(getattr(error, "strerror", None) or str(error)) from None
-    if len(content) > _MOST_BYTES:
-        raise UnusableFile(f"it is larger than {_MOST_BYTES // 1024 // 1024} MB")
+    if len(content) > _MAX_BYTES:
+        raise UnusableFile(f"it is larger than {_MAX_BYTES // 1024 // 1024} MB")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -85,69 +85,70 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What a text of JSON holds; raises ValueError, also where it is nested too deeply.
+    """Parse JSON; raises ValueError, also if it is nested too deeply or has too many items.
 
-    NaN and Infinity, which are no JSON, are None: they would spoil whatever they are
-    written to.
+    NaN and Infinity become None, as they are not JSON and would make invalid every
+    document they are written to.
     """
     commas = text.count(",") if isinstance(text, str) else text.count(b",")
-    if commas > MOST_ITEMS:  # before they take up memory
-        raise InvalidValue(f"it holds more than {MOST_ITEMS:,} items")
+    if commas > MAX_ITEMS:  # before they take up memory
+        raise InvalidValue(f"it holds more than {MAX_ITEMS:,} items")
     try:
-        told = json.loads(text, parse_constant=lambda constant: None)
+        document = json.loads(text, parse_constant=lambda constant: None)
     except RecursionError:
         raise InvalidValue("it is nested too deeply") from None
-    refuse_unbounded("it", told)
-    return told
+    refuse_unbounded("it", document)
+    return document
 
 
 def parse_yaml(text: str) -> Any:
-    """What a text of YAML holds; raises ValueError as :func:`parse_json` does."""
+    """Parse YAML; raises ValueError as :func:`parse_json` does."""
     try:
-        told = yaml.safe_load(text)
-    except _NOT_YAML as error:
+        document = yaml.safe_load(text)
+    except _YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
-        raise ValueError(f"line {mark.line + 1}" if mark else "no YAML") from None
-    refuse_unbounded("it", told)
-    return told
+        raise ValueError(f"line {mark.line + 1}" if mark else "not YAML") from None
+    refuse_unbounded("it", document)
+    return document
 
 
-def refuse_irregular(found: os.stat_result) -> None:
-    """Raises UnusableFile for what is not a regular file."""
-    if stat.S_ISDIR(found.st_mode):
+def refuse_irregular(status: os.stat_result) -> None:
+    """Raise UnusableFile if the status is not that of a regular file."""
+    if stat.S_ISDIR(status.st_mode):
         raise UnusableFile("it is a directory")
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         raise UnusableFile("it is a symbolic link")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise UnusableFile("it is not a regular file")
 
 
 def refuse_unbounded(key: str, value: Any) -> None:
-    """Raises InvalidValue for what is nested too deeply, or too large when written out.
+    """Raise InvalidValue if the value is nested too deeply, or has too many items.
 
-    What is in it several times is counted as often, as it would be written: some
-    lines of YAML can stand for billions of items.
+    An item that is referenced several times is counted each time, as it would be
+    written: a few lines of YAML can stand for billions of items.
     """
+    # Each container by its identity, with the number of references to it.
     level: dict[int, tuple[Any, int]] = {id(value): (value, 1)}
     size = 0
-    for _ in range(_MOST_LEVELS):
+    for _ in range(_MAX_DEPTH):
         below: dict[int, tuple[Any, int]] = {}
-        for each, times in level.values():
-            held = _held(each)
-            size += times * len(held)
-            for item in held:
+        for container, count in level.values():
+            items = _items(container)
+            size += count * len(items)
+            for item in items:
                 if isinstance(item, Mapping | list | tuple):
-                    seen = below.get(id(item), (item, 0))[1]
-                    below[id(item)] = (item, seen + times)
-        if size > MOST_ITEMS:
-            raise InvalidValue(f"{key} holds more than {MOST_ITEMS:,} items")
+                    previous = below.get(id(item), (item, 0))[1]
+                    below[id(item)] = (item, previous + count)
+        if size > MAX_ITEMS:
+            raise InvalidValue(f"{key} holds more than {MAX_ITEMS:,} items")
         if not below:
             return
         level = below
-    raise InvalidValue(f"{key} is nested more than {_MOST_LEVELS} levels deep")
+    raise InvalidValue(f"{key} is nested more than {_MAX_DEPTH} levels deep")
 
 
-def _held(value: Any) -> list[Any]:
+def _items(value: Any) -> list[Any]:
     if isinstance(value, Mapping):
         return list(value.values())
     return list(value) if isinstance(value, list | tuple) else []

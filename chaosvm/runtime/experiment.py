@@ -1,10 +1,10 @@
-"""Which experiment is running, as far as an activity can know.
+"""Finds the run and the experiment that a call is part of.
 
-Chaos Toolkit tells an activity nothing about the run it is part of. But the
-functions of its own that execute the run have it in their local variables,
-further up the stack of the same thread. An activity in the background has there
-the experiment, and the list that its result goes into, which tell the run. The
-stacks of other threads are left alone: they change while they are looked at.
+Chaos Toolkit does not pass them to an activity, but its own functions further up
+the stack of the same thread have them in local variables. For an activity in the
+background these are the experiment and the list that its result is appended to,
+which together identify the run. The stacks of other threads are not read, as they
+change in the meantime.
 """
 
 from __future__ import annotations
@@ -36,60 +36,60 @@ __all__ = [
     "current_run",
 ]
 
-_LONGEST_TITLE = 200
-_MOST_KNOWN = 20
+_MAX_TITLE_LENGTH = 200
+_MAX_RUNS = 20
 
 
 @dataclass(eq=False)
 class Phase:
-    """The rollbacks of a run, or all that comes before them.
+    """The rollbacks of a run, or everything before them.
 
-    ``stopped_by`` names the signal after which nothing more of this phase is sent,
-    ``held`` one that was kept from stopping what puts VMs back.
+    ``stopped_by`` names the signal that stopped this phase: nothing more of it is
+    sent. ``deferred`` names a signal that was ignored so that a restore could finish.
     """
 
     rollbacks: bool = False
     stopped_by: str | None = None
-    held: str | None = None
+    deferred: str | None = None
 
 
 @dataclass(eq=False)
 class RunContext:
-    """One run of an experiment; there is one such object for each.
+    """One run of an experiment; each run has exactly one.
 
-    ``journal``, which the run fills, is None as long as only an activity in the
-    background has asked; ``lists`` are those in which results were seen to go.
-    ``stopped_by`` names the first signal that asked the run to stop, in whatever
-    phase, and ``handlers`` those that signals had before. ``dry`` is what made it a
-    dry run.
+    - ``journal``: None as long as the run is known only from activities in the background
+    - ``result_lists``: the lists to which such activities were seen to append results
+    - ``stopped_by``: the first signal that asked the run to stop, in any phase
+    - ``handlers``: the signal handlers that were replaced
+    - ``dry``: what made it a dry run
     """
 
     title: str | None
     experiment: dict[str, Any]
     journal: dict[str, Any] | None
     journal_path: Path | None
-    lists: list[Any] = field(default_factory=list)
+    result_lists: list[Any] = field(default_factory=list)
     phase: Phase = field(default_factory=Phase)
     stopped_by: str | None = None
     handlers: dict[int, Any] = field(default_factory=dict)
     dry: str | None = None
 
     def matches_run(self, journal: dict[str, Any] | None, results: list[Any] | None) -> bool:
-        """Is it the run with this journal, or whose results go into this list?"""
+        """True if this run has the journal, or appends to the list of results."""
         if journal is not None and self.journal is not None:
             return journal is self.journal
-        told = journal or self.journal or {}
-        filled = [told.get("run"), told.get("rollbacks")]
+        known_journal = journal or self.journal or {}
+        journal_lists = [known_journal.get("run"), known_journal.get("rollbacks")]
         if journal is not None:
-            return any(seen is each for seen in self.lists for each in filled)
-        # Where all that was seen is in the background, nothing tells two runs apart.
-        known = [each for each in (*self.lists, *filled) if each is not None]
-        return self.journal is None or any(results is each for each in known)
+            return any(seen is each for seen in self.result_lists for each in journal_lists)
+        # Runs known only from the background cannot be told apart.
+        lists = [each for each in (*self.result_lists, *journal_lists) if each is not None]
+        return self.journal is None or any(results is each for each in lists)
 
 
 @dataclass(frozen=True)
 class Importing:
-    """What Chaos Toolkit imports a control for; no experiment for those of all experiments."""
+    """The control that a module is imported for; without an experiment if it is for all of them."""
 
     control: dict[str, Any]
     experiment: dict[str, Any] | None = None
@@ -98,7 +98,7 @@ class Importing:
 
 @dataclass(frozen=True)
 class Command:
-    """What `chaos run` was told."""
+    """The options and settings of `chaos run`."""
 
     control_files: tuple[str, ...]
     settings: Mapping[str, Any]
@@ -106,80 +106,79 @@ class Command:
 
 
 def audit_reason() -> str:
-    """Names the experiment, or says that there is none: for a platform's own records."""
+    """Return what to write into a platform's own records as the reason for a request."""
     title = next(_titles(_stack(sys._getframe())), None)
     return f"Chaos Toolkit experiment: {title}" if title else "chaosvm, called from Python"
 
 
 def current_run() -> RunContext | None:
-    """The run that this call is part of; None outside of Chaos Toolkit."""
+    """Return the run that this call is part of; None outside of Chaos Toolkit."""
     stack = list(_stack(sys._getframe()))
     experiment = next(_experiments(stack), None)
     if experiment is None:
-        # In a thread that an activity, or its user, has started by itself.
-        return None if _in_main_thread() or not _known else _known[-1]
+        # A thread that an activity, or a user of the package, has started.
+        return None if _in_main_thread() or not _runs else _runs[-1]
     journal = _first(stack, "chaoslib.", "journal", dict)
     results = _first(stack, "chaoslib.", "runs", list)
-    with _known_lock:
-        for run in reversed(_known):
+    with _runs_lock:
+        for run in reversed(_runs):
             if run.experiment is experiment and run.matches_run(journal, results):
                 run.journal = run.journal or journal
                 return run
         if journal is None and results is None:
-            return None  # it is only loaded, or validated
-        told = command()
-        path = told.journal_path if told else None
+            return None  # the experiment is being loaded or validated
+        run_command = command()
+        path = run_command.journal_path if run_command else None
         run = RunContext(next(_titles(stack), None), experiment, journal, path)
-        run.lists += [] if results is None else [results]
-        _known.append(run)
-        del _known[:-_MOST_KNOWN]
+        run.result_lists += [] if results is None else [results]
+        _runs.append(run)
+        del _runs[:-_MAX_RUNS]
         return run
 
 
 def phase() -> Phase:
-    """The phase that this call is part of; one of its own outside of Chaos Toolkit."""
+    """Return the phase that this call is part of; a new one outside of Chaos Toolkit."""
     run = current_run()
     return run.phase if run else Phase()
 
 
 def journal_entry() -> dict[str, Any] | None:
-    """What the journal will have of the activity that this call is part of."""
+    """Return the journal's entry for the activity that this call is part of."""
     entry = _first(_stack(sys._getframe()), "chaoslib.activity", "run", dict)
     return entry if entry is None or isinstance(entry.get("activity"), dict) else None
 
 
 def rolling_back() -> bool:
-    """Are the rollbacks being played? Only the main thread can tell."""
+    """True if this is called from the run's rollbacks, in the main thread."""
     stack = _stack(sys._getframe())
     return any(_is_function(frame, "chaoslib.run", "run_rollback") for frame in stack)
 
 
 def is_marked_dry() -> bool:
-    """Is the present activity to be left out, by a mark that Chaos Toolkit does not heed?"""
+    """True if the current activity is marked ``dry`` in a way that Chaos Toolkit ignores."""
     marks = (_local(frame, "chaoslib.activity", "dry") for frame in _stack(sys._getframe()))
     mark = next((mark for mark in marks if mark is not None), None)
-    # Its own values, as text too, are for probes and pauses as well.
+    # Chaos Toolkit honors its own values; these two strings do not apply to actions.
     return bool(mark) and not isinstance(mark, Dry) and mark not in ("probes", "pause")
 
 
 def event_registry() -> Any:
-    """By which Chaos Toolkit tells of the events of this run; None outside of it."""
+    """Return the registry of the run's event handlers; None outside of Chaos Toolkit."""
     stack = _stack(sys._getframe())
-    return next(
-        filter(None, (_local(frame, "chaoslib.", "event_registry") for frame in stack)), None
-    )
+    registries = (_local(frame, "chaoslib.", "event_registry") for frame in stack)
+    return next(filter(None, registries), None)
 
 
 def current_experiment() -> dict[str, Any] | None:
-    """The experiment that this call is part of, perhaps over already, or only loaded."""
+    """Return the experiment that this call is part of, even if it is only being loaded."""
     return next(_experiments(_stack(sys._getframe())), None)
 
 
 def command() -> Command | None:
-    """The `chaos run` that this call is part of, or, in another thread, that was last seen."""
+    """Return the `chaos run` that this call is part of; outside the main thread, the last one."""
     global _last_command
     stack = list(_stack(sys._getframe()))
-    # Functions of the command that it calls have the settings, and not always the files.
+    # Inner functions of the command have the settings, but not always the control files.
     settings = _first(stack, "chaostoolkit.", "settings", dict)
     if settings is not None:
         files = _first(stack, "chaostoolkit.", "control_file", (tuple, list)) or ()
@@ -191,7 +190,7 @@ def command() -> Command | None:
 
 
 def importing(module: str) -> Importing | None:
-    """The declaration for which a control's module is being imported, or is validated."""
+    """Return the declaration for which a control's module is being imported or validated."""
     stack = list(_stack(sys._getframe()))
     for frame in stack:
         control = _local(frame, "chaoslib.", "control")
@@ -206,15 +205,15 @@ def _in_main_thread() -> bool:
 
 
 def _first(stack: Iterable[FrameType], package: str, name: str, kind: Any) -> Any:
-    """The nearest local variable of that name and type; None if there is none."""
-    found = (_local(frame, package, name) for frame in stack)
-    return next((value for value in found if isinstance(value, kind) and value != ()), None)
+    """Return the innermost local variable of this name and type; None if there is none."""
+    values = (_local(frame, package, name) for frame in stack)
+    return next((value for value in values if isinstance(value, kind) and value != ()), None)
 
 
 def _titles(stack: Iterable[FrameType]) -> Iterator[str]:
     for experiment in _experiments(stack):
         if isinstance(experiment.get("title"), str):
-            yield experiment["title"][:_LONGEST_TITLE]
+            yield experiment["title"][:_MAX_TITLE_LENGTH]
 
 
 def _experiments(stack: Iterable[FrameType]) -> Iterator[dict[str, Any]]:
@@ -225,7 +224,7 @@ def _experiments(stack: Iterable[FrameType]) -> Iterator[dict[str, Any]]:
 
 
 def _local(frame: FrameType, package: str, name: str) -> Any:
-    """A local variable of a function of that package; None for what it does not have."""
+    """Return a local variable if the frame's function belongs to the package, else None."""
     if not frame.f_globals.get("__name__", "").startswith(package):
         return None
     return frame.f_locals.get(name)
@@ -241,7 +240,8 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-_known: list[RunContext] = []
-_known_lock = threading.RLock()
+_runs: list[RunContext] = []
+_runs_lock = threading.RLock()
 _last_command: Command | None = None
-command()  # Chaos Toolkit imports activities, and by them this, in its main thread
+# Chaos Toolkit imports activities, and thereby this module, in its main thread.
+command()

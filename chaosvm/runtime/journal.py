@@ -1,7 +1,7 @@
-"""What Chaos Toolkit's journal says of a run, where it would not be the whole truth by itself.
+"""Completes Chaos Toolkit's journal where it would leave something out.
 
-An activity that fails has no output there; a run that goes on after a signal is
-``completed``; and only Chaos Toolkit's own ``--dry`` makes a dry run.
+By itself, an activity that fails has no output there, a run that continues after a
+signal is ``completed``, and only Chaos Toolkit's own ``--dry`` makes a dry run.
 """
 
 from __future__ import annotations
@@ -12,46 +12,46 @@ from chaosvm.runtime import experiment
 from chaosvm.runtime.experiment import RunContext
 
 __all__ = [
-    "fill_in",
+    "correct_status",
     "keep_output",
     "mark_dry_run",
-    "tell_dry_run",
-    "tell_interruption",
-    "tell_status",
+    "record_dry_run",
+    "record_interruption",
+    "restore_output",
 ]
 
-_KEPT = "chaosvm_output"
+_OUTPUT_KEY = "chaosvm_output"
 _ACTIONS = "actions"
 
 
 def keep_output(output: dict[str, Any]) -> None:
-    """Have this in the journal as the output of the present activity, which is about to fail."""
+    """Keep the output of the current activity, which is about to fail, for the journal."""
     entry = experiment.journal_entry()
     if entry is not None:
-        entry[_KEPT] = output
+        entry[_OUTPUT_KEY] = output
 
 
-def fill_in(entry: dict[str, Any]) -> None:
-    """Give an activity that has failed the output that was kept for it."""
-    kept = entry.pop(_KEPT, None)
-    if kept is not None and entry.get("status") == "failed" and entry.get("output") is None:
-        entry["output"] = kept
+def restore_output(entry: dict[str, Any]) -> None:
+    """Give a failed activity the output that was kept for it."""
+    output = entry.pop(_OUTPUT_KEY, None)
+    if output is not None and entry.get("status") == "failed" and entry.get("output") is None:
+        entry["output"] = output
 
 
 def mark_dry_run() -> None:
-    """Something was only planned, so the run proves nothing."""
+    """Mark the current run as a dry run, as an action was only planned."""
     if (run := experiment.current_run()) is not None:
         run.dry = run.dry or _ACTIONS
 
 
-def tell_status(journal: dict[str, Any], run: RunContext) -> None:
-    """A run that was told to stop is not ``completed``."""
+def correct_status(journal: dict[str, Any], run: RunContext) -> None:
+    """Set the status of a run that a signal has stopped to ``interrupted``."""
     if run.stopped_by is not None and journal.get("status") in (None, "completed"):
         journal["status"] = "interrupted"
 
 
-def tell_interruption(journal: dict[str, Any], run: RunContext) -> None:
-    """Name the signal, as Chaos Toolkit 1.21 does where its own handler was called."""
+def record_interruption(journal: dict[str, Any], run: RunContext) -> None:
+    """Name the signal, as Chaos Toolkit 1.21 does after a call of its own handler."""
     if run.stopped_by is None or journal.get("status") != "interrupted":
         return
     if not journal.get("interruption"):
@@ -59,21 +59,20 @@ def tell_interruption(journal: dict[str, Any], run: RunContext) -> None:
         journal["interruption"] = {"kind": "signal", "name": run.stopped_by, "reason": reason}
 
 
-def tell_dry_run(journal: dict[str, Any], run: RunContext) -> None:
-    """Say in the experiment of the journal that actions were not carried out."""
-    told = journal.get("experiment")
-    if run.dry is not None and isinstance(told, dict) and not isinstance(told, _DryExperiment):
-        journal["experiment"] = _DryExperiment({**told, "dry": _dry_of(told) or run.dry})
-
-
-def _dry_of(told: dict[str, Any]) -> Any:
-    return getattr(told.get("dry"), "value", told.get("dry"))
+def record_dry_run(journal: dict[str, Any], run: RunContext) -> None:
+    """Mark the journal's experiment as ``dry`` if actions were only planned."""
+    recorded = journal.get("experiment")
+    if run.dry is None or not isinstance(recorded, dict):
+        return
+    if not isinstance(recorded, _DryExperiment):
+        dry = getattr(recorded.get("dry"), "value", recorded.get("dry"))
+        journal["experiment"] = _DryExperiment({**recorded, "dry": dry or run.dry})
 
 
 class _DryExperiment(dict[str, Any]):
-    """Keeps ``dry``, in the place of which `chaos run` puts its own ``--dry`` when a run has ended.
+    """An experiment whose ``dry`` survives `chaos run`, which sets it from ``--dry`` at the end.
 
-    From ``dry`` its report tells that the run has proved nothing.
+    Chaos Toolkit's report uses it to say that the run proves nothing.
     """
 
     def __setitem__(self, key: str, value: Any) -> None:

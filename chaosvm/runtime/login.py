@@ -1,7 +1,7 @@
-"""A login that threads share, and that is renewed when the server has dropped it.
+"""A login that threads share, and that is renewed when the server has ended the session.
 
-A few wrong passwords lock an account, and undo would be locked out with it. So
-a refusal holds for every login in this process with the same user name and
+A few wrong passwords lock an account, and would lock out undo as well. So a
+refusal applies to every login in this process with the same user name and
 password on the same server.
 """
 
@@ -17,53 +17,56 @@ from chaosvm.runtime.deadline import Clock, Deadline
 
 __all__ = ["Login"]
 
-# Seconds before a refused password is tried again. One that was accepted before may be
-# refused by a server in trouble, so that is tried sooner. By default, accounts are locked
-# after 5 wrong passwords: within 3 minutes on a vCenter, in all on an engine.
+# Seconds before a refused password is tried again. A server in trouble may refuse one that
+# it accepted before, so that one is tried sooner. By default, 5 wrong passwords lock an
+# account: within 3 minutes on a vCenter, in total on an engine.
 _PAUSE_IF_ACCEPTED, _PAUSE = 30.0, 600.0
-_GROWTH = 4.0
+_BACKOFF = 4.0
 
 _SALT = secrets.token_bytes(32)
 
 
 class _Credentials:
-    """What a server has said about one user name and password. ``lock`` guards its logins."""
+    """What a server has answered to one user name and password; ``lock`` serializes logins."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.refusals = 0  # in all
+        self.refusals = 0  # in total
         self.reason = ""
-        self._in_a_row = 0
+        self._consecutive_refusals = 0
         self._accepted = False
         self._refused_at = 0.0
 
     def accept(self) -> None:
-        self._accepted, self._in_a_row = True, 0
+        self._accepted, self._consecutive_refusals = True, 0
 
     def refuse(self, reason: str, clock: Clock) -> None:
         self.refusals += 1
-        self._in_a_row += 1
+        self._consecutive_refusals += 1
         self.reason, self._refused_at = reason, clock.monotonic()
 
     def pause(self, clock: Clock) -> float:
         """Seconds until they may be tried again."""
-        if not self._in_a_row:
+        if not self._consecutive_refusals:
             return 0.0
-        first = _PAUSE_IF_ACCEPTED if self._accepted else _PAUSE
-        until = self._refused_at + first * _GROWTH ** (self._in_a_row - 1)
-        return max(0.0, until - clock.monotonic())
+        pause = _PAUSE_IF_ACCEPTED if self._accepted else _PAUSE
+        pause *= _BACKOFF ** (self._consecutive_refusals - 1)
+        return max(0.0, self._refused_at + pause - clock.monotonic())
 
 
-_known: dict[bytes, _Credentials] = {}
+_known: dict[bytes, _Credentials] = {}  # by a salted hash, so that no password is kept
 
 
 def _credentials(address: str, username: str, password: str) -> _Credentials:
-    shown = repr((address.lower(), username, password)).encode()
-    return _known.setdefault(hashlib.blake2b(shown, key=_SALT).digest(), _Credentials())
+    identity = repr((address.lower(), username, password)).encode()
+    return _known.setdefault(hashlib.blake2b(identity, key=_SALT).digest(), _Credentials())
 
 
 class Login:
-    """Counts its generations: what a server made for an older one is gone."""
+    """Logs in once for all threads, and counts the logins as ``generation``.
+
+    What a server has created in the session of an earlier generation is gone.
+    """
 
     def __init__(
         self, log_in: Callable[[Deadline], None], address: str, username: str, password: str
@@ -75,10 +78,10 @@ class Login:
         self.generation = 0
 
     def ensure(self, deadline: Deadline, lost: int = 0) -> int:
-        """Log in if nobody has, or if the login of the generation ``lost`` is the last one.
+        """Log in unless logged in, or if the current generation is ``lost``.
 
-        Returns the generation that is valid now. Raises LoginFailed, without
-        asking the server, where these credentials were refused a moment ago.
+        Returns the current generation. Raises LoginFailed without contacting the
+        server if it refused these credentials recently.
         """
         if self.valid and self.generation != lost:
             return self.generation
@@ -96,24 +99,25 @@ class Login:
             self._credentials.lock.release()
 
     def _try(self, deadline: Deadline, refusals: int) -> None:
-        known, clock = self._credentials, deadline.clock
-        if pause := known.pause(clock):
-            # Whoever waited for the login that was refused was refused with it.
-            earlier = known.refusals == refusals
-            raise LoginFailed(known.reason + (_not_again(pause) if earlier else ""))
+        credentials, clock = self._credentials, deadline.clock
+        if pause := credentials.pause(clock):
+            # A thread that waited for the refused login shares its refusal.
+            refused_earlier = credentials.refusals == refusals
+            raise LoginFailed(credentials.reason + (_retry_note(pause) if refused_earlier else ""))
         try:
             self._log_in(deadline)
         except LoginFailed as error:
-            known.refuse(str(error), clock)
+            credentials.refuse(str(error), clock)
             raise
-        known.accept()
+        credentials.accept()
 
     def forget(self) -> None:
-        """The session was closed: the next call logs in again."""
+        """Have the next call log in again, as the session was closed."""
         self.valid = False
 
 
-def _not_again(pause: float) -> str:
+def _retry_note(pause: float) -> str:
     return (
-        f" (before; not tried again for the next {pause:.0f} s, as wrong passwords lock an account)"
+        f" (refused before; not tried again for the next {pause:.0f} s, as wrong passwords lock "
+        "an account)"
     )

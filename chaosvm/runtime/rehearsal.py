@@ -1,14 +1,14 @@
-"""Rehearsals: in one, this package knows no platform but those of a lab.
+"""Rehearsals: during one, this package connects only to the platforms of a lab.
 
-For what is chaosvm's there are two walls, each enough by itself. Where a platform is and how to log
-in are settings that ``chaosvm.settings`` takes from :func:`environment` then,
-whatever else is configured. And whatever is about to send a request asks
-:func:`permit`, whoever gave it the address.
+Two mechanisms ensure it, each sufficient by itself. ``chaosvm.settings`` takes the
+addresses and credentials of platforms from :func:`environment`, whatever else is
+configured. And everything that sends requests calls :func:`require_allowed` first,
+wherever the address comes from.
 
-A rehearsal that was asked for and is not on, because it could not be set up or
-is over, is *blocked*: then nothing at all may be connected to.
+A rehearsal that was requested but is not on, because it could not be set up or has
+ended, is *blocked*: then no connection is allowed at all.
 
-What others do in the same process is kept away by ``chaosvm.lab.network_block``.
+``chaosvm.lab.network_block`` stops connections by other code in the same process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chaosvm.errors import NotInRehearsal
-from chaosvm.runtime import rehearsal_request as asked
+from chaosvm.runtime.rehearsal_request import find_declaration
 
 __all__ = [
     "CONTROL",
@@ -34,12 +34,12 @@ __all__ = [
 
 CONTROL = "chaosvm.lab.control"
 NOT_YET = (
-    "a rehearsal was asked for and has not begun; one that the experiment itself declares "
+    "a rehearsal was requested and has not begun; one that the experiment itself declares "
     "begins after the probes in its configuration"
 )
 
 _NOT_CALLED = (
-    f"Chaos Toolkit has not called {CONTROL}. It passes over a control whose module it does not "
+    f"Chaos Toolkit has not called {CONTROL}. It ignores a control whose module it does not "
     "find or whose file it cannot read, and calls one that the experiment itself declares only "
     "after the probes in the configuration"
 )
@@ -54,71 +54,70 @@ class _Rehearsal:
     blocked: str = ""
 
 
-# For the whole process, as activities run in several threads.
-_now: _Rehearsal | None = None
+# Of the whole process, as activities run in several threads.
+_rehearsal: _Rehearsal | None = None
 
 
-def block(why: str) -> None:
-    """From now on, connect nowhere."""
-    _set(_Rehearsal(blocked=why))
+def block(reason: str) -> None:
+    """Allow no connection from now on."""
+    _set(_Rehearsal(blocked=reason))
 
 
 def begin(environment: Mapping[str, str], addresses: Iterable[Address]) -> None:
-    """From now on, connect to these addresses only, and find them by this environment.
+    """Allow only these addresses from now on, and take settings from this environment.
 
-    Both are asked for, and neither is made from the other: an environment that
-    leads astray does not open the way.
+    Neither is derived from the other, so a wrong environment allows no other address.
     """
     _set(_Rehearsal(environment=dict(environment), addresses=frozenset(addresses)))
 
 
 def forget() -> None:
-    """There is no rehearsal, and there was none: connect wherever the settings say."""
+    """Return to the state without any rehearsal: connect wherever the settings say."""
     _set(None)
 
 
 def is_on() -> bool:
-    return _now is not None and not _now.blocked
+    return _rehearsal is not None and not _rehearsal.blocked
 
 
 def is_requested() -> bool:
-    """Is one on, or blocked?"""
-    return _now is not None
+    """True if a rehearsal is on or blocked."""
+    return _rehearsal is not None
 
 
 def is_allowed(host: str, port: int) -> bool:
-    """Is this an address of the lab?"""
-    now = _now
-    return now is not None and (host, port) in now.addresses
+    """True if this is an address of the lab."""
+    rehearsal = _rehearsal
+    return rehearsal is not None and (host, port) in rehearsal.addresses
 
 
 def environment() -> Mapping[str, str] | None:
-    """The lab's environment variables; None outside of a rehearsal."""
-    now = _current()
-    return None if now is None else now.environment
+    """Return the lab's environment variables; None outside of a rehearsal."""
+    rehearsal = _current()
+    return None if rehearsal is None else rehearsal.environment
 
 
 def require_allowed(host: str, port: int | None) -> None:
-    """Raises NotInRehearsal if nothing may be sent to this address now."""
-    now = _current()
-    if now is not None and (host, port) not in now.addresses:
+    """Raise NotInRehearsal if nothing may be sent to this address now."""
+    rehearsal = _current()
+    if rehearsal is not None and (host, port) not in rehearsal.addresses:
         raise NotInRehearsal(
             f"{host}:{port} was not connected to: in a rehearsal only the lab's platforms are"
         )
 
 
 def _current() -> _Rehearsal | None:
-    """Raises NotInRehearsal if it is blocked."""
-    # Probes in an experiment's configuration are run before any control is heard of, and
-    # of a control that it cannot load Chaos Toolkit does not tell.
-    if _now is None and (place := asked.where()):
-        block(f"a rehearsal was asked for in {place} and has not begun: {_NOT_CALLED}")
-    now = _now
-    if now is not None and now.blocked:
-        raise NotInRehearsal(f"nothing was connected to: {now.blocked}")
-    return now
+    """Return the rehearsal, if any; raises NotInRehearsal if it is blocked."""
+    # Chaos Toolkit runs the probes in an experiment's configuration before it loads any
+    # control, and does not report a control that it cannot load.
+    if _rehearsal is None and (place := find_declaration()):
+        block(f"a rehearsal was requested in {place} and has not begun: {_NOT_CALLED}")
+    rehearsal = _rehearsal
+    if rehearsal is not None and rehearsal.blocked:
+        raise NotInRehearsal(f"nothing was connected to: {rehearsal.blocked}")
+    return rehearsal
 
 
-def _set(now: _Rehearsal | None) -> None:
-    global _now
-    _now = now
+def _set(rehearsal: _Rehearsal | None) -> None:
+    global _rehearsal
+    _rehearsal = rehearsal

@@ -1,7 +1,7 @@
-"""Hears of a run's events, and keeps what its journal says true to what has happened.
+"""Listens to a run's events, to stop it on a signal and to complete its journal.
 
-Chaos Toolkit tells every run's events to those who are in its registry, which
-an activity, or a control, finds further up its stack.
+Chaos Toolkit calls the handlers in a registry, which an activity or a control
+finds further up its stack.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _lock = threading.Lock()
 
 
 def listen(run: RunContext) -> bool:
-    """Hear of the events of this run, before others do; False if they are not told here."""
+    """Listen to the run's events, before other handlers; False if there is no registry."""
     if experiment.rolling_back():
         run.phase.rollbacks = True
     if rehearsal.is_on():
@@ -30,7 +30,7 @@ def listen(run: RunContext) -> bool:
         return False
     with _lock:
         if not any(isinstance(each, _Listener) and each.run is run for each in registry.handlers):
-            # Another list: somebody may be going through this one.
+            # A new list, as another thread may be iterating over this one.
             registry.handlers = [_Listener(run), *registry.handlers]
     return True
 
@@ -43,24 +43,24 @@ class _Listener(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
         self.run.phase = Phase(rollbacks=True)
 
     def start_activity(self, activity: dict[str, Any]) -> None:
-        self._stop_if_told()
+        self._check_stopped()
 
     def method_completed(self, experiment: dict[str, Any], state: Any = None) -> None:
-        self._stop_if_told()
+        self._check_stopped()
 
     def activity_completed(self, activity: dict[str, Any], run: dict[str, Any]) -> None:
-        journal.fill_in(run)
+        journal.restore_output(run)
 
     def rollbacks_completed(self, experiment: dict[str, Any], journal_: dict[str, Any]) -> None:
-        journal.tell_status(journal_, self.run)
+        journal.correct_status(journal_, self.run)
 
     def finish(self, journal_: dict[str, Any]) -> None:
         interruption.uninstall(self.run)
-        journal.tell_status(journal_, self.run)
-        journal.tell_interruption(journal_, self.run)
-        journal.tell_dry_run(journal_, self.run)
+        journal.correct_status(journal_, self.run)
+        journal.record_interruption(journal_, self.run)
+        journal.record_dry_run(journal_, self.run)
 
-    def _stop_if_told(self) -> None:
+    def _check_stopped(self) -> None:
         if threading.current_thread() is threading.main_thread():
             interruption.install(self.run)
             interruption.check(self.run)

@@ -1,4 +1,4 @@
-"""Where this package begins to take part in a run of Chaos Toolkit."""
+"""Attaches this package to a run of Chaos Toolkit: its signals and its events."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ __all__ = ["begin", "watch"]
 
 
 def begin() -> None:
-    """Where an activity begins to work. Raises if its run has been told to stop already."""
+    """Begin an activity. Raises SystemExit or Interrupted if its run is being stopped."""
     watch()
     if (run := experiment.current_run()) is not None:
         interruption.check(run)
 
 
 def watch() -> None:
-    """Notice the run's signals and events from here on, in whichever thread this is."""
+    """Observe the run's signals and events from here on; any thread may call this."""
     run = experiment.current_run()
     if run is None:
         return
-    from chaosvm.runtime.run_listener import listen  # imports what only a run needs
+    from chaosvm.runtime.run_listener import (
+        listen,
+    )  # its imports are slow, and only a run needs them
 
-    # Who hears of the end of the run takes the handlers back.
+    # Signal handlers are only installed if the end of the run can remove them.
     if listen(run):
         interruption.install(run)

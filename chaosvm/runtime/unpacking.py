@@ -1,4 +1,4 @@
-"""Answers as they arrive, unpacked: however little was sent, never more than a set size."""
+"""Decompresses responses as they arrive, and limits the size of the result."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from chaosvm.errors import AnswerTooLarge
 __all__ = ["MOST_ITEMS", "MOST_STREAMED", "MOST_WHOLE", "Measure", "too_large", "unpacked"]
 
 _MEGABYTE = 1024 * 1024
-# Of an answer that is held whole, and of one that is read piece by piece and let go of.
+# For a response that is kept whole, and for one that is read in pieces and discarded.
 MOST_WHOLE = 64 * _MEGABYTE
 MOST_STREAMED = 512 * _MEGABYTE
-# In one list: six times what one vCenter can have.
+# In one list: six times the most VMs that a vCenter supports.
 MOST_ITEMS = 250_000
 
-_PIECE = 65_536
+_CHUNK = 65_536
 
 
 class Measure:
-    """Adds up what came, and raises AnswerTooLarge for more than ``most`` bytes."""
+    """Adds up the size of a response, and raises AnswerTooLarge above ``most`` bytes."""
 
     def __init__(self, most: int, server: str) -> None:
         self._most, self._server = most, server
         self._size = 0
 
-    def add(self, piece: bytes) -> None:
-        self._size += len(piece)
+    def add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
         if self._size > self._most:
             raise too_large(self._server, f"{self._most // _MEGABYTE} MB")
 
@@ -38,38 +38,38 @@ def too_large(server: str, most: str) -> AnswerTooLarge:
 
 
 def unpacked(
-    read: Callable[[int], bytes], packing: str | None, most: int, server: str
+    read: Callable[[int], bytes], encoding: str | None, most: int, server: str
 ) -> Iterator[bytes]:
-    """The pieces of an answer, to its end, none much larger than what is read at once.
+    """Yield the decompressed chunks of a response, none much larger than one read.
 
-    ``packing`` is its Content-Encoding. Raises AnswerTooLarge, and zlib.error
-    for what is not packed so, or not all of it.
+    ``encoding`` is its Content-Encoding. Raises AnswerTooLarge, and zlib.error if
+    the response is not encoded so, or incomplete.
     """
-    word = (packing or "identity").strip().lower()
-    if word not in ("identity", "gzip"):
-        raise http.client.HTTPException(f"an answer packed as {word!r}")
+    name = (encoding or "identity").strip().lower()
+    if name not in ("identity", "gzip"):
+        raise http.client.HTTPException(f"unsupported Content-Encoding {name!r}")
     measure = Measure(most, server)
-    arriving = iter(lambda: read(_PIECE), b"")
-    for piece in arriving if word == "identity" else _inflated(arriving):
-        measure.add(piece)
-        yield piece
+    received = iter(lambda: read(_CHUNK), b"")
+    for chunk in received if name == "identity" else _inflated(received):
+        measure.add(chunk)
+        yield chunk
 
 
-def _inflated(arriving: Iterable[bytes]) -> Iterator[bytes]:
-    unpacker = _unpacker()
-    for packed in arriving:
-        left: bytes | None = packed
+def _inflated(compressed: Iterable[bytes]) -> Iterator[bytes]:
+    decompressor = _gzip_decompressor()
+    for block in compressed:
+        left: bytes | None = block
         while left is not None:
-            if unpacker.eof:  # one packet can follow another
-                unpacker = _unpacker()
-            piece = unpacker.decompress(left, _PIECE)
-            yield piece
-            left = unpacker.unconsumed_tail or unpacker.unused_data or None
-            if left is None and len(piece) == _PIECE and not unpacker.eof:
-                left = b""  # there may be more of what it took already
-    if not unpacker.eof:
-        raise zlib.error("the answer ends in the middle")
+            if decompressor.eof:  # another gzip member follows
+                decompressor = _gzip_decompressor()
+            chunk = decompressor.decompress(left, _CHUNK)
+            yield chunk
+            left = decompressor.unconsumed_tail or decompressor.unused_data or None
+            if left is None and len(chunk) == _CHUNK and not decompressor.eof:
+                left = b""  # the decompressor may still hold output
+    if not decompressor.eof:
+        raise zlib.error("the compressed response is incomplete")
 
 
-def _unpacker() -> zlib._Decompress:
+def _gzip_decompressor() -> zlib._Decompress:
     return zlib.decompressobj(16 + zlib.MAX_WBITS)

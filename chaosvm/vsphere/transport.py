@@ -89,7 +89,7 @@ class _Connection(http.client.HTTPSConnection):
         self.used = False
         self.epoch = 0  # of the transport when this was taken from the pool
         self.response_class = budget.response  # type: ignore[assignment]
-        self._create_connection = budget.connected
+        self._create_connection = budget.create_connection
 
     def connect(self) -> None:
         self.timeout = self._budget.seconds()

@@ -1,4 +1,4 @@
-"""What all controls have in common: nothing that goes wrong in them goes unsaid."""
+"""What all controls have in common: their mistakes and errors are reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chaoslib.exceptions import InterruptExecution, InvalidControl
 from chaoslib.types import Dry
 
 from chaosvm.controls import dry_run, halt
-from chaosvm.controls.declaration import required, told, validate
+from chaosvm.controls.declaration import log_errors, required, validate
 
 ACTION = {"type": "python", "module": "chaosvm.vsphere.actions", "func": "power_off"}
 FAILED = {"status": "failed"}
@@ -21,7 +21,7 @@ def activity(name: str = "lose", **provider: Any) -> dict[str, Any]:
 
 
 def test_an_error_is_logged(logs: pytest.LogCaptureFixture) -> None:
-    """Chaos Toolkit logs it at DEBUG, and goes on."""
+    """Chaos Toolkit logs it at DEBUG only."""
     context = activity(secrets=["no-such-group"])
     with pytest.raises(AttributeError):
         dry_run.before_activity_control(context, {"dry": Dry.ACTIONS}, {}, secrets="none")
@@ -29,8 +29,8 @@ def test_an_error_is_logged(logs: pytest.LogCaptureFixture) -> None:
     assert "chaosvm.controls.dry_run: before_activity_control failed" in record.getMessage()
 
 
-def test_an_interruption_is_none() -> None:
-    @told
+def test_an_interruption_is_not_logged() -> None:
+    @log_errors
     def stop() -> None:
         raise InterruptExecution("stop")
 
@@ -38,7 +38,7 @@ def test_an_interruption_is_none() -> None:
         stop()
 
 
-def test_what_the_run_depends_on_stops_it() -> None:
+def test_an_error_in_a_required_control_stops_the_run() -> None:
     @required
     def broken() -> None:
         raise KeyError("no such thing")
@@ -50,10 +50,10 @@ def test_what_the_run_depends_on_stops_it() -> None:
 @pytest.mark.parametrize(
     ("provider", "complaint"),
     [
-        ({"arguments": None}, "'arguments' and nothing below"),
-        ({"arguments": ["when"]}, "expected is a mapping such as"),
+        ({"arguments": None}, "an empty 'arguments'"),
+        ({"arguments": ["when"]}, "expected a mapping such as"),
         ({"arguments": {"context": 1}}, "an argument 'context'"),
-        ({"arguments": {1: 2}}, "not all of whose names are texts"),
+        ({"arguments": {1: 2}}, "expected strings as names"),
         ({"arguments": {"wen": "at_once"}}, "did you mean 'when'"),
     ],
 )
@@ -91,7 +91,7 @@ def test_what_failed_in_the_background_stops_the_run_before_the_next_activity() 
 
 
 @pytest.mark.usefixtures("halting")
-def test_or_at_the_end_of_the_method() -> None:
+def test_what_failed_in_the_background_stops_the_run_after_the_method() -> None:
     in_the_background(activity("lost"))
     in_the_background(activity("gone"))
     with pytest.raises(InterruptExecution, match="these failed: 'lost', 'gone'"):
@@ -99,14 +99,14 @@ def test_or_at_the_end_of_the_method() -> None:
 
 
 @pytest.mark.usefixtures("halting")
-def test_but_not_the_rollbacks() -> None:
+def test_what_failed_in_the_background_does_not_stop_the_rollbacks() -> None:
     in_the_background(activity("lost"))
     halt.before_rollback_control({})
     halt.before_activity_control(activity())
 
 
 @pytest.mark.usefixtures("halting")
-def test_a_failed_rollback_leaves_no_run_completed() -> None:
+def test_a_failed_rollback_fails_the_run() -> None:
     halt.before_rollback_control({})
     halt.after_activity_control(activity(), FAILED)
     halt.after_rollback_control({})

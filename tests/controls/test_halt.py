@@ -38,11 +38,11 @@ def test_an_action_that_failed_stops_the_experiment() -> None:
         ({"ref": "x"}, None),
     ],
 )
-def test_whatever_else_happens_does_not(context: dict[str, Any], state: Any) -> None:
+def test_nothing_else_stops_the_experiment(context: dict[str, Any], state: Any) -> None:
     halt.after_activity_control(context, state)
 
 
-def test_the_rollbacks_are_played_to_their_end() -> None:
+def test_a_failure_does_not_stop_the_rollbacks() -> None:
     halt.before_rollback_control({})
     halt.after_activity_control(activity(), FAILED)
     halt.after_rollback_control({})

@@ -1,4 +1,4 @@
-"""The control that puts things back at the end of a run, in whole runs within this process."""
+"""The control that restores VMs at the end of a run, in whole runs within this process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePlatform:
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """None of the handlers outlives its run."""
+    """No signal handler outlives its run."""
     # Ignored where the tests run below nohup.
     outside = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,7 +48,7 @@ def signals() -> Iterator[None]:
     assert after == before
 
 
-# Activities, as far as Chaos Toolkit is concerned.
+# Activities of the experiments below.
 
 
 def lose(name: str = "web-1") -> bool:
@@ -164,17 +164,17 @@ def test_a_vm_that_does_not_come_back_fails_the_run(logs: pytest.LogCaptureFixtu
     assert "recover.json" in logs.text
 
 
-def test_an_error_that_nobody_expected_fails_the_run(logs: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_of_a_platform_fails_the_run(logs: pytest.LogCaptureFixture) -> None:
     journal = run(activity("lose_and_break"))
     assert journal["status"] == "failed"
     assert "RuntimeError: can't start new thread" in str(journal["chaosvm_undo"])
-    assert "not everything is back" in logs.text
+    assert "not everything is restored" in logs.text
 
 
-def test_an_error_that_nobody_expects_fails_the_run(
+def test_an_unexpected_error_of_the_control_fails_the_run(
     monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
 ) -> None:
-    """Chaos Toolkit passes over errors of controls, and would call the run completed."""
+    """Chaos Toolkit ignores errors of controls, and would call the run completed."""
 
     def no_more_threads(*_: object) -> None:
         raise RuntimeError("can't start new thread")
@@ -191,13 +191,13 @@ def test_an_error_that_nobody_expects_fails_the_run(
     ("missing", "still"),
     [
         ("after_experiment_control", "cleanup_control"),
-        ("cleanup_control", "_LastNet"),
+        ("cleanup_control", "FinalHandler"),
     ],
 )
 def test_where_the_ordinary_end_is_not_reached(
     monkeypatch: pytest.MonkeyPatch, missing: str, still: str
 ) -> None:
-    """As after one more signal, between the end of the method and the control."""
+    """As after another signal between the end of the method and the control."""
     monkeypatch.delattr(undo, "after_experiment_control")
     if missing == "cleanup_control":
         monkeypatch.delattr(undo, "cleanup_control")
@@ -206,24 +206,24 @@ def test_where_the_ordinary_end_is_not_reached(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"timeout": "soon"}, "timeout is 'soon'"),
         ({"parallel": 0}, "parallel is 0"),
         ({"timout": 5}, "unknown arguments timout"),
     ],
 )
-def test_arguments_that_cannot_be_used_stop_the_run(
-    arguments: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
+def test_invalid_arguments_stop_the_run(
+    arguments: dict[str, Any], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = run(activity("lose"), **arguments)
     assert journal["status"] == "interrupted"
-    assert told in caplog.text
+    assert message in caplog.text
     assert _platform.sent == []
 
 
 def test_after_the_end_nothing_else_is_sent() -> None:
-    """Also by what had no ledger yet, such as an activity in the background that was slow."""
+    """Not even by an activity without a ledger yet, such as a slow one in the background."""
     journal = run(activity("end_the_run"), activity("lose"))
     assert [each["status"] for each in journal["run"]] == ["succeeded", "failed"]
     assert "not carried out any more: it is over" in str(journal["run"][1]["exception"])
@@ -242,7 +242,7 @@ def test_an_activity_that_outlives_its_run_sends_nothing(
 
 
 def undo_with(*sent: signal.Signals) -> None:
-    with undo._signals_wait():
+    with undo._deferring_signals():
         for number in sent:
             os.kill(os.getpid(), number)
 
@@ -262,5 +262,5 @@ def test_an_undo_that_is_interrupted_names_the_ledger(
     monkeypatch.setattr(undo, "restore_from", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(activity("lose"))
-    assert "it was interrupted. `chaos run examples/recover.json" in logs.text
+    assert "undo: interrupted. `chaos run examples/recover.json" in logs.text
     assert states() == [OFF.value, ON.value]

@@ -210,7 +210,7 @@ def test_a_signal_is_named(chaos: Chaos, lab: Lab) -> None:
     [
         (control("undo", timeot=5), "unknown argument 'timeot' (did you mean 'timeout'?)"),
         (control("undo", timeout="soon"), "timeout is 'soon'"),
-        (control("undo") | {"scope": "after"}, "has a scope"),
+        (control("undo") | {"scope": "after"}, "must not have a scope"),
         (control("halt", when="later"), "when is 'later'"),
         (control("dry_run", loud=True), "it takes none"),
     ],
@@ -230,7 +230,7 @@ def test_without_arguments_below_it_nothing_is_run(chaos: Chaos, lab: Lab) -> No
     provider = {"type": "python", "module": "chaosvm.controls.undo", "arguments": None}
     path.write_text(json.dumps({"undo": {"provider": provider}}))
     assert chaos(*chaos.command(experiment(lose()), "--control-file", str(path))) != 0
-    assert "'arguments' and nothing below" in chaos.console
+    assert "an empty 'arguments'" in chaos.console
     assert not any("hutdown" in name for name in lab.requests())
 
 

@@ -216,7 +216,7 @@ def test_a_second_signal_stops_the_rollbacks(chaos: Chaos, lab: Lab, platform: s
     process.send_signal(signal.SIGTERM)
     # Python would merge the second with one that it has not handled yet.
     log = chaos.folder / "chaostoolkit.log"
-    while "once more stops that as well" not in log.read_text():
+    while "a second signal stops that as well" not in log.read_text():
         assert process.poll() is None, chaos.finish(process) or chaos.console
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)

@@ -251,15 +251,16 @@ def test_a_refusal_as_busy_does_not_make_an_unknown_request_certain(lost, clock)
     assert lost.pending
 
 
-@pytest.mark.parametrize("again", [True, False])
-def test_a_platform_says_whether_an_unknown_request_may_be_sent_again(clock, again):
+@pytest.mark.parametrize("retryable", [True, False])
+def test_a_platform_says_whether_an_unknown_request_may_be_sent_again(clock, retryable):
     job = running("power_off", clock, graceful=True)
     send(job)
-    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, error=AnswerLost("it was lost", again=again)))
+    lost = AnswerLost("it was lost", retryable=retryable)
+    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, error=lost))
     clock.sleep(2)
     job.decide()
 
-    assert (job.scheduled is not None) is again
+    assert (job.scheduled is not None) is retryable
 
 
 def test_a_job_that_has_ended_is_not_moved_by_what_comes_later(clock):

@@ -1,4 +1,4 @@
-"""Connections that end with the deadline: the lookup of a name, and each of its addresses."""
+"""Connections within the deadline: the DNS lookup, and each address of a host."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def silent() -> Iterator[tuple[str, int]]:
-    """An address where nobody takes a connection, and nobody refuses one."""
+    """An address where connections are neither accepted nor refused."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         waiting = []
         while True:
@@ -61,7 +61,7 @@ def silent() -> Iterator[tuple[str, int]]:
             sock.close()
 
 
-def told(*addresses: tuple[str, int]) -> list[Any]:
+def resolved(*addresses: tuple[str, int]) -> list[Any]:
     return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
 
 
@@ -70,19 +70,19 @@ def test_a_lookup_ends_with_the_deadline() -> None:
     budget = DeadlineBudget(AMPLE)
     deadline = Deadline(0.2)
     with budget.within(deadline), pytest.raises(TimeoutError, match=r"vc\.example\.com"):
-        budget.connected(("vc.example.com", 443))
+        budget.create_connection(("vc.example.com", 443))
     assert deadline.elapsed < AMPLE / 2
 
 
 @pytest.mark.usefixtures("stuck")
-def test_it_does_so_for_a_vcenter() -> None:
+def test_a_lookup_for_a_vcenter_ends_with_the_deadline() -> None:
     platform = VSpherePlatform("vc.example.com", "user", "password", timeout=1)
     with pytest.raises(DeadlinePassed, match=r"vc\.example\.com:443 did not answer in time"):
         platform.count_vms()
 
 
 @pytest.mark.usefixtures("stuck")
-def test_it_does_so_for_a_dora() -> None:
+def test_a_lookup_for_dora_ends_with_the_deadline() -> None:
     where = {"vcenter": "a", "pattern_path": "b", "vm_path": "c", "host_filter": "d"}
     dora = DoraClient("dora.example.com", "user", "pw", timeout=1, environments={"here": where})
     with pytest.raises(DeadlinePassed, match=r"dora\.example\.com"):
@@ -95,16 +95,16 @@ def test_a_name_that_does_not_exist_is_an_error(resolver: Callable[[Answer], Non
 
     resolver(unknown)
     with pytest.raises(socket.gaierror, match="not known"):
-        DeadlineBudget(AMPLE).connected(("vc.example.com", 443))
+        DeadlineBudget(AMPLE).create_connection(("vc.example.com", 443))
 
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     resolver: Callable[[Answer], None], listener: socket.socket, silent: tuple[str, int]
 ) -> None:
-    resolver(lambda: told(silent, listener.getsockname()))
+    resolver(lambda: resolved(silent, listener.getsockname()))
     budget = DeadlineBudget(AMPLE)
     with budget.within(Deadline(2)):
-        sock = budget.connected(("vc.example.com", 443))
+        sock = budget.create_connection(("vc.example.com", 443))
     with sock:
         assert sock.getpeername() == listener.getsockname()
 
@@ -112,36 +112,36 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
 def test_addresses_that_do_not_answer_end_with_the_deadline(
     resolver: Callable[[Answer], None], silent: tuple[str, int]
 ) -> None:
-    resolver(lambda: told(silent, silent, silent))
+    resolver(lambda: resolved(silent, silent, silent))
     budget, deadline = DeadlineBudget(AMPLE), Deadline(0.6)
     with budget.within(deadline), pytest.raises(TimeoutError):
-        budget.connected(("vc.example.com", 443))
+        budget.create_connection(("vc.example.com", 443))
     assert deadline.elapsed < AMPLE / 2
 
 
-def test_the_last_refusal_is_what_is_told(
+def test_the_last_refusal_is_raised(
     resolver: Callable[[Answer], None], listener: socket.socket
 ) -> None:
     address = listener.getsockname()
     listener.close()
-    resolver(lambda: told(address, address))
+    resolver(lambda: resolved(address, address))
     with pytest.raises(ConnectionRefusedError):
-        DeadlineBudget(AMPLE).connected(("vc.example.com", 443))
+        DeadlineBudget(AMPLE).create_connection(("vc.example.com", 443))
 
 
-def test_an_address_of_a_kind_that_this_machine_lacks_is_passed_over(
+def test_an_address_of_an_unsupported_family_is_skipped(
     resolver: Callable[[Answer], None], listener: socket.socket
 ) -> None:
-    lacking = (65_000, socket.SOCK_STREAM, 6, "", ("::1", 443))
-    resolver(lambda: [lacking, *told(listener.getsockname())])
-    with DeadlineBudget(AMPLE).connected(("vc.example.com", 443)) as sock:
+    unsupported = (65_000, socket.SOCK_STREAM, 6, "", ("::1", 443))
+    resolver(lambda: [unsupported, *resolved(listener.getsockname())])
+    with DeadlineBudget(AMPLE).create_connection(("vc.example.com", 443)) as sock:
         assert sock.getpeername() == listener.getsockname()
 
 
 def test_a_name_without_addresses_is_an_error(resolver: Callable[[Answer], None]) -> None:
     resolver(list)
     with pytest.raises(OSError, match="has no address"):
-        DeadlineBudget(AMPLE).connected(("vc.example.com", 443))
+        DeadlineBudget(AMPLE).create_connection(("vc.example.com", 443))
 
 
 def test_a_lookup_at_exit_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,5 +151,5 @@ def test_a_lookup_at_exit_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(threading.Thread, "start", too_late)
-    with pytest.raises(OSError, match=r"vcenter\.example\.com cannot be looked up.*at interpreter"):
-        DeadlineBudget(AMPLE).connected(("vcenter.example.com", 443))
+    with pytest.raises(OSError, match=r"vcenter\.example\.com cannot be resolved.*at interpreter"):
+        DeadlineBudget(AMPLE).create_connection(("vcenter.example.com", 443))

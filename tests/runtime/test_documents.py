@@ -69,7 +69,7 @@ def test_a_file_is_read_up_to_16_mb(read: Callable[[str], Any], tmp_path: Path) 
 
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("path", ["~nosuchuser/x", "a\0b", "\udcff", "x" * 5000, "/", ""])
-def test_what_is_no_path_is_an_error_of_ours(read: Callable[[str], Any], path: str) -> None:
+def test_an_invalid_path_is_an_invalid_value(read: Callable[[str], Any], path: str) -> None:
     with pytest.raises(InvalidValue):
         read(path)
 
@@ -107,7 +107,7 @@ def test_fifty_levels_are_read() -> None:
     "text",
     ["[", "a: b: c", "!!int ''", "!!bool x", "!!timestamp x", "&a [*a]", "{a: *b}", "[" * 5000],
 )
-def test_what_is_no_yaml_is_an_error_of_ours(text: str) -> None:
+def test_invalid_yaml_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # whatever it is, no other kind
         parse_yaml(text)
 
@@ -144,13 +144,13 @@ def test_a_narrow_umask_does_not_take_the_file_from_its_owner(tmp_path: Path) ->
     assert mode(tmp_path / "plan.json") == mode(tmp_path / "ledger") == 0o600
 
 
-@pytest.mark.parametrize("given", [0o600, 0o640, 0o664])
-def test_a_file_that_is_replaced_keeps_its_mode(given: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("permissions", [0o600, 0o640, 0o664])
+def test_a_file_that_is_replaced_keeps_its_mode(permissions: int, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.touch()
-    path.chmod(given)
+    path.chmod(permissions)
     write_atomically(path, "new")
-    assert (mode(path), path.read_text()) == (given, "new")
+    assert (mode(path), path.read_text()) == (permissions, "new")
 
 
 def test_a_link_is_not_replaced(tmp_path: Path) -> None:

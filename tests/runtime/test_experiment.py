@@ -10,8 +10,8 @@ from chaosvm.runtime.experiment import current_run
 from chaosvm.service.orders import checked_order
 
 
-def told() -> str:
-    """An activity, as far as Chaos Toolkit is concerned."""
+def reason() -> str:
+    """An activity that returns the reason for its requests."""
     return checked_order("power_on", 10).reason
 
 
@@ -24,8 +24,8 @@ def test_within_an_experiment_the_reason_names_it(
     monkeypatch.chdir(tmp_path)
     probe = {
         "type": "probe",
-        "name": "told",
-        "provider": {"type": "python", "module": __name__, "func": "told"},
+        "name": "reason",
+        "provider": {"type": "python", "module": __name__, "func": "reason"},
     }
     journal = run_experiment(
         {
@@ -45,12 +45,12 @@ def test_only_chaos_toolkits_own_experiment_counts() -> None:
     assert experiment
 
 
-def test_from_python_there_is_none() -> None:
-    assert told() == "chaosvm, called from Python"
+def test_from_python_the_reason_names_no_experiment() -> None:
+    assert reason() == "chaosvm, called from Python"
 
 
-def which() -> int:
-    """An activity that tells which run it is part of."""
+def run_id() -> int:
+    """An activity that returns the identity of its run."""
     run = current_run()
     assert run is not None
     return id(run)
@@ -63,21 +63,21 @@ def runs_of(*method: dict[str, object], same: dict[str, object] | None = None) -
     return {each["output"] for each in [*journal["run"], *journal["rollbacks"]]}
 
 
-WHICH = {
+PROBE = {
     "type": "probe",
-    "name": "which",
-    "provider": {"type": "python", "module": __name__, "func": "which"},
+    "name": "run_id",
+    "provider": {"type": "python", "module": __name__, "func": "run_id"},
 }
-BEHIND = {**WHICH, "background": True}
+BACKGROUND = {**PROBE, "background": True}
 
 
 @pytest.mark.parametrize(
-    "method", [(WHICH, BEHIND), (BEHIND, WHICH), (BEHIND, BEHIND), (WHICH, WHICH)]
+    "method", [(PROBE, BACKGROUND), (BACKGROUND, PROBE), (BACKGROUND, BACKGROUND), (PROBE, PROBE)]
 )
-def test_a_run_is_one_wherever_its_activities_are(
+def test_all_activities_of_a_run_see_the_same_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: tuple[dict[str, object], ...]
 ) -> None:
-    """Also where the first to ask is in the background, and has no journal on its stack."""
+    """Also if the first activity is in the background, without a journal on its stack."""
     monkeypatch.chdir(tmp_path)
     assert len(runs_of(*method)) == 1
 
@@ -87,7 +87,7 @@ def test_the_same_experiment_run_twice_is_two_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     made: dict[str, object] = {"title": "A test", "description": "n/a"}
-    first, second = runs_of(BEHIND, WHICH, same=made), runs_of(BEHIND, WHICH, same=made)
+    first, second = runs_of(BACKGROUND, PROBE, same=made), runs_of(BACKGROUND, PROBE, same=made)
     assert (len(first), len(second), len(first | second)) == (1, 1, 2)
 
 

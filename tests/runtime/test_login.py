@@ -46,13 +46,14 @@ def test_a_refused_password_is_not_tried_again() -> None:
     user = server.login()
     assert refused(server, user) == "wrong user name or password"
     for _ in range(3):
-        assert "wrong user name or password (before; not tried again" in refused(server, user)
+        reason = refused(server, user)
+        assert "wrong user name or password (refused before; not tried again" in reason
     user.forget()
     refused(server, user)
     assert server.logins == 1
 
 
-def test_nor_by_another_connection_of_the_same_user() -> None:
+def test_another_connection_does_not_try_a_refused_password_either() -> None:
     server = Server(LoginFailed("wrong"))
     refused(server, server.login())
     refused(server, server.login(address="SERVER:443"))
@@ -69,7 +70,7 @@ def test_another_password_or_server_is_tried(other: dict[str, str]) -> None:
 
 
 def test_threads_that_wait_for_a_login_are_refused_with_it() -> None:
-    """None of them tries again, and none says that it was refused before."""
+    """None of them tries again, and none reports an earlier refusal."""
     arrived, go_on = threading.Event(), threading.Event()
     tried: list[Deadline] = []
 
@@ -96,11 +97,11 @@ def test_threads_that_wait_for_a_login_are_refused_with_it() -> None:
         return str(caught.value)
 
     with ThreadPoolExecutor(4) as pool:
-        told = [pool.submit(log_in, login) for login in logins]
+        reasons = [pool.submit(log_in, login) for login in logins]
         started.wait(20)
         assert arrived.wait(20)
         go_on.set()
-        assert [each.result() for each in told] == ["wrong"] * 4
+        assert [reason.result() for reason in reasons] == ["wrong"] * 4
     assert len(tried) == 1
 
 
@@ -125,7 +126,7 @@ def test_a_refused_password_is_tried_again_after_a_while(accepted: bool, pause: 
     tries = server.logins
 
     server.clock.sleep(pause - 1)
-    assert "not now (before; not tried again for the next 1 s" in refused(server, user)
+    assert "not now (refused before; not tried again for the next 1 s" in refused(server, user)
     server.clock.sleep(1)
     assert refused(server, user) == "not yet"
     server.clock.sleep(4 * pause - 1)  # it takes longer each time
@@ -135,7 +136,7 @@ def test_a_refused_password_is_tried_again_after_a_while(accepted: bool, pause: 
     assert user.ensure(server.deadline())
 
 
-def test_a_password_that_is_accepted_again_begins_anew() -> None:
+def test_an_accepted_password_resets_the_pause() -> None:
     wrong = LoginFailed("not now")
     server = Server(None, wrong, None, wrong, None)
     user = server.login()

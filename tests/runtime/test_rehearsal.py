@@ -1,4 +1,4 @@
-"""The two walls of a rehearsal, without the control that builds them."""
+"""What a rehearsal redirects and what it blocks, without the control that begins it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LAB = {
     "DORA_PASSWORD": "lab",
 }
 ADDRESSES = [("127.0.0.1", port) for port in (1111, 2222, 3333, 4444)]
-# A value of its own for each setting that is somebody else's.
+# Settings that lead elsewhere, each with a value of its own.
 ELSEWHERE = {
     "server": "vcenter.example.com",
     "url": "https://engine.example.com/ovirt-engine/api",
@@ -58,12 +58,12 @@ ELSEWHERE = {
 
 
 def elsewhere(cls: type[Settings]) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-    named = {f"{cls.prefix}_{name}": told for name, told in ELSEWHERE.items()}
+    named = {f"{cls.prefix}_{name}": value for name, value in ELSEWHERE.items()}
     fields = {f"{cls.prefix}_{field.name}" for field in dataclasses.fields(cls)}
-    told = {key: value for key, value in named.items() if key in fields}
-    secrets = {key: value for key, value in told.items() if key.endswith(("username", "password"))}
-    configuration = {key: value for key, value in told.items() if key not in secrets}
-    return configuration, secrets, {key.upper(): str(value) for key, value in told.items()}
+    values = {key: value for key, value in named.items() if key in fields}
+    secrets = {k: value for k, value in values.items() if k.endswith(("username", "password"))}
+    configuration = {key: value for key, value in values.items() if key not in secrets}
+    return configuration, secrets, {key.upper(): str(value) for key, value in values.items()}
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -72,8 +72,8 @@ def test_settings_are_the_labs(cls: type[Settings], monkeypatch: pytest.MonkeyPa
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     rehearsal.begin(LAB, ADDRESSES)
-    for given in ((configuration, secrets), (configuration, {}), ({}, {})):
-        settings = load(cls, *given)
+    for arguments in ((configuration, secrets), (configuration, {}), ({}, {})):
+        settings = load(cls, *arguments)
         assert settings.addresses <= set(ADDRESSES)
         assert (settings.username, settings.password) == ("lab", "lab")  # type: ignore[attr-defined]
         for name in ("ca_file", "insecure"):
@@ -83,7 +83,7 @@ def test_settings_are_the_labs(cls: type[Settings], monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("cls", ALL)
 def test_whatever_is_not_said_to_be_harmless_is_the_labs(cls: type[Settings]) -> None:
-    """A setting that is added later leads to the lab, until somebody decides otherwise."""
+    """New settings lead to the lab unless they are declared harmless."""
     kept = {field.name for field in dataclasses.fields(cls) if cls.rehearses(field)}
     assert kept <= {"timeout", "environments"}
 
@@ -99,13 +99,13 @@ def test_the_rest_is_the_experiments_own() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"vsphere_servr": "x"}, {"vsphere_password": "x"}, {"vsphere_timeout": "soon"}]
 )
-def test_mistakes_are_still_told(wrong: dict[str, Any]) -> None:
+def test_mistakes_are_still_reported(wrong: dict[str, Any]) -> None:
     rehearsal.begin(LAB, ADDRESSES)
     with pytest.raises(InvalidValue, match=next(iter(wrong))):
         load(VSphereSettings, wrong, {})
 
 
-def test_a_platform_that_the_lab_has_not() -> None:
+def test_a_platform_that_the_lab_lacks_is_an_error() -> None:
     rehearsal.begin({}, [])
     with pytest.raises(InvalidValue, match="the lab of this rehearsal has no olvm"):
         load(OLVMSettings, *elsewhere(OLVMSettings)[:2])
@@ -119,7 +119,7 @@ def test_discovery_asks_the_lab_what_is_configured(monkeypatch: pytest.MonkeyPat
     assert not configured(VSphereSettings)
 
 
-def test_blocked_is_nowhere() -> None:
+def test_a_blocked_rehearsal_allows_no_connection() -> None:
     rehearsal.block("it rains")
     for ask in (rehearsal.environment, lambda: rehearsal.require_allowed("127.0.0.1", 1111)):
         with pytest.raises(NotInRehearsal, match="nothing was connected to: it rains"):
@@ -135,7 +135,7 @@ def test_blocked_is_nowhere() -> None:
 
 @pytest.fixture(scope="module")
 def real() -> Iterator[Lab]:
-    """As good as a real platform."""
+    """Stands for real platforms."""
     with Lab(World.generated(3)) as running:
         yield running
 
@@ -191,14 +191,14 @@ def test_no_request_over_one_from_before(name: str, state: str, real: Lab) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_lab_itself_may_be_asked(name: str, real: Lab) -> None:
+def test_the_lab_itself_can_be_reached(name: str, real: Lab) -> None:
     rehearsal.begin(real.environment(), real.addresses)
     with platforms(real)[name]() as platform:
         assert listed(platform)
 
 
-def test_what_is_shared_is_made_anew(real: Lab) -> None:
-    known = {name.lower(): told for name, told in real.environment().items()}
+def test_a_shared_connection_is_not_reused(real: Lab) -> None:
+    known = {name.lower(): value for name, value in real.environment().items()}
     secrets = {key: known.pop(key) for key in list(known) if key.endswith(("username", "password"))}
     before = vsphere(known, secrets)
     rehearsal.begin(LAB, ADDRESSES)
@@ -207,7 +207,7 @@ def test_what_is_shared_is_made_anew(real: Lab) -> None:
 
 
 def test_the_module_of_the_control_keeps_a_process_from_connecting() -> None:
-    """As Chaos Toolkit may import it and then go on without it."""
+    """Chaos Toolkit may import it and then continue without it."""
     script = (
         "import sys\n"
         # Nor does it need the extras for that.
@@ -221,5 +221,5 @@ def test_the_module_of_the_control_keeps_a_process_from_connecting() -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert "a rehearsal was asked for and has not begun" in done.stdout
+    assert "a rehearsal was requested and has not begun" in done.stdout
     assert done.stderr == ""

@@ -16,27 +16,27 @@ TEXT = b"".join(b"%d, " % number for number in range(100_000))
 MEGABYTE = 1024 * 1024
 
 
-def read(content: bytes, packing: str | None = "gzip", most: int = MEGABYTE) -> bytes:
-    return b"".join(unpacked(io.BytesIO(content).read, packing, most, "server"))
+def read(content: bytes, encoding: str | None = "gzip", most: int = MEGABYTE) -> bytes:
+    return b"".join(unpacked(io.BytesIO(content).read, encoding, most, "server"))
 
 
-@pytest.mark.parametrize("packing", [None, "identity", " Identity ", ""])
-def test_what_is_not_packed_is_as_it_is(packing: str | None) -> None:
-    assert read(TEXT, packing) == TEXT
+@pytest.mark.parametrize("encoding", [None, "identity", " Identity ", ""])
+def test_an_unencoded_response_is_unchanged(encoding: str | None) -> None:
+    assert read(TEXT, encoding) == TEXT
 
 
 @pytest.mark.parametrize("content", [b"", b"x", TEXT, bytes(65_536), bytes(65_537), bytes(131_072)])
-@pytest.mark.parametrize("packing", ["gzip", "GZIP", " gzip "])
-def test_gzip_is_unpacked(content: bytes, packing: str) -> None:
-    assert read(gzip.compress(content), packing) == content
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", " gzip "])
+def test_gzip_is_decompressed(content: bytes, encoding: str) -> None:
+    assert read(gzip.compress(content), encoding) == content
 
 
-def test_one_packet_may_follow_another() -> None:
+def test_several_gzip_members_are_decompressed() -> None:
     assert read(gzip.compress(b"one ") + gzip.compress(b"two")) == b"one two"
     assert read(gzip.compress(b"") * 1000 + gzip.compress(b"x")) == b"x"
 
 
-def test_pieces_arrive_as_the_connection_has_them() -> None:
+def test_chunks_are_yielded_as_they_arrive() -> None:
     draw = random.Random(7)
     packed = io.BytesIO(gzip.compress(TEXT))
     pieces = unpacked(lambda size: packed.read(draw.randrange(1, 50)), "gzip", MEGABYTE, "server")
@@ -55,25 +55,25 @@ def test_pieces_arrive_as_the_connection_has_them() -> None:
     ],
     ids=["one byte short", "the beginning", "nothing", "plain text", "more behind it", "zlib"],
 )
-def test_what_is_not_all_of_it_is_an_error(content: bytes) -> None:
+def test_an_incomplete_response_is_an_error(content: bytes) -> None:
     with pytest.raises(zlib.error):
         read(content)
 
 
-@pytest.mark.parametrize("packing", ["br", "deflate", "gzip, gzip", "x\r\ny"])
-def test_any_other_packing_is_an_error(packing: str) -> None:
-    with pytest.raises(http.client.HTTPException, match="packed as"):
-        read(TEXT, packing)
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "x\r\ny"])
+def test_any_other_encoding_is_an_error(encoding: str) -> None:
+    with pytest.raises(http.client.HTTPException, match="unsupported Content-Encoding"):
+        read(TEXT, encoding)
 
 
-@pytest.mark.parametrize("packing", ["gzip", None])
-def test_so_much_and_no_more(packing: str | None) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", None])
+def test_a_response_over_the_limit_is_an_error(encoding: str | None) -> None:
     def made(size: int) -> bytes:
-        return bytes(size) if packing is None else gzip.compress(bytes(size))
+        return bytes(size) if encoding is None else gzip.compress(bytes(size))
 
-    assert len(read(made(MEGABYTE), packing)) == MEGABYTE
+    assert len(read(made(MEGABYTE), encoding)) == MEGABYTE
     with pytest.raises(AnswerTooLarge, match="server answered with more than 1 MB"):
-        read(made(MEGABYTE + 1), packing)
+        read(made(MEGABYTE + 1), encoding)
 
 
 def test_a_bomb_costs_no_memory() -> None:

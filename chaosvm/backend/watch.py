@@ -1,0 +1,73 @@
+"""How a backend reports what happens to VMs while a command is carried out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from chaosvm.backend.commands import CommandHandle
+from chaosvm.errors import CommandFailed
+from chaosvm.outcome import How
+from chaosvm.runtime import Deadline
+from chaosvm.vm import PowerState
+
+__all__ = ["Observation", "Watch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything a watch knows about one VM at one moment."""
+
+    vm_id: str
+    power_state: PowerState
+    exists: bool = True
+    # This request has ended, with ``error`` if it failed.
+    ended: CommandHandle | None = None
+    error: CommandFailed | None = None
+    # There is proof that the guest went down and came back.
+    rebooted: bool = False
+    # The means, if the platform used others than those requested.
+    how: How | None = None
+    # A question that the VM waits for somebody to answer.
+    question: str | None = None
+
+
+class Watch(ABC):
+    """Reports on a fixed set of VMs through one channel, however many they are.
+
+    A context manager that closes the watch.
+    """
+
+    # True if the last update was pushed: more of them queue up while nobody polls.
+    pushed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def track(self, handles: Sequence[CommandHandle]) -> None:
+        """Report the end of these requests, too."""
+
+    @abstractmethod
+    def poll(self, seconds: float, deadline: Deadline) -> list[Observation]:
+        """Return what has changed since the last call, waiting up to ``seconds`` for a change.
+
+        The first call returns the current state of every VM.
+        """
+
+    def unwatch(self, vm_ids: Sequence[str]) -> None:  # noqa: B027  # optional
+        """Stop watching these VMs; observations of them may still arrive."""
+
+    def close(self) -> None:  # noqa: B027  # not every watch holds something
+        """Release what the watch holds on the server, in bounded time."""
