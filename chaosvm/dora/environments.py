@@ -80,7 +80,7 @@ class EnvironmentRegistry:
 
     def find(self, name: Any, key: str = "environment") -> Environment:
         """Raises InvalidValue, with all names and the nearest, for one that is not known."""
-        wanted = values.text(key, name, "the name of an environment")
+        wanted = values.string(key, name, "the name of an environment")
         for each in self.environments:
             if each.name == wanted:
                 return each
@@ -122,7 +122,7 @@ def catalogue(key: str, value: Any) -> EnvironmentRegistry:
         raise values.invalid(key, given, f"a mapping such as {_EXAMPLE}")
     found = {each.name: each for each in known().environments}
     for name, described in given.items():
-        where = f"{key}.{values.text(key, name, 'names of environments')}"
+        where = f"{key}.{values.string(key, name, 'names of environments')}"
         told = values.mapping(where, described, _KEYS, '{"vcenter": "OracleQA"}')
         told = {field: item for field, item in told.items() if item is not None}
         found[name] = replace(found[name], **told) if name in found else _new(name, told)
@@ -137,7 +137,7 @@ def _new(name: str, told: Mapping[str, Any], group: str = "other") -> Environmen
 def read_raw(key: str, value: Any) -> Any:
     """What a text or a file holds, as it was written."""
     expected = f"a mapping of environments, or the path of a JSON or YAML file with one: {_EXAMPLE}"
-    text = values.text(key, value, expected).strip()
+    text = values.string(key, value, expected).strip()
     if text.startswith("{"):  # as the environment variable DORA_ENVIRONMENTS may hold it
         return _parsed(key, text, "its text")
     try:
@@ -184,7 +184,7 @@ def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
 
 
 def _credentials(key: str, value: Any) -> str:
-    prefix = values.text(key, value, "the beginning of the names of two secrets")
+    prefix = values.string(key, value, "the beginning of the names of two secrets")
     if prefix.split("_")[0].lower() in ("dora", "vsphere", "olvm", "chaosvm"):
         raise values.invalid(
             key, value, "a prefix that is not the one of settings, such as 'arvig'"
@@ -193,12 +193,12 @@ def _credentials(key: str, value: Any) -> str:
 
 
 def _host_filter(key: str, value: Any) -> str:
-    return "" if value == "" else values.text(key, value)
+    return "" if value == "" else values.string(key, value)
 
 
 def _ca_file(key: str, value: Any) -> str:
     # In a rehearsal it is the lab's, and that of the environment may not be here.
-    return values.text(key, value) if rehearsal.is_on() else settings.ca_file(key, value)
+    return values.string(key, value) if rehearsal.is_on() else settings.ca_file(key, value)
 
 
 _VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {
@@ -211,10 +211,10 @@ _VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {
     "credentials": _credentials,
 }
 _KEYS: dict[str, Callable[[str, Any], Any]] = {
-    "group": values.text,
-    "vcenter": values.text,
-    "pattern_path": values.text,
-    "vm_path": values.text,
+    "group": values.string,
+    "vcenter": values.string,
+    "pattern_path": values.string,
+    "vm_path": values.string,
     "host_filter": _host_filter,
     "vsphere": _vsphere,
 }

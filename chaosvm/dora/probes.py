@@ -214,7 +214,7 @@ def vm_exists(
     }
     ```
     """
-    wanted = values.text("vm_name", vm_name)
+    wanted = values.string("vm_name", vm_name)
     found = dora(configuration, secrets).list_vms(environment)
     return any(vm.answers_to(wanted) for vm in found)
 

@@ -84,7 +84,7 @@ class VMIndex:
 
 def find_one(inventory: Sequence[VM], vm_name: str, key: str = "vm_name") -> VM:
     """The one VM meant by a name, id, instance UUID or inventory path."""
-    wanted = values.text(key, vm_name, "a VM's name, id, UUID or inventory path")
+    wanted = values.string(key, vm_name, "a VM's name, id, UUID or inventory path")
     found = [vm for vm in inventory if vm.answers_to(wanted)]
     if not found:
         raise _unknown([wanted], inventory)

@@ -43,7 +43,7 @@ _SINGLING_OUT = ("names", "ids", "power_state")
 
 def _regex(key: str, value: Any) -> re.Pattern[str]:
     try:
-        return re.compile(values.text(key, value, "a regular expression"))
+        return re.compile(values.string(key, value, "a regular expression"))
     except (re.error, OverflowError, RecursionError) as error:
         raise values.invalid(key, value, f"a regular expression ({error})") from None
 

@@ -161,7 +161,7 @@ def _given(
     secrets: Mapping[str, Any],
     environment: Mapping[str, str],
 ) -> list[Any]:
-    """What the sources say, in their order; an empty text is as good as nothing."""
+    """What the sources say, in their order; an empty string counts as not set."""
     said = (configuration.get(key), secrets.get(key), environment.get(key.upper()))
     return [value for value in said if value not in (None, "")]
 
@@ -183,7 +183,7 @@ def _converted(field: dataclasses.Field[Any], key: str, value: Any) -> Any:
     except InvalidValue:
         # The ordinary message shows the value.
         raise InvalidValue(
-            f"{key} cannot be used: expected a text that is not empty, without control characters"
+            f"{key} cannot be used: expected a string that is not empty, without control characters"
         ) from None
 
 
@@ -231,7 +231,7 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
 def host_name(key: str, value: Any) -> str:
     expected = "a host name or address, without https://, port or path"
     refuse_user(key, value, expected)
-    host = values.text(key, value, expected).strip()
+    host = values.string(key, value, expected).strip()
     if not is_host(host):
         raise values.invalid(key, value, expected)
     return host.strip("[]")

@@ -33,7 +33,7 @@ __all__ = [
     "path",
     "secret",
     "shown",
-    "text",
+    "string",
     "string_list",
     "timeout_seconds",
 ]
@@ -94,7 +94,7 @@ def suggestion(word: Any, known: Iterable[str]) -> str:
     return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
 
 
-def text(key: str, value: Any, expected: str = "a text that is not empty") -> str:
+def string(key: str, value: Any, expected: str = "a string that is not empty") -> str:
     if not isinstance(value, str) or not value.strip():
         raise invalid(key, value, expected)
     if _PLACEHOLDER.search(value):
@@ -104,10 +104,14 @@ def text(key: str, value: Any, expected: str = "a text that is not empty") -> st
     return value
 
 
+# chaosvm.service still calls it by this name.
+text = string
+
+
 def secret(key: str, value: Any, any_character: bool = False) -> str:
     """A password or its like, as it is; the error does not show it."""
     if not isinstance(value, str) or not value.strip():
-        raise InvalidValue(f"{key} cannot be used: expected a text that is not empty")
+        raise InvalidValue(f"{key} cannot be used: expected a string that is not empty")
     if not any_character and _UNUSABLE.search(value):
         raise InvalidValue(f"{key} cannot be used: it holds a character that cannot be sent")
     return value
@@ -115,7 +119,7 @@ def secret(key: str, value: Any, any_character: bool = False) -> str:
 
 def path(key: str, value: Any, expected: str) -> Path:
     """The path of a file, which need not exist; ``~`` is the home of a user."""
-    given = text(key, str(value) if isinstance(value, Path) else value, expected)
+    given = string(key, str(value) if isinstance(value, Path) else value, expected)
     try:
         return Path(given).expanduser()
     except (RuntimeError, ValueError) as error:  # there is no such user
@@ -123,13 +127,13 @@ def path(key: str, value: Any, expected: str) -> Path:
 
 
 def string_list(
-    key: str, value: Any, expected: str = "a text, or a list of texts"
+    key: str, value: Any, expected: str = "a string, or a list of strings"
 ) -> tuple[str, ...]:
-    """One text or a list of them, without repetitions, in the order given."""
+    """One string or a list of them, without repetitions, in the order given."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not items:
         raise invalid(key, value, expected)
-    return tuple(dict.fromkeys(text(key, item, expected) for item in items))
+    return tuple(dict.fromkeys(string(key, item, expected) for item in items))
 
 
 def boolean(key: str, value: Any) -> bool:

@@ -25,8 +25,8 @@ class VSphere(Settings):
     essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")
 
     server: str = setting(settings.host_name)
-    username: str = setting(values.text)
-    password: str = setting(values.text, secret=True)
+    username: str = setting(values.string)
+    password: str = setting(values.string, secret=True)
     port: int = setting(settings.port, 443)
     ca_file: str | None = setting(settings.ca_file, None)
     insecure: bool = setting(values.boolean, False)

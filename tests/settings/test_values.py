@@ -28,19 +28,19 @@ def test_the_error_names_the_key_the_value_and_what_was_expected():
 
 @pytest.mark.parametrize("word", ["web", " web ", "ünï", "a/b", "a\nb", "$", "$x", "100%"])
 def test_text_is_taken_as_it_is(word):
-    assert values.text("key", word) == word
+    assert values.string("key", word) == word
 
 
 @pytest.mark.parametrize("value", ["", "  ", "\n", None, 3, True, ["web"], {"a": 1}, b"web"])
 def test_text_that_is_empty_or_no_text_is_refused(value):
     with pytest.raises(InvalidValue, match="key is"):
-        values.text("key", value)
+        values.string("key", value)
 
 
 @pytest.mark.parametrize("word", ["${vm_name}", "web-${n}", "${}", "a ${x y} b"])
 def test_a_variable_that_nobody_defined_is_refused(word):
     with pytest.raises(InvalidValue, match="variable in it has no value"):
-        values.text("vm_name", word)
+        values.string("vm_name", word)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_choice_that_is_nearly_right_is_told():
 
 
 def test_a_mapping_converts_each_value_under_its_full_name():
-    known = {"a": values.text, "n": lambda key, value: values.integer(key, value, 1, 9)}
+    known = {"a": values.string, "n": lambda key, value: values.integer(key, value, 1, 9)}
 
     assert values.mapping("vms", {"n": "3", "a": "x"}, known, "{...}") == {"n": 3, "a": "x"}
     with pytest.raises(InvalidValue, match=r"vms\.n is 'x'"):
@@ -146,7 +146,7 @@ def test_a_mapping_converts_each_value_under_its_full_name():
 @pytest.mark.parametrize("value", [None, {}, [], "a", [("a", "x")], 3, True])
 def test_a_mapping_is_a_mapping_and_not_empty(value):
     with pytest.raises(InvalidValue, match=r"vms is .*a mapping such as \{example\}"):
-        values.mapping("vms", value, {"a": values.text}, "{example}")
+        values.mapping("vms", value, {"a": values.string}, "{example}")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_mapping_is_a_mapping_and_not_empty(value):
 )
 def test_a_mapping_refuses_an_unknown_key(key, hint):
     with pytest.raises(InvalidValue) as refused:
-        values.mapping("vms", {key: "x"}, {"name": values.text}, "{}")
+        values.mapping("vms", {key: "x"}, {"name": values.string}, "{}")
     assert str(refused.value) == f"vms has the unknown key {key!r}{hint}: known are name"
 
 
@@ -163,7 +163,7 @@ def test_a_mapping_refuses_an_unknown_key(key, hint):
 )
 def test_whatever_is_given_is_used_or_refused_with_our_own_error(value):
     for convert in (
-        values.text,
+        values.string,
         values.string_list,
         values.boolean,
         values.timeout_seconds,
@@ -181,12 +181,12 @@ def test_whatever_is_given_is_used_or_refused_with_our_own_error(value):
 @pytest.mark.parametrize("word", ["a\0b", "\udc80", "x\x1by", "\ufffe"])
 def test_text_that_no_request_can_hold_is_refused(word):
     with pytest.raises(InvalidValue, match=r"^key .*without the character"):
-        values.text("key", word)
+        values.string("key", word)
 
 
 @pytest.mark.parametrize("word", ["caf\u00e9", "a\tb", "a\nb", "\U0001f600", "\x7f"])
 def test_text_of_any_other_characters_is_taken(word):
-    assert values.text("key", word) == word
+    assert values.string("key", word) == word
 
 
 def nested(levels: int):
@@ -203,12 +203,12 @@ def nested(levels: int):
 )
 def test_a_message_never_grows_out_of_bounds(value):
     assert len(values.shown(value)) < 2_000
-    for convert in (values.text, values.string_list, values.boolean, values.timeout_seconds):
+    for convert in (values.string, values.string_list, values.boolean, values.timeout_seconds):
         with pytest.raises(InvalidValue) as refused:
             convert("key", {"a": value})
         assert len(str(refused.value)) < 2_000
     with pytest.raises(InvalidValue):
-        values.mapping("key", {"b": value}, {"a": values.text}, "{}")
+        values.mapping("key", {"b": value}, {"a": values.string}, "{}")
 
 
 def test_a_message_shows_what_is_given():
