@@ -135,6 +135,16 @@ def test_settings_that_cannot_be_used(key: str, given: Any) -> None:
         settings(**{key: given})
 
 
+@pytest.mark.parametrize("given", ["'db-*','web-*'", '"db-*"', "db-*;web-*", "[db-*"])
+def test_how_to_write_patterns_in_a_string(given: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        load(Safety, None, None, {"CHAOSVM_PROTECT": given})
+    assert str(refused.value) == (
+        f"chaosvm_protect is {given!r}, which cannot be used: expected a glob or a list of globs, "
+        'such as ["db-*", "vcenter"]; in a string, separate patterns with commas, without quotes'
+    )
+
+
 @pytest.mark.parametrize(
     ("variable", "meant"),
     [

@@ -105,6 +105,32 @@ def test_only_what_is_missing_is_named():
     assert "vsphere_server" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("VSPHERE_HOST", "VSPHERE_SERVER"),
+        ("VSPHERE_SEVER", "VSPHERE_SERVER"),
+        ("VSPHERE_URL", "VSPHERE_SERVER"),
+        ("VSPHERE_USER", "VSPHERE_USERNAME"),
+        ("VSPHERE_PASS", "VSPHERE_PASSWORD"),
+    ],
+)
+def test_a_variable_that_is_set_but_not_used_is_named(variable, meant):
+    environment = {variable: PASSWORD, "VSPHERE_VERSION_TAG": "x", "OLVM_HOST": "x"}
+    with pytest.raises(InvalidValue) as refused:
+        load(VSphere, None, None, environment)
+    message = str(refused.value)
+    assert f". {variable} is set but not used: did you mean {meant}? Give them in" in message
+    assert message.count("not used") == 1
+    assert PASSWORD not in message
+
+
+def test_a_variable_is_not_offered_for_what_is_set():
+    environment = {"VSPHERE_HOST": "x", "VSPHERE_SERVER": "vcenter"}
+    with pytest.raises(InvalidValue, match=r"not set: vsphere_username, vsphere_password\. Give"):
+        load(VSphere, None, None, environment)
+
+
 def test_what_others_have_set_is_their_business():
     configuration = {"olvm_url": "https://engine", "my_vsphere_server": "x", "duration": 5}
     assert loaded(**configuration).server == "vcenter.example.org"
@@ -195,6 +221,7 @@ def test_a_password_is_taken_as_it_is(password):
     [
         ("vsphere_severr", " (did you mean 'vsphere_server'?)"),
         ("vsphere_cafile", " (did you mean 'vsphere_ca_file'?)"),
+        ("vsphere_host", " (did you mean 'vsphere_server'?)"),
         ("vsphere_verify_ssl", ""),
     ],
 )

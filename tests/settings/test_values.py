@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chaosvm.errors import InvalidValue
 from chaosvm.runtime import documents
 from chaosvm.settings import values
+from chaosvm.vm import PowerState
 
 
 class Colour(StrEnum):
@@ -35,6 +36,49 @@ def test_text_is_taken_as_it_is(word):
 def test_text_that_is_empty_or_no_text_is_refused(value):
     with pytest.raises(InvalidValue, match="key is"):
         values.string("key", value)
+
+
+@pytest.mark.parametrize("value", ["", "  ", "\n"])
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("vm_name", "vm_name is empty: set VM_NAME, or --var vm_name=NAME"),
+        (
+            "vms.name",
+            "vms.name is empty: expected a string that is not empty; if it comes from a variable, "
+            "set that",
+        ),
+    ],
+)
+def test_what_is_empty_most_likely_comes_from_a_variable(key, message, value):
+    with pytest.raises(InvalidValue) as refused:
+        values.string(key, value)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("running", "powered_on"),
+        ("ON", "powered_on"),
+        ("up", "powered_on"),
+        ("started", "powered_on"),
+        ("poweredOn", "powered_on"),
+        ("off", "powered_off"),
+        ("stopped", "powered_off"),
+        ("down", "powered_off"),
+        ("suspend", "suspended"),
+    ],
+)
+def test_other_words_for_a_power_state(word, state):
+    with pytest.raises(InvalidValue, match=rf"\(did you mean '{state}'\?\)$"):
+        values.choice("expected", word, PowerState)
+
+
+def test_a_synonym_is_offered_only_where_it_is_a_choice():
+    assert values.suggestion("host", ["port"], {"host": "server"}) == ""
+    assert values.closest("HOST", ["Server"], {"host": "server"}) == "Server"
+    assert values.closest("prot", ["port", "server"], {"host": "server"}) == "port"
 
 
 @pytest.mark.parametrize("word", ["${vm_name}", "web-${n}", "${}", "a ${x y} b"])
