@@ -18,7 +18,7 @@ from chaosvm.errors import (
     OperationRefused,
     SelectionError,
 )
-from chaosvm.selection import Selection, find_one, selection
+from chaosvm.selection import Selection, find_one
 from chaosvm.vm import VM, PowerState
 
 ON, OFF, SUSPENDED = PowerState.POWERED_ON, PowerState.POWERED_OFF, PowerState.SUSPENDED
@@ -252,10 +252,29 @@ def test_an_unknown_key(key, suggestion):
         assert f"did you mean {suggestion!r}?" in str(refused.value)
 
 
-@pytest.mark.parametrize("vms", [{}, None, [], ["web"], "web", '{"name": "x"}', 3, True])
+@pytest.mark.parametrize("vms", [{}, None, [], ["web"], 3, True])
 def test_what_is_no_mapping_or_an_empty_one(vms):
     with pytest.raises(InvalidValue, match=r"^vms is .*a mapping such as \{"):
         Selection(vms)
+
+
+BARE = "a bare string is not taken, so that nothing is selected by accident: did you mean"
+
+
+@pytest.mark.parametrize(
+    ("vms", "message"),
+    [
+        ("web-*", f'vms is \'web-*\'; {BARE} {{"name": "web-*"}}?'),
+        ("plan.json", f'vms is \'plan.json\'; {BARE} {{"plan": "plan.json"}}?'),
+        ('{"name": "x"}', "vms is a string: did you mean the mapping in it, without quotes?"),
+        ("${vms}", "vms is '${vms}', which cannot be used: expected a mapping such as"),
+        ("", "vms is empty: expected a mapping such as"),
+    ],
+)
+def test_a_bare_string_is_refused(vms: str, message: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        Selection(vms)
+    assert str(refused.value).startswith(message)
 
 
 def test_the_argument_is_called_as_the_caller_calls_it():
@@ -390,12 +409,27 @@ def test_when_nothing_fits_it_is_told_which_key_was_too_much_and_what_there_is()
     text = str(refused.value)
     assert '{"datacenter": "Paris", "cluster": "pord", "name": "*"}' in text
     assert "6 VMs are known" in text
-    assert "3 come as far as cluster (known: 'prod')" in text
+    assert text.endswith(
+        "3 VMs match name '*' and datacenter 'Paris'; none is in cluster 'pord'. Clusters: prod"
+    )
+
+
+@pytest.mark.parametrize(
+    ("vms", "end"),
+    [
+        ({"names": ["web-1"], "host": "esx2"}, "; none matches names 'web-1'"),
+        ({"ids": ["vm-1"], "host": "esx2"}, "; none matches ids 'vm-1'"),
+    ],
+)
+def test_a_name_that_fits_no_other_key_is_told(vms, end):
+    with pytest.raises(NoSuchVM, match=r"\(6 VMs are known\): \d VMs? match(es)? host") as refused:
+        chosen(vms)
+    assert str(refused.value).endswith(end)
 
 
 def test_when_nothing_fits_only_some_of_what_there_is_is_listed():
     inventory = [vm(f"vm-{number}", f"web-{number:02}") for number in range(20)]
-    with pytest.raises(NoSuchVM, match=r"'web-00', .*'web-07', \.\.\.\)$"):
+    with pytest.raises(NoSuchVM, match=r"Names: web-00, .*, web-07, \.\.\.$"):
         chosen({"name": "db*"}, inventory)
 
 
@@ -501,8 +535,23 @@ def test_a_count_larger_than_what_fits():
 
 
 def test_a_percentage_below_one_vm():
-    with pytest.raises(NoSuchVM, match="percent is 10, less than one of the 6 VMs"):
+    with pytest.raises(NoSuchVM) as refused:
         chosen({"all": True, "percent": 10})
+    assert str(refused.value) == (
+        "10 % of 6 VMs rounds down to 0: use 17, or count: 1. "
+        'The selection is {"all": true, "percent": 10}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("percent", "total", "enough"),
+    [(33, 3, "34"), (99.9, 1, "100"), (0.5, 100, "1"), (0.5, 101, "0.991"), (0.001, 2000, "0.05")],
+)
+def test_the_percentage_that_is_offered_is_enough_for_one_vm(percent, total, enough):
+    inventory = [vm(f"vm-{number}", f"web-{number}") for number in range(total)]
+    with pytest.raises(NoSuchVM, match=rf"rounds down to 0: use {re.escape(enough)}, or count: 1"):
+        chosen({"all": True, "percent": percent}, inventory)
+    assert len(chosen({"all": True, "percent": enough}, inventory)) == 1
 
 
 def test_the_seed_that_was_used_is_told():
@@ -634,6 +683,20 @@ def test_one_vm_that_is_not_there():
         NoSuchVM, match=r"no VM is called 'wbe-1' \(did you mean 'web-1'\?\): 6 VMs"
     ):
         find_one(ESTATE, "wbe-1")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda: find_one(ESTATE, "web-*"), lambda: Selection({"names": ["web-*"]}).choose(ESTATE)],
+    ids=["vm_name", "names"],
+)
+def test_a_wildcard_where_none_is_taken(act):
+    with pytest.raises(NoSuchVM) as refused:
+        act()
+    assert str(refused.value) == (
+        "no VM is called 'web-*': 6 VMs are known, and vm_name, names and ids take no wildcard: "
+        'use a batch activity with {"name": "web-*"}'
+    )
 
 
 def test_one_vm_that_is_two():
@@ -790,8 +853,7 @@ def test_choosing_leaves_the_state_of_random_alone():
     assert random.random() == expected
 
 
-def test_it_is_known_of_every_key_what_it_looks_at() -> None:
-    assert selection._LOOKS_AT.keys() == selection._KEYS.keys()
+def test_it_is_known_which_fields_a_selection_reads() -> None:
     assert Selection({"cluster": "prod", "count": 2}).fields == {"name", "id", "cluster"}
 
 

@@ -43,8 +43,8 @@ STATES = "one of powered_on, powered_off, suspended, paused, transitioning, unkn
         ({"seed": 1}, "vms has a seed but nothing to sample: add count or percent"),
         (
             {"count": 1},
-            "vms is {'count': 1}, which only narrows: say which VMs are meant, "
-            'such as {"name": "web-*"}, or {"all": true} for every one',
+            "vms is {'count': 1}, which only narrows: add which VMs, "
+            'such as {"name": "web-*"}, or {"all": true} for every VM',
         ),
         (
             {},
@@ -70,21 +70,23 @@ def test_the_argument_is_named(key: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"name": "x*"}, "3 VMs are known, 3 come as far as name (known: 'db', 'web-1', 'web-2')"),
-        ({"regex": "q"}, "3 VMs are known, 3 come as far as regex (known: 'db', 'web-1', 'web-2')"),
+        ({"name": "x*"}, "none matches name 'x*'. Names: db, web-1, web-2"),
+        ({"name": ["x*", "y"]}, "none matches name 'x*' or 'y'. Names: db, web-1, web-2"),
+        ({"regex": "q"}, "none matches regex 'q'. Names: db, web-1, web-2"),
         (
             {"name": "web*", "cluster": "c3"},
-            "3 VMs are known, 2 come as far as cluster (known: 'c1', 'c2')",
+            "2 VMs match name 'web*'; none is in cluster 'c3'. Clusters: c1, c2",
         ),
-        ({"folder": "q"}, "3 VMs are known, 3 come as far as folder (known: 'prod/web', 'web')"),
-        ({"host": "q"}, "3 VMs are known, 3 come as far as host (known: 'h1')"),
-        ({"datacenter": "q"}, "3 VMs are known, 3 come as far as datacenter (known: 'd')"),
-        ({"guest_os": "q"}, "3 VMs are known, 3 come as far as guest_os (known: 'Linux')"),
+        ({"name": "db", "host": "q"}, "1 VM matches name 'db'; none is on host 'q'"),
+        ({"folder": "q"}, "none is in folder 'q'. Folders: prod/web, web"),
+        ({"host": "q"}, "none is on host 'q'. Hosts: h1"),
+        ({"datacenter": "q"}, "none is in datacenter 'q'. Datacenters: d"),
+        ({"guest_os": "q"}, "none has guest_os 'q'. Guest systems: Linux"),
         (
             {"power_state": "suspended"},
-            "3 VMs are known, 3 come as far as power_state (known: 'powered_off', 'powered_on')",
+            "none has power_state 'suspended'. Power states: powered_off, powered_on",
         ),
-        ({"all": True, "exclude": "*"}, "3 VMs are known, 3 come as far as exclude"),
+        ({"all": True, "exclude": "*"}, "none is left by exclude '*'"),
     ],
     ids=str,
 )
@@ -92,15 +94,15 @@ def test_how_far_it_comes(given: dict[str, Any], message: str) -> None:
     selection = Selection(given)
     with pytest.raises(NoSuchVM) as caught:
         selection.choose(ESTATE)
-    assert str(caught.value) == f"no VM fits {selection}: {message}"
+    assert str(caught.value) == f"no VM fits {selection} (3 VMs are known): {message}"
 
 
-@pytest.mark.parametrize(("number", "last"), [(8, "'c07'"), (9, "'c07', ...")])
+@pytest.mark.parametrize(("number", "last"), [(8, "c07"), (9, "c07, ...")])
 def test_no_more_than_eight_are_offered(number: int, last: str) -> None:
     with pytest.raises(NoSuchVM) as caught:
         Selection({"cluster": "q"}).choose(MANY[:number])
-    offered = ", ".join(f"'c{each:02}'" for each in range(7))
-    assert str(caught.value).endswith(f"come as far as cluster (known: {offered}, {last})")
+    offered = ", ".join(f"c{each:02}" for each in range(7))
+    assert str(caught.value).endswith(f": none is in cluster 'q'. Clusters: {offered}, {last}")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_no_more_than_eight_are_offered(number: int, last: str) -> None:
         (
             {"all": True, "exclude": "wb-1"},
             ESTATE,
-            "exclude names 'wb-1', but no VM is called so (did you mean 'web-1'?)",
+            "exclude names 'wb-1', but no VM has that name (did you mean 'web-1'?)",
         ),
     ],
     ids=str,
@@ -135,10 +137,10 @@ def test_what_is_never_touched() -> None:
     )
 
 
-def test_tags_that_were_not_told() -> None:
+def test_tags_that_were_not_read() -> None:
     with pytest.raises(SelectionError) as caught:
         Selection({"tag": ["a", "b"]}).fitting(ESTATE)
-    assert str(caught.value) == "tag 'a', 'b' cannot be looked for: fake did not tell any tags"
+    assert str(caught.value) == "tag 'a', 'b' cannot be looked for: fake returned no tags"
 
 
 def test_a_key_that_a_platform_has_no_such_thing_for() -> None:
