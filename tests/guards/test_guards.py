@@ -378,11 +378,11 @@ def test_a_running_vm_whose_place_is_not_told_is_not_touched(
     assert (
         "of 'web-0' (vm-1), 'web-1' (vm-2) is stopped by a guard, and nothing was touched" in told
     )
-    assert f"cannot be checked for the {part}: fake does not tell the {part} of 'web-0'" in told
+    assert f"cannot be checked for the {part}: fake does not report the {part} of 'web-0'" in told
     assert f"give chaosvm_max_percent as a mapping without {part}" in told
     plan = platform.plan("power_off", {"names": ["web-0"]})
     assert not plan.possible
-    assert f"does not tell the {part}" in plan.to_json()["guards"][0]["unchecked"]
+    assert f"does not report the {part}" in plan.to_json()["guards"][0]["unchecked"]
     assert platform.sent == []
     platform.safety = Safety.of(max_percent={"inventory": 100})
     assert off(platform, "web-0") == 1
@@ -573,7 +573,7 @@ def test_a_protected_vm_is_passed_over_and_told(
     batch = platform.batch_power_off({"name": "web-*"}, graceful=False)
     assert batch.changed == 9
     assert [vm.name for vm, _ in batch.passed_over] == ["web-3"]
-    reason = f"is protected: it fits {glob!r} in chaosvm_protect"
+    reason = f"is protected: it matches {glob!r} in chaosvm_protect"
     assert f"'web-3' (vm-4) {reason}, so it is passed over" in logs.text
 
 
@@ -659,7 +659,7 @@ def test_other_spellings_of_its_name_protect_it(platform: FakePlatform) -> None:
     """What an action takes for a VM's name, chaosvm_protect takes too."""
     platform.add("a/b", aliases=("a%2fb",), tags=())
     guarded(platform, protect=["A%2Fb"])
-    with pytest.raises(OperationRefused, match=r"'a/b' .* fits 'A%2Fb' in chaosvm_protect"):
+    with pytest.raises(OperationRefused, match=r"'a/b' .* matches 'A%2Fb' in chaosvm_protect"):
         platform.power_off("a%2fb")
 
 

@@ -67,7 +67,7 @@ def test_only_a_power_on_takes_nothing_down() -> None:
 
 def test_the_first_glob_that_fits_is_named() -> None:
     assert protected_by_name(vm(1), ["db-*", "WEB-*", "*"]) == (
-        "is protected: it fits 'WEB-*' in chaosvm_protect"
+        "is protected: it matches 'WEB-*' in chaosvm_protect"
     )
     assert protected_by_name(vm(1), ["db-*"]) is None
     assert protected_by_name(vm(1), []) is None
@@ -191,7 +191,7 @@ def test_a_place_that_is_not_told() -> None:
         "would_be": 1,
         "ok": False,
         "percent": 100,
-        "unchecked": "fake does not tell the host of 'web-0' (vm-0)",
+        "unchecked": "fake does not report the host of 'web-0' (vm-0)",
     }
 
 

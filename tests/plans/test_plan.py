@@ -94,7 +94,7 @@ def test_a_plan_in_full(platform: FakePlatform) -> None:
             {
                 "name": "web-3",
                 "id": "vm-4",
-                "reason": "is protected: it fits 'web-3' in chaosvm_protect",
+                "reason": "is protected: it matches 'web-3' in chaosvm_protect",
             }
         ],
         "refused": [],
