@@ -265,7 +265,9 @@ def test_a_world_that_has_drifted(
 ) -> None:
     plan = given(platform.plan("power_off", VMS))
     platform.change("web-2", **what)
-    with pytest.raises(PlanOutdated, match=rf"touched: .*'web-2' \(vm-3\) {told}\. Plan anew"):
+    with pytest.raises(
+        PlanOutdated, match=rf"touched: .*'web-2' \(vm-3\) {told}\. Make a new plan"
+    ):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
@@ -293,8 +295,8 @@ def test_another_vm_under_its_id(
     [
         (VMS, {"cluster": "c2"}, "was in the cluster 'c1' and is in 'c2'"),
         (VMS, {"datacenter": "dc"}, "was in the datacenter None and is in 'dc'"),
-        ({"host": "h1"}, {"host": "h2"}, 'does not fit {"host": "h1"} any more'),
-        ({"tag": "web"}, {"tags": ()}, 'does not fit {"tag": "web"} any more'),
+        ({"host": "h1"}, {"host": "h2"}, 'does not match {"host": "h1"} any more'),
+        ({"tag": "web"}, {"tags": ()}, 'does not match {"tag": "web"} any more'),
     ],
 )
 def test_a_vm_that_is_not_any_more_where_it_was(
@@ -303,7 +305,7 @@ def test_a_vm_that_is_not_any_more_where_it_was(
     platform.become("web-2", tags=("web",))
     plan = given(platform.plan("power_off", selection))
     platform.become("web-2", **changed)
-    with pytest.raises(PlanOutdated, match=rf"'web-2' \(vm-3\) {told}\. Plan anew"):
+    with pytest.raises(PlanOutdated, match=rf"'web-2' \(vm-3\) {told}\. Make a new plan"):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
@@ -318,14 +320,14 @@ def test_a_vm_that_would_meet_with_something_else(platform: FakePlatform, given:
     """Its guest could be asked when it was planned, and cannot any more; or the reverse."""
     plan = given(platform.plan("power_off", {"names": ["web-2"]}))
     platform.deaf["web-2"] = "VMware Tools are not running"
-    with pytest.raises(PlanOutdated, match=r"would now meet with 'hard power off, as VMware"):
+    with pytest.raises(PlanOutdated, match=r"would now get 'hard power off, as VMware"):
         platform.batch_power_off(plan)
     plan = given(platform.plan("power_off", {"names": ["web-2"]}))
     platform.deaf.clear()
-    with pytest.raises(PlanOutdated, match=r"with 'guest shutdown, then .*, and not 'hard power"):
+    with pytest.raises(PlanOutdated, match=r"get 'guest shutdown, then .* instead of 'hard power"):
         platform.batch_power_off(plan)
     platform.refused["web-2"] = "waits for an answer"
-    with pytest.raises(PlanOutdated, match="would now meet with 'refused: waits for an answer'"):
+    with pytest.raises(PlanOutdated, match="would now get 'refused: waits for an answer'"):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
@@ -370,14 +372,14 @@ def test_what_has_been_protected_since(platform: FakePlatform, given: Any) -> No
 
 def test_a_plan_that_tells_of_refusals(platform: FakePlatform, given: Any) -> None:
     plan = given(platform.plan("power_off", {"names": ["web-0", "db"]}))
-    with pytest.raises(OperationRefused, match=r"the plan tells of VMs that are refused.*'db'"):
+    with pytest.raises(OperationRefused, match=r"the plan has VMs that are refused.*'db'"):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
 
 def test_a_plan_of_nothing_but_refusals(platform: FakePlatform, given: Any) -> None:
     plan = platform.plan("power_off", {"names": ["db"]})
-    with pytest.raises(OperationRefused, match=r"the plan tells of VMs that are refused.*'db'"):
+    with pytest.raises(OperationRefused, match=r"the plan has VMs that are refused.*'db'"):
         platform.batch_power_off(given(plan))
     assert (platform.sent, platform.inventories) == ([], 1)
 
@@ -440,12 +442,33 @@ def test_what_is_no_plan(platform: FakePlatform, vms: Any) -> None:
     assert platform.inventories == 0
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "not json", '{"plan": 1, "vms": 3}'])
-def test_a_file_that_is_no_plan(platform: FakePlatform, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "it is not JSON"),
+        ("[]", "it is not a JSON object"),
+        ("{}", "its version is None, not 1"),
+        ("not json", "it is not JSON"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ('{"plan": 2, "vms": []}', "its version is 2, not 1"),
+        ('{"plan": 1, "vms": 3}', "its vms are 3"),
+        ('{"plan": 1, "vms": [3]}', "its vms have 3"),
+        (
+            '{"name": "web", "description": "an experiment"}',
+            "its version is None, not 1",
+        ),
+    ],
+)
+def test_a_file_that_is_no_plan(
+    platform: FakePlatform, tmp_path: Path, text: str, reason: str
+) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
-    with pytest.raises(InvalidValue, match=r"^vms"):
+    with pytest.raises(InvalidValue) as refused:
         platform.batch_power_off({"plan": str(path)})
+    assert str(refused.value) == (
+        f"vms.plan is {str(path)!r}, which is not a plan written by chaosvm: {reason}"
+    )
 
 
 def test_a_plan_that_cannot_be_saved_is_not_made(platform: FakePlatform, tmp_path: Path) -> None:
