@@ -129,7 +129,7 @@ def test_planning_touches_nothing_and_notes_nothing(platform: FakePlatform) -> N
 
 
 @pytest.mark.parametrize(
-    ("verb", "state", "options", "told"),
+    ("verb", "state", "options", "description"),
     [
         ("power_off", ON, {"graceful": False}, "hard power off"),
         ("power_off", ON, {"timeout": 60}, "guest shutdown, then hard power off after 48 s"),
@@ -160,24 +160,26 @@ def test_planning_touches_nothing_and_notes_nothing(platform: FakePlatform) -> N
     ],
 )
 def test_what_would_be_done(
-    platform: FakePlatform, verb: str, state: PowerState, options: dict[str, Any], told: str
+    platform: FakePlatform, verb: str, state: PowerState, options: dict[str, Any], description: str
 ) -> None:
     platform.change("web-0", state=state)
-    assert will(platform.plan(verb, {"names": ["web-0"]}, **options)) == {"web-0": told}
+    assert will(platform.plan(verb, {"names": ["web-0"]}, **options)) == {"web-0": description}
 
 
 @pytest.mark.parametrize(
-    ("on_timeout", "told"),
+    ("on_timeout", "description"),
     [
         ("hard", "hard power off, as "),
         ("fail", "nothing, and fails, as "),
         ("leave", "nothing, as"),
     ],
 )
-def test_a_guest_that_cannot_be_asked(platform: FakePlatform, on_timeout: str, told: str) -> None:
+def test_a_guest_that_is_unavailable(
+    platform: FakePlatform, on_timeout: str, description: str
+) -> None:
     platform.deaf["web-0"] = "VMware Tools are not running"
     plan = platform.plan("power_off", {"names": ["web-0"]}, on_timeout=on_timeout)
-    assert will(plan)["web-0"].startswith(told)
+    assert will(plan)["web-0"].startswith(description)
     assert will(plan)["web-0"].endswith("VMware Tools are not running")
 
 
@@ -254,26 +256,26 @@ def test_the_vms_of_a_plan_and_no_others(platform: FakePlatform, given: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "description"),
     [
         ({"state": SUSPENDED}, "was powered_on and is suspended"),
         ({"exists": False}, "is gone"),
     ],
 )
 def test_a_world_that_has_drifted(
-    platform: FakePlatform, given: Any, what: dict[str, Any], told: str
+    platform: FakePlatform, given: Any, what: dict[str, Any], description: str
 ) -> None:
     plan = given(platform.plan("power_off", VMS))
     platform.change("web-2", **what)
     with pytest.raises(
-        PlanOutdated, match=rf"touched: .*'web-2' \(vm-3\) {told}\. Make a new plan"
+        PlanOutdated, match=rf"touched: .*'web-2' \(vm-3\) {description}\. Make a new plan"
     ):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "description"),
     [
         ({"name": "web-x"}, "was renamed to 'web-x'"),
         ({"name": "WEB-2"}, "was renamed to 'WEB-2'"),
@@ -281,17 +283,17 @@ def test_a_world_that_has_drifted(
     ],
 )
 def test_another_vm_under_its_id(
-    platform: FakePlatform, given: Any, changed: dict[str, str], told: str
+    platform: FakePlatform, given: Any, changed: dict[str, str], description: str
 ) -> None:
     plan = given(platform.plan("power_off", VMS))
     platform.become("web-2", **changed)
-    with pytest.raises(PlanOutdated, match=told):
+    with pytest.raises(PlanOutdated, match=description):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
 
 @pytest.mark.parametrize(
-    ("selection", "changed", "told"),
+    ("selection", "changed", "description"),
     [
         (VMS, {"cluster": "c2"}, "was in the cluster 'c1' and is in 'c2'"),
         (VMS, {"datacenter": "dc"}, "was in the datacenter None and is in 'dc'"),
@@ -300,12 +302,12 @@ def test_another_vm_under_its_id(
     ],
 )
 def test_a_vm_that_is_not_any_more_where_it_was(
-    platform: FakePlatform, given: Any, selection: Any, changed: dict[str, Any], told: str
+    platform: FakePlatform, given: Any, selection: Any, changed: dict[str, Any], description: str
 ) -> None:
     platform.become("web-2", tags=("web",))
     plan = given(platform.plan("power_off", selection))
     platform.become("web-2", **changed)
-    with pytest.raises(PlanOutdated, match=rf"'web-2' \(vm-3\) {told}\. Make a new plan"):
+    with pytest.raises(PlanOutdated, match=rf"'web-2' \(vm-3\) {description}\. Make a new plan"):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
@@ -436,7 +438,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("vms", BAD.values(), ids=BAD)
-def test_what_is_no_plan(platform: FakePlatform, vms: Any) -> None:
+def test_an_invalid_plan_is_refused(platform: FakePlatform, vms: Any) -> None:
     with pytest.raises(InvalidValue, match=r"^vms"):
         platform.batch_power_off(vms)
     assert platform.inventories == 0
@@ -459,7 +461,7 @@ def test_what_is_no_plan(platform: FakePlatform, vms: Any) -> None:
         ),
     ],
 )
-def test_a_file_that_is_no_plan(
+def test_a_file_that_is_not_a_plan(
     platform: FakePlatform, tmp_path: Path, text: str, reason: str
 ) -> None:
     path = tmp_path / "plan.json"
@@ -494,10 +496,10 @@ def test_a_dry_run_tells_and_does_nothing(
     shown = dry.batch_power_off({**VMS, "count": 2, "seed": 3}).to_json()
     assert (shown["dry_run"], shown["changed"], shown["seed"]) == (True, 0, 3)
     assert [vm["name"] for vm in shown["plan"]["vms"]] == [o["name"] for o in shown["outcomes"]]
-    told = "guest shutdown, then hard power off after 270 s"
-    assert {outcome["detail"] for outcome in shown["outcomes"]} == {f"dry run: {told}"}
+    description = "guest shutdown, then hard power off after 270 s"
+    assert {outcome["detail"] for outcome in shown["outcomes"]} == {f"dry run: {description}"}
     assert "dry run: power_off of 2 VM(s), drawn with seed 3" in logs.text
-    assert f"powered_on: {told}" in logs.text
+    assert f"powered_on: {description}" in logs.text
     assert json.loads(json.dumps(shown)) == shown
     assert (dry.sent, dry.looks) == ([], 0)
     assert not ledger_for_run(None).path.exists()

@@ -1,4 +1,4 @@
-"""What is said, word for word, about a selection that is wrong or that nothing fits."""
+"""The exact messages for wrong selections, and for those that no VM matches."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_argument_is_named(key: str) -> None:
     ],
     ids=str,
 )
-def test_how_far_it_comes(given: dict[str, Any], message: str) -> None:
+def test_the_key_that_leaves_no_vm(given: dict[str, Any], message: str) -> None:
     selection = Selection(given)
     with pytest.raises(NoSuchVM) as caught:
         selection.choose(ESTATE)
@@ -143,7 +143,7 @@ def test_tags_that_were_not_read() -> None:
     assert str(caught.value) == "tag 'a', 'b' cannot be looked for: fake returned no tags"
 
 
-def test_a_key_that_a_platform_has_no_such_thing_for() -> None:
+def test_a_key_that_a_platform_does_not_support() -> None:
     with pytest.raises(InvalidValue) as caught:
         Selection({"name": "x", "folder": "y"}).refuse_keys(["folder", "host"], "olvm")
     assert str(caught.value) == "the selection has the key 'folder', but olvm has none"
@@ -158,8 +158,8 @@ def test_it_is_shown_as_it_was_given() -> None:
 
 
 def test_a_folder_at_the_top_and_one_below() -> None:
-    for wanted in ("web", "prod/web", "w*b"):
-        assert WEB in Selection({"folder": wanted}).fitting(ESTATE)
+    for folder in ("web", "prod/web", "w*b"):
+        assert WEB in Selection({"folder": folder}).fitting(ESTATE)
     assert Selection({"folder": "web"}).fitting(ESTATE) == ESTATE[:2]
     assert Selection({"folder": "prod"}).fitting(ESTATE) == []
 
@@ -175,7 +175,7 @@ def test_a_folder_at_the_top_and_one_below() -> None:
     ],
     ids=str,
 )
-def test_it_tells_which_fields_it_looks_at(given: dict[str, Any], fields: str) -> None:
+def test_the_fields_that_it_reads(given: dict[str, Any], fields: str) -> None:
     assert Selection(given).fields == set(fields.split())
 
 
@@ -189,7 +189,7 @@ def test_it_tells_which_fields_it_looks_at(given: dict[str, Any], fields: str) -
     ],
     ids=str,
 )
-def test_it_tells_which_names_can_be_meant(given: dict[str, Any], only: Any) -> None:
+def test_the_names_to_which_it_is_limited(given: dict[str, Any], only: Any) -> None:
     assert Selection(given).only == only
 
 
@@ -198,7 +198,7 @@ def test_it_tells_which_names_can_be_meant(given: dict[str, Any], only: Any) -> 
     [({"name": "*"}, True), ({"all": True}, False), ({"all": True, "exclude": "a"}, False)],
     ids=str,
 )
-def test_it_tells_whether_it_leaves_some_out(given: dict[str, Any], narrows: bool) -> None:
+def test_whether_it_narrows(given: dict[str, Any], narrows: bool) -> None:
     assert Selection(given).narrows is narrows
 
 
@@ -220,7 +220,7 @@ def test_what_a_selection_is_about_is_not_its_state_or_its_names(
     assert Selection(given).about(WEB) is about
 
 
-def test_a_draw_without_a_seed_is_another_each_time_and_tells_its_own() -> None:
+def test_without_a_seed_each_sample_has_a_new_one() -> None:
     selection = Selection({"all": True, "count": 1})
     seeds = {selection.choose(ESTATE).seed for _ in range(5)}
     assert len(seeds) == 5

@@ -28,12 +28,12 @@ def test_the_error_names_the_key_the_value_and_what_was_expected():
 
 
 @pytest.mark.parametrize("word", ["web", " web ", "ünï", "a/b", "a\nb", "$", "$x", "100%"])
-def test_text_is_taken_as_it_is(word):
+def test_a_string_is_returned_unchanged(word):
     assert values.string("key", word) == word
 
 
 @pytest.mark.parametrize("value", ["", "  ", "\n", None, 3, True, ["web"], {"a": 1}, b"web"])
-def test_text_that_is_empty_or_no_text_is_refused(value):
+def test_anything_but_a_filled_string_is_refused(value):
     with pytest.raises(InvalidValue, match="key is"):
         values.string("key", value)
 
@@ -50,7 +50,7 @@ def test_text_that_is_empty_or_no_text_is_refused(value):
         ),
     ],
 )
-def test_what_is_empty_most_likely_comes_from_a_variable(key, message, value):
+def test_an_empty_string_most_likely_comes_from_a_variable(key, message, value):
     with pytest.raises(InvalidValue) as refused:
         values.string(key, value)
     assert str(refused.value) == message
@@ -88,7 +88,7 @@ def test_a_variable_that_nobody_defined_is_refused(word):
 
 
 @pytest.mark.parametrize(
-    ("given_as", "texts"),
+    ("given_as", "strings"),
     [
         ("web", ("web",)),
         (["web", "db"], ("web", "db")),
@@ -97,8 +97,8 @@ def test_a_variable_that_nobody_defined_is_refused(word):
         ("web,db", ("web,db",)),
     ],
 )
-def test_a_list_of_texts_may_be_one_text(given_as, texts):
-    assert values.string_list("names", given_as) == texts
+def test_a_list_of_strings_may_be_one_string(given_as, strings):
+    assert values.string_list("names", given_as) == strings
 
 
 @pytest.mark.parametrize("value", [[], (), "", None, 3, ["web", ""], ["web", 3], {"web": 1}, {"a"}])
@@ -134,7 +134,7 @@ def test_a_number_may_be_a_text(value, result):
     "value",
     [0, -1, 101, "60s", "", None, True, [5], math.nan, math.inf, "nan", "inf", 10**400, "${t}"],
 )
-def test_what_is_no_number_in_its_range(value):
+def test_anything_but_a_number_in_its_range_is_refused(value):
     with pytest.raises(InvalidValue, match=r"timeout is .*from 0.1 to 100 seconds"):
         values.number("timeout", value, 0.1, 100, "seconds")
 
@@ -147,7 +147,7 @@ def test_a_whole_number_may_be_a_text(value, result):
 @pytest.mark.parametrize(
     "value", [0, 65, -3, 2.5, "2.5", "ten", "", None, False, True, [1], 10**400]
 )
-def test_what_is_no_whole_number_in_its_range(value):
+def test_anything_but_an_integer_in_its_range_is_refused(value):
     with pytest.raises(InvalidValue, match=r"parallel is .*from 1 to 64"):
         values.integer("parallel", value, 1, 64)
 
@@ -174,7 +174,7 @@ def test_what_is_not_a_choice(value):
         values.choice("colour", value, Colour)
 
 
-def test_a_choice_that_is_nearly_right_is_told():
+def test_the_closest_choice_is_suggested():
     with pytest.raises(InvalidValue, match="did you mean 'dark_blue'"):
         values.choice("colour", "dark-blue", Colour)
 
