@@ -17,6 +17,7 @@ __all__ = ["EXAMPLE", "all_blocked", "bare_string_error", "no_match", "too_small
 
 EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
 _MOST_VALUES = 8
+_LONGEST_HINT = 200
 _LARGEST_FRACTION = 1000  # percentages have three decimals at most
 
 
@@ -25,6 +26,8 @@ def bare_string_error(key: str, value: str) -> InvalidValue:
     word = values.string(key, value, f"a mapping such as {EXAMPLE}")
     if word.lstrip().startswith("{"):
         return InvalidValue(f"{key} is a string: did you mean the mapping in it, without quotes?")
+    if len(word) > _LONGEST_HINT:
+        return values.invalid(key, value, f"a mapping such as {EXAMPLE}")
     mapping = {"plan" if word.endswith(".json") else "name": word}
     return InvalidValue(
         f"{key} is {values.shown(value)}; a bare string is not taken, so that nothing is selected "

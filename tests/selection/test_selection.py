@@ -269,12 +269,14 @@ BARE = "a bare string is not taken, so that nothing is selected by accident: did
         ('{"name": "x"}', "vms is a string: did you mean the mapping in it, without quotes?"),
         ("${vms}", "vms is '${vms}', which cannot be used: expected a mapping such as"),
         ("", "vms is empty: expected a mapping such as"),
+        ("w" * 201, "vms is 'www"),
     ],
 )
 def test_a_bare_string_is_refused(vms: str, message: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         Selection(vms)
     assert str(refused.value).startswith(message)
+    assert len(str(refused.value)) < 600
 
 
 def test_the_argument_is_called_as_the_caller_calls_it():
