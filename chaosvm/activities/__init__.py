@@ -1,7 +1,7 @@
 """The activities that Chaos Toolkit calls, each defined once for all platforms.
 
-``actions``, ``plans`` and ``probes`` hold the definitions; :class:`Binding` makes a
-platform's own functions of them, which the platform's modules export.
+``actions``, ``batch_actions``, ``plans`` and ``probes`` have the definitions.
+:class:`Binding` turns them into a platform's own functions.
 """
 
 from __future__ import annotations

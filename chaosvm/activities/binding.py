@@ -1,9 +1,9 @@
-"""Makes a platform's own functions of the shared definitions.
+"""Turns the shared definitions of activities into a platform's own functions.
 
-A definition takes a :class:`Binding` as its first argument. The bound function
-does not: it has the remaining signature, the module that exports it, and a
-docstring in which the platform's own words stand for the ``$names``. So
-discovery, ``help()`` and type checkers see a plain function of the platform.
+A definition takes a :class:`Binding` as its first argument. The bound function has
+the remaining signature, the name of the module that exports it, and a docstring
+with the platform's own words in place of ``$names``. So discovery, ``help()`` and
+type checkers see a plain function of the platform.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WIDTH = 80
 
 @dataclass(frozen=True)
 class Binding:
-    """A platform: its name, how to reach it, and what its docstrings say differently.
+    """A platform's name, its connection, and its words for ``$names`` in docstrings.
 
     ``connect`` takes configuration and secrets, and returns the service to use.
     """
@@ -42,9 +42,9 @@ class Binding:
     words: Mapping[str, str]
 
     def bind(self, definition: Callable[Concatenate[Binding, P], R]) -> Callable[P, R]:
-        """The platform's own function of this definition.
+        """The platform's own function.
 
-        Raises KeyError if its docstring has a ``$name`` that ``words`` lacks.
+        Raises KeyError if the docstring has a ``$name`` that is not in ``words``.
         """
 
         @wraps(definition)
@@ -53,21 +53,21 @@ class Binding:
 
         signature = inspect.signature(definition)
         first, *others = signature.parameters.values()
-        shown = cast("Any", activity)
-        shown.__signature__ = signature.replace(parameters=others)
-        shown.__annotations__ = {
+        bound = cast("Any", activity)
+        bound.__signature__ = signature.replace(parameters=others)
+        bound.__annotations__ = {
             name: kind for name, kind in definition.__annotations__.items() if name != first.name
         }
-        del shown.__wrapped__
-        # The module that binds it exports it, as with namedtuple.
-        shown.__module__ = sys._getframe(1).f_globals["__name__"]
-        words = {"module": shown.__module__, **self.words}
-        shown.__doc__ = _filled(inspect.getdoc(definition) or "", words)
+        del bound.__wrapped__
+        # The calling module exports it, as with namedtuple.
+        bound.__module__ = sys._getframe(1).f_globals["__name__"]
+        words = {"module": bound.__module__, **self.words}
+        bound.__doc__ = _substituted(inspect.getdoc(definition) or "", words)
         return cast("Callable[P, R]", activity)
 
 
-def _filled(text: str, words: Mapping[str, str]) -> str:
-    """The docstring with its ``$names`` replaced; the paragraphs where they stood wrapped anew."""
+def _substituted(text: str, words: Mapping[str, str]) -> str:
+    """The docstring with ``$names`` replaced; paragraphs that had any are wrapped again."""
     prose, fence, snippet = text.partition("```json")
     paragraphs = (_paragraph(each, words) for each in prose.split("\n\n"))
     return "\n\n".join(paragraphs) + Template(fence + snippet).substitute(words)

@@ -1,9 +1,8 @@
 """Connections that the activities of one experiment share.
 
-Activities come and go, from several threads; logging in for each would be slow
-and would fill the server's list of sessions. So the first activity with some
-settings connects, the others use what is there, and the end of the process
-logs out.
+Logging in for each activity would be slow, and would fill the server's list of
+sessions. So there is one connection for the same settings, shared by all threads,
+which is closed when the process exits.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ logger = logging.getLogger("chaostoolkit")
 
 
 class Connection(Protocol):
-    """What is shared: a platform, or an inventory."""
+    """A shared connection: a platform, or an inventory."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +33,7 @@ class Connection(Protocol):
 
 C = TypeVar("C", bound=Connection)
 
-# All logouts together: the end of an experiment must not hang on a dead server.
+# For all logouts together: a dead server must not delay the end of an experiment.
 _CLOSING_SECONDS = 10.0
 
 _open: dict[tuple[Settings, ...], Connection] = {}
@@ -42,7 +41,7 @@ _lock = threading.Lock()
 
 
 def shared_connection(make: Callable[..., C], *settings: Settings) -> C:
-    """The connection for these settings, made of them on first use."""
+    """The connection for these settings, created on first use."""
     supervision.begin()
     with _lock:
         if settings not in _open:
@@ -51,13 +50,13 @@ def shared_connection(make: Callable[..., C], *settings: Settings) -> C:
 
 
 def close_all() -> None:
-    """Log out everywhere, in ten seconds at most; happens by itself at exit."""
+    """Log out everywhere, in ten seconds at most; called at exit."""
     with _lock:
         connections = list(_open.values())
         _open.clear()
     deadline = Deadline(_CLOSING_SECONDS)
-    # Each has its share, which one that does not answer cannot overdraw. Not side by
-    # side: at exit, Python 3.12 starts no thread any more.
+    # Each has its share of the time, so that one dead server does not use it all. Not in
+    # parallel: Python 3.12 starts no threads at exit.
     for number, connection in enumerate(connections):
         connection.close(deadline.share(len(connections) - number))
 

@@ -1,4 +1,4 @@
-"""The part of discovery that is the same for every platform."""
+"""Discovery, the same for every platform."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def discover_platform(
     describe: Callable[[], dict[str, Any]],
     discover_system: bool,
 ) -> Discovery:
-    """Activities of the package, and what ``describe`` tells if the platform is configured.
+    """The activities of the package and, if the platform is configured, its description.
 
-    A platform that is configured but cannot be described has the reason in
-    ``system``, under ``error``: discovery itself succeeds.
+    If ``describe`` fails, discovery still succeeds, with the reason in ``system``,
+    under ``error``.
     """
     discovery = initialize_discovery_result("chaostoolkit-vm", chaosvm.__version__, package)
     discovery["activities"].extend(discover_actions(f"{package}.actions"))
@@ -46,8 +46,8 @@ def _system(
     package: str, settings: type[Settings], describe: Callable[[], dict[str, Any]]
 ) -> dict[str, Any] | None:
     if not configured(settings):
-        needed = ", ".join(f"{settings.prefix}_{name}".upper() for name in settings.essential)
-        logger.info(f"{package}: only activities are discovered, as {needed} are not all set")
+        variables = ", ".join(f"{settings.prefix}_{name}".upper() for name in settings.essential)
+        logger.info(f"{package}: only activities are discovered, as {variables} are not all set")
         return None
     try:
         return describe()

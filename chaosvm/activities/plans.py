@@ -1,4 +1,4 @@
-"""Probes that tell what a batch action would do now, as every platform has them."""
+"""Probes that return what a batch action would do now, as every platform has them."""
 
 from collections.abc import Callable
 from typing import Any, Dict
@@ -24,16 +24,16 @@ def plan_power_off(
     """
     What `batch_power_off` with these arguments would do now. Nothing is touched.
 
-    Chooses the VMs, draws the sample, checks the guards (`chaosvm_max_vms` and
-    its like) and foresees what would be refused. Returns `plan` (its version),
-    `platform`, `server`, `operation`, `options`, `selection`, `seed`,
-    `possible` (would it be carried out?), `vms` (each with `id`, `name`,
-    `power_state` and what `will` be done), `passed_over`, `refused` and
-    `guards`. With a `path` it is also written to that file, whole or not at all.
+    Selects the VMs, draws the sample, and checks limits (such as
+    `chaosvm_max_vms`) and refusals. Returns `plan` (its version), `platform`,
+    `server`, `operation`, `options`, `selection`, `seed`, `possible` (true if
+    nothing would be refused), `vms` (each with `id`, `name`, `power_state` and
+    what `will` be done), `passed_over`, `refused` and `guards`. With `path`,
+    the plan is also written to that file, atomically.
 
-    A plan can take the place of the selection in `batch_power_off`:
-    `{"plan": "plan.json"}`. It means the same VMs then, and is refused if one of
-    them was renamed, is gone or is in another power state.
+    `batch_power_off` takes a plan in place of a selection:
+    `{"plan": "plan.json"}`. It acts on the same VMs then, and is refused if one
+    of them was renamed, is gone or is in another power state.
 
     ```json
     {
@@ -65,8 +65,8 @@ def plan_power_on(
     """
     What `batch_power_on` with these arguments would do now. Nothing is touched.
 
-    Returns the same as `plan_power_off`, and can be given to `batch_power_on` in
-    the same way; with a `path` it is also written to that file.
+    Returns the same as `plan_power_off`, and `batch_power_on` takes it in the same
+    way. With `path`, the plan is also written to that file.
 
     ```json
     {
@@ -99,8 +99,8 @@ def plan_reboot(
     """
     What `batch_reboot` with these arguments would do now. Nothing is touched.
 
-    Returns the same as `plan_power_off`, and can be given to `batch_reboot` in
-    the same way; with a `path` it is also written to that file.
+    Returns the same as `plan_power_off`, and `batch_reboot` takes it in the same
+    way. With `path`, the plan is also written to that file.
 
     ```json
     {
@@ -132,8 +132,8 @@ def plan_suspend(
     """
     What `batch_suspend` with these arguments would do now. Nothing is touched.
 
-    Returns the same as `plan_power_off`, and can be given to `batch_suspend` in
-    the same way; with a `path` it is also written to that file.
+    Returns the same as `plan_power_off`, and `batch_suspend` takes it in the same
+    way. With `path`, the plan is also written to that file.
 
     ```json
     {
@@ -154,7 +154,7 @@ def plan_suspend(
 
 
 def saved_plan(path: str, make: Callable[[], Any]) -> Dict[str, Any]:
-    """Make a plan and write it to the file of this path, unless that is empty."""
-    from chaosvm.plans import save_plan  # plans need the power engine, other probes do not
+    """Make a plan and write it to this path, unless that is empty."""
+    from chaosvm.plans import save_plan  # imports the power engine, which other probes do not need
 
     return save_plan(path, make)

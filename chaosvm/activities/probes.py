@@ -1,4 +1,7 @@
-"""Probes, as every platform has them. ``$names`` are a platform's own words."""
+"""Probes, as every platform has them.
+
+``$names`` are replaced by a platform's own words.
+"""
 
 from typing import Any, Dict, List
 
@@ -24,14 +27,14 @@ def vm_info(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Everything that is known of one VM.
+    All properties of one VM.
 
     `vm_name` is $vm_name. Returns `name`, `id`, `platform`, `power_state`,
     `status` (the platform's own word), `instance_uuid`, `path`, `datacenter`,
     `cluster`, `host`, `folder`, `cpu_count`, `memory_mb` (MiB), `guest_os`,
     `tools_status`, `hostname`, `ip_addresses`, `tags`, `template` and
-    `metadata` ($metadata); null for what the platform does not tell. Fails for
-    a VM that is unknown or ambiguous.
+    `metadata` ($metadata); null for what the platform does not report. Fails if
+    the name fits no VM, or several.
 
     ```json
     {
@@ -56,10 +59,10 @@ def list_vms(
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
     """
-    The VMs that fit a selection, or all of them; each as `vm_info` gives it.
+    The VMs that match a selection, or all VMs; each as `vm_info` returns it.
 
-    $list_vms `vms` is a selection: $selection. No VM that fits is an empty
-    list.
+    $list_vms `vms` is a selection: $selection. If no VM matches, the list is
+    empty.
 
     ```json
     {
@@ -84,7 +87,7 @@ def count_vms(
     secrets: Secrets = None,
 ) -> int:
     """
-    How many VMs fit a selection, or how many there are; 0 where none fits.
+    The number of VMs that match a selection, or of all VMs.
 
     ```json
     {
@@ -140,10 +143,10 @@ def vm_has_power_state(
     secrets: Secrets = None,
 ) -> bool:
     """
-    Is one VM in the expected power state?
+    True if one VM is in the expected power state.
 
-    `expected` is $expected. Fails, rather than answer false, for a VM that is
-    unknown or ambiguous.
+    `expected` is $expected. Fails, rather than return false, if the name fits
+    no VM, or several.
 
     ```json
     {
@@ -170,10 +173,10 @@ def all_vms_have_power_state(
     secrets: Secrets = None,
 ) -> bool:
     """
-    Are all the selected VMs in the expected power state?
+    True if all the selected VMs are in the expected power state.
 
-    Those that are not are named in the log. Fails, rather than answer true,
-    when no VM fits the selection.
+    The log names those that are not. Fails, rather than return true, if no VM
+    matches the selection.
 
     ```json
     {
@@ -199,11 +202,11 @@ def inventory_summary(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    What the server holds, in numbers.
+    Counts of the server's VMs.
 
     Returns $summary, the sums `cpu_count` and `memory_mb` (MiB), and the number
     of VMs by `power_states`, `datacenters`, `clusters` and `hosts`. With a
-    selection as `vms`, only the VMs that fit are counted.
+    selection as `vms`, only the VMs that match are counted.
 
     ```json
     {

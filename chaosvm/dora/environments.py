@@ -89,7 +89,7 @@ class EnvironmentRegistry:
 
         Raises InvalidValue for an unknown name, listing all names and the closest one.
         """
-        checked = values.text(key, name, "the name of an environment")
+        checked = values.string(key, name, "the name of an environment")
         for environment in self.environments:
             if environment.name == checked:
                 return environment
@@ -131,7 +131,7 @@ def parse_environments(key: str, value: Any) -> EnvironmentRegistry:
         raise values.invalid(key, raw, f"a mapping such as {_EXAMPLE}")
     environments = {each.name: each for each in builtin_environments().environments}
     for name, entry in raw.items():
-        entry_key = f"{key}.{values.text(key, name, 'names of environments')}"
+        entry_key = f"{key}.{values.string(key, name, 'names of environments')}"
         checked = values.mapping(entry_key, entry, _KEYS, '{"vcenter": "OracleQA"}')
         changes = {field: item for field, item in checked.items() if item is not None}
         existing = environments.get(name)
@@ -147,7 +147,7 @@ def _new(name: str, entry: Mapping[str, Any], group: str = "other") -> Environme
 def read_raw(key: str, value: Any) -> Any:
     """Return the unvalidated content of an inline JSON string, or of a JSON or YAML file."""
     expected = f"a mapping of environments, or the path of a JSON or YAML file with one: {_EXAMPLE}"
-    text = values.text(key, value, expected).strip()
+    text = values.string(key, value, expected).strip()
     if text.startswith("{"):  # inline JSON in the environment variable DORA_ENVIRONMENTS
         return _parse(key, text, "the inline JSON")
     try:
@@ -193,19 +193,19 @@ def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
 
 
 def _credentials(key: str, value: Any) -> str:
-    prefix = values.text(key, value, "the prefix of the names of two secrets")
+    prefix = values.string(key, value, "the prefix of the names of two secrets")
     if prefix.split("_")[0].lower() in ("dora", "vsphere", "olvm", "chaosvm"):
         raise values.invalid(key, value, "a prefix that no setting has, such as 'arvig'")
     return prefix
 
 
 def _host_filter(key: str, value: Any) -> str:
-    return "" if value == "" else values.text(key, value)
+    return "" if value == "" else values.string(key, value)
 
 
 def _ca_file(key: str, value: Any) -> str:
     # A rehearsal uses the lab's, and the environment's own may be missing on this machine.
-    return values.text(key, value) if rehearsal.is_on() else settings.ca_file(key, value)
+    return values.string(key, value) if rehearsal.is_on() else settings.ca_file(key, value)
 
 
 _VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {
@@ -218,10 +218,10 @@ _VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {
     "credentials": _credentials,
 }
 _KEYS: dict[str, Callable[[str, Any], Any]] = {
-    "group": values.text,
-    "vcenter": values.text,
-    "pattern_path": values.text,
-    "vm_path": values.text,
+    "group": values.string,
+    "vcenter": values.string,
+    "pattern_path": values.string,
+    "vm_path": values.string,
     "host_filter": _host_filter,
     "vsphere": _vsphere,
 }

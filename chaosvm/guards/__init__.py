@@ -1,4 +1,4 @@
-"""What may be touched: limits for a whole run, and VMs that are protected.
+"""What may be touched: limits for a whole run, and protected VMs.
 
 Nothing here talks to a platform.
 """
@@ -19,11 +19,11 @@ from chaosvm.guards.limits import (
 from chaosvm.guards.run_counter import RunCounter, Usage, counter_for
 
 __all__ = [
-    "counter_for",
     "GuardRequest",
     "GuardResult",
     "RunCounter",
     "Usage",
+    "counter_for",
     "disables_protection",
     "going_down",
     "guard_results",

@@ -1,8 +1,8 @@
-"""Limits to what a run may take, checked before anything is noted or sent.
+"""Limits to what a run may change, checked before anything is recorded or sent.
 
-Nothing here talks to a platform or keeps anything: from the VMs that are there,
-those that the run has changed so far and those that it is about to change
-follow the verdicts, in whatever order the VMs come.
+Nothing here talks to a platform or has state: the results follow from the
+inventory, the VMs that the run has changed so far and the VMs that it is about to
+change.
 """
 
 from __future__ import annotations
@@ -38,54 +38,53 @@ __all__ = [
 
 _MOST_NAMES = 10
 _PERCENT = "chaosvm_max_percent"
-# In these a VM takes up no place on a host, and need not be on one.
+# In these states a VM need not be on a host.
 _ON_NO_HOST = (PowerState.POWERED_OFF, PowerState.SUSPENDED)
-# A datacenter, as names are not unique beyond it, and a name.
+# A datacenter and a name, which is unique only within it.
 Location = tuple[str | None, str]
 
 
 def takes_down(operation: Operation) -> bool:
-    """Is a VM not running because of it, if only for a while?"""
+    """True if the operation takes a VM down, if only for a while."""
     return operation is not Operation.POWER_ON
 
 
 def disables_protection(value: str) -> bool:
-    """Does this value of the attribute that protects a VM say that it does not?"""
+    """True if this value of the protecting attribute disables protection."""
     return value.strip().lower() in ("", *OFF_WORDS)
 
 
 def protected_by_name(vm: VM, globs: Iterable[str]) -> str | None:
-    """Why a VM is never touched, if its name, id, UUID or path fits a glob of chaosvm_protect."""
-    words = _words(vm)
-    fitting = next((glob for glob in globs if _fits(words, glob)), None)
-    return fitting and f"is protected: it fits {fitting!r} in chaosvm_protect"
+    """The reason, if the VM's name, id, UUID or path matches a glob of chaosvm_protect."""
+    names = _names_of(vm)
+    matching = next((glob for glob in globs if _matches(names, glob)), None)
+    return matching and f"is protected: it matches {matching!r} in chaosvm_protect"
 
 
 def unmatched_globs(vms: Sequence[VM], globs: Iterable[str]) -> list[str]:
-    """Those that fit none of these VMs, and are perhaps misspelt."""
-    words = set().union(*map(_words, vms)) if (globs := list(globs)) else set()
-    return [glob for glob in globs if not _fits(words, glob)]
+    """The globs that match none of these VMs, perhaps because they are misspelled."""
+    names = set().union(*map(_names_of, vms)) if (globs := list(globs)) else set()
+    return [glob for glob in globs if not _matches(names, glob)]
 
 
-def _words(vm: VM) -> set[str]:
-    known = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
-    return set().union(*(spellings(word) for word in known if word))
+def _names_of(vm: VM) -> set[str]:
+    names = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
+    return set().union(*(spellings(name) for name in names if name))
 
 
-def _fits(words: set[str], glob: str) -> bool:
+def _matches(names: set[str], glob: str) -> bool:
     globs = spellings(glob)
-    return not globs.isdisjoint(words) or any(
-        fnmatchcase(word, each) for each in globs for word in words
+    return not globs.isdisjoint(names) or any(
+        fnmatchcase(name, each) for each in globs for name in names
     )
 
 
 @dataclass(frozen=True)
 class GuardRequest:
-    """What an action is about to do, and where.
+    """What an action is about to do.
 
-    ``changing`` are the VMs to which something would be sent. ``inventory`` are
-    all VMs that may be touched, and ``matching`` tells which of them the
-    selection is about.
+    ``changing`` are the VMs to which a request would be sent. ``inventory`` are all
+    VMs that may be touched; ``matching`` is true for those that the selection is about.
     """
 
     operation: Operation
@@ -94,7 +93,7 @@ class GuardRequest:
     changing: Sequence[VM]
     inventory: Sequence[VM]
     matching: Callable[[VM], bool]
-    # Those that may go down any moment, because they were asked to earlier.
+    # VMs that may go down at any moment, because of an earlier request.
     going_down: frozenset[Key] = frozenset()
 
     def key(self, vm: VM) -> Key:
@@ -107,20 +106,20 @@ class GuardRequest:
 
 @dataclass(frozen=True, slots=True)
 class GuardResult:
-    """What a guard says: how many there would be, and how many there may (or must) be."""
+    """The result of one limit: how many VMs there would be, and how many there may be."""
 
     key: str
-    scope: str  # what it looks at: "this run", "cluster 'prod'"
+    scope: str  # "this run", "the cluster 'prod'"
     limit: int
     so_far: int
     would_be: int
     ok: bool
-    of: int | None = None  # how many VMs the scope has
+    of: int | None = None  # the number of VMs in the scope
     percent: float | None = None
-    unchecked: str | None = None  # why nobody can tell; then the counts mean nothing
+    unchecked: str | None = None  # why the limit cannot be checked; the counts mean nothing then
 
     def to_json(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {
+        result: dict[str, Any] = {
             "key": self.key,
             "scope": self.scope,
             "limit": self.limit,
@@ -129,7 +128,7 @@ class GuardResult:
             "ok": self.ok,
         }
         optional = {"of": self.of, "percent": self.percent, "unchecked": self.unchecked}
-        return {**shown, **{name: value for name, value in optional.items() if value is not None}}
+        return {**result, **{name: value for name, value in optional.items() if value is not None}}
 
     def __str__(self) -> str:
         if self.unchecked:
@@ -159,7 +158,7 @@ class GuardResult:
 
 
 def going_down(history: Iterable[VMRecord]) -> frozenset[Key]:
-    """The VMs that may still go down, if only for a while, because of what was sent to them."""
+    """The VMs that may still go down because of a request that the history has."""
     return frozenset(
         (record.platform, record.server, record.id)
         for record in history
@@ -167,74 +166,76 @@ def going_down(history: Iterable[VMRecord]) -> frozenset[Key]:
     )
 
 
-def guard_results(case: GuardRequest, usage: Usage, safety: Safety) -> list[GuardResult]:
-    """What each guard that is set says of this case."""
-    estate = Scope(case, usage)
-    found: list[GuardResult] = []
+def guard_results(request: GuardRequest, usage: Usage, safety: Safety) -> list[GuardResult]:
+    """The result of each limit that is set."""
+    scope = Scope(request, usage)
+    results: list[GuardResult] = []
     if safety.max_vms is not None:
-        found.append(_within("chaosvm_max_vms", "this run", safety.max_vms, case, {*usage.vms}))
+        changed = {*usage.vms}
+        results.append(_at_most("chaosvm_max_vms", "this run", safety.max_vms, request, changed))
     if safety.max_percent is not None:
-        found += _shares(estate, safety.max_percent)
-    if safety.min_running is not None and takes_down(case.operation):
-        found.append(_running_left(estate, safety.min_running))
-    return found
+        results += _shares(scope, safety.max_percent)
+    if safety.min_running is not None and takes_down(request.operation):
+        results.append(_running_left(scope, safety.min_running))
+    return results
 
 
-def raise_if_exceeded(found: Sequence[GuardResult], case: GuardRequest) -> None:
-    """Raises GuardStopped, which tells every guard that would be passed and what to change.
+def raise_if_exceeded(results: Sequence[GuardResult], request: GuardRequest) -> None:
+    """Raises GuardStopped, which names each exceeded limit and what to change.
 
-    GuardUnchecked, if it is only that some of them cannot be checked.
+    Raises GuardUnchecked if limits cannot be checked, but none is exceeded.
     """
-    passed = [result for result in found if not result.ok]
-    if passed:
-        kind = GuardUnchecked if all(result.unchecked for result in passed) else GuardStopped
+    exceeded = [result for result in results if not result.ok]
+    if exceeded:
+        kind = GuardUnchecked if all(result.unchecked for result in exceeded) else GuardStopped
         raise kind(
-            f"{case.operation} of {_names(case.changing)} is stopped by a guard, and nothing was "
-            f"touched: {'; '.join(map(str, passed))}. To go on, "
-            f"{'; '.join(dict.fromkeys(result.advice for result in passed))}"
+            f"{request.operation} of {_listed(request.changing)} is stopped by a guard, and "
+            f"nothing was touched: {'; '.join(map(str, exceeded))}. To go on, "
+            f"{'; '.join(dict.fromkeys(result.advice for result in exceeded))}"
         )
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The VMs that are there, and those among them that the run has changed so far."""
+    """The current VMs, and those among them that the run has changed so far."""
 
-    case: GuardRequest
+    request: GuardRequest
     usage: Usage
 
     @cached_property
-    def there(self) -> dict[Key, VM]:
-        return {self.case.key(vm): vm for vm in (*self.case.inventory, *self.case.changing)}
+    def vms(self) -> dict[Key, VM]:
+        request = self.request
+        return {request.key(vm): vm for vm in (*request.inventory, *request.changing)}
 
     @cached_property
     def matching(self) -> set[Key]:
         """What the selection is about, whether or not the run has changed it since."""
-        meant = self.case.matching
-        found = {key for key, vm in self.there.items() if meant(vm) or self._matched(key, vm)}
-        return found.union(self.case.entry)
+        matches = self.request.matching
+        keys = {key for key, vm in self.vms.items() if matches(vm) or self._matched(key, vm)}
+        return keys.union(self.request.entry)
 
     def _matched(self, key: Key, vm: VM) -> bool:
-        """Did it match where it was when the run changed it?"""
-        meant, before = self.case.matching, self.usage.vms.get(key, ())
-        return any(meant(replace(vm, host=was.host, cluster=was.cluster)) for was in before)
+        """True if the VM matched on the host or cluster where the run changed it."""
+        matches, before = self.request.matching, self.usage.vms.get(key, ())
+        return any(matches(replace(vm, host=was.host, cluster=was.cluster)) for was in before)
 
-    def places(self, part: str) -> dict[Key, Location]:
-        """Where each VM is, or was when the run first changed it there.
+    def locations(self, part: str) -> dict[Key, Location]:
+        """Where each VM is, or was when the run first changed it.
 
         A VM that is off may be on no host, or come back on another one: it still
         counts where it is missing.
         """
-        now = {key: place for key, vm in self.there.items() if (place := _location(vm, part))}
+        now = {key: where for key, vm in self.vms.items() if (where := _location(vm, part))}
         return {**now, **self.changed_at(part)}
 
     def changed_at(self, part: str) -> dict[Key, Location]:
-        """Where those were that the run has changed; not those that were nowhere then."""
+        """Where the changed VMs were, except for those that were on no host or in no cluster."""
         changed = self.usage.vms
         return {
-            key: place
-            for key in self.there.keys() & changed.keys()
-            for vm in reversed(changed[key])  # so that the first place is the one that stays
-            if (place := _location(vm, part))
+            key: where
+            for key in self.vms.keys() & changed.keys()
+            for vm in reversed(changed[key])  # the first location wins
+            if (where := _location(vm, part))
         }
 
 
@@ -243,18 +244,18 @@ def _location(vm: VM, part: str) -> Location | None:
     return None if name is None else (vm.datacenter, name)
 
 
-def _within(
+def _at_most(
     key: str,
     scope: str,
     limit: int,
-    case: GuardRequest,
+    request: GuardRequest,
     changed: set[Key],
     inside: set[Key] | None = None,
     percent: float | None = None,
 ) -> GuardResult:
-    """May there be so many changed VMs, of all or of those ``inside``?"""
+    """Compares the number of changed VMs, of all or of those ``inside``, with a limit."""
     before = changed if inside is None else changed & inside
-    adding = {key for key in case.entry if inside is None or key in inside} - before
+    adding = {key for key in request.entry if inside is None or key in inside} - before
     would_be = len(before) + len(adding)
     return GuardResult(
         key=key,
@@ -268,50 +269,50 @@ def _within(
     )
 
 
-def _shares(estate: Scope, most: Percent) -> Iterator[GuardResult]:
+def _shares(scope: Scope, limits: Percent) -> Iterator[GuardResult]:
     """Of the VMs that match, and of each cluster and host on which something is changed."""
-    if most.inventory is not None:
-        changed = {*estate.usage.vms}
-        yield _share(estate, "the matching inventory", most.inventory, changed, estate.matching)
-    for part, percent in (("cluster", most.cluster), ("host", most.host)):
+    if limits.inventory is not None:
+        changed = {*scope.usage.vms}
+        yield _share(scope, "the matching inventory", limits.inventory, changed, scope.matching)
+    for part, percent in (("cluster", limits.cluster), ("host", limits.host)):
         if percent is not None:
-            yield from _shares_of_places(estate, part, percent)
+            yield from _shares_by_location(scope, part, percent)
 
 
-def _shares_of_places(estate: Scope, part: str, percent: float) -> Iterator[GuardResult]:
-    entry, where = estate.case.entry, estate.places(part)
-    nowhere = [vm for key, vm in entry.items() if key not in where and _must_be_placed(vm, part)]
-    if nowhere:
-        yield _unplaced(nowhere, part, percent)
-    inside, changed = _by_place(where), _by_place(estate.changed_at(part))
-    concerned = {where[key] for key in entry if key in where}
-    for place in sorted(concerned, key=lambda each: (each[0] or "", each[1])):
-        datacenter, name = place
-        scope = f"the {part} {name!r}" + (f" of {datacenter!r}" if datacenter else "")
-        yield _share(estate, scope, percent, changed[place], inside[place])
+def _shares_by_location(scope: Scope, part: str, percent: float) -> Iterator[GuardResult]:
+    entry, locations = scope.request.entry, scope.locations(part)
+    unknown = [vm for key, vm in entry.items() if key not in locations and _has_one(vm, part)]
+    if unknown:
+        yield _unknown_location(unknown, part, percent)
+    inside, changed = _by_location(locations), _by_location(scope.changed_at(part))
+    affected = {locations[key] for key in entry if key in locations}
+    for where in sorted(affected, key=lambda each: (each[0] or "", each[1])):
+        datacenter, name = where
+        label = f"the {part} {name!r}" + (f" of {datacenter!r}" if datacenter else "")
+        yield _share(scope, label, percent, changed[where], inside[where])
 
 
-def _by_place(where: Mapping[Key, Location]) -> defaultdict[Location, set[Key]]:
-    found: defaultdict[Location, set[Key]] = defaultdict(set)
-    for key, place in where.items():
-        found[place].add(key)
-    return found
+def _by_location(locations: Mapping[Key, Location]) -> defaultdict[Location, set[Key]]:
+    keys: defaultdict[Location, set[Key]] = defaultdict(set)
+    for key, where in locations.items():
+        keys[where].add(key)
+    return keys
 
 
 def _share(
-    estate: Scope, scope: str, percent: float, changed: set[Key], inside: set[Key]
+    scope: Scope, label: str, percent: float, changed: set[Key], inside: set[Key]
 ) -> GuardResult:
     limit = part_of(percent, len(inside))
-    return _within(_PERCENT, scope, limit, estate.case, changed, inside, percent)
+    return _at_most(_PERCENT, label, limit, scope.request, changed, inside, percent)
 
 
-def _must_be_placed(vm: VM, part: str) -> bool:
-    """A VM that runs is on some host, and in a cluster unless that host stands alone."""
-    alone = part == "cluster" and vm.metadata.get("standalone_host", False)
-    return vm.power_state not in _ON_NO_HOST and not alone
+def _has_one(vm: VM, part: str) -> bool:
+    """A running VM is on a host, and in a cluster unless it is on a standalone host."""
+    standalone = part == "cluster" and vm.metadata.get("standalone_host", False)
+    return vm.power_state not in _ON_NO_HOST and not standalone
 
 
-def _unplaced(vms: Sequence[VM], part: str, percent: float) -> GuardResult:
+def _unknown_location(vms: Sequence[VM], part: str, percent: float) -> GuardResult:
     return GuardResult(
         key=_PERCENT,
         scope=f"the {part}",
@@ -320,18 +321,18 @@ def _unplaced(vms: Sequence[VM], part: str, percent: float) -> GuardResult:
         would_be=len(vms),
         ok=False,
         percent=percent,
-        unchecked=f"{vms[0].platform} does not tell the {part} of {_names(vms)}",
+        unchecked=f"{vms[0].platform} does not report the {part} of {_listed(vms)}",
     )
 
 
-def _running_left(estate: Scope, least: int) -> GuardResult:
-    matching, case = estate.matching, estate.case
+def _running_left(scope: Scope, least: int) -> GuardResult:
+    matching, request = scope.matching, scope.request
     running = {
         key
-        for key in matching - estate.usage.going_down - case.going_down
-        if estate.there[key].power_state is PowerState.POWERED_ON
+        for key in matching - scope.usage.going_down - request.going_down
+        if scope.vms[key].power_state is PowerState.POWERED_ON
     }
-    left = running.difference(case.entry)
+    left = running.difference(request.entry)
     return GuardResult(
         key="chaosvm_min_running",
         scope="the matching inventory",
@@ -343,6 +344,6 @@ def _running_left(estate: Scope, least: int) -> GuardResult:
     )
 
 
-def _names(vms: Sequence[VM]) -> str:
+def _listed(vms: Sequence[VM]) -> str:
     shown = ", ".join(str(vm) for vm in vms[:_MOST_NAMES])
     return f"{shown} and {len(vms) - _MOST_NAMES} more" if len(vms) > _MOST_NAMES else shown

@@ -1,8 +1,8 @@
-"""Which VMs a run has set out to change: what guards count, whichever action it was.
+"""Counts the VMs that a run changes or is about to change, in all its actions.
 
-Two actions in the background may check their guards at the same moment. So
-whoever passes enters its VMs here in the same breath, before anything is noted
-or sent, and what was not touched in the end is taken out again.
+Actions in the background may check their guards at the same time. So check and
+reservation are atomic, before anything is recorded or sent; what was not touched
+in the end is released.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["RunCounter", "Usage", "counter_for"]
 
 @dataclass(frozen=True)
 class Usage:
-    """What a run has changed or is changing: each VM as it was whenever something began.
+    """What a run has changed or is changing: each VM as it was before each action.
 
-    ``going_down`` are those whose last reading may show them running although
-    they are not, or not for long.
+    ``going_down`` are VMs that may be down, or about to go down, although they
+    were running when they were last read.
     """
 
     vms: Mapping[Key, Sequence[VM]]
@@ -32,40 +32,40 @@ class Usage:
 
 
 @dataclass(eq=False)
-class _Entry:
+class _Reservation:
     vms: Mapping[Key, VM]
     takes_down: bool
-    rehearsed: bool = False  # in a dry run: it only counts there
-    ended: int | None = None
+    dry_run: bool = False  # counts for dry runs only
+    ended: int | None = None  # the number of its release
 
 
 class RunCounter:
-    """Safe to use from several threads. ``touched`` tells what the ledger has."""
+    """Thread-safe. ``changed_vms`` returns the VMs that the ledger says are changed."""
 
-    def __init__(self, record: Callable[[], set[Key]]) -> None:
-        self._record_of = record
+    def __init__(self, changed_vms: Callable[[], set[Key]]) -> None:
+        self._changed_vms = changed_vms
         self._lock = threading.Lock()
-        self._ends = 0
-        self._entries: list[_Entry] = []
+        self._releases = 0
+        self._reservations: list[_Reservation] = []
         self._may_reboot: set[Key] = set()
-        self._said: set[Hashable] = set()
+        self._seen: set[Hashable] = set()
 
     def first_time(self, what: Hashable) -> bool:
-        """Is it the first time in this run that this is to be said?"""
+        """True on the first call in this run with this value."""
         with self._lock:
-            news = what not in self._said
-            self._said.add(what)
-        return news
+            first = what not in self._seen
+            self._seen.add(what)
+        return first
 
     def usage_mark(self) -> int:
-        """Now, as :meth:`counted` wants to know it: to be asked before VMs are read."""
+        """The current point in time, for ``since``: call it before reading VMs."""
         with self._lock:
-            return self._ends
+            return self._releases
 
     def usage(self, since: int, dry_run: bool = False) -> Usage:
-        """What counts at present; ``since`` is when the caller's VMs were read."""
+        """What counts now; ``since`` is the :meth:`usage_mark` of the caller's reading."""
         with self._lock:
-            return self._counted(since, dry_run)
+            return self._usage(since, dry_run)
 
     @contextmanager
     def reserve(
@@ -75,27 +75,27 @@ class RunCounter:
         since: int,
         check: Callable[[Usage], None],
     ) -> Iterator[None]:
-        """Count these VMs during the block, and those that were touched also afterwards.
+        """Count these VMs during the block; those that were changed count afterwards too.
 
-        ``check`` gets what counts without them; if it raises, they do not count.
+        ``check`` is called with the usage without them; if it raises, they do not count.
         """
-        entry = _Entry(vms, takes_down)
+        reservation = _Reservation(vms, takes_down)
         with self._lock:
-            check(self._counted(since, dry_run=False))
-            self._entries.append(entry)
+            check(self._usage(since, dry_run=False))
+            self._reservations.append(reservation)
         try:
             yield
         finally:
             with self._lock:
-                self._ends += 1
-                entry.ended = self._ends
-                record = self._record_of()
-                entry.vms = {key: vm for key, vm in vms.items() if key in record}
+                self._releases += 1
+                reservation.ended = self._releases
+                changed = self._changed_vms()
+                reservation.vms = {key: vm for key, vm in vms.items() if key in changed}
 
     def record_reboots(self, ended: set[Key], unseen: set[Key]) -> None:
-        """Of these the reboot has ended; of those it was accepted, and may come any moment.
+        """Record VMs whose reboot has ended, and VMs that may still reboot.
 
-        Their power state tells nothing about it: it is the same before and after.
+        Their power state does not show it: it is the same before and after.
         """
         with self._lock:
             self._may_reboot = (self._may_reboot - ended) | unseen
@@ -107,31 +107,31 @@ class RunCounter:
         since: int,
         check: Callable[[Usage], None],
     ) -> None:
-        """As if these VMs were changed, for a dry run: they count in it until its end."""
+        """Count these VMs as changed for the rest of the dry run."""
         with self._lock:
-            check(self._counted(since, dry_run=True))
-            self._entries.append(_Entry(vms, takes_down, rehearsed=True))
+            check(self._usage(since, dry_run=True))
+            self._reservations.append(_Reservation(vms, takes_down, dry_run=True))
 
     def mark_running(self, keys: set[Key]) -> None:
-        """As if these VMs ran again, for a dry run."""
+        """Count these VMs as running again in the dry run."""
         with self._lock:
-            for entry in self._entries:
-                if entry.rehearsed and entry.takes_down and keys.intersection(entry.vms):
-                    up = {key: vm for key, vm in entry.vms.items() if key in keys}
-                    entry.vms = {key: vm for key, vm in entry.vms.items() if key not in keys}
-                    self._entries.append(_Entry(up, takes_down=False, rehearsed=True))
+            for each in self._reservations:
+                if each.dry_run and each.takes_down and keys.intersection(each.vms):
+                    up = {key: vm for key, vm in each.vms.items() if key in keys}
+                    each.vms = {key: vm for key, vm in each.vms.items() if key not in keys}
+                    self._reservations.append(_Reservation(up, takes_down=False, dry_run=True))
 
-    def _counted(self, since: int, dry_run: bool) -> Usage:
-        counting = [entry for entry in self._entries if dry_run or not entry.rehearsed]
+    def _usage(self, since: int, dry_run: bool) -> Usage:
+        counting = [each for each in self._reservations if dry_run or not each.dry_run]
         vms: dict[Key, list[VM]] = {}
-        for entry in counting:
-            for key, vm in entry.vms.items():
+        for reservation in counting:
+            for key, vm in reservation.vms.items():
                 vms.setdefault(key, []).append(vm)
         down = {
             key
-            for entry in counting
-            if entry.takes_down and (entry.ended is None or entry.ended > since)
-            for key in entry.vms
+            for reservation in counting
+            if reservation.takes_down and (reservation.ended is None or reservation.ended > since)
+            for key in reservation.vms
         }
         return Usage(vms, frozenset(down | self._may_reboot))
 
@@ -144,7 +144,7 @@ def counter_for(ledger: Ledger) -> RunCounter:
     """The counter of the run that writes this ledger."""
     with _counters_lock:
         if ledger not in _counters:
-            # Holding the ledger itself would keep both for ever.
+            # A reference to the ledger would keep both alive forever.
             history, run = ledger.history, ledger.run
             _counters[ledger] = RunCounter(lambda: history.changed_vms(run))
         return _counters[ledger]

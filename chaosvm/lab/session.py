@@ -69,7 +69,7 @@ class ControlArguments:
 
 def _world(key: str, value: Any) -> Any:
     if isinstance(value, str):
-        return values.text(key, value)
+        return values.string(key, value)
     if isinstance(value, Mapping) and value:
         return value
     raise values.invalid(

@@ -14,7 +14,7 @@ from typing import Any, Dict
 
 from chaoslib.types import Configuration, Secrets
 
-from chaosvm.activities import actions
+from chaosvm.activities import actions, batch_actions
 from chaosvm.olvm import olvm
 from chaosvm.olvm.binding import OLVM
 
@@ -33,9 +33,9 @@ __all__ = [
 power_on = OLVM.bind(actions.power_on)
 reboot = OLVM.bind(actions.reboot)
 suspend = OLVM.bind(actions.suspend)
-batch_power_on = OLVM.bind(actions.batch_power_on)
-batch_reboot = OLVM.bind(actions.batch_reboot)
-batch_suspend = OLVM.bind(actions.batch_suspend)
+batch_power_on = OLVM.bind(batch_actions.batch_power_on)
+batch_reboot = OLVM.bind(batch_actions.batch_reboot)
+batch_suspend = OLVM.bind(batch_actions.batch_suspend)
 restore_power_states = OLVM.bind(actions.restore_power_states)
 
 

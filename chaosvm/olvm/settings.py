@@ -19,7 +19,7 @@ _EXPECTED = "the engine's API, such as https://engine.example.com/ovirt-engine/a
 
 def _api_url(key: str, value: Any) -> str:
     settings.refuse_user(key, value, _EXPECTED)
-    url = values.text(key, value, _EXPECTED).strip().rstrip("/")
+    url = values.string(key, value, _EXPECTED).strip().rstrip("/")
     try:
         parts = urlsplit(url)
         usable = parts.port != 0 and settings.is_host(parts.hostname or "")
@@ -47,7 +47,7 @@ class OLVMSettings(Settings):
     essential: ClassVar[tuple[str, ...]] = ("url", "username", "password")
 
     url: str = setting(_api_url)
-    username: str = setting(values.text)
+    username: str = setting(values.string)
     password: str = setting(values.secret, secret=True)
     ca_file: str | None = setting(settings.ca_file, None)
     insecure: bool = setting(values.boolean, False)

@@ -1,6 +1,6 @@
-"""What an action would do, without doing it: previews, plans, and plans given back.
+"""What an action would do, without doing it: previews and plans.
 
-A plan can take the place of a selection.
+A plan can be used in place of a selection, to act on the same VMs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A plan: what an action would do, told before it is done, and to which VMs.
-
-It is made by looking alone. ``chaosvm.planned`` reads one that is given back.
-"""
+"""A plan: what an action would do, and to which VMs."""
 
 from __future__ import annotations
 
@@ -25,22 +22,22 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an order would do on one server, as things are now."""
+    """What an order would do on one server, in its current state."""
 
     platform: str
     server: str
     order: Order
-    selection: Any  # as it was given
+    selection: Any  # as it was written
     seed: int | None
     previews: Sequence[Preview]
     passed_over: Sequence[tuple[VM, str]]
-    protected_vms: Sequence[tuple[VM, str]]  # asked for by name, and never touched
+    protected_vms: Sequence[tuple[VM, str]]  # selected by name, but never touched
     guard_results: Sequence[GuardResult]
 
     @property
     def refused(self) -> list[tuple[VM, str]]:
-        told = [(each.vm, each.refused) for each in self.previews if each.refused]
-        return [*self.protected_vms, *told]
+        refused = [(each.vm, each.refused) for each in self.previews if each.refused]
+        return [*self.protected_vms, *refused]
 
     @property
     def possible(self) -> bool:
@@ -56,14 +53,14 @@ class Plan:
             "selection": self.selection,
             "seed": self.seed,
             "possible": self.possible,
-            "vms": [_shown(each) for each in self.previews],
+            "vms": [_preview_json(each) for each in self.previews],
             "passed_over": _reasons(self.passed_over),
             "refused": _reasons(self.refused),
             "guards": [result.to_json() for result in self.guard_results],
         }
 
     def lines(self) -> Iterator[str]:
-        """For people to read."""
+        """The plan in words, for the log."""
         drawn = "" if self.seed is None else f", drawn with seed {self.seed}"
         yield f"{self.order.operation} of {len(self.previews)} VM(s){drawn}, on {self.server}:"
         for each in self.previews:
@@ -81,7 +78,7 @@ class Plan:
 
 
 def save_plan(path: str, make: Callable[[], Plan]) -> dict[str, Any]:
-    """Make a plan, and write it to the file of this path, unless that is empty."""
+    """Make a plan and write it to this path, unless that is empty."""
     file = None if path == "" else output_file("path", path)
     plan = make()
     if file is not None:
@@ -89,9 +86,9 @@ def save_plan(path: str, make: Callable[[], Plan]) -> dict[str, Any]:
     return plan.to_json()
 
 
-def _shown(forecast: Preview) -> dict[str, Any]:
-    vm = forecast.vm
-    shown = {
+def _preview_json(preview: Preview) -> dict[str, Any]:
+    vm = preview.vm
+    content = {
         "id": vm.id,
         "name": vm.name,
         "instance_uuid": vm.instance_uuid,
@@ -99,12 +96,12 @@ def _shown(forecast: Preview) -> dict[str, Any]:
         "datacenter": vm.datacenter,
         "cluster": vm.cluster,
         "host": vm.host,
-        "step": forecast.step,
-        "will": forecast.will,
-        "changes": forecast.changes,
+        "step": preview.step,
+        "will": preview.will,
+        "changes": preview.changes,
     }
-    return {**shown, "caution": forecast.warning} if forecast.warning else shown
+    return {**content, "caution": preview.warning} if preview.warning else content
 
 
-def _reasons(told: Iterable[tuple[VM, str]]) -> list[dict[str, Any]]:
-    return [{"name": vm.name, "id": vm.id, "reason": reason} for vm, reason in told]
+def _reasons(vms: Iterable[tuple[VM, str]]) -> list[dict[str, Any]]:
+    return [{"name": vm.name, "id": vm.id, "reason": reason} for vm, reason in vms]

@@ -1,4 +1,4 @@
-"""What an order would do to a VM as it is now, without doing it."""
+"""What an order would do to a VM in its current state."""
 
 from __future__ import annotations
 
@@ -18,47 +18,48 @@ __all__ = ["Preview", "preview"]
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One VM, and what would become of it: ``refused`` is the reason why nothing may."""
+    """What would be done to one VM; ``refused`` is the reason if nothing may be done."""
 
     vm: VM
     will: str
     step: PowerCommand | None = None  # what would be sent first
-    changes: bool = False  # something would be sent
+    changes: bool = False  # True if a request would be sent
     refused: str | None = None
     warning: str | None = None
 
 
-def preview(platform: Backend, vm: VM, order: Order) -> Preview:
-    """As far as what is known of the VM now tells."""
+def preview(backend: Backend, vm: VM, order: Order) -> Preview:
     if already_satisfied(vm, order):
         return Preview(vm, f"nothing: is {vm.power_state} already")
-    if reason := refusal_reason(platform, vm, order):
+    if reason := refusal_reason(backend, vm, order):
         return Preview(vm, f"refused: {reason}", refused=reason)
     step = first_command(vm.power_state, order)
-    will = _way(platform, vm, order, step)
+    will = _description(backend, vm, order, step)
     if must_wait_for_stable_state(vm.power_state, order):
         will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"
-    first = _first(platform, vm, order, step)
-    return Preview(vm, will, first, changes=True, warning=platform.warning_for(vm, order))
+    command = _first_command(backend, vm, order, step)
+    return Preview(vm, will, command, changes=True, warning=backend.warning_for(vm, order))
 
 
-def _first(platform: Backend, vm: VM, order: Order, step: PowerCommand) -> PowerCommand | None:
-    """The step, or what comes in its place where the guest cannot be asked."""
-    if step is not PowerCommand.SHUTDOWN_GUEST or not platform.guest_unavailable(vm):
+def _first_command(
+    backend: Backend, vm: VM, order: Order, step: PowerCommand
+) -> PowerCommand | None:
+    """The step, or its fallback if the guest is unavailable."""
+    if step is not PowerCommand.SHUTDOWN_GUEST or not backend.guest_unavailable(vm):
         return step
     return PowerCommand.POWER_OFF if order.on_timeout is OnTimeout.HARD else None
 
 
-def _way(platform: Backend, vm: VM, order: Order, step: PowerCommand) -> str:
+def _description(backend: Backend, vm: VM, order: Order, step: PowerCommand) -> str:
     if order.operation is Operation.POWER_ON and vm.power_state is PowerState.SUSPENDED:
         return f"{step}, which resumes it"
     if step is not PowerCommand.SHUTDOWN_GUEST:
         return str(step)
-    if deaf := platform.guest_unavailable(vm):
+    if reason := backend.guest_unavailable(vm):
         return {
-            OnTimeout.HARD: f"hard power off, as {deaf}",
-            OnTimeout.FAIL: f"nothing, and fails, as {deaf}",
-            OnTimeout.LEAVE: f"nothing, as {deaf}",
+            OnTimeout.HARD: f"hard power off, as {reason}",
+            OnTimeout.FAIL: f"nothing, and fails, as {reason}",
+            OnTimeout.LEAVE: f"nothing, as {reason}",
         }[order.on_timeout]
     after = f"after {order.guest_seconds:g} s"
     return {

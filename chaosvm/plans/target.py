@@ -1,7 +1,7 @@
-"""A plan that is given back in the place of a selection.
+"""A plan that is used in place of a selection.
 
-It means the same VMs, by their ids, and nothing else: if one of them is not any
-more what the plan says, or would meet with something else, it is refused.
+It selects exactly the VMs of the plan, by their ids. It is refused if one of them
+has changed since, or if something else would be done to it than planned.
 """
 
 from __future__ import annotations
@@ -28,57 +28,62 @@ from chaosvm.vm import VM
 
 __all__ = ["PlanTarget", "is_plan", "read_plan"]
 
-# With another one of these, the same VMs would meet with something else.
+# Options that decide what is done to a VM.
 _BINDING = ("graceful", "on_timeout", "discard_memory")
-# Of each VM. A host is not among them: moving VMs between hosts is a cluster's daily work.
+# Fields of a VM that must not change. The host may: clusters move VMs all the time.
 _FIXED = ("datacenter", "cluster")
-_EXPECTED = "a plan, as a plan_ probe returned it or saved it"
 
 
 def is_plan(vms: Any) -> bool:
-    """Is this given in the place of a selection meant as a plan?"""
+    """True if this is a plan, or the path of one, rather than a selection."""
     return isinstance(vms, Plan) or (isinstance(vms, Mapping) and "plan" in vms)
 
 
 def read_plan(vms: Any) -> PlanTarget:
-    """From a plan, or ``{"plan": PATH}``; raises InvalidValue, naming what is wrong."""
+    """From a plan, or ``{"plan": PATH}``; raises InvalidValue for anything else."""
     if isinstance(vms, Plan):
         return PlanTarget(vms.to_json())
     if isinstance(vms["plan"], str):
         if len(vms) > 1:
             others = ", ".join(values.shown(key) for key in vms if key != "plan")
-            raise InvalidValue(f"vms has a plan, which says all, and beside it {others}")
-        return PlanTarget(_loaded(vms["plan"]))
+            raise InvalidValue(f"vms has a plan, which allows no other key, and {others}")
+        return _load_plan(vms["plan"])
     return PlanTarget(vms)
 
 
-def _loaded(given: str) -> Any:
-    expected = f"the path of {_EXPECTED}"
-    path = rehearsal_path(values.path("vms.plan", given, expected))
+def _load_plan(file: str) -> PlanTarget:
+    expected = "the path of a plan that a plan_ probe has saved"
+    path = rehearsal_path(values.path("vms.plan", file, expected))
+    source = f"vms.plan is {values.shown(file)}, which"
     try:
-        return parse_json(read_text(path))
-    except (UnusableFile, InvalidValue) as error:
-        raise values.invalid("vms.plan", given, f"{expected} ({error})") from None
+        plan = parse_json(read_text(path))
+    except UnusableFile as error:
+        raise values.invalid("vms.plan", file, f"{expected} ({error})") from None
+    except InvalidValue as error:
+        raise _not_a_plan(source, str(error)) from None
     except ValueError:
-        raise values.invalid("vms.plan", given, f"{expected} (it is not JSON)") from None
+        raise _not_a_plan(source, "it is not JSON") from None
+    return PlanTarget(plan, source)
 
 
 class PlanTarget:
-    """The VMs of a plan, chosen like those of a selection."""
+    """The VMs of a plan, with the interface of a selection.
+
+    ``source`` begins the message about a plan that is not one.
+    """
 
     needs_tags = False
 
-    def __init__(self, plan: Any) -> None:
+    def __init__(self, plan: Any, source: str = "vms") -> None:
         refuse_unbounded("vms", plan)
-        version = plan.get("plan") if isinstance(plan, Mapping) else None
-        if not isinstance(plan, Mapping) or version != VERSION or isinstance(version, bool):
-            raise InvalidValue(
-                f"vms.plan is of version {values.shown(version)}: expected {_EXPECTED}, of "
-                f"version {VERSION}"
-            )
+        if not isinstance(plan, Mapping):
+            raise _not_a_plan(source, "it is not a JSON object")
+        version = plan.get("plan")
+        if version != VERSION or isinstance(version, bool):
+            raise _not_a_plan(source, f"its version is {values.shown(version)}, not {VERSION}")
         self._plan = plan
-        self._vms: list[Mapping[str, Any]] = _listed(plan)
-        self._seed = _seed(plan.get("seed"))
+        self._vms: list[Mapping[str, Any]] = _checked_vms(plan, source)
+        self._seed = _checked_seed(plan.get("seed"))
         self.given = plan.get("selection")
         self.about: Callable[[VM], bool] = lambda vm: True
         self._preview: Callable[[VM], Preview] | None = None
@@ -97,22 +102,25 @@ class PlanTarget:
     def check(
         self, platform: str, server: str, order: Order, preview: Callable[[VM], Preview]
     ) -> None:
-        """Raises PlanOutdated for what it is not made for; ``foresee`` is asked of its VMs."""
-        here = {"platform": platform, "server": server, "operation": order.operation.value}
-        for key, wanted in here.items():
-            if self._plan.get(key) != wanted:
-                raise _other(f"the {key} {values.shown(self._plan.get(key))}", repr(wanted))
+        """Raises PlanOutdated if the plan is for another server or order.
+
+        ``preview`` is used to compare each VM's plan with what would be done now.
+        """
+        current = {"platform": platform, "server": server, "operation": order.operation.value}
+        for key, value in current.items():
+            if self._plan.get(key) != value:
+                raise _mismatch(f"the {key} {values.shown(self._plan.get(key))}", repr(value))
         planned = self._plan.get("options")
         options = planned if isinstance(planned, Mapping) else {}
         for key in _BINDING:
-            this = order.options.get(key)
-            if options.get(key) != this:
-                raise _other(f"{key}={values.shown(options.get(key))}", f"{key}={this!r}")
-        # What it saw refused, and left out, would otherwise be forgotten here.
-        if told := self._plan.get("refused"):
+            option = order.options.get(key)
+            if options.get(key) != option:
+                raise _mismatch(f"{key}={values.shown(options.get(key))}", f"{key}={option!r}")
+        # These are not among the planned VMs, and would be left out silently.
+        if refused := self._plan.get("refused"):
             raise OperationRefused(
-                "refused, and nothing was touched: the plan tells of VMs that are refused: "
-                f"{values.shown(told)}"
+                "refused, and nothing was touched: the plan has VMs that are refused: "
+                f"{values.shown(refused)}"
             )
         self._preview = preview
 
@@ -123,28 +131,28 @@ class PlanTarget:
         protection: ProtectionCheck | None = None,
         tell_refused: bool = False,
     ) -> SelectionResult:
-        """The VMs of the plan, if each is as it was."""
+        """The VMs of the plan; raises PlanOutdated if one of them has changed."""
         by_id = {vm.id: vm for vm in inventory}
-        drifted = [
+        changed = [
             f"{planned['name']!r} ({planned['id']}) {change}"
             for planned in self._vms
             if (change := next(self._changes(planned, by_id.get(planned["id"])), None))
         ]
-        if drifted:
+        if changed:
             raise PlanOutdated(
                 "refused, and nothing was touched: since the plan was made, "
-                f"{'; '.join(drifted)}. Plan anew"
+                f"{'; '.join(changed)}. Make a new plan"
             )
-        meant = [by_id[planned["id"]] for planned in self._vms]
-        reasons = blocked_reasons(meant, immutable, protection)
-        refused = [(vm, reasons[vm.id]) for vm in meant if vm.id in reasons]
+        vms = [by_id[planned["id"]] for planned in self._vms]
+        reasons = blocked_reasons(vms, immutable, protection)
+        refused = [(vm, reasons[vm.id]) for vm in vms if vm.id in reasons]
         if refused and not tell_refused:
             raise refused_error(refused)
-        left = tuple(vm for vm in meant if vm.id not in reasons)
+        left = tuple(vm for vm in vms if vm.id not in reasons)
         return SelectionResult(left, self.seed, refused=tuple(refused))
 
     def _changes(self, planned: Mapping[str, Any], vm: VM | None) -> Iterator[str]:
-        """What has become of a VM since it was planned."""
+        """What has changed about a VM since it was planned."""
         if vm is None or vm.instance_uuid != planned.get("instance_uuid"):
             yield "is gone"
             return
@@ -157,39 +165,42 @@ class PlanTarget:
                 before = values.shown(planned[part])
                 yield f"was in the {part} {before} and is in {getattr(vm, part)!r}"
         if not self.about(vm):
-            yield f"does not fit {json.dumps(self.given, ensure_ascii=False)} any more"
+            yield f"does not match {json.dumps(self.given, ensure_ascii=False)} any more"
         if self._preview is not None:
-            forecast = self._preview(vm)
-            if forecast.step != planned["step"]:
-                planned_for = values.shown(planned["will"])
-                yield f"would now meet with {forecast.will!r}, and not {planned_for}"
+            preview = self._preview(vm)
+            if preview.step != planned["step"]:
+                yield f"would now get {preview.will!r} instead of {values.shown(planned['will'])}"
 
 
-def _other(planned: str, this: str) -> PlanOutdated:
+def _mismatch(planned: str, current: str) -> PlanOutdated:
     return PlanOutdated(
-        f"refused, and nothing was touched: the plan is for {planned}, and this is {this}"
+        f"refused, and nothing was touched: the plan is for {planned}, and this is {current}"
     )
 
 
-def _listed(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _not_a_plan(source: str, reason: str) -> InvalidValue:
+    return InvalidValue(f"{source} is not a plan written by chaosvm: {reason}")
+
+
+def _checked_vms(plan: Mapping[str, Any], source: str) -> list[Mapping[str, Any]]:
     vms = plan.get("vms")
     if not isinstance(vms, list) or not (vms or plan.get("refused")):
-        raise InvalidValue(f"vms.vms is {values.shown(vms)}: expected {_EXPECTED}, with VMs in it")
+        raise _not_a_plan(source, f"its vms are {values.shown(vms)}")
     for each in vms:
-        if not isinstance(each, Mapping) or not _is_whole(each):
-            raise InvalidValue(f"vms.vms has {values.shown(each)}: expected {_EXPECTED}")
+        if not isinstance(each, Mapping) or not _is_complete(each):
+            raise _not_a_plan(source, f"its vms have {values.shown(each)}")
     if len({each["id"] for each in vms}) < len(vms):
-        raise InvalidValue(f"vms.vms has a VM twice: expected {_EXPECTED}")
+        raise _not_a_plan(source, "it has a VM twice")
     return vms
 
 
-def _seed(given: Any) -> int | None:
-    if given is None or (isinstance(given, int) and not isinstance(given, bool)):
-        return given
-    raise values.invalid("vms.seed", given, "a whole number, or null")
+def _checked_seed(seed: Any) -> int | None:
+    if seed is None or (isinstance(seed, int) and not isinstance(seed, bool)):
+        return seed
+    raise values.invalid("vms.seed", seed, "a whole number, or null")
 
 
-def _is_whole(planned: Mapping[str, Any]) -> bool:
-    texts = ("id", "name", "power_state", "will")
-    told = all(isinstance(planned.get(key), str) and planned[key] for key in texts)
-    return told and all(key in planned for key in (*_FIXED, "step"))
+def _is_complete(planned: Mapping[str, Any]) -> bool:
+    strings = ("id", "name", "power_state", "will")
+    named = all(isinstance(planned.get(key), str) and planned[key] for key in strings)
+    return named and all(key in planned for key in (*_FIXED, "step"))

@@ -1,4 +1,4 @@
-"""The VMs that a selection keeps out."""
+"""The VMs that a selection excludes."""
 
 from __future__ import annotations
 
@@ -17,38 +17,37 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 class Exclusion:
-    """What an ``exclude`` keeps out: VMs that are named, and those that fit a glob.
+    """The names and globs of an ``exclude``.
 
-    However their accents are encoded: what looks like the name is kept out.
+    Accents match however they are encoded, so that a VM whose name looks the same
+    is excluded.
     """
 
     def __init__(self, key: str, value: Any) -> None:
-        given = values.string_list(key, value)
-        self._named = NameMatcher(given)
-        self._words = {composed(word) for word in given}
-        self._globs = [composed(word) for word in given if _GLOB.search(word)]
-        self._literal = [word for word in given if not _GLOB.search(word)]
+        words = values.string_list(key, value)
+        self._named = NameMatcher(words)
+        self._words = {composed(word) for word in words}
+        self._globs = [composed(word) for word in words if _GLOB.search(word)]
+        self._literal = [word for word in words if not _GLOB.search(word)]
 
-    def fits(self, vm: VM) -> bool:
+    def matches(self, vm: VM) -> bool:
         if self._named.matches(vm):
             return True
-        known = _composed_words(vm)
-        return not known.isdisjoint(self._words) or any(
-            fnmatchcase(word, glob) for glob in self._globs for word in known
+        names = _composed_names(vm)
+        return not names.isdisjoint(self._words) or any(
+            fnmatchcase(name, glob) for glob in self._globs for name in names
         )
 
-    def idle(self, vms: Sequence[VM]) -> list[str]:
-        """The names in it that no VM has."""
+    def unmatched_names(self, vms: Sequence[VM]) -> list[str]:
+        """The names in it, other than globs, that no VM has."""
         if not self._literal:
             return []
-        directory, known = VMIndex(vms), set().union(*map(_composed_words, vms))
+        index, names = VMIndex(vms), set().union(*map(_composed_names, vms))
         return [
-            word
-            for word in self._literal
-            if not directory.find(word) and composed(word) not in known
+            word for word in self._literal if not index.find(word) and composed(word) not in names
         ]
 
 
-def _composed_words(vm: VM) -> set[str]:
-    known = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
-    return {composed(word) for word in known if word}
+def _composed_names(vm: VM) -> set[str]:
+    names = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
+    return {composed(name) for name in names if name}

@@ -1,7 +1,9 @@
-"""Which VMs a word means: a name, an id, an instance UUID or an inventory path."""
+"""Finds VMs by a word: a name, an id, an instance UUID or an inventory path."""
 
 from __future__ import annotations
 
+import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -11,33 +13,35 @@ from chaosvm.vm import VM
 
 __all__ = ["VMIndex", "NameMatcher", "composed", "find_one", "folded", "spellings"]
 
+_WILDCARD = re.compile(r"[*?\[]")
+
 
 def composed(text: str) -> str:
-    """One form for texts that look the same: "é" may be one character, or "e" and an accent."""
+    """One form for strings that look the same: "é" is one character, or "e" and an accent."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def folded(text: str) -> str:
-    """The same, without regard to upper and lower case."""
+    """The composed form, regardless of upper and lower case."""
     return composed(composed(text).casefold())
 
 
 def spellings(text: str) -> set[str]:
-    """The same, as a pattern may have it: "ß" is one character or, folded, "ss"."""
+    """The forms that a pattern may match: "ß" is one character or, folded, "ss"."""
     if text.isascii():
         return {text.lower()}
     return {folded(text), composed(composed(text).lower())}
 
 
 class NameMatcher:
-    """Many words, each of which may mean a VM (``VM.answers_to``)."""
+    """Matches VMs against many words at once, as ``VM.answers_to`` does against one."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._words = frozenset(words)
         self._lower = frozenset(word.lower() for word in self._words)
 
     def matches(self, vm: VM) -> bool:
-        """Does the VM answer to one of them?"""
+        """True if one of the words is a name, id or the like of the VM."""
         words = self._words
         if vm.name in words or vm.id in words or vm.path in words:
             return True
@@ -47,7 +51,7 @@ class NameMatcher:
 
 
 class VMIndex:
-    """VMs by all that they answer to: a thousand words are found as fast as one."""
+    """VMs by name, id, UUID and path, so that many words are looked up quickly."""
 
     def __init__(self, vms: Sequence[VM]) -> None:
         self._vms = vms
@@ -60,46 +64,53 @@ class VMIndex:
                 self._by_uuid.setdefault(vm.instance_uuid.lower(), []).append(vm)
 
     def find(self, word: str, by_id: bool = False) -> list[VM]:
-        """Those that answer to the word or, with ``by_id``, have it as id or instance UUID."""
+        """The VMs of this name, id, UUID or path or, with ``by_id``, of this id or UUID."""
         named = [vm for vm in self._by_word.get(word, ()) if not by_id or vm.id == word]
         by_uuid = self._by_uuid.get(word.lower(), ())
         return [*named, *(vm for vm in by_uuid if not any(vm is each for each in named))]
 
     def require(self, words: Iterable[str], by_id: bool = False) -> None:
-        """Raises NoSuchVM unless each of the words means a VM."""
+        """Raises NoSuchVM unless there is a VM for each of the words."""
         missing = [word for word in words if not self.find(word, by_id)]
         if missing:
-            raise _unknown(missing, self._vms)
+            raise _no_such_vm(missing, self._vms)
 
     def resolve(self, words: Iterable[str], by_id: bool = False) -> set[str]:
-        """The ids of the VMs that are meant; raises AmbiguousVM for a word that means two."""
-        chosen: set[str] = set()
+        """The ids of the VMs; raises AmbiguousVM for a word that fits two of them."""
+        ids: set[str] = set()
         for word in words:
-            found = self.find(word, by_id)
-            if len(found) > 1:
-                raise _ambiguous(word, found)
-            chosen.update(vm.id for vm in found)
-        return chosen
+            matches = self.find(word, by_id)
+            if len(matches) > 1:
+                raise _ambiguous(word, matches)
+            ids.update(vm.id for vm in matches)
+        return ids
 
 
 def find_one(inventory: Sequence[VM], vm_name: str, key: str = "vm_name") -> VM:
-    """The one VM meant by a name, id, instance UUID or inventory path."""
-    wanted = values.text(key, vm_name, "a VM's name, id, UUID or inventory path")
-    found = [vm for vm in inventory if vm.answers_to(wanted)]
-    if not found:
-        raise _unknown([wanted], inventory)
-    if len(found) > 1:
-        raise _ambiguous(wanted, found)
-    return found[0]
+    """The one VM of this name, id, instance UUID or inventory path."""
+    word = values.string(key, vm_name, "a VM's name, id, UUID or inventory path")
+    matches = [vm for vm in inventory if vm.answers_to(word)]
+    if not matches:
+        raise _no_such_vm([word], inventory)
+    if len(matches) > 1:
+        raise _ambiguous(word, matches)
+    return matches[0]
 
 
-def _unknown(missing: Sequence[str], inventory: Sequence[VM]) -> NoSuchVM:
-    hint = values.suggestion(missing[0], (vm.name for vm in inventory))
+def _no_such_vm(missing: Sequence[str], inventory: Sequence[VM]) -> NoSuchVM:
     listed = ", ".join(repr(word) for word in missing)
-    return NoSuchVM(f"no VM is called {listed}{hint}: {len(inventory)} VMs are known")
+    known = f"{len(inventory)} VMs are known"
+    if pattern := next((word for word in missing if _WILDCARD.search(word)), None):
+        mapping = json.dumps({"name": pattern}, ensure_ascii=False)
+        return NoSuchVM(
+            f"no VM is called {listed}: {known}, and vm_name, names and ids take no wildcard: use "
+            f"a batch activity with {mapping}"
+        )
+    hint = values.suggestion(missing[0], (vm.name for vm in inventory))
+    return NoSuchVM(f"no VM is called {listed}{hint}: {known}")
 
 
-def _ambiguous(wanted: str, found: Sequence[VM]) -> AmbiguousVM:
-    by_place = sorted(found, key=lambda vm: (vm.path or vm.name, vm.id))
-    places = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in by_place)
-    return AmbiguousVM(f"{wanted!r} fits {len(found)} VMs: {places}. Use the path or the id")
+def _ambiguous(word: str, matches: Sequence[VM]) -> AmbiguousVM:
+    by_path = sorted(matches, key=lambda vm: (vm.path or vm.name, vm.id))
+    paths = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in by_path)
+    return AmbiguousVM(f"{word!r} fits {len(matches)} VMs: {paths}. Use the path or the id")

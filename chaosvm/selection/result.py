@@ -1,4 +1,4 @@
-"""What was chosen, what was passed over, and why VMs may not be touched at all."""
+"""The result of a selection, and the reasons why VMs may not be touched."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = [
     "refused_error",
 ]
 
-# A reason why no action may touch a VM, or None; and those of many VMs, by id,
-# where finding them out one by one would cost too much.
+# Why no action may touch a VM, or None; and the same for many VMs, by id, for reasons
+# that are expensive to look up one by one.
 ImmutableCheck = Callable[[VM], str | None]
 ProtectionCheck = Callable[[Sequence[VM]], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class SelectionResult:
-    """The VMs chosen, the seed that chose among them, and those passed over.
+    """The selected VMs, the seed of the sample, and the VMs passed over.
 
-    ``refused`` are those that were asked for by name or id and may not be
-    touched, where that is to be told rather than raised.
+    ``refused`` are VMs that are selected by name or id and may not be touched, if
+    the caller wants them returned rather than raised.
     """
 
     vms: tuple[VM, ...]
@@ -38,16 +38,16 @@ class SelectionResult:
 
 def refused_error(refused: Iterable[tuple[VM, str]]) -> OperationRefused:
     """The error for VMs that may not be touched."""
-    told = "; ".join(f"{vm} {reason}" for vm, reason in refused)
-    return OperationRefused(f"refused, and nothing was touched: {told}")
+    reasons = "; ".join(f"{vm} {reason}" for vm, reason in refused)
+    return OperationRefused(f"refused, and nothing was touched: {reasons}")
 
 
 def blocked_reasons(
     vms: Sequence[VM], immutable: ImmutableCheck | None, protection: ProtectionCheck | None
 ) -> dict[str, str]:
     """Why some of these VMs may not be touched, by id."""
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     if immutable is not None:
-        found = {vm.id: reason for vm in vms if (reason := immutable(vm))}
-    left = [vm for vm in vms if vm.id not in found]
-    return {**found, **protection(left)} if protection is not None and left else found
+        reasons = {vm.id: reason for vm in vms if (reason := immutable(vm))}
+    left = [vm for vm in vms if vm.id not in reasons]
+    return {**reasons, **protection(left)} if protection is not None and left else reasons

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Paths of files to read and write, and atomic writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["rehearsal_path", "output_file", "write_atomically"]
 
 
 def output_file(key: str, value: Any) -> Path:
-    """A path in a folder that is there; checked before anything is asked for."""
+    """The path of a file to write, in a folder that exists."""
     expected = "the path of a file"
     path = rehearsal_path(values.path(key, value, expected))
     try:
@@ -31,9 +31,9 @@ def output_file(key: str, value: Any) -> Path:
 
 
 def rehearsal_path(path: Path) -> Path:
-    """The file itself or, in a rehearsal, one beside it.
+    """The path itself or, in a rehearsal, ``NAME.rehearsal`` in the same folder.
 
-    What a lab tells does not take the place of what was really there.
+    So a rehearsal never overwrites the files of a real run.
     """
     if not rehearsal.is_on() or not path.name:
         return path
@@ -41,8 +41,11 @@ def rehearsal_path(path: Path) -> Path:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Into a file beside it first, which then takes its place, and has its mode."""
-    # Half of a surrogate pair, which only JSON can hold, is written as JSON does.
+    """Write to a temporary file in the same folder, which then replaces this one.
+
+    An existing file keeps its mode.
+    """
+    # An unpaired surrogate, which only JSON can hold, is escaped as in JSON.
     content = text.encode("utf-8", "backslashreplace")
     try:
         mode = _mode_for(path)
@@ -63,10 +66,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _mode_for(path: Path) -> int:
-    """The mode of what is written there; raises UnusableFile for what is not replaced."""
+    """The mode for a file to write; raises UnusableFile unless it is a regular file or new."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return PRIVATE
-    refuse_irregular(found)
-    return stat.S_IMODE(found.st_mode) & 0o777
+    refuse_irregular(status)
+    return stat.S_IMODE(status.st_mode) & 0o777

@@ -3,8 +3,8 @@
 A platform declares a frozen dataclass whose fields are made by
 :func:`setting`; :func:`load` fills it. The field ``server`` of a class with
 the prefix ``vsphere`` is the configuration or secret key ``vsphere_server``
-and the environment variable ``VSPHERE_SERVER``, looked for in that order.
-Some settings, such as limits, combine what all of these say.
+and the environment variable ``VSPHERE_SERVER``, read in that order. The first
+that is set wins, except for settings such as limits, which combine all of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from chaosvm.errors import InvalidValue
@@ -27,8 +27,12 @@ from chaosvm.settings import values
 __all__ = ["Settings", "ca_file", "host_name", "is_host", "load", "port", "refuse_user", "setting"]
 
 _IPV6 = 6
-# Letters of any script; the underscore is in names that people really have.
+# Letters of any script; underscores are not allowed in host names, but in use.
 _HOST = re.compile(r"(?=.{1,253}$)[\w.-]+")
+
+_ADDRESSES = ("server", "url", "host", "hostname", "address")
+_USERS = ("username", "user", "login")
+_PASSWORDS = ("password", "passwd", "pass", "pwd")
 
 Converter = Callable[[str, Any], Any]
 Combiner = Callable[[Any, Any], Any]
@@ -40,41 +44,40 @@ class Settings:
     """Base of the platforms' settings."""
 
     prefix: ClassVar[str]
-    # The keys without which nothing can be reached, to tell "not configured"
-    # from "badly configured".
+    # Without these settings a platform is "not configured", rather than badly.
     essential: ClassVar[tuple[str, ...]] = ()
-    # In a rehearsal, are they the experiment's own where a setting does not say? Only
-    # where they say neither where something is nor how to log in.
+    # True if a rehearsal keeps the experiment's values instead of the lab's, unless a
+    # setting says otherwise. Never for settings with addresses or logins.
     rehearsed: ClassVar[bool] = False
-    # Is an environment variable that begins with the prefix, and is not known, an
-    # error too? Only where nothing else uses such variables.
-    alone: ClassVar[bool] = False
+    # True if an unknown environment variable with the prefix is an error too. Only for
+    # a prefix that no other software uses.
+    strict_environment: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         username = getattr(self, "username", None)
         for field in dataclasses.fields(self):
-            # A user name is no secret, even where it is not shown: VMs may be called like it.
+            # A user name is not hidden from messages: it may be part of a VM's name.
             if field.metadata["secret"] and field.name != "username":
                 hide_password(getattr(self, field.name), username)
 
     @classmethod
     def rehearses(cls, field: dataclasses.Field[Any]) -> bool:
-        """Is this setting the experiment's own, also in a rehearsal?"""
-        own: bool | None = field.metadata["rehearsed"]
-        return cls.rehearsed if own is None else own
+        """True if a rehearsal keeps the experiment's value of this setting."""
+        rehearsed: bool | None = field.metadata["rehearsed"]
+        return cls.rehearsed if rehearsed is None else rehearsed
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:
-        """Each host and port that these settings lead to."""
+        """Each host and port that these settings connect to."""
         raise NotImplementedError
 
     @classmethod
-    def of(cls: type[S], **given: Any) -> S:
+    def of(cls: type[S], **arguments: Any) -> S:
         """From Python arguments; raises InvalidValue as :func:`load` does."""
         fields = {field.name: field for field in dataclasses.fields(cls)}
-        found = {name: value for name, value in given.items() if value is not None}
-        _require(found, [(name, name) for name, f in fields.items() if _required(f)])
-        return cls(**{name: _converted(fields[name], name, v) for name, v in found.items()})
+        present = {name: value for name, value in arguments.items() if value is not None}
+        _require(present, {name: name for name, f in fields.items() if _required(f)})
+        return cls(**{name: _converted(fields[name], name, v) for name, v in present.items()})
 
 
 def setting(
@@ -84,11 +87,11 @@ def setting(
     rehearsed: bool | None = None,
     combine: Combiner | None = None,
 ) -> Any:
-    """One setting. A secret one is never shown and never taken from configuration.
+    """One setting. A secret one is never shown and never read from the configuration.
 
-    In a rehearsal it is the lab's, unless it is ``rehearsed`` as it is; by
-    default as the class says. With ``combine``, what several sources say counts
-    together; otherwise the first that says anything.
+    In a rehearsal the lab's value replaces the experiment's, unless ``rehearsed``
+    is true; the default is the class's. ``combine`` merges the values of several
+    sources; without it, the first source that has one wins.
     """
     metadata = {
         "convert": convert,
@@ -107,37 +110,38 @@ def load(
 ) -> S:
     """Fill a platform's settings; raises InvalidValue, naming the key.
 
-    In a rehearsal the lab's environment is all there is for most of them.
+    In a rehearsal, most of them are read from the lab's environment only.
     """
     lab = rehearsal.environment()
-    configuration, secrets = _group("configuration", configuration), _group("secrets", secrets)
+    configuration = _checked_group("configuration", configuration)
+    secrets = _checked_group("secrets", secrets)
     environment = os.environ if environment is None else environment
     fields = {f"{cls.prefix}_{field.name}": field for field in dataclasses.fields(cls)}
     _refuse_secrets_in_configuration(fields, configuration)
     _refuse_unknown(cls.prefix, fields, configuration, secrets)
-    if cls.alone:
+    if cls.strict_environment:
         variables = {key.upper(): field for key, field in fields.items()}
         _refuse_unknown(cls.prefix.upper(), variables, environment)
-    found = {}
+    loaded = {}
     for key, field in fields.items():
         if lab is None or cls.rehearses(field):
-            given = _given(key, configuration, secrets, environment)
+            candidates = _candidates(key, configuration, secrets, environment)
         else:
-            given = _given(key, {}, {}, lab)
-        if given:
-            found[field.name] = _settled(field, key, given)
-    required = [(f.name, key) for key, f in fields.items() if _required(f)]
-    if lab is not None and not all(name in found for name, _ in required):
+            candidates = _candidates(key, {}, {}, lab)
+        if candidates:
+            loaded[field.name] = _resolved(field, key, candidates)
+    required = {field.name: key for key, field in fields.items() if _required(field)}
+    if lab is not None and not loaded.keys() >= required.keys():
         raise InvalidValue(
             f"the lab of this rehearsal has no {cls.prefix}: is it missing in its `platforms`, "
             f"or the extra {cls.prefix} not installed?"
         )
-    _require(found, required)
-    return cls(**found)
+    _require(loaded, required, _unused_variables(cls.prefix, fields, environment))
+    return cls(**loaded)
 
 
 def configured(cls: type[Settings], environment: Mapping[str, str] | None = None) -> bool:
-    """Does the environment name a server of this platform at all?"""
+    """True if the environment has the essential settings of this platform."""
     lab = rehearsal.environment()
     if lab is not None:
         environment = lab
@@ -146,32 +150,31 @@ def configured(cls: type[Settings], environment: Mapping[str, str] | None = None
     return all(environment.get(f"{cls.prefix}_{name}".upper()) for name in cls.essential)
 
 
-def _group(what: str, given: Any) -> Mapping[str, Any]:
-    if given is None:
+def _checked_group(name: str, group: Any) -> Mapping[str, Any]:
+    if group is None:
         return {}
-    if not isinstance(given, Mapping):
+    if not isinstance(group, Mapping):
         # Not shown, as it may be a password.
-        raise InvalidValue(f"the {what} cannot be used: expected a mapping")
-    return given
+        raise InvalidValue(f"the {name} cannot be used: expected a mapping")
+    return group
 
 
-def _given(
+def _candidates(
     key: str,
     configuration: Mapping[str, Any],
     secrets: Mapping[str, Any],
     environment: Mapping[str, str],
 ) -> list[Any]:
-    """What the sources say, in their order; an empty text is as good as nothing."""
-    said = (configuration.get(key), secrets.get(key), environment.get(key.upper()))
-    return [value for value in said if value not in (None, "")]
+    """The values of all sources, in order of precedence; an empty string counts as not set."""
+    sources = (configuration.get(key), secrets.get(key), environment.get(key.upper()))
+    return [value for value in sources if value not in (None, "")]
 
 
-def _settled(field: dataclasses.Field[Any], key: str, given: list[Any]) -> Any:
-    """Of the first source or, where sources combine, of all of them."""
+def _resolved(field: dataclasses.Field[Any], key: str, candidates: list[Any]) -> Any:
     combine: Combiner | None = field.metadata["combine"]
     if combine is None:
-        return _converted(field, key, given[0])
-    return functools.reduce(combine, [_converted(field, key, value) for value in given])
+        return _converted(field, key, candidates[0])
+    return functools.reduce(combine, [_converted(field, key, value) for value in candidates])
 
 
 def _converted(field: dataclasses.Field[Any], key: str, value: Any) -> Any:
@@ -181,9 +184,9 @@ def _converted(field: dataclasses.Field[Any], key: str, value: Any) -> Any:
     try:
         return convert(key, value)
     except InvalidValue:
-        # The ordinary message shows the value.
+        # The original message shows the value.
         raise InvalidValue(
-            f"{key} cannot be used: expected a text that is not empty, without control characters"
+            f"{key} cannot be used: expected a string that is not empty, without control characters"
         ) from None
 
 
@@ -191,15 +194,50 @@ def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING
 
 
-def _require(found: Mapping[str, Any], required: list[tuple[str, str]]) -> None:
-    missing = [key for name, key in required if name not in found]
+def _require(
+    loaded: Mapping[str, Any], required: Mapping[str, str], unused: Mapping[str, str] | None = None
+) -> None:
+    """Raises InvalidValue for missing keys; ``unused`` variables may be meant as one of them."""
+    missing = [key for name, key in required.items() if name not in loaded]
     if missing:
         keys = ", ".join(missing)
-        raise InvalidValue(
-            f"not set: {keys}. Give {'it' if len(missing) == 1 else 'them'} in the experiment's "
-            "configuration or secrets (and name the group of secrets under the activity's "
-            f"provider), or in the environment as {', '.join(key.upper() for key in missing)}"
+        hints = "".join(
+            f"{variable} is set but not used: did you mean {key.upper()}? "
+            for variable, key in (unused or {}).items()
+            if key in missing
         )
+        raise InvalidValue(
+            f"not set: {keys}. {hints}Give {'it' if len(missing) == 1 else 'them'} in the "
+            "experiment's configuration or secrets (and name the group of secrets under the "
+            f"activity's provider), or in the environment as {keys.upper()}"
+        )
+
+
+def _unused_variables(
+    prefix: str, fields: Iterable[str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Unknown variables with the prefix, each with the key that it is perhaps meant for."""
+    known = {key.upper() for key in fields}
+    unknown = [name for name in environment if name.startswith(f"{prefix}_".upper())]
+    similar = {
+        name: _similar_key(prefix, name.lower(), fields) for name in unknown if name not in known
+    }
+    return {name: key for name, key in similar.items() if key}
+
+
+def _similar_key(prefix: str, key: str, fields: Iterable[str]) -> str | None:
+    """The known key of which this one is a synonym or a misspelling, if any."""
+    start = len(prefix) + 1
+    names = [field[start:] for field in fields]
+    synonyms = {
+        word: name
+        for group in (_ADDRESSES, _USERS, _PASSWORDS)
+        for name in group
+        if name in names
+        for word in group
+    }
+    close = values.closest(key[start:], names, synonyms)
+    return None if close is None else f"{prefix}_{close}"
 
 
 def _refuse_secrets_in_configuration(
@@ -218,9 +256,8 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
         if not isinstance(key, str):
             continue
         if key.lower().startswith(f"{prefix}_".lower()) and key not in fields:
-            names = [name.removeprefix(f"{prefix}_") for name in fields]
-            hint = values.suggestion(key[len(prefix) + 1 :], names)
-            hint = hint.replace("mean '", f"mean '{prefix}_")
+            similar = _similar_key(prefix, key, fields)
+            hint = f" (did you mean {similar!r}?)" if similar else ""
             name = key if key.isidentifier() else values.shown(key)
             raise InvalidValue(f"unknown setting {name}{hint}: known are {', '.join(fields)}")
 
@@ -231,20 +268,20 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
 def host_name(key: str, value: Any) -> str:
     expected = "a host name or address, without https://, port or path"
     refuse_user(key, value, expected)
-    host = values.text(key, value, expected).strip()
+    host = values.string(key, value, expected).strip()
     if not is_host(host):
         raise values.invalid(key, value, expected)
     return host.strip("[]")
 
 
 def refuse_user(key: str, value: Any, expected: str) -> None:
-    """Raises InvalidValue, without the value, for user:password@host and its like."""
+    """Raises InvalidValue, without the value, for user:password@host and the like."""
     if "@" in (value if isinstance(value, str) else values.shown(value)):
         raise InvalidValue(f"{key} has an @ in it: expected {expected}")
 
 
 def is_host(host: str) -> bool:
-    """Can this be the name or the address of a host, in brackets or not?"""
+    """True if this can be the name or the address of a host, in brackets or not."""
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if ":" in bare or bare != host:
         try:
@@ -252,7 +289,7 @@ def is_host(host: str) -> bool:
         except ValueError:
             return False
     try:
-        # As it is looked up; raises for labels that are empty or too long.
+        # The encoding for DNS; raises for labels that are empty or too long.
         bare.encode("idna")
     except UnicodeError:
         return False
@@ -267,7 +304,7 @@ def ca_file(key: str, value: Any) -> str:
     expected = "the path of a PEM file with the CA's certificate"
     path = values.path(key, value, expected)
     try:
-        # Nothing but a file of a sane size is given to the TLS library.
+        # Refuses irregular and oversized files before the TLS library reads them.
         read_text(path)
         ssl.create_default_context(cafile=str(path))
     except (OSError, ValueError) as error:  # ssl.SSLError and UnusableFile are such

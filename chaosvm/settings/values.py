@@ -1,9 +1,9 @@
-"""Values as people write them, turned into typed ones, or refused by name.
+"""Validation of what people write: typed values, or an error that names the key.
 
-Chaos Toolkit hands over what the experiment, a ``--var`` or an environment
-variable held: numbers and booleans often arrive as strings, ``"false"`` is
-truthy, and a ``${variable}`` that nobody defined arrives as it was typed. Each
-function here takes the key to name in the error, and the value.
+Chaos Toolkit passes on what the experiment, a ``--var`` or an environment
+variable holds: numbers and booleans often arrive as strings, ``"false"`` is
+truthy, and an undefined ``${variable}`` arrives as it was typed. Each function
+here takes the key to name in the error, and the value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from fractions import Fraction
@@ -24,17 +24,18 @@ from chaosvm.errors import InvalidValue
 __all__ = [
     "boolean",
     "choice",
+    "closest",
     "integer",
     "invalid",
     "mapping",
-    "suggestion",
     "number",
     "part",
     "path",
     "secret",
     "shown",
-    "text",
+    "string",
     "string_list",
+    "suggestion",
     "timeout_seconds",
 ]
 
@@ -43,14 +44,19 @@ E = TypeVar("E", bound=StrEnum)
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-# Characters that XML cannot hold, half surrogate pairs among them: nothing has such a
-# name, and neither a path nor a request to a server can be made of one.
+# Characters that XML cannot hold, unpaired surrogates among them: no name has one, and
+# neither a path nor a request can contain one.
 _UNUSABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONGEST_WORD = 200
+# Other words for power states.
+_SYNONYMS = {
+    **dict.fromkeys(("on", "up", "running", "started"), "powered_on"),
+    **dict.fromkeys(("off", "down", "stopped", "halted", "shut_off"), "powered_off"),
+}
 
 
 class _Shown(reprlib.Repr):
-    """repr() that neither grows nor recurses without bounds, and never raises."""
+    """repr() of bounded length and depth that never raises."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,21 +69,21 @@ class _Shown(reprlib.Repr):
         if level <= 0:
             return "{...}"
         items = islice(x.items(), self.maxdict)
-        told = [f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for k, v in items]
-        return f"{{{', '.join([*told, *(['...'] if len(x) > self.maxdict else [])])}}}"
+        pairs = [f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for k, v in items]
+        return f"{{{', '.join([*pairs, *(['...'] if len(x) > self.maxdict else [])])}}}"
 
     def repr_int(self, x: int, level: int) -> str:
         try:
             return super().repr_int(x, level)
         except ValueError:
-            return "a whole number of thousands of digits"
+            return "a whole number with thousands of digits"
 
 
 _shown = _Shown()
 
 
 def shown(value: Any) -> str:
-    """The value for a message, however large it is."""
+    """The value for a message, cut short if it is large."""
     return _shown.repr(value)
 
 
@@ -85,17 +91,31 @@ def invalid(key: str, value: Any, expected: str) -> InvalidValue:
     return InvalidValue(f"{key} is {shown(value)}, which cannot be used: expected {expected}")
 
 
-def suggestion(word: Any, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` where a known word is close, else nothing."""
+def closest(
+    word: Any, known: Iterable[str], synonyms: Mapping[str, str] | None = None
+) -> str | None:
+    """The known word that this one is a synonym or a misspelling of, if any."""
     if not isinstance(word, str) or len(word) > _LONGEST_WORD:
-        return ""
+        return None
     by_folded = {each.casefold(): each for each in known}
-    close = get_close_matches(word.casefold(), by_folded, n=1)
-    return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
+    folded = word.casefold()
+    synonym = (synonyms or {}).get(folded)
+    if synonym in by_folded:
+        return by_folded[synonym]
+    close = get_close_matches(folded, by_folded, n=1)
+    return by_folded[close[0]] if close else None
 
 
-def text(key: str, value: Any, expected: str = "a text that is not empty") -> str:
-    if not isinstance(value, str) or not value.strip():
+def suggestion(word: Any, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """`` (did you mean 'x'?)`` where a known word is close, else an empty string."""
+    close = closest(word, known, synonyms)
+    return "" if close is None else f" (did you mean {close!r}?)"
+
+
+def string(key: str, value: Any, expected: str = "a string that is not empty") -> str:
+    if isinstance(value, str) and not value.strip():
+        raise InvalidValue(f"{key} is empty: {_remedy(key, expected)}")
+    if not isinstance(value, str):
         raise invalid(key, value, expected)
     if _PLACEHOLDER.search(value):
         raise invalid(key, value, f"{expected}; the variable in it has no value")
@@ -104,32 +124,43 @@ def text(key: str, value: Any, expected: str = "a text that is not empty") -> st
     return value
 
 
+def _remedy(key: str, expected: str) -> str:
+    """What to do about an empty string: most come from a variable that is not set."""
+    if key == "vm_name":  # all the examples take it from a variable
+        return "set VM_NAME, or --var vm_name=NAME"
+    return f"expected {expected}; if it comes from a variable, set that"
+
+
+# chaosvm.service still calls it by this name.
+text = string
+
+
 def secret(key: str, value: Any, any_character: bool = False) -> str:
-    """A password or its like, as it is; the error does not show it."""
+    """A password or the like, unchanged; the error does not show it."""
     if not isinstance(value, str) or not value.strip():
-        raise InvalidValue(f"{key} cannot be used: expected a text that is not empty")
+        raise InvalidValue(f"{key} cannot be used: expected a string that is not empty")
     if not any_character and _UNUSABLE.search(value):
         raise InvalidValue(f"{key} cannot be used: it holds a character that cannot be sent")
     return value
 
 
 def path(key: str, value: Any, expected: str) -> Path:
-    """The path of a file, which need not exist; ``~`` is the home of a user."""
-    given = text(key, str(value) if isinstance(value, Path) else value, expected)
+    """The path of a file, which need not exist; ``~`` is a home directory."""
+    name = string(key, str(value) if isinstance(value, Path) else value, expected)
     try:
-        return Path(given).expanduser()
+        return Path(name).expanduser()
     except (RuntimeError, ValueError) as error:  # there is no such user
         raise invalid(key, value, f"{expected} ({error})") from None
 
 
 def string_list(
-    key: str, value: Any, expected: str = "a text, or a list of texts"
+    key: str, value: Any, expected: str = "a string, or a list of strings"
 ) -> tuple[str, ...]:
-    """One text or a list of them, without repetitions, in the order given."""
+    """One string or a list of them, without repetitions, in the order given."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not items:
         raise invalid(key, value, expected)
-    return tuple(dict.fromkeys(text(key, item, expected) for item in items))
+    return tuple(dict.fromkeys(string(key, item, expected) for item in items))
 
 
 def boolean(key: str, value: Any) -> bool:
@@ -164,16 +195,16 @@ def integer(key: str, value: Any, least: int, most: int) -> int:
 
 
 def part(percent: float, whole: int) -> int:
-    """So many of the whole, rounded down: more than was agreed to is never taken.
+    """A percentage of the whole, rounded down, so that a limit is never exceeded.
 
-    The percentage counts as it is written: 64.1 percent of 1,000 are 641, although
-    1000 * 64.1 / 100 is a little less in floating point.
+    Exact for the percentage as it is written: 64.1 percent of 1,000 is 641,
+    although 1000 * 64.1 / 100 is a little less in floating point.
     """
     return int(whole * Fraction(repr(percent)) / 100)
 
 
 def timeout_seconds(key: str, value: Any) -> float:
-    """A time to wait: at least a tenth of a second, at most a day."""
+    """A timeout: from a tenth of a second to a day."""
     return number(key, value, 0.1, 86_400, "seconds")
 
 
@@ -181,13 +212,13 @@ def choice(key: str, value: Any, options: type[E]) -> E:
     words = [option.value for option in options]
     if isinstance(value, str) and value in words:
         return options(value)
-    raise invalid(key, value, f"one of {', '.join(words)}{suggestion(value, words)}")
+    raise invalid(key, value, f"one of {', '.join(words)}{suggestion(value, words, _SYNONYMS)}")
 
 
 def mapping(
     key: str, value: Any, known: dict[str, Callable[[str, Any], Any]], example: str
 ) -> dict[str, Any]:
-    """A mapping with known keys only, each value converted."""
+    """A mapping with only known keys, each value converted."""
     if not isinstance(value, dict) or not value:
         raise invalid(key, value, f"a mapping such as {example}")
     for name in value:

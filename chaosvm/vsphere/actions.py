@@ -10,7 +10,7 @@ docs/safety.md explains protection, limits for a whole run, plans and dry runs;
 docs/vsphere.md explains settings, selection and outcomes.
 """
 
-from chaosvm.activities import actions
+from chaosvm.activities import actions, batch_actions
 from chaosvm.vsphere.binding import VSPHERE
 
 __all__ = [
@@ -29,8 +29,8 @@ power_on = VSPHERE.bind(actions.power_on)
 power_off = VSPHERE.bind(actions.power_off)
 reboot = VSPHERE.bind(actions.reboot)
 suspend = VSPHERE.bind(actions.suspend)
-batch_power_on = VSPHERE.bind(actions.batch_power_on)
-batch_power_off = VSPHERE.bind(actions.batch_power_off)
-batch_reboot = VSPHERE.bind(actions.batch_reboot)
-batch_suspend = VSPHERE.bind(actions.batch_suspend)
+batch_power_on = VSPHERE.bind(batch_actions.batch_power_on)
+batch_power_off = VSPHERE.bind(batch_actions.batch_power_off)
+batch_reboot = VSPHERE.bind(batch_actions.batch_reboot)
+batch_suspend = VSPHERE.bind(batch_actions.batch_suspend)
 restore_power_states = VSPHERE.bind(actions.restore_power_states)

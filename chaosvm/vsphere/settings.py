@@ -19,7 +19,7 @@ class VSphereSettings(Settings):
     essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")
 
     server: str = setting(settings.host_name)
-    username: str = setting(values.text)
+    username: str = setting(values.string)
     password: str = setting(values.secret, secret=True)
     port: int = setting(settings.port, 443)
     ca_file: str | None = setting(settings.ca_file, None)

@@ -87,7 +87,7 @@ def test_activity_modules_keep_their_annotations() -> None:
             assert "__future__" not in imports, path
 
 
-def test_without_settings_nothing_is_asked_and_no_system_is_told() -> None:
+def test_without_settings_there_is_no_request_and_no_system() -> None:
     assert chaosvm.discover()["system"] is None
 
 

@@ -215,7 +215,7 @@ def test_a_seed_draws_the_same_again(platform: VMService, backend: Backend) -> N
 
 def test_percent_rounds_down(platform: VMService) -> None:
     assert platform.count_vms({"name": "web-*", "percent": 67, "seed": 1}) == 2
-    with pytest.raises(NoSuchVM, match="less than one"):
+    with pytest.raises(NoSuchVM, match="rounds down to 0"):
         platform.count_vms({"name": "web-*", "percent": 10})
 
 

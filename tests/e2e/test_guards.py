@@ -137,7 +137,7 @@ def test_a_plan_is_made_and_acted_upon(
     assert {outcome["name"] for outcome in act["output"]["outcomes"]} == planned == off(world)
     assert act["output"]["seed"] == plan["output"]["seed"]
     assert "was powered_on and is powered_off" in told(again)
-    assert "Plan anew" in told(again)
+    assert "Make a new plan" in told(again)
 
 
 def test_a_plan_of_a_vm_that_was_renamed(

@@ -96,7 +96,7 @@ def test_an_example_with_a_vm_that_is_not_there_stops_before_its_method(
 
 def test_an_example_without_a_vm_name_says_so(chaos: Chaos, vcsim: Vcsim) -> None:
     chaos.run(EXAMPLES / "vsphere_vm_poweroff.json")
-    assert "vm_name is ''" in chaos.console
+    assert "vm_name is empty: set VM_NAME, or --var vm_name=NAME" in chaos.console
     assert "ShutdownGuest" not in vcsim.requests()["methods"]
 
 

@@ -63,7 +63,7 @@ def test_without_settings_only_the_mark_is_looked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "given", "meant"),
+    ("key", "given", "expected"),
     [
         ("max_vms", "8", 8),
         ("max_vms", 0, 0),
@@ -86,12 +86,12 @@ def test_without_settings_only_the_mark_is_looked_for() -> None:
         ("dry_run", "yes", True),
     ],
 )
-def test_settings_as_people_write_them(key: str, given: Any, meant: Any) -> None:
+def test_settings_as_people_write_them(key: str, given: Any, expected: Any) -> None:
     found = settings(**{key: given})
-    assert getattr(found, key) == meant
+    assert getattr(found, key) == expected
     assert hash(found) == hash(settings(**{key: given}))
     if isinstance(given, str):
-        assert getattr(load(Safety, None, None, {f"CHAOSVM_{key.upper()}": given}), key) == meant
+        assert getattr(load(Safety, None, None, {f"CHAOSVM_{key.upper()}": given}), key) == expected
 
 
 @pytest.mark.parametrize(
@@ -135,26 +135,36 @@ def test_settings_that_cannot_be_used(key: str, given: Any) -> None:
         settings(**{key: given})
 
 
+@pytest.mark.parametrize("given", ["'db-*','web-*'", '"db-*"', "db-*;web-*", "[db-*"])
+def test_how_to_write_patterns_in_a_string(given: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        load(Safety, None, None, {"CHAOSVM_PROTECT": given})
+    assert str(refused.value) == (
+        f"chaosvm_protect is {given!r}, which cannot be used: expected a glob or a list of globs, "
+        'such as ["db-*", "vcenter"]; in a string, separate patterns with commas, without quotes'
+    )
+
+
 @pytest.mark.parametrize(
-    ("variable", "meant"),
+    ("variable", "expected"),
     [
         ("CHAOSVM_MAX_VM", "CHAOSVM_MAX_VMS"),
         ("CHAOSVM_MAXVMS", "CHAOSVM_MAX_VMS"),
         ("chaosvm_protect", "CHAOSVM_PROTECT"),
     ],
 )
-def test_a_misspelt_variable_is_no_limit_that_nobody_notices(variable: str, meant: str) -> None:
-    with pytest.raises(InvalidValue, match=rf"unknown setting {variable} .*mean '{meant}'"):
+def test_a_misspelled_variable_is_refused(variable: str, expected: str) -> None:
+    with pytest.raises(InvalidValue, match=rf"unknown setting {variable} .*mean '{expected}'"):
         load(Safety, None, None, {variable: "3", "VSPHERE_SERVERS": "x"})
 
 
 @pytest.mark.parametrize("word", ["", "  ", "false", "no", "off", "0", "False", " NO ", "oFF"])
-def test_what_says_that_a_mark_does_not_count(word: str) -> None:
+def test_values_that_disable_a_mark(word: str) -> None:
     assert disables_protection(word)
 
 
 @pytest.mark.parametrize("word", ["true", "yes", "on", "1", "00", "not", "offline", "none", "n"])
-def test_whatever_else_a_mark_says_it_counts(word: str) -> None:
+def test_any_other_value_of_a_mark_protects(word: str) -> None:
     assert not disables_protection(word)
 
 
@@ -166,13 +176,13 @@ def test_two_actions_of_five_do_not_pass_a_limit_of_eight(platform: FakePlatform
     assert off(platform, *(f"web-{n}" for n in range(5))) == 5
     with pytest.raises(GuardStopped) as stopped:
         off(platform, *(f"web-{n}" for n in range(5, 10)))
-    told = str(stopped.value)
-    assert "nothing was touched" in told
-    assert "'web-5' (vm-6)" in told
-    assert "chaosvm_max_vms is 8" in told
-    assert "5 so far" in told
-    assert "would be 10" in told
-    assert "raise chaosvm_max_vms" in told
+    message = str(stopped.value)
+    assert "nothing was touched" in message
+    assert "'web-5' (vm-6)" in message
+    assert "chaosvm_max_vms is 8" in message
+    assert "5 so far" in message
+    assert "would be 10" in message
+    assert "raise chaosvm_max_vms" in message
     assert len(record(platform)) == 5
     assert off(platform, "web-5", "web-6", "web-7") == 3
 
@@ -357,22 +367,25 @@ def test_a_vm_that_was_off_at_first_counts_where_it_was_first_known_to_be(
     ("part", "unknown"),
     [("host", {"host": None}), ("cluster", {"cluster": None})],
 )
-def test_a_running_vm_whose_place_is_not_told_is_not_touched(
+def test_a_running_vm_whose_location_is_unknown_is_not_touched(
     platform: FakePlatform, part: str, unknown: dict[str, None]
 ) -> None:
     guarded(platform, max_percent={part: 100})
     platform.become("web-0", **unknown)
     with pytest.raises(GuardUnchecked) as unchecked:
         off(platform, "web-0", "web-1")
-    told = str(unchecked.value)
+    message = str(unchecked.value)
     assert (
-        "of 'web-0' (vm-1), 'web-1' (vm-2) is stopped by a guard, and nothing was touched" in told
+        "of 'web-0' (vm-1), 'web-1' (vm-2) is stopped by a guard, and nothing was touched"
+        in message
     )
-    assert f"cannot be checked for the {part}: fake does not tell the {part} of 'web-0'" in told
-    assert f"give chaosvm_max_percent as a mapping without {part}" in told
+    assert (
+        f"cannot be checked for the {part}: fake does not report the {part} of 'web-0'" in message
+    )
+    assert f"give chaosvm_max_percent as a mapping without {part}" in message
     plan = platform.plan("power_off", {"names": ["web-0"]})
     assert not plan.possible
-    assert f"does not tell the {part}" in plan.to_json()["guards"][0]["unchecked"]
+    assert f"does not report the {part}" in plan.to_json()["guards"][0]["unchecked"]
     assert platform.sent == []
     platform.safety = Safety.of(max_percent={"inventory": 100})
     assert off(platform, "web-0") == 1
@@ -420,7 +433,7 @@ def test_what_matched_where_it_was_at_first_still_does(platform: FakePlatform) -
         platform.batch_power_off({"host": "h0"})
 
 
-def test_what_must_not_be_touched_is_no_part_of_the_whole(platform: FakePlatform) -> None:
+def test_percentages_do_not_count_blocked_vms(platform: FakePlatform) -> None:
     for number in range(10):
         platform.add(f"tpl-{number}", OFF, template=True, tags=())
         platform.add(f"safe-{number}", tags=(TAG,))
@@ -448,8 +461,8 @@ def test_a_percentage_counts_as_it_is_written() -> None:
 
 
 def limit_of(platform: FakePlatform) -> tuple[int, int]:
-    (told,) = platform.plan("power_off", {"all": True}).to_json()["guards"]
-    return told["limit"], told["of"]
+    (message,) = platform.plan("power_off", {"all": True}).to_json()["guards"]
+    return message["limit"], message["of"]
 
 
 # How many are left ---------------------------------------------------------------------
@@ -497,7 +510,9 @@ def test_exactly_so_many_may_be_left(platform: FakePlatform) -> None:
         off(platform, "web-1")
 
 
-def test_a_guest_that_was_asked_to_shut_down_is_no_survivor(platform: FakePlatform) -> None:
+def test_a_vm_whose_guest_is_shutting_down_does_not_count_as_running(
+    platform: FakePlatform,
+) -> None:
     guarded(platform, min_running=9)
     platform.on("web-0", PowerCommand.SHUTDOWN_GUEST, ignores())
     assert platform.power_off("web-0", timeout=5, on_timeout="leave").changed is False
@@ -505,7 +520,7 @@ def test_a_guest_that_was_asked_to_shut_down_is_no_survivor(platform: FakePlatfo
         platform.power_off("web-1")
 
 
-def test_a_reboot_whose_end_was_not_seen_is_no_survivor(platform: FakePlatform) -> None:
+def test_a_vm_with_an_unconfirmed_reboot_does_not_count_as_running(platform: FakePlatform) -> None:
     guarded(platform, min_running=9)
     platform.on("web-0", PowerCommand.REBOOT_GUEST, ignores())
     with pytest.raises(OperationFailed):
@@ -556,14 +571,14 @@ def test_a_reading_from_before_another_action_ended_is_not_believed(
 
 
 @pytest.mark.parametrize("glob", ["web-3", "WEB-3", "vm-4", "*b-3"])
-def test_a_protected_vm_is_passed_over_and_told(
+def test_a_protected_vm_is_passed_over_and_listed(
     platform: FakePlatform, glob: str, logs: pytest.LogCaptureFixture
 ) -> None:
     guarded(platform, protect=[glob])
     batch = platform.batch_power_off({"name": "web-*"}, graceful=False)
     assert batch.changed == 9
     assert [vm.name for vm, _ in batch.passed_over] == ["web-3"]
-    reason = f"is protected: it fits {glob!r} in chaosvm_protect"
+    reason = f"is protected: it matches {glob!r} in chaosvm_protect"
     assert f"'web-3' (vm-4) {reason}, so it is passed over" in logs.text
 
 
@@ -602,7 +617,7 @@ def test_one_character_of_a_pattern_is_one_of_the_name(platform: FakePlatform) -
         platform.power_off("stra\u00dfe")
 
 
-def test_half_a_character_in_a_name_is_no_trouble(platform: FakePlatform) -> None:
+def test_an_unpaired_surrogate_in_a_name_is_harmless(platform: FakePlatform) -> None:
     platform.add("web-\udc80", tags=())
     guarded(platform, protect=["web-*", "caf\u00e9"])
     with pytest.raises(NoSuchVM, match="never touched"):
@@ -611,7 +626,7 @@ def test_half_a_character_in_a_name_is_no_trouble(platform: FakePlatform) -> Non
 
 @pytest.mark.parametrize("word", ["web-3", "vm-4"])
 @pytest.mark.parametrize("verb", ["power_on", "power_off", "reboot", "suspend"])
-def test_a_protected_vm_that_is_asked_for_is_refused(
+def test_a_protected_vm_that_is_selected_by_name_is_refused(
     platform: FakePlatform, verb: str, word: str
 ) -> None:
     guarded(platform, protect="web-3")
@@ -640,8 +655,8 @@ def test_a_pattern_that_protects_nothing_is_warned_of_once(
     assert "'bd-*'" not in logs.text
     for _ in range(2):
         platform.plan("power_off", {"name": "web-*"})
-    told = "'bd-*' in chaosvm_protect fits none of the 10 VMs on fake.example.com"
-    assert logs.text.count(told) == 1
+    message = "'bd-*' in chaosvm_protect fits none of the 10 VMs on fake.example.com"
+    assert logs.text.count(message) == 1
     assert "'web-3' in chaosvm_protect fits none" not in logs.text
 
 
@@ -649,7 +664,7 @@ def test_other_spellings_of_its_name_protect_it(platform: FakePlatform) -> None:
     """What an action takes for a VM's name, chaosvm_protect takes too."""
     platform.add("a/b", aliases=("a%2fb",), tags=())
     guarded(platform, protect=["A%2Fb"])
-    with pytest.raises(OperationRefused, match=r"'a/b' .* fits 'A%2Fb' in chaosvm_protect"):
+    with pytest.raises(OperationRefused, match=r"'a/b' .* matches 'A%2Fb' in chaosvm_protect"):
         platform.power_off("a%2fb")
 
 
@@ -660,7 +675,7 @@ def test_by_way_of_dora_too(platform: FakePlatform) -> None:
     assert platform.sent == []
 
 
-def test_marks_are_asked_for_once_and_only_where_they_matter(platform: FakePlatform) -> None:
+def test_tags_are_read_once_and_only_where_they_matter(platform: FakePlatform) -> None:
     platform.batch_power_off({"cluster": "c0"})
     platform.power_off("web-1")
     guarded(platform, max_percent=100)

@@ -1,4 +1,4 @@
-"""What guards conclude from a case, and how they put it."""
+"""The results of limits, and their messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def counted(*changed: VM) -> Usage:
     return Usage({("fake", "there", each.id): [each] for each in changed}, frozenset())
 
 
-def told(made: GuardRequest, before: Usage | None = None, **limits: Any) -> list[dict[str, Any]]:
+def results_json(
+    made: GuardRequest, before: Usage | None = None, **limits: Any
+) -> list[dict[str, Any]]:
     safety = Safety(**limits)
     return [each.to_json() for each in guard_results(made, before or counted(), safety)]
 
@@ -69,7 +71,7 @@ def test_only_a_power_on_takes_nothing_down() -> None:
 
 def test_the_first_glob_that_fits_is_named() -> None:
     assert protected_by_name(vm(1), ["db-*", "WEB-*", "*"]) == (
-        "is protected: it fits 'WEB-*' in chaosvm_protect"
+        "is protected: it matches 'WEB-*' in chaosvm_protect"
     )
     assert protected_by_name(vm(1), ["db-*"]) is None
     assert protected_by_name(vm(1), []) is None
@@ -118,12 +120,12 @@ def test_what_may_still_go_down(
 
 
 def test_without_limits_there_is_nothing_to_say() -> None:
-    assert told(case(TEN, TEN)) == []
+    assert results_json(case(TEN, TEN)) == []
 
 
 @pytest.mark.parametrize(("limit", "ok"), [(2, False), (3, True)])
 def test_how_many_a_run_changes(limit: int, ok: bool) -> None:
-    assert told(case(TEN[:2], TEN), counted(TEN[5]), max_vms=limit) == [
+    assert results_json(case(TEN[:2], TEN), counted(TEN[5]), max_vms=limit) == [
         {
             "key": "chaosvm_max_vms",
             "scope": "this run",
@@ -136,14 +138,14 @@ def test_how_many_a_run_changes(limit: int, ok: bool) -> None:
 
 
 def test_what_was_changed_before_may_be_changed_again() -> None:
-    (found,) = told(case(TEN[:2], TEN), counted(*TEN[:4]), max_vms=1)
+    (found,) = results_json(case(TEN[:2], TEN), counted(*TEN[:4]), max_vms=1)
     assert (found["so_far"], found["would_be"], found["ok"]) == (4, 4, True)
 
 
 @pytest.mark.parametrize(("percent", "limit"), [(29, 2), (30, 3), (0, 0), (100, 10)])
 def test_the_share_of_an_inventory(percent: float, limit: int) -> None:
     made = case(TEN[:3], TEN)
-    (found,) = told(made, max_percent=Percent(percent, None, None))
+    (found,) = results_json(made, max_percent=Percent(percent, None, None))
     assert found == {
         "key": "chaosvm_max_percent",
         "scope": "the matching inventory",
@@ -159,13 +161,13 @@ def test_the_share_of_an_inventory(percent: float, limit: int) -> None:
 def test_a_share_that_floating_point_makes_too_small() -> None:
     """1000 * 32.3 / 100 is a little less than 323, which are agreed to."""
     estate = [vm(number) for number in range(1000)]
-    (found,) = told(case(estate[:323], estate), max_percent=Percent(32.3, None, None))
+    (found,) = results_json(case(estate[:323], estate), max_percent=Percent(32.3, None, None))
     assert (found["limit"], found["ok"]) == (323, True)
 
 
 def test_the_shares_of_places() -> None:
     estate = [vm(number, cluster=f"c{number % 2}", datacenter="d") for number in range(4)]
-    found = told(case(estate[:2], estate), max_percent=Percent(None, 50, 50))
+    found = results_json(case(estate[:2], estate), max_percent=Percent(None, 50, 50))
     assert [(each["scope"], each["limit"], each["would_be"], each["ok"]) for each in found] == [
         ("the cluster 'c0' of 'd'", 1, 1, True),
         ("the cluster 'c1' of 'd'", 1, 1, True),
@@ -175,7 +177,7 @@ def test_the_shares_of_places() -> None:
 
 def test_a_place_without_a_datacenter_comes_first() -> None:
     estate = [vm(0, datacenter="A"), vm(1), vm(2, cluster="b", datacenter="A")]
-    found = told(case(estate, estate), max_percent=Percent(None, 100, None))
+    found = results_json(case(estate, estate), max_percent=Percent(None, 100, None))
     assert [each["scope"] for each in found] == [
         "the cluster 'c'",
         "the cluster 'b' of 'A'",
@@ -195,12 +197,12 @@ def test_what_matched_where_it_was_changed_still_counts(part: str) -> None:
         [*estate, vm(6, **{part: "new"})],
         lambda each: getattr(each, part) == "old",
     )
-    (found,) = told(made, counted(before), max_percent=Percent(100, None, None))
+    (found,) = results_json(made, counted(before), max_percent=Percent(100, None, None))
     assert (found["of"], found["so_far"], found["would_be"]) == (4, 1, 2)
 
 
-def test_a_place_that_is_not_told() -> None:
-    (found, _) = told(
+def test_a_location_that_is_not_reported() -> None:
+    (found, _) = results_json(
         case([vm(0, host=None), vm(1)], TEN[1:]), max_percent=Percent(None, None, 100)
     )
     assert found == {
@@ -211,27 +213,27 @@ def test_a_place_that_is_not_told() -> None:
         "would_be": 1,
         "ok": False,
         "percent": 100,
-        "unchecked": "fake does not tell the host of 'web-0' (vm-0)",
+        "unchecked": "fake does not report the host of 'web-0' (vm-0)",
     }
 
 
 @pytest.mark.parametrize("state", [OFF, PowerState.SUSPENDED])
 def test_what_takes_up_no_place_need_not_be_on_one(state: PowerState) -> None:
     nowhere = vm(0, host=None, power_state=state)
-    assert told(case([nowhere], TEN[1:]), max_percent=Percent(None, None, 1)) == []
+    assert results_json(case([nowhere], TEN[1:]), max_percent=Percent(None, None, 1)) == []
 
 
 def test_a_host_that_stands_alone_is_in_no_cluster_but_is_a_host() -> None:
     alone = vm(0, host=None, cluster=None, metadata={"standalone_host": True})
-    assert told(case([alone], TEN[1:]), max_percent=Percent(None, 1, None)) == []
-    (found,) = told(case([alone], TEN[1:]), max_percent=Percent(None, None, 1))
+    assert results_json(case([alone], TEN[1:]), max_percent=Percent(None, 1, None)) == []
+    (found,) = results_json(case([alone], TEN[1:]), max_percent=Percent(None, None, 1))
     assert found["unchecked"]
 
 
 @pytest.mark.parametrize(("least", "ok"), [(7, True), (8, False)])
 def test_how_many_are_left_running(least: int, ok: bool) -> None:
     estate = [*TEN[:9], vm(9, power_state=OFF)]
-    assert told(case(TEN[:2], estate), min_running=least) == [
+    assert results_json(case(TEN[:2], estate), min_running=least) == [
         {
             "key": "chaosvm_min_running",
             "scope": "the matching inventory",
@@ -247,9 +249,9 @@ def test_how_many_are_left_running(least: int, ok: bool) -> None:
 def test_too_few_run_already_and_nothing_that_runs_is_taken_down() -> None:
     """Powering off what is off leaves as many running as before."""
     down = vm(9, power_state=OFF)
-    (found,) = told(case([down], [*TEN[:3], down]), min_running=5)
+    (found,) = results_json(case([down], [*TEN[:3], down]), min_running=5)
     assert (found["so_far"], found["would_be"], found["ok"]) == (3, 3, True)
-    assert told(case([down], [*TEN[:3], down], Operation.POWER_ON), min_running=5) == []
+    assert results_json(case([down], [*TEN[:3], down], Operation.POWER_ON), min_running=5) == []
 
 
 @pytest.mark.parametrize("whose", ["case", "run"])
@@ -265,7 +267,7 @@ def test_what_is_going_down_does_not_run(whose: str) -> None:
         keys if whose == "case" else frozenset(),
     )
     before = Usage({}, keys if whose == "run" else frozenset())
-    (found,) = told(made, before, min_running=1)
+    (found,) = results_json(made, before, min_running=1)
     assert (found["so_far"], found["would_be"]) == (9, 8)
 
 
@@ -313,7 +315,7 @@ def test_a_verdict_in_words(result: GuardResult, message: str, advice: str) -> N
     assert result.advice == advice
 
 
-def test_all_that_would_be_passed_is_told_at_once() -> None:
+def test_all_exceeded_limits_are_in_one_error() -> None:
     fine = GuardResult("chaosvm_max_vms", "this run", 5, 1, 3, True)
     with pytest.raises(GuardStopped) as caught:
         raise_if_exceeded([fine, PASSED, LEAST, PASSED], case(TEN[:2], TEN))

@@ -73,7 +73,7 @@ def outputs(journal: dict[str, Any]) -> list[Any]:
     ("arguments", "reason"),
     [
         ({"wrold": "small"}, "unknown key 'wrold' .did you mean 'world'"),
-        ({"world": ""}, "control.world is ''"),
+        ({"world": ""}, "control.world is empty"),
         ({"world": 3}, "control.world is 3"),
         ({"cast": "perhaps"}, "control.cast is 'perhaps'"),
         (

@@ -326,7 +326,7 @@ def test_variables() -> None:
     ("told", "said"),
     [
         (action("power_off", vm_name="${who}"), "'${who}'"),
-        (action("power_off", vm_name=""), "vm_name is ''"),
+        (action("power_off", vm_name=""), "vm_name is empty: set VM_NAME, or --var vm_name=NAME"),
         (action("batch_power_off", vms={"regex": "pay-[0-9]+"}), "regular expression"),
         (action("batch_power_off", vms={"nam": "web"}), "did you mean 'name'?"),
         (action("batch_power_off", at="olvm", vms={"ids": ["vm-3"]}), "'vm-3'"),

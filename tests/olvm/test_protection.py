@@ -195,7 +195,7 @@ def test_a_user_who_cannot_read_tags_can_look_at_vms(platform: OLVMPlatform, wor
     world.change(VM, tags=("prod",))
     assert platform.get_vm(VM).tags is None
     assert platform.count_vms({"name": "web-*"}) == 2
-    with pytest.raises(SelectionError, match="did not tell any tags"):
+    with pytest.raises(SelectionError, match="returned no tags"):
         platform.count_vms({"tag": "prod"})
 
 

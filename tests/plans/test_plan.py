@@ -94,7 +94,7 @@ def test_a_plan_in_full(platform: FakePlatform) -> None:
             {
                 "name": "web-3",
                 "id": "vm-4",
-                "reason": "is protected: it fits 'web-3' in chaosvm_protect",
+                "reason": "is protected: it matches 'web-3' in chaosvm_protect",
             }
         ],
         "refused": [],
@@ -129,7 +129,7 @@ def test_planning_touches_nothing_and_notes_nothing(platform: FakePlatform) -> N
 
 
 @pytest.mark.parametrize(
-    ("verb", "state", "options", "told"),
+    ("verb", "state", "options", "description"),
     [
         ("power_off", ON, {"graceful": False}, "hard power off"),
         ("power_off", ON, {"timeout": 60}, "guest shutdown, then hard power off after 48 s"),
@@ -160,24 +160,26 @@ def test_planning_touches_nothing_and_notes_nothing(platform: FakePlatform) -> N
     ],
 )
 def test_what_would_be_done(
-    platform: FakePlatform, verb: str, state: PowerState, options: dict[str, Any], told: str
+    platform: FakePlatform, verb: str, state: PowerState, options: dict[str, Any], description: str
 ) -> None:
     platform.change("web-0", state=state)
-    assert will(platform.plan(verb, {"names": ["web-0"]}, **options)) == {"web-0": told}
+    assert will(platform.plan(verb, {"names": ["web-0"]}, **options)) == {"web-0": description}
 
 
 @pytest.mark.parametrize(
-    ("on_timeout", "told"),
+    ("on_timeout", "description"),
     [
         ("hard", "hard power off, as "),
         ("fail", "nothing, and fails, as "),
         ("leave", "nothing, as"),
     ],
 )
-def test_a_guest_that_cannot_be_asked(platform: FakePlatform, on_timeout: str, told: str) -> None:
+def test_a_guest_that_is_unavailable(
+    platform: FakePlatform, on_timeout: str, description: str
+) -> None:
     platform.deaf["web-0"] = "VMware Tools are not running"
     plan = platform.plan("power_off", {"names": ["web-0"]}, on_timeout=on_timeout)
-    assert will(plan)["web-0"].startswith(told)
+    assert will(plan)["web-0"].startswith(description)
     assert will(plan)["web-0"].endswith("VMware Tools are not running")
 
 
@@ -254,24 +256,26 @@ def test_the_vms_of_a_plan_and_no_others(platform: FakePlatform, given: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "description"),
     [
         ({"state": SUSPENDED}, "was powered_on and is suspended"),
         ({"exists": False}, "is gone"),
     ],
 )
 def test_a_world_that_has_drifted(
-    platform: FakePlatform, given: Any, what: dict[str, Any], told: str
+    platform: FakePlatform, given: Any, what: dict[str, Any], description: str
 ) -> None:
     plan = given(platform.plan("power_off", VMS))
     platform.change("web-2", **what)
-    with pytest.raises(PlanOutdated, match=rf"touched: .*'web-2' \(vm-3\) {told}\. Plan anew"):
+    with pytest.raises(
+        PlanOutdated, match=rf"touched: .*'web-2' \(vm-3\) {description}\. Make a new plan"
+    ):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "description"),
     [
         ({"name": "web-x"}, "was renamed to 'web-x'"),
         ({"name": "WEB-2"}, "was renamed to 'WEB-2'"),
@@ -279,31 +283,31 @@ def test_a_world_that_has_drifted(
     ],
 )
 def test_another_vm_under_its_id(
-    platform: FakePlatform, given: Any, changed: dict[str, str], told: str
+    platform: FakePlatform, given: Any, changed: dict[str, str], description: str
 ) -> None:
     plan = given(platform.plan("power_off", VMS))
     platform.become("web-2", **changed)
-    with pytest.raises(PlanOutdated, match=told):
+    with pytest.raises(PlanOutdated, match=description):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
 
 @pytest.mark.parametrize(
-    ("selection", "changed", "told"),
+    ("selection", "changed", "description"),
     [
         (VMS, {"cluster": "c2"}, "was in the cluster 'c1' and is in 'c2'"),
         (VMS, {"datacenter": "dc"}, "was in the datacenter None and is in 'dc'"),
-        ({"host": "h1"}, {"host": "h2"}, 'does not fit {"host": "h1"} any more'),
-        ({"tag": "web"}, {"tags": ()}, 'does not fit {"tag": "web"} any more'),
+        ({"host": "h1"}, {"host": "h2"}, 'does not match {"host": "h1"} any more'),
+        ({"tag": "web"}, {"tags": ()}, 'does not match {"tag": "web"} any more'),
     ],
 )
 def test_a_vm_that_is_not_any_more_where_it_was(
-    platform: FakePlatform, given: Any, selection: Any, changed: dict[str, Any], told: str
+    platform: FakePlatform, given: Any, selection: Any, changed: dict[str, Any], description: str
 ) -> None:
     platform.become("web-2", tags=("web",))
     plan = given(platform.plan("power_off", selection))
     platform.become("web-2", **changed)
-    with pytest.raises(PlanOutdated, match=rf"'web-2' \(vm-3\) {told}\. Plan anew"):
+    with pytest.raises(PlanOutdated, match=rf"'web-2' \(vm-3\) {description}\. Make a new plan"):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
@@ -318,14 +322,14 @@ def test_a_vm_that_would_meet_with_something_else(platform: FakePlatform, given:
     """Its guest could be asked when it was planned, and cannot any more; or the reverse."""
     plan = given(platform.plan("power_off", {"names": ["web-2"]}))
     platform.deaf["web-2"] = "VMware Tools are not running"
-    with pytest.raises(PlanOutdated, match=r"would now meet with 'hard power off, as VMware"):
+    with pytest.raises(PlanOutdated, match=r"would now get 'hard power off, as VMware"):
         platform.batch_power_off(plan)
     plan = given(platform.plan("power_off", {"names": ["web-2"]}))
     platform.deaf.clear()
-    with pytest.raises(PlanOutdated, match=r"with 'guest shutdown, then .*, and not 'hard power"):
+    with pytest.raises(PlanOutdated, match=r"get 'guest shutdown, then .* instead of 'hard power"):
         platform.batch_power_off(plan)
     platform.refused["web-2"] = "waits for an answer"
-    with pytest.raises(PlanOutdated, match="would now meet with 'refused: waits for an answer'"):
+    with pytest.raises(PlanOutdated, match="would now get 'refused: waits for an answer'"):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
@@ -370,14 +374,14 @@ def test_what_has_been_protected_since(platform: FakePlatform, given: Any) -> No
 
 def test_a_plan_that_tells_of_refusals(platform: FakePlatform, given: Any) -> None:
     plan = given(platform.plan("power_off", {"names": ["web-0", "db"]}))
-    with pytest.raises(OperationRefused, match=r"the plan tells of VMs that are refused.*'db'"):
+    with pytest.raises(OperationRefused, match=r"the plan has VMs that are refused.*'db'"):
         platform.batch_power_off(plan)
     assert platform.sent == []
 
 
 def test_a_plan_of_nothing_but_refusals(platform: FakePlatform, given: Any) -> None:
     plan = platform.plan("power_off", {"names": ["db"]})
-    with pytest.raises(OperationRefused, match=r"the plan tells of VMs that are refused.*'db'"):
+    with pytest.raises(OperationRefused, match=r"the plan has VMs that are refused.*'db'"):
         platform.batch_power_off(given(plan))
     assert (platform.sent, platform.inventories) == ([], 1)
 
@@ -434,18 +438,39 @@ BAD = {
 
 
 @pytest.mark.parametrize("vms", BAD.values(), ids=BAD)
-def test_what_is_no_plan(platform: FakePlatform, vms: Any) -> None:
+def test_an_invalid_plan_is_refused(platform: FakePlatform, vms: Any) -> None:
     with pytest.raises(InvalidValue, match=r"^vms"):
         platform.batch_power_off(vms)
     assert platform.inventories == 0
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "not json", '{"plan": 1, "vms": 3}'])
-def test_a_file_that_is_no_plan(platform: FakePlatform, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "it is not JSON"),
+        ("[]", "it is not a JSON object"),
+        ("{}", "its version is None, not 1"),
+        ("not json", "it is not JSON"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ('{"plan": 2, "vms": []}', "its version is 2, not 1"),
+        ('{"plan": 1, "vms": 3}', "its vms are 3"),
+        ('{"plan": 1, "vms": [3]}', "its vms have 3"),
+        (
+            '{"name": "web", "description": "an experiment"}',
+            "its version is None, not 1",
+        ),
+    ],
+)
+def test_a_file_that_is_not_a_plan(
+    platform: FakePlatform, tmp_path: Path, text: str, reason: str
+) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
-    with pytest.raises(InvalidValue, match=r"^vms"):
+    with pytest.raises(InvalidValue) as refused:
         platform.batch_power_off({"plan": str(path)})
+    assert str(refused.value) == (
+        f"vms.plan is {str(path)!r}, which is not a plan written by chaosvm: {reason}"
+    )
 
 
 def test_a_plan_that_cannot_be_saved_is_not_made(platform: FakePlatform, tmp_path: Path) -> None:
@@ -471,10 +496,10 @@ def test_a_dry_run_tells_and_does_nothing(
     shown = dry.batch_power_off({**VMS, "count": 2, "seed": 3}).to_json()
     assert (shown["dry_run"], shown["changed"], shown["seed"]) == (True, 0, 3)
     assert [vm["name"] for vm in shown["plan"]["vms"]] == [o["name"] for o in shown["outcomes"]]
-    told = "guest shutdown, then hard power off after 270 s"
-    assert {outcome["detail"] for outcome in shown["outcomes"]} == {f"dry run: {told}"}
+    description = "guest shutdown, then hard power off after 270 s"
+    assert {outcome["detail"] for outcome in shown["outcomes"]} == {f"dry run: {description}"}
     assert "dry run: power_off of 2 VM(s), drawn with seed 3" in logs.text
-    assert f"powered_on: {told}" in logs.text
+    assert f"powered_on: {description}" in logs.text
     assert json.loads(json.dumps(shown)) == shown
     assert (dry.sent, dry.looks) == ([], 0)
     assert not ledger_for_run(None).path.exists()

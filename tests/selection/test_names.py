@@ -59,23 +59,23 @@ def test_a_directory_knows_what_each_vm_answers_to(vms, word):
 
 
 @given(VMS, st.lists(WORDS))
-def test_words_mean_what_any_of_them_means(vms, words):
+def test_a_matcher_matches_what_any_of_its_words_matches(vms, words):
     for vm in vms:
         assert NameMatcher(words).matches(vm) == any(vm.answers_to(word) for word in words)
 
 
 @given(VMS, st.lists(WORDS))
-def test_every_word_must_mean_one_vm_at_the_most(vms, words):
-    meant = {word: [vm for vm in vms if vm.answers_to(word)] for word in words}
-    directory = VMIndex(vms)
-    if any(len(found) > 1 for found in meant.values()):
+def test_each_word_must_match_at_most_one_vm(vms, words):
+    by_word = {word: [vm for vm in vms if vm.answers_to(word)] for word in words}
+    index = VMIndex(vms)
+    if any(len(matches) > 1 for matches in by_word.values()):
         with pytest.raises(AmbiguousVM):
-            directory.resolve(words)
+            index.resolve(words)
     else:
-        expected = {vm.id for found in meant.values() for vm in found}
-        assert directory.resolve(words) == expected
-    if all(meant.values()):
-        directory.require(words)
+        expected = {vm.id for matches in by_word.values() for vm in matches}
+        assert index.resolve(words) == expected
+    if all(by_word.values()):
+        index.require(words)
     else:
         with pytest.raises(NoSuchVM):
-            directory.require(words)
+            index.require(words)

@@ -18,7 +18,7 @@ from chaosvm.errors import (
     OperationRefused,
     SelectionError,
 )
-from chaosvm.selection import Selection, find_one, selection
+from chaosvm.selection import Selection, find_one
 from chaosvm.vm import VM, PowerState
 
 ON, OFF, SUSPENDED = PowerState.POWERED_ON, PowerState.POWERED_OFF, PowerState.SUSPENDED
@@ -252,10 +252,31 @@ def test_an_unknown_key(key, suggestion):
         assert f"did you mean {suggestion!r}?" in str(refused.value)
 
 
-@pytest.mark.parametrize("vms", [{}, None, [], ["web"], "web", '{"name": "x"}', 3, True])
-def test_what_is_no_mapping_or_an_empty_one(vms):
+@pytest.mark.parametrize("vms", [{}, None, [], ["web"], 3, True])
+def test_anything_but_a_filled_mapping_is_refused(vms):
     with pytest.raises(InvalidValue, match=r"^vms is .*a mapping such as \{"):
         Selection(vms)
+
+
+BARE = "a bare string is not taken, so that nothing is selected by accident: did you mean"
+
+
+@pytest.mark.parametrize(
+    ("vms", "message"),
+    [
+        ("web-*", f'vms is \'web-*\'; {BARE} {{"name": "web-*"}}?'),
+        ("plan.json", f'vms is \'plan.json\'; {BARE} {{"plan": "plan.json"}}?'),
+        ('{"name": "x"}', "vms is a string: did you mean the mapping in it, without quotes?"),
+        ("${vms}", "vms is '${vms}', which cannot be used: expected a mapping such as"),
+        ("", "vms is empty: expected a mapping such as"),
+        ("w" * 201, "vms is 'www"),
+    ],
+)
+def test_a_bare_string_is_refused(vms: str, message: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        Selection(vms)
+    assert str(refused.value).startswith(message)
+    assert len(str(refused.value)) < 600
 
 
 def test_the_argument_is_called_as_the_caller_calls_it():
@@ -361,7 +382,7 @@ def test_a_power_state_that_is_nearly_right():
 # What cannot be found ------------------------------------------------------------------
 
 
-def test_every_name_that_is_missing_is_told():
+def test_every_missing_name_is_listed():
     with pytest.raises(NoSuchVM) as refused:
         chosen({"names": ["web-1", "wbe-2", "nowhere"]})
     text = str(refused.value)
@@ -371,12 +392,12 @@ def test_every_name_that_is_missing_is_told():
     assert "6 VMs are known" in text
 
 
-def test_every_id_that_is_missing_is_told():
+def test_every_missing_id_is_listed():
     with pytest.raises(NoSuchVM, match="'vm-77', 'vm-88'"):
         chosen({"ids": ["vm-1", "vm-77", "vm-88"]})
 
 
-def test_a_name_that_is_missing_is_no_error_to_who_reads():
+def test_a_missing_name_is_no_error_when_reading():
     assert [found.id for found in Selection({"names": ["web-1", "no"]}).read(ESTATE)] == ["vm-1"]
 
 
@@ -384,18 +405,33 @@ def test_a_name_that_is_there_but_does_not_fit_the_other_keys_is_left_out():
     assert chosen({"names": ["web-1", "web-2"], "host": "esx1"}) == ["vm-1"]
 
 
-def test_when_nothing_fits_it_is_told_which_key_was_too_much_and_what_there_is():
+def test_no_match_names_the_key_and_lists_existing_values():
     with pytest.raises(NoSuchVM) as refused:
         chosen({"datacenter": "Paris", "cluster": "pord", "name": "*"})
     text = str(refused.value)
     assert '{"datacenter": "Paris", "cluster": "pord", "name": "*"}' in text
     assert "6 VMs are known" in text
-    assert "3 come as far as cluster (known: 'prod')" in text
+    assert text.endswith(
+        "3 VMs match name '*' and datacenter 'Paris'; none is in cluster 'pord'. Clusters: prod"
+    )
+
+
+@pytest.mark.parametrize(
+    ("vms", "end"),
+    [
+        ({"names": ["web-1"], "host": "esx2"}, "; none matches names 'web-1'"),
+        ({"ids": ["vm-1"], "host": "esx2"}, "; none matches ids 'vm-1'"),
+    ],
+)
+def test_a_name_that_does_not_match_the_other_keys(vms, end):
+    with pytest.raises(NoSuchVM, match=r"\(6 VMs are known\): \d VMs? match(es)? host") as refused:
+        chosen(vms)
+    assert str(refused.value).endswith(end)
 
 
 def test_when_nothing_fits_only_some_of_what_there_is_is_listed():
     inventory = [vm(f"vm-{number}", f"web-{number:02}") for number in range(20)]
-    with pytest.raises(NoSuchVM, match=r"'web-00', .*'web-07', \.\.\.\)$"):
+    with pytest.raises(NoSuchVM, match=r"Names: web-00, .*, web-07, \.\.\.$"):
         chosen({"name": "db*"}, inventory)
 
 
@@ -416,7 +452,7 @@ def test_a_name_that_fits_two_vms(act):
         assert place in text
 
 
-def test_tags_that_were_not_told_cannot_be_looked_for():
+def test_tags_that_were_not_read_cannot_be_matched():
     inventory = [vm("vm-1", "web", tags=None)]
     for act in (Selection({"tag": "gold"}).choose, Selection({"tag": "gold"}).read):
         with pytest.raises(SelectionError, match="tag 'gold' cannot be looked for"):
@@ -424,7 +460,7 @@ def test_tags_that_were_not_told_cannot_be_looked_for():
 
 
 @pytest.mark.parametrize(("vms", "needed"), [({"tag": "gold"}, True), ({"all": True}, False)])
-def test_tags_are_only_needed_where_they_are_asked_for(vms, needed):
+def test_tags_are_only_needed_for_the_key_tag(vms, needed):
     assert Selection(vms).needs_tags is needed
 
 
@@ -457,7 +493,7 @@ def test_a_pattern_that_only_reaches_what_must_not_be_touched():
         chosen({"name": "tpl*"}, immutable=immutable)
 
 
-def test_what_must_not_be_touched_is_no_part_of_a_sample():
+def test_a_sample_has_no_blocked_vms():
     inventory = [vm(f"vm-{n}", f"web-{n}", template=n % 2 == 0) for n in range(10)]
 
     assert len(chosen({"name": "web-*", "count": 5}, inventory, immutable=immutable)) == 5
@@ -501,11 +537,26 @@ def test_a_count_larger_than_what_fits():
 
 
 def test_a_percentage_below_one_vm():
-    with pytest.raises(NoSuchVM, match="percent is 10, less than one of the 6 VMs"):
+    with pytest.raises(NoSuchVM) as refused:
         chosen({"all": True, "percent": 10})
+    assert str(refused.value) == (
+        "10 % of 6 VMs rounds down to 0: use 17, or count: 1. "
+        'The selection is {"all": true, "percent": 10}'
+    )
 
 
-def test_the_seed_that_was_used_is_told():
+@pytest.mark.parametrize(
+    ("percent", "total", "enough"),
+    [(33, 3, "34"), (99.9, 1, "100"), (0.5, 100, "1"), (0.5, 101, "0.991"), (0.001, 2000, "0.05")],
+)
+def test_the_percentage_that_is_offered_is_enough_for_one_vm(percent, total, enough):
+    inventory = [vm(f"vm-{number}", f"web-{number}") for number in range(total)]
+    with pytest.raises(NoSuchVM, match=rf"rounds down to 0: use {re.escape(enough)}, or count: 1"):
+        chosen({"all": True, "percent": percent}, inventory)
+    assert len(chosen({"all": True, "percent": enough}, inventory)) == 1
+
+
+def test_the_result_has_the_seed():
     assert Selection({"all": True, "count": 3, "seed": "42"}).choose(HUNDRED).seed == 42
     assert Selection({"all": True}).choose(HUNDRED).seed is None
 
@@ -634,6 +685,20 @@ def test_one_vm_that_is_not_there():
         NoSuchVM, match=r"no VM is called 'wbe-1' \(did you mean 'web-1'\?\): 6 VMs"
     ):
         find_one(ESTATE, "wbe-1")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda: find_one(ESTATE, "web-*"), lambda: Selection({"names": ["web-*"]}).choose(ESTATE)],
+    ids=["vm_name", "names"],
+)
+def test_a_wildcard_where_none_is_taken(act):
+    with pytest.raises(NoSuchVM) as refused:
+        act()
+    assert str(refused.value) == (
+        "no VM is called 'web-*': 6 VMs are known, and vm_name, names and ids take no wildcard: "
+        'use a batch activity with {"name": "web-*"}'
+    )
 
 
 def test_one_vm_that_is_two():
@@ -771,15 +836,15 @@ def test_what_is_chosen_is_all_that_fits_every_key_and_may_be_touched(estate, vm
 
 @given(estates(), st.lists(st.integers(0, 20), min_size=1, max_size=4, unique=True))
 def test_ids_mean_exactly_these_vms(estate, numbers):
-    wanted = [f"vm-{number}" for number in numbers]
+    ids = [f"vm-{number}" for number in numbers]
     there = {found.id for found in estate}
     estate = [replace(found, template=False) for found in estate]
 
-    if there.issuperset(wanted):
-        assert chosen({"ids": wanted}, estate) == sorted(wanted)
+    if there.issuperset(ids):
+        assert chosen({"ids": ids}, estate) == sorted(ids)
     else:
         with pytest.raises(NoSuchVM):
-            chosen({"ids": wanted}, estate)
+            chosen({"ids": ids}, estate)
 
 
 def test_choosing_leaves_the_state_of_random_alone():
@@ -790,12 +855,11 @@ def test_choosing_leaves_the_state_of_random_alone():
     assert random.random() == expected
 
 
-def test_it_is_known_of_every_key_what_it_looks_at() -> None:
-    assert selection._LOOKS_AT.keys() == selection._KEYS.keys()
+def test_the_fields_that_a_selection_reads() -> None:
     assert Selection({"cluster": "prod", "count": 2}).fields == {"name", "id", "cluster"}
 
 
-def test_only_what_is_named_can_be_meant_unless_something_is_excluded() -> None:
+def test_a_selection_by_name_is_limited_to_these_names_unless_it_excludes_some() -> None:
     assert Selection({"names": ["a", "b"], "ids": ["vm-1"]}).only == ("a", "b", "vm-1")
     assert Selection({"names": ["a"], "exclude": ["b"]}).only is None
     assert Selection({"name": "a"}).only is None
@@ -821,7 +885,7 @@ def test_an_exclusion_tells_capitals_apart() -> None:
 
 
 @pytest.mark.parametrize("regex", ["a{99999999999}", "(" * 20_000, "[z-a]", "(?P<a", "*", "\\"])
-def test_a_regular_expression_that_is_none_is_refused(regex: str) -> None:
+def test_an_invalid_regular_expression_is_refused(regex: str) -> None:
     with pytest.raises(InvalidValue, match=r"vms\.regex"):
         Selection({"regex": regex})
 

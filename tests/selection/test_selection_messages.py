@@ -1,4 +1,4 @@
-"""What is said, word for word, about a selection that is wrong or that nothing fits."""
+"""The exact messages for wrong selections, and for those that no VM matches."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ STATES = "one of powered_on, powered_off, suspended, paused, transitioning, unkn
         ({"seed": 1}, "vms has a seed but nothing to sample: add count or percent"),
         (
             {"count": 1},
-            "vms is {'count': 1}, which only narrows: say which VMs are meant, "
-            'such as {"name": "web-*"}, or {"all": true} for every one',
+            "vms is {'count': 1}, which only narrows: add which VMs, "
+            'such as {"name": "web-*"}, or {"all": true} for every VM',
         ),
         (
             {},
@@ -70,37 +70,39 @@ def test_the_argument_is_named(key: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"name": "x*"}, "3 VMs are known, 3 come as far as name (known: 'db', 'web-1', 'web-2')"),
-        ({"regex": "q"}, "3 VMs are known, 3 come as far as regex (known: 'db', 'web-1', 'web-2')"),
+        ({"name": "x*"}, "none matches name 'x*'. Names: db, web-1, web-2"),
+        ({"name": ["x*", "y"]}, "none matches name 'x*' or 'y'. Names: db, web-1, web-2"),
+        ({"regex": "q"}, "none matches regex 'q'. Names: db, web-1, web-2"),
         (
             {"name": "web*", "cluster": "c3"},
-            "3 VMs are known, 2 come as far as cluster (known: 'c1', 'c2')",
+            "2 VMs match name 'web*'; none is in cluster 'c3'. Clusters: c1, c2",
         ),
-        ({"folder": "q"}, "3 VMs are known, 3 come as far as folder (known: 'prod/web', 'web')"),
-        ({"host": "q"}, "3 VMs are known, 3 come as far as host (known: 'h1')"),
-        ({"datacenter": "q"}, "3 VMs are known, 3 come as far as datacenter (known: 'd')"),
-        ({"guest_os": "q"}, "3 VMs are known, 3 come as far as guest_os (known: 'Linux')"),
+        ({"name": "db", "host": "q"}, "1 VM matches name 'db'; none is on host 'q'"),
+        ({"folder": "q"}, "none is in folder 'q'. Folders: prod/web, web"),
+        ({"host": "q"}, "none is on host 'q'. Hosts: h1"),
+        ({"datacenter": "q"}, "none is in datacenter 'q'. Datacenters: d"),
+        ({"guest_os": "q"}, "none has guest_os 'q'. Guest systems: Linux"),
         (
             {"power_state": "suspended"},
-            "3 VMs are known, 3 come as far as power_state (known: 'powered_off', 'powered_on')",
+            "none has power_state 'suspended'. Power states: powered_off, powered_on",
         ),
-        ({"all": True, "exclude": "*"}, "3 VMs are known, 3 come as far as exclude"),
+        ({"all": True, "exclude": "*"}, "none is left by exclude '*'"),
     ],
     ids=str,
 )
-def test_how_far_it_comes(given: dict[str, Any], message: str) -> None:
+def test_the_key_that_leaves_no_vm(given: dict[str, Any], message: str) -> None:
     selection = Selection(given)
     with pytest.raises(NoSuchVM) as caught:
         selection.choose(ESTATE)
-    assert str(caught.value) == f"no VM fits {selection}: {message}"
+    assert str(caught.value) == f"no VM fits {selection} (3 VMs are known): {message}"
 
 
-@pytest.mark.parametrize(("number", "last"), [(8, "'c07'"), (9, "'c07', ...")])
+@pytest.mark.parametrize(("number", "last"), [(8, "c07"), (9, "c07, ...")])
 def test_no_more_than_eight_are_offered(number: int, last: str) -> None:
     with pytest.raises(NoSuchVM) as caught:
         Selection({"cluster": "q"}).choose(MANY[:number])
-    offered = ", ".join(f"'c{each:02}'" for each in range(7))
-    assert str(caught.value).endswith(f"come as far as cluster (known: {offered}, {last})")
+    offered = ", ".join(f"c{each:02}" for each in range(7))
+    assert str(caught.value).endswith(f": none is in cluster 'q'. Clusters: {offered}, {last}")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_no_more_than_eight_are_offered(number: int, last: str) -> None:
         (
             {"all": True, "exclude": "wb-1"},
             ESTATE,
-            "exclude names 'wb-1', but no VM is called so (did you mean 'web-1'?)",
+            "exclude names 'wb-1', but no VM has that name (did you mean 'web-1'?)",
         ),
     ],
     ids=str,
@@ -135,13 +137,13 @@ def test_what_is_never_touched() -> None:
     )
 
 
-def test_tags_that_were_not_told() -> None:
+def test_tags_that_were_not_read() -> None:
     with pytest.raises(SelectionError) as caught:
         Selection({"tag": ["a", "b"]}).fitting(ESTATE)
-    assert str(caught.value) == "tag 'a', 'b' cannot be looked for: fake did not tell any tags"
+    assert str(caught.value) == "tag 'a', 'b' cannot be looked for: fake returned no tags"
 
 
-def test_a_key_that_a_platform_has_no_such_thing_for() -> None:
+def test_a_key_that_a_platform_does_not_support() -> None:
     with pytest.raises(InvalidValue) as caught:
         Selection({"name": "x", "folder": "y"}).refuse_keys(["folder", "host"], "olvm")
     assert str(caught.value) == "the selection has the key 'folder', but olvm has none"
@@ -156,8 +158,8 @@ def test_it_is_shown_as_it_was_given() -> None:
 
 
 def test_a_folder_at_the_top_and_one_below() -> None:
-    for wanted in ("web", "prod/web", "w*b"):
-        assert WEB in Selection({"folder": wanted}).fitting(ESTATE)
+    for folder in ("web", "prod/web", "w*b"):
+        assert WEB in Selection({"folder": folder}).fitting(ESTATE)
     assert Selection({"folder": "web"}).fitting(ESTATE) == ESTATE[:2]
     assert Selection({"folder": "prod"}).fitting(ESTATE) == []
 
@@ -173,7 +175,7 @@ def test_a_folder_at_the_top_and_one_below() -> None:
     ],
     ids=str,
 )
-def test_it_tells_which_fields_it_looks_at(given: dict[str, Any], fields: str) -> None:
+def test_the_fields_that_it_reads(given: dict[str, Any], fields: str) -> None:
     assert Selection(given).fields == set(fields.split())
 
 
@@ -187,7 +189,7 @@ def test_it_tells_which_fields_it_looks_at(given: dict[str, Any], fields: str) -
     ],
     ids=str,
 )
-def test_it_tells_which_names_can_be_meant(given: dict[str, Any], only: Any) -> None:
+def test_the_names_to_which_it_is_limited(given: dict[str, Any], only: Any) -> None:
     assert Selection(given).only == only
 
 
@@ -196,7 +198,7 @@ def test_it_tells_which_names_can_be_meant(given: dict[str, Any], only: Any) -> 
     [({"name": "*"}, True), ({"all": True}, False), ({"all": True, "exclude": "a"}, False)],
     ids=str,
 )
-def test_it_tells_whether_it_leaves_some_out(given: dict[str, Any], narrows: bool) -> None:
+def test_whether_it_narrows(given: dict[str, Any], narrows: bool) -> None:
     assert Selection(given).narrows is narrows
 
 
@@ -218,7 +220,7 @@ def test_what_a_selection_is_about_is_not_its_state_or_its_names(
     assert Selection(given).about(WEB) is about
 
 
-def test_a_draw_without_a_seed_is_another_each_time_and_tells_its_own() -> None:
+def test_without_a_seed_each_sample_has_a_new_one() -> None:
     selection = Selection({"all": True, "count": 1})
     seeds = {selection.choose(ESTATE).seed for _ in range(5)}
     assert len(seeds) == 5

@@ -25,8 +25,8 @@ class VSphere(Settings):
     essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")
 
     server: str = setting(settings.host_name)
-    username: str = setting(values.text)
-    password: str = setting(values.text, secret=True)
+    username: str = setting(values.string)
+    password: str = setting(values.string, secret=True)
     port: int = setting(settings.port, 443)
     ca_file: str | None = setting(settings.ca_file, None)
     insecure: bool = setting(values.boolean, False)
@@ -105,7 +105,33 @@ def test_only_what_is_missing_is_named():
     assert "vsphere_server" not in str(refused.value)
 
 
-def test_what_others_have_set_is_their_business():
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        ("VSPHERE_HOST", "VSPHERE_SERVER"),
+        ("VSPHERE_SEVER", "VSPHERE_SERVER"),
+        ("VSPHERE_URL", "VSPHERE_SERVER"),
+        ("VSPHERE_USER", "VSPHERE_USERNAME"),
+        ("VSPHERE_PASS", "VSPHERE_PASSWORD"),
+    ],
+)
+def test_a_variable_that_is_set_but_not_used_is_named(variable, expected):
+    environment = {variable: PASSWORD, "VSPHERE_VERSION_TAG": "x", "OLVM_HOST": "x"}
+    with pytest.raises(InvalidValue) as refused:
+        load(VSphere, None, None, environment)
+    message = str(refused.value)
+    assert f". {variable} is set but not used: did you mean {expected}? Give them in" in message
+    assert message.count("not used") == 1
+    assert PASSWORD not in message
+
+
+def test_a_variable_is_not_offered_for_what_is_set():
+    environment = {"VSPHERE_HOST": "x", "VSPHERE_SERVER": "vcenter"}
+    with pytest.raises(InvalidValue, match=r"not set: vsphere_username, vsphere_password\. Give"):
+        load(VSphere, None, None, environment)
+
+
+def test_settings_of_others_are_ignored():
     configuration = {"olvm_url": "https://engine", "my_vsphere_server": "x", "duration": 5}
     assert loaded(**configuration).server == "vcenter.example.org"
 
@@ -153,7 +179,7 @@ def test_a_password_in_the_configuration_is_refused_and_not_shown(key):
     assert PASSWORD not in str(refused.value)
 
 
-def test_a_password_in_the_configuration_is_told_where_to_go():
+def test_the_error_says_where_a_password_belongs():
     with pytest.raises(InvalidValue, match="journal: move it to the secrets, or to the environ"):
         loaded(vsphere_password=PASSWORD)
 
@@ -195,6 +221,7 @@ def test_a_password_is_taken_as_it_is(password):
     [
         ("vsphere_severr", " (did you mean 'vsphere_server'?)"),
         ("vsphere_cafile", " (did you mean 'vsphere_ca_file'?)"),
+        ("vsphere_host", " (did you mean 'vsphere_server'?)"),
         ("vsphere_verify_ssl", ""),
     ],
 )
@@ -209,7 +236,7 @@ def test_an_unknown_setting_is_refused(key, hint, source):
 
 @pytest.mark.parametrize("source", ["configuration", "secrets"])
 def test_a_general_setting_that_this_version_does_not_have_is_refused(source):
-    """It may be meant as a guard."""
+    """It may have been meant as a limit."""
     given = {"configuration": dict(CONFIGURATION), "secrets": dict(SECRETS)}
     given[source]["chaosvm_legder"] = "here"
     expected = r"unknown setting chaosvm_legder \(did you mean 'chaosvm_ledger'\?\)"
@@ -362,7 +389,7 @@ def test_a_password_given_to_python_is_not_shown_either():
 
 
 @pytest.mark.parametrize(
-    ("name", "experiment", "operator", "meant"),
+    ("name", "experiment", "operator", "expected"),
     [
         ("max_vms", 8, "2", 2),
         ("max_vms", 2, "8", 2),
@@ -390,12 +417,12 @@ def test_a_password_given_to_python_is_not_shown_either():
         ("dry_run", False, "false", False),
     ],
 )
-def test_of_two_guards_the_stricter_counts(name, experiment, operator, meant):
+def test_of_two_guards_the_stricter_counts(name, experiment, operator, expected):
     given = {f"chaosvm_{name}": experiment}
     environment = {} if operator is None else {f"CHAOSVM_{name.upper()}": operator}
-    assert getattr(load(Safety, given, None, environment), name) == meant
+    assert getattr(load(Safety, given, None, environment), name) == expected
     # From wherever the experiment has it.
-    assert getattr(load(Safety, None, given, environment), name) == meant
+    assert getattr(load(Safety, None, given, environment), name) == expected
 
 
 def test_the_ledger_is_where_the_experiment_says():
@@ -409,7 +436,7 @@ def test_a_guard_that_cannot_be_used_is_refused_wherever_it_is():
 
 
 @pytest.mark.parametrize("group", ["hunter2", ["hunter2"], 7])
-def test_what_is_no_group_of_settings_is_refused_and_not_shown(group):
+def test_anything_but_a_mapping_of_settings_is_refused_and_not_shown(group):
     for given in ((group, None), (None, group)):
         with pytest.raises(InvalidValue, match="expected a mapping") as refused:
             load(Safety, *given, {})
@@ -447,7 +474,7 @@ def test_a_server_that_cannot_be_looked_up_is_refused(server):
         "https://bücher/ovirt-engine/api",
     ],
 )
-def test_an_engines_url_that_is_none_is_refused(url):
+def test_an_invalid_engine_url_is_refused(url):
     with pytest.raises(InvalidValue, match="olvm_url"):
         load(OLVMSettings, {"olvm_url": url}, {"olvm_username": "x", "olvm_password": "x"}, {})
 

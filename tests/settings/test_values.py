@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chaosvm.errors import InvalidValue
 from chaosvm.runtime import documents
 from chaosvm.settings import values
+from chaosvm.vm import PowerState
 
 
 class Colour(StrEnum):
@@ -27,24 +28,67 @@ def test_the_error_names_the_key_the_value_and_what_was_expected():
 
 
 @pytest.mark.parametrize("word", ["web", " web ", "ünï", "a/b", "a\nb", "$", "$x", "100%"])
-def test_text_is_taken_as_it_is(word):
-    assert values.text("key", word) == word
+def test_a_string_is_returned_unchanged(word):
+    assert values.string("key", word) == word
 
 
 @pytest.mark.parametrize("value", ["", "  ", "\n", None, 3, True, ["web"], {"a": 1}, b"web"])
-def test_text_that_is_empty_or_no_text_is_refused(value):
+def test_anything_but_a_filled_string_is_refused(value):
     with pytest.raises(InvalidValue, match="key is"):
-        values.text("key", value)
+        values.string("key", value)
+
+
+@pytest.mark.parametrize("value", ["", "  ", "\n"])
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("vm_name", "vm_name is empty: set VM_NAME, or --var vm_name=NAME"),
+        (
+            "vms.name",
+            "vms.name is empty: expected a string that is not empty; if it comes from a variable, "
+            "set that",
+        ),
+    ],
+)
+def test_an_empty_string_most_likely_comes_from_a_variable(key, message, value):
+    with pytest.raises(InvalidValue) as refused:
+        values.string(key, value)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("running", "powered_on"),
+        ("ON", "powered_on"),
+        ("up", "powered_on"),
+        ("started", "powered_on"),
+        ("poweredOn", "powered_on"),
+        ("off", "powered_off"),
+        ("stopped", "powered_off"),
+        ("down", "powered_off"),
+        ("suspend", "suspended"),
+    ],
+)
+def test_other_words_for_a_power_state(word, state):
+    with pytest.raises(InvalidValue, match=rf"\(did you mean '{state}'\?\)$"):
+        values.choice("expected", word, PowerState)
+
+
+def test_a_synonym_is_offered_only_where_it_is_a_choice():
+    assert values.suggestion("host", ["port"], {"host": "server"}) == ""
+    assert values.closest("HOST", ["Server"], {"host": "server"}) == "Server"
+    assert values.closest("prot", ["port", "server"], {"host": "server"}) == "port"
 
 
 @pytest.mark.parametrize("word", ["${vm_name}", "web-${n}", "${}", "a ${x y} b"])
 def test_a_variable_that_nobody_defined_is_refused(word):
     with pytest.raises(InvalidValue, match="variable in it has no value"):
-        values.text("vm_name", word)
+        values.string("vm_name", word)
 
 
 @pytest.mark.parametrize(
-    ("given_as", "texts"),
+    ("given_as", "strings"),
     [
         ("web", ("web",)),
         (["web", "db"], ("web", "db")),
@@ -53,8 +97,8 @@ def test_a_variable_that_nobody_defined_is_refused(word):
         ("web,db", ("web,db",)),
     ],
 )
-def test_a_list_of_texts_may_be_one_text(given_as, texts):
-    assert values.string_list("names", given_as) == texts
+def test_a_list_of_strings_may_be_one_string(given_as, strings):
+    assert values.string_list("names", given_as) == strings
 
 
 @pytest.mark.parametrize("value", [[], (), "", None, 3, ["web", ""], ["web", 3], {"web": 1}, {"a"}])
@@ -90,7 +134,7 @@ def test_a_number_may_be_a_text(value, result):
     "value",
     [0, -1, 101, "60s", "", None, True, [5], math.nan, math.inf, "nan", "inf", 10**400, "${t}"],
 )
-def test_what_is_no_number_in_its_range(value):
+def test_anything_but_a_number_in_its_range_is_refused(value):
     with pytest.raises(InvalidValue, match=r"timeout is .*from 0.1 to 100 seconds"):
         values.number("timeout", value, 0.1, 100, "seconds")
 
@@ -103,7 +147,7 @@ def test_a_whole_number_may_be_a_text(value, result):
 @pytest.mark.parametrize(
     "value", [0, 65, -3, 2.5, "2.5", "ten", "", None, False, True, [1], 10**400]
 )
-def test_what_is_no_whole_number_in_its_range(value):
+def test_anything_but_an_integer_in_its_range_is_refused(value):
     with pytest.raises(InvalidValue, match=r"parallel is .*from 1 to 64"):
         values.integer("parallel", value, 1, 64)
 
@@ -130,13 +174,13 @@ def test_what_is_not_a_choice(value):
         values.choice("colour", value, Colour)
 
 
-def test_a_choice_that_is_nearly_right_is_told():
+def test_the_closest_choice_is_suggested():
     with pytest.raises(InvalidValue, match="did you mean 'dark_blue'"):
         values.choice("colour", "dark-blue", Colour)
 
 
 def test_a_mapping_converts_each_value_under_its_full_name():
-    known = {"a": values.text, "n": lambda key, value: values.integer(key, value, 1, 9)}
+    known = {"a": values.string, "n": lambda key, value: values.integer(key, value, 1, 9)}
 
     assert values.mapping("vms", {"n": "3", "a": "x"}, known, "{...}") == {"n": 3, "a": "x"}
     with pytest.raises(InvalidValue, match=r"vms\.n is 'x'"):
@@ -146,7 +190,7 @@ def test_a_mapping_converts_each_value_under_its_full_name():
 @pytest.mark.parametrize("value", [None, {}, [], "a", [("a", "x")], 3, True])
 def test_a_mapping_is_a_mapping_and_not_empty(value):
     with pytest.raises(InvalidValue, match=r"vms is .*a mapping such as \{example\}"):
-        values.mapping("vms", value, {"a": values.text}, "{example}")
+        values.mapping("vms", value, {"a": values.string}, "{example}")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +198,7 @@ def test_a_mapping_is_a_mapping_and_not_empty(value):
 )
 def test_a_mapping_refuses_an_unknown_key(key, hint):
     with pytest.raises(InvalidValue) as refused:
-        values.mapping("vms", {key: "x"}, {"name": values.text}, "{}")
+        values.mapping("vms", {key: "x"}, {"name": values.string}, "{}")
     assert str(refused.value) == f"vms has the unknown key {key!r}{hint}: known are name"
 
 
@@ -163,7 +207,7 @@ def test_a_mapping_refuses_an_unknown_key(key, hint):
 )
 def test_whatever_is_given_is_used_or_refused_with_our_own_error(value):
     for convert in (
-        values.text,
+        values.string,
         values.string_list,
         values.boolean,
         values.timeout_seconds,
@@ -181,12 +225,12 @@ def test_whatever_is_given_is_used_or_refused_with_our_own_error(value):
 @pytest.mark.parametrize("word", ["a\0b", "\udc80", "x\x1by", "\ufffe"])
 def test_text_that_no_request_can_hold_is_refused(word):
     with pytest.raises(InvalidValue, match=r"^key .*without the character"):
-        values.text("key", word)
+        values.string("key", word)
 
 
 @pytest.mark.parametrize("word", ["caf\u00e9", "a\tb", "a\nb", "\U0001f600", "\x7f"])
 def test_text_of_any_other_characters_is_taken(word):
-    assert values.text("key", word) == word
+    assert values.string("key", word) == word
 
 
 def nested(levels: int):
@@ -203,12 +247,12 @@ def nested(levels: int):
 )
 def test_a_message_never_grows_out_of_bounds(value):
     assert len(values.shown(value)) < 2_000
-    for convert in (values.text, values.string_list, values.boolean, values.timeout_seconds):
+    for convert in (values.string, values.string_list, values.boolean, values.timeout_seconds):
         with pytest.raises(InvalidValue) as refused:
             convert("key", {"a": value})
         assert len(str(refused.value)) < 2_000
     with pytest.raises(InvalidValue):
-        values.mapping("key", {"b": value}, {"a": values.text}, "{}")
+        values.mapping("key", {"b": value}, {"a": values.string}, "{}")
 
 
 def test_a_message_shows_what_is_given():

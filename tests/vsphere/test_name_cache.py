@@ -10,7 +10,7 @@ from pyVmomi import vim
 
 from chaosvm.errors import AmbiguousVM, NoSuchVM
 from chaosvm.runtime import Deadline
-from chaosvm.selection.selection import _LOOKS_AT
+from chaosvm.selection.keys import KEYS
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere import VSpherePlatform, name_cache
 from chaosvm.vsphere.properties import ALL_PATHS, paths_for_fields
@@ -247,7 +247,7 @@ def varied(platform: VSpherePlatform, estate: Estate) -> dict[str, VM]:
     return everything_of(platform)
 
 
-@pytest.mark.parametrize("key", [*_LOOKS_AT])
+@pytest.mark.parametrize("key", [*KEYS])
 def test_a_count_is_the_same_without_the_rest(
     platform: VSpherePlatform, varied: dict[str, VM], key: str
 ) -> None:

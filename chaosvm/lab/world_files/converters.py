@@ -93,7 +93,7 @@ def _is_pair(value: Any) -> bool:
 def unique_id(key: str, value: Any) -> str:
     expected = "a UUID such as 6f790959-1c2b-4d3e-8f40-a1b2c3d4e5f6"
     try:
-        return str(uuid.UUID(values.text(key, value, expected)))
+        return str(uuid.UUID(values.string(key, value, expected)))
     except ValueError:
         raise values.invalid(key, value, expected) from None
 
@@ -111,7 +111,7 @@ def folder(key: str, value: Any) -> tuple[str, ...]:
         value = value.strip().split("/")
     if not isinstance(value, list) or not value:
         raise values.invalid(key, value, expected)
-    return tuple(values.text(key, name, expected) for name in value)
+    return tuple(values.string(key, name, expected) for name in value)
 
 
 def ip_addresses(key: str, value: Any) -> tuple[str, ...]:
@@ -154,7 +154,7 @@ def text_mapping(key: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise values.invalid(key, value, expected)
     return {
-        values.text(key, name, expected): values.text(f"{key}.{name}", text)
+        values.string(key, name, expected): values.string(f"{key}.{name}", text)
         for name, text in value.items()
     }
 
@@ -182,7 +182,9 @@ def tags(key: str, value: Any) -> dict[str, str | None]:
     """A list of tags, or a mapping of tags to their parents."""
     if isinstance(value, dict):
         return {
-            values.text(key, name): None if parent is None else values.text(f"{key}.{name}", parent)
+            values.string(key, name): None
+            if parent is None
+            else values.string(f"{key}.{name}", parent)
             for name, parent in value.items()
         }
     return dict.fromkeys(values.string_list(key, value, '["web"], or {"gold": "tier"}'))

@@ -13,8 +13,8 @@ from chaosvm.settings import values
 __all__ = ["add", "users"]
 
 _USER: dict[str, Callable[[str, Any], Any]] = {
-    "name": values.text,
-    "password": values.text,
+    "name": values.string,
+    "password": values.string,
     "role": lambda key, value: values.choice(key, value, Role),
     "vms": values.string_list,
     "disabled": values.boolean,

@@ -34,39 +34,39 @@ _GENERATE: Converters = {
     "running": lambda key, value: values.number(key, value, 0, 1),
 }
 _HOST: Converters = {
-    "name": values.text,
+    "name": values.string,
     "id": words.unique_id,
-    "address": values.text,
+    "address": values.string,
     "up": values.boolean,
     "cpu_count": words.topology,
     "memory_mb": words.positive_integer(2**40),
 }
 _VM: Converters = {
-    "name": values.text,
+    "name": values.string,
     "id": words.unique_id,
     "moid": words.moid,
-    "datacenter": values.text,
-    "cluster": values.text,
-    "host": values.text,
+    "datacenter": values.string,
+    "cluster": values.string,
+    "host": values.string,
     "state": words.state,
     "busy_for": words.seconds,
     "up_for": words.seconds,
     "comes_back_after": words.seconds,
     "guest": words.guest,
-    "guest_os": values.text,
+    "guest_os": values.string,
     "cpu_count": words.topology,
     "memory_mb": words.positive_integer(2**40),
-    "hostname": values.text,
+    "hostname": values.string,
     "ip_addresses": words.ip_addresses,
     "tags": values.string_list,
     "folder": words.folder,
     "attributes": words.text_mapping,
-    "managed_by": values.text,
-    "question": values.text,
-    "description": values.text,
-    "comment": values.text,
+    "managed_by": values.string,
+    "question": values.string,
+    "description": values.string,
+    "comment": values.string,
     "pool_id": words.unique_id,
-    "origin": values.text,
+    "origin": values.string,
     "created": words.date,
     **dict.fromkeys(("stuck", "template", "highly_available", "stateless"), values.boolean),
     **dict.fromkeys(("tells_start", "bootable", "fails_to_start"), values.boolean),
@@ -115,7 +115,7 @@ def _generate(key: str, value: Any) -> dict[str, Any]:
 def _datacenters(key: str, value: Any) -> dict[str, Any]:
     datacenter: Converters = {
         "id": words.unique_id,
-        "description": values.text,
+        "description": values.string,
         "clusters": _clusters,
         "hosts": _hosts,
     }
@@ -126,7 +126,7 @@ def _datacenters(key: str, value: Any) -> dict[str, Any]:
 def _clusters(key: str, value: Any) -> dict[str, Any]:
     cluster: Converters = {
         "id": words.unique_id,
-        "description": values.text,
+        "description": values.string,
         "version": words.version,
         "hosts": _hosts,
     }
@@ -138,7 +138,7 @@ def _by_name(key: str, value: Any, converters: Converters, example: str) -> dict
     if not isinstance(value, dict) or not value:
         raise values.invalid(key, value, f"a mapping such as {example}")
     return {
-        values.text(key, name): values.mapping(f"{key}.{name}", item, converters, example)
+        values.string(key, name): values.mapping(f"{key}.{name}", item, converters, example)
         if item not in (None, {})
         else {}
         for name, item in value.items()
@@ -176,15 +176,15 @@ def _entries(place: str, item: Any, converters: Converters) -> Entries:
 
 def _faults(key: str, value: Any) -> Entries:
     converters: Converters = {
-        "method": values.text,
+        "method": values.string,
         "action": words.action,
-        "vm": values.text,
+        "vm": values.string,
         "skip": words.count,
         "times": words.count,
         "seconds": words.seconds,
         "code": lambda key, value: values.integer(key, value, 200, 599),
-        "message": values.text,
-        "fault": values.text,
+        "message": values.string,
+        "fault": values.string,
     }
     example = '{"method": "stop", "action": "drop_after", "vm": "web-01", "times": 1}'
     entries = []
@@ -201,7 +201,7 @@ def _faults(key: str, value: Any) -> Entries:
 
 
 _TOP: Converters = {
-    "title": _at_top(values.text),
+    "title": _at_top(values.string),
     "seed": _at_top(lambda key, value: values.integer(key, value, 0, 2**63 - 1)),
     "durations": _at_top(words.durations),
     "generate": _at_top(_generate),

@@ -1,0 +1,102 @@
+"""Error messages about selections that are wrong, or that no VM matches."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from chaosvm.errors import InvalidValue
+from chaosvm.selection.keys import FILTERS, KEYS
+from chaosvm.selection.names import VMIndex
+from chaosvm.settings import values
+from chaosvm.vm import VM
+
+__all__ = ["EXAMPLE", "all_blocked", "bare_string_error", "no_match", "too_small_percent"]
+
+EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
+_MOST_VALUES = 8
+_LONGEST_HINT = 200
+_LARGEST_FRACTION = 1000  # percentages have three decimals at most
+
+
+def bare_string_error(key: str, value: str) -> InvalidValue:
+    """For a string in place of a mapping: a glob, the file of a plan, or a quoted mapping."""
+    word = values.string(key, value, f"a mapping such as {EXAMPLE}")
+    if word.lstrip().startswith("{"):
+        return InvalidValue(f"{key} is a string: did you mean the mapping in it, without quotes?")
+    if len(word) > _LONGEST_HINT:
+        return values.invalid(key, value, f"a mapping such as {EXAMPLE}")
+    mapping = {"plan" if word.endswith(".json") else "name": word}
+    return InvalidValue(
+        f"{key} is {values.shown(value)}; a bare string is not taken, so that nothing is selected "
+        f"by accident: did you mean {json.dumps(mapping, ensure_ascii=False)}?"
+    )
+
+
+def no_match(spec: Mapping[str, Any], checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:
+    """Why no VM fits: the first key that leaves none, and the values that there are."""
+    known, fitting = f"{len(inventory)} VMs are known", list(inventory)
+    matched: list[str] = []
+    for key in (*FILTERS, "names", "ids"):
+        if key not in checked or not inventory:
+            continue
+        remaining = _remaining(key, checked[key], fitting)
+        if not remaining:
+            before = f"{_vms_match(len(fitting))} {' and '.join(matched)}; " if matched else ""
+            none = f"none {KEYS[key].verb} {_described(key, spec[key])}"
+            return f"{_no_vm_fits(spec)} ({known}): {before}{none}{_existing_values(key, fitting)}"
+        matched.append(_described(key, spec[key]))
+        fitting = remaining
+    return f"{_no_vm_fits(spec)}: {known}"
+
+
+def all_blocked(
+    spec: Mapping[str, Any], blocked: Iterable[tuple[VM, str]], inventory: Sequence[VM]
+) -> str:
+    """Only VMs that may not be touched fit."""
+    reasons = "; ".join(f"{vm} {reason}" for vm, reason in blocked)
+    return (
+        f"{_no_vm_fits(spec)}: {len(inventory)} VMs are known, and those that fit are never "
+        f"touched: {reasons}"
+    )
+
+
+def _no_vm_fits(spec: Mapping[str, Any]) -> str:
+    return f"no VM fits {json.dumps(spec, ensure_ascii=False, default=str)}"
+
+
+def _vms_match(number: int) -> str:
+    return "1 VM matches" if number == 1 else f"{number} VMs match"
+
+
+def _remaining(key: str, value: Any, vms: Sequence[VM]) -> list[VM]:
+    if key in FILTERS:
+        return [vm for vm in vms if FILTERS[key](vm, value)]
+    index = VMIndex(vms)
+    return [vm for word in value for vm in index.find(word, by_id=key == "ids")]
+
+
+def _described(key: str, value: Any) -> str:
+    words = [value] if isinstance(value, str) else list(value)
+    return f"{key} {_shortened(map(repr, words), ' or ')}"
+
+
+def _existing_values(key: str, vms: Iterable[VM]) -> str:
+    value_of = KEYS[key].value_of
+    existing = {value for vm in vms if (value := value_of(vm))} if value_of else None
+    return f". {KEYS[key].plural}: {_shortened(sorted(existing), ', ')}" if existing else ""
+
+
+def _shortened(words: Iterable[str], separator: str) -> str:
+    listed = list(words)
+    more = ["..."] if len(listed) > _MOST_VALUES else []
+    return separator.join([*listed[:_MOST_VALUES], *more])
+
+
+def too_small_percent(percent: float, total: int) -> str:
+    """The percentage is less than one VM: how to write one that is not."""
+    fraction = 1 if total <= 100 else _LARGEST_FRACTION
+    enough = math.ceil(100 * fraction / total) / fraction
+    return f"{percent:g} % of {total} VMs rounds down to 0: use {enough:g}, or count: 1"
