@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.reading import read_by_id, read_by_name
+from chaosvm.olvm.bulk_reads import read_by_id, read_by_name
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 from chaosvm.selection import VMIndex

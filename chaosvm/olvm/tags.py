@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 from chaosvm.errors import PermissionDenied, ProtocolError
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.faults import RequestRefused
-from chaosvm.olvm.reading import map_parallel
+from chaosvm.olvm.bulk_reads import map_parallel
 from chaosvm.olvm.search import TagPattern, by_tag
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline

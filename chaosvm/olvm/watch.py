@@ -14,8 +14,8 @@ from chaosvm.errors import CommandFailed, DeadlinePassed, GuestUnavailable, Plat
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.events import Event, failed_start, forced_stops, of_call, was_forced
 from chaosvm.olvm.inventory import power_state
-from chaosvm.olvm.reading import map_parallel, read_by_id, read_by_name
-from chaosvm.olvm.uptime import Reboot
+from chaosvm.olvm.bulk_reads import map_parallel, read_by_id, read_by_name
+from chaosvm.olvm.reboot_proof import Reboot
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.outcome import How
 from chaosvm.runtime import Deadline

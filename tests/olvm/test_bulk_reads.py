@@ -10,7 +10,7 @@ import pytest
 from chaosvm.errors import OperationFailed, PlatformError
 from chaosvm.lab import Guest, Lab, World, rule, when
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.olvm.reading import map_parallel
+from chaosvm.olvm.bulk_reads import map_parallel
 from chaosvm.olvm.search import by_names
 from tests.fakes import FakeClock
 from tests.olvm.conftest import VM, Connect, at_most, sent
