@@ -1,4 +1,4 @@
-"""Many VMs at once: by requests side by side, never more than so many under way."""
+"""Reads many VMs by concurrent requests, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -12,50 +12,52 @@ from chaosvm.olvm.search import by_names
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 
-__all__ = ["read_by_id", "read_by_name", "map_parallel"]
+__all__ = ["map_parallel", "read_by_id", "read_by_name"]
 
 A = TypeVar("A")
 T = TypeVar("T")
 
-_MOST_AT_ONCE = 10
+_MAX_CONCURRENT = 10
 
 
 def map_parallel(
-    ask: Callable[[A], T], things: Sequence[A], at_once: int = _MOST_AT_ONCE
+    function: Callable[[A], T], arguments: Sequence[A], concurrency: int = _MAX_CONCURRENT
 ) -> list[T]:
-    """What is told of each. An error ends it: what is not asked by then never is."""
-    if len(things) < 2 or at_once < 2:
-        return [ask(thing) for thing in things]
-    with ThreadPoolExecutor(min(len(things), at_once), thread_name_prefix="chaosvm-read") as pool:
-        return list(pool.map(ask, things))
+    """Like map, in threads. The first error cancels the calls that have not begun."""
+    if len(arguments) < 2 or concurrency < 2:
+        return [function(argument) for argument in arguments]
+    workers = min(len(arguments), concurrency)
+    with ThreadPoolExecutor(workers, thread_name_prefix="chaosvm-read") as pool:
+        return list(pool.map(function, arguments))
 
 
 def read_by_name(
     client: OLVMClient,
     names: Sequence[str],
-    items: Callable[[], XmlListParser[T]],
+    new_parser: Callable[[], XmlListParser[T]],
     deadline: Deadline,
-    of: int | None = None,
+    total: int | None = None,
 ) -> list[T] | None:
-    """The VMs that the engine takes for these, out of ``of`` if that is known.
+    """Search for VMs by name; ``total`` is how many VMs the engine has, if known.
 
-    None where the whole list is cheaper, or the only way. A VM may come twice.
+    None if reading the whole list is cheaper, or a search is not safe. A VM may
+    be returned twice, and VMs with similar names too.
     """
     searches = by_names(names)
-    if searches is None or (len(searches) > 1 and of is not None and 2 * len(names) > of):
+    if searches is None or (len(searches) > 1 and total is not None and 2 * len(names) > total):
         return None
 
-    def ask(search: str) -> list[T]:
-        return client.items("vms", items, deadline, search=search)
+    def run(search: str) -> list[T]:
+        return client.read_list("vms", new_parser, deadline, search=search)
 
-    return list(chain.from_iterable(map_parallel(ask, searches)))
+    return list(chain.from_iterable(map_parallel(run, searches)))
 
 
 def read_by_id(
     client: OLVMClient,
     ids: Sequence[str],
-    items: Callable[[], XmlListParser[T]],
+    new_parser: Callable[[], XmlListParser[T]],
     deadline: Deadline,
 ) -> list[T | None]:
-    """Each of these VMs; None for one that does not exist."""
-    return map_parallel(lambda vm_id: client.item(f"vms/{vm_id}", items, deadline), ids)
+    """Read each VM by a request of its own; None for one that does not exist."""
+    return map_parallel(lambda vm_id: client.read_one(f"vms/{vm_id}", new_parser, deadline), ids)

@@ -131,7 +131,7 @@ def test_events_that_take_too_long_are_not_waited_for(
         platform.disconnect()
     assert (outcome.after, outcome.how, outcome.error) == (OFF, How.GUEST, None)
     assert outcome.seconds < 20
-    assert any("by force is not known" in told for told in warnings_logged)
+    assert any("whether the engine forced a VM off" in told for told in warnings_logged)
 
 
 # Users with roles of the type user only --------------------------------------------------
@@ -159,7 +159,7 @@ def test_a_user_without_a_role_is_told_why(world: World, connect: Connect) -> No
 @pytest.mark.parametrize(
     ("known", "told"),
     [
-        ({"changes_at_next_start": True}, "wait for its next start"),
+        ({"changes_at_next_start": True}, "apply at its next start"),
         ({"run_once": True}, "Run Once"),
         ({"run_once": True, "pool_id": "p"}, "belongs to a pool.*; and it was started"),
     ],
@@ -174,9 +174,7 @@ def test_a_vm_that_does_not_come_back_as_it_is_is_warned_of(
     original = inventory._metadata
     monkeypatch.setattr(inventory, "_metadata", lambda parts: {**original(parts), **known})
     (forecast,) = platform.plan("power_off", {"names": [VM]}).previews
-    assert forecast.warning_for is not None
-    assert (
-        platform.plan("suspend", {"names": [OTHER]}).previews[0].warning_for != forecast.warning_for
-    )
+    assert forecast.warning is not None
+    assert platform.plan("suspend", {"names": [OTHER]}).previews[0].warning != forecast.warning
     platform.power_off(VM, graceful=False)
-    assert any(re.search(told, each) for each in (*warnings_logged, forecast.warning_for))
+    assert any(re.search(told, each) for each in (*warnings_logged, forecast.warning))

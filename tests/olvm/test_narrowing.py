@@ -190,9 +190,9 @@ def test_a_pattern_for_a_tag_always_fits_it(tag: str) -> None:
     pattern = TagPattern.of(tag)
     assert pattern is not None
     assert set(pattern.text) <= set(tag) | {"."}
-    assert pattern.may_fit(tag)
-    assert pattern.may_fit(tag.upper())
-    assert not pattern.may_fit(f"{tag}x")
+    assert pattern.may_match(tag)
+    assert pattern.may_match(tag.upper())
+    assert not pattern.may_match(f"{tag}x")
     assert fnmatchcase(tag, "*")
 
 
