@@ -101,9 +101,9 @@ def curl_error(code: int, message: str, settings: OLVMSettings, sent: bool = Tru
 
 def not_an_engine(settings: OLVMSettings, answer: str) -> ProtocolError:
     """For a server that answers, but not as an engine."""
-    hint = "did you mean https://?" if settings.is_plain else "is it one?"
+    hint = " Or did you mean https://?" if settings.is_plain else ""
     return ProtocolError(
-        f"{settings.address} does not answer as an oVirt engine does ({answer}): {hint}"
+        f"{settings.address} does not answer as an oVirt engine does ({answer}): is it one?{hint}"
     )
 
 

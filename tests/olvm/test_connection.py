@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,8 +153,60 @@ def test_a_password_in_the_url_is_not_shown() -> None:
 
 def test_a_url_that_leads_elsewhere_is_an_error_of_ours(connect: Connect, lab: Lab) -> None:
     """Its lists are 404: not a VM that is missing, but no engine."""
-    with pytest.raises(PlatformError):
+    with pytest.raises(PlatformError, match=r"/\w+ \(code 404\): is the path of olvm_url right\?"):
         connect(url=lab.olvm_url.replace("ovirt-engine/api", "elsewhere/api")).count_vms()
+
+
+def test_http_on_a_tls_port_gets_a_hint(connect: Connect, lab: Lab) -> None:
+    with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:\d+ .*did you mean https://\?"):
+        connect(url=lab.olvm_url.replace("https:", "http:"), ca_file=None).count_vms()
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The address of a server that sends this to whatever it is sent, and hangs up."""
+
+    def serve(listening: socket.socket) -> None:
+        while True:
+            try:
+                with listening.accept()[0] as one:
+                    if one.recv(65_536):
+                        one.sendall(answer)
+            except OSError:
+                return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 13\r\n\r\n<html></html>"
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "error", "hint"),
+    [
+        ("http", b"", ConnectionFailed, r"did you mean https://\?"),
+        ("http", BAD_REQUEST, ProtocolError, r"is it one\? Or did you mean https://\?"),
+        ("http", NOT_FOUND, ProtocolError, r"does not answer as an oVirt engine does .*404"),
+        ("https", BAD_REQUEST, ConnectionFailed, r"does not speak TLS .*is the port right\?"),
+    ],
+)
+def test_a_server_that_is_no_engine_is_named_with_a_hint(
+    connect: Connect, scheme: str, answer: bytes, error: type[Exception], hint: str
+) -> None:
+    """A TLS port closes, or answers 400, as Apache does, when it gets plain HTTP."""
+    with answering(answer) as address:
+        platform = connect(url=f"{scheme}://{address}/ovirt-engine/api")
+        with pytest.raises(error, match=rf"{address}.*{hint}") as caught:
+            platform.count_vms()
+    assert not isinstance(caught.value, LoginFailed)
 
 
 def test_a_port_where_nobody_listens(connect: Connect) -> None:
