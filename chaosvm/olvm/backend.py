@@ -147,7 +147,7 @@ class OLVMBackend(Backend):
         if order.operation is Operation.POWER_OFF and suspended and not order.discard_memory:
             return (
                 "is suspended, and powering it off throws its saved memory away: power it on "
-                "first, or set discard_memory to true"
+                "first, or give discard_memory"
             )
         if order.operation is Operation.REBOOT and vm.power_state in (
             PowerState.SUSPENDED,
@@ -159,7 +159,7 @@ class OLVMBackend(Backend):
     def warning_for(self, vm: VM, order: Order) -> str | None:
         ends, warnings = order.operation in _ENDING, []
         if vm.metadata.get("pool_id") and order.operation is not Operation.POWER_ON:
-            warnings.append("belongs to a pool, and the engine may start it again")
+            warnings.append("belongs to a pool, whose monitor may start it again by itself")
         if vm.metadata.get("stateless") and order.operation is Operation.POWER_OFF:
             warnings.append("is stateless: everything it has written is lost once it is off")
         if vm.metadata.get("changes_at_next_start") and ends:
