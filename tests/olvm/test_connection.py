@@ -151,7 +151,7 @@ def test_a_password_in_the_url_is_not_shown() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_url_that_leads_elsewhere_is_an_error_of_ours(connect: Connect, lab: Lab) -> None:
+def test_a_wrong_path_in_the_url_is_reported(connect: Connect, lab: Lab) -> None:
     """Its lists are 404: not a VM that is missing, but no engine."""
     with pytest.raises(PlatformError, match=r"/\w+ \(code 404\): is the path of olvm_url right\?"):
         connect(url=lab.olvm_url.replace("ovirt-engine/api", "elsewhere/api")).count_vms()
@@ -281,7 +281,7 @@ def test_one_silence_is_not_the_end_of_an_action(connect: Connect, lab: Lab) -> 
         assert connect(timeout=2).power_off(VM, graceful=False, timeout=60).changed
 
 
-def test_a_refusal_is_told_and_not_tried_again(connect: Connect, lab: Lab) -> None:
+def test_a_refusal_is_reported_and_not_retried(connect: Connect, lab: Lab) -> None:
     lab.rules(rule("GET /api/vms", "fault", code=403, message="You may not."))
     with pytest.raises(PlatformError, match="You may not"):
         connect().count_vms()
@@ -302,13 +302,13 @@ def test_connections_dropped_while_idle_go_unnoticed(
 # Logging in ------------------------------------------------------------------------------
 
 
-def test_the_engines_own_words_tell_why_it_refused(connect: Connect, lab: Lab) -> None:
-    """A locked account and a wrong password are told apart (sso-lock-6-wrong)."""
+def test_a_refused_login_quotes_the_engine(connect: Connect, lab: Lab) -> None:
+    """A locked account and a wrong password differ (sso-lock-6-wrong)."""
     with pytest.raises(LoginFailed) as caught:
         connect(username="nobody@internal").count_vms()
-    told = str(caught.value)
-    assert "refused user 'nobody@internal': Cannot authenticate user" in told
-    assert "Verify your login information" in told
+    message = str(caught.value)
+    assert "refused user 'nobody@internal': Cannot authenticate user" in message
+    assert "Verify your login information" in message
     with pytest.raises(LoginFailed, match=r"the domain is missing \(as in admin@internal\)"):
         connect(username="admin").count_vms()
 
@@ -323,7 +323,7 @@ def test_a_refusal_that_quotes_the_password_does_not_show_it(
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_user_who_may_not_use_the_api_is_told_so(connect: Connect, lab: Lab) -> None:
+def test_a_user_without_access_to_the_api_is_reported(connect: Connect, lab: Lab) -> None:
     """Such a user gets a token, and then a page with a 401 (viewer-no-role-api)."""
     lab.rules(rule("GET /api/*", "status", code=401, message="is not authorized to perform login"))
     with pytest.raises(LoginFailed, match="is not authorized to perform"):
@@ -343,7 +343,7 @@ def test_the_first_refusal_is_no_repetition(connect: Connect, lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("manner", ["silent", "drop_before"])
-def test_a_login_that_broke_before_an_action_means_that_nothing_was_sent(
+def test_a_login_that_fails_before_an_action_sent_nothing(
     connect: Connect, lab: Lab, world: World, manner: str
 ) -> None:
     """The token has expired by then; the login is tried again, and then the request is sent."""
@@ -358,21 +358,23 @@ def test_a_login_that_broke_before_an_action_means_that_nothing_was_sent(
     assert sent(lab) == {"stop": 2}
 
 
-def test_a_login_is_given_the_time_that_a_refusal_takes(
+def test_a_login_may_take_as_long_as_a_refusal(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """5 s: who leaves before would count as wrong again and again (sso-token-wrong-password)."""
-    given: list[tuple[float, float]] = []
+    limits: list[tuple[float, float]] = []
     original = http.new_request
 
-    def seen(settings: Any, url: str, headers: Any, deadline: Any, at_least: float = 0.0) -> Any:
+    def seen(settings: Any, url: str, headers: Any, deadline: Any, min_seconds: float = 0.0) -> Any:
         if url.endswith("/token"):
-            given.append((min(max(settings.timeout, at_least), deadline.remaining), at_least))
-        return original(settings, url, headers, deadline, at_least)
+            limits.append(
+                (min(max(settings.timeout, min_seconds), deadline.remaining), min_seconds)
+            )
+        return original(settings, url, headers, deadline, min_seconds)
 
     monkeypatch.setattr(http, "new_request", seen)
     connect(timeout=1).power_off(VM, graceful=False, timeout=60)
-    assert given == [(10.0, 10.0)]
+    assert limits == [(10.0, 10.0)]
 
 
 # Requests that change something ------------------------------------------------------------
@@ -391,7 +393,7 @@ def test_a_connection_that_dies_repeats_nothing(
     assert sent(lab) == {verb: 1}
 
 
-def test_a_connection_that_never_came_about_means_that_nothing_was_sent(
+def test_a_connection_that_was_never_made_sent_nothing(
     connect: Connect, lab: Lab, world: World
 ) -> None:
     """Also one that only hangs before the request is out."""
@@ -411,9 +413,9 @@ def test_nothing_is_printed_of_answers_that_are_broken(
 ) -> None:
     lab.rules(rule("GET /api/vms", "cut", times=1), rule("stop", "cut", times=1))
     assert connect().power_off(VM, graceful=False, timeout=30).changed
-    told = capfd.readouterr()
-    assert "<vm" not in told.out + told.err
-    assert "<action" not in told.out + told.err
+    output = capfd.readouterr()
+    assert "<vm" not in output.out + output.err
+    assert "<action" not in output.out + output.err
 
 
 # Tokens --------------------------------------------------------------------------------
