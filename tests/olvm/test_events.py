@@ -1,4 +1,4 @@
-"""What the engine's events prove, for events that a real engine gave (tests/lab/ovirt/recordings)."""
+"""What events prove, as recorded on a real engine (tests/lab/ovirt/recordings)."""
 
 from __future__ import annotations
 

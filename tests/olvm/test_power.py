@@ -52,7 +52,7 @@ def once_waiting(world: World, lab: Lab, do: Callable[[], object], skip: int = 0
 
 
 def comes_back_to_up(world: World, lab: Lab) -> None:
-    """The guest is asked to shut down, is seen to do so, and then runs on."""
+    """The guest begins to shut down, and then runs on."""
     world.change(VM, guest=Guest.ignores(600))
     once_waiting(world, lab, lambda: world.change(VM, state=State.RUNNING), skip=1)
 
