@@ -1,7 +1,7 @@
 """oVirt and OLVM: power actions and probes on the VMs of an engine.
 
 ``actions`` and ``probes`` are for experiments, ``OLVMPlatform`` for Python.
-The SDK (extra ``olvm``) is imported when it is first used.
+libcurl (extra ``olvm``) is imported on first use.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["OLVMPlatform", "discover", "olvm"]
 def olvm(
     configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
 ) -> OLVMPlatform:
-    """The engine that an activity is meant for, connected when first used and then shared.
+    """The engine for an activity, connected on first use and then shared.
 
-    Raises InvalidValue for settings that cannot be used, and MissingExtra
-    without the SDK.
+    Raises InvalidValue for unusable settings, and MissingExtra without the
+    extra ``olvm``.
     """
     settings = load(OLVMSettings, configuration, secrets)
     safety = Safety.of_activity(configuration, secrets)
@@ -36,7 +36,7 @@ def olvm(
 
 
 def discover(discover_system: bool = True) -> Discovery:
-    """OLVM's activities and, with OLVM_URL and its like set, the engine's inventory."""
+    """OLVM's activities and, if OLVM_URL and the other variables are set, the inventory."""
 
     def describe() -> dict[str, Any]:
         return olvm(None, None).system()

@@ -1,13 +1,13 @@
 """Power actions on the VMs of an oVirt engine, such as OLVM's.
 
-Every action checks its arguments and settings first, finds the VMs in the
-inventory, and only then sends anything. It is idempotent, so it also serves as
-a rollback: a VM that is there already is left alone, with ``changed`` false.
-``timeout`` in seconds bounds the whole call, logging in included. The engine's
-own VM (hosted engine) is always refused, and so are protected VMs. Outcomes
-carry the ``correlation_id`` under which the engine's events have the request.
-docs/safety.md explains protected VMs, limits for a whole run, plans and dry
-runs; docs/olvm.md settings, selection and outcomes.
+Every action validates its arguments and settings, finds the VMs in the
+inventory, and only then sends a request. It is idempotent, so it also serves as
+a rollback: a VM already in the requested state is left alone, with ``changed``
+false. ``timeout`` in seconds bounds the whole call, login included. The
+engine's own VM (hosted engine) and protected VMs are always refused. Outcomes
+have the ``correlation_id`` of the engine's events for the request.
+docs/safety.md explains protected VMs, limits for a run, plans and dry runs;
+docs/olvm.md settings, selection and outcomes.
 """
 
 from typing import Any, Dict
@@ -51,20 +51,20 @@ def power_off(
     """
     Power off a VM. A VM that is down is left alone.
 
-    With `graceful` the guest is asked to shut down; if it has not after
-    `timeout` seconds (less a fifth, 30 at most, kept for the hard stop where
-    that is to follow), or the engine gives up on it, `on_timeout` decides:
+    With `graceful` the guest is asked to shut down. If it is still up after
+    `timeout` seconds, or the engine gives up on it, `on_timeout` decides:
     `hard` stops the VM, `fail` fails the action, `leave` leaves it running
-    without failing. Without `graceful` it is stopped at once, as if the plug
-    were pulled. Stopping a suspended VM throws its saved memory away: it is
-    refused unless `discard_memory` is true.
+    without failing. For `hard`, the last fifth of the timeout (30 seconds at
+    most) is reserved for the stop. Without `graceful` the VM is stopped at
+    once, as if the plug were pulled. Stopping a suspended VM discards its saved
+    memory, and is refused unless `discard_memory` is true.
 
     `vm_name` is a name, an id or a path (/data centre/cluster/name). Returns
     the outcome: `name`, `id`, `platform`, `operation`, `before`, `after`,
     `changed`, `seconds`, `correlation_id` and `how`, which is `guest`, `hard`,
-    `fallback_hard` (the guest did not, so it was stopped), `engine_converted`
-    (the engine made a hard stop of the shutdown, as it does where the guest
-    cannot be asked) or `none`.
+    `fallback_hard` (the guest did not shut down, so the VM was stopped),
+    `engine_converted` (the engine turned the shutdown into a hard stop, as it
+    does without guest agent and ACPI) or `none`.
 
     ```json
     {
@@ -95,19 +95,19 @@ def batch_power_off(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power off all the selected VMs, as `power_off` does for one.
+    Power off all selected VMs, as `power_off` does for one.
 
     `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
     `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`, and `count`
-    or `percent` with a `seed`; `{"all": true}` means every VM,
-    `{"plan": "plan.json"}` those of a plan. No more than `parallel` requests
-    are under way at once, and all VMs are waited for together, for `timeout`
-    seconds in all. `graceful`, `on_timeout` (`hard`, `fail` or `leave`) and
-    `discard_memory` are those of `power_off`.
+    or `percent` with a `seed`; `{"all": true}` selects every
+    VM, `{"plan": "plan.json"}` those of a plan. At most `parallel` requests are
+    sent at once, and `timeout` seconds bound the whole batch. `graceful`,
+    `on_timeout` (`hard`, `fail` or `leave`) and `discard_memory` are those of
+    `power_off`.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` that drew the sample: give it to draw the same VMs again. Fails
-    if any VM failed, naming each and why, and what became of the others.
+    the `seed` of the sample: pass it to draw the same VMs again. Fails if any
+    VM failed, with the reason for each and the outcomes of the others.
 
     ```json
     {

@@ -1,4 +1,4 @@
-"""oVirt and OLVM as a platform: what ``chaosvm.power`` needs from an engine."""
+"""The backend for oVirt and OLVM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chaosvm.errors import AnswerLost
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.faults import ActionRefused
 from chaosvm.olvm.inventory import Inventory, Places
-from chaosvm.olvm.refusals import may_be_repeated, why_refused
+from chaosvm.olvm.refusals import is_repeatable, refusal_error
 from chaosvm.olvm.search import narrowing
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.olvm.tags import TAGS_UNREADABLE, read_tagged, read_tags, search_tagged
@@ -26,7 +26,7 @@ __all__ = ["OLVMBackend"]
 
 logger = logging.getLogger("chaostoolkit")
 
-# The path of each request, and whether the engine takes a reason for its log with it.
+# The path of each action, and whether the engine takes a reason for its events.
 _ACTIONS = {
     PowerCommand.POWER_ON: ("start", False),
     PowerCommand.POWER_OFF: ("stop", True),
@@ -35,16 +35,16 @@ _ACTIONS = {
     PowerCommand.RESET: ("reset", False),
     PowerCommand.SUSPEND: ("suspend", False),
 }
-# What an operation that ends this running machine means for one that cannot come back.
+# Operations that end the run of the virtual machine.
 _ENDING = (Operation.POWER_OFF, Operation.REBOOT)
 
 
 class OLVMBackend(Backend):
-    """The primitives of a oVirt engine: see :class:`chaosvm.backend.Backend`."""
+    """The primitives of an oVirt engine; see :class:`chaosvm.backend.Backend`."""
 
     name: ClassVar[str] = "olvm"
     shows_shutdowns: ClassVar[bool] = True  # as powering_down
-    # Tags cost a request for each VM or each tag.
+    # Tags cost one request per VM or per tag.
     lists_include_tags: ClassVar[bool] = False
     unsupported_selection_keys: ClassVar[tuple[str, ...]] = ("folder",)
 
@@ -53,7 +53,7 @@ class OLVMBackend(Backend):
         self.timeout = settings.timeout
         self._client = OLVMClient(settings)
         self._inventory = Inventory(self._client)
-        self._warned_of: set[str] = set()
+        self._warnings: set[str] = set()
 
     @property
     def address(self) -> str:
@@ -73,18 +73,18 @@ class OLVMBackend(Backend):
         fields: Collection[str] | None = None,
     ) -> list[VM]:
         if not only:
-            return self._inventory.everything(deadline)[0]
-        return self._inventory.some(only, allow_cached, deadline)
+            return self._inventory.read_all(deadline)[0]
+        return self._inventory.read_named(only, allow_cached, deadline)
 
     def narrowed(
         self, criteria: Mapping[str, Sequence[str]], deadline: Deadline
     ) -> list[VM] | None:
         search = narrowing(criteria)
-        return None if search is None else self._inventory.found_by(search, deadline)
+        return None if search is None else self._inventory.search(search, deadline)
 
     def read_inventory(self, deadline: Deadline) -> tuple[list[VM], Places]:
-        """All VMs, and the places that they are in."""
-        return self._inventory.everything(deadline)
+        """All VMs, and all hosts, clusters and data centres."""
+        return self._inventory.read_all(deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
         try:
@@ -98,17 +98,17 @@ class OLVMBackend(Backend):
         self, vm: VM, command: PowerCommand, order: Order, deadline: Deadline
     ) -> CommandHandle:
         action, with_reason = _ACTIONS[command]
-        ticket = CommandHandle(vm.id, reference=Accepted(command), correlation_id=order.run)
+        handle = CommandHandle(vm.id, reference=Accepted(command), correlation_id=order.run)
         reason = order.reason if with_reason else None
         try:
             answer = self._client.act(vm.id, action, deadline, order.run, reason)
         except AnswerLost as error:
-            raise AnswerLost(str(error), ticket, may_be_repeated(command)) from None
+            raise AnswerLost(str(error), handle, is_repeatable(command)) from None
         except ActionRefused as refused:
-            raise why_refused(self._client, vm, command, refused, ticket, deadline) from refused
+            raise refusal_error(self._client, vm, command, refused, handle, deadline) from refused
         job = answer.find("job")
         accepted = Accepted(command, job.get("id") if job is not None else None)
-        return replace(ticket, reference=accepted)
+        return replace(handle, reference=accepted)
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> OLVMWatch:
         return OLVMWatch(self._client, vms, order, self._inventory.total)
@@ -121,29 +121,29 @@ class OLVMBackend(Backend):
         return None
 
     def protected_by_tag(self, vms: Sequence[VM], tag: str, deadline: Deadline) -> dict[str, str]:
-        """A tag below it counts too, and so does another way to write it in capitals."""
+        """Tags below it count too; the case of its name does not matter."""
         ids = [vm.id for vm in vms]
         try:
-            carrying = read_tagged(self._client, tag, ids, deadline)
+            tagged = read_tagged(self._client, tag, ids, deadline)
         except TAGS_UNREADABLE as error:
-            carrying = search_tagged(self._client, tag, ids, deadline)
+            tagged = search_tagged(self._client, tag, ids, deadline)
             self._warn_once(
-                "marks",
+                "protection",
                 f"this user cannot read tags on {self.address} ({error}): VMs with the tag "
-                f"{tag!r} are taken from a search, which finds it only as it is written in "
-                "plain letters, in capitals or not",
+                f"{tag!r} are taken from a search, which ignores the case of the letters a to z "
+                "only",
             )
-        return {vm.id: f"has the tag {tag!r}" for vm in vms if vm.id in carrying}
+        return {vm.id: f"has the tag {tag!r}" for vm in vms if vm.id in tagged}
 
     def refusal_reason(self, vm: VM, order: Order) -> str | None:
         suspended = vm.power_state is PowerState.SUSPENDED
         if order.operation is Operation.SUSPEND:
             if vm.metadata.get("pool_id"):
-                return "belongs to a pool, and the engine suspends none of these"
+                return "belongs to a pool, and the engine does not suspend such VMs"
             if vm.metadata.get("stateless"):
-                return "is stateless, and the engine suspends none of these"
+                return "is stateless, and the engine does not suspend such VMs"
             if vm.power_state is PowerState.PAUSED:
-                return "is paused, and only a running VM can be suspended"
+                return "is paused, and suspend needs a running VM"
         if order.operation is Operation.POWER_OFF and suspended and not order.discard_memory:
             return (
                 "is suspended, and powering it off throws its saved memory away: power it on "
@@ -157,37 +157,37 @@ class OLVMBackend(Backend):
         return None
 
     def warning_for(self, vm: VM, order: Order) -> str | None:
-        ends, said = order.operation in _ENDING, []
+        ends, warnings = order.operation in _ENDING, []
         if vm.metadata.get("pool_id") and order.operation is not Operation.POWER_ON:
-            said.append("belongs to a pool, whose monitor may start it again by itself")
+            warnings.append("belongs to a pool, whose monitor may start it again by itself")
         if vm.metadata.get("stateless") and order.operation is Operation.POWER_OFF:
-            said.append("is stateless: what it wrote is lost when it is off")
+            warnings.append("is stateless: everything it has written is lost once it is off")
         if vm.metadata.get("changes_at_next_start") and ends:
-            said.append(
-                "has changes to its configuration that wait for its next start: it does not "
-                "come back as it is"
+            warnings.append(
+                "has configuration changes that apply at its next start: it does not come back "
+                "as it is"
             )
         if vm.metadata.get("run_once") and ends:
-            said.append(
-                "was started with options for one run (Run Once), which its next start does not "
-                "have: it does not come back as it is"
+            warnings.append(
+                "was started with Run Once, whose options its next start does not have: it does "
+                "not come back as it is"
             )
-        return "; and it ".join(said) or None
+        return "; and it ".join(warnings) or None
 
     def server_info(self, deadline: Deadline) -> dict[str, Any]:
-        (product, version), *_ = self._client.items("", _root, deadline)
+        (product, version), *_ = self._client.read_list("", _root_parser, deadline)
         return {"server": self.settings.address, "product": product, "version": version}
 
-    def _warn_once(self, about: str, warning: str) -> None:
-        """On this connection; probes that are repeated would fill the log."""
-        if about not in self._warned_of:
-            self._warned_of.add(about)
+    def _warn_once(self, topic: str, warning: str) -> None:
+        """Log it once per connection: repeated probes would fill the log."""
+        if topic not in self._warnings:
+            self._warnings.add(topic)
             logger.warning(warning)
 
 
-def _root() -> XmlListParser[tuple[str | None, str | None]]:
+def _root_parser() -> XmlListParser[tuple[str | None, str | None]]:
     """What the API tells of itself: product and version."""
-    return XmlListParser("-", "api", _product, identified=False)
+    return XmlListParser("-", "api", _product, requires_id=False)
 
 
 def _product(api: Element) -> tuple[str | None, str | None]:

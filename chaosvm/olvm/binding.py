@@ -1,4 +1,4 @@
-"""oVirt's own words in the docstrings of the activities that all platforms share."""
+"""What the docstrings of the shared activities say differently for oVirt."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ _WORDS = {
     ),
     "selection": _SELECTION,
     "power_on": (
-        "A paused VM goes on, too. Returns when the engine says `up`. Without a guest agent a VM "
-        "counts as up about 60 s after its start, so leave `timeout` at two minutes or more. A VM "
-        "that is starting already is only waited for."
+        "A paused VM resumes, too. Returns when the engine reports `up`. Without a guest agent, "
+        "that is about 60 s after the start, so leave `timeout` at two minutes or more. For a VM "
+        "that is already starting, the action only waits."
     ),
     "reboot": (
-        "A reboot counts as done when the VM is up and its uptime fell; without that proof the "
-        "action fails after `timeout` seconds, as unknown. Where the engine does not support "
-        "reset (before cluster level 4.6) the VM is stopped and started, and `detail` says so."
+        "A reboot is done when the VM is up and its uptime fell; without that proof the action "
+        "fails after `timeout` seconds, with the outcome unknown. Where the engine does not "
+        "support reset (before cluster level 4.6) the VM is stopped and started, and `detail` "
+        "says so."
     ),
     "not_suspendable": "down, stateless or part of a pool",
     "metadata": "what only oVirt has, such as the pool",
     "list_vms": (
-        "Tags are null here unless the selection asks for one: the engine tells them for each VM "
-        "or each tag only."
+        "Tags are null unless the selection has the key `tag`: the engine lists them only by VM "
+        "or by tag."
     ),
     "vm_power_state": (
-        "One of powered_on, powered_off, suspended, paused, transitioning (on its way from one to "
-        "another, such as powering_up or migrating) or unknown (the engine itself cannot tell). "
-        "`vm_info` has the engine's own word beside it."
+        "One of powered_on, powered_off, suspended, paused, transitioning (between two states, "
+        "such as powering_up or migrating) or unknown (the engine does not know). "
+        "`vm_info` has the engine's own status, too."
     ),
     "expected": "powered_on, powered_off, suspended or paused",
     "summary": (

@@ -1,8 +1,8 @@
-"""Whether the engine's certificate names it the way that certificates have to today.
+"""Checks that the engine's certificate has its name as an alternative name.
 
 libcurl still accepts a certificate that has the name in its subject only (CN),
-which browsers and Python do not. So the certificate is looked at before a
-password goes anywhere. Chain, dates and names have been verified by then.
+which browsers and Python do not. So the certificate is checked before a
+password is sent. libcurl has verified chain, dates and names by then.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import pycurl
 
 from chaosvm.errors import CertificateRejected
-from chaosvm.olvm.http import configured, perform
+from chaosvm.olvm.http import new_request, perform
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.runtime import Deadline
 
-__all__ = ["names_a_server", "refuse_common_names"]
+__all__ = ["has_alternative_name", "refuse_common_names"]
 
 # subjectAltName (2.5.29.17), as an object identifier in DER.
 _ALTERNATIVE_NAMES = b"\x06\x03\x55\x1d\x11"
@@ -28,24 +28,24 @@ _DNS_NAME, _IP_ADDRESS = 0x82, 0x87
 
 def refuse_common_names(settings: OLVMSettings, deadline: Deadline) -> None:
     """Raises CertificateRejected for a certificate with a CN and no alternative name."""
-    if settings.insecure or settings.url.startswith("http:"):
+    if settings.insecure or settings.is_plain:
         return
-    certificate = _certificate(settings, deadline)
-    if certificate is not None and not names_a_server(certificate):
+    certificate = _fetch_certificate(settings, deadline)
+    if certificate is not None and not has_alternative_name(certificate):
         raise CertificateRejected(
             f"the certificate of {settings.address} cannot be trusted (it has its name in the "
             "subject, CN, and no alternative name): have the engine's certificate renewed"
         )
 
 
-def _certificate(settings: OLVMSettings, deadline: Deadline) -> bytes | None:
-    """The server's own, in DER; None where this libcurl does not tell."""
-    curl: Any = configured(settings, settings.origin, [], deadline)
+def _fetch_certificate(settings: OLVMSettings, deadline: Deadline) -> bytes | None:
+    """The server's own certificate, in DER; None if this build of libcurl does not offer it."""
+    curl: Any = new_request(settings, settings.origin, [], deadline)
     multi = pycurl.CurlMulti()
     try:
         curl.setopt(pycurl.CONNECT_ONLY, 1)
         curl.setopt(pycurl.OPT_CERTINFO, 1)
-        perform(multi, curl, settings.address)
+        perform(multi, curl, settings)
         chain = curl.getinfo(pycurl.INFO_CERTINFO)
     finally:
         curl.close()
@@ -54,12 +54,12 @@ def _certificate(settings: OLVMSettings, deadline: Deadline) -> bytes | None:
     return None if pem is None else ssl.PEM_cert_to_DER_cert(pem.strip())
 
 
-def names_a_server(der: bytes) -> bool:
-    """Is there a DNS name or an address among the alternative names of a certificate?"""
+def has_alternative_name(der: bytes) -> bool:
+    """True if a DNS name or an IP address is among the certificate's alternative names."""
     start = der.find(_ALTERNATIVE_NAMES)
     if start < 0:
         return False
-    # What follows the identifier: perhaps "critical", and the names within octets.
+    # The identifier is followed by an optional "critical", and the names in an octet string.
     for tag, value in _elements(der[start + len(_ALTERNATIVE_NAMES) :]):
         if tag == _OCTETS:
             names = next(_elements(value), (0, b""))[1]
@@ -70,7 +70,7 @@ def names_a_server(der: bytes) -> bool:
 
 
 def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tags and values, one after the other, as far as they are whole."""
+    """The tags and values of consecutive elements, up to the first incomplete one."""
     at = 0
     while at + 2 <= len(der):
         tag, length = der[at], der[at + 1]

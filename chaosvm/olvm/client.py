@@ -1,7 +1,7 @@
-"""Connections to an engine: one for each request under way, all with one token.
+"""A logged-in client of an engine: one connection per concurrent request, one token for all.
 
-Reading lends connections and throws them away when anything went wrong on
-them. What changes something goes over a new one, and out once.
+Reads share a pool of connections, and a connection that fails is closed. A
+request that changes something uses a new connection and is sent once.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from chaosvm.olvm.faults import (
     RequestNotSent,
     action_refused,
     page_text,
-    parsed,
+    parse_xml,
     status_error,
 )
 from chaosvm.olvm.http import HttpChannel, api_headers, post
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.olvm.sso import fetch_token, revoke_token
-from chaosvm.olvm.xml_lists import NotExpected, XmlListParser
+from chaosvm.olvm.xml_lists import UnexpectedXml, XmlListParser
 from chaosvm.redaction import hide_session
 from chaosvm.runtime import Deadline, Login
 
@@ -48,13 +48,13 @@ class _TokenRefused(Exception):
 
 
 class OLVMClient:
-    """Sends requests as a logged-in user; logs in again when the token is refused."""
+    """Sends requests with a token, and logs in again when the engine refuses it."""
 
     def __init__(self, settings: OLVMSettings) -> None:
         self.settings = settings
         self.address = settings.address
         self._token: str | None = None
-        self._lines: list[HttpChannel] = []
+        self._channels: list[HttpChannel] = []
         self._lock = threading.Lock()
         self._login = Login(self._fetch_token, self.address, settings.username, settings.password)
         if settings.insecure:
@@ -62,53 +62,57 @@ class OLVMClient:
                 f"the certificate of {self.address} is not verified, because olvm_insecure "
                 "is true: anyone in between could read the password"
             )
-        if settings.url.startswith("http:"):
-            logger.warning(f"{self.address} is spoken to in the clear, the password included")
+        if settings.is_plain:
+            logger.warning(
+                f"olvm_url begins with http://: the password goes to {self.address} unencrypted"
+            )
 
     def login(self, deadline: Deadline) -> None:
-        """Log in, unless that was done; twice if the connection breaks."""
+        """Log in unless already logged in; tried twice if the connection breaks."""
         self._retry_once(lambda: None, deadline)
 
     # Reading ------------------------------------------------------------------------
 
-    def items(
+    def read_list(
         self,
         path: str,
-        items: Callable[[], XmlListParser[T]],
+        new_parser: Callable[[], XmlListParser[T]],
         deadline: Deadline,
         **query: str,
     ) -> list[T]:
-        """A list of the engine's, read as it arrives."""
-        found = self.items_if_there(path, items, deadline, **query)
-        if found is None:
-            raise status_error(404, b"", self.address)
-        return found
+        """Read a list, parsing it as it arrives."""
+        items = self.read_list_if_exists(path, new_parser, deadline, **query)
+        if items is None:
+            raise PlatformError(
+                f"{self.address} has no /{path} (code 404): is the path of olvm_url right?"
+            )
+        return items
 
-    def items_if_there(
+    def read_list_if_exists(
         self,
         path: str,
-        items: Callable[[], XmlListParser[T]],
+        new_parser: Callable[[], XmlListParser[T]],
         deadline: Deadline,
         **query: str,
     ) -> list[T] | None:
-        """As items; None for a list of something that does not exist (404)."""
-        return self._retry_once(lambda: self._get(path, query, items(), deadline), deadline)
+        """As read_list; None for the list of an object that does not exist (404)."""
+        return self._retry_once(lambda: self._get(path, query, new_parser(), deadline), deadline)
 
-    def item(
-        self, path: str, items: Callable[[], XmlListParser[T]], deadline: Deadline
+    def read_one(
+        self, path: str, new_parser: Callable[[], XmlListParser[T]], deadline: Deadline
     ) -> T | None:
-        """One of the engine's things; None if there is none (404)."""
-        found = self.items_if_there(path, items, deadline)
-        return found[0] if found else None
+        """Read one object; None if it does not exist (404)."""
+        items = self.read_list_if_exists(path, new_parser, deadline)
+        return items[0] if items else None
 
     def _retry_once(self, send: Callable[[], T], deadline: Deadline) -> T:
         try:
-            return self._authorised(send, deadline)
+            return self._with_token(send, deadline)
         except (AnswerTooLarge, DeadlinePassed):
             raise
         except (ConnectionFailed, ProtocolError) as error:
             logger.debug(f"reading once more: {error}")
-            return self._authorised(send, deadline)
+            return self._with_token(send, deadline)
 
     # Changing -----------------------------------------------------------------------
 
@@ -120,18 +124,18 @@ class OLVMClient:
         correlation_id: str,
         reason: str | None = None,
     ) -> Element:
-        """Ask for one action on one VM, never twice; the engine's acceptance of it.
+        """Request an action on a VM, once; returns the engine's answer once it is accepted.
 
-        Raises ActionRefused for a fault, ConnectionFailed if the request never
-        left, and AnswerLost if nobody knows what became of it.
+        Raises ActionRefused for a fault, RequestNotSent if the request never
+        left, and AnswerLost if it is unknown whether it was carried out.
         """
-        wanted = Element("action")
+        request = Element("action")
         if reason is not None:
-            SubElement(wanted, "reason").text = reason
+            SubElement(request, "reason").text = reason
         path = f"vms/{vm_id}/{action}"
         try:
-            return self._authorised(
-                lambda: self._post(path, tostring(wanted), correlation_id, deadline), deadline
+            return self._with_token(
+                lambda: self._post(path, tostring(request), correlation_id, deadline), deadline
             )
         except RequestNotSent:
             raise
@@ -140,7 +144,7 @@ class OLVMClient:
 
     def _post(self, path: str, body: bytes, correlation_id: str, deadline: Deadline) -> Element:
         if deadline.passed:
-            raise NotSentInTime("the time for the call is over")
+            raise NotSentInTime("the deadline has passed")
         headers = [
             *api_headers(self._token or ""),
             "Content-Type: application/xml",
@@ -151,12 +155,12 @@ class OLVMClient:
         if status == 401:
             raise _TokenRefused(page_text(answer))
         if status == 403:
-            raise status_error(status, answer, self.address)
-        action = parsed(answer)
+            raise status_error(status, answer, self.settings)
+        action = parse_xml(answer)
         if status >= 400:
             raise action_refused(status, answer)
         if status not in (200, 201, 202) or action is None or action.tag != "action":
-            raise status_error(status, answer, self.address)
+            raise status_error(status, answer, self.settings)
         if action.find("fault") is not None:
             raise action_refused(status, answer)
         return action
@@ -166,11 +170,11 @@ class OLVMClient:
     def close(self, deadline: Deadline) -> None:
         """Revoke the token and close the connections."""
         with self._lock:
-            lines, self._lines = self._lines, []
+            channels, self._channels = self._channels, []
             token, self._token = self._token, None
         self._login.forget()
-        for line in lines:
-            line.close()
+        for channel in channels:
+            channel.close()
         if token is not None:
             try:
                 revoke_token(self.settings, token, deadline)
@@ -181,23 +185,24 @@ class OLVMClient:
         self._token = fetch_token(self.settings, deadline)
         hide_session(self._token)
 
-    def _authorised(self, send: Callable[[], T], deadline: Deadline) -> T:
-        generation = self._logged_in(deadline)
+    def _with_token(self, send: Callable[[], T], deadline: Deadline) -> T:
+        generation = self._ensure_login(deadline)
         try:
             return send()
         except _TokenRefused:
-            logger.info(f"{self.address} does not accept the token any more: logging in again")
-        self._logged_in(deadline, lost=generation)
+            logger.info(f"{self.address} no longer accepts the token: logging in again")
+        self._ensure_login(deadline, lost=generation)
         try:
             return send()
         except _TokenRefused as refused:
-            words = f": {refused}" if str(refused) else ""
+            text = f": {refused}" if str(refused) else ""
             raise LoginFailed(
-                f"the engine does not accept a token, not even a new one{words}"
+                f"{self.address} accepted the login of user {self.settings.username!r}, but not "
+                f"the new token{text}"
             ) from None
 
-    def _logged_in(self, deadline: Deadline, lost: int = 0) -> int:
-        """What breaks here is the login: the request itself was not sent."""
+    def _ensure_login(self, deadline: Deadline, lost: int = 0) -> int:
+        """Raises RequestNotSent if the login fails, as the request itself was not sent."""
         try:
             return self._login.ensure(deadline, lost)
         except DeadlinePassed as error:
@@ -206,30 +211,29 @@ class OLVMClient:
             raise RequestNotSent(str(error)) from None
 
     def _get(
-        self, path: str, query: dict[str, str], items: XmlListParser[T], deadline: Deadline
+        self, path: str, query: dict[str, str], parser: XmlListParser[T], deadline: Deadline
     ) -> list[T] | None:
         if deadline.passed:
-            raise NotSentInTime("the time for the call is over")
+            raise NotSentInTime("the deadline has passed")
         with self._lock:
-            line = self._lines.pop() if self._lines else HttpChannel(self.settings)
-        sound = False
+            channel = self._channels.pop() if self._channels else HttpChannel(self.settings)
+        reusable = False
         try:
-            status, other = line.get(path, query, self._token or "", items.feed, deadline)
-            found = items.close() if status == 200 else None
-            sound = True
-        except NotExpected as error:
+            status, body = channel.get(path, query, self._token or "", parser.feed, deadline)
+            items = parser.close() if status == 200 else None
+            reusable = True
+        except UnexpectedXml as error:
             raise ProtocolError(
-                f"{self.address} answered with something that is not what was asked for, or "
-                f"not all of it: {error}"
+                f"{self.address} sent an unexpected or incomplete answer for /{path}: {error}"
             ) from error
         finally:
-            if sound:
+            if reusable:
                 with self._lock:
-                    self._lines.append(line)
+                    self._channels.append(channel)
             else:
-                line.close()
+                channel.close()
         if status == 401:
-            raise _TokenRefused(page_text(other))
+            raise _TokenRefused(page_text(body))
         if status not in (200, 404):
-            raise status_error(status, other, self.address)
-        return found
+            raise status_error(status, body, self.settings)
+        return items

@@ -1,7 +1,7 @@
-"""The engine's own records of what it did, as far as they tell what its answers do not.
+"""The engine's events, which tell what the answers to its actions leave out.
 
-All codes, texts and correlation ids are as a real engine (4.5.8) gave them.
-Texts of events are always in English.
+Codes, texts and correlation ids were recorded on a real engine (4.5.8). The
+texts of events are always in English.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 
-__all__ = ["Event", "failed_start", "forced_stops", "of_call", "was_forced"]
+__all__ = ["Event", "events_of_call", "failed_start", "forced_stops", "was_forced"]
 
 _SHUTDOWN_INITIATED = 73
 _POWERED_OFF_UNGRACEFULLY = 76
-_STARTING = (150, 153, 537)  # it was initiated; it was handed to a host
+_STARTING = (150, 153, 537)  # initiated, or sent to a host
 _FAILED_TO_RUN = 54
-# A start that was refused at once leaves the same code as one that failed on the hosts.
+# A start that is refused at once has the same code as one that fails on every host.
 _REFUSED_AT_ONCE = "failed validation"
-# From the stop to its record.
-_NEAR = dt.timedelta(seconds=30)
-_LEAST_FORCED, _FORCED_PER_VM = 50, 4
+# Between the stop and its event.
+_MAX_DELAY = dt.timedelta(seconds=30)
+_MIN_FORCED, _FORCED_PER_VM = 50, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,19 @@ class Event:
     at: dt.datetime | None
 
 
-def of_call(client: OLVMClient, run: str, deadline: Deadline) -> list[Event]:
-    """What the engine did under this correlation id."""
-    return client.items("events", _events, deadline, search=f'correlation_id="{run}"')
+def events_of_call(client: OLVMClient, run: str, deadline: Deadline) -> list[Event]:
+    """The events with this correlation id."""
+    return client.read_list("events", _events, deadline, search=f'correlation_id="{run}"')
 
 
 def forced_stops(client: OLVMClient, vms: int, deadline: Deadline) -> list[Event]:
-    """The last hard stops that were made of shutdowns: enough of them for so many VMs.
+    """The latest shutdowns that the engine turned into hard stops, enough for ``vms`` VMs.
 
-    They are commands of the engine's own, so they have correlation ids of their own.
+    Each is a command of the engine itself, with a correlation id of its own.
     """
-    most = max(_LEAST_FORCED, _FORCED_PER_VM * vms)
+    limit = max(_MIN_FORCED, _FORCED_PER_VM * vms)
     search = f"type={_POWERED_OFF_UNGRACEFULLY}"
-    return client.items("events", _events, deadline, search=search, max=str(most))
+    return client.read_list("events", _events, deadline, search=search, max=str(limit))
 
 
 def was_forced(
@@ -60,10 +60,10 @@ def was_forced(
     call: Iterable[Event],
     forced: Iterable[Event],
 ) -> bool | None:
-    """Did the engine make a hard stop of the shutdown of this call? None: its records do not tell.
+    """True if the engine turned this call's shutdown into a hard stop; None if unknown.
 
-    A shutdown that it passed on to the guest it records as initiated, under the call's
-    own correlation id.
+    A shutdown that reached the guest is recorded as initiated, with the
+    correlation id of the call.
     """
     own = [event for event in call if event.vm_id == vm_id]
     if any(event.code == _POWERED_OFF_UNGRACEFULLY for event in own):
@@ -73,21 +73,21 @@ def was_forced(
     for event in forced:
         if event.vm_id == vm_id and event.code == _POWERED_OFF_UNGRACEFULLY:
             if stopped_at is None or event.at is None:
-                near = reason in event.text
+                matches = reason in event.text
             else:
-                near = abs(event.at - stopped_at) <= _NEAR
-            if near:
+                matches = abs(event.at - stopped_at) <= _MAX_DELAY
+            if matches:
                 return True
     return None
 
 
 def failed_start(vm_id: str, call: Sequence[Event]) -> str | None:
-    """What the engine records of a start that it gave up after it was accepted."""
+    """The text of the event for an accepted start that failed on every host."""
     own = [event for event in call if event.vm_id == vm_id]
-    begun = max((event.number for event in own if event.code in _STARTING), default=-1)
+    started = max((event.number for event in own if event.code in _STARTING), default=-1)
     for event in own:
         failed = event.code == _FAILED_TO_RUN and _REFUSED_AT_ONCE not in event.text
-        if failed and event.number > begun:
+        if failed and event.number > started:
             return " ".join(event.text.split())
     return None
 
@@ -96,13 +96,13 @@ def _events() -> XmlListParser[Event]:
     return XmlListParser("events", "event", _event)
 
 
-def _event(told: Element) -> Event:
-    vm, moment = told.find("vm"), told.findtext("time")
+def _event(element: Element) -> Event:
+    vm, time = element.find("vm"), element.findtext("time")
     return Event(
-        number=int(told.attrib["id"]),
-        code=int(told.findtext("code") or 0),
+        number=int(element.attrib["id"]),
+        code=int(element.findtext("code") or 0),
         vm_id=vm.get("id") if vm is not None else None,
-        correlation_id=told.findtext("correlation_id"),
-        text=told.findtext("description") or "",
-        at=dt.datetime.fromisoformat(moment) if moment else None,
+        correlation_id=element.findtext("correlation_id"),
+        text=element.findtext("description") or "",
+        at=dt.datetime.fromisoformat(time) if time else None,
     )

@@ -1,9 +1,8 @@
-"""What the engine refuses, and what goes wrong on the way to it, as this package's errors."""
+"""Translates the engine's faults and libcurl's errors into this package's exceptions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from xml.etree.ElementTree import XML, Element, ParseError
 
 import pycurl
@@ -16,16 +15,18 @@ from chaosvm.errors import (
     PlatformError,
     ProtocolError,
 )
+from chaosvm.olvm.settings import OLVMSettings
 
 __all__ = [
     "ActionRefused",
-    "RequestNotSent",
     "NotSentInTime",
+    "RequestNotSent",
     "RequestRefused",
     "action_refused",
     "curl_error",
+    "not_an_engine",
     "page_text",
-    "parsed",
+    "parse_xml",
     "status_error",
 ]
 
@@ -40,27 +41,35 @@ _NOT_CONNECTED = (
     pycurl.E_COULDNT_RESOLVE_PROXY,
     pycurl.E_COULDNT_CONNECT,
 )
-# What the reason of a fault says when it says nothing.
+# What plain HTTP gets from a TLS port: nothing, or a TLS alert ("HTTP/0.9").
+_NO_HTTP_ANSWER = (
+    pycurl.E_GOT_NOTHING,
+    pycurl.E_UNSUPPORTED_PROTOCOL,
+    pycurl.E_FTP_WEIRD_SERVER_REPLY,
+)
+# OpenSSL's words for an answer that is not TLS.
+_NOT_TLS = re.compile(r"wrong version number|packet length too long|unknown protocol", re.I)
+# The reason of a fault that gives none.
 _NO_REASON = "Operation Failed"
-_LONGEST_TEXT = 300
+_MAX_TEXT = 300
 
 
 class RequestNotSent(ConnectionFailed):
-    """The request did not leave this machine, so it cannot have been done."""
+    """The request did not leave this machine, so it cannot have been carried out."""
 
 
 class NotSentInTime(RequestNotSent, DeadlinePassed):
-    """The time was over before the request left."""
+    """The deadline passed before the request left."""
 
 
 class RequestRefused(PlatformError):
-    """The engine refused to answer (400); also what the user may not read, in some cases."""
+    """The engine answered 400; in some cases because the user lacks a privilege to read."""
 
 
 class ActionRefused(Exception):
-    """The engine's fault in answer to an action; what became of the action is not in it.
+    """The engine's fault in answer to an action. It may have been carried out all the same.
 
-    ``words`` are the engine's own, empty where it gave none.
+    ``words`` are the engine's own; empty if it gave none.
     """
 
     def __init__(self, status: int, words: str) -> None:
@@ -69,12 +78,13 @@ class ActionRefused(Exception):
         self.words = words
 
 
-def curl_error(code: int, message: str, address: str, sent: bool = True) -> PlatformError:
-    """From libcurl's number; ``sent`` is false if nothing of the request had left."""
+def curl_error(code: int, message: str, settings: OLVMSettings, sent: bool = True) -> PlatformError:
+    """The exception for libcurl's error code; ``sent`` is false if no byte was sent."""
+    address = settings.address
     if code in _CERTIFICATE:
         return CertificateRejected(
             f"the certificate of {address} cannot be trusted ({message}): give the CA's "
-            "certificate as olvm_ca_file, and the engine by a name that is in its certificate"
+            "certificate as olvm_ca_file, and use a name from the certificate in olvm_url"
         )
     if code == pycurl.E_OPERATION_TIMEDOUT:
         kind = DeadlinePassed if sent else NotSentInTime
@@ -82,55 +92,64 @@ def curl_error(code: int, message: str, address: str, sent: bool = True) -> Plat
     if code in _NOT_CONNECTED:
         return RequestNotSent(f"no connection to {address}: {message}")
     kind = ConnectionFailed if sent else RequestNotSent
+    if settings.is_plain and code in _NO_HTTP_ANSWER:
+        return kind(f"{address} does not answer over http:// ({message}): did you mean https://?")
+    if _NOT_TLS.search(message):
+        return kind(f"{address} does not speak TLS ({message}): is the port right?")
     return kind(f"the connection to {address} broke: {message}")
 
 
-def parsed(body: bytes) -> Element | None:
-    """The root of an XML document; None if it is none, or not all of it."""
+def not_an_engine(settings: OLVMSettings, answer: str) -> ProtocolError:
+    """For a server that answers, but not as an engine."""
+    hint = " Or did you mean https://?" if settings.is_plain else ""
+    return ProtocolError(
+        f"{settings.address} does not answer as an oVirt engine does ({answer}): is it one?{hint}"
+    )
+
+
+def parse_xml(body: bytes) -> Element | None:
+    """The root element; None if the body is not one complete XML document."""
     try:
         return XML(body)
-    except (ParseError, LookupError, ValueError):  # cut off, or of an encoding that is unknown
+    except (ParseError, LookupError, ValueError):  # LookupError: an unknown encoding
         return None
 
 
 def action_refused(status: int, body: bytes) -> ActionRefused:
-    root = parsed(body)
-    return ActionRefused(status, _words(root) if root is not None else "")
+    return ActionRefused(status, _fault_text(parse_xml(body)))
 
 
-def status_error(status: int, body: bytes, address: str) -> PlatformError:
-    """An answer that is neither 200 nor anything that the caller knows what to do with."""
-    root = parsed(body)
-    text = (_words(root) if root is not None else "") or f"code {status}"
+def status_error(status: int, body: bytes, settings: OLVMSettings) -> PlatformError:
+    """The exception for a status that the caller does not expect."""
+    text = _fault_text(parse_xml(body)) or f"code {status}"
     if status == 403:
         return PermissionDenied(f"the user may not do this: {text}")
     if 400 <= status < 500:
         kind = RequestRefused if status == 400 else PlatformError
         return kind(f"the engine refused: {text}")
     if status >= 500:
-        return ConnectionFailed(f"{address} answered with an error: {status}")
-    return ProtocolError(f"{address} answered as an engine does not: is it one?")
+        return ConnectionFailed(f"{settings.address} answered with an error: {status}")
+    return not_an_engine(settings, f"code {status}")
 
 
-def _words(root: Element) -> str:
-    """Of a fault, by itself or in an action."""
+def _fault_text(root: Element | None) -> str:
+    """The text of a fault, which is the root or within an action; empty without a fault."""
+    if root is None:
+        return ""
     fault = root if root.tag == "fault" else root.find("fault")
     if fault is None:
         return ""
     reason, detail = (_trimmed(fault.findtext(name)) for name in ("reason", "detail"))
-    return _joined([reason if reason != _NO_REASON else "", detail])
+    parts = [reason if reason != _NO_REASON else "", detail]
+    return ": ".join(part for part in parts if part)[:_MAX_TEXT]
 
 
 def _trimmed(text: str | None) -> str:
     return " ".join((text or "").split()).strip("[] .")
 
 
-def _joined(words: Sequence[str]) -> str:
-    return ": ".join(word for word in words if word)[:_LONGEST_TEXT]
-
-
 def page_text(body: bytes) -> str:
-    """What a page of HTML says to its reader, in one line."""
+    """The visible text of an HTML page, on one line."""
     text = body.decode("utf-8", "replace")
     inner = re.search(r"<body[^>]*>(.*?)(?:</body>|$)", text, re.DOTALL | re.IGNORECASE)
-    return _trimmed(re.sub(r"<[^>]*>", " ", inner[1]))[:_LONGEST_TEXT] if inner else ""
+    return _trimmed(re.sub(r"<[^>]*>", " ", inner[1]))[:_MAX_TEXT] if inner else ""

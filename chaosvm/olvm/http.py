@@ -1,8 +1,8 @@
-"""HTTP with the engine: bounded in time, read as it arrives, and never sent twice unasked.
+"""HTTP with the engine: bounded in time, streamed, and never repeated behind our back.
 
-libcurl repeats a request by itself when a connection that it had used before
-turns out to be dead. So reading uses connections again, and whatever changes
-something goes over a new one.
+libcurl repeats a request by itself when a reused connection turns out to be
+dead. So only reads reuse connections; every request that changes something
+gets a new one.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from chaosvm.olvm.faults import curl_error
 from chaosvm.olvm.settings import OLVMSettings, address_of
 from chaosvm.runtime import Deadline, rehearsal
 
-__all__ = ["HttpChannel", "api_headers", "configured", "perform", "post"]
+__all__ = ["HttpChannel", "api_headers", "new_request", "perform", "post"]
 
-# Signals reach us between two looks at the connection.
-_LOOK_EVERY = 0.25
-# How much of an answer that is not streamed is looked at.
-_LONGEST_ANSWER = 1_048_576
+# Python handles signals between two calls of select.
+_SELECT_SECONDS = 0.25
+# Bytes kept of an answer that is not streamed.
+_MAX_ANSWER = 1_048_576
 
 
-def configured(
+def new_request(
     settings: OLVMSettings,
     url: str,
     headers: list[str],
     deadline: Deadline,
-    at_least: float = 0.0,
+    min_seconds: float = 0.0,
 ) -> Any:
-    """A request that ends by the deadline, whatever happens.
+    """A curl handle whose request ends by the deadline.
 
-    It may take ``olvm_timeout`` seconds, or ``at_least`` so many.
+    It may take ``olvm_timeout`` seconds, or ``min_seconds`` if that is more.
     """
     rehearsal.require_allowed(*address_of(url))
-    seconds = min(max(settings.timeout, at_least), deadline.remaining)
+    seconds = min(max(settings.timeout, min_seconds), deadline.remaining)
     curl = pycurl.Curl()
     curl.setopt(pycurl.URL, url)
     curl.setopt(pycurl.HTTPHEADER, headers)
@@ -51,17 +51,17 @@ def configured(
     return curl
 
 
-def perform(multi: Any, curl: Any, address: str) -> None:
-    """Raises what became of the connection, as this package's errors."""
+def perform(multi: Any, curl: Any, settings: OLVMSettings) -> None:
+    """Send the request and read its answer; raises a PlatformError if the connection fails."""
     multi.add_handle(curl)
     try:
         _, running = multi.perform()
         while running:
-            multi.select(_LOOK_EVERY)
+            multi.select(_SELECT_SECONDS)
             _, running = multi.perform()
         _, _, failed = multi.info_read()
         for _, code, message in failed:
-            raise curl_error(code, message, address, sent=curl.getinfo(pycurl.REQUEST_SIZE) > 0)
+            raise curl_error(code, message, settings, sent=curl.getinfo(pycurl.REQUEST_SIZE) > 0)
     finally:
         multi.remove_handle(curl)
 
@@ -72,43 +72,43 @@ def post(
     headers: list[str],
     body: bytes,
     deadline: Deadline,
-    at_least: float = 0.0,
+    min_seconds: float = 0.0,
 ) -> tuple[int, bytes]:
-    """Status and body of the answer to a POST that goes out once, over a connection of its own."""
-    curl = configured(settings, url, headers, deadline, at_least)
+    """Send a POST once, over a new connection; return status and body of the answer."""
+    curl = new_request(settings, url, headers, deadline, min_seconds)
     multi = pycurl.CurlMulti()
     answer = bytearray()
     try:
         curl.setopt(pycurl.FRESH_CONNECT, 1)
         curl.setopt(pycurl.FORBID_REUSE, 1)
-        # A stream of HTTP/2 that is refused would be tried again.
+        # libcurl retries a refused HTTP/2 stream.
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.POSTFIELDS, body)
         curl.setopt(pycurl.ENCODING, "gzip")
-        curl.setopt(pycurl.WRITEFUNCTION, _keeping(answer))
-        perform(multi, curl, settings.address)
+        curl.setopt(pycurl.WRITEFUNCTION, _append_to(answer))
+        perform(multi, curl, settings)
         return int(curl.getinfo(pycurl.RESPONSE_CODE)), bytes(answer)
     finally:
         curl.close()
         multi.close()
 
 
-def _keeping(answer: bytearray) -> Callable[[bytes], None]:
-    """Keeps the beginning of an answer, and reads the rest of it all the same."""
+def _append_to(answer: bytearray) -> Callable[[bytes], None]:
+    """A write callback that keeps the first ``_MAX_ANSWER`` bytes and drops the rest."""
 
-    def write(piece: bytes) -> None:
-        answer.extend(piece[: _LONGEST_ANSWER - len(answer)])
+    def write(chunk: bytes) -> None:
+        answer.extend(chunk[: _MAX_ANSWER - len(answer)])
 
     return write
 
 
 class HttpChannel:
-    """Connections to the engine that are kept open, for one request at a time."""
+    """Keeps connections to the engine open, for one request at a time."""
 
     def __init__(self, settings: OLVMSettings) -> None:
         self._settings = settings
         self._multi = pycurl.CurlMulti()
-        self._refused: BaseException | None = None
+        self._feed_error: BaseException | None = None
         self._status = 0
 
     def get(
@@ -119,42 +119,42 @@ class HttpChannel:
         feed: Callable[[bytes], None],
         deadline: Deadline,
     ) -> tuple[int, bytes]:
-        """The status, and the body of an answer that is not 200.
+        """Return the status, and the body unless the status is 200.
 
-        The body of one that is goes to ``feed``, piece by piece; what that
-        raises ends the request and comes out here.
+        The body of a 200 goes to ``feed``, chunk by chunk. An exception in
+        ``feed`` ends the request and is raised from here.
         """
-        found = f"?{urlencode(query)}" if query else ""
-        url = f"{self._settings.url}{path and '/'}{path}{found}"
-        curl = configured(self._settings, url, api_headers(token), deadline)
-        self._status, self._refused = 0, None
-        other = bytearray()
-        keep = _keeping(other)
+        query_string = f"?{urlencode(query)}" if query else ""
+        url = f"{self._settings.url}{path and '/'}{path}{query_string}"
+        curl = new_request(self._settings, url, api_headers(token), deadline)
+        self._status, self._feed_error = 0, None
+        error_body = bytearray()
+        append = _append_to(error_body)
 
-        def write(piece: bytes) -> int | None:
+        def write(chunk: bytes) -> int | None:
             if self._status != 200:
-                keep(piece)
+                append(chunk)
                 return None
             try:
-                feed(piece)
+                feed(chunk)
             except BaseException as error:  # noqa: BLE001  # libcurl would only print it
-                self._refused = error
+                self._feed_error = error
                 return -1
             return None
 
         try:
             curl.setopt(pycurl.ENCODING, "gzip")
-            curl.setopt(pycurl.HEADERFUNCTION, self._header)
+            curl.setopt(pycurl.HEADERFUNCTION, self._read_header)
             curl.setopt(pycurl.WRITEFUNCTION, write)
-            perform(self._multi, curl, self._settings.address)
+            perform(self._multi, curl, self._settings)
         finally:
             curl.close()
-            if self._refused is not None:
-                raise self._refused
-        return self._status, bytes(other)
+            if self._feed_error is not None:
+                raise self._feed_error
+        return self._status, bytes(error_body)
 
-    def _header(self, line: bytes) -> None:
-        """The status has to be known before the body comes."""
+    def _read_header(self, line: bytes) -> None:
+        """The status decides where the body goes."""
         if line.startswith(b"HTTP/"):
             self._status = int(line.split()[1])
 
@@ -163,7 +163,7 @@ class HttpChannel:
 
 
 def api_headers(token: str) -> list[str]:
-    """Of each request to the API. The language is fixed: faults are looked at, if as a hint."""
+    """The headers of every API request. English, because the texts of faults serve as hints."""
     return [
         f"Authorization: Bearer {token}",
         "Accept: application/xml",

@@ -1,10 +1,8 @@
-"""Every VM with its place: VMs, hosts, clusters and data centres, one list each.
+"""Reads the inventory: lists of VMs, hosts, clusters and data centres, joined by id.
 
-The engine's VM list only has links to hosts and clusters, and following them
-costs a request each (or, with ``follow``, an error where a link is empty). So
-the four lists are read side by side and joined here by id. They are long, and
-little of them is needed: they are not made into the SDK's objects, which takes
-several times as long.
+The engine's VM list only links to hosts and clusters. Following a link costs a
+request, and ``follow`` fails where a link is empty. So the four lists are read
+concurrently and joined here.
 """
 
 from __future__ import annotations
@@ -18,8 +16,8 @@ from functools import cache
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
+from chaosvm.olvm.bulk_reads import read_by_id, read_by_name
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.reading import read_by_id, read_by_name
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 from chaosvm.selection import VMIndex
@@ -28,11 +26,11 @@ from chaosvm.vm import VM, PowerState
 __all__ = ["Inventory", "Places", "power_state", "read_status"]
 
 T = TypeVar("T")
-Made = Callable[[Element], VM]
+ToVM = Callable[[Element], VM]
 
-# As many ids are always asked for one by one, and as many at the most: more would
-# cost what the whole list does.
-_FEW_IDS, _MOST_IDS = 10, 50
+# Up to this many ids are read one by one in any inventory, and in a large one: more
+# would take as long as the whole list.
+_FEW_IDS, _MAX_IDS = 10, 50
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _STATES = {
@@ -57,9 +55,9 @@ class Place:
 
     id: str
     name: str
-    # Of a host.
+    # Hosts only.
     status: str | None = None
-    # Of a cluster; not every one is in a data centre.
+    # Clusters only; a cluster may be in no data centre.
     datacenter_id: str | None = None
 
 
@@ -73,76 +71,80 @@ class Places:
 
 
 def power_state(status: str) -> PowerState:
-    """not_responding, unknown, unassigned and what came later: not known."""
+    """UNKNOWN for not_responding, unknown, unassigned and any status added later."""
     return _STATES.get(status, PowerState.UNKNOWN)
 
 
 class Inventory:
-    """Reads VMs, and remembers which one a word meant and what the places are called."""
+    """Reads VMs, and caches the places and which VM each name resolved to."""
 
     def __init__(self, client: OLVMClient) -> None:
         self._client = client
-        self._known: dict[str, str] = {}  # from the word to the VM's id
+        self._ids: dict[str, str] = {}  # from name, path or id
         self._places: Places | None = None
-        self.total: int | None = None  # VMs, when all of them were last read
+        self.total: int | None = None  # number of VMs in the last complete list
 
-    def everything(self, deadline: Deadline) -> tuple[list[VM], Places]:
-        return self._with_places(deadline, lambda made: self._list(made, deadline))
+    def read_all(self, deadline: Deadline) -> tuple[list[VM], Places]:
+        return self._with_places(deadline, lambda to_vm: self._list(to_vm, deadline))
 
-    def some(self, only: Sequence[str], allow_cached: bool, deadline: Deadline) -> list[VM]:
-        """Every VM that answers to one of these words, and possibly others.
+    def read_named(self, names: Sequence[str], allow_cached: bool, deadline: Deadline) -> list[VM]:
+        """Every VM that one of these names, paths or ids refers to, and possibly others.
 
-        With ``remembered``, a word that meant one VM before means the same one
-        now, as long as that still answers to it.
+        With ``allow_cached``, a single name resolves to the same VM as before, as
+        long as that VM still has it.
         """
-        if allow_cached and len(only) == 1:
-            known = self._known_vm(only[0], deadline)
-            if known is not None:
-                return [known]
-        vms, _ = self._with_places(deadline, lambda made: self._named(made, only, deadline))
-        directory = VMIndex(vms)
-        for word in only:
-            meant = directory.find(word)
-            if len(meant) == 1:
-                self._known[word] = meant[0].id
+        if allow_cached and len(names) == 1:
+            cached = self._read_cached(names[0], deadline)
+            if cached is not None:
+                return [cached]
+        vms, _ = self._with_places(deadline, lambda to_vm: self._named(to_vm, names, deadline))
+        index = VMIndex(vms)
+        for name in names:
+            matches = index.find(name)
+            if len(matches) == 1:
+                self._ids[name] = matches[0].id
         return vms
 
-    def _known_vm(self, word: str, deadline: Deadline) -> VM | None:
-        """None where it is not known, or not known any more."""
-        vm_id, places = self._known.get(word), self._places
+    def _read_cached(self, name: str, deadline: Deadline) -> VM | None:
+        """None if the name is not cached, or no longer that VM's."""
+        vm_id, places = self._ids.get(name), self._places
         if vm_id is None or places is None:
             return None
 
-        def made(told: Element) -> VM | None:
-            return _vm(told, places) if _is_placed(told, places) else None
+        def to_vm(element: Element) -> VM | None:
+            return _vm(element, places) if _has_known_places(element, places) else None
 
-        vm = self._client.item(f"vms/{vm_id}", lambda: _items(made), deadline)
-        if vm is not None and vm.answers_to(word):
+        vm = self._client.read_one(f"vms/{vm_id}", lambda: _vm_parser(to_vm), deadline)
+        if vm is not None and vm.answers_to(name):
             return vm
-        self._known.pop(word, None)
+        self._ids.pop(name, None)
         return None
 
-    def found_by(self, search: str, deadline: Deadline) -> list[VM]:
-        """The VMs that the engine finds."""
+    def search(self, query: str, deadline: Deadline) -> list[VM]:
+        """The VMs that the engine's search finds."""
 
-        def read(made: Made) -> list[VM]:
-            found = self._client.items("vms", lambda: _items(made), deadline, search=search)
-            return list({vm.id: vm for vm in found}.values())
+        def read(to_vm: ToVM) -> list[VM]:
+            return _unique(
+                self._client.read_list("vms", lambda: _vm_parser(to_vm), deadline, search=query)
+            )
 
         return self._with_places(deadline, read)[0]
 
     # Requests ------------------------------------------------------------------------
 
     def _with_places(
-        self, deadline: Deadline, read: Callable[[Made], list[VM]]
+        self, deadline: Deadline, read: Callable[[ToVM], list[VM]]
     ) -> tuple[list[VM], Places]:
-        """All lists at once; those of the places are short, and are there first."""
-        # A login that is refused is told by the request that tried it.
+        """Read VMs and places concurrently; ``read`` gets the conversion of a VM's element.
+
+        The lists of places are short, and arrive first.
+        """
+        # Otherwise each of the four reads would try a login that is refused.
         self._client.login(deadline)
         with ThreadPoolExecutor(len(_PLACES), thread_name_prefix="chaosvm-read") as pool:
             lists = [
-                pool.submit(self._client.items, path, items, deadline)
-                for path, items in _PLACES.items()
+                pool.submit(self._client.read_list, path, new_parser, deadline)
+                for path, new_parser in _PLACES.items()
             ]
 
             @cache
@@ -150,50 +152,54 @@ class Inventory:
                 hosts, clusters, datacenters = (_by_id(each.result()) for each in lists)
                 return Places(hosts, clusters, datacenters)
 
-            vms = read(lambda told: _vm(told, places()))
+            vms = read(lambda element: _vm(element, places()))
             self._places = places()
             return vms, places()
 
-    def _named(self, made: Made, only: Sequence[str], deadline: Deadline) -> list[VM]:
-        """By a search where that is safe and finds all that is asked for."""
-        ids = [word for word in only if _UUID.fullmatch(word)]
-        found = None
-        if len(ids) <= self._most_ids():
-            found = read_by_name(self._client, only, lambda: _items(made), deadline, self.total)
-        if found is not None:
-            by_id = read_by_id(self._client, ids, lambda: _items(made), deadline)
-            found += [vm for vm in by_id if vm is not None]
-            if {vm.name for vm in found}.union(vm.id for vm in found).issuperset(only):
-                return list({vm.id: vm for vm in found}.values())
-            # Something was not found: it goes by another word, or the engine did
-            # not understand the search. Only the whole list can tell.
-        return self._list(made, deadline)
+    def _named(self, to_vm: ToVM, names: Sequence[str], deadline: Deadline) -> list[VM]:
+        """By a search if it is safe and finds all of them, or from the whole list."""
+        ids = [name for name in names if _UUID.fullmatch(name)]
+        vms = None
+        if len(ids) <= self._max_ids():
+            vms = read_by_name(self._client, names, lambda: _vm_parser(to_vm), deadline, self.total)
+        if vms is not None:
+            by_id = read_by_id(self._client, ids, lambda: _vm_parser(to_vm), deadline)
+            vms += [vm for vm in by_id if vm is not None]
+            if {vm.name for vm in vms}.union(vm.id for vm in vms).issuperset(names):
+                return _unique(vms)
+            # Something is missing: it may be a path, or the engine may not have
+            # understood the search. Only the whole list can tell.
+        return self._list(to_vm, deadline)
 
-    def _most_ids(self) -> int:
-        """Ten of the requests take as long as a list of a hundred or so."""
-        return _MOST_IDS if self.total is None else min(_MOST_IDS, max(_FEW_IDS, self.total // 10))
+    def _max_ids(self) -> int:
+        """Ten requests take about as long as a list of a hundred VMs."""
+        return _MAX_IDS if self.total is None else min(_MAX_IDS, max(_FEW_IDS, self.total // 10))
 
-    def _list(self, made: Made, deadline: Deadline) -> list[VM]:
-        vms = self._client.items("vms", lambda: _items(made), deadline)
+    def _list(self, to_vm: ToVM, deadline: Deadline) -> list[VM]:
+        vms = self._client.read_list("vms", lambda: _vm_parser(to_vm), deadline)
         self.total = len(vms)
         return vms
 
 
-def _items(made: Callable[[Element], T]) -> XmlListParser[T]:
-    return XmlListParser("vms", "vm", made)
+def _vm_parser(convert: Callable[[Element], T]) -> XmlListParser[T]:
+    return XmlListParser("vms", "vm", convert)
+
+
+def _unique(vms: list[VM]) -> list[VM]:
+    return list({vm.id: vm for vm in vms}.values())
 
 
 def read_status(client: OLVMClient, vm_id: str, deadline: Deadline) -> str | None:
-    """The engine's word for a VM's state; None if the VM does not exist."""
-    return client.item(f"vms/{vm_id}", lambda: _items(_status), deadline)
+    """The engine's status of a VM; None if the VM does not exist."""
+    return client.read_one(f"vms/{vm_id}", lambda: _vm_parser(_status), deadline)
 
 
-def _place(told: Element) -> Place:
+def _place(element: Element) -> Place:
     return Place(
-        id=told.attrib["id"],
-        name=told.findtext("name") or told.attrib["id"],
-        status=told.findtext("status"),
-        datacenter_id=_id(told.find("data_center")),
+        id=element.attrib["id"],
+        name=element.findtext("name") or element.attrib["id"],
+        status=element.findtext("status"),
+        datacenter_id=_id(element.find("data_center")),
     )
 
 
@@ -208,28 +214,28 @@ def _by_id(places: list[Place]) -> dict[str, Place]:
     return {place.id: place for place in places}
 
 
-def _is_placed(told: Element, places: Places) -> bool:
-    """Are its host and its cluster among those that are known?"""
-    host, cluster = _id(told.find("host")), _id(told.find("cluster"))
+def _has_known_places(element: Element, places: Places) -> bool:
+    """True if the VM's host and cluster are in ``places``."""
+    host, cluster = _id(element.find("host")), _id(element.find("cluster"))
     return (not host or host in places.hosts) and (not cluster or cluster in places.clusters)
 
 
-def _status(told: Element) -> str:
-    """The engine leaves it out for a VM whose disks are broken."""
-    return told.findtext("status") or "unknown"
+def _status(element: Element) -> str:
+    """The engine gives no status for a VM with broken disks."""
+    return element.findtext("status") or "unknown"
 
 
-# What is told of a VM ------------------------------------------------------------------
+# From an element to a VM ---------------------------------------------------------------
 
 
-def _vm(told: Element, places: Places) -> VM:
-    parts = {part.tag: part for part in told}
+def _vm(element: Element, places: Places) -> VM:
+    parts = {part.tag: part for part in element}
     text = _texts(parts)
     cluster = places.clusters.get(_id(parts.get("cluster")))
     host = places.hosts.get(_id(parts.get("host")))
     datacenter = places.datacenters.get(cluster.datacenter_id or "") if cluster else None
-    status = _status(told)
-    vm_id = told.attrib["id"]
+    status = _status(element)
+    vm_id = element.attrib["id"]
     name = text("name") or vm_id
     names = [_name(datacenter), _name(cluster), name]
     memory = text("memory")
@@ -249,14 +255,14 @@ def _vm(told: Element, places: Places) -> VM:
         guest_os=_guest_os(parts),
         hostname=text("fqdn") or None,
         ip_addresses=_ip_addresses(parts.get("reported_devices")),
-        # Without any, these are a link that was not followed.
+        # Usually just a link that was not followed.
         tags=_tags(parts.get("tags")),
         metadata=_metadata(parts),
     )
 
 
 def _texts(parts: dict[str, Element]) -> Callable[[str], str | None]:
-    """What is in an element, by its tag."""
+    """Returns the text of a child element by its tag."""
 
     def text(tag: str) -> str | None:
         part = parts.get(tag)
@@ -266,7 +272,7 @@ def _texts(parts: dict[str, Element]) -> Callable[[str], str | None]:
 
 
 def _metadata(parts: dict[str, Element]) -> dict[str, Any]:
-    """What only oVirt has; keys that say nothing about this VM are left out."""
+    """What only oVirt has, without empty values."""
     text = _texts(parts)
     started = text("start_time")
     metadata = {
@@ -277,7 +283,7 @@ def _metadata(parts: dict[str, Element]) -> dict[str, Any]:
         "stateless": _boolean(text("stateless")),
         "pool_id": _id(parts.get("vm_pool")),
         "start_time": dt.datetime.fromisoformat(started).isoformat() if started else None,
-        # Its next start brings another machine than the one that runs.
+        # The next start applies these changes, and drops the options of Run Once.
         "changes_at_next_start": _boolean(text("next_run_configuration_exists")) or None,
         "run_once": _boolean(text("run_once")) or None,
         "status_detail": text("status_detail"),
@@ -299,7 +305,7 @@ def _cpu_count(cpu: Element | None) -> int | None:
 
 
 def _guest_os(parts: dict[str, Element]) -> str | None:
-    """What the guest agent tells, or else what the VM was made for."""
+    """As the guest agent reports it, or the type that the VM was created for."""
     guest = parts.get("guest_operating_system")
     if guest is not None:
         system = guest.findtext("distribution") or guest.findtext("family")
@@ -325,7 +331,7 @@ def _boolean(text: str | None) -> bool | None:
     if not text:
         return None
     if text.lower() not in ("true", "false", "1", "0"):
-        raise ValueError(f"{text} is neither true nor false")
+        raise ValueError(f"{text!r} is neither true nor false")
     return text.lower() in ("true", "1")
 
 

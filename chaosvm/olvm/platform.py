@@ -21,10 +21,10 @@ class OLVMPlatform(VMService):
     ...                   "admin@internal", password) as platform:
     ...     platform.power_off("web-01", timeout=120)
 
-    ``timeout`` in seconds bounds each reading, and each single request of an
-    action. Safe to use from several threads. Raises InvalidValue for arguments
-    that cannot be used. ``safety`` is what the chaosvm_* settings are in an
-    experiment; by default it comes from the environment.
+    ``timeout`` in seconds bounds each probe, and each request of an action. Safe
+    to use from several threads. Raises InvalidValue for unusable arguments.
+    ``safety`` stands for the chaosvm_* settings of an experiment; by default
+    they are read from the environment.
     """
 
     backend: OLVMBackend
@@ -51,7 +51,7 @@ class OLVMPlatform(VMService):
 
     @classmethod
     def from_settings(cls, settings: OLVMSettings, safety: Safety | None = None) -> OLVMPlatform:
-        """From settings that were checked before."""
+        """From validated settings."""
         platform = cls.__new__(cls)
         VMService.__init__(platform, OLVMBackend(settings), safety or load(Safety, None, None))
         return platform
@@ -68,7 +68,7 @@ class OLVMPlatform(VMService):
         on_timeout: str = "hard",
         discard_memory: bool = False,
     ) -> Outcome:
-        """As everywhere; ``discard_memory`` also stops a suspended VM, whose memory is lost."""
+        """Power off a VM; with ``discard_memory`` also a suspended one, whose memory is lost."""
         return self._run_single(
             "power_off",
             vm_name,
@@ -87,7 +87,7 @@ class OLVMPlatform(VMService):
         on_timeout: str = "hard",
         discard_memory: bool = False,
     ) -> Batch:
-        """As everywhere; ``discard_memory`` also stops suspended VMs, whose memory is lost."""
+        """Power off VMs; with ``discard_memory`` also suspended ones, whose memory is lost."""
         return self._run_batch(
             "power_off",
             vms,
@@ -110,8 +110,8 @@ class OLVMPlatform(VMService):
                 "hosts": len(places.hosts),
                 "vms": len(vms),
             },
-            "datacenters": sorted(each.name for each in places.datacenters.values()),
-            "clusters": sorted(each.name for each in places.clusters.values()),
+            "datacenters": sorted(place.name for place in places.datacenters.values()),
+            "clusters": sorted(place.name for place in places.clusters.values()),
             "hosts": [
                 {"name": host.name, "id": host.id, "status": host.status}
                 for host in sorted(places.hosts.values(), key=lambda host: (host.name, host.id))

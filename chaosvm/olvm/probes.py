@@ -1,8 +1,8 @@
 """Probes of the VMs of an oVirt engine, for steady states and methods.
 
-Probes change nothing. Each is bounded by the setting ``olvm_timeout``, and
-raises rather than answer with a guess: an engine that cannot be asked is never
-"no VMs" or "not powered on". docs/olvm.md explains settings and selection.
+Probes change nothing. Each is bounded by the setting ``olvm_timeout``. A probe
+that cannot read the engine fails: it never returns "no VMs" or "not powered on"
+instead. docs/olvm.md explains settings and selection.
 """
 
 from typing import Any, Dict
@@ -51,18 +51,18 @@ def plan_power_off(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    What `batch_power_off` with these arguments would do now. Nothing is touched.
+    What `batch_power_off` with these arguments would do now. Changes nothing.
 
-    Chooses the VMs, draws the sample, checks the guards (`chaosvm_max_vms` and
-    its like) and foresees what would be refused. Returns `plan` (its version),
+    Selects the VMs, draws the sample, checks the guards (`chaosvm_max_vms` and
+    the others) and predicts what would be refused. Returns `plan` (its version),
     `platform`, `server`, `operation`, `options`, `selection`, `seed`,
-    `possible` (would it be carried out?), `vms` (each with `id`, `name`,
+    `possible` (false if it would be refused), `vms` (each with `id`, `name`,
     `power_state` and what `will` be done), `passed_over`, `refused` and
-    `guards`. With a `path` it is also written to that file, whole or not at all.
+    `guards`. With a `path` the plan is also written to that file, atomically.
 
-    A plan can take the place of the selection in `batch_power_off`:
-    `{"plan": "plan.json"}`. It means the same VMs then, and is refused if one of
-    them was renamed, is gone or is in another power state.
+    A plan can replace the selection in `batch_power_off`:
+    `{"plan": "plan.json"}`. It selects the same VMs, and is refused if one of
+    them was renamed or deleted, or is in another power state.
 
     ```json
     {

@@ -1,8 +1,8 @@
-"""What it means that the engine refused an action: told by its status and by the VM.
+"""Decides what a refused action means, from the HTTP status and the state of the VM.
 
-The texts of faults depend on the version and the language of an engine, so they
-are a hint at most. What the engine was asked to check first it refuses with 409;
-400 also comes when it went ahead and failed half way, as with a host that died.
+The texts of faults depend on the engine's version and language, so they are
+hints at most. The engine answers 409 if its own checks fail, so nothing was
+done. 400 may also mean that it failed half way, as with a host that died.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["may_be_repeated", "why_refused"]
+__all__ = ["is_repeatable", "refusal_error"]
 
 _RUNNING = ("up", "powering_up", "wait_for_launch", "reboot_in_progress", "migrating")
-# In these the engine accepts the step, so that a conflict is a lock, or for good.
+# The engine accepts a command in these states, so a conflict is a lock or a final refusal.
 _ALLOWED = {
     PowerCommand.POWER_ON: ("down", "suspended", "paused"),
     PowerCommand.POWER_OFF: (*_RUNNING, "powering_down", "paused", "not_responding", "suspended"),
@@ -46,91 +46,97 @@ _REACHED = {
     PowerCommand.SHUTDOWN_GUEST: "down",
     PowerCommand.SUSPEND: "suspended",
 }
-# From the texts of the five locks that were recorded, all of them in English.
+# Words from the five recorded texts of locks, all in English.
 _LOCKED = re.compile(r"try again|in progress|currently|locked|is performing|hibernating", re.I)
-# As a start says that it was begun and did not get through.
+# Words of a start that failed on the way to its host.
 _NETWORK = re.compile(r"network|connect", re.I)
-# The level of a cluster from which on its VMs can be reset.
+# The lowest cluster level with a reset.
 _RESET_SINCE = (4, 6)
 
 
-def may_be_repeated(step: PowerCommand) -> bool:
-    """A second shutdown is a hard stop to an engine that is still on the first."""
-    return step.is_repeatable and step is not PowerCommand.SHUTDOWN_GUEST
+def is_repeatable(command: PowerCommand) -> bool:
+    """False also for a shutdown: the engine turns a second one into a hard stop."""
+    return command.is_repeatable and command is not PowerCommand.SHUTDOWN_GUEST
 
 
-def why_refused(
+def refusal_error(
     client: OLVMClient,
     vm: VM,
-    step: PowerCommand,
+    command: PowerCommand,
     refused: ActionRefused,
-    ticket: CommandHandle,
+    handle: CommandHandle,
     deadline: Deadline,
 ) -> CommandFailed:
-    """The error that a refusal stands for, once the VM has been looked at."""
+    """Read the VM's state and return the exception for a refused action."""
     try:
         status = read_status(client, vm.id, deadline)
     except PlatformError as error:
         if refused.status == 409:
             return Busy(f"the engine says: {refused}")
-        return _unknown(step, refused, ticket, f"the VM could not be looked at ({error})")
+        return _unknown(command, refused, handle, f"the VM could not be read ({error})")
     if status is None:
         return VMGone("the VM does not exist any more")
     if refused.status == 409:
-        return _conflict(step, status, refused)
-    if status == _REACHED.get(step):
+        return _conflict(command, status, refused)
+    if status == _REACHED.get(command):
         return InWrongState(f"the VM is {status}", power_state(status))
-    if step is PowerCommand.RESET and (why := _no_reset(client, vm, status, refused, deadline)):
-        return why
-    if refused.status == 404 or (step is PowerCommand.POWER_ON and _is_definite(refused)):
+    if command is PowerCommand.RESET:
+        reset_error = _reset_error(client, vm, status, refused, deadline)
+        if reset_error is not None:
+            return reset_error
+    if refused.status == 404 or (command is PowerCommand.POWER_ON and _is_definite(refused)):
         return CommandFailed(str(refused))
-    return _unknown(step, refused, ticket, f"the VM is {status}")
+    return _unknown(command, refused, handle, f"the VM is {status}")
 
 
-def _conflict(step: PowerCommand, status: str, refused: ActionRefused) -> CommandFailed:
-    """409: nothing was done."""
+def _conflict(command: PowerCommand, status: str, refused: ActionRefused) -> CommandFailed:
+    """The exception for a 409: nothing was done."""
     state = power_state(status)
-    told = f"the VM is {status}, and the engine says: {refused}"
-    if status == _REACHED.get(step):
+    message = f"the VM is {status}, and the engine says: {refused}"
+    if status == _REACHED.get(command):
         return InWrongState(f"the VM is {status}", state)
-    if status in _ALLOWED[step]:
-        return Busy(told) if _LOCKED.search(refused.words) else PerhapsBusy(told)
-    if state is PowerState.TRANSITIONING and step in (PowerCommand.POWER_OFF, PowerCommand.RESET):
-        return Busy(told)
-    return InWrongState(told, state)
+    if status in _ALLOWED[command]:
+        return Busy(message) if _LOCKED.search(refused.words) else PerhapsBusy(message)
+    interrupts = command in (PowerCommand.POWER_OFF, PowerCommand.RESET)
+    if state is PowerState.TRANSITIONING and interrupts:
+        return Busy(message)
+    return InWrongState(message, state)
 
 
-def _no_reset(
+def _reset_error(
     client: OLVMClient, vm: VM, status: str, refused: ActionRefused, deadline: Deadline
 ) -> CommandFailed | None:
-    """Where a running VM cannot be reset because its cluster is too old for that."""
+    """Explains a refused reset; None if its meaning is unclear.
+
+    NotSupported if the engine or the VM's cluster is too old for a reset.
+    """
     if status not in _RUNNING:
         return InWrongState(f"the VM is {status}", power_state(status))
     if refused.status == 404:
-        return NotSupported("this engine knows no reset")
+        return NotSupported("this engine does not support reset")
     if refused.status != 400:
         return None
     try:
         cluster = f"clusters/{vm.metadata.get('cluster_id')}"
-        level = client.item(cluster, _levels, deadline)
+        level = client.read_one(cluster, _level_parser, deadline)
     except PlatformError:
         return None
     return NotSupported(str(refused)) if level is not None and level < _RESET_SINCE else None
 
 
 def _is_definite(refused: ActionRefused) -> bool:
-    """Is it a reason not to start a VM? Not what begins with a host and breaks off."""
+    """True if the text is a reason against the start, not a failure on the way to a host."""
     return refused.status == 400 and bool(refused.words) and not _NETWORK.search(refused.words)
 
 
 def _unknown(
-    step: PowerCommand, refused: ActionRefused, ticket: CommandHandle, seen: str
+    command: PowerCommand, refused: ActionRefused, handle: CommandHandle, vm_state: str
 ) -> AnswerLost:
-    told = f"the engine does not say whether it was done ({refused}); {seen}"
-    return AnswerLost(told, ticket, may_be_repeated(step))
+    message = f"the engine does not say whether it was done ({refused}); {vm_state}"
+    return AnswerLost(message, handle, is_repeatable(command))
 
 
-def _levels() -> XmlListParser[tuple[int, int]]:
+def _level_parser() -> XmlListParser[tuple[int, int]]:
     return XmlListParser("clusters", "cluster", _level)
 
 

@@ -1,32 +1,33 @@
-"""The engine's search language, as far as it can be trusted.
+"""Builds queries in the safe part of the engine's search language.
 
-A search that the engine does not understand answers an empty list, a quote
-cannot be escaped, and a star is a wildcard even within quotes. So only what is
-simple by construction is sent: letters, digits, ``-``, ``_`` and ``.`` in quotes,
-with a star for anything else where it may stand. What is found is filtered once
-more by whoever asked, so a search may find too much, and never too little.
+The engine returns an empty list for a query that it does not understand, a
+quote cannot be escaped, and a star is a wildcard even within quotes. So queries
+are simple by construction: letters, digits, ``-``, ``_`` and ``.`` in quotes,
+with a star in place of anything else. Callers filter the results: a query may
+match too many VMs, but never too few.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from urllib.parse import quote_plus
 
-__all__ = ["TagPattern", "alternatives", "by_names", "by_tag", "narrowing", "searchable"]
+__all__ = ["TagPattern", "by_names", "by_tag", "narrowing", "searchable"]
 
-# Longer searches could be too long for a URL, which is counted as it is sent.
-_MOST_WORDS = 100
-_LONGEST_SEARCH = 6_000
-# More of them would cost what the whole list does.
-_MOST_SEARCHES = 10
+# Keeps queries, percent-encoded, within the length of a URL.
+_MAX_CONDITIONS = 100
+_MAX_LENGTH = 6_000
+# More would take as long as the whole list.
+_MAX_SEARCHES = 10
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.-]+")
 _SET = re.compile(r"\[!?\]?[^\]]*\]")
-# The fields of the engine's search for the keys of a selection.
+# From the keys of a selection to the fields of the search.
 _FIELDS = {
     "name": "name",
     "tag": "tag",
@@ -35,43 +36,39 @@ _FIELDS = {
     "host": "host",
     "power_state": "status",
 }
-# A search may have one of these: of one for two hosts the engine finds nothing.
+# At most one condition on each of these: the engine finds nothing for two hosts.
 _ONCE = frozenset(("host", "tag"))
-# The engine keeps a search for a day by its text, with the names of the tags that fitted
-# then, so that a tag made since is not found. Not so a text with a star in it.
-_FRESH = "name=*"
-# The power states that are one status of the engine's, by its word for it.
+# The engine caches a query for a day with the tags that matched at first, so that it
+# misses tags created since. It does not cache a query with a star.
+_UNCACHED = "name=*"
+# The power states that are exactly one status of the engine.
 _STATUSES = {"powered_on": "up", "powered_off": "down", "suspended": "suspended"}
 
 
-def searchable(word: str) -> bool:
-    """Can the engine be asked for exactly this name? Those that VMs can have are."""
-    return bool(word) and all(letter.isalnum() or letter in "-_." for letter in word)
-
-
-def alternatives(conditions: Iterable[str]) -> str:
-    return " or ".join(dict.fromkeys(conditions))
+def searchable(name: str) -> bool:
+    """True if a query can match exactly this name; so can every name that oVirt allows."""
+    return bool(name) and all(letter.isalnum() or letter in "-_." for letter in name)
 
 
 def by_names(names: Sequence[str]) -> list[str] | None:
-    """The few searches for the VMs of these names; None if none are safe, or too many."""
-    if not names or len(names) > _MOST_WORDS * _MOST_SEARCHES:
+    """A few queries that match these VMs; None if one would not be safe, or there are too many."""
+    if not names or len(names) > _MAX_CONDITIONS * _MAX_SEARCHES:
         return None
     searches: list[list[str]] = []
-    room = 0
+    remaining = 0
     for name in names:
         condition = f'name="{name}"'
         if not searchable(name):
             return None
         length = len(quote_plus(f"{condition} or "))
-        if length > _LONGEST_SEARCH:
+        if length > _MAX_LENGTH:
             return None
-        if length > room or len(searches[-1]) == _MOST_WORDS:
+        if length > remaining or len(searches[-1]) == _MAX_CONDITIONS:
             searches.append([])
-            room = _LONGEST_SEARCH
+            remaining = _MAX_LENGTH
         searches[-1].append(condition)
-        room -= length
-    return [" or ".join(each) for each in searches] if len(searches) <= _MOST_SEARCHES else None
+        remaining -= length
+    return [" or ".join(each) for each in searches] if len(searches) <= _MAX_SEARCHES else None
 
 
 # Tags ---------------------------------------------------------------------------------
@@ -79,41 +76,37 @@ def by_names(names: Sequence[str]) -> list[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class TagPattern:
-    """What to search for to find a tag: a Java regular expression, made of characters and dots."""
+    """A Java regular expression for a tag's name: plain characters and dots only."""
 
     text: str
 
     @classmethod
     def of(cls, name: str) -> TagPattern | None:
-        """With a dot, which fits any character, for each that is not plain.
-
-        None where not even that would do.
-        """
+        """A pattern with a dot for each character that is not plain; None if that is not safe."""
         if not name or not name.isprintable():
             return None
         return cls("".join(letter if _PLAIN.match(letter) else "." for letter in name))
 
-    def may_fit(self, name: str) -> bool:
-        """Could the engine take a tag of this name for it? Rather yes than no."""
+    def may_match(self, name: str) -> bool:
+        """True if the engine may match a tag of this name."""
         return re.fullmatch(self.text, name, re.DOTALL | re.IGNORECASE) is not None
 
-    def in_any_case(self) -> TagPattern:
-        """As the engine takes it, for plain letters."""
+    def ignoring_case(self) -> TagPattern:
+        """The engine matches case otherwise. Ignores the case of ASCII letters only."""
         return TagPattern(f"(?i){self.text}")
 
 
 def by_tag(pattern: TagPattern) -> str:
-    return f'tag="{pattern.text}" and {_FRESH}'
+    return f'tag="{pattern.text}" and {_UNCACHED}'
 
 
-# Many fields ----------------------------------------------------------------------------
+# Several fields --------------------------------------------------------------------------
 
 
 def narrowing(criteria: Mapping[str, Sequence[str]]) -> str | None:
-    """A search that finds all VMs that fit these globs, and perhaps others.
+    """A query for the VMs that match every key by one of its globs, and perhaps for others.
 
-    All keys have to hold, and of each one of its globs. None where none of them
-    would leave anything out.
+    None if a query would not exclude anything.
     """
     fields = {
         key: conditions
@@ -121,32 +114,22 @@ def narrowing(criteria: Mapping[str, Sequence[str]]) -> str | None:
         if (conditions := _conditions(key, globs))
     }
     for key in _ONCE & fields.keys():
-        if _is_many(fields):
+        if any(len(conditions) > 1 for conditions in fields.values()):
             del fields[key]
-    while _is_too_many(fields):
+    while prod(len(conditions) for conditions in fields.values()) > _MAX_CONDITIONS:
         del fields[max(fields, key=lambda key: len(fields[key]))]
     if not fields:
         return None
-    # "and" binds before "or", and there are no brackets.
-    search = alternatives(" and ".join(each) for each in product(*fields.values()))
+    # "and" binds tighter than "or", and the language has no parentheses.
+    alternatives = (" and ".join(each) for each in product(*fields.values()))
+    search = " or ".join(dict.fromkeys(alternatives))
     if "tag" in fields and "*" not in search:
-        search = f"{search} and {_FRESH}"
-    return search if len(quote_plus(search)) <= _LONGEST_SEARCH else None
-
-
-def _is_many(fields: Mapping[str, Sequence[str]]) -> bool:
-    return any(len(conditions) > 1 for conditions in fields.values())
-
-
-def _is_too_many(fields: Mapping[str, Sequence[str]]) -> bool:
-    combined = 1
-    for conditions in fields.values():
-        combined *= len(conditions)
-    return combined > _MOST_WORDS
+        search = f"{search} and {_UNCACHED}"
+    return search if len(quote_plus(search)) <= _MAX_LENGTH else None
 
 
 def _conditions(key: str, globs: Sequence[str]) -> tuple[str, ...]:
-    """One for each of the globs; none where one of them could be anything."""
+    """One condition for each glob; empty if one of the globs could match anything."""
     field = _FIELDS.get(key)
     if field is None:
         return ()
@@ -158,6 +141,6 @@ def _conditions(key: str, globs: Sequence[str]) -> tuple[str, ...]:
 
 
 def _pattern(glob: str) -> str | None:
-    """With a star for whatever is not plain: it fits all that the glob does."""
+    """The glob with a star in place of what is not plain; None if it would match anything."""
     pattern = _NOT_PLAIN.sub("*", _SET.sub("*", glob))
     return pattern if pattern.strip("*") else None

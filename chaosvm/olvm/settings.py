@@ -12,7 +12,7 @@ from chaosvm.settings import loading as settings
 
 __all__ = ["OLVMSettings", "address_of"]
 
-# Without a query, which would swallow what is appended, and what no URL can hold.
+# No query, as paths are appended, and no character that a URL cannot contain.
 _URL = re.compile(r"[^?#\\\x00-\x20\x7f-\U0010ffff]+")
 _EXPECTED = "the engine's API, such as https://engine.example.com/ovirt-engine/api"
 
@@ -23,7 +23,7 @@ def _api_url(key: str, value: Any) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.port != 0 and settings.is_host(parts.hostname or "")
-    except ValueError:  # a port or an IPv6 address that is none
+    except ValueError:  # an invalid port or IPv6 address
         usable = False
     if not usable or parts.scheme not in ("https", "http") or not _URL.fullmatch(url):
         raise values.invalid(key, value, _EXPECTED)
@@ -34,14 +34,14 @@ def _api_url(key: str, value: Any) -> str:
 
 
 def address_of(url: str) -> tuple[str, int]:
-    """Host and port that a URL leads to."""
+    """The host and port of a URL."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 @dataclass(frozen=True)
 class OLVMSettings(Settings):
-    """See ``docs/olvm.md``. ``timeout`` in seconds bounds a probe, and each single request."""
+    """See ``docs/olvm.md``. ``timeout`` in seconds bounds a probe, and each request."""
 
     prefix: ClassVar[str] = "olvm"
     essential: ClassVar[tuple[str, ...]] = ("url", "username", "password")
@@ -59,8 +59,13 @@ class OLVMSettings(Settings):
 
     @property
     def address(self) -> str:
-        """The host, and the port if one was given, for messages."""
+        """The host, with the port if the URL has one, for messages."""
         return urlsplit(self.url).netloc
+
+    @property
+    def is_plain(self) -> bool:
+        """True without TLS."""
+        return urlsplit(self.url).scheme == "http"
 
     @property
     def host(self) -> str:

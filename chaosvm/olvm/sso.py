@@ -1,4 +1,4 @@
-"""The engine's tokens: fetched and revoked by requests of our own, bounded in time."""
+"""Fetches and revokes the engine's access tokens."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from chaosvm.errors import ConnectionFailed, LoginFailed, ProtocolError
+from chaosvm.errors import ConnectionFailed, LoginFailed
 from chaosvm.olvm.certificate import refuse_common_names
+from chaosvm.olvm.faults import not_an_engine
 from chaosvm.olvm.http import post
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.runtime import Deadline
@@ -15,14 +16,14 @@ from chaosvm.runtime import Deadline
 __all__ = ["fetch_token", "revoke_token"]
 
 _SCOPE = "ovirt-app-api"
-# An engine takes 5 s to refuse a password. Who does not wait for that would take it
-# for silence, try again, and have the account locked after five times.
-_LEAST_SECONDS = 10.0
-_LONGEST_TEXT = 300
+# An engine takes 5 s to refuse a password. With a shorter timeout the refusal would look
+# like a broken connection, and repeated attempts would lock the account.
+_MIN_SECONDS = 10.0
+_MAX_TEXT = 300
 
 
 def fetch_token(settings: OLVMSettings, deadline: Deadline) -> str:
-    """Log in; raises LoginFailed, or what became of the connection."""
+    """Log in and return the token; raises LoginFailed if the user is refused."""
     refuse_common_names(settings, deadline)
     form = {
         "grant_type": "password",
@@ -36,25 +37,25 @@ def fetch_token(settings: OLVMSettings, deadline: Deadline) -> str:
         return token
     if status >= 500:
         raise ConnectionFailed(f"{settings.address} answered the login with an error: {status}")
-    if status in (400, 401, 403) or (isinstance(answer, dict) and "error" in answer):
+    # A TLS port answers plain HTTP with a page and 400; the engine refuses in JSON.
+    plain_to_tls = settings.is_plain and status == 400 and answer is None
+    refused = status in (400, 401, 403) or (isinstance(answer, dict) and "error" in answer)
+    if refused and not plain_to_tls:
         raise LoginFailed(_refusal(settings, answer))
-    raise ProtocolError(
-        f"{settings.address} answered the login with {status} and no token: is it an engine?"
-    )
+    raise not_an_engine(settings, f"no token, code {status}")
 
 
 def _refusal(settings: OLVMSettings, answer: Any) -> str:
-    """In the engine's own words, which tell a wrong password from a locked account."""
-    told = answer.get("error") if isinstance(answer, dict) else None
-    words = " ".join(told.split()).rstrip(".") if isinstance(told, str) else ""
-    words = words.replace(settings.password, "***")[:_LONGEST_TEXT]
-    hint = "" if "@" in settings.username else "; its domain is missing, as in admin@internal"
-    said = words or "the user name or password is wrong"
-    return f"{settings.address} refused the user {settings.username!r}: {said}{hint}"
+    """Quotes the engine, whose text tells a wrong password from a locked account."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    text = " ".join(error.split()).rstrip(".") if isinstance(error, str) else ""
+    text = text.replace(settings.password, "***")[:_MAX_TEXT] or "wrong user name or password"
+    hint = "" if "@" in settings.username else "; the domain is missing (as in admin@internal)"
+    return f"{settings.address} refused user {settings.username!r}: {text}{hint}"
 
 
 def revoke_token(settings: OLVMSettings, token: str, deadline: Deadline) -> None:
-    """Log out; raises PlatformError if it does not get that far."""
+    """Log out; raises PlatformError if the request fails."""
     form = {"scope": _SCOPE, "token": token}
     _post(settings, "/ovirt-engine/services/sso-logout", form, deadline)
 
@@ -62,14 +63,14 @@ def revoke_token(settings: OLVMSettings, token: str, deadline: Deadline) -> None
 def _post(
     settings: OLVMSettings, path: str, form: dict[str, str], deadline: Deadline
 ) -> tuple[int, Any]:
-    """Status and JSON (None if it is none) of the answer, by the deadline whatever happens."""
+    """Status and parsed JSON of the answer; None in place of what is not JSON."""
     status, body = post(
         settings,
         f"{settings.origin}{path}",
         ["Accept: application/json", "Accept-Language: en-US"],
         urlencode(form).encode(),
         deadline,
-        _LEAST_SECONDS,
+        _MIN_SECONDS,
     )
     try:
         return status, json.loads(body)

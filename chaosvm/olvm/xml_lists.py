@@ -1,4 +1,4 @@
-"""Lists of the engine's, read while they arrive: each item is used, and let go of."""
+"""Parses the engine's XML lists as they arrive, so that no list is held whole."""
 
 from __future__ import annotations
 
@@ -8,103 +8,103 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from chaosvm.runtime.unpacking import MOST_ITEMS, MOST_STREAMED, Measure, too_large
 
-__all__ = ["XmlListParser", "NotExpected"]
+__all__ = ["XmlListParser", "UnexpectedXml"]
 
 T = TypeVar("T")
 
-# Half of a long list is in sections that nobody here reads. Leaving these out
-# before the parser sees them takes a tenth of the time that building them takes.
-_LEFT_OUT = (b"actions", b"custom_properties")
-_LONGEST_ITEM = 4 * 1024 * 1024
-# Also for an encoding that nobody knows.
-_NOT_XML = (ParseError, LookupError, ValueError)
+# Half of a long list is sections that are not used here. Cutting them out before
+# parsing takes a tenth of the time of parsing them.
+_UNUSED_SECTIONS = (b"actions", b"custom_properties")
+_MAX_ITEM_BYTES = 4 * 1024 * 1024
+# LookupError: an unknown encoding.
+_XML_ERRORS = (ParseError, LookupError, ValueError)
 
 
-class NotExpected(Exception):
-    """This is no list of such items, or not all of it."""
+class UnexpectedXml(Exception):
+    """The answer is not a complete list of the expected items."""
 
 
 class XmlListParser(Generic[T]):
-    """What ``made`` makes of each of the items, which are all right below the root."""
+    """Converts each item, a child of the root element, with ``convert``."""
 
     def __init__(
-        self, collection: str, item: str, made: Callable[[Element], T], identified: bool = True
+        self, collection: str, item: str, convert: Callable[[Element], T], requires_id: bool = True
     ) -> None:
-        """``identified``: each has an id, as all but the API's root do."""
-        self.found: list[T] = []
-        self._identified = identified
-        self._collection, self._item, self._made = collection, item, made
+        """``requires_id`` is false for the API's root, the only item without an id."""
+        self.items: list[T] = []
+        self._requires_id = requires_id
+        self._collection, self._item, self._convert = collection, item, convert
         self._end_of_item = f"</{item}>".encode()
-        # An element around it all, so that the items can be had while it is built.
+        # An outer element gives access to the items while the tree is being built.
         builder = TreeBuilder()
-        self._around = builder.start("around", {})
+        self._outer = builder.start("outer", {})
         self._parser = XMLParser(target=builder)
         self._rest = b""
-        self._unusual = False
+        self._has_markup = False  # comments or CDATA
         self._measure = Measure(MOST_STREAMED, "the engine")
 
-    def feed(self, piece: bytes) -> None:
-        """Keeps back what follows the last item, so that sections are whole."""
-        self._measure.add(piece)
-        self._rest += piece
+    def feed(self, chunk: bytes) -> None:
+        """Parse up to the last complete item and buffer the rest, so that sections are whole."""
+        self._measure.add(chunk)
+        self._rest += chunk
         end = self._rest.rfind(self._end_of_item)
         if end >= 0:
             self._parse(self._rest[:end])
             self._rest = self._rest[end:]
-            self._take(whole=False)
-        if len(self._rest) > _LONGEST_ITEM:
-            raise too_large("the engine", f"{_LONGEST_ITEM // 1024 // 1024} MB in one item")
-        if len(self.found) > MOST_ITEMS:
+            self._take_items(complete=False)
+        if len(self._rest) > _MAX_ITEM_BYTES:
+            raise too_large("the engine", f"{_MAX_ITEM_BYTES // 1024 // 1024} MB in one item")
+        if len(self.items) > MOST_ITEMS:
             raise too_large("the engine", f"{MOST_ITEMS:,} items")
 
     def close(self) -> list[T]:
         self._parse(self._rest)
         try:
             self._parser.close()
-        except _NOT_XML as error:
-            raise NotExpected(str(error)) from None
-        self._take(whole=True)
-        return self.found
+        except _XML_ERRORS as error:
+            raise UnexpectedXml(str(error)) from None
+        self._take_items(complete=True)
+        return self.items
 
     def _parse(self, text: bytes) -> None:
-        # In a comment or CDATA a tag is no tag, and only the parser knows where these end.
-        # (One character is found many times as fast as two.)
-        self._unusual = self._unusual or (b"!" in text and b"<!" in text)
-        if not self._unusual:
-            for name in _LEFT_OUT:
+        # Within a comment or CDATA, tags are plain text, and only the parser finds their ends.
+        # Searching for one character is much faster than for two.
+        self._has_markup = self._has_markup or (b"!" in text and b"<!" in text)
+        if not self._has_markup:
+            for name in _UNUSED_SECTIONS:
                 text = self._without(name, text)
         try:
             self._parser.feed(text)
-        except _NOT_XML as error:
-            raise NotExpected(str(error)) from None
+        except _XML_ERRORS as error:
+            raise UnexpectedXml(str(error)) from None
 
     def _without(self, name: bytes, text: bytes) -> bytes:
-        """The text with these sections empty. Tags are never in plain text, where < is &lt;"""
+        """The text without these sections. Safe, as plain text has &lt; in place of <."""
         first, *others = text.split(b"<%b>" % name)
-        kept = [first]
+        remaining = [first]
         for part in others:
             section, end, after = part.partition(b"</%b>" % name)
             if not end or self._end_of_item in section:
-                raise NotExpected(f"{name.decode()} without an end")
-            kept.append(after)
-        return b"".join(kept)
+                raise UnexpectedXml(f"<{name.decode()}> without an end")
+            remaining.append(after)
+        return b"".join(remaining)
 
-    def _take(self, whole: bool) -> None:
-        """Every item that is complete: the last one is only when everything is."""
-        if len(self._around) == 0:
+    def _take_items(self, complete: bool) -> None:
+        """Convert the complete items; the last one is, once the document is ``complete``."""
+        if len(self._outer) == 0:
             return
-        root = self._around[0]
-        if root.tag == self._item:  # it was asked for by itself
-            items = [root] if whole else []
+        root = self._outer[0]
+        if root.tag == self._item:  # a single item was requested
+            items = [root] if complete else []
         elif root.tag == self._collection:
-            items = root[:] if whole else root[:-1]
+            items = root[:] if complete else root[:-1]
             del root[: len(items)]
         else:
-            raise NotExpected(f"{root.tag} instead of {self._collection}")
+            raise UnexpectedXml(f"<{root.tag}> instead of <{self._collection}>")
         for item in items:
-            if item.tag != self._item or (self._identified and not item.get("id")):
-                raise NotExpected(f"{item.tag} without an id instead of {self._item}")
+            if item.tag != self._item or (self._requires_id and not item.get("id")):
+                raise UnexpectedXml(f"<{item.tag}> instead of <{self._item}> with an id")
             try:
-                self.found.append(self._made(item))
+                self.items.append(self._convert(item))
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                raise NotExpected(f"in {item.tag} {item.get('id')}: {error}") from None
+                raise UnexpectedXml(f"in {item.tag} {item.get('id')}: {error}") from None

@@ -81,16 +81,16 @@ def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
 
 @pytest.fixture
 def warnings_logged() -> Iterator[list[str]]:
-    told: list[str] = []
+    messages: list[str] = []
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+            messages.append(record.getMessage())
 
     handler = Keep(logging.WARNING)
     logger = logging.getLogger("chaostoolkit")
     logger.addHandler(handler)
-    yield told
+    yield messages
     logger.removeHandler(handler)
 
 
@@ -102,14 +102,14 @@ def at_most(seconds: float) -> Iterator[None]:
         yield
     finally:
         took = time.monotonic() - start
-    assert took < seconds + GRACE, f"took {took:.1f} s where {seconds:g} s were given"
+    assert took < seconds + GRACE, f"took {took:.1f} s instead of {seconds:g} s"
 
 
 def sent(lab: Lab) -> dict[str, int]:
-    """How often each action was asked of the engine, whoever sent it again."""
+    """How often each action was requested, retries included."""
     counted = lab.requests()
-    asked = {action: counted.get(f"POST /api/vms/{{id}}/{action}", 0) for action in ACTIONS}
-    return {action: times for action, times in asked.items() if times}
+    times = {action: counted.get(f"POST /api/vms/{{id}}/{action}", 0) for action in ACTIONS}
+    return {action: number for action, number in times.items() if number}
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 30.0) -> None:

@@ -55,7 +55,7 @@ def test_every_probe_answers(environment: Environment, world: World) -> None:
 
 def test_what_activities_return_is_plain_json(environment: Environment, world: World) -> None:
     world.change(VM, tags=("prod",), tells_start=True, ip_addresses=("10.0.0.1",))
-    told: list[Any] = [
+    results: list[Any] = [
         probes.vm_info(VM),
         probes.list_vms(),
         probes.inventory_summary(),
@@ -63,7 +63,7 @@ def test_what_activities_return_is_plain_json(environment: Environment, world: W
         actions.power_off(VM),
         actions.batch_power_on({"name": "web-*"}),
     ]
-    for value in told:
+    for value in results:
         assert json.loads(json.dumps(value)) == value
         assert type(value) in (dict, list, str)
 
@@ -80,7 +80,7 @@ def test_settings_from_configuration_and_secrets(lab: Lab) -> None:
     assert lab.sessions()["logins"] == 1
 
 
-def test_a_password_in_the_configuration_is_refused_and_not_told(
+def test_a_password_in_the_configuration_is_refused_and_not_shown(
     environment: Environment, lab: Lab
 ) -> None:
     with pytest.raises(InvalidValue, match="move it to the secrets") as caught:
@@ -107,9 +107,7 @@ def test_without_settings_everything_missing_is_named() -> None:
         assert key in str(caught.value)
 
 
-def test_wrong_arguments_are_told_before_the_engine_is_asked(
-    environment: Environment, lab: Lab
-) -> None:
+def test_wrong_arguments_are_refused_before_any_request(environment: Environment, lab: Lab) -> None:
     with pytest.raises(InvalidValue, match="timeout is 'long'"):
         actions.power_off(VM, timeout="long")
     with pytest.raises(InvalidValue, match=r"expected is 'running'.*powered_on"):
@@ -152,4 +150,4 @@ def test_an_engine_that_cannot_be_reached_does_not_stop_discovery(
     monkeypatch.setenv("OLVM_PASSWORD", "wrong")
     found = discover()
     assert len(found["activities"]) == 20
-    assert "refused the user" in found["system"]["error"]
+    assert "refused user" in found["system"]["error"]

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from chaosvm.errors import CertificateRejected, ChaosVMError
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.olvm.certificate import names_a_server
+from chaosvm.olvm.certificate import has_alternative_name
 
 CN_ONLY: list[x509.GeneralName] | None = None
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -123,11 +123,11 @@ def test_which_names_count(
     names: list[x509.GeneralName] | None, critical: bool, expected: bool
 ) -> None:
     der = certificate(names, critical).public_bytes(serialization.Encoding.DER)
-    assert names_a_server(der) is expected
+    assert has_alternative_name(der) is expected
 
 
 @pytest.mark.parametrize("cut", [0, 5, 6, 9])
 def test_a_certificate_that_ends_early_names_nothing(cut: int) -> None:
     der = certificate([x509.DNSName("engine")]).public_bytes(serialization.Encoding.DER)
     start = der.find(b"\x06\x03\x55\x1d\x11")
-    assert not names_a_server(der[: start + cut])
+    assert not has_alternative_name(der[: start + cut])

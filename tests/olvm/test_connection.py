@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def test_another_ca_is_rejected_after_the_login_as_well(
 
 def test_a_certificate_for_another_name_is_rejected(connect: Connect) -> None:
     with Lab(World(), names=["engine.example.com"]) as elsewhere:
-        with pytest.raises(CertificateRejected, match="a name that is in its certificate"):
+        with pytest.raises(CertificateRejected, match="use a name from the certificate"):
             connect(url=elsewhere.olvm_url, ca_file=elsewhere.ca_file).count_vms()
         assert elsewhere.requests() == {}
 
@@ -87,7 +88,7 @@ def test_insecure_connects_and_warns(connect: Connect, warnings_logged: list[str
 
 def test_http_is_warned_about(connect: Connect, warnings_logged: list[str]) -> None:
     connect(url="http://127.0.0.1:9/ovirt-engine/api", ca_file=None)
-    assert any("in the clear" in message for message in warnings_logged)
+    assert any("unencrypted" in message for message in warnings_logged)
 
 
 def test_a_ca_file_that_is_no_certificate_is_named(connect: Connect, tmp_path: Path) -> None:
@@ -150,10 +151,62 @@ def test_a_password_in_the_url_is_not_shown() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_url_that_leads_elsewhere_is_an_error_of_ours(connect: Connect, lab: Lab) -> None:
+def test_a_wrong_path_in_the_url_is_reported(connect: Connect, lab: Lab) -> None:
     """Its lists are 404: not a VM that is missing, but no engine."""
-    with pytest.raises(PlatformError):
+    with pytest.raises(PlatformError, match=r"/\w+ \(code 404\): is the path of olvm_url right\?"):
         connect(url=lab.olvm_url.replace("ovirt-engine/api", "elsewhere/api")).count_vms()
+
+
+def test_http_on_a_tls_port_gets_a_hint(connect: Connect, lab: Lab) -> None:
+    with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:\d+ .*did you mean https://\?"):
+        connect(url=lab.olvm_url.replace("https:", "http:"), ca_file=None).count_vms()
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The address of a server that sends this to whatever it is sent, and hangs up."""
+
+    def serve(listening: socket.socket) -> None:
+        while True:
+            try:
+                with listening.accept()[0] as one:
+                    if one.recv(65_536):
+                        one.sendall(answer)
+            except OSError:
+                return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 13\r\n\r\n<html></html>"
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "error", "hint"),
+    [
+        ("http", b"", ConnectionFailed, r"did you mean https://\?"),
+        ("http", BAD_REQUEST, ProtocolError, r"is it one\? Or did you mean https://\?"),
+        ("http", NOT_FOUND, ProtocolError, r"does not answer as an oVirt engine does .*404"),
+        ("https", BAD_REQUEST, ConnectionFailed, r"does not speak TLS .*is the port right\?"),
+    ],
+)
+def test_a_server_that_is_no_engine_is_named_with_a_hint(
+    connect: Connect, scheme: str, answer: bytes, error: type[Exception], hint: str
+) -> None:
+    """A TLS port closes, or answers 400, as Apache does, when it gets plain HTTP."""
+    with answering(answer) as address:
+        platform = connect(url=f"{scheme}://{address}/ovirt-engine/api")
+        with pytest.raises(error, match=rf"{address}.*{hint}") as caught:
+            platform.count_vms()
+    assert not isinstance(caught.value, LoginFailed)
 
 
 def test_a_port_where_nobody_listens(connect: Connect) -> None:
@@ -228,7 +281,7 @@ def test_one_silence_is_not_the_end_of_an_action(connect: Connect, lab: Lab) -> 
         assert connect(timeout=2).power_off(VM, graceful=False, timeout=60).changed
 
 
-def test_a_refusal_is_told_and_not_tried_again(connect: Connect, lab: Lab) -> None:
+def test_a_refusal_is_reported_and_not_retried(connect: Connect, lab: Lab) -> None:
     lab.rules(rule("GET /api/vms", "fault", code=403, message="You may not."))
     with pytest.raises(PlatformError, match="You may not"):
         connect().count_vms()
@@ -249,14 +302,14 @@ def test_connections_dropped_while_idle_go_unnoticed(
 # Logging in ------------------------------------------------------------------------------
 
 
-def test_the_engines_own_words_tell_why_it_refused(connect: Connect, lab: Lab) -> None:
-    """A locked account and a wrong password are told apart (sso-lock-6-wrong)."""
+def test_a_refused_login_quotes_the_engine(connect: Connect, lab: Lab) -> None:
+    """A locked account and a wrong password differ (sso-lock-6-wrong)."""
     with pytest.raises(LoginFailed) as caught:
         connect(username="nobody@internal").count_vms()
-    told = str(caught.value)
-    assert "refused the user 'nobody@internal': Cannot authenticate user" in told
-    assert "Verify your login information" in told
-    with pytest.raises(LoginFailed, match="its domain is missing, as in admin@internal"):
+    message = str(caught.value)
+    assert "refused user 'nobody@internal': Cannot authenticate user" in message
+    assert "Verify your login information" in message
+    with pytest.raises(LoginFailed, match=r"the domain is missing \(as in admin@internal\)"):
         connect(username="admin").count_vms()
 
 
@@ -270,7 +323,7 @@ def test_a_refusal_that_quotes_the_password_does_not_show_it(
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_user_who_may_not_use_the_api_is_told_so(connect: Connect, lab: Lab) -> None:
+def test_a_user_without_access_to_the_api_is_reported(connect: Connect, lab: Lab) -> None:
     """Such a user gets a token, and then a page with a 401 (viewer-no-role-api)."""
     lab.rules(rule("GET /api/*", "status", code=401, message="is not authorized to perform login"))
     with pytest.raises(LoginFailed, match="is not authorized to perform"):
@@ -285,12 +338,12 @@ def test_the_first_refusal_is_no_repetition(connect: Connect, lab: Lab) -> None:
     with pytest.raises(LoginFailed) as second:
         platform.list_vms()
     assert "before" not in str(first.value)
-    assert "before, so it is not tried again" in str(second.value)
+    assert "before; not tried again" in str(second.value)
     assert lab.requests() == {TOKEN: 1}
 
 
 @pytest.mark.parametrize("manner", ["silent", "drop_before"])
-def test_a_login_that_broke_before_an_action_means_that_nothing_was_sent(
+def test_a_login_that_fails_before_an_action_sent_nothing(
     connect: Connect, lab: Lab, world: World, manner: str
 ) -> None:
     """The token has expired by then; the login is tried again, and then the request is sent."""
@@ -305,21 +358,23 @@ def test_a_login_that_broke_before_an_action_means_that_nothing_was_sent(
     assert sent(lab) == {"stop": 2}
 
 
-def test_a_login_is_given_the_time_that_a_refusal_takes(
+def test_a_login_may_take_as_long_as_a_refusal(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """5 s: who leaves before would count as wrong again and again (sso-token-wrong-password)."""
-    given: list[tuple[float, float]] = []
-    original = http.configured
+    limits: list[tuple[float, float]] = []
+    original = http.new_request
 
-    def seen(settings: Any, url: str, headers: Any, deadline: Any, at_least: float = 0.0) -> Any:
+    def seen(settings: Any, url: str, headers: Any, deadline: Any, min_seconds: float = 0.0) -> Any:
         if url.endswith("/token"):
-            given.append((min(max(settings.timeout, at_least), deadline.remaining), at_least))
-        return original(settings, url, headers, deadline, at_least)
+            limits.append(
+                (min(max(settings.timeout, min_seconds), deadline.remaining), min_seconds)
+            )
+        return original(settings, url, headers, deadline, min_seconds)
 
-    monkeypatch.setattr(http, "configured", seen)
+    monkeypatch.setattr(http, "new_request", seen)
     connect(timeout=1).power_off(VM, graceful=False, timeout=60)
-    assert given == [(10.0, 10.0)]
+    assert limits == [(10.0, 10.0)]
 
 
 # Requests that change something ------------------------------------------------------------
@@ -338,7 +393,7 @@ def test_a_connection_that_dies_repeats_nothing(
     assert sent(lab) == {verb: 1}
 
 
-def test_a_connection_that_never_came_about_means_that_nothing_was_sent(
+def test_a_connection_that_was_never_made_sent_nothing(
     connect: Connect, lab: Lab, world: World
 ) -> None:
     """Also one that only hangs before the request is out."""
@@ -358,9 +413,9 @@ def test_nothing_is_printed_of_answers_that_are_broken(
 ) -> None:
     lab.rules(rule("GET /api/vms", "cut", times=1), rule("stop", "cut", times=1))
     assert connect().power_off(VM, graceful=False, timeout=30).changed
-    told = capfd.readouterr()
-    assert "<vm" not in told.out + told.err
-    assert "<action" not in told.out + told.err
+    output = capfd.readouterr()
+    assert "<vm" not in output.out + output.err
+    assert "<action" not in output.out + output.err
 
 
 # Tokens --------------------------------------------------------------------------------
@@ -407,7 +462,7 @@ def test_a_token_that_expires_while_waiting(connect: Connect, lab: Lab, world: W
 
 def test_an_engine_that_takes_no_token_at_all(connect: Connect, lab: Lab) -> None:
     lab.rules(rule("GET /api/vms", "status", code=401))
-    with at_most(5), pytest.raises(LoginFailed, match="not even a new one"):
+    with at_most(5), pytest.raises(LoginFailed, match="but not the new token"):
         connect(timeout=5).count_vms()
     assert lab.sessions()["logins"] == 2
 

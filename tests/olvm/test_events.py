@@ -1,4 +1,4 @@
-"""What the engine's events tell, on events that a real engine gave (tests/lab/ovirt/recordings)."""
+"""What events prove, as recorded on a real engine (tests/lab/ovirt/recordings)."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def test_without_the_time_of_the_stop_the_reason_tells(reason: str, expected: bo
 
 
 def test_a_shutdown_that_went_to_the_guest_is_recorded_under_the_id_of_the_call() -> None:
-    (asked,) = recorded("events-corr-shutdown")
-    assert (asked.code, asked.correlation_id) == (73, "corr-shutdown-1")
-    earlier = Event(1, 76, asked.vm_id, "37be6eb8", "", asked.at)
-    assert asked.vm_id is not None
-    assert was_forced(asked.vm_id, asked.at, REASON, [asked], [earlier]) is False
+    (initiated,) = recorded("events-corr-shutdown")
+    assert (initiated.code, initiated.correlation_id) == (73, "corr-shutdown-1")
+    earlier = Event(1, 76, initiated.vm_id, "37be6eb8", "", initiated.at)
+    assert initiated.vm_id is not None
+    assert was_forced(initiated.vm_id, initiated.at, REASON, [initiated], [earlier]) is False
 
 
 # Starts that failed ------------------------------------------------------------------------
@@ -63,8 +63,8 @@ def test_a_shutdown_that_went_to_the_guest_is_recorded_under_the_id_of_the_call(
 
 def test_a_start_that_failed_on_every_host() -> None:
     found = under("corr-fail-1", recorded("events-failed-start"))
-    told = failed_start(APP, found)
-    assert told == "Failed to run VM app-01 (User: admin@internal-authz)."
+    failure = failed_start(APP, found)
+    assert failure == "Failed to run VM app-01 (User: admin@internal-authz)."
     assert failed_start(SLOW, found) is None
 
 

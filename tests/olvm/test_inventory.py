@@ -1,4 +1,4 @@
-"""What is told of VMs: joined from four lists, with every gap that real data has."""
+"""VMs joined from four lists, with every gap of real data."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ def test_a_thousand_vms_cost_four_requests_and_a_login(connect: Connect) -> None
         assert len({vm.cluster for vm in found}) == 2
 
 
-def test_everything_that_an_engine_tells_of_a_vm(
-    platform: OLVMPlatform, world: World, lab: Lab
-) -> None:
+def test_every_field_of_a_vm(platform: OLVMPlatform, world: World, lab: Lab) -> None:
     datacenter = world.add_datacenter("Berlin")
     cluster = world.add_cluster("prod", datacenter)
     host = world.add_host("kvm-07", cluster)
@@ -96,7 +94,7 @@ def test_everything_that_an_engine_tells_of_a_vm(
     }
 
 
-def test_gaps_are_taken_in_stride(platform: OLVMPlatform, world: World) -> None:
+def test_missing_values_are_accepted(platform: OLVMPlatform, world: World) -> None:
     """No data centre, no host, no fqdn, no texts, no agent, no status."""
     lost = world.add_cluster("lost")
     world.add_host("lost-host", lost)
@@ -157,7 +155,7 @@ def test_an_engine_without_vms(connect: Connect) -> None:
         (State.UNASSIGNED, "unassigned", PowerState.UNKNOWN),
     ],
 )
-def test_the_engines_word_is_kept_beside_the_power_state(
+def test_the_engines_status_is_kept(
     platform: OLVMPlatform, world: World, state: State, status: str, expected: PowerState
 ) -> None:
     world.stick(VM, state)
@@ -167,7 +165,7 @@ def test_the_engines_word_is_kept_beside_the_power_state(
     assert [each.name for each in platform.list_vms({"power_state": expected.value})].count(VM) == 1
 
 
-def test_pools_stateless_and_the_engines_own_vm_are_told(
+def test_pools_stateless_and_the_engines_own_vm_are_in_the_metadata(
     platform: OLVMPlatform, world: World
 ) -> None:
     pool = world.new_id()
@@ -235,7 +233,7 @@ def test_tags_of_one_vm(platform: OLVMPlatform, world: World) -> None:
     assert platform.get_vm(OTHER).tags == ()
 
 
-def test_tags_are_not_read_unless_asked_for(platform: OLVMPlatform, lab: Lab) -> None:
+def test_tags_are_not_read_unless_needed(platform: OLVMPlatform, lab: Lab) -> None:
     assert {vm.tags for vm in platform.list_vms()} == {None}
     assert set(lab.requests()) == {"POST /sso/oauth/token", *(f"GET /api/{n}" for n in LISTS)}
 
@@ -254,7 +252,7 @@ def test_a_selection_by_tag(platform: OLVMPlatform, world: World) -> None:
 
 @pytest.fixture
 def many(world: World) -> World:
-    """More VMs than are asked for their tags one by one."""
+    """More VMs than have their tags read one by one."""
     for number in range(10):
         world.add_vm(f"app-{number}", tags=("app",) if number % 2 else ())
     world.change(VM, tags=("web", "prod"))

@@ -31,7 +31,7 @@ def test_a_probe_that_is_repeated_costs_one_request(
     assert platform.vm_power_state(VM).value == "paused"
 
 
-def test_a_vm_is_the_same_however_it_was_asked_for(platform: OLVMPlatform, world: World) -> None:
+def test_a_vm_is_the_same_however_it_is_named(platform: OLVMPlatform, world: World) -> None:
     world.change(VM, tags=("a & b",), description="<it>", fqdn="web.example.com")
     vm = next(each for each in platform.backend.inventory(Deadline(10)) if each.name == VM)
     for word in (vm.name, vm.id, vm.path, vm.id.upper()):
@@ -42,7 +42,7 @@ def test_a_vm_is_the_same_however_it_was_asked_for(platform: OLVMPlatform, world
     assert vm.cluster
 
 
-def test_no_action_is_based_on_what_was_true_before(platform: OLVMPlatform, world: World) -> None:
+def test_no_action_uses_the_cache(platform: OLVMPlatform, world: World) -> None:
     first = platform.get_vm(VM).id
     elsewhere = world.add_cluster("there", world.add_datacenter("Elsewhere"))
     world.add_host("there-1", elsewhere)

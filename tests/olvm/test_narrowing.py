@@ -10,6 +10,7 @@ import pytest
 from chaosvm.errors import NoSuchVM
 from chaosvm.lab import Lab, State, World, rule
 from chaosvm.olvm import OLVMPlatform
+from chaosvm.olvm.backend import OLVMBackend
 from chaosvm.olvm.inventory import Inventory
 from chaosvm.olvm.search import TagPattern, by_tag, narrowing
 from chaosvm.settings import Safety
@@ -81,7 +82,7 @@ def test_a_search_finds_what_the_whole_list_would(
         for name in names:
             estate.stick(name, state)
     found = connect().list_vms(selection)
-    monkeypatch.setattr(OLVMPlatform, "narrowed", lambda *_: None)
+    monkeypatch.setattr(OLVMBackend, "narrowed", lambda *_: None)
     assert found == connect().list_vms(selection)
 
 
@@ -189,9 +190,9 @@ def test_a_pattern_for_a_tag_always_fits_it(tag: str) -> None:
     pattern = TagPattern.of(tag)
     assert pattern is not None
     assert set(pattern.text) <= set(tag) | {"."}
-    assert pattern.may_fit(tag)
-    assert pattern.may_fit(tag.upper())
-    assert not pattern.may_fit(f"{tag}x")
+    assert pattern.may_match(tag)
+    assert pattern.may_match(tag.upper())
+    assert not pattern.may_match(f"{tag}x")
     assert fnmatchcase(tag, "*")
 
 

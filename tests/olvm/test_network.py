@@ -76,5 +76,5 @@ def test_actions_on_a_bad_network(request: pytest.FixtureRequest) -> None:
     trials, first = (request.config.getoption(name) for name in ("--trials", "--trial-seed"))
     with ThreadPoolExecutor(6) as pool:
         seeds = range(first, first + trials)
-        wrongs = [told for told in pool.map(one_trial, seeds) if told]
+        wrongs = [message for message in pool.map(one_trial, seeds) if message]
     assert not wrongs, f"{len(wrongs)} of {trials}:\n" + "\n".join(wrongs)

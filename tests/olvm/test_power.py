@@ -52,7 +52,7 @@ def once_waiting(world: World, lab: Lab, do: Callable[[], object], skip: int = 0
 
 
 def comes_back_to_up(world: World, lab: Lab) -> None:
-    """The guest is asked to shut down, is seen to do so, and then runs on."""
+    """The guest begins to shut down, and then runs on."""
     world.change(VM, guest=Guest.ignores(600))
     once_waiting(world, lab, lambda: world.change(VM, state=State.RUNNING), skip=1)
 
@@ -152,7 +152,7 @@ def test_a_guest_without_an_agent_shuts_down_by_acpi(platform: OLVMPlatform, wor
 # What the engine makes of a shutdown ---------------------------------------------------
 
 
-def test_a_guest_that_nobody_can_ask_is_stopped_by_the_engine(
+def test_a_guest_without_agent_and_acpi_is_stopped_by_the_engine(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     world.change(VM, guest=Guest.deaf())
@@ -217,7 +217,7 @@ def test_a_guest_that_comes_back_to_up_is_stopped_hard(
     assert world.vm(VM).state is State.OFF
 
 
-def test_a_guest_that_comes_back_to_up_fails_where_asked(
+def test_a_guest_that_comes_back_to_up_fails_with_on_timeout_fail(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     comes_back_to_up(world, lab)
@@ -229,7 +229,7 @@ def test_a_guest_that_comes_back_to_up_fails_where_asked(
     assert world.vm(VM).state is State.RUNNING
 
 
-def test_a_guest_that_comes_back_to_up_is_left_where_asked(
+def test_a_guest_that_comes_back_to_up_is_left_with_on_timeout_leave(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     comes_back_to_up(world, lab)
@@ -254,7 +254,7 @@ def test_a_guest_that_takes_too_long_loses_its_power(connect: Connect) -> None:
         platform.disconnect()
 
 
-def test_a_guest_that_takes_too_long_fails_where_asked(
+def test_a_guest_that_takes_too_long_fails_with_on_timeout_fail(
     platform: OLVMPlatform, world: World
 ) -> None:
     world.change(VM, guest=Guest.slow(60))
@@ -292,7 +292,7 @@ def test_a_suspended_vm_is_powered_off_where_its_memory_may_go(
     assert sent(lab) == {"stop": 1}
 
 
-def test_a_vm_that_is_suspended_between_look_and_look_is_not_powered_off(
+def test_a_vm_suspended_between_two_reads_is_not_powered_off(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     """It was up in the list, and is suspended when the watch begins."""
@@ -335,9 +335,9 @@ def test_pool_and_stateless_vms_are_warned_about_otherwise(
     world.change(OTHER, stateless=True)
     batch = platform.batch_power_off({"all": True}, graceful=False)
     assert batch.changed == 3
-    assert any(VM in told and "belongs to a pool" in told for told in warnings_logged)
-    assert any(OTHER in told and "stateless" in told for told in warnings_logged)
-    assert not any(DB in told for told in warnings_logged)
+    assert any(VM in message and "belongs to a pool" in message for message in warnings_logged)
+    assert any(OTHER in message and "stateless" in message for message in warnings_logged)
+    assert not any(DB in message for message in warnings_logged)
 
 
 @pytest.mark.parametrize("origin", ["hosted_engine", "managed_hosted_engine"])
@@ -542,7 +542,7 @@ def test_a_conflict_of_state_is_not_tried_again(
     assert sent(lab) == {"start": 1}
 
 
-def test_a_privilege_that_is_missing_is_told_in_the_engines_words(
+def test_a_missing_privilege_is_reported_with_the_engines_text(
     platform: OLVMPlatform, lab: Lab
 ) -> None:
     lab.rules(rule("stop", "fault", code=403, message="You may not stop it."))
@@ -568,13 +568,11 @@ def test_events_that_cannot_be_read_do_not_spoil_a_shutdown(
     lab.rules(rule("GET /api/events", "fault", code=code))
     outcome = platform.power_off(VM, timeout=60)
     assert (outcome.after, outcome.changed, outcome.how) == (OFF, True, How.GUEST)
-    assert any("by force is not known" in told for told in warnings_logged)
+    assert any("whether the engine forced a VM off" in message for message in warnings_logged)
 
 
 @pytest.mark.parametrize("path", ["vms", "hosts", "clusters", "datacenters"])
-def test_a_list_that_is_not_there_is_an_error_of_ours(
-    platform: OLVMPlatform, lab: Lab, path: str
-) -> None:
+def test_a_missing_list_is_a_platform_error(platform: OLVMPlatform, lab: Lab, path: str) -> None:
     lab.rules(rule(f"GET /api/{path}", "fault", code=404))
     with pytest.raises(PlatformError):
         platform.list_vms()
@@ -627,7 +625,7 @@ def test_a_vm_that_was_just_started_can_be_rebooted(connect: Connect, graceful: 
 
 
 @pytest.mark.parametrize("late", [0, 10, 15])
-def test_an_uptime_that_is_told_late_is_no_proof(connect: Connect, late: int) -> None:
+def test_an_outdated_uptime_is_no_proof(connect: Connect, late: int) -> None:
     """The engine reads uptimes every 15 s only."""
     clock = FakeClock()
     world = World(clock=clock)
@@ -740,7 +738,7 @@ def test_a_connection_that_was_used_before_does_not_repeat_a_reboot(
 
 @pytest.mark.parametrize("manner", ["drop_after", "cut", "silent_after", "drip"])
 @pytest.mark.parametrize("verb", ["stop", "start", "shutdown", "suspend"])
-def test_a_lost_answer_is_resolved_by_looking(
+def test_a_lost_answer_is_resolved_by_reading_the_vm(
     connect: Connect, world: World, lab: Lab, verb: str, manner: str
 ) -> None:
     lab.rules(rule(verb, manner, times=1))
@@ -761,7 +759,7 @@ def test_a_lost_answer_is_resolved_by_looking(
         ("suspend", "drop_before"),
     ],
 )
-def test_a_request_that_was_lost_is_repeated_after_a_look(
+def test_a_lost_request_is_repeated_after_reading_the_vm(
     connect: Connect, world: World, lab: Lab, verb: str, manner: str
 ) -> None:
     lab.rules(rule(verb, manner, times=1, code=503 if manner == "status" else 0))

@@ -21,7 +21,7 @@ FEW, MANY = 3, 40
 
 @pytest.fixture(params=[FEW, MANY])
 def estate(world: World, request: pytest.FixtureRequest) -> World:
-    """With as many VMs as are asked for their tags one by one, or more."""
+    """With few enough VMs to read their tags one by one, and with more."""
     for number in range(request.param - FEW):
         world.add_vm(f"app-{number:02}", tags=(f"t{number % 5}",))
     world.add_tag("other")
@@ -38,22 +38,20 @@ def refused(platform: OLVMPlatform, world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("tag", [MARK, "ChaosVM-Protect", "Chaosvm-Protect", MARK.upper()])
-def test_a_tag_protects_however_it_is_written(
-    platform: OLVMPlatform, estate: World, tag: str
-) -> None:
+def test_a_tag_protects_in_any_case(platform: OLVMPlatform, estate: World, tag: str) -> None:
     """A search for chaosvm-protect finds none but the first (search-tag-Protected)."""
     estate.add_tag(tag)
     estate.change(DB, tags=(tag,))
     refused(platform, estate, DB)
 
 
-@pytest.mark.parametrize("asked", ["Protected", "PROTECTED"])
+@pytest.mark.parametrize("protect_tag", ["Protected", "PROTECTED"])
 def test_so_does_one_that_is_configured_in_capitals(
-    connect: Connect, estate: World, asked: str
+    connect: Connect, estate: World, protect_tag: str
 ) -> None:
     estate.add_tag("protected")
     estate.change(DB, tags=("protected",))
-    refused(connect(safety=Safety.of(protect_tag=asked)), estate, DB)
+    refused(connect(safety=Safety.of(protect_tag=protect_tag)), estate, DB)
 
 
 def test_two_tags_that_differ_in_capitals_both_protect(
@@ -71,7 +69,7 @@ def test_two_tags_that_differ_in_capitals_both_protect(
 @pytest.mark.parametrize(
     ("composed", "decomposed"), [("ge\u0301schützt", "géschu\u0308tzt"), ("STRASSE", "straße")]
 )
-def test_two_ways_to_write_the_same_word_are_one(
+def test_composed_and_decomposed_names_are_the_same_tag(
     connect: Connect, estate: World, composed: str, decomposed: str
 ) -> None:
     estate.add_tag(decomposed)
@@ -185,7 +183,7 @@ def test_a_user_who_cannot_read_tags_is_kept_from_marked_vms(
     estate.change(DB, tags=(tag,))
     refused(platform, estate, DB)
     assert platform.power_off(VM, graceful=False).changed
-    (warning,) = [told for told in warnings_logged if "cannot read tags" in told]
+    (warning,) = [message for message in warnings_logged if "cannot read tags" in message]
     assert "insufficient permissions" in warning
     assert "taken from a search" in warning
 

@@ -1,4 +1,4 @@
-"""A guest that the engine gave up on, and that is asked once more."""
+"""A guest that the engine gave up on, and that gets a second request."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.olvm.conftest import VM
 ORDER = checked_order("power_off", 60)
 
 
-def asked(platform: OLVMPlatform, watch: Watch) -> None:
+def shut_down(platform: OLVMPlatform, watch: Watch) -> None:
     vm = platform.get_vm(VM)
     watch.follow([platform.backend.send(vm, PowerCommand.SHUTDOWN_GUEST, ORDER, Deadline(60))])
 
 
-def seen(watch: Watch) -> Observation:
+def observe(watch: Watch) -> Observation:
     (observation,) = watch.poll(0, Deadline(60))
     return observation
 
@@ -27,14 +27,14 @@ def test_a_guest_that_was_given_up_may_be_asked_again(platform: OLVMPlatform, wo
     """That it was up again after the first time says nothing about the second."""
     world.change(VM, guest=Guest.ignores(600))
     with platform.backend.watch([platform.get_vm(VM)], ORDER, Deadline(60)) as watch:
-        asked(platform, watch)
-        assert seen(watch).error is None
+        shut_down(platform, watch)
+        assert observe(watch).error is None
         world.change(VM, state=State.RUNNING)
-        assert isinstance(seen(watch).error, GuestUnavailable)
-        asked(platform, watch)
+        assert isinstance(observe(watch).error, GuestUnavailable)
+        shut_down(platform, watch)
         world.release(VM, State.RUNNING)
-        assert seen(watch).error is None
+        assert observe(watch).error is None
         world.change(VM, state=State.SHUTTING_DOWN)
-        assert seen(watch).error is None
+        assert observe(watch).error is None
         world.change(VM, state=State.RUNNING)
-        assert isinstance(seen(watch).error, GuestUnavailable)
+        assert isinstance(observe(watch).error, GuestUnavailable)

@@ -72,12 +72,12 @@ def test_a_name_that_nobody_has_finds_nothing(
         platform.batch_power_off({"names": [name]}, graceful=False)
     assert platform.list_vms({"names": [name]}) == []
     assert {vm.state for vm in world.vms} == {State.RUNNING}
-    assert not [asked for asked in lab.requests() if "{id}/" in asked]
+    assert not [request for request in lab.requests() if "{id}/" in request]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_of_odd_names_is_watched_as_a_whole(connect: Connect, name: str) -> None:
-    """Also where the watch cannot ask by name, one that was sent is seen to end."""
+    """Also where the watch cannot search by name, the end of a request is seen."""
     world = World()
     wanted = {world.add_vm(each).id for each in (name, f"{name}-2")}
     world.add_vm("bystander")
@@ -127,7 +127,7 @@ def test_an_id_and_a_name_at_once(platform: OLVMPlatform, world: World) -> None:
 
 
 def test_a_vm_named_like_anothers_id(platform: OLVMPlatform, world: World) -> None:
-    """Either is meant, so it is ambiguous: acting on one of them would be a guess."""
+    """It may be either, so it is ambiguous: acting on one of them would be a guess."""
     world.add_vm(world.vm(VM).id)
     with pytest.raises(Exception, match="fits 2 VMs"):
         platform.power_off(world.vm(world.vm(VM).id).id, graceful=False)

@@ -80,24 +80,24 @@ def one_run(seed: int) -> str:
             found.append(f"took {took:.1f} s")
         if leaving > 1 + GRACE:
             found.append(f"took {leaving:.1f} s to leave")
-    told = [(r.method, r.action, r.skip, r.times) for r in rules]
-    return f"seed {seed}, {act}, {told}: {found}; {outcome!r}; {error}" if found else ""
+    drawn = [(r.method, r.action, r.skip, r.times) for r in rules]
+    return f"seed {seed}, {act}, {drawn}: {found}; {outcome!r}; {error}" if found else ""
 
 
 def wrong(
-    world: World, asked: dict[str, int], act: str, outcome: Outcome | None, error: str
+    world: World, requests: dict[str, int], act: str, outcome: Outcome | None, error: str
 ) -> list[str]:
     found = []
     kinds = [event.kind for event in world.events]
     if kinds.count(EventKind.REBOOT_ASKED) > 1 or kinds.count(EventKind.RESET) > 1:
         found.append("rebooted twice")
-    if asked.get("reboot", 0) > 1 or asked.get("reset", 0) > 1:
+    if requests.get("reboot", 0) > 1 or requests.get("reset", 0) > 1:
         found.append("a reboot was sent twice")
     if world.vm("bystander").state is not State.RUNNING:
         found.append("the wrong VM was touched")
     if outcome is None:
         # Nothing was sent before the first look.
-        return [*found, f"nothing is told of {asked}"] if asked else found
+        return [*found, f"no outcome for {requests}"] if requests else found
     state = world.vm(VM).state
     rebooted = EventKind.REBOOTED in kinds or EventKind.RESET in kinds
     if not error and STATES.get(outcome.after) is not state:
@@ -118,5 +118,5 @@ def wrong(
 @pytest.mark.timeout(300)
 def test_forty_actions_in_trouble() -> None:
     with ThreadPoolExecutor(8) as pool:
-        wrongs = [told for told in pool.map(one_run, range(40)) if told]
+        wrongs = [message for message in pool.map(one_run, range(40)) if message]
     assert not wrongs, "\n".join(wrongs)

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from chaosvm.errors import AnswerTooLarge
-from chaosvm.olvm.xml_lists import NotExpected, XmlListParser
+from chaosvm.olvm.xml_lists import UnexpectedXml, XmlListParser
 
 LISTED = (
     '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<vms>\n'
@@ -46,7 +46,7 @@ def test_one_by_itself_and_none() -> None:
 
 @pytest.mark.parametrize("end", range(1, len(LISTED.encode()), 29))
 def test_an_answer_that_is_cut_is_not_half_an_answer(end: int) -> None:
-    with pytest.raises(NotExpected):
+    with pytest.raises(UnexpectedXml):
         names(LISTED.encode()[:end])
 
 
@@ -65,7 +65,7 @@ def test_an_answer_that_is_cut_is_not_half_an_answer(end: int) -> None:
     ],
 )
 def test_what_is_no_such_list_is_refused(body: str) -> None:
-    with pytest.raises(NotExpected):
+    with pytest.raises(UnexpectedXml):
         names(body)
 
 
@@ -108,7 +108,7 @@ def test_tags_in_a_comment_are_none(comment: str, size: int) -> None:
 def test_a_value_of_the_wrong_kind() -> None:
     items = XmlListParser("vms", "vm", lambda vm: int(vm.findtext("memory") or ""))
     items.feed(b"<vms><vm id='5'><memory>much</memory></vm></vms>")
-    with pytest.raises(NotExpected, match=r"vm 5: .*much"):
+    with pytest.raises(UnexpectedXml, match=r"vm 5: .*much"):
         items.close()
 
 
@@ -161,7 +161,7 @@ def test_an_answer_without_an_end_is_an_error(memory: Callable[[], int]) -> None
     ],
 )
 def test_xml_that_is_none_is_no_error_of_others(text: str) -> None:
-    with pytest.raises(NotExpected):
+    with pytest.raises(UnexpectedXml):
         names(text)
 
 
@@ -171,5 +171,5 @@ def test_an_item_that_makes_no_sense_is_no_error_of_others(error: type[Exception
         raise error("odd")
 
     items = XmlListParser("vms", "vm", made)
-    with pytest.raises(NotExpected, match=r"in vm 1: .*odd"):
+    with pytest.raises(UnexpectedXml, match=r"in vm 1: .*odd"):
         items.feed(b'<vms><vm id="1"></vm><vm id="2"></vm></vms>')

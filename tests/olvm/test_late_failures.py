@@ -1,4 +1,4 @@
-"""What an engine tells of a request only after it has accepted it, or not at all."""
+"""Accepted requests that fail later, and what the engine reports only in its events."""
 
 from __future__ import annotations
 
@@ -108,9 +108,7 @@ def test_a_vm_that_goes_off_instead_of_being_suspended_was_changed_by_others(
 # Shutdowns -----------------------------------------------------------------------------
 
 
-def test_a_hard_stop_made_of_a_shutdown_is_told_for_each_vm(
-    platform: OLVMPlatform, world: World
-) -> None:
+def test_converted_shutdowns_are_reported_per_vm(platform: OLVMPlatform, world: World) -> None:
     world.change(VM, guest=Guest.deaf())
     batch = platform.batch_power_off({"all": True}, timeout=60)
     hows = {outcome.name: outcome.how for outcome in batch.outcomes}
@@ -131,7 +129,7 @@ def test_events_that_take_too_long_are_not_waited_for(
         platform.disconnect()
     assert (outcome.after, outcome.how, outcome.error) == (OFF, How.GUEST, None)
     assert outcome.seconds < 20
-    assert any("by force is not known" in told for told in warnings_logged)
+    assert any("whether the engine forced a VM off" in message for message in warnings_logged)
 
 
 # Users with roles of the type user only --------------------------------------------------
@@ -147,7 +145,7 @@ def test_a_user_with_a_role_on_one_vm(world: World, connect: Connect, clock: Fak
     assert world.vm(OTHER).state is State.RUNNING
 
 
-def test_a_user_without_a_role_is_told_why(world: World, connect: Connect) -> None:
+def test_a_user_without_a_role_gets_the_reason(world: World, connect: Connect) -> None:
     world.add_user("nobody@internal", "s3cret", Role.NONE)
     with pytest.raises(Exception, match="not authorized to perform login"):
         connect(username="nobody@internal", password="s3cret").count_vms()
@@ -157,9 +155,9 @@ def test_a_user_without_a_role_is_told_why(world: World, connect: Connect) -> No
 
 
 @pytest.mark.parametrize(
-    ("known", "told"),
+    ("metadata", "warning"),
     [
-        ({"changes_at_next_start": True}, "wait for its next start"),
+        ({"changes_at_next_start": True}, "apply at its next start"),
         ({"run_once": True}, "Run Once"),
         ({"run_once": True, "pool_id": "p"}, "belongs to a pool.*; and it was started"),
     ],
@@ -168,15 +166,13 @@ def test_a_vm_that_does_not_come_back_as_it_is_is_warned_of(
     platform: OLVMPlatform,
     monkeypatch: pytest.MonkeyPatch,
     warnings_logged: list[str],
-    known: dict[str, object],
-    told: str,
+    metadata: dict[str, object],
+    warning: str,
 ) -> None:
     original = inventory._metadata
-    monkeypatch.setattr(inventory, "_metadata", lambda parts: {**original(parts), **known})
+    monkeypatch.setattr(inventory, "_metadata", lambda parts: {**original(parts), **metadata})
     (forecast,) = platform.plan("power_off", {"names": [VM]}).previews
-    assert forecast.warning_for is not None
-    assert (
-        platform.plan("suspend", {"names": [OTHER]}).previews[0].warning_for != forecast.warning_for
-    )
+    assert forecast.warning is not None
+    assert platform.plan("suspend", {"names": [OTHER]}).previews[0].warning != forecast.warning
     platform.power_off(VM, graceful=False)
-    assert any(re.search(told, each) for each in (*warnings_logged, forecast.warning_for))
+    assert any(re.search(warning, each) for each in (*warnings_logged, forecast.warning))

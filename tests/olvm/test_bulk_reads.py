@@ -10,7 +10,7 @@ import pytest
 from chaosvm.errors import OperationFailed, PlatformError
 from chaosvm.lab import Guest, Lab, World, rule, when
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.olvm.reading import map_parallel
+from chaosvm.olvm.bulk_reads import map_parallel
 from chaosvm.olvm.search import by_names
 from tests.fakes import FakeClock
 from tests.olvm.conftest import VM, Connect, at_most, sent
@@ -26,8 +26,8 @@ def many(world: World, number: int) -> list[str]:
 # Side by side ---------------------------------------------------------------------------
 
 
-def test_things_are_asked_for_side_by_side() -> None:
-    """Each answer needs that the others were asked for."""
+def test_requests_are_concurrent() -> None:
+    """No request is answered before all are sent."""
     together = threading.Barrier(3)
 
     def ask(number: int) -> int:
@@ -38,7 +38,7 @@ def test_things_are_asked_for_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
-def test_no_more_are_under_way_than_may_be(at_once: int) -> None:
+def test_concurrency_is_bounded(at_once: int) -> None:
     free = threading.Semaphore(at_once)
 
     def ask(number: int) -> int:
@@ -104,7 +104,7 @@ def test_many_names_of_an_estate_that_is_hardly_larger_are_not(
 
 
 @pytest.mark.parametrize(("number", "one_by_one"), [(50, 50), (51, 0)])
-def test_ids_are_asked_for_one_by_one_unless_they_are_many(
+def test_ids_are_read_one_by_one_unless_there_are_many(
     platform: OLVMPlatform, world: World, lab: Lab, number: int, one_by_one: int
 ) -> None:
     ids = many(world, 100)[:number]
@@ -149,7 +149,7 @@ def test_a_reboot_costs_two_uptimes_and_little_more(
 
 
 @pytest.mark.parametrize("shows", [True, False])
-def test_an_uptime_is_asked_for_ever_less_often(connect: Connect, shows: bool) -> None:
+def test_uptimes_are_read_less_and_less_often(connect: Connect, shows: bool) -> None:
     """The engine itself has a new one every 15 s only."""
     clock = FakeClock()
     world = World(clock=clock)
