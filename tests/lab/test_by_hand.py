@@ -146,6 +146,6 @@ def test_power_changes_come_after_the_requests_that_made_them(watched: Any) -> N
 
 def test_power_that_is_cut_is_no_shutdown(watched: Any) -> None:
     world, watching, _ = watched
-    world.power.cut("web-01")
+    world.power.power_off("web-01")
     assert lines(watching) == ["web-01: running -> powering off"]
     world.power.start("web-01")

@@ -20,7 +20,7 @@ from chaosvm.lab.ovirt.reading import Answer
 from chaosvm.lab.ovirt.requests import action_options, unique_id
 from chaosvm.lab.ovirt.vm_text import vm_links
 from chaosvm.lab.ovirt.xml import document
-from chaosvm.lab.simulation import Asked, Machine, State, User, World
+from chaosvm.lab.simulation import Machine, Origin, State, User, World
 
 __all__ = ["Acting"]
 
@@ -63,7 +63,7 @@ class Acting:
         options: Mapping[str, str],
     ) -> None:
         """A stop is answered when the VM is down, and what a dead host is asked takes its time."""
-        asked = Asked(user.name, answers.correlation_id(request), options.get("reason"))
+        asked = Origin(user.name, answers.correlation_id(request), options.get("reason"))
         if self._host_is_dead(vm_id):
             await asyncio.sleep(self._world.durations.host_timeout)
         try:
@@ -77,7 +77,7 @@ class Acting:
 
     def _host_is_dead(self, vm_id: str) -> bool:
         with self._world.present():
-            vm = self._world.vm(vm_id) if self._world.knows(vm_id) else None
+            vm = self._world.vm(vm_id) if self._world.has_vm(vm_id) else None
             if vm is None or vm.state is State.UNREACHABLE:
                 return False
             host = self._world.host(vm.host_id)
@@ -94,7 +94,7 @@ class Acting:
 
         unlisten = self._world.listen(heard)
         try:
-            if self._world.knows(vm_id) and self._world.vm(vm_id).being_cut:
+            if self._world.has_vm(vm_id) and self._world.vm(vm_id).powering_off:
                 await off.wait()
         finally:
             unlisten()
@@ -103,7 +103,7 @@ class Acting:
         self, request: web.Request, action: str, vm_id: str, echoed: Sequence[Node]
     ) -> web.Response:
         with self._world.present():
-            known = self._world.knows(vm_id)
+            known = self._world.has_vm(vm_id)
             shown = vm_links(self._world.vm(vm_id)) if known else None
         job = _link_to(self._jobs.begin(f"{action.capitalize()} of VM {vm_id}"))
         children = [job, *echoed, text("status", "complete")]
@@ -133,14 +133,14 @@ class Acting:
     def _being_saved(self, vm_id: str) -> bool:
         """Is it still being suspended?"""
         with self._world.present():
-            if not self._world.knows(vm_id):
+            if not self._world.has_vm(vm_id):
                 return False
             vm = self._world.vm(vm_id)
             return bool(vm.hibernating_until) or vm.state is State.SAVING
 
 
 def _is_over(vm: Machine) -> bool:
-    return vm.state is State.OFF or not vm.being_cut
+    return vm.state is State.OFF or not vm.powering_off
 
 
 def _link_to(job: Job) -> Node:

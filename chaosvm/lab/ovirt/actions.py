@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.sso import own_id
 from chaosvm.lab.ovirt.words import in_messages
-from chaosvm.lab.simulation import Asked, EventKind, Machine, State, User, World
+from chaosvm.lab.simulation import EventKind, Machine, Origin, State, User, World
 
 __all__ = ["ACTIONS", "Wanted", "carry_out"]
 
@@ -59,7 +59,7 @@ class Wanted:
     """A request: of whom, why, and what it says."""
 
     user: User
-    asked: Asked
+    asked: Origin
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -67,7 +67,7 @@ class Wanted:
 class _Doing:
     world: World
     vm: Machine
-    asked: Asked
+    asked: Origin
     options: Mapping[str, str]
 
     def refuse(self, detail: str, status: int = 409) -> Failure:
@@ -87,7 +87,7 @@ class _Doing:
 def carry_out(world: World, action: str, vm_id: str, wanted: Wanted) -> bool:
     """Do it, or start to; raises Failure. True if its end is to be waited for."""
     with world.present():
-        vm = world.vm(vm_id) if world.knows(vm_id) else None
+        vm = world.vm(vm_id) if world.has_vm(vm_id) else None
         try:
             return _carried_out(world, action, vm, vm_id, wanted)
         except Failure as failure:
@@ -164,7 +164,7 @@ def _stop(doing: _Doing) -> bool:
         # The engine has no words for it: an empty list.
         doing.world.record(EventKind.POWER_OFF_FAILED, doing.vm, doing.asked)
         raise doing.refuse("", 400)
-    doing.world.power.cut(doing.vm.id, doing.asked, shown=None)
+    doing.world.power.power_off(doing.vm.id, doing.asked, shown=None)
     return True
 
 
@@ -178,7 +178,7 @@ def _shutdown(doing: _Doing) -> bool:
         return False
     # A command of the engine's own, whose event does not carry the request's id.
     own = replace(doing.asked, correlation_id=own_id())
-    world.power.cut(vm.id, own, EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN, shown=None)
+    world.power.power_off(vm.id, own, EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN, shown=None)
     return True
 
 
@@ -220,7 +220,7 @@ def _reset(doing: _Doing) -> None:
         raise doing.refuse("Cannot reset VM. It is not supported in this cluster level.", 400)
     if doing.vm.state not in _RUNNING or doing.vm.state is State.LAUNCHING:
         raise doing.wrong_status("reset")
-    if doing.vm.being_cut:
+    if doing.vm.powering_off:
         # It met a stop (act-reset-while-powering-down of the first series).
         doing.world.record(EventKind.RESET_NOT_SENT, doing.vm, doing.asked)
         raise Failure(400, "[Desktop does not exist]", when_off=True)
@@ -238,7 +238,7 @@ def _suspend(doing: _Doing) -> None:
         raise doing.refuse("Cannot suspend VM, VM is stateless.")
     if vm.pool_id:  # a guess
         raise doing.refuse("Cannot suspend VM, VM belongs to a VM-Pool.")
-    doing.world.power.suspend(vm.id, doing.asked, only_if_it_runs=True)
+    doing.world.power.suspend(vm.id, doing.asked, only_if_running=True)
 
 
 def _migrate(doing: _Doing) -> None:

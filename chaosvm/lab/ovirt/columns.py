@@ -139,7 +139,7 @@ def _vm_fields(world: World) -> Mapping[str, Field]:
         ),
         "ON_HOST": Field("run_on_vds_name", lambda vm: name_of(world.host(vm.host_id))),
         "FQDN": Field("vm_fqdn", from_guest(lambda vm: vm.fqdn)),
-        "UPTIME": Field("elapsed_time", lambda vm: world.elapsed(vm) or 0.0, Type.SPAN, ORDERED),
+        "UPTIME": Field("elapsed_time", lambda vm: world.uptime(vm) or 0.0, Type.SPAN, ORDERED),
         "OS": Field(
             "os", lambda vm: OS_NUMBERS.get(vm.os), choices=OS_NUMBERS, exact_choices=True,
             free=False,

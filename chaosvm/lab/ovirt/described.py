@@ -272,7 +272,7 @@ def api_root(world: World) -> Node:
             _counted("users", 1, 1),
             _counted("vms", sum(vm.state.on_a_host for vm in vms), len(vms)),
         ),
-        moment("time", world.moment(world.now)),
+        moment("time", world.date_of(world.now)),
         linked("authenticated_user", "users", USER_ID),
         linked("effective_user", "users", USER_ID),
     )

@@ -52,7 +52,7 @@ class Jobs:
     def described(world: World, job: Job) -> Node:
         where = href("jobs", job.id)
         goes_on = job.goes_on()
-        started = world.moment(job.started)
+        started = world.date_of(job.started)
         return node(
             "job",
             actions(where, ("clear", "end")),

@@ -22,7 +22,7 @@ from chaosvm.lab.ovirt.reading import Answer, Reading
 from chaosvm.lab.ovirt.requests import is_unique_id
 from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.sso import COOKIE, SAFE, Sessions, Unauthorized
-from chaosvm.lab.simulation import NoSuchThing, World
+from chaosvm.lab.simulation import NotFound, World
 
 __all__ = ["OVirtServer"]
 
@@ -84,7 +84,7 @@ class OVirtServer:
             return frozenset()
         try:
             return frozenset((wanted, self._world.vm(wanted).name))
-        except NoSuchThing:
+        except NotFound:
             return frozenset((wanted,))
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:

@@ -22,7 +22,7 @@ from chaosvm.lab.ovirt.search import NotUnderstood, Refused
 from chaosvm.lab.ovirt.search_cache import SearchCache
 from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents, written
-from chaosvm.lab.simulation import Event, Machine, NoSuchThing, Role, User, World
+from chaosvm.lab.simulation import Event, Machine, NotFound, Role, User, World
 
 __all__ = ["Answer", "Reading"]
 
@@ -104,7 +104,7 @@ class Reading:
         wanted = unique_id(request)
         try:
             vm = self._world.vm(wanted)
-        except NoSuchThing:
+        except NotFound:
             return None
         return vm if user.sees(vm.id) else None
 

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from chaosvm.lab.credentials import Tokens
 from chaosvm.lab.options import Options
-from chaosvm.lab.simulation import Asked, EventKind, Role, User, World
+from chaosvm.lab.simulation import EventKind, Origin, Role, User, World
 
 __all__ = ["COOKIE", "SAFE", "Sessions", "Unauthorized", "own_id"]
 
@@ -149,7 +149,7 @@ class Sessions:
         if locked or (user is not None and user.disabled):
             return f"Cannot authenticate user '{username}': {_LOCKED}"
         self._count_wrong(username)
-        self._world.record(EventKind.LOGIN_FAILED, asked=Asked(user=username))
+        self._world.record(EventKind.LOGIN_FAILED, origin=Origin(user=username))
         return f"Cannot authenticate user '{username}': {_WRONG}"
 
     def _count_wrong(self, username: str) -> None:
@@ -175,7 +175,7 @@ class Sessions:
         self._record(EventKind.LOGGED_IN, user)
         if _SCOPE in scope.split():
             scope = f"{_SCOPE} {_EXTENSIONS}"
-        until = self._world.moment(self._world.now) + _SAID_TO_LIVE
+        until = self._world.date_of(self._world.now) + _SAID_TO_LIVE
         return _answer(
             {
                 "access_token": token,
@@ -186,8 +186,8 @@ class Sessions:
         )
 
     def _record(self, kind: EventKind, user: User) -> None:
-        asked = Asked(user=user.name, correlation_id=own_id())
-        self._world.record(kind, asked=asked, detail="<session>")
+        origin = Origin(user=user.name, correlation_id=own_id())
+        self._world.record(kind, origin=origin, detail="<session>")
 
 
 def own_id() -> str:

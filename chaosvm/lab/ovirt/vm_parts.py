@@ -17,7 +17,7 @@ __all__ = ["active_snapshot", "disk_attachment", "nics", "reported_devices", "st
 
 
 def statistics(world: World, vm: Machine) -> list[Node]:
-    elapsed = world.elapsed(vm)
+    elapsed = world.uptime(vm)
     on = vm.state.on_a_host
     guest, overhead = (12.0, 0.5) if vm.state is State.RUNNING else (0.0, 0.0)
     used = vm.memory // 10 if on else 0

@@ -86,14 +86,14 @@ def vm_text(
     if on_a_host:
         described.append(line("run_once", "false"))
         if vm.tells_start and vm.started_at is not None:
-            described.append(line("start_time", _moment(world.moment(vm.started_at))))
+            described.append(line("start_time", _moment(world.date_of(vm.started_at))))
     if STATUSES[vm.state] is not None:
         described.append(line("status", STATUSES[vm.state]))
     if vm.state is State.OFF and vm.stop_reason:
         described.append(line("stop_reason", vm.stop_reason))
     if vm.state is State.PAUSED:
         described.append(line("status_detail", "noerr"))
-    stopped = vm.created if vm.stopped_at is None else world.moment(vm.stopped_at)
+    stopped = vm.created if vm.stopped_at is None else world.date_of(vm.stopped_at)
     described.append(line("stop_time", _moment(stopped)))
     described.append(put_in.get("disk_attachments", ""))
     if vm.stateless:

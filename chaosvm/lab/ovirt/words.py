@@ -104,9 +104,9 @@ _HOST_USER = " (Host: {host}, User: {user})."
 # Code, severity and text of an event, as recorded (events-CODES); {reason} comes with
 # its brackets. What is not here, the engine has no event of.
 EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
-    EventKind.START_ASKED: (153, NORMAL, "VM {vm} was started by {user} (Host: {host})."),
-    EventKind.STATELESS_START_ASKED: (150, NORMAL, "Starting VM {vm} was initiated by {user}."),
-    EventKind.PAUSED_START_ASKED: (
+    EventKind.START_REQUESTED: (153, NORMAL, "VM {vm} was started by {user} (Host: {host})."),
+    EventKind.STATELESS_START_REQUESTED: (150, NORMAL, "Starting VM {vm} was initiated by {user}."),
+    EventKind.PAUSED_START_REQUESTED: (
         179,
         NORMAL,
         "Starting in paused mode VM {vm} was initiated by {user}.",
@@ -129,7 +129,7 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         "VM {vm} was powered off ungracefully by {user} (Host: {host}){reason}.",
     ),
     EventKind.POWER_OFF_FAILED: (56, ERROR, "Failed to power off VM {vm}" + _HOST_USER),
-    EventKind.SHUTDOWN_ASKED: (
+    EventKind.SHUTDOWN_REQUESTED: (
         73,
         NORMAL,
         "VM shutdown initiated by {user} on VM {vm} (Host: {host}){reason}.",
@@ -144,11 +144,11 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         "Highly Available VM {vm} failed. It will be restarted automatically.",
     ),
     EventKind.RESTARTED: (506, NORMAL, "Trying to restart VM {vm} on Host {host}"),
-    EventKind.REBOOT_ASKED: (157, NORMAL, "VM {vm} is rebooting. Rebooted by: {user}"),
+    EventKind.REBOOT_REQUESTED: (157, NORMAL, "VM {vm} is rebooting. Rebooted by: {user}"),
     EventKind.REBOOT_NOT_SENT: (158, ERROR, "Failed to reboot VM {vm} (User: {user})."),
     EventKind.RESET: (221, NORMAL, "VM {vm} is resetting. Reset by: {user}"),
     EventKind.RESET_NOT_SENT: (222, ERROR, "Failed to reset VM {vm} (User: {user})."),
-    EventKind.SUSPEND_ASKED: (
+    EventKind.SUSPEND_REQUESTED: (
         501,
         NORMAL,
         "Suspending VM {vm} was initiated by User {user} (Host: {host}).",
@@ -164,7 +164,7 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         NORMAL,
         "VM {vm} is already Down, {detail} VM was skipped. User: {user}.",
     ),
-    EventKind.MIGRATION_ASKED: (
+    EventKind.MIGRATION_REQUESTED: (
         62,
         NORMAL,
         "Migration started (VM: {vm}, Source: {host}, Destination: {detail}, User: {user}). ",
@@ -211,12 +211,12 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
     ),
 }
 # The engine tells of a start only if somebody asked for it.
-_ONLY_IF_ASKED = frozenset((EventKind.STARTED, EventKind.RESUMED, EventKind.STATELESS_STARTED))
+_ONLY_IF_REQUESTED = frozenset((EventKind.STARTED, EventKind.RESUMED, EventKind.STATELESS_STARTED))
 
 
 def is_told(event: Event) -> bool:
     """Has the engine an event of this?"""
-    if event.kind in _ONLY_IF_ASKED and event.user is None:
+    if event.kind in _ONLY_IF_REQUESTED and event.user is None:
         return False
     return event.kind in EVENTS
 

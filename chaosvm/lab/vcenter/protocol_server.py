@@ -15,7 +15,7 @@ from pyVmomi import VmomiSupport, vmodl
 from chaosvm.lab.faults import Rule
 from chaosvm.lab.http_server import Route, page
 from chaosvm.lab.options import Options
-from chaosvm.lab.simulation import Asked, NoSuchThing, World
+from chaosvm.lab.simulation import NotFound, Origin, World
 from chaosvm.lab.vcenter import soap
 from chaosvm.lab.vcenter.managed_object import Call, SoapFault, not_authenticated
 from chaosvm.lab.vcenter.rest import Rest
@@ -162,7 +162,7 @@ class VCenterServer:
             arguments=soap_request.arguments,
             session=session,
             version=version,
-            origin=Asked(user=session.user if session else None),
+            origin=Origin(user=session.user if session else None),
             headers=headers,
             client=request.headers.get("User-Agent", ""),
         )
@@ -170,7 +170,7 @@ class VCenterServer:
             value = await self._invoke(soap_request, call)
         except SoapFault as soap_fault:
             return self._fault(request, soap_fault)
-        except NoSuchThing:
+        except NotFound:
             return self._fault(request, _not_found(soap_request.target))
         except InvalidPath as error:
             return self._fault(request, SoapFault(vmodl.query.InvalidProperty(name=str(error))))
