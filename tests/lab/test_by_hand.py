@@ -122,7 +122,7 @@ def watched() -> tuple[World, Watching, FakeClock]:
 
 
 def lines(watching: Watching, **requests: int) -> list[str]:
-    return [line.split("  ", 1)[1] for line in watching.news(requests)]
+    return [line.split("  ", 1)[1] for line in watching.lines(requests)]
 
 
 def test_what_is_asked_again_and_again_is_told_now_and_then(watched: Any) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 
 from aiohttp import web
 
-from chaosvm.lab.http_server import IGNORED
+from chaosvm.lab.fault_injection import IGNORED
 from chaosvm.lab.ovirt import answers
 from chaosvm.lab.ovirt.actions import Wanted, carry_out
 from chaosvm.lab.ovirt.answers import Failure

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from chaosvm.lab.fault_injection import page
 from chaosvm.lab.faults import Rule
-from chaosvm.lab.http_server import Handler, Route, page
+from chaosvm.lab.http_server import Handler, Route
 from chaosvm.lab.options import Options
 from chaosvm.lab.ovirt import answers
 from chaosvm.lab.ovirt.acting import Acting
@@ -94,7 +95,7 @@ class OVirtServer:
             return answers.failed_action(request, failure, ())
         return answers.fault(request, failure)
 
-    async def unserved(self, request: web.Request, code: int) -> web.Response:
+    async def unrouted(self, request: web.Request, code: int) -> web.Response:
         """Where no route leads: said as the engine says it, or that the lab does not model it."""
         path = request.path
         if path != API and not path.startswith(f"{API}/"):

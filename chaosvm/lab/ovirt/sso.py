@@ -77,7 +77,7 @@ class Sessions:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             owner = self._owners.get(credentials.strip())
-            if owner is None or not self._tokens.good(credentials.strip()):
+            if owner is None or not self._tokens.is_valid(credentials.strip()):
                 raise Unauthorized(
                     "invalid_grant: The provided authorization grant for the auth code has expired."
                 )

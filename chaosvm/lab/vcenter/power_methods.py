@@ -12,7 +12,7 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.lab.http_server import IGNORED, TASK_RULE
+from chaosvm.lab.fault_injection import IGNORED, TASK_RULE
 from chaosvm.lab.simulation import Machine, Origin, State
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method

@@ -12,8 +12,9 @@ from typing import Any
 from aiohttp import web
 from pyVmomi import VmomiSupport, vmodl
 
+from chaosvm.lab.fault_injection import page
 from chaosvm.lab.faults import Rule
-from chaosvm.lab.http_server import Route, page
+from chaosvm.lab.http_server import Route
 from chaosvm.lab.options import Options
 from chaosvm.lab.simulation import NotFound, Origin, World
 from chaosvm.lab.vcenter import soap
@@ -105,8 +106,8 @@ class VCenterServer:
     def routes(self) -> Sequence[Route]:
         versions = "/sdk/vimServiceVersions.xml"
         return [
-            Route("POST", "/sdk", self._soap, "/sdk", told_apart=self._parse_soap),
-            Route("POST", "/sdk/", self._soap, "/sdk", told_apart=self._parse_soap),
+            Route("POST", "/sdk", self._soap, "/sdk", read_verb=self._parse_soap),
+            Route("POST", "/sdk/", self._soap, "/sdk", read_verb=self._parse_soap),
             Route("GET", versions, _versions, versions),
             *self._rest.routes(),
         ]
@@ -125,7 +126,7 @@ class VCenterServer:
         vms = [machines[moid] for moid in moids if moid in machines]
         return frozenset((*moids, *(vm.name for vm in vms)))
 
-    async def unserved(self, request: web.Request, code: int) -> web.Response:
+    async def unrouted(self, request: web.Request, code: int) -> web.Response:
         return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:

@@ -132,7 +132,7 @@ class Sessions:
         return None
 
     def login(self, username: str, password: str, client: str) -> Session | None:
-        if not self.account.knows(username, password):
+        if not self.account.matches(username, password):
             self._world.record(EventKind.LOGIN_FAILED, origin=Origin(user=username))
             return None
         now = self._world.now
