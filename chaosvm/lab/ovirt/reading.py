@@ -166,7 +166,7 @@ class ReadHandler:
             return []
         except Refused as refused:
             raise Failure(refused.status, refused.detail) from None
-        return search.of(items, limit)
+        return search.apply(items, limit)
 
 
 def _first(items: Sequence[Any], limit: int | None, name: str) -> Sequence[Any]:
