@@ -115,9 +115,9 @@ def _shell_quote(value: str) -> str:
 def _watch(lab: Lab, stopped: threading.Event) -> None:
     watcher = Watching(lab.world)
     while not stopped.wait(_POLL_SECONDS):
-        for line in watcher.news(lab.requests()):
+        for line in watcher.lines(lab.requests()):
             _print_error(line)
-    for line in (*watcher.news(lab.requests()), "", *power_changes(lab.world)):
+    for line in (*watcher.lines(lab.requests()), "", *power_changes(lab.world)):
         _print_error(line)
 
 

@@ -19,17 +19,17 @@ class Account:
         self.username = options.username
         self._password = options.password
 
-    def knows(self, username: str, password: str) -> bool:
+    def matches(self, username: str, password: str) -> bool:
         same_name = secrets.compare_digest(username.encode(), self.username.encode())
         return secrets.compare_digest(password.encode(), self._password.encode()) and same_name
 
-    def knows_basic(self, credentials: str) -> bool:
+    def matches_basic(self, credentials: str) -> bool:
         """Check credentials in the form of HTTP basic authentication."""
         try:
             username, _, password = base64.b64decode(credentials).decode().partition(":")
         except ValueError:
             return False
-        return self.knows(username, password)
+        return self.matches(username, password)
 
 
 class Tokens:
@@ -46,7 +46,7 @@ class Tokens:
             self._created[token] = self._world.now
         return token
 
-    def good(self, token: str) -> bool:
+    def is_valid(self, token: str) -> bool:
         with self._lock:
             created = self._created.get(token)
         return created is not None and self._is_fresh(created)

@@ -1,7 +1,7 @@
-"""Trouble on request: what a server does to the calls that a rule names.
+"""Fault rules: which requests they match, and which faults they cause.
 
-The words are those of the tests' vCenter simulator, so that one suite can make
-the same trouble everywhere.
+The names of the actions are those of the vCenter simulator of the tests, so that one
+suite can use both.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from fnmatch import fnmatchcase
 __all__ = ["ACTIONS", "Call", "Faults", "Rule", "rule", "when"]
 
 ACTIONS = {
-    "delay": "answers as usual after `seconds`",
-    "ignore": "accepts an action and does nothing",
-    "slow_task": "begins a task, and does what was asked after `seconds` (a vCenter's tasks only)",
-    "stuck_task": "begins a task that never ends (likewise)",
-    "failed_task": "begins a task that fails with `fault` and `message` (likewise)",
+    "delay": "responds as usual after `seconds`",
+    "ignore": "accepts an action without carrying it out",
+    "slow_task": "begins a task that is carried out after `seconds` (vCenter only)",
+    "stuck_task": "begins a task that never ends (vCenter only)",
+    "failed_task": "begins a task that fails with `fault` and `message` (vCenter only)",
     "fault": "refuses with the protocol's error, `code` and `message`",
-    "status": "answers `code` with an HTML page",
-    "html": "answers 200 with an HTML page",
-    "empty": "answers 200 with nothing in it",
-    "cut": "does what was asked, and closes the connection in the middle of the answer",
-    "drip": "does what was asked, and sends the answer a byte each `seconds`",
-    "drop_before": "closes the connection, and does nothing",
-    "drop_after": "does what was asked, and closes the connection instead of answering",
-    "silent": "does nothing, and never answers",
-    "silent_after": "does what was asked, and never answers",
+    "status": "responds with status `code` and an HTML page",
+    "html": "responds with status 200 and an HTML page",
+    "empty": "responds with status 200 and no body",
+    "cut": "carries the request out, and closes the connection in the middle of the response",
+    "drip": "carries the request out, and sends a byte of the response every `seconds`",
+    "drop_before": "closes the connection without carrying the request out",
+    "drop_after": "carries the request out, and closes the connection without a response",
+    "silent": "never responds, and does not carry the request out",
+    "silent_after": "carries the request out, and never responds",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, as far as rules look at it."""
+    """The properties of a request that rules match."""
 
     name: str  # "POST /api/vms/{id}/stop"
     path: str  # "POST /api/vms/6f790959-.../stop"
-    verb: str  # "stop", or nothing
+    verb: str  # "stop", or empty
     about: frozenset[str] = frozenset()  # ids and names of VMs
 
 
 @dataclass(slots=True)
 class Rule:
-    """Made by :func:`rule` or :func:`when`."""
+    """Created by :func:`rule` or :func:`when`."""
 
     method: str
     action: str
@@ -70,7 +70,7 @@ class Rule:
         )
 
     def applies(self) -> bool:
-        """Count one call that matched; should it be troubled?"""
+        """Count a matching call. True if the rule applies to it."""
         self.matched += 1
         if self.matched <= self.skip or (self.times and self.applied >= self.times):
             return False
@@ -95,25 +95,25 @@ def rule(
     """A rule for ``Lab.rules()``.
 
     method: a verb (stop, shutdown, login...; PowerOffVM_Task, Login...), or
-    "METHOD /path" with the path as it is or as ``Lab.requests()`` shows it; ``*``
-    stands for anything.
+        "METHOD /path" with the actual path or the one that ``Lab.requests()`` returns;
+        ``*`` is a wildcard.
     action: one of ACTIONS.
-    vm: a name or id, empty for any.
-    fault: what a vCenter calls the fault to refuse with, as TaskInProgress.
-    requested, existing: the states that InvalidPowerState tells; by default existing is
-        the true one.
-    The first `skip` matching calls pass, then the rule applies to `times` calls
-    (0: to all).
+    vm: a name or id, or empty for any.
+    skip: number of matching calls before the rule applies.
+    times: number of calls that it applies to. 0: all.
+    fault: a vCenter's name of the fault, such as TaskInProgress.
+    requested, existing: the states in an InvalidPowerState; existing is the VM's actual
+        state by default.
     """
     if action not in ACTIONS:
-        raise ValueError(f"no such action: {action!r}; there are {', '.join(ACTIONS)}")
+        raise ValueError(f"unknown action {action!r}: expected one of {', '.join(ACTIONS)}")
     if code and not 200 <= code <= 599:
         raise ValueError(f"not an HTTP status: {code}")
     return Rule(method, action, vm, skip, times, seconds, code, message, fault, requested, existing)
 
 
 def when(method: str, do: Callable[[], object], *, vm: str = "", skip: int = 0) -> Rule:
-    """Call ``do`` once, when a request has arrived and before anything becomes of it.
+    """Call ``do`` once, when a request has arrived and before it is carried out.
 
     method, vm, skip: as for :func:`rule`. Other rules apply to the request as well.
     """
@@ -121,14 +121,14 @@ def when(method: str, do: Callable[[], object], *, vm: str = "", skip: int = 0) 
 
 
 class Faults:
-    """The rules of a running server; the first that applies to a call wins."""
+    """The rules of a running lab. The first one that applies to a call wins."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rules: Sequence[Rule] = ()
 
     def set(self, rules: Iterable[Rule]) -> None:
-        """Replace all rules."""
+        """Replace all rules, and reset their counts."""
         rules = tuple(rules)
         with self._lock:
             for each in rules:
@@ -136,12 +136,12 @@ class Faults:
             self._rules = rules
 
     def applied(self) -> list[int]:
-        """How often each rule was applied, in their order."""
+        """How often each rule was applied, in order."""
         with self._lock:
             return [each.applied for each in self._rules]
 
-    async def arrived(self, call: Call) -> None:
-        """Call what :func:`when` wants to be called now, and wait for it."""
+    async def run_callbacks(self, call: Call) -> None:
+        """Run the callbacks of :func:`when` that apply to the call, and wait for them."""
         with self._lock:
             due = [
                 each.do

@@ -111,29 +111,11 @@ class Lab:
             dora_estates=dora_estates,
             dora_bare=dora_bare,
         )
-        self._faces: list[ProtocolServer] = [
-            face for platform in platforms for face in self._create_faces(platform, options)
+        self._protocol_servers: list[ProtocolServer] = [
+            server
+            for platform in platforms
+            for server in _protocol_servers(platform, self.world, options)
         ]
-
-    def _create_faces(self, platform: str, options: Options) -> Sequence[ProtocolServer]:
-        if platform not in _PLATFORMS:
-            raise InvalidValue(
-                f"the lab has no platform {platform!r}: known are {', '.join(_PLATFORMS)}"
-            )
-        module, packages, extras = _PLATFORMS[platform]
-        try:
-            faces: Sequence[ProtocolServer] = importlib.import_module(module).faces(
-                self.world, options
-            )
-        except ImportError as error:
-            package = (error.name or "").partition(".")[0]
-            if package not in packages:
-                raise
-            raise MissingExtra(
-                f"the lab's {platform} needs {package}, which is not installed: "
-                f"pip install 'chaostoolkit-vm[{extras}]'"
-            ) from None
-        return faces
 
     # Starting and stopping -------------------------------------------------------------
 
@@ -153,8 +135,8 @@ class Lab:
         self._run_directory = RunDirectory()
         try:
             self._ca.cert_pem.write_to_path(self.ca_file)
-            for face in self._faces:
-                server = Server(face, self.faults, self._tls() if face.tls else None)
+            for protocol in self._protocol_servers:
+                server = Server(protocol, self.faults, self._tls() if protocol.tls else None)
                 self._servers.append(server)
                 server.latency = self._latency
                 server.start()
@@ -207,7 +189,7 @@ class Lab:
         """The environment variables that configure chaosvm for this lab."""
         variables: dict[str, str] = {}
         for server in self._started_servers:
-            variables |= server.face.environment(f"{Server.host}:{server.port}", self.ca_file)
+            variables |= server.protocol.environment(f"{Server.host}:{server.port}", self.ca_file)
         return variables
 
     # Statistics ------------------------------------------------------------------------
@@ -271,7 +253,7 @@ class Lab:
             server.latency = seconds
 
     def _sessions(self) -> list[Sessions]:
-        return [face.sessions for face in self._faces if face.sessions is not None]
+        return [each.sessions for each in self._protocol_servers if each.sessions is not None]
 
     @property
     def _started_servers(self) -> list[Server]:
@@ -284,3 +266,24 @@ def _load(world: World | Source | None) -> Described:
     if world is None:
         return Described(World.generated())
     return Described(world) if isinstance(world, World) else load(world)
+
+
+def _protocol_servers(platform: str, world: World, options: Options) -> Sequence[ProtocolServer]:
+    if platform not in _PLATFORMS:
+        raise InvalidValue(
+            f"the lab has no platform {platform!r}: known are {', '.join(_PLATFORMS)}"
+        )
+    module, packages, extras = _PLATFORMS[platform]
+    try:
+        servers: Sequence[ProtocolServer] = importlib.import_module(module).protocol_servers(
+            world, options
+        )
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in packages:
+            raise
+        raise MissingExtra(
+            f"the lab's {platform} needs {package}, which is not installed: "
+            f"pip install 'chaostoolkit-vm[{extras}]'"
+        ) from None
+    return servers

@@ -1,6 +1,6 @@
 """Blocks connections of this process to the servers that an experiment is configured for.
 
-``chaosvm.rehearsal`` controls what chaosvm itself sends. This module is for other
+``chaosvm.runtime.rehearsal`` controls what chaosvm itself sends. This module is for other
 code, such as HTTP probes and custom probes that use an SDK. A Python audit hook sees
 each connection before it is made. It does not see libraries that bypass Python's
 sockets: of these, libcurl (which oVirt's SDK uses) is patched. Nor does it see other

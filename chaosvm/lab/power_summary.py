@@ -11,13 +11,13 @@ __all__ = ["join_names", "power_changes", "platform_title"]
 _MAX_VMS = 20
 _PLATFORMS = {"vsphere": "vSphere", "olvm": "OLVM", "dora": "Dora"}
 _DESCRIPTIONS = {
-    EventKind.START_ASKED: "power on requested",
+    EventKind.START_REQUESTED: "power on requested",
     EventKind.POWERED_OFF: "powered off hard",
     EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN: "powered off hard instead of a shutdown",
-    EventKind.SHUTDOWN_ASKED: "shutdown requested",
-    EventKind.REBOOT_ASKED: "reboot requested",
+    EventKind.SHUTDOWN_REQUESTED: "shutdown requested",
+    EventKind.REBOOT_REQUESTED: "reboot requested",
     EventKind.RESET: "reset",
-    EventKind.SUSPEND_ASKED: "suspend requested",
+    EventKind.SUSPEND_REQUESTED: "suspend requested",
     EventKind.MEMORY_DISCARDED: "powered off while suspended",
     EventKind.STARTED: "running",
     EventKind.RESUMED: "running again",

@@ -122,7 +122,7 @@ def watched() -> tuple[World, Watching, FakeClock]:
 
 
 def lines(watching: Watching, **requests: int) -> list[str]:
-    return [line.split("  ", 1)[1] for line in watching.news(requests)]
+    return [line.split("  ", 1)[1] for line in watching.lines(requests)]
 
 
 def test_what_is_asked_again_and_again_is_told_now_and_then(watched: Any) -> None:
@@ -146,6 +146,6 @@ def test_power_changes_come_after_the_requests_that_made_them(watched: Any) -> N
 
 def test_power_that_is_cut_is_no_shutdown(watched: Any) -> None:
     world, watching, _ = watched
-    world.power.cut("web-01")
+    world.power.power_off("web-01")
     assert lines(watching) == ["web-01: running -> powering off"]
     world.power.start("web-01")

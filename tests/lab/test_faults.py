@@ -92,7 +92,7 @@ def test_something_can_happen_when_a_request_arrives(
 
 
 def test_what_is_no_rule() -> None:
-    with pytest.raises(ValueError, match="no such action"):
+    with pytest.raises(ValueError, match="unknown action"):
         rule("stop", "explode")
     with pytest.raises(ValueError, match="not an HTTP status"):
         rule("stop", "status", code=1000)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from chaosvm.lab import Durations, Guest, Machine, State, World
-from chaosvm.lab.simulation import Asked, EventKind, NoSuchThing
+from chaosvm.lab.simulation import EventKind, NotFound, Origin
 from tests.fakes import FakeClock
 
 OFF, RUNNING, SUSPENDED = State.OFF, State.RUNNING, State.SUSPENDED
@@ -32,17 +32,17 @@ def test_a_machine_is_added_to_a_cluster_and_a_running_one_to_a_host(slow_world:
     vm = slow_world.add_vm("web")
     assert slow_world.cluster(vm.cluster_id) is not None
     assert slow_world.host(vm.host_id) is not None
-    assert slow_world.elapsed(vm) == 3600
+    assert slow_world.uptime(vm) == 3600
     assert slow_world.add_vm("db", OFF).host_id is None
 
 
 def test_a_start_launches_boots_and_runs(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", OFF)
-    slow_world.power.start("web", Asked("me", "c-1"))
+    slow_world.power.start("web", Origin("me", "c-1"))
     assert states(slow_world, clock, "web") == [State.LAUNCHING, State.BOOTING, RUNNING]
-    assert slow_world.elapsed(slow_world.vm("web")) == pytest.approx(1.0)
+    assert slow_world.uptime(slow_world.vm("web")) == pytest.approx(1.0)
     assert [(e.kind, e.user, e.correlation_id) for e in slow_world.events] == [
-        (EventKind.START_ASKED, "me", "c-1"),
+        (EventKind.START_REQUESTED, "me", "c-1"),
         (EventKind.STARTED, "me", "c-1"),
     ]
 
@@ -58,11 +58,11 @@ def test_without_an_agent_booting_takes_longer(slow_world: World, clock: FakeClo
 
 def test_an_obedient_guest_shuts_down(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", guest=Guest.slow(0.5))
-    slow_world.power.shut_down("web", Asked(reason="because"))
+    slow_world.power.shut_down("web", Origin(reason="because"))
     assert states(slow_world, clock, "web") == [State.SHUTTING_DOWN, OFF]
     vm = slow_world.vm("web")
-    assert (vm.host_id, vm.stop_reason, slow_world.elapsed(vm)) == (None, "because", None)
-    assert kinds(slow_world) == [EventKind.SHUTDOWN_ASKED, EventKind.WENT_DOWN]
+    assert (vm.host_id, vm.stop_reason, slow_world.uptime(vm)) == (None, "because", None)
+    assert kinds(slow_world) == [EventKind.SHUTDOWN_REQUESTED, EventKind.WENT_DOWN]
 
 
 @pytest.mark.parametrize("guest", [Guest.ignores(), Guest.deaf()], ids=["ignores", "deaf"])
@@ -72,14 +72,14 @@ def test_another_guest_comes_back_to_running(
     slow_world.add_vm("web", guest=guest)
     slow_world.power.shut_down("web")
     assert states(slow_world, clock, "web") == [State.SHUTTING_DOWN, RUNNING]
-    assert kinds(slow_world) == [EventKind.SHUTDOWN_ASKED, EventKind.SHUTDOWN_FAILED]
-    assert slow_world.elapsed(slow_world.vm("web")) == pytest.approx(3601)
+    assert kinds(slow_world) == [EventKind.SHUTDOWN_REQUESTED, EventKind.SHUTDOWN_FAILED]
+    assert slow_world.uptime(slow_world.vm("web")) == pytest.approx(3601)
 
 
 def test_power_can_be_cut_in_the_middle_of_a_shutdown(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", guest=Guest.ignores(10))
     slow_world.power.shut_down("web")
-    slow_world.power.cut("web")
+    slow_world.power.power_off("web")
     assert states(slow_world, clock, "web", 20) == [State.SHUTTING_DOWN, OFF]
 
 
@@ -89,29 +89,29 @@ def test_a_reboot_is_seen_in_the_time_since_boot(slow_world: World, clock: FakeC
     slow_world.power.reboot("web")
     assert states(slow_world, clock, "web") == [State.REBOOTING, RUNNING]
     after = slow_world.vm("web")
-    assert slow_world.elapsed(after) == pytest.approx(0.9)
+    assert slow_world.uptime(after) == pytest.approx(0.9)
     assert after.started_at == before.started_at  # the same process
-    assert kinds(slow_world) == [EventKind.REBOOT_ASKED, EventKind.REBOOTED]
+    assert kinds(slow_world) == [EventKind.REBOOT_REQUESTED, EventKind.REBOOTED]
 
 
 def test_an_ignored_reboot_looks_the_same_but_for_that(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", guest=Guest.ignores())
     slow_world.power.reboot("web")
     assert states(slow_world, clock, "web") == [State.REBOOTING, RUNNING]
-    assert slow_world.elapsed(slow_world.vm("web")) == pytest.approx(3601)
+    assert slow_world.uptime(slow_world.vm("web")) == pytest.approx(3601)
 
 
 def test_a_reboot_may_not_show_at_all(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", guest=Guest(shows_reboot=False))
     slow_world.power.reboot("web")
     assert states(slow_world, clock, "web") == [RUNNING]
-    assert slow_world.elapsed(slow_world.vm("web")) == pytest.approx(0.9)
+    assert slow_world.uptime(slow_world.vm("web")) == pytest.approx(0.9)
 
 
 def test_a_reset_boots_at_once(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", guest=Guest.ignores())
     slow_world.power.reset("web")
-    assert slow_world.elapsed(slow_world.vm("web")) == 0
+    assert slow_world.uptime(slow_world.vm("web")) == 0
     assert states(slow_world, clock, "web") == [State.REBOOTING, RUNNING]
 
 
@@ -122,12 +122,12 @@ def test_suspending_saves_and_starting_restores(slow_world: World, clock: FakeCl
     assert slow_world.vm("web").host_id is None
     slow_world.power.start("web")
     assert states(slow_world, clock, "web") == [State.RESTORING, RUNNING]
-    assert (slow_world.elapsed(slow_world.vm("web")) or 0) > 3600  # it did not boot
+    assert (slow_world.uptime(slow_world.vm("web")) or 0) > 3600  # it did not boot
 
 
 def test_cutting_the_power_of_a_suspended_machine_discards_its_memory(slow_world: World) -> None:
     slow_world.add_vm("web", SUSPENDED)
-    slow_world.power.cut("web")
+    slow_world.power.power_off("web")
     assert slow_world.vm("web").state is OFF
     assert kinds(slow_world) == [EventKind.MEMORY_DISCARDED]
 
@@ -161,7 +161,7 @@ def test_a_crash_ends_what_was_going_on(slow_world: World, clock: FakeClock) -> 
 
 def test_somebody_else_may_start_it_again(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", comes_back_after=0.5)
-    slow_world.power.cut("web")
+    slow_world.power.power_off("web")
     assert states(slow_world, clock, "web", 2)[1:3] == [OFF, State.LAUNCHING]
 
 
@@ -173,13 +173,20 @@ def test_a_stuck_machine_stays_as_it_is_until_released(
     slow_world.power.shut_down("web")
     slow_world.stick("web", state)
     power = slow_world.power
-    for verb in (power.start, power.cut, power.shut_down, power.reboot, power.reset, power.suspend):
+    for verb in (
+        power.start,
+        power.power_off,
+        power.shut_down,
+        power.reboot,
+        power.reset,
+        power.suspend,
+    ):
         verb("web")
     power.crash("web")
     power.pause("web")
     assert states(slow_world, clock, "web") == [state]
     slow_world.release("web", RUNNING)
-    power.cut("web")
+    power.power_off("web")
     assert states(slow_world, clock, "web")[-1] is OFF
 
 
@@ -195,9 +202,9 @@ def test_a_name_that_two_machines_have_finds_neither(slow_world: World) -> None:
     first = slow_world.add_vm("web")
     slow_world.add_vm("web")
     assert slow_world.vm(first.id) == first
-    with pytest.raises(NoSuchThing, match="2 machines"):
+    with pytest.raises(NotFound, match="2 VMs are called"):
         slow_world.vm("web")
-    with pytest.raises(NoSuchThing, match="0 machines"):
+    with pytest.raises(NotFound, match="0 VMs are called"):
         slow_world.vm("db")
 
 
@@ -219,7 +226,7 @@ def test_things_happen_when_they_were_due_and_not_when_somebody_looks(
     slow_world.power.shut_down("web")
     clock.sleep(100)
     assert slow_world.vm("web").stopped_at == began + 2
-    assert slow_world.events[-1].at == slow_world.moment(began + 2)
+    assert slow_world.events[-1].at == slow_world.date_of(began + 2)
 
 
 def test_durations_can_be_stretched(slow_world: World) -> None:
@@ -253,9 +260,9 @@ def test_a_listener_may_look_and_act(slow_world: World) -> None:
     slow_world.add_vm("web")
     slow_world.add_vm("db")
     slow_world.listen(
-        lambda changed: slow_world.power.cut("db") if changed[0].name == "web" else None
+        lambda changed: slow_world.power.power_off("db") if changed[0].name == "web" else None
     )
-    slow_world.power.cut("web")
+    slow_world.power.power_off("web")
     assert slow_world.vm("db").state is State.SHUTTING_DOWN
 
 
@@ -264,7 +271,7 @@ def test_many_threads_may_use_it_at_once(world: World) -> None:
     for name in names:
         world.add_vm(name)
     threads = [
-        threading.Thread(target=lambda part=part: [world.power.cut(name) for name in part])
+        threading.Thread(target=lambda part=part: [world.power.power_off(name) for name in part])
         for part in (names[n::5] for n in range(5))
     ]
     world.start()
@@ -296,7 +303,7 @@ def test_what_is_done_again_and_again(slow_world: World, clock: FakeClock) -> No
         return len(moments) < 3
 
     began = slow_world.now
-    slow_world.every(10, happens)
+    slow_world.call_every(10, happens)
     for seconds, times in ((9, 0), (1, 1), (100, 3), (100, 3)):
         clock.sleep(seconds)
         assert slow_world.now == clock.now

@@ -213,7 +213,7 @@ def test_users_with_roles() -> None:
     assert user is not None
     assert (user.role, user.sees(made.vm("vm").id), user.sees_all) == (Role.USER, True, False)
     assert made.vm("vm").bootable is False
-    with pytest.raises(InvalidValue, match=r"users\[0\].vms: 0 machines are called 'vm'"):
+    with pytest.raises(InvalidValue, match=r"users\[0\].vms: 0 VMs are called 'vm'"):
         house(users=[plain])
 
 

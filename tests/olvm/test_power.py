@@ -141,7 +141,7 @@ def test_a_guest_shuts_down(platform: OLVMPlatform, world: World, lab: Lab) -> N
     assert (outcome.how, outcome.after, outcome.changed) == (How.GUEST, OFF, True)
     assert outcome.seconds >= 0.6
     assert sent(lab) == {"shutdown": 1}
-    assert kinds(world, outcome) == [EventKind.SHUTDOWN_ASKED]
+    assert kinds(world, outcome) == [EventKind.SHUTDOWN_REQUESTED]
 
 
 def test_a_guest_without_an_agent_shuts_down_by_acpi(platform: OLVMPlatform, world: World) -> None:
@@ -912,7 +912,7 @@ def test_a_vm_that_somebody_else_suspends(platform: OLVMPlatform, world: World, 
 
 @pytest.mark.parametrize(
     ("graceful", "kind"),
-    [(False, EventKind.POWERED_OFF), (True, EventKind.SHUTDOWN_ASKED)],
+    [(False, EventKind.POWERED_OFF), (True, EventKind.SHUTDOWN_REQUESTED)],
 )
 def test_reason_and_correlation_id_are_in_the_engines_events(
     platform: OLVMPlatform,
@@ -941,10 +941,10 @@ def test_every_call_has_a_correlation_id_of_its_own(platform: OLVMPlatform, worl
     assert len({outcome.correlation_id for outcome in outcomes}) == 5
     assert [kinds(world, outcome)[0] for outcome in outcomes] == [
         EventKind.POWERED_OFF,
-        EventKind.START_ASKED,
-        EventKind.REBOOT_ASKED,
+        EventKind.START_REQUESTED,
+        EventKind.REBOOT_REQUESTED,
         EventKind.RESET,
-        EventKind.SUSPEND_ASKED,
+        EventKind.SUSPEND_REQUESTED,
     ]
 
 

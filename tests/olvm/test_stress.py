@@ -89,7 +89,7 @@ def wrong(
 ) -> list[str]:
     found = []
     kinds = [event.kind for event in world.events]
-    if kinds.count(EventKind.REBOOT_ASKED) > 1 or kinds.count(EventKind.RESET) > 1:
+    if kinds.count(EventKind.REBOOT_REQUESTED) > 1 or kinds.count(EventKind.RESET) > 1:
         found.append("rebooted twice")
     if requests.get("reboot", 0) > 1 or requests.get("reset", 0) > 1:
         found.append("a reboot was sent twice")

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from chaosvm.lab.http_server import ProtocolServer
 
 
-def faces(world: World, options: Options) -> Sequence[ProtocolServer]:
+def protocol_servers(world: World, options: Options) -> Sequence[ProtocolServer]:
     """The login port and the inventory port, which share their tokens."""
-    from chaosvm.lab.dora.protocol_server import InventoryFace, LoginFace
+    from chaosvm.lab.dora.protocol_server import InventoryServer, LoginServer
     from chaosvm.lab.dora.sessions import Sessions
 
     sessions = Sessions(world, options)
-    return [LoginFace(sessions, options), InventoryFace(world, sessions, options)]
+    return [LoginServer(sessions, options), InventoryServer(world, sessions, options)]

@@ -33,7 +33,7 @@ class InventorySnapshots:
         self._hosts_of: dict[str, str | None] = {}
         self._latest = self._read()
         if lag:
-            world.every(lag, _weak_refresh(weakref.ref(self)))
+            world.call_every(lag, _weak_refresh(weakref.ref(self)))
 
     def latest(self) -> InventorySnapshot:
         # Entering present() runs what is due, which includes the refresh.

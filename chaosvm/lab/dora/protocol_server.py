@@ -19,12 +19,13 @@ from chaosvm.lab.dora.datacenter_mapping import Coordinates, DatacenterMapping
 from chaosvm.lab.dora.inventory_snapshots import InventorySnapshots
 from chaosvm.lab.dora.item_writer import ItemWriter, list_body
 from chaosvm.lab.dora.sessions import Sessions
+from chaosvm.lab.fault_injection import page
 from chaosvm.lab.faults import Rule
-from chaosvm.lab.http_server import Handler, Route, page
+from chaosvm.lab.http_server import Handler, Route
 from chaosvm.lab.options import Options
 from chaosvm.lab.simulation import World
 
-__all__ = ["InventoryFace", "LoginFace"]
+__all__ = ["InventoryServer", "LoginServer"]
 
 _MIN_GZIP_BYTES = 500
 # The fastest level: clients are on the same machine.
@@ -33,7 +34,7 @@ _GZIP_LEVEL = 1
 _ANY_SEGMENT = "[^/]*"
 
 
-class _DoraFace:
+class _DoraServer:
     """Base class of both ports."""
 
     def __init__(self, options: Options) -> None:
@@ -44,7 +45,7 @@ class _DoraFace:
         """No VM: lists are not about single VMs."""
         return frozenset()
 
-    async def unserved(self, request: web.Request, code: int) -> web.Response:
+    async def unrouted(self, request: web.Request, code: int) -> web.Response:
         return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
@@ -60,7 +61,7 @@ class _DoraFace:
         return variables | ({"DORA_CA_FILE": ca_file} if self.tls else {})
 
 
-class LoginFace(_DoraFace):
+class LoginServer(_DoraServer):
     """The login port."""
 
     def __init__(self, sessions: Sessions, options: Options) -> None:
@@ -84,7 +85,7 @@ class LoginFace(_DoraFace):
         return web.json_response({"token": token})
 
 
-class InventoryFace(_DoraFace):
+class InventoryServer(_DoraServer):
     """The port of the lists."""
 
     sessions = None  # reported by the login port

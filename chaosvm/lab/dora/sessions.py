@@ -36,10 +36,10 @@ class Sessions:
 
     def login(self, username: str, password: str) -> str | None:
         """A new token, None if the credentials are wrong."""
-        if not self._account.knows(username, password):
+        if not self._account.matches(username, password):
             return None
         self.logins += 1
         return self._tokens.add(secrets.token_urlsafe(32) + _SPECIAL_CHARACTERS)
 
     def is_valid(self, token: str) -> bool:
-        return self._tokens.good(token)
+        return self._tokens.is_valid(token)

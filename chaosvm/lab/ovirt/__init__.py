@@ -1,16 +1,15 @@
-"""The lab's oVirt engine: the API of oVirt 4.5 over a world, as far as it is modelled.
+"""The lab's oVirt engine: a subset of the API of oVirt 4.5 over a simulation.
 
-It follows recordings of a real engine, which tests/lab/test_recorded.py replays
-against it, and where there is none the engine's public source; it is not the
-engine. There are single sign-on by password with its errors and locks, the API's
-root, XML and JSON, VMs with their statistics, tags, NICs, reported devices, the
-boot disk and one snapshot, hosts, clusters, data centers, tags, events, jobs, the
-template Blank, search, roles of users, and the actions on VMs. What else
-scripts list is empty; any other path is a fault that says so.
+It follows recordings of a real engine, which tests/lab/ovirt replays against it, and the
+engine's public source where there is no recording. It provides single sign-on by
+password with its errors and account locks, the API root, XML and JSON, VMs with their
+statistics, tags, NICs, reported devices, boot disk and active snapshot, hosts, clusters,
+data centers, tags, events, jobs, the template Blank, search, user roles, and actions on
+VMs. Other collections that scripts list are empty; all other paths are faults that say so.
 
-Not there: other API versions, session cookies, Kerberos, other templates, pools,
-disks, more snapshots, networks as objects of their own, changing or creating
-anything, actions on hosts. docs/lab.md lists what is known to differ.
+It does not provide other API versions, session cookies, Kerberos, other templates, pools,
+disks, more snapshots, networks as objects, changes other than actions on VMs, or actions
+on hosts. docs/lab.md lists known differences.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from chaosvm.lab.http_server import ProtocolServer
 
 
-def faces(world: World, options: Options) -> Sequence[ProtocolServer]:
+def protocol_servers(world: World, options: Options) -> Sequence[ProtocolServer]:
     from chaosvm.lab.ovirt.protocol_server import OVirtServer
 
     return [OVirtServer(world, options)]

@@ -1,9 +1,8 @@
-"""What the engine does when it is asked to start, stop, shut down... a VM.
+"""Actions on VMs: which are accepted in which state, and what they do.
 
-It decides by the VM's status, and is not always as one would think: a
-shutdown of a VM that is not ``up`` is a hard stop, and a stop of a suspended VM
-throws its memory away. Source: the recordings ``act-*-while-*``, ``act-INDEX*``,
-``vm-*-unknown`` and ``events-*``; what is a guess says so.
+Some of it is unexpected: a shutdown of a VM that is not ``up`` is a hard stop, and a stop
+of a suspended VM discards its memory. Source: the recordings ``act-*-while-*``,
+``act-INDEX*``, ``vm-*-unknown`` and ``events-*``. Guesses are marked.
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.sso import own_id
-from chaosvm.lab.ovirt.words import in_messages
-from chaosvm.lab.simulation import Asked, EventKind, Machine, State, User, World
+from chaosvm.lab.ovirt.words import message_status
+from chaosvm.lab.simulation import EventKind, Machine, Origin, State, User, World
 
-__all__ = ["ACTIONS", "Wanted", "carry_out"]
+__all__ = ["ACTIONS", "ActionRequest", "run_action"]
 
-# Where there is a process of the VM that can be told to go. Paused and not
-# responding VMs can be stopped as well, but not reset.
+# The VM has a process. Paused and not responding VMs can be stopped, but not reset.
 _RUNNING = frozenset(
     (
         State.RUNNING,
@@ -55,27 +53,27 @@ _REFUSED_BY_HOST = "Could not connect to peer host"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A request: of whom, why, and what it says."""
+class ActionRequest:
+    """Who requests an action, why, and with which options."""
 
     user: User
-    asked: Asked
+    origin: Origin
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Doing:
+class _Context:
     world: World
     vm: Machine
-    asked: Asked
+    origin: Origin
     options: Mapping[str, str]
 
     def refuse(self, detail: str, status: int = 409) -> Failure:
         return Failure(status, f"[{detail}]")
 
-    def wrong_status(self, word: str) -> Failure:
+    def wrong_state(self, word: str) -> Failure:
         return self.refuse(
-            f"Cannot {word} VM because the VM is in {in_messages(self.vm.state)} status."
+            f"Cannot {word} VM because the VM is in {message_status(self.vm.state)} status."
         )
 
     @property
@@ -84,198 +82,200 @@ class _Doing:
         return host is None or host.answers or not self.vm.state.on_a_host
 
 
-def carry_out(world: World, action: str, vm_id: str, wanted: Wanted) -> bool:
-    """Do it, or start to; raises Failure. True if its end is to be waited for."""
+def run_action(world: World, action: str, vm_id: str, request: ActionRequest) -> bool:
+    """Begin an action. True if the response waits for its end. Raises Failure."""
     with world.present():
-        vm = world.vm(vm_id) if world.knows(vm_id) else None
+        vm = world.vm(vm_id) if world.has_vm(vm_id) else None
         try:
-            return _carried_out(world, action, vm, vm_id, wanted)
+            return _run(world, action, vm, vm_id, request)
         except Failure as failure:
             if action == "start" and failure.status in (400, 409, 500):
                 detail = failure.detail if vm else "[Cannot run VM. VM is not found.]"
-                world.record(EventKind.START_REFUSED, vm, wanted.asked, vm_id=vm_id, detail=detail)
+                world.record(
+                    EventKind.START_REFUSED, vm, request.origin, vm_id=vm_id, detail=detail
+                )
             elif action == "migrate" and vm is not None and failure.status == 409:
-                world.record(EventKind.MIGRATION_REFUSED, vm, wanted.asked, detail=failure.detail)
+                world.record(EventKind.MIGRATION_REFUSED, vm, request.origin, detail=failure.detail)
             raise
 
 
-def _carried_out(world: World, action: str, vm: Machine | None, vm_id: str, wanted: Wanted) -> bool:
+def _run(world: World, action: str, vm: Machine | None, vm_id: str, request: ActionRequest) -> bool:
     if vm is None:
-        # A start looks at the VM before it looks for it.
+        # A start uses the VM before it checks that it exists.
         if action == "start":
             raise Failure(500, _NO_SUCH_VM)
         if action == "ticket":
             raise Failure(404, "Entity not found: GetVmByVmId")
         if action == "maintenance":
             raise _no_maintenance()
-        if action == "detach":  # the engine's own slip
+        if action == "detach":  # a bug of the engine
             raise Failure(400, "[Cannot ${action} ${type}. VM is not found.]")
-        raise Failure(400, f"[Cannot {_SAYS.get(action, action)} VM. VM is not found.]")
-    if not wanted.user.may(action, vm_id):
+        raise Failure(400, f"[Cannot {_VERBS.get(action, action)} VM. VM is not found.]")
+    if not request.user.may(action, vm_id):
         raise Failure(403, "[User is not authorized to perform this action.]")
-    doing = _Doing(world, vm, wanted.asked, wanted.options)
-    _refuse_locked(doing, action)
+    context = _Context(world, vm, request.origin, request.options)
+    _refuse_locked(context, action)
     if vm.origin == "hosted_engine":  # a guess: no recording has such a VM
-        raise doing.refuse(
-            f"Cannot {_SAYS.get(action, action)} VM. It is not managed by the engine."
+        raise context.refuse(
+            f"Cannot {_VERBS.get(action, action)} VM. It is not managed by the engine."
         )
-    return bool(ACTIONS[action](doing))
+    return bool(ACTIONS[action](context))
 
 
-def _refuse_locked(doing: _Doing, action: str) -> None:
-    vm, says = doing.vm, _SAYS.get(action, action)
+def _refuse_locked(context: _Context, action: str) -> None:
+    vm, verb = context.vm, _VERBS.get(action, action)
     if vm.hibernating_until and action in ("start", "suspend", "migrate"):
-        raise doing.refuse(f"Cannot {says} VM. VM is hibernating.")
+        raise context.refuse(f"Cannot {verb} VM. VM is hibernating.")
     if vm.state is State.MIGRATING and action in ("start", "suspend", "migrate"):
-        raise doing.refuse(f"Cannot {says} VM. VM {vm.name} is being migrated.")
-    if vm.busy_until <= doing.world.now:
+        raise context.refuse(f"Cannot {verb} VM. VM {vm.name} is being migrated.")
+    if vm.busy_until <= context.world.now:
         return
     if vm.snapshot_busy:
         if action == "start":
-            raise doing.refuse(
-                f"Cannot {says} VM. The VM is performing an operation on a Snapshot. Please wait "
+            raise context.refuse(
+                f"Cannot {verb} VM. The VM is performing an operation on a Snapshot. Please wait "
                 "for the operation to finish, and try again."
             )
         return
-    raise doing.refuse(
-        f"Cannot {says} VM. Related operation is currently in progress. Please try again later."
+    raise context.refuse(
+        f"Cannot {verb} VM. Related operation is currently in progress. Please try again later."
     )
 
 
-def _start(doing: _Doing) -> None:
-    vm, world = doing.vm, doing.world
+def _start(context: _Context) -> None:
+    vm, world = context.vm, context.world
     if vm.state is State.DISKS_LOCKED:
-        raise doing.refuse("Cannot run VM: VM is locked. Please try again in a few minutes.")
+        raise context.refuse("Cannot run VM: VM is locked. Please try again in a few minutes.")
     if vm.state not in _STARTABLE:
-        raise doing.wrong_status("run")
+        raise context.wrong_state("run")
     if vm.state is not State.PAUSED:
         if not vm.bootable:
-            raise doing.refuse(_NO_DISK)
+            raise context.refuse(_NO_DISK)
         if not world.usable_hosts(vm):
-            raise doing.refuse(_NO_HOSTS, 400)
-    paused = doing.options.get("pause") == "true"
-    world.power.start(vm.id, doing.asked, paused=paused, waits_for_launch=True)
+            raise context.refuse(_NO_HOSTS, 400)
+    paused = context.options.get("pause") == "true"
+    world.power.start(vm.id, context.origin, paused=paused, waits_for_launch=True)
 
 
-def _stop(doing: _Doing) -> bool:
-    if not _has_something_to_stop(doing, "stop"):
+def _stop(context: _Context) -> bool:
+    if not _needs_stop(context, "stop"):
         return False
-    if not doing.host_answers:
-        # The engine has no words for it: an empty list.
-        doing.world.record(EventKind.POWER_OFF_FAILED, doing.vm, doing.asked)
-        raise doing.refuse("", 400)
-    doing.world.power.cut(doing.vm.id, doing.asked, shown=None)
+    if not context.host_answers:
+        # The engine returns an empty list of messages.
+        context.world.record(EventKind.POWER_OFF_FAILED, context.vm, context.origin)
+        raise context.refuse("", 400)
+    context.world.power.power_off(context.vm.id, context.origin, shown=None)
     return True
 
 
-def _shutdown(doing: _Doing) -> bool:
-    vm, world = doing.vm, doing.world
-    if not _has_something_to_stop(doing, "shutdown"):
+def _shutdown(context: _Context) -> bool:
+    vm, world = context.vm, context.world
+    if not _needs_stop(context, "shutdown"):
         return False
-    _ask_the_host(doing, EventKind.SHUTDOWN_NOT_SENT)
+    _raise_unless_host_accepts(context, EventKind.SHUTDOWN_NOT_SENT)
     if vm.state is State.RUNNING and vm.guest.reachable:
-        world.power.shut_down(vm.id, doing.asked)
+        world.power.shut_down(vm.id, context.origin)
         return False
-    # A command of the engine's own, whose event does not carry the request's id.
-    own = replace(doing.asked, correlation_id=own_id())
-    world.power.cut(vm.id, own, EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN, shown=None)
+    # An internal command of the engine, whose event has a correlation id of its own.
+    internal = replace(context.origin, correlation_id=own_id())
+    world.power.power_off(vm.id, internal, EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN, shown=None)
     return True
 
 
-def _has_something_to_stop(doing: _Doing, word: str) -> bool:
-    """False for one that is down: it is skipped, and that is a success."""
-    vm = doing.vm
+def _needs_stop(context: _Context, word: str) -> bool:
+    """False if the VM is down: the engine skips it and reports success."""
+    vm = context.vm
     if vm.state is State.OFF:
-        doing.world.record(EventKind.ALREADY_OFF, vm, doing.asked, detail=word.capitalize())
+        context.world.record(EventKind.ALREADY_OFF, vm, context.origin, detail=word.capitalize())
         return False
     if vm.state in (State.SAVING, State.RESTORING):
-        raise doing.refuse(
+        raise context.refuse(
             f"Cannot {word} VM. VM is in saving/restoring state.\n"
             "-Please try again when the VM is either up or down."
         )
     if vm.state not in _STOPPABLE:
-        raise doing.refuse(f"Cannot {word} VM. VM is not running.")
+        raise context.refuse(f"Cannot {word} VM. VM is not running.")
     return True
 
 
-def _ask_the_host(doing: _Doing, told_as: EventKind) -> None:
-    """Refused by a host that is dead, or that does not want to."""
-    if doing.host_answers and not doing.vm.host_refuses:
+def _raise_unless_host_accepts(context: _Context, kind: EventKind) -> None:
+    """Record a failure and raise it if the host is lost or refuses."""
+    if context.host_answers and not context.vm.host_refuses:
         return
-    doing.world.record(told_as, doing.vm, doing.asked)
-    raise doing.refuse(_REFUSED_BY_HOST if doing.host_answers else _NETWORK, 400)
+    context.world.record(kind, context.vm, context.origin)
+    raise context.refuse(_REFUSED_BY_HOST if context.host_answers else _NETWORK, 400)
 
 
-def _reboot(doing: _Doing) -> None:
-    if doing.vm.state not in _REBOOTABLE:
-        raise doing.wrong_status("restart")
-    _ask_the_host(doing, EventKind.REBOOT_NOT_SENT)
-    doing.world.power.reboot(doing.vm.id, doing.asked)
+def _reboot(context: _Context) -> None:
+    if context.vm.state not in _REBOOTABLE:
+        raise context.wrong_state("restart")
+    _raise_unless_host_accepts(context, EventKind.REBOOT_NOT_SENT)
+    context.world.power.reboot(context.vm.id, context.origin)
 
 
-def _reset(doing: _Doing) -> None:
-    cluster = doing.world.cluster(doing.vm.cluster_id)
+def _reset(context: _Context) -> None:
+    cluster = context.world.cluster(context.vm.cluster_id)
     if cluster is not None and cluster.version < _RESET_SINCE:
-        # A guess: the recorded clusters can.
-        raise doing.refuse("Cannot reset VM. It is not supported in this cluster level.", 400)
-    if doing.vm.state not in _RUNNING or doing.vm.state is State.LAUNCHING:
-        raise doing.wrong_status("reset")
-    if doing.vm.being_cut:
-        # It met a stop (act-reset-while-powering-down of the first series).
-        doing.world.record(EventKind.RESET_NOT_SENT, doing.vm, doing.asked)
+        # A guess: the recorded clusters support it.
+        raise context.refuse("Cannot reset VM. It is not supported in this cluster level.", 400)
+    if context.vm.state not in _RUNNING or context.vm.state is State.LAUNCHING:
+        raise context.wrong_state("reset")
+    if context.vm.powering_off:
+        # During a stop (act-reset-while-powering-down of the first series).
+        context.world.record(EventKind.RESET_NOT_SENT, context.vm, context.origin)
         raise Failure(400, "[Desktop does not exist]", when_off=True)
-    _ask_the_host(doing, EventKind.RESET_NOT_SENT)
-    doing.world.power.reset(doing.vm.id, doing.asked)
+    _raise_unless_host_accepts(context, EventKind.RESET_NOT_SENT)
+    context.world.power.reset(context.vm.id, context.origin)
 
 
-def _suspend(doing: _Doing) -> None:
-    vm = doing.vm
+def _suspend(context: _Context) -> None:
+    vm = context.vm
     if vm.state is State.LAUNCHING:
-        raise doing.wrong_status("hibernate")
+        raise context.wrong_state("hibernate")
     if vm.state is not State.RUNNING:
-        raise doing.refuse("Cannot hibernate VM. VM is not up.")
+        raise context.refuse("Cannot hibernate VM. VM is not up.")
     if vm.stateless:
-        raise doing.refuse("Cannot suspend VM, VM is stateless.")
+        raise context.refuse("Cannot suspend VM, VM is stateless.")
     if vm.pool_id:  # a guess
-        raise doing.refuse("Cannot suspend VM, VM belongs to a VM-Pool.")
-    doing.world.power.suspend(vm.id, doing.asked, only_if_it_runs=True)
+        raise context.refuse("Cannot suspend VM, VM belongs to a VM-Pool.")
+    context.world.power.suspend(vm.id, context.origin, only_if_running=True)
 
 
-def _migrate(doing: _Doing) -> None:
-    vm, world = doing.vm, doing.world
+def _migrate(context: _Context) -> None:
+    vm, world = context.vm, context.world
     if vm.state not in _MIGRATABLE:
-        raise doing.refuse("Cannot migrate VM. VM is not running.")
+        raise context.refuse("Cannot migrate VM. VM is not running.")
     if not any(host.id != vm.host_id for host in world.usable_hosts(vm)):
         host = world.host(vm.host_id)
-        why = (
+        reason = (
             f"The host {host.name if host else ''} did not satisfy internal filter Migration "
             "because it currently hosts the VM.."
         )
-        raise doing.refuse(
+        raise context.refuse(
             "Cannot migrate VM. There is no host that satisfies current scheduling constraints. "
-            f"See below for details:, {why}, {why}"
+            f"See below for details:, {reason}, {reason}"
         )
-    world.power.migrate(vm.id, doing.asked)
+    world.power.migrate(vm.id, context.origin)
 
 
-def _ticket(doing: _Doing) -> None:
-    status = in_messages(doing.vm.state)
-    raise doing.refuse(f"Cannot set Virtual Machine Ticket because the VM is in {status} status.")
+def _ticket(context: _Context) -> None:
+    status = message_status(context.vm.state)
+    raise context.refuse(f"Cannot set Virtual Machine Ticket because the VM is in {status} status.")
 
 
-def _cancel_migration(doing: _Doing) -> None:
-    raise doing.refuse("Cannot cancel migration for non migrating VM.")
+def _cancel_migration(context: _Context) -> None:
+    raise context.refuse("Cannot cancel migration for non migrating VM.")
 
 
-def _detach(doing: _Doing) -> None:
-    raise doing.refuse("User is not authorized to perform this action.", 403)
+def _detach(context: _Context) -> None:
+    raise context.refuse("User is not authorized to perform this action.", 403)
 
 
-def _log_on(doing: _Doing) -> None:
-    raise doing.refuse("", 400)
+def _log_on(context: _Context) -> None:
+    raise context.refuse("", 400)
 
 
-def _maintenance(doing: _Doing) -> None:
+def _maintenance(context: _Context) -> None:
     raise _no_maintenance()
 
 
@@ -287,16 +287,16 @@ def _no_maintenance() -> Failure:
     )
 
 
-def _needs_running(word: str) -> Callable[[_Doing], None]:
-    """Only refused here: what it does for a VM that runs is not modelled."""
+def _needs_running(word: str) -> Callable[[_Context], None]:
+    """Always refused: its effect on a running VM is not simulated."""
 
-    def refused(doing: _Doing) -> None:
-        raise doing.wrong_status(word)
+    def refuse(context: _Context) -> None:
+        raise context.wrong_state(word)
 
-    return refused
+    return refuse
 
 
-_SAYS = {
+_VERBS = {
     "start": "run",
     "reboot": "restart",
     "suspend": "hibernate",
@@ -305,7 +305,7 @@ _SAYS = {
     "cancelmigration": "cancel migration",
 }
 
-ACTIONS: Mapping[str, Callable[[_Doing], bool | None]] = {
+ACTIONS: Mapping[str, Callable[[_Context], bool | None]] = {
     "start": _start,
     "stop": _stop,
     "shutdown": _shutdown,

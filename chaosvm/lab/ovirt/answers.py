@@ -1,4 +1,4 @@
-"""How the engine answers: headers, XML or JSON, faults and pages.
+"""HTTP responses of the engine: headers, XML or JSON, faults and pages.
 
 Source: the recordings ``vms-*``, ``path-*``, ``vm-start-*``, ``api-*`` and
 ``correlation-*``.
@@ -24,7 +24,7 @@ __all__ = [
     "fault",
     "nothing",
     "page",
-    "unacceptable",
+    "is_unacceptable",
     "unauthorized",
     "wants_json",
 ]
@@ -32,18 +32,18 @@ __all__ = [
 _XML = "application/xml;charset=UTF-8"
 _JSON = "application/json"
 _HTML = "text/html;charset=UTF-8"
-_LONGEST_ID = 36
+_MAX_ID_LENGTH = 36
 _REASON = "Operation Failed"
 
 
-# Of the request that is served.
+# The correlation id of the current request.
 _CORRELATION: ContextVar[tuple[web.Request | None, str]] = ContextVar(
     "_CORRELATION", default=(None, "")
 )
 
 
 class Failure(Exception):
-    """What ends a request: a status, and the detail of a fault, or none for no body at all."""
+    """Ends a request with a status and a fault. Without a detail the response has no body."""
 
     def __init__(
         self,
@@ -57,18 +57,18 @@ class Failure(Exception):
         self.status = status
         self.detail = detail
         self.reason = reason
-        # It is only answered when the VM is down.
+        # The response waits until the VM is down.
         self.when_off = when_off
 
 
 def correlation_id(request: web.Request) -> str:
-    """The request's, of letters, digits and two signs, or a new one; the same for all of it."""
-    served, known = _CORRELATION.get()
-    if served is not request:
-        given = request.headers.get("Correlation-Id") or request.query.get("correlation_id") or ""
-        known = re.sub(r"[^0-9a-zA-Z_-]", "", given)[:_LONGEST_ID] or str(uuid.uuid4())
-        _CORRELATION.set((request, known))
-    return known
+    """The request's correlation id without illegal characters, or a generated one."""
+    cached_request, correlation = _CORRELATION.get()
+    if cached_request is not request:
+        header = request.headers.get("Correlation-Id") or request.query.get("correlation_id") or ""
+        correlation = re.sub(r"[^0-9a-zA-Z_-]", "", header)[:_MAX_ID_LENGTH] or str(uuid.uuid4())
+        _CORRELATION.set((request, correlation))
+    return correlation
 
 
 def wants_json(request: web.Request) -> bool:
@@ -76,20 +76,20 @@ def wants_json(request: web.Request) -> bool:
     return next((kind for kind in accepted if _fits(kind)), "").endswith("json")
 
 
-def unacceptable(request: web.Request) -> bool:
+def is_unacceptable(request: web.Request) -> bool:
     return not any(map(_fits, _accepted(request)))
 
 
 def _accepted(request: web.Request) -> Sequence[str]:
-    """What is wanted most comes first."""
-    given = [kind.strip().lower() for kind in request.headers.get("Accept", "*/*").split(",")]
-    given.sort(key=_quality, reverse=True)
-    return [kind.partition(";")[0].strip() for kind in given]
+    """Accepted media types, the preferred ones first."""
+    kinds = [kind.strip().lower() for kind in request.headers.get("Accept", "*/*").split(",")]
+    kinds.sort(key=_quality, reverse=True)
+    return [kind.partition(";")[0].strip() for kind in kinds]
 
 
 def _quality(kind: str) -> float:
-    told = re.search(r";\s*q=(\d(?:\.\d+)?)", kind)
-    return float(told.group(1)) if told else 1.0
+    match = re.search(r";\s*q=(\d(?:\.\d+)?)", kind)
+    return float(match.group(1)) if match else 1.0
 
 
 def _fits(kind: str) -> bool:
@@ -98,18 +98,18 @@ def _fits(kind: str) -> bool:
 
 def answer(
     request: web.Request,
-    shown: Document,
+    content: Document,
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> web.Response:
-    """A document, as XML or JSON, compressed if that is taken."""
+    """A document as XML or JSON, with gzip if the client accepts it."""
     if wants_json(request):
-        body = to_json(shown.plain())
+        body = to_json(content.plain())
         return _response(request, status, body, _JSON, headers)
     if "gzip" in request.headers.get("Accept-Encoding", "").lower():
         zipped = {"Content-Encoding": "gzip", **(headers or {})}
-        return _response(request, status, shown.gzipped(), _XML, zipped)
-    return _response(request, status, shown.plain(), _XML, headers)
+        return _response(request, status, content.gzipped(), _XML, zipped)
+    return _response(request, status, content.plain(), _XML, headers)
 
 
 def _response(
@@ -124,9 +124,9 @@ def _response(
 def nothing(
     request: web.Request, status: int, headers: dict[str, str] | None = None
 ) -> web.Response:
-    """No body, as for a thing that is not there."""
-    known = {"Correlation-Id": correlation_id(request), **(headers or {})}
-    response = web.Response(status=status, headers=known)
+    """A response without a body, such as for a missing object."""
+    common = {"Correlation-Id": correlation_id(request), **(headers or {})}
+    response = web.Response(status=status, headers=common)
     response.headers.popall("Content-Type", None)
     return response
 
@@ -137,9 +137,9 @@ def page(
     return _response(request, status, body.encode(), _HTML, headers)
 
 
-def unauthorized(why: str) -> web.Response:
-    """Not even with a correlation id."""
-    body = f"<html><head><title>Error</title></head><body>{why}</body></html>"
+def unauthorized(reason: str) -> web.Response:
+    """The only response without a correlation id."""
+    body = f"<html><head><title>Error</title></head><body>{reason}</body></html>"
     headers = {
         "WWW-Authenticate": 'Basic realm="RESTAPI"',
         "Content-Encoding": "identity",
@@ -155,7 +155,7 @@ def fault(request: web.Request, failure: Failure) -> web.Response:
 
 
 def failed_action(request: web.Request, failure: Failure, echoed: Sequence[Node]) -> web.Response:
-    """In the action that was asked for."""
+    """A fault within the failed action."""
     children = [_fault(failure), *echoed, text("status", "failed")]
     children.sort(key=lambda child: child.tag)
     return answer(request, document(node("action", *children)), failure.status)

@@ -1,9 +1,9 @@
-"""The order of the engine's database, whose collation is en_US.UTF-8.
+"""The sort order of the engine's database, whose collation is en_US.UTF-8.
 
-First letters and digits count, without regard to punctuation, accents and case;
-what is the same there is told apart by accents, then by case (small letters
-first), then by punctuation. Source: the recorded order of all VMs
-(``search-order-of-all``) and ISO 14651, on which glibc's collations are built.
+Letters and digits are compared first, without punctuation, accents and case; ties are
+broken by accents, then by case (lower case first), then by punctuation. Source: the
+recorded order of all VMs (``search-order-of-all``) and ISO 14651, on which glibc's
+collations are based.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from functools import lru_cache
 
 __all__ = ["collation_key"]
 
-# Ends each level, so that what is shorter comes first.
+# Ends each level, so that shorter strings come first.
 _END = "\0"
 
 
 @lru_cache(maxsize=65536)
 def collation_key(text: str) -> str:
-    """What texts are to be sorted by: one text, as thousands are sorted for each list."""
+    """A sort key for a string. It is a string itself, which is fast to compare."""
     bases, accents, cases, signs = [], [], [], []
     for position, character in enumerate(text):
         decomposed = unicodedata.normalize("NFKD", character)

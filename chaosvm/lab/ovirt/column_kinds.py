@@ -1,4 +1,4 @@
-"""What the tables of columns are built from."""
+"""Helpers that build the tables of search fields."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def number(column: str, value: Get, relations: tuple[str, ...] = NUMERIC) -> Fie
 
 
 def choice(column: str, words: Mapping[Any, Any], value: Get) -> Field:
-    """An enumeration: words, or things of ours that have a number and words."""
+    """A field with an enumeration."""
     known = {str(word).upper(): str(number) for word, number in words.items()}
     return Field(column, value, Type.INTEGER, STRING, known, free=False)
 
 
-def name_of(thing: Any) -> str | None:
-    return thing.name if thing else None
+def name_of(item: Any) -> str | None:
+    return item.name if item else None
 
 
 def level(cluster: Cluster | None) -> str | None:
@@ -52,7 +52,7 @@ def datacenter_of(world: World, host: Host) -> str | None:
 
 
 def tag_tree(world: World) -> Mapping[str | None, Sequence[str]]:
-    """Without the root of all, which is no tag."""
+    """Child tags by parent, without the root tag."""
     tree: dict[str | None, list[str]] = {}
     for tag in engine_tags(world)[:-1]:
         tree.setdefault(tag.parent, []).append(tag.name)

@@ -1,8 +1,8 @@
-"""What can be searched for in each collection.
+"""The searchable collections, and the search fields of VMs.
 
 Names of fields, columns and enumerations are those of the engine's classes
-VmConditionFieldAutoCompleter, VdsConditionFieldAutoCompleter and their like.
-What the world does not hold is none, and so is found by nobody.
+VmConditionFieldAutoCompleter, VdsConditionFieldAutoCompleter and so on. Fields that are
+not simulated are None, and match nothing.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _BIOS = choices("i440fx_sea_bios", "q35_sea_bios", "q35_ovmf", "q35_secure_boot"
 
 
 def search_entities(world: World) -> Mapping[str, Entity]:
-    """By the names that the engine's search has for them."""
+    """The searchable collections by the engine's names."""
     entities: dict[str, Entity] = {}
-    for make in (
+    for create in (
         vm_entity,
         host_entity,
         cluster_entity,
@@ -62,22 +62,22 @@ def search_entities(world: World) -> Mapping[str, Entity]:
         user_entity,
         storage_entity,
     ):
-        made = make(world, entities)
-        entities[made.name] = made
+        entity = create(world, entities)
+        entities[entity.name] = entity
     return entities
 
 
 def vm_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
     def host(vm: Machine) -> Sequence[Host]:
-        found = world.host(vm.host_id) if vm.state.on_a_host else None
-        return (found,) if found else ()
+        current = world.host(vm.host_id) if vm.state.on_a_host else None
+        return (current,) if current else ()
 
     def events(vm: Machine) -> Sequence[Event]:
         return [event for event in world.events if event.vm_id == vm.id]
 
     def users(vm: Machine) -> Sequence[User]:
-        known = (world.user(name) for name in world.user_names)
-        return [user for user in known if user and vm.id in user.vm_ids]
+        all_users = (world.user(name) for name in world.user_names)
+        return [user for user in all_users if user and vm.id in user.vm_ids]
 
     def storage(vm: Machine) -> Sequence[str]:
         return ("storage",) if vm.bootable else ()
@@ -111,12 +111,11 @@ def _vm_fields(world: World) -> Mapping[str, Field]:
         return world.cluster(vm.cluster_id)
 
     def datacenter(vm: Machine) -> str | None:
-        of = cluster(vm)
-        found = world.datacenter(of.datacenter_id) if of else None
-        return found.name if found else None
+        vm_cluster = cluster(vm)
+        return name_of(world.datacenter(vm_cluster.datacenter_id)) if vm_cluster else None
 
     def from_guest(get: Get) -> Get:
-        """Nothing of one that is off: of one that never ran an empty text, or else none."""
+        """Of a VM that is off: None, or an empty string if it never ran."""
 
         def value(vm: Machine) -> Value:
             if vm.state.on_a_host and vm.guest.agent:
@@ -139,7 +138,7 @@ def _vm_fields(world: World) -> Mapping[str, Field]:
         ),
         "ON_HOST": Field("run_on_vds_name", lambda vm: name_of(world.host(vm.host_id))),
         "FQDN": Field("vm_fqdn", from_guest(lambda vm: vm.fqdn)),
-        "UPTIME": Field("elapsed_time", lambda vm: world.elapsed(vm) or 0.0, Type.SPAN, ORDERED),
+        "UPTIME": Field("elapsed_time", lambda vm: world.uptime(vm) or 0.0, Type.SPAN, ORDERED),
         "OS": Field(
             "os", lambda vm: OS_NUMBERS.get(vm.os), choices=OS_NUMBERS, exact_choices=True,
             free=False,

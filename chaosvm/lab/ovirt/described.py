@@ -1,4 +1,4 @@
-"""The world as the API shows it, in the order of the engine's model.
+"""The API's representations of objects, with elements in the order of the engine.
 
 Source: the recordings ``list-*``, ``host-get*``, ``vm-*`` and ``event*``.
 """
@@ -12,7 +12,7 @@ from chaosvm.lab.ovirt import settings
 from chaosvm.lab.ovirt.hrefs import ACTIONS, API, COLLECTIONS, href
 from chaosvm.lab.ovirt.markup import Node, actions, linked, links, moment, node, parsed, text
 from chaosvm.lab.ovirt.templates import BLANK, Template
-from chaosvm.lab.ovirt.words import told
+from chaosvm.lab.ovirt.words import event_text
 from chaosvm.lab.simulation import (
     Cluster,
     Datacenter,
@@ -41,7 +41,7 @@ __all__ = [
 
 VERSION = (4, 5, 8)
 ROOT_TAG = BLANK.id
-# Of the lab's account, in events and permissions.
+# The id of the lab's account in events and permissions.
 USER_ID = "2d51bd70-ec55-11f1-9e07-02fc00000001"
 
 
@@ -50,37 +50,37 @@ def _static(xml: str) -> Sequence[Node]:
     return parsed(xml)
 
 
-def host(world: World, shown: Host) -> Node:
-    where = href("hosts", shown.id)
-    running = [vm for vm in world.vms if vm.host_id == shown.id]
-    spare = shown.memory - 384 * 2**20
+def host(world: World, item: Host) -> Node:
+    path = href("hosts", item.id)
+    running = [vm for vm in world.vms if vm.host_id == item.id]
+    spare = item.memory - 384 * 2**20
     return node(
         "host",
-        actions(where, ACTIONS["hosts"]),
-        text("name", shown.name),
+        actions(path, ACTIONS["hosts"]),
+        text("name", item.name),
         text("comment", ""),
-        *links(where, COLLECTIONS["hosts"]),
-        text("address", shown.address),
+        *links(path, COLLECTIONS["hosts"]),
+        text("address", item.address),
         text("auto_numa_status", "enable"),
         node(
             "certificate",
             text("organization", "oVirt"),
-            text("subject", f"O=oVirt,CN={shown.address}"),
+            text("subject", f"O=oVirt,CN={item.address}"),
         ),
         node(
             "cpu",
             text("name", "Intel(R) Xeon(R) Fake"),
             text("speed", 2400),
-            _topology(shown),
+            _topology(item),
             text("type", "Intel Cascadelake Server Family"),
         ),
         *_static(settings.HOST["ovn_configured"]),
         text("max_scheduling_memory", spare),
-        text("memory", shown.memory),
+        text("memory", item.memory),
         *_static(settings.HOST["protocol"]),
         node("spm", text("priority", 5), text("status", "none")),
         node("ssh", text("port", 22)),
-        text("status", shown.status),
+        text("status", item.status),
         node(
             "summary",
             text("active", sum(vm.state is State.RUNNING for vm in running)),
@@ -88,90 +88,90 @@ def host(world: World, shown: Host) -> Node:
             text("total", len(running)),
         ),
         *_static(settings.HOST["cluster"]),
-        linked("cluster", "clusters", shown.cluster_id),
-        href=where,
-        id=shown.id,
+        linked("cluster", "clusters", item.cluster_id),
+        href=path,
+        id=item.id,
     )
 
 
-def _topology(shown: Host | Machine) -> Node:
+def _topology(item: Host | Machine) -> Node:
     return node(
         "topology",
-        text("cores", shown.topology.cores),
-        text("sockets", shown.topology.sockets),
-        text("threads", shown.topology.threads),
+        text("cores", item.topology.cores),
+        text("sockets", item.topology.sockets),
+        text("threads", item.topology.threads),
     )
 
 
-def cluster(world: World, shown: Cluster) -> Node:
-    where = href("clusters", shown.id)
-    major, minor = shown.version
+def cluster(world: World, item: Cluster) -> Node:
+    path = href("clusters", item.id)
+    major, minor = item.version
     return node(
         "cluster",
-        actions(where, ACTIONS["clusters"]),
-        text("name", shown.name),
-        text("description", shown.description or ""),
+        actions(path, ACTIONS["clusters"]),
+        text("name", item.name),
+        text("description", item.description or ""),
         text("comment", ""),
-        *links(where, COLLECTIONS["clusters"]),
+        *links(path, COLLECTIONS["clusters"]),
         *_static(settings.CLUSTER["version"]),
         node("version", text("major", major), text("minor", minor)),
         *_static(settings.CLUSTER["data_center"]),
-        linked("data_center", "datacenters", shown.datacenter_id),
+        linked("data_center", "datacenters", item.datacenter_id),
         *_static(settings.CLUSTER["end"]),
-        href=where,
-        id=shown.id,
+        href=path,
+        id=item.id,
     )
 
 
-def datacenter(world: World, shown: Datacenter) -> Node:
-    where = href("datacenters", shown.id)
+def datacenter(world: World, item: Datacenter) -> Node:
+    path = href("datacenters", item.id)
     return node(
         "data_center",
-        actions(where, ACTIONS["datacenters"]),
-        text("name", shown.name),
-        text("description", shown.description or ""),
-        *links(where, COLLECTIONS["datacenters"]),
+        actions(path, ACTIONS["datacenters"]),
+        text("name", item.name),
+        text("description", item.description or ""),
+        *links(path, COLLECTIONS["datacenters"]),
         *_static(settings.DATACENTER),
-        href=where,
-        id=shown.id,
+        href=path,
+        id=item.id,
     )
 
 
-def template(world: World, shown: Template) -> Node:
-    where = href("templates", shown.id)
+def template(world: World, item: Template) -> Node:
+    path = href("templates", item.id)
     return node(
         "template",
-        actions(where, ACTIONS["templates"]),
-        text("name", shown.name),
-        text("description", shown.description),
+        actions(path, ACTIONS["templates"]),
+        text("name", item.name),
+        text("description", item.description),
         text("comment", ""),
-        *links(where, COLLECTIONS["templates"]),
+        *links(path, COLLECTIONS["templates"]),
         *_static(settings.TEMPLATE),
-        href=where,
-        id=shown.id,
+        href=path,
+        id=item.id,
     )
 
 
-def tag(world: World, shown: Tag) -> Node:
-    """One of the list of all, among them the root of them."""
-    number = ROOT_TAG if shown.name == "root" and shown.parent is None else shown.id
-    above = tag_id(shown.parent) if shown.parent else ROOT_TAG
+def tag(world: World, item: Tag) -> Node:
+    """A tag of the list of all tags, which includes the root tag."""
+    item_id = ROOT_TAG if item.name == "root" and item.parent is None else item.id
+    parent_id = tag_id(item.parent) if item.parent else ROOT_TAG
     return node(
         "tag",
-        text("name", shown.name),
-        text("description", shown.name),
-        linked("parent", "tags", above) if number != ROOT_TAG else None,
-        href=href("tags", number),
-        id=number,
+        text("name", item.name),
+        text("description", item.name),
+        linked("parent", "tags", parent_id) if item_id != ROOT_TAG else None,
+        href=href("tags", item_id),
+        id=item_id,
     )
 
 
 def tags_of(world: World, vm: Machine) -> list[Node]:
-    parents = {known.name: known.parent for known in world.tags}
-    shown = []
+    parents = {each.name: each.parent for each in world.tags}
+    nodes = []
     for name in vm.tags:
         parent = parents.get(name)
-        shown.append(
+        nodes.append(
             node(
                 "tag",
                 text("name", name),
@@ -182,49 +182,49 @@ def tags_of(world: World, vm: Machine) -> list[Node]:
                 id=tag_id(name),
             )
         )
-    return shown
+    return nodes
 
 
 _WITH_HOST = frozenset((EventKind.LOST_WITH_ITS_HOST, EventKind.HOST_LOST))
 _BARE = frozenset((EventKind.SET_UNKNOWN, EventKind.WILL_BE_RESTARTED)) | _WITH_HOST
 
 
-def event(world: World, shown: Event) -> Node:
-    said = told(world, shown)
-    # Of some events the engine only keeps what they are about.
-    bare = shown.kind in _BARE
-    of_vm = shown.vm_name is not None and not bare
-    where = world.cluster(shown.cluster_id) if shown.cluster_id and not bare else None
-    center = world.datacenter(where.datacenter_id) if where and shown.user else None
-    at = world.host(shown.host_id) if shown.kind not in _BARE - _WITH_HOST else None
+def event(world: World, item: Event) -> Node:
+    texts = event_text(world, item)
+    # Some events have no cluster, host or template.
+    bare = item.kind in _BARE
+    of_vm = item.vm_name is not None and not bare
+    in_cluster = world.cluster(item.cluster_id) if item.cluster_id and not bare else None
+    in_datacenter = world.datacenter(in_cluster.datacenter_id) if in_cluster and item.user else None
+    on_host = world.host(item.host_id) if item.kind not in _BARE - _WITH_HOST else None
     return node(
         "event",
-        text("description", said.text),
-        text("code", said.code),
-        text("correlation_id", shown.correlation_id) if shown.correlation_id else None,
+        text("description", texts.text),
+        text("code", texts.code),
+        text("correlation_id", item.correlation_id) if item.correlation_id else None,
         text("custom_id", -1),
         text("flood_rate", 0),
-        text("index", shown.number),
+        text("index", item.number),
         text("origin", "oVirt"),
-        text("severity", said.severity),
-        moment("time", shown.at),
-        _named("cluster", "clusters", where),
-        _named("data_center", "datacenters", center),
-        _named("host", "hosts", at),
+        text("severity", texts.severity),
+        moment("time", item.at),
+        _named("cluster", "clusters", in_cluster),
+        _named("data_center", "datacenters", in_datacenter),
+        _named("host", "hosts", on_host),
         _named("template", "templates", BLANK) if of_vm else None,
-        _user(said.user),
-        _event_vm(shown),
-        href=href("events", shown.number),
-        id=str(shown.number),
+        _user(texts.user),
+        _event_vm(item),
+        href=href("events", item.number),
+        id=str(item.number),
     )
 
 
 def _named(
-    tag: str, collection: str, thing: Host | Cluster | Datacenter | Template | None
+    tag: str, collection: str, item: Host | Cluster | Datacenter | Template | None
 ) -> Node | None:
-    if thing is None:
+    if item is None:
         return None
-    return node(tag, text("name", thing.name), href=href(collection, thing.id), id=thing.id)
+    return node(tag, text("name", item.name), href=href(collection, item.id), id=item.id)
 
 
 def _user(name: str | None) -> Node | None:
@@ -233,11 +233,11 @@ def _user(name: str | None) -> Node | None:
     return node("user", text("name", name), href=href("users", USER_ID), id=USER_ID)
 
 
-def _event_vm(shown: Event) -> Node | None:
-    if shown.vm_id is None:
+def _event_vm(item: Event) -> Node | None:
+    if item.vm_id is None:
         return None
-    name = text("name", shown.vm_name) if shown.vm_name else None
-    return node("vm", name, href=href("vms", shown.vm_id), id=shown.vm_id)
+    name = text("name", item.vm_name) if item.vm_name else None
+    return node("vm", name, href=href("vms", item.vm_id), id=item.vm_id)
 
 
 def api_root(world: World) -> Node:
@@ -267,27 +267,27 @@ def api_root(world: World) -> Node:
         ),
         node(
             "summary",
-            _counted("hosts", sum(each.usable for each in hosts), len(hosts)),
-            _counted("storage_domains", 1, 1),
-            _counted("users", 1, 1),
-            _counted("vms", sum(vm.state.on_a_host for vm in vms), len(vms)),
+            _summary("hosts", sum(each.usable for each in hosts), len(hosts)),
+            _summary("storage_domains", 1, 1),
+            _summary("users", 1, 1),
+            _summary("vms", sum(vm.state.on_a_host for vm in vms), len(vms)),
         ),
-        moment("time", world.moment(world.now)),
+        moment("time", world.date_of(world.now)),
         linked("authenticated_user", "users", USER_ID),
         linked("effective_user", "users", USER_ID),
     )
 
 
-def _counted(tag: str, active: int, total: int) -> Node:
+def _summary(tag: str, active: int, total: int) -> Node:
     return node(tag, text("active", active), text("total", total))
 
 
 def _root_links() -> list[Node]:
-    shown = []
+    root_links = []
     for name in settings.API_LINKS.split():
-        shown.append(node("link", href=f"{API}/{name}", rel=name))
+        root_links.append(node("link", href=f"{API}/{name}", rel=name))
         if name in settings.API_SEARCHES.split():
             since = ";from={event_id}" if name == "events" else ""
-            where = f"{API}/{name}{since}?search={{query}}"
-            shown.append(node("link", href=where, rel=f"{name}/search"))
-    return shown
+            path = f"{API}/{name}{since}?search={{query}}"
+            root_links.append(node("link", href=path, rel=f"{name}/search"))
+    return root_links

@@ -1,4 +1,4 @@
-"""What can be searched for in events (the engine's AuditLogConditionFieldAutoCompleter)."""
+"""The search fields of events (the engine's class AuditLogConditionFieldAutoCompleter)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chaosvm.lab.ovirt.search_fields import (
     bits,
 )
 from chaosvm.lab.ovirt.templates import BLANK
-from chaosvm.lab.ovirt.words import SEVERITIES, told
+from chaosvm.lab.ovirt.words import SEVERITIES, event_text
 from chaosvm.lab.simulation import Event, Host, Machine, World
 
 __all__ = ["event_entity"]
@@ -33,21 +33,21 @@ def event_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
         return [each for each in world.vms if each.id == event.vm_id]
 
     def host(event: Event) -> Sequence[Host]:
-        found = world.host(event.host_id)
-        return (found,) if found else ()
+        current = world.host(event.host_id)
+        return (current,) if current else ()
 
     fields = {
-        "TYPE": number("log_type", lambda event: told(world, event).code, STRING),
+        "TYPE": number("log_type", lambda event: event_text(world, event).code, STRING),
         "SEVERITY": Field(
             "severity",
-            lambda event: int(SEVERITIES[told(world, event).severity.upper()]),
+            lambda event: int(SEVERITIES[event_text(world, event).severity.upper()]),
             Type.INTEGER,
             NUMERIC,
             SEVERITIES,
         ),
-        "MESSAGE": Field("message", lambda event: told(world, event).text),
+        "MESSAGE": Field("message", lambda event: event_text(world, event).text),
         "TIME": Field("log_time", lambda event: event.at.timestamp(), Type.DATE, TIMED),
-        "USRNAME": Field("user_name", lambda event: told(world, event).user),
+        "USRNAME": Field("user_name", lambda event: event_text(world, event).user),
         "EVENT_HOST": Field("vds_name", lambda event: name_of(world.host(event.host_id))),
         "EVENT_VM": Field("vm_name", lambda event: event.vm_name),
         "EVENT_TEMPLATE": Field(

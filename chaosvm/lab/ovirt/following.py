@@ -1,4 +1,4 @@
-"""``follow=tags,host``: things in the place of the links to them."""
+"""``follow=tags,host``: objects in place of the links to them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _ERROR = "<html><head><title>ERROR</title></head><body>Error processing request<
 
 
 def follow(world: World, vm: Machine, links: str, depth: int = 0, restricted: bool = False) -> str:
-    """A VM; raises an internal error for a link that is not there, or that leads nowhere."""
-    put_in: dict[str, str] = {}
+    """A VM with followed links. Unknown and empty links are internal errors."""
+    followed: dict[str, str] = {}
     for link in links.split(","):
         name = link.strip().partition(".")[0]
         if name in PARTS:
-            shown = Node(name, children=PARTS[name](world, vm))
-            put_in[name] = shown.written(depth + 1)
+            collection = Node(name, children=PARTS[name](world, vm))
+            followed[name] = collection.written(depth + 1)
         elif name in _SINGLE:
             single = _SINGLE[name](world, vm)
             if single is None:
                 raise web.HTTPInternalServerError(text=_ERROR)
-            put_in[name] = single.written(depth + 1)
+            followed[name] = single.written(depth + 1)
         elif name not in LINKS:
             raise web.HTTPInternalServerError(text=_ERROR)
-    return vm_text(world, vm, depth, put_in, restricted)
+    return vm_text(world, vm, depth, followed, restricted)
 
 
 def _host(world: World, vm: Machine) -> Node | None:

@@ -1,4 +1,4 @@
-"""Where things are: the paths under which the API shows them."""
+"""Paths of the API, and the links that its objects have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["ACTIONS", "API", "COLLECTIONS", "PREFIX", "VM_ACTIONS", "VM_COLLECTI
 PREFIX = "/ovirt-engine"
 API = f"{PREFIX}/api"
 
-# What an engine advertises, in its order; the face answers a part of it.
+# In the order of the engine. Only some of them are simulated.
 VM_ACTIONS = (
     "ticket",
     "migrate",

@@ -1,9 +1,9 @@
-"""Java's regular expressions, as the engine takes them for names of tags.
+"""Java's regular expressions, which the engine uses for names of tags.
 
-They are rewritten for Python's ``re``. What Java refuses is refused in its words,
-with the place, as the engine passes them on. Source: the documentation and the
-messages of java.util.regex.Pattern (Java 17), and the recordings
-``search-tag-regex-*``. Intersections of classes and most ``\\p{...}`` are not known.
+They are translated for Python's ``re``. Errors have Java's messages, which the engine
+passes on. Source: the documentation and the messages of java.util.regex.Pattern
+(Java 17), and the recordings ``search-tag-regex-*``. Intersections of classes and most
+``\\p{...}`` are not supported.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ _FLAGS = "idmsuxU"
 
 
 class JavaPatternError(ValueError):
-    """Java does not take this expression; the text is its message."""
+    """An invalid expression, with Java's message."""
 
 
 def java_pattern(expression: str) -> re.Pattern[str]:
-    """To be used with ``search``; raises JavaPatternError."""
-    return re.compile(_Translation(expression).done())
+    """A pattern to use with ``search``. Raises JavaPatternError."""
+    return re.compile(_Translation(expression).translate())
 
 
 class _Translation:
-    """Reads an expression from left to right, and writes Python's."""
+    """Translates an expression from left to right."""
 
     def __init__(self, expression: str) -> None:
         self._text = expression
         self._at = 0
         self._out: list[str] = []
-        # Flags that hold until the end of a group are groups of their own in Python.
+        # Flags that apply to the rest of a group, which become nested groups in Python.
         self._flags: list[str] = []
 
-    def done(self) -> str:
+    def translate(self) -> str:
         self._alternatives()
         if self._at < len(self._text):
             raise self._error("Unmatched closing ')'", self._at - 1)
@@ -89,7 +89,7 @@ class _Translation:
         self._quantifier()
 
     def _group(self) -> bool:
-        """False for one that only sets flags."""
+        """False if the group only sets flags."""
         flags = re.match(rf"\?([{_FLAGS}]*(?:-[{_FLAGS}]+)?)([):])", self._text[self._at :])
         if flags is not None and flags.group() != "?:":
             known = "".join(flag for flag in flags.group(1).partition("-")[0] if flag in "imsx")
@@ -134,7 +134,7 @@ class _Translation:
             if not character:
                 raise self._error("Unclosed character class", len(self._text) - 1)
             self._at += 1
-            self._refuse_range_backwards(character)
+            self._raise_if_range_reversed(character)
             if character == "\\" and self._peek():
                 out.append("\\" + self._peek())
                 self._at += 1
@@ -144,7 +144,7 @@ class _Translation:
         self._at += 1
         self._out.append("".join(out) + "]")
 
-    def _refuse_range_backwards(self, character: str) -> None:
+    def _raise_if_range_reversed(self, character: str) -> None:
         dash, end = self._text[self._at : self._at + 1], self._text[self._at + 1 : self._at + 2]
         if dash == "-" and end not in ("", "]", "[", "\\") and end < character:
             raise self._error("Illegal character range", self._at + 1)

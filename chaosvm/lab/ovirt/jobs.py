@@ -1,4 +1,4 @@
-"""The jobs that actions are answered with. Source: the recordings ``job-*`` and ``jobs``."""
+"""The jobs that responses to actions refer to. Source: the recordings ``job-*`` and ``jobs``."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from chaosvm.lab.simulation import World
 
 __all__ = ["Job", "Jobs"]
 
-_MOST = 1000
+_MAX_JOBS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``goes_on`` tells whether its end is still to come."""
+    """One job; ``is_running`` returns whether it is still running."""
 
     id: str
     description: str
     started: float
-    goes_on: Callable[[], bool]
+    is_running: Callable[[], bool]
 
 
 class Jobs:
-    """The last ones, the oldest first."""
+    """The most recent jobs, oldest first."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
-    def begin(self, description: str, goes_on: Callable[[], bool] = lambda: False) -> Job:
-        job = Job(str(uuid.uuid4()), description, self._world.now, goes_on)
+    def begin(self, description: str, is_running: Callable[[], bool] = lambda: False) -> Job:
+        job = Job(str(uuid.uuid4()), description, self._world.now, is_running)
         with self._lock:
             self._jobs[job.id] = job
-            while len(self._jobs) > _MOST:
+            while len(self._jobs) > _MAX_JOBS:
                 self._jobs.popitem(last=False)
         return job
 
@@ -50,21 +50,21 @@ class Jobs:
 
     @staticmethod
     def described(world: World, job: Job) -> Node:
-        where = href("jobs", job.id)
-        goes_on = job.goes_on()
-        started = world.moment(job.started)
+        path = href("jobs", job.id)
+        running = job.is_running()
+        started = world.date_of(job.started)
         return node(
             "job",
-            actions(where, ("clear", "end")),
+            actions(path, ("clear", "end")),
             text("description", job.description),
-            *links(where, ("steps",)),
+            *links(path, ("steps",)),
             text("auto_cleared", True),
-            None if goes_on else moment("end_time", started),
+            None if running else moment("end_time", started),
             text("external", False),
             moment("last_updated", started),
             moment("start_time", started),
-            text("status", "started" if goes_on else "finished"),
+            text("status", "started" if running else "finished"),
             linked("owner", "users", USER_ID),
-            href=where,
+            href=path,
             id=job.id,
         )

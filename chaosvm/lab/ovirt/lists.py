@@ -1,4 +1,4 @@
-"""The lists of the API beside that of VMs."""
+"""The collections of the API other than VMs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from chaosvm.lab.ovirt.collation import collation_key
 from chaosvm.lab.ovirt.jobs import Jobs
 from chaosvm.lab.ovirt.markup import Node
 from chaosvm.lab.ovirt.templates import BLANK
-from chaosvm.lab.ovirt.words import is_told
+from chaosvm.lab.ovirt.words import is_reported
 from chaosvm.lab.simulation import Tag, World
 
 __all__ = ["Collection", "collections", "engine_tags"]
 
-# What scripts list, and nothing is modelled of, by its path and its element.
+# Empty collections that scripts list: path and element.
 _EMPTY = {
     "affinitylabels": "affinity_labels",
     "disks": "disks",
@@ -28,7 +28,7 @@ _EMPTY = {
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A list and its members; ``entity`` is what the search calls them, if they can be searched."""
+    """A collection; ``entity`` is its name in searches, if it is searchable."""
 
     name: str
     items: Callable[[], Sequence[Any]]
@@ -55,7 +55,7 @@ def collections(world: World, jobs: Jobs) -> Sequence[Collection]:
         Collection("tags", lambda: engine_tags(world), described.tag),
         Collection(
             "events",
-            lambda: [event for event in world.events[::-1] if is_told(event)],
+            lambda: [event for event in world.events[::-1] if is_reported(event)],
             described.event,
             "EVENT",
         ),
@@ -69,12 +69,12 @@ def collections(world: World, jobs: Jobs) -> Sequence[Collection]:
 
 
 def engine_tags(world: World) -> Sequence[Tag]:
-    """All that there are, what they are parts of as well, and the root of them at the end."""
+    """All tags with their parents, and the root tag at the end."""
     tags = list(world.tags)
-    known = {tag.name for tag in tags}
-    above = dict.fromkeys(tag.parent for tag in tags if tag.parent and tag.parent not in known)
-    return [*tags, *(Tag(name) for name in above if name), Tag("root")]
+    names = {tag.name for tag in tags}
+    parents = dict.fromkeys(tag.parent for tag in tags if tag.parent and tag.parent not in names)
+    return [*tags, *(Tag(name) for name in parents if name), Tag("root")]
 
 
-def _by_name(things: Sequence[Any]) -> Sequence[Any]:
-    return sorted(things, key=lambda thing: collation_key(thing.name))
+def _by_name(items: Sequence[Any]) -> Sequence[Any]:
+    return sorted(items, key=lambda item: collation_key(item.name))

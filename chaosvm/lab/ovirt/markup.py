@@ -1,7 +1,7 @@
-"""What the API shows, as XML in the engine's layout and as its JSON.
+"""Representations as XML in the engine's layout, and as its JSON.
 
-Things are described once, as nodes in the order of the engine's model; the JSON
-is made of the XML. Source: the recordings ``list-*``, ``vm-get*`` and ``api-root*``.
+Objects are trees of nodes in the order of the engine; the JSON is converted from the XML.
+Source: the recordings ``list-*``, ``vm-get*`` and ``api-root*``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _INDENT = "    "
-# In JSON these are lists, by the element around them.
+# Elements that are lists in JSON, by their parents.
 _LISTS = {
     "vms": "vm",
     "hosts": "host",
@@ -58,14 +58,14 @@ _LISTS = {
     "jobs": "job",
     "users": "user",
 }
-# These are objects though there is nothing in them.
+# Elements that are objects in JSON even if they are empty.
 _OBJECTS = frozenset(("engine_backup", "pm_proxies"))
 _TIMES = re.compile(r"(.*_)?(time|date)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An element: children or a text, or neither."""
+    """An XML element with children, with text, or empty."""
 
     tag: str
     attributes: str = ""
@@ -76,65 +76,65 @@ class Node:
         return self.written()
 
     def written(self, depth: int = 0) -> str:
-        begins = f"{_INDENT * depth}<{self.tag}{self.attributes}"
+        start = f"{_INDENT * depth}<{self.tag}{self.attributes}"
         if self.children:
             inner = "".join(child.written(depth + 1) for child in self.children)
-            return f"{begins}>\n{inner}{_INDENT * depth}</{self.tag}>\n"
+            return f"{start}>\n{inner}{_INDENT * depth}</{self.tag}>\n"
         if self.content is not None:
-            return f"{begins}>{escape(self.content)}</{self.tag}>\n"
-        return f"{begins}/>\n"
+            return f"{start}>{escape(self.content)}</{self.tag}>\n"
+        return f"{start}/>\n"
 
 
 def node(tag: str, *children: Node | None, **attributes: str) -> Node:
-    """Without the children that are None."""
-    given = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
-    return Node(tag, given, [child for child in children if child is not None])
+    """An element. Children that are None are omitted."""
+    written = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
+    return Node(tag, written, [child for child in children if child is not None])
 
 
 def text(tag: str, value: object) -> Node:
-    """An element with a text, which may be empty."""
+    """An element with text, which may be empty."""
     if isinstance(value, bool):
         value = str(value).lower()
     return Node(tag, content=str(value))
 
 
 def moment(tag: str, value: dt.datetime | None) -> Node | None:
-    """A time as the engine writes it."""
+    """A time in the engine's format."""
     if value is None:
         return None
     utc = value.astimezone(dt.UTC)
     return text(tag, f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z")
 
 
-def linked(tag: str, collection: str, number: str | None) -> Node | None:
-    """Where a thing is, without its name; None without an id."""
-    return node(tag, href=href(collection, number), id=number) if number else None
+def linked(tag: str, collection: str, item_id: str | None) -> Node | None:
+    """A reference to an object; None without an id."""
+    return node(tag, href=href(collection, item_id), id=item_id) if item_id else None
 
 
 def parsed(xml: str) -> list[Node]:
-    """Nodes of what is always the same, written as XML; between them nothing but blanks."""
+    """Nodes from a sequence of XML elements."""
     return [_parsed(element) for element in ElementTree.fromstring(f"<all>{xml}</all>")]
 
 
 def _parsed(element: ElementTree.Element) -> Node:
-    given = "".join(f" {name}={quoteattr(value)}" for name, value in element.attrib.items())
+    attributes = "".join(f" {name}={quoteattr(value)}" for name, value in element.attrib.items())
     children = [_parsed(child) for child in element]
     content = None if children or element.text is None else element.text
-    return Node(element.tag, given, children, content)
+    return Node(element.tag, attributes, children, content)
 
 
-def actions(where: str, names: Sequence[str]) -> Node:
-    return node("actions", *links(where, names))
+def actions(path: str, names: Sequence[str]) -> Node:
+    return node("actions", *links(path, names))
 
 
-def links(where: str, names: Sequence[str]) -> list[Node]:
-    return [node("link", href=f"{where}/{name}", rel=name) for name in names]
+def links(path: str, names: Sequence[str]) -> list[Node]:
+    return [node("link", href=f"{path}/{name}", rel=name) for name in names]
 
 
 def to_json(xml: bytes) -> bytes:
-    """The same as the engine's JSON: texts, but for moments, which are milliseconds."""
-    shown = _value(ElementTree.fromstring(xml))
-    return json.dumps(shown, indent=2, separators=(",", " : "), ensure_ascii=False).encode()
+    """The engine's JSON, in which values are strings, except times in milliseconds."""
+    value = _value(ElementTree.fromstring(xml))
+    return json.dumps(value, indent=2, separators=(",", " : "), ensure_ascii=False).encode()
 
 
 def _value(element: ElementTree.Element) -> Any:
@@ -143,14 +143,14 @@ def _value(element: ElementTree.Element) -> Any:
         if element.tag in _LISTS or element.tag in _OBJECTS:
             return {}
         return _scalar(element.tag, element.text or "")
-    shown: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for child in children:
         value = _value(child)
         if child.tag == "link" or _LISTS.get(element.tag) == child.tag:
-            shown.setdefault(child.tag, []).append(value)
+            members.setdefault(child.tag, []).append(value)
         else:
-            shown[child.tag] = value
-    return shown | dict(element.attrib)
+            members[child.tag] = value
+    return members | dict(element.attrib)
 
 
 def _scalar(tag: str, value: str) -> Any:

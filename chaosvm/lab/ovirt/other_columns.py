@@ -1,4 +1,4 @@
-"""What can be searched for in other things than VMs and events.
+"""The search fields of other collections than VMs and events.
 
 Source: the engine's classes ...ConditionFieldAutoCompleter.
 """
@@ -110,8 +110,8 @@ def host_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
 
 def cluster_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
     def datacenter(cluster: Cluster) -> Sequence[Any]:
-        found = world.datacenter(cluster.datacenter_id)
-        return (found,) if found else ()
+        parent = world.datacenter(cluster.datacenter_id)
+        return (parent,) if parent else ()
 
     return Entity(
         name="CLUSTER",
@@ -163,7 +163,7 @@ def datacenter_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
 
 
 def template_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
-    def made_of_it(template: Template) -> Sequence[Machine]:
+    def vms_of(template: Template) -> Sequence[Machine]:
         return world.vms
 
     return Entity(
@@ -198,13 +198,13 @@ def template_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
         default_sort="name ASC ",
         distinct=True,
         references=words("VMS HOSTS EVENTS USERS STORAGE VNIC VM HOST EVENT USER"),
-        joins={"VM": Join(lambda: entities["VM"], "vmt_guid", "vmt_guid", made_of_it)},
+        joins={"VM": Join(lambda: entities["VM"], "vmt_guid", "vmt_guid", vms_of)},
         tag_tree=lambda: tag_tree(world),
     )
 
 
 def user_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
-    """Those who have a role on a VM; only looked at together with VMs."""
+    """Users with a role on a VM. They can only be joined with VMs."""
 
     def name(user: User) -> str:
         return user.name.partition("@")[0]
@@ -232,7 +232,7 @@ def user_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
 
 
 def storage_entity(world: World, entities: Mapping[str, Entity]) -> Entity:
-    """The one domain that holds all disks, of which no more than a name is modelled."""
+    """The only storage domain, which has all disks."""
     return Entity(
         name="STORAGE",
         prefix="Storage : ",

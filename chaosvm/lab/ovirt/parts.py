@@ -1,4 +1,4 @@
-"""The collections within a VM, by the names of their elements."""
+"""The collections of a VM, by the names of their elements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chaosvm.lab.simulation import Machine, World
 __all__ = ["LINKS", "PARTS"]
 
 Part = Callable[[World, Machine], Sequence[Node]]
-# What scripts list, and nothing is modelled of.
+# Empty collections that scripts list.
 _EMPTY = (
     "affinity_labels",
     "applications",
@@ -33,7 +33,7 @@ PARTS: Mapping[str, Part] = {
     "disk_attachments": vm_parts.disk_attachment,
     **dict.fromkeys(_EMPTY, lambda world, vm: ()),
 }
-# What can be followed from a VM beside these.
+# Other links of a VM that can be followed.
 LINKS = frozenset(
     (
         *("cluster", "host", "template", "original_template", "cpu_profile", "quota"),

@@ -1,4 +1,4 @@
-"""The engine's API: which path is answered how."""
+"""HTTP routes of the engine."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from chaosvm.lab.fault_injection import page
 from chaosvm.lab.faults import Rule
-from chaosvm.lab.http_server import Handler, Route, page
+from chaosvm.lab.http_server import Handler, Route
 from chaosvm.lab.options import Options
 from chaosvm.lab.ovirt import answers
-from chaosvm.lab.ovirt.acting import Acting
+from chaosvm.lab.ovirt.acting import ActionHandler
 from chaosvm.lab.ovirt.actions import ACTIONS
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.hrefs import API, COLLECTIONS, PREFIX, VM_ACTIONS, VM_COLLECTIONS
 from chaosvm.lab.ovirt.jobs import Jobs
 from chaosvm.lab.ovirt.lists import Collection, collections
 from chaosvm.lab.ovirt.parts import PARTS
-from chaosvm.lab.ovirt.reading import Answer, Reading
+from chaosvm.lab.ovirt.reading import Answer, ReadHandler
 from chaosvm.lab.ovirt.requests import is_unique_id
 from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.sso import COOKIE, SAFE, Sessions, Unauthorized
-from chaosvm.lab.simulation import NoSuchThing, World
+from chaosvm.lab.simulation import NotFound, World
 
 __all__ = ["OVirtServer"]
 
-# Parameters may stand in the path as well: /vms;max=1.
+# Parameters may be part of the path: /vms;max=1.
 _MATRIX = "{matrix:(?:;[^/]*)?/?}"
 _OF_LIST = "HEAD, POST, GET, OPTIONS"
 _READ_ONLY = "HEAD, GET, OPTIONS"
@@ -35,18 +36,20 @@ _OF_ACTION = "POST, OPTIONS"
 
 
 class OVirtServer:
+    """The engine's single sign-on and API, on one port."""
+
     tls = True
 
     def __init__(self, world: World, options: Options) -> None:
         self._world = world
         self._options = options
         self.sessions = Sessions(world, options)
-        self._reading = Reading(world)
+        self._reads = ReadHandler(world)
         jobs = Jobs(world)
         self._collections = collections(world, jobs)
-        self._acting = Acting(world, jobs)
+        self._actions = ActionHandler(world, jobs)
 
-    # For the server ----------------------------------------------------------------
+    # ProtocolServer ----------------------------------------------------------------
 
     def environment(self, address: str, ca_file: str) -> dict[str, str]:
         return {
@@ -58,56 +61,56 @@ class OVirtServer:
 
     def routes(self) -> Sequence[Route]:
         token = f"{PREFIX}/sso/oauth/token"
-        reading = self._reading
+        reads = self._reads
         return [
             _route("POST", token, self.sessions.token, "login"),
             _route("GET", token, self.sessions.token, "login"),
             _route("POST", f"{PREFIX}/sso/oauth/revoke", self.sessions.revoke, "logout"),
             _route("POST", f"{PREFIX}/services/sso-logout", self.sessions.log_out, "logout"),
-            *self._get(API, reading.root),
-            *self._get(f"{API}/vms", reading.vms),
-            *self._get(f"{API}/vms/{{id}}", reading.vm),
+            *self._get(API, reads.root),
+            *self._get(f"{API}/vms", reads.vms),
+            *self._get(f"{API}/vms/{{id}}", reads.vm),
             *(
                 route
                 for name in PARTS
                 for route in self._get(
-                    f"{API}/vms/{{id}}/{name.replace('_', '')}", reading.part(name)
+                    f"{API}/vms/{{id}}/{name.replace('_', '')}", reads.part(name)
                 )
             ),
             *(self._action(action) for action in ACTIONS),
-            *(route for collection in self._collections for route in self._both(collection)),
+            *(route for each in self._collections for route in self._collection(each)),
         ]
 
     def about(self, request: web.Request) -> frozenset[str]:
-        wanted = request.match_info.get("id")
-        if wanted is None or not request.path.startswith(f"{API}/vms/"):
+        vm_id = request.match_info.get("id")
+        if vm_id is None or not request.path.startswith(f"{API}/vms/"):
             return frozenset()
         try:
-            return frozenset((wanted, self._world.vm(wanted).name))
-        except NoSuchThing:
-            return frozenset((wanted,))
+            return frozenset((vm_id, self._world.vm(vm_id).name))
+        except NotFound:
+            return frozenset((vm_id,))
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
-        """A fault in the shape in which this request would get it."""
+        """A fault; for actions, within the failed action."""
         failure = Failure(rule.code or 409, f"[{rule.message}]")
         if request.method == "POST" and request.path.startswith(f"{API}/vms/"):
             return answers.failed_action(request, failure, ())
         return answers.fault(request, failure)
 
-    async def unserved(self, request: web.Request, code: int) -> web.Response:
-        """Where no route leads: said as the engine says it, or that the lab does not model it."""
+    async def unrouted(self, request: web.Request, code: int) -> web.Response:
+        """The engine's response, or a fault if the engine has this path and the lab does not."""
         path = request.path
         if path != API and not path.startswith(f"{API}/"):
-            return _beside_the_api(code)
+            return _ui_page(code)
         try:
             await self.sessions.user(request)
-        except Unauthorized as why:
-            return answers.unauthorized(str(why))
+        except Unauthorized as reason:
+            return answers.unauthorized(str(reason))
         allowed = _allowed(path.removeprefix(API).strip("/"))
         if allowed is None:
-            where = f"{request.scheme}://{request.host}{API}/v4{path.removeprefix(API)}"
+            url = f"{request.scheme}://{request.host}{API}/v4{path.removeprefix(API)}"
             return answers.page(
-                request, 404, f"RESTEASY003210: Could not find resource for full path: {where}"
+                request, 404, f"RESTEASY003210: Could not find resource for full path: {url}"
             )
         if request.method == "OPTIONS":
             headers = {"Allow": allowed, "Content-Type": "text/plain;charset=UTF-8"}
@@ -123,30 +126,30 @@ class OVirtServer:
     # Routes --------------------------------------------------------------------------
 
     def _get(self, path: str, answer: Answer) -> Sequence[Route]:
-        handler = self._for_users(answer)
+        handler = self._authenticated(answer)
         return [_route(method, path, handler) for method in ("GET", "HEAD")]
 
     def _action(self, action: str) -> Route:
-        handler = self._for_users(self._acting.answer(action))
+        handler = self._authenticated(self._actions.handler(action))
         return _route("POST", f"{API}/vms/{{id}}/{action}", handler, action)
 
-    def _both(self, collection: Collection) -> Sequence[Route]:
+    def _collection(self, collection: Collection) -> Sequence[Route]:
         path = f"{API}/{collection.name}"
         return (
-            *self._get(path, self._reading.list(collection)),
-            *self._get(f"{path}/{{id}}", self._reading.one(collection)),
+            *self._get(path, self._reads.list(collection)),
+            *self._get(f"{path}/{{id}}", self._reads.one(collection)),
         )
 
-    def _for_users(self, answer: Answer) -> Handler:
+    def _authenticated(self, answer: Answer) -> Handler:
         async def handler(request: web.Request) -> web.Response:
             refused = _wrong_version(request)
             if refused is not None:
                 return refused
             try:
                 user = await self.sessions.user(request)
-            except Unauthorized as why:
-                return answers.unauthorized(str(why))
-            if answers.unacceptable(request):
+            except Unauthorized as reason:
+                return answers.unauthorized(str(reason))
+            if answers.is_unacceptable(request):
                 return answers.nothing(request, 406)
             try:
                 return await answer(request, user)
@@ -158,14 +161,14 @@ class OVirtServer:
         return handler
 
 
-def _beside_the_api(code: int) -> web.Response:
-    """A page of the UI, with its cookie."""
-    shown = page(code)
-    shown.headers.update(SAFE)
-    shown.headers["Set-Cookie"] = COOKIE
-    shown.headers["Content-Type"] = "text/html;charset=UTF-8"
-    shown.headers["Content-Encoding"] = "identity"
-    return shown
+def _ui_page(code: int) -> web.Response:
+    """A page outside of the API, with the cookie of the UI."""
+    response = page(code)
+    response.headers.update(SAFE)
+    response.headers["Set-Cookie"] = COOKIE
+    response.headers["Content-Type"] = "text/html;charset=UTF-8"
+    response.headers["Content-Encoding"] = "identity"
+    return response
 
 
 def _wrong_version(request: web.Request) -> web.Response | None:
@@ -180,7 +183,7 @@ def _wrong_version(request: web.Request) -> web.Response | None:
 
 
 def _allowed(path: str) -> str | None:
-    """The methods of a path that the engine has; None if it has none."""
+    """The methods that the engine allows on a path; None if it has no such path."""
     names = re.sub(r";[^/]*", "", path).split("/")
     if names[0] not in API_LINKS.split():
         return _READ_ONLY if path == "" else None
@@ -188,8 +191,8 @@ def _allowed(path: str) -> str | None:
         return (_OF_LIST, _OF_ONE)[len(names) - 1]
     if names[0] == "vms" and names[2] in VM_ACTIONS:
         return _OF_ACTION
-    known = VM_COLLECTIONS if names[0] == "vms" else COLLECTIONS.get(names[0], ())
-    if names[2] not in known:
+    subcollections = VM_COLLECTIONS if names[0] == "vms" else COLLECTIONS.get(names[0], ())
+    if names[2] not in subcollections:
         return None
     if names[2] == "statistics":
         return _READ_ONLY

@@ -1,4 +1,4 @@
-"""What is read from the API: lists, searches, single things, and the parts of VMs."""
+"""Reads: collections, searches, single objects, and the collections of VMs."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ from chaosvm.lab.ovirt.search import NotUnderstood, Refused
 from chaosvm.lab.ovirt.search_cache import SearchCache
 from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents, written
-from chaosvm.lab.simulation import Event, Machine, NoSuchThing, Role, User, World
+from chaosvm.lab.simulation import Event, Machine, NotFound, Role, User, World
 
-__all__ = ["Answer", "Reading"]
+__all__ = ["Answer", "ReadHandler"]
 
-# An answer for a user who is known.
+# Handles a request of an authenticated user.
 Answer = Callable[[web.Request, User], Awaitable[web.Response]]
 
-# From so many VMs on a list is made in another thread, so that others are served.
-_LONG = 200
-# The others of a VM that is not there are empty lists.
-_NEED_THE_VM = ("applications", "cdroms", "graphics_consoles", "sessions")
+# Longer lists are written in another thread, so that other requests are served.
+_LONG_LIST = 200
+# Other collections of a VM that does not exist are empty.
+_REQUIRE_VM = ("applications", "cdroms", "graphics_consoles", "sessions")
 _NOT_ALLOWED = "query execution failed due to insufficient permissions."
 
 
-class Reading:
+class ReadHandler:
+    """Serves what can be read."""
+
     def __init__(self, world: World) -> None:
         self._world = world
         self._pages = VmPages(world)
@@ -47,28 +49,28 @@ class Reading:
         if request.method == "HEAD":
             return answers.nothing(request, 200)
         base = f"{request.scheme}://{request.host}{API}"
-        known = ",".join(f"<{base}/{name}>; rel={name}" for name in sorted(API_LINKS.split()))
-        shown = document(described.api_root(self._world))
-        return answers.answer(request, shown, headers={"Link": known})
+        links = ",".join(f"<{base}/{name}>; rel={name}" for name in sorted(API_LINKS.split()))
+        root = document(described.api_root(self._world))
+        return answers.answer(request, root, headers={"Link": links})
 
     # VMs -----------------------------------------------------------------------------
 
     async def vms(self, request: web.Request, user: User) -> web.Response:
-        mine = self._only_own(request, user)
-        vms = [vm for vm in self._world.vms if not mine or vm.id in user.vm_ids]
+        restricted = self._is_restricted(request, user)
+        vms = [vm for vm in self._world.vms if not restricted or vm.id in user.vm_ids]
         vms.sort(key=lambda vm: collation_key(vm.name))
-        found = self._found(request, "VM", vms)
+        matches = self._search(request, "VM", vms)
         followed = parameter(request, "follow")
         if followed:
-            return answers.answer(request, self._followed(found, followed, mine))
-        if mine:
-            return answers.answer(request, self._pages.restricted(found))
-        if len(found) < _LONG:
-            return answers.answer(request, self._pages.many(found))
-        return await asyncio.to_thread(lambda: answers.answer(request, self._pages.many(found)))
+            return answers.answer(request, self._follow(matches, followed, restricted))
+        if restricted:
+            return answers.answer(request, self._pages.restricted(matches))
+        if len(matches) < _LONG_LIST:
+            return answers.answer(request, self._pages.many(matches))
+        return await asyncio.to_thread(lambda: answers.answer(request, self._pages.many(matches)))
 
     async def vm(self, request: web.Request, user: User) -> web.Response:
-        vm = self._wanted(request, user)
+        vm = self._find_vm(request, user)
         if vm is None:
             raise Failure(404)
         followed = parameter(request, "follow")
@@ -78,33 +80,32 @@ class Reading:
         return answers.answer(request, self._pages.one(vm, restricted=not user.sees_all))
 
     def part(self, name: str) -> Answer:
-        """A collection within a VM; of a VM that is not there it is empty."""
+        """A collection of a VM; mostly empty if the VM does not exist."""
 
         async def answer(request: web.Request, user: User) -> web.Response:
-            vm = self._wanted(request, user)
+            vm = self._find_vm(request, user)
             if name == "tags" and not user.sees_all:
                 raise Failure(400, _NOT_ALLOWED)
-            if vm is None and name in _NEED_THE_VM:
+            if vm is None and name in _REQUIRE_VM:
                 raise Failure(404)
             if vm is None and name == "statistics":
                 raise Failure(404, f"Entity not found: {request.match_info['id']}")
-            shown = PARTS[name](self._world, vm) if vm else ()
-            return answers.answer(request, documents(shown, name))
+            items = PARTS[name](self._world, vm) if vm else ()
+            return answers.answer(request, documents(items, name))
 
         return answer
 
-    def _followed(self, vms: Sequence[Machine], links: str, restricted: bool) -> Document:
-        """With what ``follow`` names put in; one link to nothing spoils it all, as in reality."""
+    def _follow(self, vms: Sequence[Machine], links: str, restricted: bool) -> Document:
+        """VMs with followed links. One link without a target fails the request."""
         if not vms:
             return documents((), "vms")
         inner = "".join(follow(self._world, vm, links, 1, restricted) for vm in vms)
         return written(f"<vms>\n{inner}</vms>\n")
 
-    def _wanted(self, request: web.Request, user: User) -> Machine | None:
-        wanted = unique_id(request)
+    def _find_vm(self, request: web.Request, user: User) -> Machine | None:
         try:
-            vm = self._world.vm(wanted)
-        except NoSuchThing:
+            vm = self._world.vm(unique_id(request))
+        except NotFound:
             return None
         return vm if user.sees(vm.id) else None
 
@@ -112,76 +113,76 @@ class Reading:
 
     def list(self, collection: Collection) -> Answer:
         async def answer(request: web.Request, user: User) -> web.Response:
-            mine = self._only_own(request, user)
-            if collection.name in ("tags", "jobs") and mine:
+            restricted = self._is_restricted(request, user)
+            if collection.name in ("tags", "jobs") and restricted:
                 raise Failure(400, _NOT_ALLOWED)
             items = collection.items()
-            if collection.name == "events" and mine:
+            if collection.name == "events" and restricted:
                 items = [event for event in items if event.vm_id in user.vm_ids]
-            found = self._found(request, collection.entity, items)
-            shown = [collection.described(self._world, item) for item in found]
-            return answers.answer(request, documents(shown, collection.root))
+            matches = self._search(request, collection.entity, items)
+            nodes = [collection.described(self._world, item) for item in matches]
+            return answers.answer(request, documents(nodes, collection.root))
 
         return answer
 
     def one(self, collection: Collection) -> Answer:
         async def answer(request: web.Request, user: User) -> web.Response:
-            number_of = _number if collection.name == "events" else unique_id
-            wanted = number_of(request)
+            read_id = _event_number if collection.name == "events" else unique_id
+            wanted_id = read_id(request)
             for item in collection.items():
-                if wanted == _id_of(item):
-                    shown = collection.described(self._world, item)
-                    return answers.answer(request, document(shown))
+                if wanted_id == _id_of(item):
+                    node = collection.described(self._world, item)
+                    return answers.answer(request, document(node))
             raise Failure(404)
 
         return answer
 
     # Searching -----------------------------------------------------------------------
 
-    def _only_own(self, request: web.Request, user: User) -> bool:
-        """Users with roles of users only see what is theirs, whether they ask so or not."""
-        wanted = filtered(request)
+    def _is_restricted(self, request: web.Request, user: User) -> bool:
+        """True if the user only sees their own VMs, which the header Filter also requests."""
+        filter_requested = filtered(request)
         if user.role is Role.USER:
-            if wanted is False:
+            if filter_requested is False:
                 raise Failure(400, _NOT_ALLOWED)
             return True
-        return wanted is True
+        return filter_requested is True
 
-    def _found(self, request: web.Request, name: str, items: Sequence[Any]) -> Sequence[Any]:
-        """What the request's search finds: nothing if it is not understood."""
-        most, since = whole_number(request, "max"), whole_number(request, "from") or 0
+    def _search(self, request: web.Request, name: str, items: Sequence[Any]) -> Sequence[Any]:
+        """The matches of the request's search: none if the engine does not understand it."""
+        limit, since = whole_number(request, "max"), whole_number(request, "from") or 0
         if name not in self._entities:
-            return _first(items, most, name)
-        if most is not None and most < 0:
-            raise Failure(400, f"illegal max count value for query : {most}")
-        given = parameter(request, "case_sensitive")
+            return _first(items, limit, name)
+        if limit is not None and limit < 0:
+            raise Failure(400, f"illegal max count value for query : {limit}")
+        case_sensitive = parameter(request, "case_sensitive")
         if name == "EVENT" and since > 0:
             items = [event for event in items if event.number > since]
         text = parameter(request, "search") or ""
-        sensitive = given is not None and given.lower() in ("", "true", "1")
+        sensitive = case_sensitive is not None and case_sensitive.lower() in ("", "true", "1")
         try:
-            search = self._cache.search(name, text, sensitive, most, since)
+            search = self._cache.search(name, text, sensitive, limit, since)
         except NotUnderstood:
             return []
         except Refused as refused:
             raise Failure(refused.status, refused.detail) from None
-        return search.of(items, most)
+        return search.apply(items, limit)
 
 
-def _first(items: Sequence[Any], most: int | None, name: str) -> Sequence[Any]:
-    """Tags: so many, and the root at the end whatever happens (recording tags-max)."""
-    if most is None or most < 0:
+def _first(items: Sequence[Any], limit: int | None, name: str) -> Sequence[Any]:
+    """The first items; of tags also the root tag (recording tags-max)."""
+    if limit is None or limit < 0:
         return items
     if items and getattr(items[-1], "id", None) and not name:
-        return [*items[:most], *([items[-1]] if most < len(items) else [])]
-    return items[:most]
+        return [*items[:limit], *([items[-1]] if limit < len(items) else [])]
+    return items[:limit]
 
 
-def _number(request: web.Request) -> str:
-    wanted = request.match_info["id"]
-    if not re.fullmatch(r"[+-]?\d+", wanted) or abs(int(wanted)) >= 2**63:
-        raise Failure(400, f'For input string: "{wanted}"', "Operation failed")
-    return str(int(wanted))
+def _event_number(request: web.Request) -> str:
+    number = request.match_info["id"]
+    if not re.fullmatch(r"[+-]?\d+", number) or abs(int(number)) >= 2**63:
+        raise Failure(400, f'For input string: "{number}"', "Operation failed")
+    return str(int(number))
 
 
 def _id_of(item: Any) -> str:

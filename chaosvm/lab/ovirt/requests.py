@@ -1,4 +1,4 @@
-"""What a request says: parameters in the query, in the path and in headers, and bodies."""
+"""Reads requests: parameters in the query, the path and headers, and bodies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chaosvm.lab.ovirt.hrefs import PREFIX
 
 __all__ = ["action_options", "filtered", "is_unique_id", "parameter", "unique_id", "whole_number"]
 
-# What an <action> may say; the rest is a syntax error.
+# The elements of an <action>; others are syntax errors.
 _ACTION = {
     name.removesuffix("_")
     for name in signature(types.Action.__init__).parameters
@@ -25,12 +25,12 @@ _ACTION = {
 } | {"id", "name"}
 
 _BOOLEANS = {"async", "force", "pause", "maintenance_enabled"}
-# Elements that the engine knows, and takes for the wrong thing.
+# Elements of other types, for which the engine has another error.
 _OTHER_ROOTS = {"vm", "host", "cluster", "tag", "template", "event", "disk", "nic", "data_center"}
 
 
 def parameter(request: web.Request, name: str) -> str | None:
-    """Of the query, or of the path: ``/vms;max=1``."""
+    """A parameter of the query, or of the path: ``/vms;max=1``."""
     if name in request.query:
         return request.query[name]
     for part in request.path.split("/")[-1].split(";")[1:]:
@@ -41,23 +41,23 @@ def parameter(request: web.Request, name: str) -> str | None:
 
 
 def whole_number(request: web.Request, name: str) -> int | None:
-    """One that is none is ignored."""
-    given = parameter(request, name) or ""
-    return int(given) if re.fullmatch(r"[+-]?\d+", given) else None
+    """An integer parameter. Invalid values are ignored."""
+    value = parameter(request, name) or ""
+    return int(value) if re.fullmatch(r"[+-]?\d+", value) else None
 
 
 def filtered(request: web.Request) -> bool | None:
-    """Does it want only what the user has rights of its own on? None if it does not say."""
-    given = request.headers.get("Filter") or parameter(request, "filter")
-    return None if given is None else given.lower() in ("", "true")
+    """Whether only the user's own objects are requested; None if unspecified."""
+    value = request.headers.get("Filter") or parameter(request, "filter")
+    return None if value is None else value.lower() in ("", "true")
 
 
 def unique_id(request: web.Request) -> str:
-    """The id in the path; what is none is not found."""
-    wanted = request.match_info["id"].partition(";")[0]
-    if not is_unique_id(wanted):
+    """The id in the path. Raises a 404 if it is not a UUID."""
+    value = request.match_info["id"].partition(";")[0]
+    if not is_unique_id(value):
         raise Failure(404)
-    return str(uuid.UUID(wanted))
+    return str(uuid.UUID(value))
 
 
 def is_unique_id(text: str) -> bool:
@@ -69,25 +69,25 @@ def is_unique_id(text: str) -> bool:
 
 
 async def action_options(request: web.Request, action: str) -> Mapping[str, str]:
-    """What an action is asked with. Raises Failure as the engine does for other bodies."""
+    """The options of an action. Raises the engine's Failure for invalid bodies."""
     kind = request.content_type if "Content-Type" in request.headers else ""
     body = await request.read()
     usage = f"{request.scheme}://{request.host}{PREFIX}/apidoc#services/vm/methods/{action}"
-    wrong = Failure(400, f"For correct usage, see: {usage}", "Request syntactically incorrect.")
+    invalid = Failure(400, f"For correct usage, see: {usage}", "Request syntactically incorrect.")
     if kind == "application/json":
-        return _json_options(body, wrong)
+        return _json_options(body, invalid)
     if kind != "application/xml":
         raise Failure(415)
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError:
-        raise wrong from None
+        raise invalid from None
     if root.tag != "action" and root.tag not in _OTHER_ROOTS:
-        raise wrong
+        raise invalid
     if root.tag != "action":
         raise web.HTTPInternalServerError(text="argument type mismatch")
     if any(child.tag not in _ACTION for child in root):
-        raise wrong
+        raise invalid
     options = {child.tag: child.text or "" for child in root}
     for name in _BOOLEANS & options.keys():
         if options[name] not in ("true", "false", "0", "1"):
@@ -100,20 +100,20 @@ async def action_options(request: web.Request, action: str) -> Mapping[str, str]
     return options
 
 
-def _json_options(body: bytes, wrong: Failure) -> Mapping[str, str]:
+def _json_options(body: bytes, invalid: Failure) -> Mapping[str, str]:
     try:
-        given = json.loads(body)
+        options = json.loads(body)
     except ValueError:
-        raise wrong from None
-    if not isinstance(given, dict):
-        raise wrong
-    for name in given:
+        raise invalid from None
+    if not isinstance(options, dict):
+        raise invalid
+    for name in options:
         if name not in _ACTION:
             raise web.HTTPBadRequest(
                 text=f"Unrecognized field &quot;{name}&quot; (class "
                 "org.ovirt.engine.api.model.Action), not marked as ignorable"
             )
-    return {name: _text(value) for name, value in given.items()}
+    return {name: _text(value) for name, value in options.items()}
 
 
 def _text(value: object) -> str:

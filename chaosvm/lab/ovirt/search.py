@@ -1,14 +1,12 @@
-"""The engine's search: what a text finds, and what is wrong with it.
+"""The engine's search: parsing, evaluation, and errors.
 
     name = web* and status != down or tag = prod sortby name asc page 2
 
-The engine makes SQL of it, and so does this, for the faults that quote it; what
-it finds is what that SQL would find in the engine's database. ``and`` binds
-before ``or``, and what stands side by side is joined last, by and; a word
-without a field is looked for in all columns; ``*`` is the only wildcard, also
-within quotes. A search that is not understood is answered by an empty list.
-Source: the engine's classes SyntaxChecker and SearchQuery, and the recordings
-``search-*``.
+The engine translates a search to SQL, and so does this, because faults quote it. ``and``
+binds before ``or``, and adjacent conditions are joined last, by and. A word without a
+field is searched in all columns. ``*`` is the only wildcard, even within quotes. The
+response to an invalid search is an empty list. Source: the engine's classes
+SyntaxChecker and SearchQuery, and the recordings ``search-*``.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from typing import Any
 from chaosvm.lab.ovirt.search_conditions import Conditions, Test
 from chaosvm.lab.ovirt.search_fields import Entity, Field
 from chaosvm.lab.ovirt.search_sql import Refused, Statement
-from chaosvm.lab.ovirt.search_syntax import Kind, NotUnderstood, Token, read
+from chaosvm.lab.ovirt.search_syntax import Kind, NotUnderstood, Token, tokenize
 
 __all__ = ["NotUnderstood", "Refused", "Search", "parse"]
 
@@ -30,25 +28,25 @@ INT_MAX = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search that was understood."""
+    """A valid search."""
 
     entity: Entity
     test: Test | None
-    joined: Sequence[str]  # the objects looked at together with each item
-    tagged: bool  # whether tags matter
+    joined: Sequence[str]  # the names of joined collections
+    tagged: bool  # whether conditions use tags
     sort_by: Field | None = None
     descending: bool = False
     page: int = 1
 
-    def of(self, items: Sequence[Any], most: int | None = None) -> list[Any]:
-        """Those that it finds, in order; ``items`` are in the engine's own order."""
-        found = items if self.test is None else [item for item in items if self._fits(item)]
+    def apply(self, items: Sequence[Any], limit: int | None = None) -> list[Any]:
+        """The matches, sorted and limited; ``items`` are in the engine's default order."""
+        matches = items if self.test is None else [item for item in items if self._matches(item)]
         if self.sort_by is not None:
-            found = sorted(found, key=self.sort_by.sort_key, reverse=self.descending)
-        size = INT_MAX if most is None else most
-        return list(found[(self.page - 1) * size : self.page * size])
+            matches = sorted(matches, key=self.sort_by.sort_key, reverse=self.descending)
+        size = INT_MAX if limit is None else limit
+        return list(matches[(self.page - 1) * size : self.page * size])
 
-    def _fits(self, item: Any) -> bool:
+    def _matches(self, item: Any) -> bool:
         test = self.test
         assert test is not None
         if not self.joined and not self.tagged:
@@ -56,7 +54,7 @@ class Search:
         return any(test(row) for row in self._rows(item))
 
     def _rows(self, item: Any) -> Any:
-        """One for each tag and each thing that is joined, as in the database."""
+        """One row for each combination of tags and joined objects, as in the database."""
         cells = [self._cells(self.entity, [item])]
         for name in self.joined:
             join = self.entity.joins.get(name)
@@ -78,11 +76,11 @@ def parse(
     entities: Mapping[str, Entity],
     *,
     case_sensitive: bool = False,
-    most: int | None = None,
+    limit: int | None = None,
     since: int = 0,
 ) -> Search:
-    """Read a search. Raises NotUnderstood, and Refused for what the engine answers by a fault."""
-    tokens = read(text, entity, entities)
+    """Parse a search. Raises NotUnderstood, or Refused if the response is a fault."""
+    tokens = tokenize(text, entity, entities)
     statement = Statement(entity, entity.prefix + text)
     for token in tokens:
         if token.kind is Kind.REFERENCE:
@@ -96,7 +94,7 @@ def parse(
         sort_by.sort_column or sort_by.column if sort_by else None,
         descending,
         page,
-        INT_MAX if most is None else most,
+        INT_MAX if limit is None else limit,
         since,
     )
     statement.check(conditions.literals)
@@ -118,7 +116,7 @@ def _sorting(tokens: Sequence[Token], entity: Entity) -> tuple[Field | None, boo
 
 
 def _page(tokens: Sequence[Token]) -> int:
-    """The first, if what stands there is no number after all."""
+    """The page number; 1 if it is not a number."""
     for token in tokens:
         if token.kind is Kind.PAGE_VALUE and token.body.isdecimal():
             number = int(token.body)

@@ -1,10 +1,8 @@
-"""Searches that the engine has read before.
+"""The engine's cache of parsed searches.
 
-It keeps what it made of a text for a day, and with it the names of the tags that
-were meant: a search for a tag that was made, or got tags below it, after the
-text was first asked finds what it found then. Texts with a ``*`` are read each time,
-and so are those of events. Source: the engine's class SearchQuery; tried on a
-real engine.
+It keeps a parsed search for a day, with the tag names that matched then: the same search
+does not find tags that were added later. Searches with a ``*`` and searches of events are
+not cached. Source: the engine's class SearchQuery; verified on a real engine.
 """
 
 from __future__ import annotations
@@ -18,38 +16,40 @@ from chaosvm.lab.simulation import World
 __all__ = ["SearchCache"]
 
 _DAY = 86_400.0
-_MOST = 1000
-_NEVER = frozenset(("EVENT",))
+_MAX_ENTRIES = 1000
+_UNCACHED = frozenset(("EVENT",))
 
 _Key = tuple[str, str, bool, int | None]
 
 
 class SearchCache:
+    """Parsed searches by collection and text."""
+
     def __init__(self, world: World, entities: Mapping[str, Entity]) -> None:
         self._world = world
         self._entities = entities
-        self._kept: dict[_Key, tuple[float, Search]] = {}
+        self._cache: dict[_Key, tuple[float, Search]] = {}
 
     def search(
-        self, name: str, text: str, case_sensitive: bool, most: int | None, since: int
+        self, name: str, text: str, case_sensitive: bool, limit: int | None, since: int
     ) -> Search:
-        """Raises NotUnderstood and Refused, of which nothing is kept."""
-        key = (name, text, case_sensitive, most)
-        keeps = "*" not in text and name not in _NEVER
-        if keeps and key in self._kept:
-            read_at, search = self._kept[key]
-            if self._world.now - read_at < _DAY:
+        """Parse a search, or return it from the cache. Raises NotUnderstood and Refused."""
+        key = (name, text, case_sensitive, limit)
+        is_cached = "*" not in text and name not in _UNCACHED
+        if is_cached and key in self._cache:
+            parsed_at, search = self._cache[key]
+            if self._world.now - parsed_at < _DAY:
                 return search
         search = parse(
             text,
             self._entities[name],
             self._entities,
             case_sensitive=case_sensitive,
-            most=most,
+            limit=limit,
             since=since,
         )
-        if keeps:
-            if len(self._kept) >= _MOST:
-                self._kept.clear()
-            self._kept[key] = self._world.now, search
+        if is_cached:
+            if len(self._cache) >= _MAX_ENTRIES:
+                self._cache.clear()
+            self._cache[key] = self._world.now, search
         return search

@@ -1,7 +1,7 @@
-"""What the conditions of a search mean, for each row of the engine's database.
+"""The conditions of a search, as SQL and as tests of rows.
 
-A row is a cell for the thing itself and one for each object joined with it; a
-cell is an item and one of its tags. Source: the engine's classes SyntaxChecker,
+A row is a cell for the object itself and one for each joined object; a cell is an object
+and one of its tags. Source: the engine's classes SyntaxChecker,
 BaseConditionFieldAutoCompleter and SqlInjectionChecker.
 """
 
@@ -42,6 +42,8 @@ class _Condition:
 
 
 class Conditions:
+    """Translates tokens to conditions."""
+
     def __init__(
         self,
         tokens: Sequence[Token],
@@ -57,18 +59,18 @@ class Conditions:
         self._like = "LIKE" if case_sensitive else "ILIKE"
         self._case_sensitive = case_sensitive
         self.where = ""
-        self.literals: list[str] = []  # that have to be ids
+        self.literals: list[str] = []  # values that must be UUIDs
         self.uses_tags = False
 
     def test(self) -> Test | None:
-        """All conditions in one; None if there are none."""
+        """The test of all conditions; None if there are none."""
         parts: list[_Condition | str] = []
         for index, token in enumerate(self._tokens):
             if token.kind is Kind.CONNECTIVE:
                 parts.append(token.body)
             elif token.kind is Kind.VALUE:
                 parts.append(self._condition(index))
-        joined = _side_by_side(_either(_together(parts)))
+        joined = _join_adjacent(_join_or(_join_and(parts)))
         extra = ["not deleted"] if self._entity.name == "EVENT" else []
         texts = [*([joined.sql] if joined else []), *extra]
         self.where = " WHERE " + " AND ".join(texts) if texts else ""
@@ -94,7 +96,7 @@ class Conditions:
             return entity, 0
         return entity, self._statement.joined.index(entity.name) + 1
 
-    # Text anywhere -------------------------------------------------------------------
+    # Words without a field -----------------------------------------------------------
 
     def _free(self, entity: Entity, cell: int, relation: str, escaped: str) -> _Condition:
         pattern = escaped.replace("*", "%").replace("_", "\\_")
@@ -104,20 +106,20 @@ class Conditions:
         fields = [f for f in entity.fields.values() if f.free and f.type is Type.TEXT]
         fields.sort(key=lambda field: field.column)
         table = self._statement.table_of(entity, "", own=cell == 0)
-        # On such a search the engine looks into the table with the tags, from then on.
+        # From here on the engine uses the table with tags.
         self._statement.full = True
         self.uses_tags = self.uses_tags or any(field.of_tags for field in fields)
         texts = [f" {table}.{field.column} {operation} {value}" for field in fields]
-        fits = like(value.strip("'"), self._case_sensitive)
+        matches = like(value.strip("'"), self._case_sensitive)
         values = [_value_of(field, cell) for field in fields]
 
         def test(row: Row) -> bool:
-            found = (value(row) for value in values)
-            return any(text is not None and fits(str(text)) != negative for text in found)
+            texts = (value(row) for value in values)
+            return any(text is not None and matches(str(text)) != negative for text in texts)
 
         return _Condition(f" ( {' OR '.join(texts)} ) ", test)
 
-    # A field -------------------------------------------------------------------------
+    # Fields --------------------------------------------------------------------------
 
     def _compared(
         self, entity: Entity, cell: int, name: str, relation: str, value: str, escaped: str
@@ -125,11 +127,11 @@ class Conditions:
         field = entity.fields[name]
         table = self._statement.table_of(entity, name, own=cell == 0)
         self.uses_tags = self.uses_tags or field.of_tags
-        shown = _value_of(field, cell)
+        read = _value_of(field, cell)
         if field.plain:
-            return self._text(field, table, shown, relation, escaped)
+            return self._text(field, table, read, relation, escaped)
         if entity.name == "VM" and field.type is Type.DATE and date(value) is None:
-            # The engine's VMs only know dates, though it takes words for them: an error.
+            # The engine accepts words such as TODAY here, but fails to evaluate them.
             raise Refused("", 500)
         actual = _actual(field, value)
         literal = f"'{actual}'" if actual is not None else "'null'"
@@ -138,16 +140,16 @@ class Conditions:
         if literal.lower() in ("''", "'null'") and relation in ("=", "!="):
             negative = relation == "!="
             text = f"({table}.{field.column} {'IS NOT' if negative else 'IS'}  NULL)"
-            return _Condition(text, lambda row: (shown(row) is not None) == negative)
+            return _Condition(text, lambda row: (read(row) is not None) == negative)
         if field.type is Type.UUID:
             self.literals.append(value)
         return _Condition(
             _text(table, field.column, relation, literal),
-            _test(field, shown, relation, value if actual is None else actual),
+            _test(field, read, relation, value if actual is None else actual),
         )
 
     def _text(
-        self, field: Field, table: str, shown: Callable[[Row], Any], relation: str, escaped: str
+        self, field: Field, table: str, read: Callable[[Row], Any], relation: str, escaped: str
     ) -> _Condition:
         value = escaped.replace("*", "%")
         negative = relation == "!="
@@ -160,56 +162,57 @@ class Conditions:
             names = dict.fromkeys(self._tag_names(value))
             listed = ",".join(f"'{name}'" for name in names) or f"'{_NO_TAG}'"
             text = _text(table, field.column, "IN", f"({listed})")
-            return _Condition(text, lambda row: shown(row) in names)
+            return _Condition(text, lambda row: read(row) in names)
         text = _text(table, field.column, operation, value)
         pattern = value.strip("'")
         if not negative and not re.search(r"[%\\_]", pattern.replace("\\_", "")):
-            return _Condition(text, self._equals(field, shown, pattern.replace("\\_", "_")))
-        fits = like(pattern, self._case_sensitive)
-        if negative:
-            return _Condition(
-                text, lambda row: (found := shown(row)) is None or not fits(str(found))
-            )
-        return _Condition(text, lambda row: (found := shown(row)) is not None and fits(str(found)))
+            return _Condition(text, self._equals(field, read, pattern.replace("\\_", "_")))
+        matches = like(pattern, self._case_sensitive)
 
-    def _equals(self, field: Field, shown: Callable[[Row], Any], value: str) -> Test:
-        folded = _same if self._case_sensitive else str.lower
-        return _Equals(field, shown, frozenset((folded(value),)), folded)
+        def test(row: Row) -> bool:
+            actual = read(row)
+            return negative if actual is None else matches(str(actual)) != negative
+
+        return _Condition(text, test)
+
+    def _equals(self, field: Field, read: Callable[[Row], Any], value: str) -> Test:
+        fold = str if self._case_sensitive else str.lower
+        return _Equals(field, read, frozenset((fold(value),)), fold)
 
     def _tag_names(self, value: str) -> list[str]:
-        """Of the tags that fit, each followed by all below it."""
+        """The names of matching tags, each followed by all its descendants."""
         expression = value.strip("'").replace("%", "*")
         expression = f"^{expression}$".replace("*", ".*").replace("\\\\", "")
         tree = self._entity.tag_tree()
         try:
-            fits = java_pattern(expression).search if tree else None
+            matches = java_pattern(expression).search if tree else None
         except JavaPatternError as error:
             raise Refused(str(error)) from None
-        found: list[str] = []
+        names: list[str] = []
 
-        def look(above: str | None, inside: bool) -> None:
-            for name in tree.get(above, ()):
-                fit = inside or (fits is not None and fits(name) is not None)
-                if fit:
-                    found.append(name)
-                look(name, fit)
+        def add_children(parent: str | None, inherited: bool) -> None:
+            for name in tree.get(parent, ()):
+                is_match = inherited or (matches is not None and matches(name) is not None)
+                if is_match:
+                    names.append(name)
+                add_children(name, is_match)
 
-        look(None, False)
-        return found
+        add_children(None, False)
+        return names
 
 
 @dataclass(frozen=True, slots=True)
 class _Equals:
-    """Is a field one of these values? Hundreds of them cost as much as one."""
+    """True if a field has one of these values. Constant time, however many there are."""
 
     field: Field
-    shown: Callable[[Row], Any]
+    read: Callable[[Row], Any]
     values: frozenset[str]
-    folded: Callable[[str], str]
+    fold: Callable[[str], str]
 
     def __call__(self, row: Row) -> bool:
-        value = self.shown(row)
-        return value is not None and self.folded(str(value)) in self.values
+        value = self.read(row)
+        return value is not None and self.fold(str(value)) in self.values
 
 
 def _value_of(field: Field, cell: int) -> Callable[[Row], Any]:
@@ -222,10 +225,10 @@ def _value_of(field: Field, cell: int) -> Callable[[Row], Any]:
 
 
 def _actual(field: Field, value: str) -> str | None:
-    """What stands in the database for a word."""
+    """The database value of a word."""
     if field.choices is not None:
-        known = {word.upper(): number for word, number in field.choices.items()}
-        return known.get(value.upper(), "")
+        numbers = {word.upper(): number for word, number in field.choices.items()}
+        return numbers.get(value.upper(), "")
     if field.nullable:
         return None if value.lower() == "null" else value
     return value
@@ -237,32 +240,32 @@ def _text(table: str, column: str, operation: str, value: str) -> str:
     return f" {table}.{column} {operation} {value} "
 
 
-def _test(field: Field, shown: Callable[[Row], Any], relation: str, wanted: str) -> Test:
+def _test(field: Field, read: Callable[[Row], Any], relation: str, value: str) -> Test:
     compare = _COMPARE[relation]
     convert: Callable[[Any], Any] = _folded if field.type is Type.UUID else str
     if field.type in (Type.INTEGER, Type.DECIMAL) or relation not in ("=", "!="):
         convert = _number
     if field.type is Type.SPAN:
-        given: Any = time_span(wanted)
+        expected: Any = time_span(value)
     elif field.type is Type.DATE:
-        return _day_test(shown, relation, day_of(wanted).timestamp())
+        return _day_test(read, relation, day_of(value).timestamp())
     else:
-        given = convert(wanted)
+        expected = convert(value)
 
     def test(row: Row) -> bool:
-        value = shown(row)
-        if value is None:
+        actual = read(row)
+        if actual is None:
             return relation == "!="
-        return bool(compare(convert(value), given))
+        return bool(compare(convert(actual), expected))
 
     return test
 
 
-def _day_test(shown: Callable[[Row], Any], relation: str, begins: float) -> Test:
-    """``=`` is that whole day."""
+def _day_test(read: Callable[[Row], Any], relation: str, begins: float) -> Test:
+    """``=`` matches the whole day."""
 
     def test(row: Row) -> bool:
-        value = shown(row)
+        value = read(row)
         if value is None:
             return False
         if relation == "=":
@@ -280,22 +283,18 @@ def _folded(value: Any) -> str:
     return str(value).lower()
 
 
-def _same(value: str) -> str:
-    return value
+# Joining: first by "and", then by "or", finally adjacent conditions. ----------------------
 
 
-# How they are joined: first by "and", then by "or", at last what stands side by side. ----
+def _join_and(parts: Sequence[_Condition | str]) -> list[_Condition | str]:
+    return _join(parts, "AND", all)
 
 
-def _together(parts: Sequence[_Condition | str]) -> list[_Condition | str]:
-    return _pairs(parts, "AND", all)
+def _join_or(parts: Sequence[_Condition | str]) -> list[_Condition | str]:
+    return _join(parts, "OR", any)
 
 
-def _either(parts: Sequence[_Condition | str]) -> list[_Condition | str]:
-    return _pairs(parts, "OR", any)
-
-
-def _pairs(
+def _join(
     parts: Sequence[_Condition | str], word: str, holds: Callable[[Any], bool]
 ) -> list[_Condition | str]:
     out: list[Any] = []
@@ -326,21 +325,21 @@ def _grouped(group: list[_Condition], word: str, holds: Callable[[Any], bool]) -
 
 
 def _merged(tests: Sequence[Test]) -> list[Test]:
-    """One test for all values that a field may equal: there may be hundreds."""
+    """Merge tests for equality of the same field, of which there may be hundreds."""
     equals: dict[int, _Equals] = {}
     others: list[Test] = []
     for test in tests:
         if isinstance(test, _Equals):
-            known = equals.get(id(test.field), test)
+            merged = equals.get(id(test.field), test)
             equals[id(test.field)] = _Equals(
-                test.field, test.shown, known.values | test.values, test.folded
+                test.field, test.read, merged.values | test.values, test.fold
             )
         else:
             others.append(test)
     return [*equals.values(), *others]
 
 
-def _side_by_side(parts: Sequence[_Condition | str]) -> _Condition | None:
+def _join_adjacent(parts: Sequence[_Condition | str]) -> _Condition | None:
     conditions = [part for part in parts if isinstance(part, _Condition)]
     if len(conditions) < 2:
         return conditions[0] if conditions else None

@@ -1,4 +1,4 @@
-"""What the engine's search knows of a thing: its fields, what they take, what it is joined with.
+"""Definitions of searchable collections: fields, accepted values, joins.
 
 Source: the engine's classes BaseConditionFieldAutoCompleter,
 EnumValueAutoCompleter, BitValueAutoCompleter, NullableStringAutoCompleter and
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 Value = str | int | float | None
-# Of an item, and of the tag in the row of it that is looked at.
+# Reads a field's value from an object.
 Values = Callable[[Any], Value]
 
 STRING = ("=", "!=")
@@ -51,7 +51,7 @@ _DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SU
 
 
 class Type(Enum):
-    """Of a column, as far as it decides how a value is compared."""
+    """The type of a column, which decides how values are compared."""
 
     TEXT = auto()
     INTEGER = auto()
@@ -59,24 +59,24 @@ class Type(Enum):
     UUID = auto()
     SPAN = auto()
     DATE = auto()
-    # Compared as it stands, without wildcards.
+    # Compared as is, without wildcards.
     OTHER = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One that can be searched. ``relations`` is None if nothing can be compared with it."""
+    """A search field. ``relations`` is None if it cannot be compared."""
 
     column: str
     value: Values
     type: Type = Type.TEXT
     relations: tuple[str, ...] | None = STRING
-    # The words that it takes, in capitals, and what stands in the database for each.
+    # Accepted words, in upper case, and their database values.
     choices: Mapping[str, str] | None = None
     exact_choices: bool = False
-    # Text that may be none: it takes anything, but no wildcards.
+    # Nullable text, which accepts anything, without wildcards.
     nullable: bool = False
-    # In a search without a field this column is looked at too.
+    # Words without a field are searched in this column too.
     free: bool = True
     of_tags: bool = False
     contains: bool = False
@@ -84,10 +84,10 @@ class Field:
 
     @property
     def plain(self) -> bool:
-        """Text that is compared by patterns."""
+        """True for text that is compared by patterns."""
         return self.type is Type.TEXT and self.choices is None and not self.nullable
 
-    def takes(self, value: str) -> bool:
+    def accepts(self, value: str) -> bool:
         if self.choices is not None:
             if self.exact_choices:
                 return value.strip() in self.choices
@@ -104,7 +104,7 @@ class Field:
         return True
 
     def sort_key(self, item: Any) -> Any:
-        """None first, as ``NULLS FIRST`` has it."""
+        """Sorts None first, like ``NULLS FIRST``."""
         value = self.value(item)
         if value is None:
             return (0,)
@@ -113,7 +113,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Other things that are looked at together with each one."""
+    """Other objects that are joined with each object."""
 
     entity: Callable[[], Entity]
     own_column: str
@@ -123,7 +123,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A kind of things that can be searched, or whose fields can be used in a search."""
+    """A collection that can be searched or joined."""
 
     name: str
     fields: Mapping[str, Field]
@@ -136,9 +136,9 @@ class Entity:
     references: frozenset[str] = frozenset()
     joins: Mapping[str, Join] = field(default_factory=dict)
     tags: Callable[[Any], Sequence[str]] = lambda item: ()
-    # The names of all tags by the name of the one above, which is None at the top.
+    # Child tags by parent, which is None at the top.
     tag_tree: Callable[[], Mapping[str | None, Sequence[str]]] = dict
-    # Fields that are known only when they are written in full.
+    # Fields that are only recognized if they are complete.
     hidden: frozenset[str] = frozenset()
 
     @property
@@ -147,7 +147,7 @@ class Entity:
 
 
 def choices(*names: str, first: int = 0, **numbered: int) -> Mapping[str, str]:
-    """An enumeration of the engine: numbered in this order, or as given."""
+    """An enumeration of the engine, numbered in order or explicitly."""
     counted = {name.upper(): str(number) for number, name in enumerate(names, first)}
     return counted | {name.upper(): str(number) for name, number in numbered.items()}
 
@@ -157,10 +157,10 @@ def bits() -> Mapping[str, str]:
 
 
 def time_span(text: str) -> float | None:
-    """Seconds of ``days.hours:minutes[:seconds]`` or ``hours:minutes``; a number is days.
+    """Parse ``days.hours:minutes[:seconds]``, ``hours:minutes`` or a number of days.
 
-    A minus counts wherever it is, and the engine makes 0 of what is negative. Source:
-    its class TimeSpan.
+    Returns seconds. A minus may be anywhere, and negative spans are 0. Source: the engine's
+    class TimeSpan.
     """
     sign = -1 if "-" in text else 1
     cleaned = text.strip().replace("-", "").strip()
@@ -184,20 +184,20 @@ def is_date(text: str) -> bool:
 
 
 def date(text: str) -> dt.datetime | None:
-    """As Java reads the dates of an American."""
-    for known in _DATE_FORMATS:
+    """Parse a date as Java does in the American locale."""
+    for each in _DATE_FORMATS:
         try:
-            return dt.datetime.strptime(text, known).replace(tzinfo=dt.UTC)
+            return dt.datetime.strptime(text, each).replace(tzinfo=dt.UTC)
         except ValueError:
             continue
     return None
 
 
 def day_of(text: str) -> dt.datetime:
-    """The beginning of a day that is given by a date or a word; weekdays are those before."""
-    given = date(text)
-    if given is not None:
-        return given
+    """The start of a day, from a date or a word; weekdays are in the past."""
+    parsed = date(text)
+    if parsed is not None:
+        return parsed
     now = dt.datetime.now(dt.UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     word = text.upper()

@@ -1,9 +1,9 @@
-"""The SQL that the engine makes of a search: only its faults show it.
+"""The SQL of a search, which only appears in faults.
 
 Source: the engine's class SyntaxChecker, the messages of PostgreSQL, and the
-recordings ``search-id-malformed`` and ``search-page-0``. Of the database's
-faults those are known that a search can lead to: an id that is none, a page
-before the first, a table or a column that is not there.
+recordings ``search-id-malformed`` and ``search-page-0``. It covers the database errors
+that a search can cause: an invalid UUID, a page before the first, a missing table or
+column.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ID = re.compile(r"\{?([0-9a-f]{4}-?){7}[0-9a-f]{4}\}?", re.IGNORECASE)
 
 
 class Refused(ValueError):
-    """The engine answers this search with a fault; the text is its own, before it is made small."""
+    """A search that the engine refuses with a fault, with the text before it is lowered."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -27,12 +27,12 @@ class Refused(ValueError):
 
     @property
     def detail(self) -> str:
-        """As the API tells it: small letters, and blanks for underscores."""
+        """The detail of the fault: lower case, with spaces for underscores."""
         return str(self).lower().replace("_", " ")
 
 
 class Statement:
-    """Grows as the conditions are read; complete after :meth:`finish`."""
+    """The SQL statement. Complete after :meth:`finish`."""
 
     def __init__(self, entity: Entity, text: str) -> None:
         self._entity = entity
@@ -48,14 +48,14 @@ class Statement:
         if singular not in self.joined and singular != self._entity.name:
             self.joined.append(singular)
             lowered = self._text.lower()
-            # Both quirks are the engine's: it looks into the text of the search.
+            # Quirks of the engine, which examines the text of the search.
             with_host = lowered.startswith("vm") and "cluster" in lowered and singular == "HOST"
             with_template = lowered.startswith("event") and "template" in lowered
             if singular in ("DATACENTER", "STORAGE") or with_host or with_template:
                 self.full = True
 
     def table_of(self, entity: Entity, field: str, own: bool) -> str:
-        """Where a field of the thing searched, or of one that is joined, is looked up."""
+        """The table of a field of the searched collection (own) or of a joined one."""
         if own and field and field != "TAG" and not self.full:
             return entity.table
         return entity.full_table
@@ -66,7 +66,7 @@ class Statement:
         sort_column: str | None,
         descending: bool,
         page: int,
-        most: int,
+        limit: int,
         since: int,
     ) -> None:
         entity = self._entity
@@ -79,8 +79,8 @@ class Statement:
         table = entity.full_table if self.full else entity.table
         source = "".join(f" {part} " for part in (table, *map(self._joined, self.joined)))
         distinct = "distinct" if self.full or entity.distinct else ""
-        shown = entity.key if self.full else "*"
-        inner = f"SELECT {distinct} {table}.{shown} FROM {source} {where}"
+        column = entity.key if self.full else "*"
+        inner = f"SELECT {distinct} {table}.{column} FROM {source} {where}"
         if self.full:
             inner = f"SELECT * FROM {entity.table} WHERE ( {entity.key} IN ({inner})"
         else:
@@ -89,22 +89,22 @@ class Statement:
             inner = f"{inner} and  {entity.key} >  {since}"
         if "LEFT OUTER JOIN" in inner and "distinct" not in inner:
             inner = inner.replace("SELECT ", "SELECT  distinct ", 1)
-        offset = (page - 1) * most + 1
-        self._sql = f"SELECT * FROM ({inner}) {order}) as T1 OFFSET ({offset} -1) LIMIT {most}"
+        offset = (page - 1) * limit + 1
+        self._sql = f"SELECT * FROM ({inner}) {order}) as T1 OFFSET ({offset} -1) LIMIT {limit}"
         self._since, self._where, self._offset = since, where, offset
 
     def _joined(self, name: str) -> str:
         join = self._entity.joins.get(name)
         table = self._entity.full_table if self.full else self._entity.table
-        if join is None:  # nothing is known of it but that it can be joined
+        if join is None:  # a collection that is not simulated
             return f" LEFT OUTER JOIN {name.lower()} ON {table}.{self._entity.key}"
         other = join.entity().full_table
         return f" LEFT OUTER JOIN {other} ON {table}.{join.own_column}={other}.{join.column} "
 
     def check(self, ids: Sequence[str]) -> None:
-        """Raises Refused for what the database would not take."""
+        """Raises Refused if the database would report an error."""
         if self._since > 0 and self._where and self._entity.name != "EVENT":
-            # Without a condition it is ignored: the engine has the plain list in its cache.
+            # Ignored without a condition: then the engine uses a cached list.
             hint = (
                 "\n  Hint: No operator matches the given name and argument types. "
                 "You might need to add explicit type casts."

@@ -1,10 +1,9 @@
-"""How the engine reads a search: letter by letter, from one word that it knows to the next.
+"""The engine's tokenizer for searches, which reads one character at a time.
 
-What it does with ``vms?search=TEXT`` is to read ``VMs : TEXT`` with a machine of
-states; each state says which words may come next, and the shortest that fits is
-taken. So ``hostess`` begins with the object ``host`` and is an error, and many
-odd texts mean something. Source: the engine's classes SyntaxChecker,
-SyntaxContainer and BaseAutoCompleter.
+It reads ``VMs : TEXT`` for ``vms?search=TEXT`` with a state machine. Each state expects
+certain words, and takes the shortest one that matches. So ``hostess`` begins with the
+object ``host`` and is an error, and many odd texts are valid. Source: the engine's
+classes SyntaxChecker, SyntaxContainer and BaseAutoCompleter.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from enum import Enum, auto
 
 from chaosvm.lab.ovirt.search_fields import STRING, Entity, Field
 
-__all__ = ["Kind", "NotUnderstood", "Token", "read"]
+__all__ = ["Kind", "NotUnderstood", "Token", "tokenize"]
 
 _ILLEGAL = "';"
 _SPACE = " "
-# After the name of a field at the beginning, one of these has to come.
+# A field at the beginning must be followed by one of these.
 _AFTER_FIELD = " !=<>"
 _SEARCH_OBJECTS = tuple(
     """
@@ -31,7 +30,7 @@ _SEARCH_OBJECTS = tuple(
 
 
 class NotUnderstood(ValueError):
-    """The engine would answer this search with an empty list."""
+    """An invalid search. The engine's response is an empty list."""
 
 
 class Kind(Enum):
@@ -56,30 +55,30 @@ class Token:
     body: str
 
 
-# In these states a blank is a part of what is read; in all others it is passed over.
-_BLANK_COUNTS = frozenset((Kind.RELATION, Kind.COLON, Kind.VALUE, Kind.CONNECTIVE))
+# In these states a space is significant.
+_SPACE_COUNTS = frozenset((Kind.RELATION, Kind.COLON, Kind.VALUE, Kind.CONNECTIVE))
 
 
-def read(text: str, entity: Entity, entities: Mapping[str, Entity]) -> list[Token]:
-    """What stands behind the colon, as tokens; raises NotUnderstood."""
-    return _Reader(" " + text, entity, entities).tokens_read()
+def tokenize(text: str, entity: Entity, entities: Mapping[str, Entity]) -> list[Token]:
+    """The tokens after the colon. Raises NotUnderstood."""
+    return _Tokenizer(" " + text, entity, entities).run()
 
 
 @dataclass
-class _Reader:
+class _Tokenizer:
     text: str
     entity: Entity
     entities: Mapping[str, Entity]
     tokens: list[Token] = field(init=False)
     at: int = 0
-    start: int = 0  # where what is being read began
+    start: int = 0  # where the current word began
     valid: bool = True
     free_texts: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.tokens = [Token(Kind.OBJECT, self.entity.name), Token(Kind.COLON, ":")]
-        self._words = frozenset(_beginnings(self.entity.completed))
-        self._objects = frozenset(_beginnings(_SEARCH_OBJECTS))
+        self._words = frozenset(_prefixes(self.entity.completed))
+        self._objects = frozenset(_prefixes(_SEARCH_OBJECTS))
         self._states: Mapping[Kind, Callable[[], None]] = {
             Kind.COLON: self._after_colon,
             Kind.VALUE: self._after_value,
@@ -95,19 +94,19 @@ class _Reader:
             Kind.PAGE_VALUE: self._after_page_value,
         }
 
-    def tokens_read(self) -> list[Token]:
+    def run(self) -> list[Token]:
         while self.at < len(self.text):
             self._step()
             self.at += 1
         if not self.valid:
-            raise NotUnderstood("something is missing at the end")
+            raise NotUnderstood("incomplete")
         return self.tokens
 
     def _step(self) -> None:
         if self.text[self.at] in _ILLEGAL:
             raise NotUnderstood("an illegal character")
         state = self.tokens[-1].kind
-        if self.text[self.at] == _SPACE and state not in _BLANK_COUNTS:
+        if self.text[self.at] == _SPACE and state not in _SPACE_COUNTS:
             self.start += 1
             return
         self._states[state]()
@@ -151,10 +150,10 @@ class _Reader:
             self._reference(word)
         elif word in ("AND", "OR"):
             self._add(Kind.CONNECTIVE, word)
-        elif not self._may_become_a_word(word) and self._value():
+        elif not self._may_become_keyword(word) and self._value():
             self._free_text(self.entity.name)
 
-    def _may_become_a_word(self, word: str) -> bool:
+    def _may_become_keyword(self, word: str) -> bool:
         return (
             word in self._words
             or word in self._objects
@@ -175,11 +174,11 @@ class _Reader:
         word = self._word
         if word == ".":
             self._add(Kind.DOT, word)
-        elif self._longer_fits(STRING):
+        elif self._longer_matches(STRING):
             return
         elif word in STRING:
             self._add(Kind.RELATION, word)
-        elif not _begins_one(word, STRING):
+        elif not _is_prefix(word, STRING):
             raise NotUnderstood("no relation after the object")
 
     def _after_dot(self) -> None:
@@ -187,26 +186,26 @@ class _Reader:
         word = self._word
         if word in entity.fields:
             self._add(Kind.FIELD, word)
-        elif not _begins_one(word, entity.completed):
+        elif not _is_prefix(word, entity.completed):
             raise NotUnderstood("no field after the dot")
 
     def _after_field(self) -> None:
         entity = self._entity_of(self._previous(2, Kind.REFERENCE))
-        known = entity.fields.get(self.tokens[-1].body)
-        if known is None or known.relations is None:
+        compared = entity.fields.get(self.tokens[-1].body)
+        if compared is None or compared.relations is None:
             raise NotUnderstood("a field that cannot be compared")
-        if self._longer_fits(known.relations):
+        if self._longer_matches(compared.relations):
             return
         word = self._word
-        if word in known.relations:
+        if word in compared.relations:
             self.tokens.append(Token(Kind.RELATION, word))
-        elif not _begins_one(word, known.relations):
+        elif not _is_prefix(word, compared.relations):
             raise NotUnderstood("no relation after the field")
         self.start = self.at + 1
         self.valid = False
 
-    def _longer_fits(self, relations: tuple[str, ...]) -> bool:
-        """Is it ``!`` and ``=`` comes next?"""
+    def _longer_matches(self, relations: tuple[str, ...]) -> bool:
+        """True for ``!`` before ``=``."""
         return (
             self.at + 1 < len(self.text)
             and self.text[self.start : self.at + 2].upper() in relations
@@ -229,7 +228,7 @@ class _Reader:
         if word in ("ASC", "DESC"):
             self._add(Kind.SORT_DIRECTION, word)
             self.valid = True
-        elif not _begins_one(word, ("ASC", "DESC")):
+        elif not _is_prefix(word, ("ASC", "DESC")):
             raise NotUnderstood("a page needs a direction before it")
 
     def _after_sort_direction(self) -> None:
@@ -237,14 +236,14 @@ class _Reader:
         if word == "PAGE":
             self._add(Kind.PAGE, word)
             self.valid = True
-        elif not _begins_one(word, ("PAGE",)):
-            raise NotUnderstood("something after the sorting")
+        elif not _is_prefix(word, ("PAGE",)):
+            raise NotUnderstood("unexpected text after the sort direction")
 
     def _after_page(self) -> None:
-        """The digits, and one character more if there is one: with that it is no number."""
+        """Take the digits and, as the engine does, one more character if there is one."""
         digits = re.match(r"\d+", self.text[self.at :])
         if digits is None:
-            raise NotUnderstood("not the number of a page")
+            raise NotUnderstood("not a page number")
         number = self.text[self.at : self.at + len(digits.group()) + 1]
         self.tokens.append(Token(Kind.PAGE_VALUE, number))
         last = min(self.at + len(digits.group()), len(self.text) - 1)
@@ -252,12 +251,12 @@ class _Reader:
         self.valid = True
 
     def _after_page_value(self) -> None:
-        raise NotUnderstood("something after the page")
+        raise NotUnderstood("unexpected text after the page")
 
     # Values --------------------------------------------------------------------------
 
     def _value(self) -> bool:
-        """True if a value ends here, in quotes or at a blank or the end."""
+        """True if a value ends here, with a quote, a space or the end."""
         character = self.text[self.at]
         before = self.text[self.start : self.at]
         body = self.text[self.start : self.at + 1]
@@ -280,9 +279,9 @@ class _Reader:
         return True
 
     def _add_value(self, value: str) -> None:
-        known = self._field_of_value()
-        if known is not None and not known.takes(value):
-            raise NotUnderstood("a value that the field cannot have")
+        compared = self._field_of_value()
+        if compared is not None and not compared.accepts(value):
+            raise NotUnderstood("an invalid value for the field")
         self._add(Kind.VALUE, value)
         self.valid = True
 
@@ -310,7 +309,7 @@ class _Reader:
         self._add(Kind.REFERENCE, word)
 
     def _previous(self, steps: int, kind: Kind) -> str:
-        """The body of the token so far back, if it is of this kind, or else the object searched."""
+        """The body of an earlier token of this kind, or the name of the searched collection."""
         if len(self.tokens) > steps and self.tokens[-1 - steps].kind is kind:
             return self.tokens[-1 - steps].body
         return self.tokens[0].body
@@ -322,9 +321,9 @@ class _Reader:
         return entity
 
 
-def _beginnings(words: tuple[str, ...] | list[str]) -> set[str]:
+def _prefixes(words: tuple[str, ...] | list[str]) -> set[str]:
     return {"", " "} | {word[:length] for word in words for length in range(1, len(word) + 1)}
 
 
-def _begins_one(word: str, known: tuple[str, ...]) -> bool:
+def _is_prefix(word: str, known: tuple[str, ...]) -> bool:
     return word in ("", _SPACE) or any(each.startswith(word) for each in known)

@@ -1,4 +1,4 @@
-"""Texts that are looked for: in quotes for the database, and as its LIKE takes them.
+"""Values of searches: quoting for SQL, and the database's LIKE.
 
 Source: the engine's class SqlInjectionChecker, and the documentation of PostgreSQL.
 """
@@ -14,7 +14,7 @@ __all__ = ["escaped_text", "like"]
 
 
 def escaped_text(value: str) -> str:
-    """In quotes for the database, whose wildcards are no wildcards here."""
+    """Quote a value for SQL. LIKE's wildcards are escaped."""
     if not any(special in value for special in "\\%"):
         return f"'{value}'"
     if value.endswith("\\"):
@@ -34,7 +34,7 @@ def escaped_text(value: str) -> str:
 
 
 def like(pattern: str, case_sensitive: bool) -> Callable[[str], bool]:
-    """As SQL's LIKE: ``%`` for anything, ``_`` for one character, a backslash before others."""
+    """A matcher for a pattern of SQL's LIKE, with ``%``, ``_`` and backslash."""
     out, escaped = [], False
     for character in pattern:
         if escaped or character not in "%_\\":

@@ -1,6 +1,6 @@
-"""What is the same in every VM, host and cluster of the lab, as recorded of a real engine.
+"""Constant parts of VMs, hosts, clusters and so on, as recorded from a real engine.
 
-Nobody reads most of it; it makes up most of what an engine answers.
+Clients rarely use them, but they are most of what an engine sends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The operating systems that an engine knows (its osinfo-defaults.properties)."""
+"""The engine's operating systems and their numbers (osinfo-defaults.properties)."""
 
 from __future__ import annotations
 

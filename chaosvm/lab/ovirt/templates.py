@@ -1,4 +1,4 @@
-"""The one template that every engine has, and all VMs here are made of."""
+"""The template Blank, which every engine has and all VMs of the lab use."""
 
 from __future__ import annotations
 

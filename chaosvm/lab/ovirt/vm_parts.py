@@ -1,4 +1,4 @@
-"""What is within a VM as the API shows it: statistics, disks, devices, snapshots.
+"""The collections of a VM: statistics, NICs, devices, disks and snapshots.
 
 Source: the recordings ``vm-statistics*``, ``vm-diskattachments``, ``vm-snapshots``.
 """
@@ -17,7 +17,7 @@ __all__ = ["active_snapshot", "disk_attachment", "nics", "reported_devices", "st
 
 
 def statistics(world: World, vm: Machine) -> list[Node]:
-    elapsed = world.elapsed(vm)
+    elapsed = world.uptime(vm)
     on = vm.state.on_a_host
     guest, overhead = (12.0, 0.5) if vm.state is State.RUNNING else (0.0, 0.0)
     used = vm.memory // 10 if on else 0
@@ -57,7 +57,7 @@ _HISTORY = (
 def _statistic(
     vm: Machine, name: str, description: str, type_: str, unit: str, value: float | None
 ) -> Node:
-    number = str(uuid.UUID(bytes=hashlib.md5(name.encode()).digest(), version=3))
+    item_id = str(uuid.UUID(bytes=hashlib.md5(name.encode()).digest(), version=3))
     data = "" if value is None else f"{value:g}" if type_ == "decimal" else str(int(value))
     values = node("value", text("datum", data)) if value is not None else None
     return node(
@@ -69,16 +69,16 @@ def _statistic(
         text("unit", unit),
         node("values", values),
         linked("vm", "vms", vm.id),
-        href=href("vms", vm.id, "statistics", number),
-        id=number,
+        href=href("vms", vm.id, "statistics", item_id),
+        id=item_id,
     )
 
 
 def nics(world: World, vm: Machine) -> list[Node]:
-    """The lab gives one to each VM that has an address."""
+    """One NIC if the VM has an address."""
     if not vm.ip_addresses:
         return []
-    number = _derived(vm.id, "nic1")
+    item_id = _derived(vm.id, "nic1")
     return [
         node(
             "nic",
@@ -89,17 +89,17 @@ def nics(world: World, vm: Machine) -> list[Node]:
             text("plugged", True),
             text("synced", True),
             linked("vm", "vms", vm.id),
-            href=href("vms", vm.id, "nics", number),
-            id=number,
+            href=href("vms", vm.id, "nics", item_id),
+            id=item_id,
         )
     ]
 
 
 def reported_devices(world: World, vm: Machine) -> list[Node]:
-    """What the agent inside tells; nothing without one."""
+    """Devices as reported by the guest agent; empty without one."""
     if not (vm.state.on_a_host and vm.guest.agent and vm.ip_addresses):
         return []
-    number = _derived(vm.id, "eth0")
+    item_id = _derived(vm.id, "eth0")
     ips = [
         node("ip", text("address", address), text("version", "v6" if ":" in address else "v4"))
         for address in vm.ip_addresses
@@ -112,36 +112,36 @@ def reported_devices(world: World, vm: Machine) -> list[Node]:
             node("mac", text("address", _mac(vm))),
             text("type", "network"),
             linked("vm", "vms", vm.id),
-            href=href("vms", vm.id, "reporteddevices", number),
-            id=number,
+            href=href("vms", vm.id, "reporteddevices", item_id),
+            id=item_id,
         )
     ]
 
 
 def active_snapshot(world: World, vm: Machine) -> list[Node]:
-    """What every VM has: itself, as it is now."""
-    number = _derived(vm.id, "snapshot")
-    where = href("vms", vm.id, "snapshots", number)
+    """The active snapshot, which every VM has."""
+    item_id = _derived(vm.id, "snapshot")
+    path = href("vms", vm.id, "snapshots", item_id)
     return [
         node(
             "snapshot",
-            actions(where, ("restore",)),
+            actions(path, ("restore",)),
             text("description", "Active VM"),
             moment("date", vm.created),
             text("persist_memorystate", False),
             text("snapshot_status", "ok"),
             text("snapshot_type", "active"),
-            href=where,
-            id=number,
+            href=path,
+            id=item_id,
         )
     ]
 
 
 def disk_attachment(world: World, vm: Machine) -> list[Node]:
-    """One disk to boot from, unless the machine has none."""
+    """The boot disk, if the VM has one."""
     if not vm.bootable:
         return []
-    number = _derived(vm.id, "disk")
+    item_id = _derived(vm.id, "disk")
     return [
         node(
             "disk_attachment",
@@ -151,10 +151,10 @@ def disk_attachment(world: World, vm: Machine) -> list[Node]:
             text("pass_discard", False),
             text("read_only", False),
             text("uses_scsi_reservation", False),
-            linked("disk", "disks", number),
+            linked("disk", "disks", item_id),
             linked("vm", "vms", vm.id),
-            href=href("vms", vm.id, "diskattachments", number),
-            id=number,
+            href=href("vms", vm.id, "diskattachments", item_id),
+            id=item_id,
         )
     ]
 

@@ -1,7 +1,7 @@
-"""A VM as XML: some ten thousand of them have to be written in seconds.
+"""VMs as XML, fast enough to write ten thousand of them in seconds.
 
-So what is the same in all of them is written once, and what is the same but for
-the id is filled in. Source: the recordings ``list-vms``, ``vm-get-*`` and
+Constant parts are written once; in parts that only differ by the id, the id is replaced.
+Source: the recordings ``list-vms``, ``vm-get-*`` and
 ``ha-vm-after-*``.
 """
 
@@ -32,11 +32,12 @@ def vm_text(
     followed: Mapping[str, str] | None = None,
     restricted: bool = False,
 ) -> str:
-    """``followed`` is what stands in the place of a link, by its element.
+    """A VM as XML.
 
-    ``restricted``: for users with roles of users, who do not see where it runs.
+    followed: XML in place of links, by element.
+    restricted: omit the host and placement, which users with user roles do not see.
     """
-    put_in = followed or {}
+    followed = followed or {}
     indent = "    " * (depth + 1)
     on_a_host = vm.state.on_a_host
     host = world.host(vm.host_id) if on_a_host else None
@@ -45,13 +46,13 @@ def vm_text(
         return f"{indent}<{tag}>{escape(str(value))}</{tag}>\n"
 
     def link(tag: str, collection: str, number: str) -> str:
-        where = href(collection, number)
-        return put_in.get(tag) or f'{indent}<{tag} href="{where}" id="{number}"/>\n'
+        path = href(collection, number)
+        return followed.get(tag) or f'{indent}<{tag} href="{path}" id="{number}"/>\n'
 
     outer = indent[4:]
-    where = href("vms", vm.id)
-    described = [
-        f'{outer}<vm href="{where}" id="{vm.id}">\n',
+    path = href("vms", vm.id)
+    parts = [
+        f'{outer}<vm href="{path}" id="{vm.id}">\n',
         _links("actions", depth + 1).replace(_ANY_ID, vm.id),
         line("name", vm.name),
         line("description", vm.description or ""),
@@ -77,37 +78,37 @@ def vm_text(
         _static("fqdn", depth + 1),
     ]
     if on_a_host and vm.guest.agent and vm.fqdn:
-        described += [
+        parts += [
             line("fqdn", vm.fqdn),
             _guest(vm.os, depth + 1),
             _static("guest_time_zone", depth + 1),
         ]
-    described.append(line("next_run_configuration_exists", "false"))
+    parts.append(line("next_run_configuration_exists", "false"))
     if on_a_host:
-        described.append(line("run_once", "false"))
+        parts.append(line("run_once", "false"))
         if vm.tells_start and vm.started_at is not None:
-            described.append(line("start_time", _moment(world.moment(vm.started_at))))
+            parts.append(line("start_time", _moment(world.date_of(vm.started_at))))
     if STATUSES[vm.state] is not None:
-        described.append(line("status", STATUSES[vm.state]))
+        parts.append(line("status", STATUSES[vm.state]))
     if vm.state is State.OFF and vm.stop_reason:
-        described.append(line("stop_reason", vm.stop_reason))
+        parts.append(line("stop_reason", vm.stop_reason))
     if vm.state is State.PAUSED:
-        described.append(line("status_detail", "noerr"))
-    stopped = vm.created if vm.stopped_at is None else world.moment(vm.stopped_at)
-    described.append(line("stop_time", _moment(stopped)))
-    described.append(put_in.get("disk_attachments", ""))
+        parts.append(line("status_detail", "noerr"))
+    stopped = vm.created if vm.stopped_at is None else world.date_of(vm.stopped_at)
+    parts.append(line("stop_time", _moment(stopped)))
+    parts.append(followed.get("disk_attachments", ""))
     if vm.stateless:
-        described.append(line("use_latest_template_version", "false"))
+        parts.append(line("use_latest_template_version", "false"))
     if host is not None and not restricted:
-        described.append(link("host", "hosts", host.id))
-    described += [put_in.get(name, "") for name in ("nics",)]
-    described.append(link("original_template", "templates", BLANK.id))
-    described += [put_in.get(n, "") for n in _BEFORE_TEMPLATE if n in put_in]
-    described.append(link("template", "templates", BLANK.id))
+        parts.append(link("host", "hosts", host.id))
+    parts += [followed.get(name, "") for name in ("nics",)]
+    parts.append(link("original_template", "templates", BLANK.id))
+    parts += [followed.get(n, "") for n in _BEFORE_TEMPLATE if n in followed]
+    parts.append(link("template", "templates", BLANK.id))
     if vm.pool_id:
-        described.append(link("vm_pool", "vmpools", vm.pool_id))
-    described.append(f"{outer}</vm>\n")
-    return "".join(described)
+        parts.append(link("vm_pool", "vmpools", vm.pool_id))
+    parts.append(f"{outer}</vm>\n")
+    return "".join(parts)
 
 
 _BEFORE_TEMPLATE = (
@@ -121,13 +122,13 @@ _BEFORE_TEMPLATE = (
 
 
 def vm_links(vm: Machine) -> Node:
-    """As an action answers with it: only its links and actions."""
-    where = href("vms", vm.id)
+    """A VM in the response to an action: only its links and actions."""
+    path = href("vms", vm.id)
     return node(
         "vm",
-        actions(where, VM_ACTIONS),
-        *links(where, VM_COLLECTIONS),
-        href=where,
+        actions(path, VM_ACTIONS),
+        *links(path, VM_COLLECTIONS),
+        href=path,
         id=vm.id,
     )
 
@@ -143,10 +144,10 @@ def _written(nodes: Sequence[Node], depth: int) -> str:
 
 @cache
 def _links(which: str, depth: int) -> str:
-    where = href("vms", _ANY_ID)
+    path = href("vms", _ANY_ID)
     if which == "actions":
-        return actions(where, VM_ACTIONS).written(depth)
-    return _written(links(where, VM_COLLECTIONS), depth)
+        return actions(path, VM_ACTIONS).written(depth)
+    return _written(links(path, VM_COLLECTIONS), depth)
 
 
 @cache
@@ -164,7 +165,7 @@ def _cpu(cores: int, sockets: int, threads: int, depth: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _display(address: str | None, depth: int) -> str:
-    """A running VM can be looked at on its host."""
+    """The console, which has an address while the VM is on a host."""
     certificate = None
     if address is not None:
         certificate = node(
@@ -216,7 +217,7 @@ def _system(name: str, depth: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _guest(name: str, depth: int) -> str:
-    """What the agent tells of the system; an engine's own word such as rhel_9x64 is no name."""
+    """The system as reported by the agent; not the engine's type, such as rhel_9x64."""
     named = not name.replace("_", "").isalnum() or not name.islower()
     return node(
         "guest_operating_system",

@@ -1,4 +1,4 @@
-"""The engine's words: statuses, event codes and texts."""
+"""The engine's names: statuses, event codes and texts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = [
     "STATUSES",
     "VM_NUMBERS",
     "VM_WORDS",
-    "authorized",
-    "in_messages",
-    "is_told",
-    "told",
+    "authorized_name",
+    "message_status",
+    "is_reported",
+    "event_text",
 ]
 
-# A machine with illegal disks has no <status> at all.
+# A VM with illegal disks has no <status> element.
 STATUSES: Mapping[State, str | None] = {
     State.OFF: "down",
     State.LAUNCHING: "wait_for_launch",
@@ -42,8 +42,8 @@ STATUSES: Mapping[State, str | None] = {
     State.UNASSIGNED: "unassigned",
 }
 
-# The engine's own names and numbers of statuses, by which it searches and sorts
-# (its classes VMStatus, VDSStatus and AuditLogSeverity).
+# Internal names and numbers of statuses, which searches use (the engine's classes
+# VMStatus, VDSStatus and AuditLogSeverity).
 _VM_NUMBERS: Mapping[State, tuple[str, int]] = {
     State.UNASSIGNED: ("Unassigned", -1),
     State.OFF: ("Down", 0),
@@ -84,29 +84,29 @@ HOST_NUMBERS = {
 }
 HOST_WORDS = {name.replace("_", ""): number for name, number in HOST_NUMBERS.items()}
 SEVERITIES = {"NORMAL": "0", "WARNING": "1", "ERROR": "2", "ALERT": "10"}
-# In refusals a status is words (recordings act-*-while-*); the last ones are guesses.
-_IN_MESSAGES = {
+# Statuses in error messages (recordings act-*-while-*). The last ones are guesses.
+_MESSAGE_STATUSES = {
     State.LAUNCHING: "Wait for Launch",
     State.REBOOTING: "Reboot in Progress",
     State.MIGRATING: "Migrating",
 }
 
 
-def in_messages(state: State) -> str:
-    """As "because the VM is in Powering Up status" has it."""
-    if state in _IN_MESSAGES:
-        return _IN_MESSAGES[state]
+def message_status(state: State) -> str:
+    """A status in error messages, such as "the VM is in Powering Up status"."""
+    if state in _MESSAGE_STATUSES:
+        return _MESSAGE_STATUSES[state]
     return re.sub("(?<=[a-z])(?=[A-Z])", " ", _VM_NUMBERS[state][0])
 
 
 NORMAL, WARNING, ERROR = "normal", "warning", "error"
 _HOST_USER = " (Host: {host}, User: {user})."
-# Code, severity and text of an event, as recorded (events-CODES); {reason} comes with
-# its brackets. What is not here, the engine has no event of.
+# Recorded code, severity and text of each event (events-CODES). {reason} includes its
+# parentheses. The engine has no events of other kinds.
 EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
-    EventKind.START_ASKED: (153, NORMAL, "VM {vm} was started by {user} (Host: {host})."),
-    EventKind.STATELESS_START_ASKED: (150, NORMAL, "Starting VM {vm} was initiated by {user}."),
-    EventKind.PAUSED_START_ASKED: (
+    EventKind.START_REQUESTED: (153, NORMAL, "VM {vm} was started by {user} (Host: {host})."),
+    EventKind.STATELESS_START_REQUESTED: (150, NORMAL, "Starting VM {vm} was initiated by {user}."),
+    EventKind.PAUSED_START_REQUESTED: (
         179,
         NORMAL,
         "Starting in paused mode VM {vm} was initiated by {user}.",
@@ -129,7 +129,7 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         "VM {vm} was powered off ungracefully by {user} (Host: {host}){reason}.",
     ),
     EventKind.POWER_OFF_FAILED: (56, ERROR, "Failed to power off VM {vm}" + _HOST_USER),
-    EventKind.SHUTDOWN_ASKED: (
+    EventKind.SHUTDOWN_REQUESTED: (
         73,
         NORMAL,
         "VM shutdown initiated by {user} on VM {vm} (Host: {host}){reason}.",
@@ -144,11 +144,11 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         "Highly Available VM {vm} failed. It will be restarted automatically.",
     ),
     EventKind.RESTARTED: (506, NORMAL, "Trying to restart VM {vm} on Host {host}"),
-    EventKind.REBOOT_ASKED: (157, NORMAL, "VM {vm} is rebooting. Rebooted by: {user}"),
+    EventKind.REBOOT_REQUESTED: (157, NORMAL, "VM {vm} is rebooting. Rebooted by: {user}"),
     EventKind.REBOOT_NOT_SENT: (158, ERROR, "Failed to reboot VM {vm} (User: {user})."),
     EventKind.RESET: (221, NORMAL, "VM {vm} is resetting. Reset by: {user}"),
     EventKind.RESET_NOT_SENT: (222, ERROR, "Failed to reset VM {vm} (User: {user})."),
-    EventKind.SUSPEND_ASKED: (
+    EventKind.SUSPEND_REQUESTED: (
         501,
         NORMAL,
         "Suspending VM {vm} was initiated by User {user} (Host: {host}).",
@@ -164,7 +164,7 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         NORMAL,
         "VM {vm} is already Down, {detail} VM was skipped. User: {user}.",
     ),
-    EventKind.MIGRATION_ASKED: (
+    EventKind.MIGRATION_REQUESTED: (
         62,
         NORMAL,
         "Migration started (VM: {vm}, Source: {host}, Destination: {detail}, User: {user}). ",
@@ -210,20 +210,20 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         "your login information or contact the system administrator.'.",
     ),
 }
-# The engine tells of a start only if somebody asked for it.
-_ONLY_IF_ASKED = frozenset((EventKind.STARTED, EventKind.RESUMED, EventKind.STATELESS_STARTED))
+# The engine only has events for starts that a user requested.
+_ONLY_IF_REQUESTED = frozenset((EventKind.STARTED, EventKind.RESUMED, EventKind.STATELESS_STARTED))
 
 
-def is_told(event: Event) -> bool:
-    """Has the engine an event of this?"""
-    if event.kind in _ONLY_IF_ASKED and event.user is None:
+def is_reported(event: Event) -> bool:
+    """True if the engine has an event for it."""
+    if event.kind in _ONLY_IF_REQUESTED and event.user is None:
         return False
     return event.kind in EVENTS
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An event in the engine's words."""
+class EventText:
+    """The engine's code and text of an event."""
 
     code: int
     severity: str
@@ -231,10 +231,10 @@ class Told:
     user: str | None
 
 
-def told(world: World, event: Event) -> Told:
+def event_text(world: World, event: Event) -> EventText:
     code, severity, text = EVENTS[event.kind]
     host = world.host(event.host_id)
-    user = authorized(event.user) if event.kind is not EventKind.LOGIN_FAILED else event.user
+    user = authorized_name(event.user) if event.kind is not EventKind.LOGIN_FAILED else event.user
     filled = text.format(
         vm=event.vm_name or "<UNKNOWN>",
         host=host.name if host else "<UNKNOWN>",
@@ -245,9 +245,9 @@ def told(world: World, event: Event) -> Told:
         address="127.0.0.1",
         session=event.detail or "",
     )
-    return Told(code, severity, filled, user)
+    return EventText(code, severity, filled, user)
 
 
-def authorized(user: str | None) -> str | None:
-    """The name in events: of the domain that authorizes, not of the profile."""
+def authorized_name(user: str | None) -> str | None:
+    """The user name in events, which has the authorization domain instead of the profile."""
     return None if user is None else f"{user}-authz"

@@ -1,7 +1,7 @@
-"""From the world to bytes, fast enough for thousands of VMs.
+"""Response bodies, fast enough for thousands of VMs.
 
-A VM is only written anew when it changed, or its host did. A long list is put
-together from pieces that are compressed already.
+The XML of a VM is cached until the VM changes, plain and compressed, and a list is
+concatenated from the cached pieces.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _LEVEL = 6
 
 
 class _Piece:
-    """A part of a document, plain and as a run of deflate blocks that ends on a byte."""
+    """A part of a document, plain and as deflate blocks that end on a byte boundary."""
 
-    __slots__ = ("_last", "_packed", "plain")
+    __slots__ = ("_compressed", "_last", "plain")
 
     def __init__(self, plain: bytes, last: bool = False) -> None:
         self.plain = plain
         self._last = last
-        self._packed: bytes | None = None
+        self._compressed: bytes | None = None
 
     @property
-    def packed(self) -> bytes:
-        if self._packed is None:
-            pack = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    def compressed(self) -> bytes:
+        if self._compressed is None:
+            compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
             end = zlib.Z_FINISH if self._last else zlib.Z_FULL_FLUSH
-            self._packed = pack.compress(self.plain) + pack.flush(end)
-        return self._packed
+            self._compressed = compressor.compress(self.plain) + compressor.flush(end)
+        return self._compressed
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An answer's body, in pieces."""
+    """The body of a response, in pieces."""
 
     pieces: Sequence[_Piece]
 
@@ -57,36 +57,36 @@ class Document:
             size += len(piece.plain)
         header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
         trailer = struct.pack("<II", checksum, size & 0xFFFFFFFF)
-        return b"".join((header, *(piece.packed for piece in self.pieces), trailer))
+        return b"".join((header, *(piece.compressed for piece in self.pieces), trailer))
 
 
 def written(xml: str) -> Document:
     return Document([_Piece((DECLARATION + xml).encode(), last=True)])
 
 
-def document(thing: Node) -> Document:
-    """One thing."""
-    return written(thing.written())
+def document(node: Node) -> Document:
+    """One object."""
+    return written(node.written())
 
 
-def documents(things: Sequence[Node], root: str) -> Document:
-    """A collection; one that is empty is ``<root/>``."""
-    return document(Node(root, children=things))
+def documents(nodes: Sequence[Node], root: str) -> Document:
+    """A collection; ``<root/>`` if it is empty."""
+    return document(Node(root, children=nodes))
 
 
 class VmPages:
-    """VMs as XML, kept until they change."""
+    """The XML of VMs, cached until they change."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[Machine, _Piece]] = {}
+        self._cache: dict[str, tuple[Machine, _Piece]] = {}
 
     def one(self, vm: Machine, restricted: bool = False) -> Document:
         return written(vm_text(self._world, vm, restricted=restricted))
 
     def restricted(self, vms: Sequence[Machine]) -> Document:
-        """For users with roles of users, who have few."""
+        """VMs for users with user roles, who have few; not cached."""
         if not vms:
             return documents((), "vms")
         inner = "".join(vm_text(self._world, vm, depth=1, restricted=True) for vm in vms)
@@ -99,12 +99,12 @@ class VmPages:
         return Document([_opening(), *pieces, _closing()])
 
     def _piece(self, vm: Machine) -> _Piece:
-        kept = self._kept.get(vm.id)
-        if kept is not None and kept[0] is vm:
-            return kept[1]
+        cached = self._cache.get(vm.id)
+        if cached is not None and cached[0] is vm:
+            return cached[1]
         piece = _Piece(vm_text(self._world, vm, depth=1).encode())
         with self._lock:
-            self._kept[vm.id] = (vm, piece)
+            self._cache[vm.id] = (vm, piece)
         return piece
 
 

@@ -1,8 +1,11 @@
-"""The lab's model: a world of virtual machines that knows no protocol."""
+"""The simulated world of VMs: its inventory, power operations, outages and users.
+
+It is independent of the protocols that the lab's servers speak.
+"""
 
 from __future__ import annotations
 
-from chaosvm.lab.simulation.events import Asked, Event, EventKind
+from chaosvm.lab.simulation.events import Event, EventKind, Origin
 from chaosvm.lab.simulation.machine import (
     Cluster,
     Datacenter,
@@ -18,10 +21,10 @@ from chaosvm.lab.simulation.machine import (
 from chaosvm.lab.simulation.outages import Outages
 from chaosvm.lab.simulation.power import Power
 from chaosvm.lab.simulation.users import Role, User
-from chaosvm.lab.simulation.world import NoSuchThing, World
+from chaosvm.lab.simulation.world import NotFound, World
 
 __all__ = [
-    "Asked",
+    "Origin",
     "Cluster",
     "Datacenter",
     "Durations",
@@ -30,7 +33,7 @@ __all__ = [
     "Guest",
     "Host",
     "Machine",
-    "NoSuchThing",
+    "NotFound",
     "Outages",
     "Power",
     "Role",

@@ -1,4 +1,4 @@
-"""What happened in a world, for the faces to tell in their own words."""
+"""Events of the simulation. Each protocol server has its own texts for them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import Enum, auto
 
-__all__ = ["Asked", "Event", "EventKind"]
+__all__ = ["Event", "EventKind", "Origin"]
 
 
 class EventKind(Enum):
-    # Asked for by a user.
-    START_ASKED = auto()
+    # Origin for by a user.
+    START_REQUESTED = auto()
     POWERED_OFF = auto()
     POWERED_OFF_INSTEAD_OF_SHUTDOWN = auto()
-    SHUTDOWN_ASKED = auto()
-    REBOOT_ASKED = auto()
+    SHUTDOWN_REQUESTED = auto()
+    REBOOT_REQUESTED = auto()
     RESET = auto()
-    SUSPEND_ASKED = auto()
+    SUSPEND_REQUESTED = auto()
     MEMORY_DISCARDED = auto()
     ALREADY_OFF = auto()
-    STATELESS_START_ASKED = auto()
-    PAUSED_START_ASKED = auto()
-    MIGRATION_ASKED = auto()
-    # Asked for, and refused or not done.
+    STATELESS_START_REQUESTED = auto()
+    PAUSED_START_REQUESTED = auto()
+    MIGRATION_REQUESTED = auto()
+    # Origin for, and refused or not done.
     START_REFUSED = auto()
     START_FAILED = auto()
     START_FAILED_ON_HOST = auto()
@@ -32,7 +32,7 @@ class EventKind(Enum):
     REBOOT_NOT_SENT = auto()
     RESET_NOT_SENT = auto()
     MIGRATION_REFUSED = auto()
-    # Seen to happen.
+    # Observed.
     STARTED = auto()
     RESUMED = auto()
     WENT_DOWN = auto()
@@ -58,8 +58,8 @@ class EventKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Who wants something done, and why."""
+class Origin:
+    """Who made a request, and why."""
 
     user: str | None = None
     correlation_id: str | None = None
@@ -78,5 +78,5 @@ class Event:
     user: str | None = None
     correlation_id: str | None = None
     reason: str | None = None
-    # What else is to be said: why it was refused, or how a process ended.
+    # Such as the reason of a refusal, or the exit message of a process.
     detail: str | None = None

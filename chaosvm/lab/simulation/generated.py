@@ -1,15 +1,12 @@
-"""Worlds of any size, with the gaps and oddities that real ones have."""
+"""Generated worlds of any size, with the gaps and oddities of real ones."""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chaosvm.lab.simulation.machine import GIB, Guest, State, Topology
-
-if TYPE_CHECKING:
-    from chaosvm.lab.simulation.machine import Cluster
-    from chaosvm.lab.simulation.world import World
+from chaosvm.lab.simulation.inventory import Inventory
+from chaosvm.lab.simulation.machine import GIB, Cluster, Guest, State, Topology
 
 __all__ = ["populate"]
 
@@ -19,7 +16,7 @@ _TAGS = ("production", "staging", "backup", "critical")
 
 
 def populate(
-    world: World,
+    world: Inventory,
     vms: int,
     *,
     clusters: int = 2,
@@ -27,24 +24,25 @@ def populate(
     running: float = 0.8,
     seed: int = 0,
 ) -> None:
-    """Fill a world with so many machines, of which that part is running.
+    """Add VMs to a world.
 
-    ``hosts`` is how many in each cluster; 0 means enough for forty machines each.
+    hosts: per cluster; 0 means one for every forty VMs, and at least two.
+    running: the fraction of VMs that are running.
     """
     chance = random.Random(seed)
     hosts = hosts or max(2, -(-vms // (40 * clusters)))
-    made = [_cluster(world, number, hosts) for number in range(1, clusters + 1)]
+    added = [_add_cluster(world, number, hosts) for number in range(1, clusters + 1)]
     width = max(2, len(str(vms)))
     for number in range(vms):
         role = _ROLES[number % len(_ROLES)]
         name = f"{role}-{number // len(_ROLES) + 1:0{width}}"
         state = State.RUNNING if chance.random() < running else State.OFF
         up_for = chance.uniform(100, 10_000_000)
-        fields = _fields(chance, name)
-        world.add_vm(name, state, cluster=made[number % clusters], up_for=up_for, **fields)
+        fields = _random_fields(chance, name)
+        world.add_vm(name, state, cluster=added[number % clusters], up_for=up_for, **fields)
 
 
-def _cluster(world: World, number: int, hosts: int) -> Cluster:
+def _add_cluster(world: Inventory, number: int, hosts: int) -> Cluster:
     datacenter = world.add_datacenter(f"dc-{number}")
     cluster = world.add_cluster(f"cluster-{number}", datacenter)
     for host in range(1, hosts + 1):
@@ -52,7 +50,7 @@ def _cluster(world: World, number: int, hosts: int) -> Cluster:
     return cluster
 
 
-def _fields(chance: random.Random, name: str) -> dict[str, Any]:
+def _random_fields(chance: random.Random, name: str) -> dict[str, Any]:
     agent = chance.random() < 0.7
     address = f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}"
     return {

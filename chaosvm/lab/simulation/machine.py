@@ -1,4 +1,4 @@
-"""What a world holds: data centers, clusters, hosts and machines, in no protocol's words."""
+"""Data centers, clusters, hosts and VMs, independent of any protocol."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GIB = 1024**3
 
 
 class State(StrEnum):
-    """Where a machine is in its life; the faces have their own words for it."""
+    """The state of a VM. Each protocol server has its own names for them."""
 
     OFF = "off"
     LAUNCHING = "launching"
@@ -38,7 +38,7 @@ class State(StrEnum):
     RESTORING = "restoring"
     PAUSED = "paused"
     MIGRATING = "migrating"
-    # What the platform says when it is busy with the disks, or cannot tell.
+    # While the platform is busy with the disks, or does not know the state.
     DISKS_LOCKED = "disks_locked"
     DISKS_ILLEGAL = "disks_illegal"
     NOT_RESPONDING = "not_responding"
@@ -47,47 +47,47 @@ class State(StrEnum):
 
     @property
     def on_a_host(self) -> bool:
-        """Is there a process of this machine on some host?"""
-        return self not in _NOWHERE
+        """True if the VM has a process on a host."""
+        return self not in _ON_NO_HOST
 
 
-_NOWHERE = frozenset(
+_ON_NO_HOST = frozenset(
     (State.OFF, State.SUSPENDED, State.DISKS_LOCKED, State.DISKS_ILLEGAL, State.UNASSIGNED)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How many seconds things take. The defaults are short, so that tests are.
+    """How many seconds operations take. The defaults keep tests short.
 
-    Real ones are minutes: multiply with :meth:`times` to see a client wait.
+    On real platforms they take minutes: use :meth:`times` to see a client wait.
     """
 
     launch: float = 0.05
     boot: float = 0.15
-    # Without an agent the platform waits before it believes that the guest is up.
+    # Without a guest agent the platform waits before it considers the guest up.
     boot_without_agent: float = 0.3
     power_off: float = 0.05
-    # A suspended machine still runs for a moment before it is saved.
+    # A VM runs on for a moment before it is saved.
     before_saving: float = 0.05
     save: float = 0.15
     restore: float = 0.15
     resume: float = 0.02
-    # Until a highly available machine that crashed is started again.
+    # Until a highly available VM is restarted after a crash.
     restart: float = 0.2
-    # How long a stateless machine is busy with its disks after it went off, and
-    # how long it stays off after a start that was accepted.
+    # How long a stateless VM is busy with its disks after it went off, and how long
+    # it stays off after an accepted start.
     clean_up: float = 0.1
     stateless_start: float = 0.1
-    # Until a start that fails has failed, on each host.
+    # Until a failing start has failed, on each host.
     failed_start: float = 0.05
     migrate: float = 0.2
-    # A host that dies: until it is missed, until it is given up (and its machines
-    # are unknown), and how long a request to it takes meanwhile.
+    # A lost host: until it is missed, from then until it is given up and its VMs are
+    # unknown, and how long a request to it takes meanwhile.
     host_missed: float = 0.1
     host_given_up: float = 0.3
     host_timeout: float = 0.05
-    # How long a platform takes to refuse a wrong password.
+    # How long a login with a wrong password takes.
     wrong_login: float = 0.0
 
     def times(self, factor: float) -> Durations:
@@ -96,17 +96,17 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """How the system inside takes what it is asked: to shut down, to reboot.
+    """How the guest system handles requests to shut down or reboot.
 
-    ``seconds`` is how long it needs to do so or, if it ignores requests, how
-    long the platform waits before it gives up.
+    ``seconds`` is how long it takes or, if it ignores requests, how long the platform
+    waits before it gives up.
     """
 
     obedient: bool = True
     seconds: float = 0.1
     agent: bool = True
     acpi: bool = True
-    # False: it reboots so fast that nobody sees any other state than running.
+    # False: it reboots so fast that the VM stays in state RUNNING.
     shows_reboot: bool = True
 
     @classmethod
@@ -123,12 +123,12 @@ class Guest:
 
     @classmethod
     def without_agent(cls, seconds: float = 0.1) -> Guest:
-        """Only reached by ACPI: it does as asked, and tells nothing."""
+        """Reachable by ACPI only: it obeys, and reports nothing."""
         return cls(seconds=seconds, agent=False)
 
     @classmethod
     def deaf(cls) -> Guest:
-        """Neither agent nor ACPI: nobody can ask it anything."""
+        """Neither agent nor ACPI: it is not reachable."""
         return cls(agent=False, acpi=False)
 
     @property
@@ -138,7 +138,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A word that machines can carry, perhaps as a part of another one."""
+    """A tag of VMs, and its parent."""
 
     name: str
     parent: str | None = None
@@ -176,9 +176,9 @@ class Cluster:
     name: str
     datacenter_id: str | None = None
     description: str | None = None
-    # The compatibility level, which says what its machines can do.
+    # The compatibility level, which decides what its VMs support.
     version: tuple[int, int] = (4, 7)
-    # No cluster at all, but what a vCenter has around a host that is in none.
+    # Not a real cluster: a vCenter's compute resource of a host that is in none.
     standalone: bool = False
 
 
@@ -189,7 +189,7 @@ class Host:
     cluster_id: str
     address: str
     up: bool = True
-    # Whether it answers its manager, and what that says of it.
+    # Whether it answers its manager, and the status that the manager has for it.
     answers: bool = True
     condition: str = "up"
     topology: Topology = Topology(2, 16, 2)
@@ -202,16 +202,16 @@ class Host:
 
     @property
     def usable(self) -> bool:
-        """Can machines be started on it?"""
+        """True if VMs can be started on it."""
         return self.up and self.condition == "up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One virtual machine at one moment. A change makes a new one.
+    """A VM at one moment. Immutable: :meth:`changed` returns a new version.
 
-    Times are the world's own seconds (:meth:`World.moment` makes dates of them).
-    ``moid`` is the short id by which a vCenter knows it.
+    Times are simulated seconds, which :meth:`World.date_of` converts to dates. ``moid``
+    is its id on a vCenter.
     """
 
     id: str
@@ -220,7 +220,7 @@ class Machine:
     cluster_id: str
     state: State = State.OFF
     host_id: str | None = None
-    # Where it is registered, also while it is off; it starts there if it can.
+    # Where it is registered, even while it is off, and starts if possible.
     home_id: str | None = None
     topology: Topology = Topology()
     memory: int = GIB
@@ -236,39 +236,39 @@ class Machine:
     origin: str = "ovirt"
     guest: Guest = Guest()
     created: dt.datetime = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-    # When its process started, and when its guest last did.
+    # When its process started, and when its guest last booted.
     started_at: float | None = None
     booted_at: float | None = None
     stopped_at: float | None = None
     stop_reason: str | None = None
-    # Platforms do not always tell when a machine was started.
+    # Platforms do not always report the start time.
     tells_start: bool = False
-    # Somebody else (a pool's monitor, a watchdog) starts it so long after it went off.
+    # Something else, such as the monitor of a pool, starts it so many seconds after it went off.
     comes_back_after: float | None = None
-    # It stays in its state whatever happens.
+    # It stays in its state whatever is requested.
     stuck: bool = False
-    # Another operation holds it until then; one on its snapshots, if it says so.
+    # Another operation, perhaps on its snapshots, holds it until then.
     busy_until: float = 0.0
     snapshot_busy: bool = False
-    # Its power is being cut, whatever its state says.
-    being_cut: bool = False
-    # A suspend was accepted, and is being prepared until then.
+    # It is being powered off, whatever its state says.
+    powering_off: bool = False
+    # An accepted suspend is being prepared until then.
     hibernating_until: float = 0.0
     # It has a disk to boot from.
     bootable: bool = True
-    # Its process ends as soon as it is started, on whatever host.
+    # Its process exits right after the start, on every host.
     fails_to_start: bool = False
-    # Its host does not take what its guest is to be asked.
+    # Its host refuses requests for the guest.
     host_refuses: bool = False
-    # Its guest went down to reboot, or was reset, and is not up again.
+    # Its guest was reset or went down to reboot, and is not up again.
     booting_again: bool = False
-    # What it waits for somebody to answer.
+    # The question that it is waiting for an answer to.
     question: str | None = None
-    # Where it is kept, as the names of folders from the outermost on.
+    # Names of folders, from the outermost on.
     folder: tuple[str, ...] = ()
     template: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
-    # The extension that it belongs to, which alone should touch it.
+    # The extension that manages it, which alone should change it.
     managed_by: str | None = None
 
     def changed(self, **fields: Any) -> Self:

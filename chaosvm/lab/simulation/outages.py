@@ -1,15 +1,13 @@
-"""Hosts that stop answering, and what becomes of the machines on them."""
+"""Hosts that stop answering, and what happens to the VMs on them."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
-from chaosvm.lab.simulation.events import Asked, EventKind
+from chaosvm.lab.simulation.events import EventKind, Origin
+from chaosvm.lab.simulation.inventory import Inventory
 from chaosvm.lab.simulation.machine import Host, Machine, State
-
-if TYPE_CHECKING:
-    from chaosvm.lab.simulation.world import World
+from chaosvm.lab.simulation.power import Power
 
 __all__ = ["Outages"]
 
@@ -17,67 +15,68 @@ __all__ = ["Outages"]
 class Outages:
     """Which hosts answer. Recorded order: ``up``, ``connecting``, ``non_responsive``.
 
-    Machines on a dead host read as before until it is given up, then they are
-    unknown.
+    VMs on a lost host keep their state until the platform gives the host up; then their
+    state is unknown.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Inventory, power: Power) -> None:
         self._world = world
+        self._power = power
 
     def lose(self, host: str) -> None:
-        """It stops answering, by name or id; nobody knows what its machines do from then on."""
+        """Let a host, by name or id, stop answering. What its VMs were doing is cancelled."""
         with self._world.present():
-            lost = self._world.change_host(self._found(host).id, answers=False)
-            for vm in self._on(lost):
-                self._world.leave(vm)
-                self._world.put(vm.changed(being_cut=False))
+            lost = self._world.change_host(self._find(host).id, answers=False)
+            for vm in self._vms_on(lost):
+                self._world.cancel_plan(vm)
+                self._world.put(vm.changed(powering_off=False))
             missed = self._world.durations.host_missed
             given_up = missed + self._world.durations.host_given_up
-            self._world.later(missed, partial(self._is_missed, lost.id))
-            self._world.later(given_up, partial(self._is_given_up, lost.id))
+            self._world.call_later(missed, partial(self._on_missed, lost.id))
+            self._world.call_later(given_up, partial(self._on_given_up, lost.id))
 
     def restore(self, host: str) -> None:
-        """It answers again, and its machines run as before."""
+        """Let a host answer again. Its VMs run as before."""
         with self._world.present():
-            back = self._world.change_host(self._found(host).id, answers=True, condition="up")
-            for vm in self._on(back):
+            restored = self._world.change_host(self._find(host).id, answers=True, condition="up")
+            for vm in self._vms_on(restored):
                 if vm.state is State.UNREACHABLE:
                     self._world.put(vm.changed(state=State.RUNNING))
-            self._world.record(EventKind.HOST_BACK, host_id=back.id)
+            self._world.record(EventKind.HOST_BACK, host_id=restored.id)
 
-    def confirm_rebooted(self, host: str, asked: Asked | None = None) -> None:
-        """Somebody says that the host was rebooted by hand: what ran there is off."""
+    def confirm_rebooted(self, host: str, origin: Origin | None = None) -> None:
+        """Confirm that a host was rebooted manually: its VMs are off."""
         with self._world.present():
-            confirmed = self._found(host)
-            self._world.record(EventKind.HOST_CONFIRMED_REBOOTED, None, asked, host_id=confirmed.id)
-            for vm in self._on(confirmed):
+            host_id = (rebooted := self._find(host)).id
+            self._world.record(EventKind.HOST_CONFIRMED_REBOOTED, None, origin, host_id=host_id)
+            for vm in self._vms_on(rebooted):
                 self._world.record(EventKind.LOST_WITH_ITS_HOST, vm)
-                self._world.leave(vm)
+                self._world.cancel_plan(vm)
                 off = vm.changed(state=State.OFF, host_id=None, started_at=None, booted_at=None)
                 self._world.put(off.changed(stopped_at=self._world.now, hibernating_until=0.0))
                 if vm.highly_available:
-                    self._world.power.restart_elsewhere(vm.id)
+                    self._power.restart_elsewhere(vm.id)
 
-    def _is_missed(self, host_id: str) -> None:
+    def _on_missed(self, host_id: str) -> None:
         host = self._world.host(host_id)
         if host is not None and not host.answers:
             self._world.change_host(host_id, condition="connecting")
 
-    def _is_given_up(self, host_id: str) -> None:
+    def _on_given_up(self, host_id: str) -> None:
         host = self._world.host(host_id)
         if host is None or host.answers:
             return
         self._world.change_host(host_id, condition="non_responsive")
-        for vm in self._on(host):
+        for vm in self._vms_on(host):
             self._world.put(vm.changed(state=State.UNREACHABLE))
             self._world.record(EventKind.SET_UNKNOWN, vm)
         self._world.record(EventKind.HOST_LOST, host_id=host_id)
 
-    def _on(self, host: Host) -> list[Machine]:
+    def _vms_on(self, host: Host) -> list[Machine]:
         return [vm for vm in self._world.vms if vm.host_id == host.id]
 
-    def _found(self, wanted: str) -> Host:
+    def _find(self, id_or_name: str) -> Host:
         for host in self._world.hosts:
-            if wanted in (host.id, host.name):
+            if id_or_name in (host.id, host.name):
                 return host
-        raise LookupError(f"no host is called {wanted!r}")
+        raise LookupError(f"no host is called {id_or_name!r}")

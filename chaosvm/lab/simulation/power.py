@@ -1,332 +1,329 @@
-"""What can be done to a machine's power, and what becomes of it.
+"""Power operations and the state changes that follow.
 
-These are the physical verbs. Which of them a platform allows, when, and what
-it says instead, is for its face to decide, within ``with world.present():`` so
-that nothing changes in between.
+They check nothing: each protocol server decides which operations its platform allows,
+within ``with world.present():`` so that nothing changes in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from chaosvm.lab.simulation.events import Asked, EventKind
+from chaosvm.lab.simulation.events import EventKind, Origin
+from chaosvm.lab.simulation.inventory import Inventory
 from chaosvm.lab.simulation.machine import Machine, State
-
-if TYPE_CHECKING:
-    from chaosvm.lab.simulation.world import World
 
 __all__ = ["Power"]
 
-
-_EXITED = "internal error: process exited while connecting to monitor."
+_PROCESS_EXITED = "internal error: process exited while connecting to monitor."
 
 
 class Power:
-    """The power switch of every machine in a world."""
+    """The power operations of all VMs in an inventory."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Inventory) -> None:
         self._world = world
 
-    # The verbs -------------------------------------------------------------------
+    # Operations -------------------------------------------------------------------
 
     def start(
         self,
         vm_id: str,
-        asked: Asked | None = None,
+        origin: Origin | None = None,
         *,
         paused: bool = False,
         waits_for_launch: bool = False,
     ) -> None:
-        """Start a machine that is off, or go on with one that is suspended or paused.
+        """Start a VM that is off, or resume one that is suspended or paused.
 
-        ``paused``: it is not to go on by itself. ``waits_for_launch``: a suspended
-        one shows that it is launched before it is restored.
+        paused: start it in state PAUSED.
+        waits_for_launch: a suspended VM is in state LAUNCHING before RESTORING.
         """
         with self._world.present():
             vm = self._world.vm(vm_id)
             if vm.stuck:
                 return
             if vm.state is State.PAUSED:
-                resumed = self._running(EventKind.RESUMED, asked)
+                resumed = self._run_and_record(EventKind.RESUMED, origin)
                 self._world.plan(vm, (self._world.durations.resume, resumed))
             elif vm.state is State.SUSPENDED:
-                self._restore(vm, asked, waits_for_launch)
+                self._restore(vm, origin, waits_for_launch)
             elif vm.state is State.OFF and vm.fails_to_start:
-                self._try_hosts(vm, asked)
+                self._try_hosts(vm, origin)
             elif vm.state is State.OFF and vm.stateless and not paused:
-                self._launch_stateless(vm, asked)
+                self._launch_stateless(vm, origin)
             elif vm.state is State.OFF:
-                self._launch(vm, asked, paused)
+                self._launch(vm, origin, paused)
 
-    def cut(
+    def power_off(
         self,
         vm_id: str,
-        asked: Asked | None = None,
-        told_as: EventKind = EventKind.POWERED_OFF,
+        origin: Origin | None = None,
+        kind: EventKind = EventKind.POWERED_OFF,
         *,
         shown: State | None = State.SHUTTING_DOWN,
     ) -> None:
-        """Take its power away. A suspended machine loses its memory.
+        """Power off without the guest. A suspended VM loses its saved memory.
 
-        ``shown`` is its state until it is off; None leaves it as it is.
+        shown: its state until it is off; None keeps the current one.
         """
         with self._world.present():
             vm = self._world.vm(vm_id)
             if vm.state is State.SUSPENDED:
-                told_as = EventKind.MEMORY_DISCARDED
-            self._world.record(told_as, vm, asked)
+                kind = EventKind.MEMORY_DISCARDED
+            self._world.record(kind, vm, origin)
             if vm.stuck:
                 return
             if vm.state is State.SUSPENDED:
-                self._goes_off(vm)
-            elif vm.state is not State.OFF and not vm.being_cut:
-                reason = asked.reason if asked else None
-                cut = vm.changed(state=shown or vm.state, stop_reason=reason, being_cut=True)
-                self._world.put(cut)
-                self._world.plan(vm, (self._world.durations.power_off, self._goes_off))
+                self._set_off(vm)
+            elif vm.state is not State.OFF and not vm.powering_off:
+                reason = origin.reason if origin else None
+                state = shown or vm.state
+                self._world.put(vm.changed(state=state, stop_reason=reason, powering_off=True))
+                self._world.plan(vm, (self._world.durations.power_off, self._set_off))
 
-    def shut_down(self, vm_id: str, asked: Asked | None = None) -> None:
-        """Ask the guest to shut down, which it may not do."""
+    def shut_down(self, vm_id: str, origin: Origin | None = None) -> None:
+        """Request a guest shutdown, which the guest may ignore."""
         with self._world.present():
             vm = self._world.vm(vm_id)
-            self._world.record(EventKind.SHUTDOWN_ASKED, vm, asked)
+            self._world.record(EventKind.SHUTDOWN_REQUESTED, vm, origin)
             if vm.stuck:
                 return
-            reason = asked.reason if asked else None
+            reason = origin.reason if origin else None
             self._world.put(vm.changed(state=State.SHUTTING_DOWN, stop_reason=reason))
             obeys = vm.guest.obedient and vm.guest.reachable
-            ends = self._shut_down_from_within if obeys else self._stays_up
-            self._world.plan(vm, (vm.guest.seconds, ends))
+            end = self._shut_down_by_guest if obeys else self._fail_shutdown
+            self._world.plan(vm, (vm.guest.seconds, end))
 
-    def reboot(self, vm_id: str, asked: Asked | None = None) -> None:
-        """Ask the guest to reboot, which it may not do."""
+    def reboot(self, vm_id: str, origin: Origin | None = None) -> None:
+        """Request a guest reboot, which the guest may ignore."""
         with self._world.present():
             vm = self._world.vm(vm_id)
-            self._world.record(EventKind.REBOOT_ASKED, vm, asked)
+            self._world.record(EventKind.REBOOT_REQUESTED, vm, origin)
             if vm.stuck:
                 return
             if vm.guest.shows_reboot:
                 self._world.put(vm.changed(state=State.REBOOTING))
             if vm.guest.obedient and vm.guest.reachable:
                 self._world.plan(
-                    vm, (vm.guest.seconds, self._boots_again), (self._boot(vm), self._runs)
+                    vm,
+                    (vm.guest.seconds, self._boot_again),
+                    (self._boot_seconds(vm), self._set_running),
                 )
             else:
-                self._world.plan(vm, (vm.guest.seconds, self._runs))
+                self._world.plan(vm, (vm.guest.seconds, self._set_running))
 
-    def reset(self, vm_id: str, asked: Asked | None = None) -> None:
-        """As the button of that name: the guest boots anew, in the same process."""
+    def reset(self, vm_id: str, origin: Origin | None = None) -> None:
+        """Reset like the hardware button: the guest boots again, in the same process."""
         with self._world.present():
             vm = self._world.vm(vm_id)
-            self._world.record(EventKind.RESET, vm, asked)
+            self._world.record(EventKind.RESET, vm, origin)
             if vm.stuck:
                 return
             vm = vm.changed(state=State.REBOOTING, booted_at=self._world.now, booting_again=True)
             self._world.put(vm)
-            self._world.plan(vm, (self._boot(vm), self._runs))
+            self._world.plan(vm, (self._boot_seconds(vm), self._set_running))
 
     def suspend(
-        self, vm_id: str, asked: Asked | None = None, *, only_if_it_runs: bool = False
+        self, vm_id: str, origin: Origin | None = None, *, only_if_running: bool = False
     ) -> None:
-        """Save its memory and take it off its host; it runs on for a moment.
+        """Save its memory and remove it from its host, after it ran on for a moment.
 
-        ``only_if_it_runs``: what it is made to do in that moment goes on, and if it
-        does not run at the end of it, nothing more is done.
+        only_if_running: do not cancel operations that start in that moment, and suspend
+            only if the VM is running after it.
         """
         with self._world.present():
             vm = self._world.vm(vm_id)
-            self._world.record(EventKind.SUSPEND_ASKED, vm, asked)
+            self._world.record(EventKind.SUSPEND_REQUESTED, vm, origin)
             if vm.stuck:
                 return
             before = self._world.durations.before_saving
-            if only_if_it_runs:
+            if only_if_running:
                 self._world.put(vm.changed(hibernating_until=self._world.now + before))
-                self._world.later(before, partial(self._saves, vm.id))
+                self._world.call_later(before, partial(self._save_if_running, vm.id))
                 return
-            saving = (before, self._becomes(State.SAVING))
-            saved = (self._world.durations.save, self._is_suspended)
+            saving = (before, self._set_state(State.SAVING))
+            saved = (self._world.durations.save, self._set_suspended)
             self._world.plan(vm, saving, saved)
 
-    def migrate(self, vm_id: str, asked: Asked | None = None) -> None:
-        """Move it to another host of its cluster while it runs."""
+    def migrate(self, vm_id: str, origin: Origin | None = None) -> None:
+        """Move it to another host of its cluster while it is running."""
         with self._world.present():
             vm = self._world.vm(vm_id)
             others = [host for host in self._world.usable_hosts(vm) if host.id != vm.host_id]
             if vm.stuck or not others:
                 return
-            self._world.record(EventKind.MIGRATION_ASKED, vm, asked, detail=others[0].name)
+            self._world.record(EventKind.MIGRATION_REQUESTED, vm, origin, detail=others[0].name)
             before = vm.state
 
-            def arrives(vm: Machine) -> None:
-                self._world.record(EventKind.MIGRATED, vm, asked, detail=others[0].name)
+            def arrive(vm: Machine) -> None:
+                self._world.record(EventKind.MIGRATED, vm, origin, detail=others[0].name)
                 self._world.put(vm.changed(state=before, host_id=others[0].id))
 
             self._world.put(vm.changed(state=State.MIGRATING))
-            self._world.plan(vm, (self._world.durations.migrate, arrives))
+            self._world.plan(vm, (self._world.durations.migrate, arrive))
 
     def pause(self, vm_id: str) -> None:
-        """What a platform does by itself when storage fails."""
+        """Pause it, as platforms do when storage fails."""
         with self._world.present():
             vm = self._world.vm(vm_id)
             if not vm.stuck:
-                self._world.plan(vm, (0, self._becomes(State.PAUSED)))
+                self._world.plan(vm, (0, self._set_state(State.PAUSED)))
 
     def crash(self, vm_id: str) -> None:
-        """Its process dies. A highly available machine is started again."""
+        """Let its process die. A highly available VM is restarted."""
         with self._world.present():
             vm = self._world.vm(vm_id)
             if vm.stuck or not vm.state.on_a_host:
                 return
             self._world.record(EventKind.CRASHED, vm, detail="Lost connection with qemu process.")
             self._world.plan(vm)
-            self._goes_off(vm, told=False)
+            self._set_off(vm, recorded=False)
             if vm.highly_available:
                 self._world.record(EventKind.WILL_BE_RESTARTED, vm)
-                self._world.plan(vm, (self._world.durations.restart, self._is_restarted))
+                self._world.plan(vm, (self._world.durations.restart, self._restart))
 
     def restart_elsewhere(self, vm_id: str) -> None:
-        """What a platform does for a highly available machine whose host is gone."""
+        """Restart it, as platforms do for a highly available VM whose host is lost."""
         with self._world.present():
             vm = self._world.vm(vm_id)
-            self._world.plan(vm, (self._world.durations.restart, self._is_restarted))
+            self._world.plan(vm, (self._world.durations.restart, self._restart))
 
-    # What becomes of them ----------------------------------------------------------
+    # State changes -----------------------------------------------------------------
 
-    def _restore(self, vm: Machine, asked: Asked | None, waits_for_launch: bool) -> None:
+    def _restore(self, vm: Machine, origin: Origin | None, waits_for_launch: bool) -> None:
         state = State.LAUNCHING if waits_for_launch else State.RESTORING
-        vm = self._on_a_host(vm, state, booted_at=vm.booted_at)
-        self._start_asked(EventKind.START_ASKED, vm, asked)
-        restored = (self._world.durations.restore, self._running(EventKind.STARTED, asked))
+        vm = self._put_on_host(vm, state, booted_at=vm.booted_at)
+        self._record_start(EventKind.START_REQUESTED, vm, origin)
+        restored = (self._world.durations.restore, self._run_and_record(EventKind.STARTED, origin))
         if waits_for_launch:
-            restoring = self._becomes(State.RESTORING)
+            restoring = self._set_state(State.RESTORING)
             self._world.plan(vm, (self._world.durations.launch, restoring), restored)
         else:
             self._world.plan(vm, restored)
 
     def _launch(
-        self, vm: Machine, asked: Asked | None, paused: bool = False, stateless: bool = False
+        self, vm: Machine, origin: Origin | None, paused: bool = False, stateless: bool = False
     ) -> None:
-        vm = self._on_a_host(vm, State.LAUNCHING, booted_at=self._world.now)
+        vm = self._put_on_host(vm, State.LAUNCHING, booted_at=self._world.now)
         if not stateless:
-            kind = EventKind.PAUSED_START_ASKED if paused else EventKind.START_ASKED
-            self._start_asked(kind, vm, asked)
-        started = self._running(
-            EventKind.STATELESS_STARTED if stateless else EventKind.STARTED, asked
+            kind = EventKind.PAUSED_START_REQUESTED if paused else EventKind.START_REQUESTED
+            self._record_start(kind, vm, origin)
+        started = self._run_and_record(
+            EventKind.STATELESS_STARTED if stateless else EventKind.STARTED, origin
         )
         launch = self._world.durations.launch
         if paused:
-            self._world.plan(vm, (launch, self._is_paused))
+            self._world.plan(vm, (launch, self._set_paused))
             return
-        booting = self._becomes(State.BOOTING)
-        self._world.plan(vm, (launch, booting), (self._boot(vm), started))
+        booting = self._set_state(State.BOOTING)
+        self._world.plan(vm, (launch, booting), (self._boot_seconds(vm), started))
 
-    def _launch_stateless(self, vm: Machine, asked: Asked | None) -> None:
-        """A snapshot of its disks is made first, and it stays off so long."""
+    def _launch_stateless(self, vm: Machine, origin: Origin | None) -> None:
+        """It stays off while a snapshot of its disks is made."""
         seconds = self._world.durations.stateless_start
-        self._start_asked(EventKind.STATELESS_START_ASKED, vm, asked)
+        self._record_start(EventKind.STATELESS_START_REQUESTED, vm, origin)
         self._world.put(vm.changed(busy_until=self._world.now + seconds))
-        self._world.plan(vm, (seconds, lambda vm: self._launch(vm, asked, stateless=True)))
+        self._world.plan(vm, (seconds, lambda vm: self._launch(vm, origin, stateless=True)))
 
-    def _try_hosts(self, vm: Machine, asked: Asked | None) -> None:
-        """It is started on one host after the other, and ends on each."""
+    def _try_hosts(self, vm: Machine, origin: Origin | None) -> None:
+        """Start it on one host after the other. Its process exits on each."""
         seconds = self._world.durations.failed_start
 
-        def tried(host_id: str) -> Callable[[Machine], None]:
+        def try_host(host_id: str) -> Callable[[Machine], None]:
             def attempt(vm: Machine) -> None:
                 self._world.put(vm.changed(state=State.LAUNCHING, host_id=host_id))
-                self._start_asked(EventKind.START_ASKED, self._world.vm(vm.id), asked)
+                self._record_start(EventKind.START_REQUESTED, self._world.vm(vm.id), origin)
 
             return attempt
 
-        def failed(vm: Machine) -> None:
-            self._world.record(EventKind.CRASHED, vm, detail=_EXITED)
-            self._world.record(EventKind.START_FAILED_ON_HOST, vm, asked)
+        def fail(vm: Machine) -> None:
+            self._world.record(EventKind.CRASHED, vm, detail=_PROCESS_EXITED)
+            self._world.record(EventKind.START_FAILED_ON_HOST, vm, origin)
 
-        def given_up(vm: Machine) -> None:
-            self._world.record(EventKind.START_FAILED, vm, asked)
-            self._goes_off(vm, told=False)
+        def give_up(vm: Machine) -> None:
+            self._world.record(EventKind.START_FAILED, vm, origin)
+            self._set_off(vm, recorded=False)
 
         hosts = [host.id for host in self._world.usable_hosts(vm)]
         steps: list[tuple[float, Callable[[Machine], None]]] = []
         for host_id in hosts[1:]:
-            steps += [(seconds, failed), (0.0, tried(host_id))]
+            steps += [(seconds, fail), (0.0, try_host(host_id))]
         if hosts:
-            tried(hosts[0])(vm)
-        self._world.plan(vm, *steps, (seconds, failed), (0.0, given_up))
+            try_host(hosts[0])(vm)
+        self._world.plan(vm, *steps, (seconds, fail), (0.0, give_up))
 
-    def _on_a_host(self, vm: Machine, state: State, booted_at: float | None) -> Machine:
-        now, host_id = self._world.now, self._world.place(vm)
+    def _put_on_host(self, vm: Machine, state: State, booted_at: float | None) -> Machine:
+        now, host_id = self._world.now, self._world.choose_host(vm)
         vm = vm.changed(state=state, host_id=host_id, started_at=now, booted_at=booted_at)
         vm = vm.changed(tells_start=True, stop_reason=None)
         self._world.put(vm)
         return vm
 
-    def _start_asked(self, kind: EventKind, vm: Machine, asked: Asked | None) -> None:
-        if asked is not None:
-            self._world.record(kind, vm, asked)
+    def _record_start(self, kind: EventKind, vm: Machine, origin: Origin | None) -> None:
+        if origin is not None:
+            self._world.record(kind, vm, origin)
 
-    def _boot(self, vm: Machine) -> float:
+    def _boot_seconds(self, vm: Machine) -> float:
         durations = self._world.durations
         return durations.boot if vm.guest.agent else durations.boot_without_agent
 
-    def _runs(self, vm: Machine) -> None:
+    def _set_running(self, vm: Machine) -> None:
         booted_at = vm.booted_at or self._world.now
         self._world.put(vm.changed(state=State.RUNNING, booted_at=booted_at, booting_again=False))
 
-    def _running(self, told_as: EventKind, asked: Asked | None) -> Callable[[Machine], None]:
+    def _run_and_record(self, kind: EventKind, origin: Origin | None) -> Callable[[Machine], None]:
         def run(vm: Machine) -> None:
-            self._runs(vm)
-            self._world.record(told_as, vm, asked)
+            self._set_running(vm)
+            self._world.record(kind, vm, origin)
 
         return run
 
-    def _stays_up(self, vm: Machine) -> None:
-        self._runs(vm.changed(stop_reason=None))
+    def _fail_shutdown(self, vm: Machine) -> None:
+        self._set_running(vm.changed(stop_reason=None))
         self._world.record(EventKind.SHUTDOWN_FAILED, vm)
 
-    def _boots_again(self, vm: Machine) -> None:
+    def _boot_again(self, vm: Machine) -> None:
         self._world.put(vm.changed(booted_at=self._world.now, booting_again=True))
         self._world.record(EventKind.REBOOTED, vm)
 
-    def _is_suspended(self, vm: Machine) -> None:
+    def _set_suspended(self, vm: Machine) -> None:
         self._world.put(vm.changed(state=State.SUSPENDED, host_id=None))
         self._world.record(EventKind.SUSPENDED, vm)
 
-    def _is_restarted(self, vm: Machine) -> None:
+    def _restart(self, vm: Machine) -> None:
         self.start(vm.id)
         self._world.record(EventKind.RESTARTED, self._world.vm(vm.id))
 
-    def _saves(self, vm_id: str) -> None:
-        """Only a machine that runs is saved; of another one the request is forgotten."""
-        if not self._world.knows(vm_id):
+    def _save_if_running(self, vm_id: str) -> None:
+        """Drop the request if the VM is not running any more."""
+        if not self._world.has_vm(vm_id):
             return
         vm = self._world.vm(vm_id).changed(hibernating_until=0.0)
         if vm.stuck or vm.state is not State.RUNNING:
             self._world.put(vm)
             return
         self._world.put(vm.changed(state=State.SAVING))
-        self._world.plan(vm, (self._world.durations.save, self._is_suspended))
+        self._world.plan(vm, (self._world.durations.save, self._set_suspended))
 
-    def _is_paused(self, vm: Machine) -> None:
+    def _set_paused(self, vm: Machine) -> None:
         self._world.put(vm.changed(state=State.PAUSED))
         self._world.record(EventKind.PAUSED, vm)
 
-    def _shut_down_from_within(self, vm: Machine) -> None:
-        self._goes_off(vm, detail="User shut down from within the guest")
+    def _shut_down_by_guest(self, vm: Machine) -> None:
+        self._set_off(vm, detail="User shut down from within the guest")
 
-    def _goes_off(self, vm: Machine, told: bool = True, detail: str | None = None) -> None:
-        if told and vm.state is not State.SUSPENDED:
+    def _set_off(self, vm: Machine, recorded: bool = True, detail: str | None = None) -> None:
+        if recorded and vm.state is not State.SUSPENDED:
             self._world.record(EventKind.WENT_DOWN, vm, detail=detail)
-        gone = vm.changed(state=State.OFF, host_id=None, started_at=None, booted_at=None)
-        gone = gone.changed(booting_again=False, being_cut=False)
+        off = vm.changed(state=State.OFF, host_id=None, started_at=None, booted_at=None)
+        off = off.changed(booting_again=False, powering_off=False)
         if vm.stateless:
             until = self._world.now + self._world.durations.clean_up
-            gone = gone.changed(busy_until=until, snapshot_busy=True)
-        self._world.put(gone.changed(stopped_at=self._world.now))
+            off = off.changed(busy_until=until, snapshot_busy=True)
+        self._world.put(off.changed(stopped_at=self._world.now))
         if vm.comes_back_after is not None:
             self._world.plan(vm, (vm.comes_back_after, lambda vm: self.start(vm.id)))
 
-    def _becomes(self, state: State) -> Callable[[Machine], None]:
+    def _set_state(self, state: State) -> Callable[[Machine], None]:
         return lambda vm: self._world.put(vm.changed(state=state))

@@ -1,4 +1,4 @@
-"""What will happen, and when."""
+"""A queue of callbacks by due time."""
 
 from __future__ import annotations
 
@@ -11,36 +11,33 @@ __all__ = ["Timeline"]
 
 
 class Timeline:
-    """Things due at moments of a clock, each about one machine.
-
-    A new plan for a machine replaces what was planned for it before.
-    """
+    """Callbacks with their due times. Each belongs to one VM, so that its plan can be dropped."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, str, int, Callable[[], None]]] = []
+        self._queue: list[tuple[float, int, str, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._plans: dict[str, int] = defaultdict(int)
 
     def drop(self, vm_id: str) -> None:
-        """Forget all that was planned for this machine."""
+        """Drop all callbacks of this VM."""
         self._plans[vm_id] += 1
 
-    def add(self, moment: float, vm_id: str, happens: Callable[[], None]) -> None:
-        entry = (moment, next(self._order), vm_id, self._plans[vm_id], happens)
-        heapq.heappush(self._due, entry)
+    def add(self, moment: float, vm_id: str, callback: Callable[[], None]) -> None:
+        entry = (moment, next(self._order), vm_id, self._plans[vm_id], callback)
+        heapq.heappush(self._queue, entry)
 
     def next_moment(self) -> float | None:
         self._skip_dropped()
-        return self._due[0][0] if self._due else None
+        return self._queue[0][0] if self._queue else None
 
     def take(self, now: float) -> tuple[float, Callable[[], None]] | None:
-        """The next thing that is due by now, and its moment."""
+        """Remove the next callback that is due. Returns its due time too."""
         self._skip_dropped()
-        if not self._due or self._due[0][0] > now:
+        if not self._queue or self._queue[0][0] > now:
             return None
-        moment, _, _, _, happens = heapq.heappop(self._due)
-        return moment, happens
+        moment, _, _, _, callback = heapq.heappop(self._queue)
+        return moment, callback
 
     def _skip_dropped(self) -> None:
-        while self._due and self._due[0][3] != self._plans[self._due[0][2]]:
-            heapq.heappop(self._due)
+        while self._queue and self._queue[0][3] != self._plans[self._queue[0][2]]:
+            heapq.heappop(self._queue)

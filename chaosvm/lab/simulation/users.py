@@ -1,4 +1,4 @@
-"""Accounts beside the lab's own one, and what they may do."""
+"""Accounts besides the lab's own, and their permissions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["Role", "User"]
 
 
 class Role(StrEnum):
-    """What somebody may see and do."""
+    """What a user may see and do."""
 
-    # Can log in, and nothing more.
+    # May only log in.
     NONE = "none"
-    # Sees and does everything with some machines, and nothing with others.
+    # Sees some VMs and may do everything with them.
     USER = "user"
     # Sees everything.
     READER = "reader"
-    # Sees everything, and does all with machines but a reset.
+    # Sees everything, and may do everything with VMs except reset.
     OPERATOR = "operator"
     ADMIN = "admin"
 

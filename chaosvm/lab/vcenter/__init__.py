@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chaosvm.lab.http_server import ProtocolServer
 
 
-def faces(world: World, options: Options) -> Sequence[ProtocolServer]:
+def protocol_servers(world: World, options: Options) -> Sequence[ProtocolServer]:
     from chaosvm.lab.vcenter.protocol_server import VCenterServer
 
     return [VCenterServer(world, options)]

@@ -28,14 +28,17 @@ _DEFAULT_LIMIT = 1000
 _e = vim.event
 # Event class and message. Kinds that are not listed have no vCenter event.
 _KINDS: Mapping[EventKind, tuple[Any, str]] = {
-    EventKind.START_ASKED: (_e.VmStartingEvent, "{vm} on {host} is starting"),
+    EventKind.START_REQUESTED: (_e.VmStartingEvent, "{vm} on {host} is starting"),
     EventKind.STARTED: (_e.VmPoweredOnEvent, "{vm} on {host} is powered on"),
     EventKind.POWERED_OFF: (_e.VmStoppingEvent, "{vm} on {host} is stopping"),
     EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN: (_e.VmStoppingEvent, "{vm} on {host} is stopping"),
-    EventKind.SHUTDOWN_ASKED: (_e.VmGuestShutdownEvent, "Guest OS shut down for {vm} on {host}"),
-    EventKind.REBOOT_ASKED: (_e.VmGuestRebootEvent, "Guest OS reboot for {vm} on {host}"),
+    EventKind.SHUTDOWN_REQUESTED: (
+        _e.VmGuestShutdownEvent,
+        "Guest OS shut down for {vm} on {host}",
+    ),
+    EventKind.REBOOT_REQUESTED: (_e.VmGuestRebootEvent, "Guest OS reboot for {vm} on {host}"),
     EventKind.RESET: (_e.VmResettingEvent, "{vm} on {host} is reset"),
-    EventKind.SUSPEND_ASKED: (_e.VmSuspendingEvent, "{vm} on {host} is being suspended"),
+    EventKind.SUSPEND_REQUESTED: (_e.VmSuspendingEvent, "{vm} on {host} is being suspended"),
     EventKind.SUSPENDED: (_e.VmSuspendedEvent, "{vm} on {host} is suspended"),
     EventKind.RESUMED: (_e.VmResumingEvent, "{vm} on {host} is resuming"),
     EventKind.WENT_DOWN: (_e.VmPoweredOffEvent, "{vm} on {host} is powered off"),

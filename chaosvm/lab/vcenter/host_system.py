@@ -61,7 +61,7 @@ class HostSystem(Entity):
             connectionState="connected" if up else "notResponding",
             powerState="poweredOn" if up else "unknown",
             inMaintenanceMode=False,
-            bootTime=self.inventory.world.moment(0.0) if up else None,
+            bootTime=self.inventory.world.date_of(0.0) if up else None,
         )
 
     @managed_property

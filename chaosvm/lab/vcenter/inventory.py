@@ -47,9 +47,9 @@ class Inventory:
 
     @property
     def tree(self) -> _Tree:
-        if self._generation != self.world.shape:
+        if self._generation != self.world.generation:
             with self.world.present(), self._lock:
-                generation = self.world.shape
+                generation = self.world.generation
                 self._tree = self._build_tree()
                 self._generation = generation
         return self._tree

@@ -12,7 +12,7 @@ from chaosvm.lab.vcenter.interfaces import Session
 from chaosvm.lab.vcenter.serialization import as_declared_array, leaf_type, serialize, value_at
 
 if TYPE_CHECKING:
-    from chaosvm.lab.simulation import Asked
+    from chaosvm.lab.simulation import Origin
 
 __all__ = [
     "Call",
@@ -53,7 +53,7 @@ class Call:
     arguments: Mapping[str, Any]
     session: Session | None
     version: str
-    origin: Asked
+    origin: Origin
     # Response headers to set, such as the session cookie.
     headers: dict[str, str]
     client: str = ""

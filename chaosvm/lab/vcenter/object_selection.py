@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.simulation import Machine, NoSuchThing
+from chaosvm.lab.simulation import Machine, NotFound
 from chaosvm.lab.vcenter.interfaces import Inventory, Service, Session
 from chaosvm.lab.vcenter.managed_object import ManagedObject, SoapFault
 from chaosvm.lab.vcenter.property_xml import Piece, Rendered, fill, object_pieces, render_pieces
@@ -146,7 +146,7 @@ class ResponseCache:
     ) -> list[str]:
         """The contents of the objects, without the enclosing elements."""
         inventory = service.inventory
-        generation, machines = inventory.world.shape, inventory.machines()
+        generation, machines = inventory.world.generation, inventory.machines()
         rendered: list[str] = []
         for target in objects.values():
             paths = paths_by_type.for_object(target)
@@ -215,7 +215,7 @@ def _object_xml(
     for path in paths:
         try:
             value = target.encode(path, version, session)
-        except NoSuchThing:
+        except NotFound:
             continue
         if value:
             parts.append(f"<propSet><name>{escape(path)}</name>{value}</propSet>")

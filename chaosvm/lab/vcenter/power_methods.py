@@ -12,8 +12,8 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.lab.http_server import IGNORED, TASK_RULE
-from chaosvm.lab.simulation import Asked, Machine, State
+from chaosvm.lab.fault_injection import IGNORED, TASK_RULE
+from chaosvm.lab.simulation import Machine, Origin, State
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method
 from chaosvm.lab.vcenter.rule_faults import build_fault
@@ -45,7 +45,7 @@ class PowerMethods(ManagedObject):
     def power_on(self, call: Call) -> Any:
         return self.start_power_on(call.origin).reference
 
-    def start_power_on(self, origin: Asked) -> Any:
+    def start_power_on(self, origin: Origin) -> Any:
         if self.machine.template:
             raise SoapFault(vmodl.fault.NotSupported(), "A template cannot be powered on.")
         durations = self.inventory.world.durations
@@ -64,7 +64,7 @@ class PowerMethods(ManagedObject):
             "VirtualMachine.powerOff",
             call.origin,
             lambda vm: _fault_unless_on(vm, "poweredOff"),
-            self.inventory.world.power.cut,
+            self.inventory.world.power.power_off,
             lambda vm: POWER_STATES[vm.state] == "poweredOff",
             self.inventory.world.durations.power_off,
         ).reference
@@ -95,9 +95,9 @@ class PowerMethods(ManagedObject):
     def _start_task(
         self,
         name: str,
-        origin: Asked,
+        origin: Origin,
         fault_of: Callable[[Machine], Any],
-        operation: Callable[[str, Asked], None],
+        operation: Callable[[str, Origin], None],
         is_done: Callable[[Machine], bool],
         seconds: float,
     ) -> Any:
@@ -144,7 +144,7 @@ class PowerMethods(ManagedObject):
     def standby_guest(self, call: Call) -> None:
         self._run_in_guest(call.origin, self.inventory.world.power.suspend)
 
-    def _run_in_guest(self, origin: Asked, operation: Callable[[str, Asked], None]) -> None:
+    def _run_in_guest(self, origin: Origin, operation: Callable[[str, Origin], None]) -> None:
         with self.inventory.world.present():
             vm = self.machine
             fault = _fault_unless_on(vm, "poweredOn")
@@ -216,7 +216,7 @@ class MultiVMPowerOn(ManagedObject):
         task = self.inventory.tasks.done(self, "Datacenter.powerOnMultiVM", call.origin, result)
         return task.reference
 
-    def _try(self, machine: PowerMethods, origin: Asked, result: Any) -> None:
+    def _try(self, machine: PowerMethods, origin: Origin, result: Any) -> None:
         fault = _power_on_fault(machine.machine)
         if fault is None:
             try:

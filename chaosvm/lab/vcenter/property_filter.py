@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from pyVmomi import vmodl
 
-from chaosvm.lab.simulation import NoSuchThing
+from chaosvm.lab.simulation import NotFound
 from chaosvm.lab.vcenter.interfaces import Service, Session
 from chaosvm.lab.vcenter.managed_object import (
     Call,
@@ -130,7 +130,7 @@ class PropertyFilter(ManagedObject):
         reported = self._reported.get(target.moid)
         try:
             current = {path: target.encode(path, version, self._session) for path in paths}
-        except NoSuchThing:
+        except NotFound:
             return ""
         self._reported[target.moid] = current
         self._references[target.moid] = target.reference

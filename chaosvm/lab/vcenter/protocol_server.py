@@ -12,10 +12,11 @@ from typing import Any
 from aiohttp import web
 from pyVmomi import VmomiSupport, vmodl
 
+from chaosvm.lab.fault_injection import page
 from chaosvm.lab.faults import Rule
-from chaosvm.lab.http_server import Route, page
+from chaosvm.lab.http_server import Route
 from chaosvm.lab.options import Options
-from chaosvm.lab.simulation import Asked, NoSuchThing, World
+from chaosvm.lab.simulation import NotFound, Origin, World
 from chaosvm.lab.vcenter import soap
 from chaosvm.lab.vcenter.managed_object import Call, SoapFault, not_authenticated
 from chaosvm.lab.vcenter.rest import Rest
@@ -105,8 +106,8 @@ class VCenterServer:
     def routes(self) -> Sequence[Route]:
         versions = "/sdk/vimServiceVersions.xml"
         return [
-            Route("POST", "/sdk", self._soap, "/sdk", told_apart=self._parse_soap),
-            Route("POST", "/sdk/", self._soap, "/sdk", told_apart=self._parse_soap),
+            Route("POST", "/sdk", self._soap, "/sdk", read_verb=self._parse_soap),
+            Route("POST", "/sdk/", self._soap, "/sdk", read_verb=self._parse_soap),
             Route("GET", versions, _versions, versions),
             *self._rest.routes(),
         ]
@@ -125,7 +126,7 @@ class VCenterServer:
         vms = [machines[moid] for moid in moids if moid in machines]
         return frozenset((*moids, *(vm.name for vm in vms)))
 
-    async def unserved(self, request: web.Request, code: int) -> web.Response:
+    async def unrouted(self, request: web.Request, code: int) -> web.Response:
         return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
@@ -162,7 +163,7 @@ class VCenterServer:
             arguments=soap_request.arguments,
             session=session,
             version=version,
-            origin=Asked(user=session.user if session else None),
+            origin=Origin(user=session.user if session else None),
             headers=headers,
             client=request.headers.get("User-Agent", ""),
         )
@@ -170,7 +171,7 @@ class VCenterServer:
             value = await self._invoke(soap_request, call)
         except SoapFault as soap_fault:
             return self._fault(request, soap_fault)
-        except NoSuchThing:
+        except NotFound:
             return self._fault(request, _not_found(soap_request.target))
         except InvalidPath as error:
             return self._fault(request, SoapFault(vmodl.query.InvalidProperty(name=str(error))))

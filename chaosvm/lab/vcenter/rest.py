@@ -72,7 +72,7 @@ class Rest:
     def _login(self, legacy: bool) -> Handler:
         async def handler(request: web.Request) -> web.Response:
             scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "basic" or not self._sessions.account.knows_basic(credentials):
+            if scheme.lower() != "basic" or not self._sessions.account.matches_basic(credentials):
                 return _unauthenticated()
             token = self._sessions.tokens.add(secrets.token_hex(16))
             response = _json({"value": token} if legacy else token, 200 if legacy else 201)
@@ -88,7 +88,7 @@ class Rest:
         return web.Response(status=200 if request.path.startswith("/rest") else 204)
 
     def _is_logged_in(self, request: web.Request) -> bool:
-        return self._sessions.tokens.good(_token(request))
+        return self._sessions.tokens.is_valid(_token(request))
 
     def _authenticated(self, answer: Callable[[web.Request, bytes], Any], legacy: bool) -> Handler:
         async def handler(request: web.Request) -> web.Response:

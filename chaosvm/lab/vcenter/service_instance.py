@@ -11,7 +11,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.options import Options
-from chaosvm.lab.simulation import Machine, NoSuchThing, World
+from chaosvm.lab.simulation import Machine, NotFound, World
 from chaosvm.lab.vcenter.custom_fields import CustomFieldsManager
 from chaosvm.lab.vcenter.entities import Folder
 from chaosvm.lab.vcenter.events import EventHistoryCollector, EventManager
@@ -97,7 +97,7 @@ class Service:
             return None
         try:
             return self.inventory.world.vm(vm_id)
-        except NoSuchThing:
+        except NotFound:
             return None
 
     def ancestor_moids(self, vm: Machine) -> set[str]:
@@ -128,7 +128,7 @@ class Service:
     @property
     def generation(self) -> tuple[int, int]:
         """A value that changes whenever the result of a traversal may have changed."""
-        return self.inventory.world.shape, self._selection_version
+        return self.inventory.world.generation, self._selection_version
 
     def selection_changed(self, moids: Iterable[str]) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ from pyVmomi import vim
 
 from chaosvm.lab.credentials import Account, Tokens
 from chaosvm.lab.options import Options
-from chaosvm.lab.simulation import Asked, EventKind, World
+from chaosvm.lab.simulation import EventKind, Origin, World
 from chaosvm.lab.vcenter import interfaces
 from chaosvm.lab.vcenter.managed_object import (
     Call,
@@ -132,15 +132,15 @@ class Sessions:
         return None
 
     def login(self, username: str, password: str, client: str) -> Session | None:
-        if not self.account.knows(username, password):
-            self._world.record(EventKind.LOGIN_FAILED, asked=Asked(user=username))
+        if not self.account.matches(username, password):
+            self._world.record(EventKind.LOGIN_FAILED, origin=Origin(user=username))
             return None
         now = self._world.now
-        session = Session(username, now, self._world.moment(now), client)
+        session = Session(username, now, self._world.date_of(now), client)
         with self._lock:
             self._sessions[session.cookie] = session
             self.logins += 1
-        self._world.record(EventKind.LOGGED_IN, asked=Asked(user=username))
+        self._world.record(EventKind.LOGGED_IN, origin=Origin(user=username))
         return session
 
     def logout(self, session: interfaces.Session) -> None:
@@ -149,7 +149,7 @@ class Sessions:
             self.logouts += known
         session.end()
         if known:
-            self._world.record(EventKind.LOGGED_OUT, asked=Asked(user=session.user))
+            self._world.record(EventKind.LOGGED_OUT, origin=Origin(user=session.user))
 
     def _is_valid(self, login_time: float) -> bool:
         return self._seconds is None or self._world.now - login_time < self._seconds

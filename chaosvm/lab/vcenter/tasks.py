@@ -11,7 +11,7 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.simulation import Asked, Machine, World
+from chaosvm.lab.simulation import Machine, Origin, World
 from chaosvm.lab.vcenter.interfaces import Session
 from chaosvm.lab.vcenter.managed_object import (
     Call,
@@ -120,7 +120,7 @@ class Task(ManagedObject):
         return min(99, int(100 * (self._world.now - self._start) / self._seconds))
 
     def _moment(self, seconds: float) -> dt.datetime:
-        return self._world.moment(seconds)
+        return self._world.date_of(seconds)
 
 
 class Tasks:
@@ -159,7 +159,7 @@ class Tasks:
         entity: ManagedObject,
         vm: Machine,
         name: str,
-        origin: Asked,
+        origin: Origin,
         is_done: Callable[[Machine], bool],
         seconds: float,
     ) -> Task:
@@ -171,13 +171,19 @@ class Tasks:
         return task
 
     def failed(
-        self, entity: ManagedObject, vm: Machine, name: str, origin: Asked, fault: Any, message: str
+        self,
+        entity: ManagedObject,
+        vm: Machine,
+        name: str,
+        origin: Origin,
+        fault: Any,
+        message: str,
     ) -> Task:
         task = self._new_task(entity, vm.name, name, origin).fail(fault, message)
         self._notify(task)
         return task
 
-    def done(self, entity: Any, name: str, origin: Asked, result: Any) -> Task:
+    def done(self, entity: Any, name: str, origin: Origin, result: Any) -> Task:
         task = self._new_task(entity, entity.plain_name, name, origin).succeed(result)
         self._notify(task)
         return task
@@ -211,7 +217,7 @@ class Tasks:
         entity: ManagedObject,
         entity_name: str,
         name: str,
-        origin: Asked,
+        origin: Origin,
         is_done: Callable[[Machine], bool] = never_done,
         seconds: float = 0.0,
     ) -> Task:

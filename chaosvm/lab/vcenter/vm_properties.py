@@ -152,7 +152,7 @@ _RUNTIME: Mapping[str, Leaf] = {
     "connectionState": lambda inventory, vm: CONNECTION_STATES.get(vm.state, "connected"),
     "powerState": lambda inventory, vm: POWER_STATES[vm.state],
     "bootTime": lambda inventory, vm: (
-        inventory.world.moment(vm.started_at)
+        inventory.world.date_of(vm.started_at)
         if vm.started_at is not None and POWER_STATES[vm.state] == "poweredOn"
         else None
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chaosvm.errors import InvalidValue
-from chaosvm.lab.simulation import NoSuchThing, Role, World
+from chaosvm.lab.simulation import NotFound, Role, World
 from chaosvm.lab.world_files import converters as words
 from chaosvm.settings import values
 
@@ -35,5 +35,5 @@ def add(made: World, place: str, fields: dict[str, Any]) -> None:
             raise InvalidValue(f"{place} has no {needed}")
     try:
         made.add_user(**fields)
-    except NoSuchThing as error:
+    except NotFound as error:
         raise InvalidValue(f"{place}.vms: {error}") from None

@@ -400,7 +400,7 @@ def test_it_lags(slow_world: World, clock: FakeClock, serve: Serve) -> None:
     slow_world.add_vm("web")
     dora = serve(slow_world, dora_lag=30)
     clock.sleep(20)
-    slow_world.power.cut("web")
+    slow_world.power.power_off("web")
     seen = []
     for seconds in (0, 9, 1, 30):  # read anew at 30, whether or not it was asked before
         clock.sleep(seconds)
@@ -415,7 +415,7 @@ def test_it_shows_the_moment_when_it_read(
     slow_world.add_vm("web")
     dora = serve(slow_world, dora_lag=30)
     clock.sleep(29)
-    slow_world.power.cut("web")
+    slow_world.power.power_off("web")
     clock.sleep(2)
     slow_world.power.start("web")
     clock.sleep(20)

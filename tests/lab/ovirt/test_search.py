@@ -26,11 +26,11 @@ def estate(slow_world: World) -> World:
     return slow_world
 
 
-def found(world: World, text: str, most: int | None = None, **options: bool) -> list[str]:
+def found(world: World, text: str, limit: int | None = None, **options: bool) -> list[str]:
     entities = search_entities(world)
-    search = parse(text, entities["VM"], entities, most=most, **options)
+    search = parse(text, entities["VM"], entities, limit=limit, **options)
     vms = sorted(world.vms, key=lambda vm: collation_key(vm.name))
-    return [vm.name for vm in search.of(vms, most)]
+    return [vm.name for vm in search.apply(vms, limit)]
 
 
 ALL = ["db-01", "Größe (x) [y]", 'odd "name"', "web-01", "web-02"]

@@ -209,11 +209,11 @@ def test_events_are_told(content: Any, vm: Any, lab: Lab) -> None:
 
 
 def test_every_kind_of_event_can_be_read(content: Any, world: World) -> None:
-    from chaosvm.lab.simulation import Asked, EventKind
+    from chaosvm.lab.simulation import EventKind, Origin
 
     vm = world.add_vm("web")
     for kind in EventKind:
-        world.record(kind, vm, Asked(user="somebody"))
+        world.record(kind, vm, Origin(user="somebody"))
     found = content.eventManager.QueryEvents(vim.event.EventFilterSpec())
     assert len(found) > 15
     restarted = [event for event in found if isinstance(event, vim.event.EventEx)]
