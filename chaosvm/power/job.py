@@ -27,6 +27,7 @@ from chaosvm.power.precheck import (
     already_satisfied,
     first_command,
     must_wait_for_stable_state,
+    unknown_state_reason,
     unsupported_reason,
 )
 from chaosvm.power.progress import Progress
@@ -86,7 +87,11 @@ class Job(Progress):
     def refusal_reason(self) -> str | None:
         """Why the operation is impossible or refused in the VM's present state."""
         vm = replace(self.vm, power_state=self.seen.power_state)
-        return unsupported_reason(vm, self.order) or self._platform_refusal(vm, self.order)
+        return (
+            unsupported_reason(vm, self.order)
+            or self._platform_refusal(vm, self.order)
+            or unknown_state_reason(vm)
+        )
 
     def may_send(self) -> bool:
         """Check again before a queued command is sent; fails the job if it is refused now."""

@@ -6,7 +6,13 @@ from chaosvm.backend import Operation, Order, PowerCommand
 from chaosvm.ledger import TARGET_STATES
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["already_satisfied", "first_command", "must_wait_for_stable_state", "unsupported_reason"]
+__all__ = [
+    "already_satisfied",
+    "first_command",
+    "must_wait_for_stable_state",
+    "unknown_state_reason",
+    "unsupported_reason",
+]
 
 
 def already_satisfied(vm: VM, order: Order) -> bool:
@@ -17,12 +23,17 @@ def already_satisfied(vm: VM, order: Order) -> bool:
 
 def unsupported_reason(vm: VM, order: Order) -> str | None:
     """Why no platform supports the order in this state; a backend may refuse more."""
-    if vm.power_state is PowerState.UNKNOWN:
-        return f"is in an unknown power state ({vm.status}): its host may not be connected"
     needs_running = order.operation in (Operation.REBOOT, Operation.SUSPEND)
     if needs_running and vm.power_state is PowerState.POWERED_OFF:
         return f"is {vm.power_state}, and {order.operation} needs a running VM"
     return None
+
+
+def unknown_state_reason(vm: VM) -> str | None:
+    """Why nothing can be done to a VM in an unknown state, for a backend without a reason."""
+    if vm.power_state is not PowerState.UNKNOWN:
+        return None
+    return f"is in an unknown power state ({vm.status}): its host may not be connected"
 
 
 def must_wait_for_stable_state(state: PowerState, order: Order) -> bool:

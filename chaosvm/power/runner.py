@@ -19,7 +19,7 @@ from chaosvm.ledger import Ledger
 from chaosvm.outcome import Outcome
 from chaosvm.power.dispatcher import Dispatcher
 from chaosvm.power.job import Job
-from chaosvm.power.precheck import already_satisfied, unsupported_reason
+from chaosvm.power.precheck import already_satisfied, unknown_state_reason, unsupported_reason
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 
@@ -84,7 +84,11 @@ def refusal_reason(platform: Backend, vm: VM, order: Order) -> str | None:
     """Why the order is impossible for the VM as it is; None if it is possible or satisfied."""
     if already_satisfied(vm, order):
         return None
-    return unsupported_reason(vm, order) or platform.refusal_reason(vm, order)
+    return (
+        unsupported_reason(vm, order)
+        or platform.refusal_reason(vm, order)
+        or unknown_state_reason(vm)
+    )
 
 
 class _Run:

@@ -49,6 +49,13 @@ _METHODS = {
 }
 # Seconds after the start of an action for which the status of VMware Tools is taken as current.
 _TOOLS_STATUS_TTL = 5.0
+# Why the state of a VM is unknown, by VirtualMachineConnectionState.
+_CONNECTION_PROBLEMS = {
+    "disconnected": "its host is not connected",
+    "inaccessible": "its host cannot access its files",
+    "orphaned": "it is no longer registered on its host",
+    "invalid": "its configuration is invalid",
+}
 
 
 class VSphereBackend(Backend):
@@ -166,6 +173,9 @@ class VSphereBackend(Backend):
         return reasons
 
     def refusal_reason(self, vm: VM, order: Order) -> str | None:
+        if vm.power_state is PowerState.UNKNOWN:
+            problem = _CONNECTION_PROBLEMS.get(vm.metadata.get("connection_state", ""))
+            return f"is in an unknown power state: {problem}" if problem else None
         if question := vm.metadata.get("question"):
             return f"waits for an answer to: {question}"
         suspended = vm.power_state is PowerState.SUSPENDED

@@ -301,6 +301,22 @@ def test_a_pending_question_is_reported_before_anything_is_sent(
     assert changes_sent(vcsim) == set()
 
 
+@pytest.mark.parametrize(
+    ("connection_state", "problem"),
+    [
+        ("disconnected", "its host is not connected"),
+        ("orphaned", "it is no longer registered on its host"),
+    ],
+)
+def test_a_vm_in_an_unknown_state_is_refused_with_the_reason(
+    platform: VSpherePlatform, estate: Estate, vcsim: Vcsim, connection_state: str, problem: str
+) -> None:
+    estate.set(VM, **{"runtime.connectionState": connection_state})
+    with pytest.raises(OperationRefused, match=f"'{VM}' .* is in an unknown .*: {problem}"):
+        platform.reboot(VM)
+    assert changes_sent(vcsim) == set()
+
+
 def test_a_question_that_comes_up_is_in_the_error(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
