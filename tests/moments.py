@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chaosvm.backend import Backend
+from chaosvm.service import VMService
 
 __all__ = ["ForwardClock", "once", "once_sent"]
 
@@ -29,9 +29,9 @@ class ForwardClock:
         self._ahead += seconds
 
 
-def once_sent(platform: Backend, do: Callable[[], object]) -> None:
+def once_sent(platform: VMService, do: Callable[[], object]) -> None:
     """Do it as soon as the first step that the platform sends has been answered."""
-    send = platform.send
+    send = platform.backend.send
     done = threading.Lock()
 
     def send_and_do(*arguments: Any, **options: Any) -> Any:
@@ -40,7 +40,7 @@ def once_sent(platform: Backend, do: Callable[[], object]) -> None:
             do()
         return ticket
 
-    platform.send = send_and_do  # type: ignore[method-assign]
+    platform.backend.send = send_and_do  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_all_the_verbs(platform: VSpherePlatform, world: World) -> None:
 def test_a_guest_that_ignores_it_loses_its_power(platform: VSpherePlatform, world: World) -> None:
     world.durations = Durations(power_off=0.0)
     world.add_vm("web", guest=Guest.ignores())
-    platform.clock = clock = ForwardClock()
+    platform.backend.clock = clock = ForwardClock()
     once_sent(platform, lambda: clock.put_forward(85))
     assert platform.power_off("web", timeout=100).how is How.FALLBACK_HARD
 
