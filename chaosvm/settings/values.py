@@ -131,10 +131,6 @@ def _remedy(key: str, expected: str) -> str:
     return f"expected {expected}; if it comes from a variable, set that"
 
 
-# chaosvm.service still calls it by this name.
-text = string
-
-
 def secret(key: str, value: Any, any_character: bool = False) -> str:
     """A password or the like, unchanged; the error does not show it."""
     if not isinstance(value, str) or not value.strip():

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from chaoslib.discovery.discover import discover_actions
 
-from chaosvm.activities import Binding
-from chaosvm.activities import actions as definitions
+from chaosvm.activities import Binding, actions, batch_actions
 from chaosvm.olvm import actions as olvm
 from chaosvm.vsphere import actions as vsphere
 
@@ -58,7 +57,7 @@ def test_a_word_that_is_missing_is_an_error_at_import() -> None:
 
 @pytest.mark.parametrize("platform", [vsphere, olvm], ids=["vsphere", "olvm"])
 def test_every_definition_is_bound_and_discovered(platform: Any) -> None:
-    assert set(definitions.__all__) == set(platform.__all__)
+    assert {*actions.__all__, *batch_actions.__all__} == set(platform.__all__)
     found = discover_actions(platform.__name__)
     assert {each["name"] for each in found} == set(platform.__all__)
     assert {each["mod"] for each in found} == {platform.__name__}

@@ -99,7 +99,7 @@ def test_globs_that_fit_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "step", "after", "goes_down"),
+    ("operation", "command", "after", "goes_down"),
     [
         (Operation.POWER_OFF, PowerCommand.SHUTDOWN_GUEST, None, True),
         (Operation.REBOOT, PowerCommand.RESET, None, True),
@@ -109,9 +109,11 @@ def test_globs_that_fit_nothing() -> None:
     ],
 )
 def test_what_may_still_go_down(
-    operation: Operation, step: PowerCommand | None, after: PowerState | None, goes_down: bool
+    operation: Operation, command: PowerCommand | None, after: PowerState | None, goes_down: bool
 ) -> None:
-    operation_record = OperationRecord("run", "call", operation, ON, False, step=step, after=after)
+    record_of_call = OperationRecord(
+        "run", "call", operation, ON, False, command=command, after=after
+    )
     record = VMRecord("fake", "there", "vm-1", "web-1", None, ON, "up", [operation_record])
     assert going_down([record]) == ({("fake", "there", "vm-1")} if goes_down else set())
 

@@ -42,5 +42,5 @@ def test_an_empty_file_is_no_ledger_to_go_on_with(tmp_path: Path) -> None:
     with pytest.raises(LedgerError) as caught:
         Ledger.resumed(path)
     assert str(caught.value) == (
-        f"{path} has no run in it: it is no ledger, or nothing was changed"
+        f"{path} has no run in it: it is not a ledger, or nothing was changed"
     )

@@ -74,7 +74,7 @@ def test_what_has_no_answer_is_sent_four_times_at_most(clock: FakeClock) -> None
     for _ in range(10):
         clock.sleep(3)
         is_seen(job, power_state=ON)
-        if job.planned is None:
+        if job.scheduled is None:
             break
         send(job)
         sent += 1
@@ -86,7 +86,7 @@ def test_what_has_no_answer_is_sent_four_times_at_most(clock: FakeClock) -> None
 def test_where_it_can_be_followed_no_more_what_was_sent_may_still_happen(clock: FakeClock) -> None:
     job = running("power_off", clock, graceful=False)
     send(job)
-    job.on_answer(Answer(PowerCommand.POWER_OFF, ticket=CommandHandle("vm-1")))
+    job.on_answer(Answer(PowerCommand.POWER_OFF, handle=CommandHandle("vm-1")))
     job.on_watch_lost(PlatformError("the session was ended"))
     assert job.pending
     assert job.outcome.after is PowerState.UNKNOWN
@@ -106,7 +106,7 @@ def test_where_it_can_be_followed_no_more_and_nothing_was_sent(clock: FakeClock)
 def test_a_power_cut_whose_answer_was_lost_is_what_did_it(clock: FakeClock) -> None:
     job = running("power_off", clock, graceful=True, on_timeout="hard")
     send(job)
-    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, ticket=CommandHandle("vm-1")))
+    job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, handle=CommandHandle("vm-1")))
     clock.sleep(50)
     job.decide()
     send(job)

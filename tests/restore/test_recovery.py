@@ -176,5 +176,5 @@ def test_whatever_platform_the_ledger_names(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_platform_that_is_not_registered_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OperationFailed, match="a platform 'fake', which is not known"):
+    with pytest.raises(OperationFailed, match="a platform 'fake', which is not supported"):
         everywhere(lost(FakePlatform()), monkeypatch, Registered("idle"))

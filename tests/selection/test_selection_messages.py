@@ -259,5 +259,5 @@ def test_for_what_was_refused_too_few_may_be_left() -> None:
 
 
 def test_where_no_vm_has_such_a_thing_nothing_is_offered() -> None:
-    with pytest.raises(NoSuchVM, match=r"1 come as far as host$"):
+    with pytest.raises(NoSuchVM, match=r"none is on host 'q'$"):
         Selection({"host": "q"}).choose(ESTATE[1:2])
