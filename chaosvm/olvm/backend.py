@@ -186,7 +186,7 @@ class OLVMBackend(Backend):
 
 
 def _root_parser() -> XmlListParser[tuple[str | None, str | None]]:
-    """What the API tells of itself: product and version."""
+    """Parses the root of the API: product and version."""
     return XmlListParser("-", "api", _product, requires_id=False)
 
 

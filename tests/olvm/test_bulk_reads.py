@@ -23,7 +23,7 @@ def many(world: World, number: int) -> list[str]:
     return [world.add_vm(f"app-{each:04}").id for each in range(number)]
 
 
-# Side by side ---------------------------------------------------------------------------
+# Concurrency ----------------------------------------------------------------------------
 
 
 def test_requests_are_concurrent() -> None:
@@ -34,12 +34,12 @@ def test_requests_are_concurrent() -> None:
         together.wait(timeout=60)
         return number * 2
 
-    assert map_parallel(ask, [1, 2, 3], at_once=3) == [2, 4, 6]
+    assert map_parallel(ask, [1, 2, 3], concurrency=3) == [2, 4, 6]
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 5])
-def test_concurrency_is_bounded(at_once: int) -> None:
-    free = threading.Semaphore(at_once)
+@pytest.mark.parametrize("concurrency", [1, 2, 5])
+def test_concurrency_is_bounded(concurrency: int) -> None:
+    free = threading.Semaphore(concurrency)
 
     def ask(number: int) -> int:
         assert free.acquire(blocking=False)
@@ -47,14 +47,14 @@ def test_concurrency_is_bounded(at_once: int) -> None:
         free.release()
         return number
 
-    assert map_parallel(ask, range(20), at_once) == list(range(20))
-    assert map_parallel(ask, [], at_once) == []
+    assert map_parallel(ask, range(20), concurrency) == list(range(20))
+    assert map_parallel(ask, [], concurrency) == []
 
 
-@pytest.mark.parametrize("at_once", [1, 3])
-def test_an_error_is_no_answer(at_once: int) -> None:
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_an_error_is_no_answer(concurrency: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        map_parallel(lambda number: 1 / number, [2, 1, 0, 5], at_once)
+        map_parallel(lambda number: 1 / number, [2, 1, 0, 5], concurrency)
 
 
 # By name and by id ----------------------------------------------------------------------

@@ -15,7 +15,7 @@ ORDER = checked_order("power_off", 60)
 
 def shut_down(platform: OLVMPlatform, watch: Watch) -> None:
     vm = platform.get_vm(VM)
-    watch.follow([platform.backend.send(vm, PowerCommand.SHUTDOWN_GUEST, ORDER, Deadline(60))])
+    watch.track([platform.backend.send(vm, PowerCommand.SHUTDOWN_GUEST, ORDER, Deadline(60))])
 
 
 def observe(watch: Watch) -> Observation:
@@ -23,7 +23,9 @@ def observe(watch: Watch) -> Observation:
     return observation
 
 
-def test_a_guest_that_was_given_up_may_be_asked_again(platform: OLVMPlatform, world: World) -> None:
+def test_a_guest_that_was_given_up_may_get_another_request(
+    platform: OLVMPlatform, world: World
+) -> None:
     """That it was up again after the first time says nothing about the second."""
     world.change(VM, guest=Guest.ignores(600))
     with platform.backend.watch([platform.get_vm(VM)], ORDER, Deadline(60)) as watch:
