@@ -60,7 +60,7 @@ def exported(process: subprocess.Popen[str], last: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_runs_until_it_is_told_to_end(number: int, start: Start, tmp_path: Path) -> None:
+def test_it_runs_until_a_signal(number: int, start: Start, tmp_path: Path) -> None:
     env_file = tmp_path / "lab.env"
     process = start("--platforms", "vsphere", "--env-file", str(env_file))
     found = exported(process, "VSPHERE_CA_FILE")
@@ -77,12 +77,12 @@ def test_it_runs_until_it_is_told_to_end(number: int, start: Start, tmp_path: Pa
     ) as platform:
         platform.power_off("web-01")
     process.send_signal(number)
-    _, told = process.communicate(timeout=100)
-    assert process.returncode == 0, told
-    assert "web-01: running -> shutting down" in told
-    assert "ShutdownGuest" in told
-    assert "web-01: shutdown requested, then off" in told
-    assert found["VSPHERE_PASSWORD"] not in told
+    _, output = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    assert "web-01: running -> shutting down" in output
+    assert "ShutdownGuest" in output
+    assert "web-01: shutdown requested, then off" in output
+    assert found["VSPHERE_PASSWORD"] not in output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +125,7 @@ def lines(watching: Watching, **requests: int) -> list[str]:
     return [line.split("  ", 1)[1] for line in watching.lines(requests)]
 
 
-def test_what_is_asked_again_and_again_is_told_now_and_then(watched: Any) -> None:
+def test_repeated_requests_are_summarized(watched: Any) -> None:
     _, watching, clock = watched
     assert lines(watching) == []
     assert lines(watching, a=1, b=1) == ["a, b"]

@@ -51,8 +51,8 @@ def test_a_rule_may_be_about_one_path(lab: Lab, plain: Plain, web: str) -> None:
 def test_a_rule_may_be_about_one_vm_by_name_or_id(
     lab: Lab, plain: Plain, world: World, web: str
 ) -> None:
-    for wanted in ("web", web):
-        lab.rules(rule("stop", "status", vm=wanted, code=500))
+    for vm in ("web", web):
+        lab.rules(rule("stop", "status", vm=vm, code=500))
         assert stop(plain, world, "web").status_code == 500
         assert stop(plain, world, "db").status_code == 200
     lab.rules(rule("*", "status", vm="web", code=500))

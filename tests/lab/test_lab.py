@@ -1,4 +1,4 @@
-"""Starting and stopping, and what a lab tells of itself."""
+"""Starting and stopping, and what a lab reports about itself."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from chaosvm.lab import Lab, World
 from tests.lab.conftest import Plain, connected
 
 
-def test_all_faces_answer_until_it_stops() -> None:
+def test_all_servers_respond_until_it_stops() -> None:
     world = World.generated(vms=1000)
     lab = Lab(world, platforms=["vsphere", "olvm", "dora"]).start()
-    told, ca_file = lab.environment(), Path(lab.ca_file)
+    variables, ca_file = lab.environment(), Path(lab.ca_file)
     names = ("VSPHERE_PORT", "DORA_API_PORT", "DORA_AUTH_PORT")
-    ports = [int(told[name]) for name in names]
+    ports = [int(variables[name]) for name in names]
     ports.append(int(urlsplit(lab.olvm_url).port or 0))
     assert len(set(ports)) == 4
     assert [_listening(port) for port in ports] == [True] * 4

@@ -24,7 +24,7 @@ CONNECT = "import socket; socket.create_connection(('127.0.0.1', {port})).close(
 
 
 def connect(configuration: dict[str, Any] | None = None, value: Any = None) -> bool:
-    """A probe, or a tolerance, of somebody's own."""
+    """A custom probe or tolerance."""
     port = int((configuration or {})["vsphere_port"])
     socket.create_connection(("127.0.0.1", port)).close()
     return True
@@ -129,7 +129,7 @@ def test_without_a_rehearsal_they_connect(
     way: str, real: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = made(real, way)
-    if "tolerance" in way:  # which is only asked about what a probe has found
+    if "tolerance" in way:  # which is only called after a probe
         experiment["steady-state-hypothesis"]["probes"][0] |= {
             "provider": own("server_in_the_environment")["provider"]
         }
@@ -163,8 +163,8 @@ def test_the_journal_shows_the_steady_state_as_it_was_written(
 ) -> None:
     experiment = made(real, "process")
     journal = run(experiment, tmp_path, CONTROL_FILE)
-    told = journal["experiment"]["steady-state-hypothesis"]
-    assert [each["name"] for each in told["probes"]] == ["process"]
+    hypothesis = journal["experiment"]["steady-state-hypothesis"]
+    assert [each["name"] for each in hypothesis["probes"]] == ["process"]
     assert "removed from the steady state: 'process'" in logs.text
 
 
@@ -180,9 +180,9 @@ def test_processes_may_be_run(
 ) -> None:
     path = tmp_path / "control.json"
     path.write_text(json.dumps({"rehearse": declared(process_probes="run")}))
-    told = "import os; print(os.environ['VSPHERE_SERVER'] + ':' + os.environ['VSPHERE_PORT'])"
+    script = "import os; print(os.environ['VSPHERE_SERVER'] + ':' + os.environ['VSPHERE_PORT'])"
     probe = process(1)
-    probe["provider"]["arguments"] = ["-c", told]
+    probe["provider"]["arguments"] = ["-c", script]
     python = own("server_in_the_environment", name="environment")
     journal = run(real.experiment(probe, python), tmp_path, path)
     # They find the lab in their environment.
@@ -227,7 +227,7 @@ def refused(host: str, port: int = 9) -> bool:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "settings",
     [
         {"vsphere_server": "192.0.2.7"},
         {"olvm_url": "https://192.0.2.7/ovirt-engine/api"},
@@ -243,10 +243,10 @@ def refused(host: str, port: int = 9) -> bool:
     ids=str,
 )
 def test_where_servers_are_named(
-    told: dict[str, Any], fresh: None, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRODUCTION_VCENTER", "192.0.2.7")
-    network_block.block_servers(told)
+    network_block.block_servers(settings)
     assert refused("192.0.2.7", 443)
     assert refused("192.0.2.7", 9)
     assert not refused("127.0.0.1", 9)

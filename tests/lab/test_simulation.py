@@ -1,4 +1,4 @@
-"""The model, with a clock of the test's own."""
+"""The simulated world, on a fake clock."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_crash_ends_what_was_going_on(slow_world: World, clock: FakeClock) -> 
     assert states(slow_world, clock, "web") == [OFF]
 
 
-def test_somebody_else_may_start_it_again(slow_world: World, clock: FakeClock) -> None:
+def test_it_may_be_started_again_by_others(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", comes_back_after=0.5)
     slow_world.power.power_off("web")
     assert states(slow_world, clock, "web", 2)[1:3] == [OFF, State.LAUNCHING]
@@ -218,9 +218,7 @@ def test_a_machine_can_be_removed_in_the_middle_of_something(
     assert slow_world.vms == []
 
 
-def test_things_happen_when_they_were_due_and_not_when_somebody_looks(
-    slow_world: World, clock: FakeClock
-) -> None:
+def test_callbacks_run_at_their_due_time(slow_world: World, clock: FakeClock) -> None:
     slow_world.add_vm("web", guest=Guest.obeys(2))
     began = slow_world.now
     slow_world.power.shut_down("web")
@@ -233,7 +231,7 @@ def test_durations_can_be_stretched(slow_world: World) -> None:
     assert Durations(boot=2).times(10).boot == 20
 
 
-def test_listeners_hear_of_changes_that_nobody_looks_for(world: World) -> None:
+def test_listeners_are_notified_without_a_read(world: World) -> None:
     heard: list[State] = []
     ended = threading.Event()
 
@@ -295,7 +293,7 @@ def test_a_generated_world_is_the_same_for_the_same_seed() -> None:
 
 
 def test_what_is_done_again_and_again(slow_world: World, clock: FakeClock) -> None:
-    """At the very moments when it is due, whenever somebody looks, until it wants no more."""
+    """It runs at its due times, whenever the world is read, until it returns False."""
     moments: list[float] = []
 
     def happens() -> bool:

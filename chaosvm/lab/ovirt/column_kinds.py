@@ -34,8 +34,8 @@ def number(column: str, value: Get, relations: tuple[str, ...] = NUMERIC) -> Fie
 
 def choice(column: str, words: Mapping[Any, Any], value: Get) -> Field:
     """A field with an enumeration."""
-    known = {str(word).upper(): str(number) for word, number in words.items()}
-    return Field(column, value, Type.INTEGER, STRING, known, free=False)
+    numbers = {str(word).upper(): str(number) for word, number in words.items()}
+    return Field(column, value, Type.INTEGER, STRING, numbers, free=False)
 
 
 def name_of(item: Any) -> str | None:

@@ -92,14 +92,14 @@ class _Translation:
         """False if the group only sets flags."""
         flags = re.match(rf"\?([{_FLAGS}]*(?:-[{_FLAGS}]+)?)([):])", self._text[self._at :])
         if flags is not None and flags.group() != "?:":
-            known = "".join(flag for flag in flags.group(1).partition("-")[0] if flag in "imsx")
+            supported = "".join(flag for flag in flags.group(1).partition("-")[0] if flag in "imsx")
             self._at += len(flags.group())
             if flags.group(2) == ")":
-                if known:
-                    self._flags.append(known)
-                    self._out.append(f"(?{known}:")
+                if supported:
+                    self._flags.append(supported)
+                    self._out.append(f"(?{supported}:")
                 return False
-            self._out.append(f"(?{known}:")
+            self._out.append(f"(?{supported}:")
         else:
             self._out.append("(" + self._look())
         self._alternatives()

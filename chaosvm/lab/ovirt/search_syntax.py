@@ -157,7 +157,7 @@ class _Tokenizer:
         return (
             word in self._words
             or word in self._objects
-            or any(known.startswith(word) for known in ("SORTBY", "AND", "OR"))
+            or any(each.startswith(word) for each in ("SORTBY", "AND", "OR"))
         )
 
     def _after_connective(self) -> None:
@@ -325,5 +325,5 @@ def _prefixes(words: tuple[str, ...] | list[str]) -> set[str]:
     return {"", " "} | {word[:length] for word in words for length in range(1, len(word) + 1)}
 
 
-def _is_prefix(word: str, known: tuple[str, ...]) -> bool:
-    return word in ("", _SPACE) or any(each.startswith(word) for each in known)
+def _is_prefix(word: str, words: tuple[str, ...]) -> bool:
+    return word in ("", _SPACE) or any(each.startswith(word) for each in words)

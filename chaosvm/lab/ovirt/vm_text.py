@@ -8,7 +8,7 @@ Source: the recordings ``list-vms``, ``vm-get-*`` and
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from xml.sax.saxutils import escape
 
@@ -37,78 +37,102 @@ def vm_text(
     followed: XML in place of links, by element.
     restricted: omit the host and placement, which users with user roles do not see.
     """
-    followed = followed or {}
-    indent = "    " * (depth + 1)
-    on_a_host = vm.state.on_a_host
-    host = world.host(vm.host_id) if on_a_host else None
+    writer = _Writer(world, vm, depth + 1, followed or {}, restricted)
+    return "".join((*writer.configuration(), *writer.guest(), *writer.runtime(), *writer.links()))
 
-    def line(tag: str, value: object) -> str:
-        return f"{indent}<{tag}>{escape(str(value))}</{tag}>\n"
 
-    def link(tag: str, collection: str, number: str) -> str:
-        path = href(collection, number)
-        return followed.get(tag) or f'{indent}<{tag} href="{path}" id="{number}"/>\n'
+class _Writer:
+    """Writes the parts of a VM, in the order of the engine."""
 
-    outer = indent[4:]
-    path = href("vms", vm.id)
-    parts = [
-        f'{outer}<vm href="{path}" id="{vm.id}">\n',
-        _links("actions", depth + 1).replace(_ANY_ID, vm.id),
-        line("name", vm.name),
-        line("description", vm.description or ""),
-        line("comment", vm.comment or ""),
-        _links("collections", depth + 1).replace(_ANY_ID, vm.id),
-        _static("cpu", depth + 1),
-        _cpu(vm.topology.cores, vm.topology.sockets, vm.topology.threads, depth + 1),
-        _static("creation_time", depth + 1),
-        line("creation_time", _moment(vm.created)),
-        _static("display", depth + 1),
-        _display(host.address if host else None, depth + 1),
-        _availability(vm.highly_available, depth + 1),
-        _static("memory", depth + 1),
-        _memory(vm.memory, depth + 1),
-        _static("origin", depth + 1),
-        line("origin", vm.origin),
-        _system(vm.os, depth + 1),
-        "" if restricted else _static("placement_policy", depth + 1),
-        _static("stateless", depth + 1),
-        line("stateless", str(vm.stateless).lower()),
-        _static("cluster", depth + 1),
-        link("cluster", "clusters", vm.cluster_id),
-        _static("fqdn", depth + 1),
-    ]
-    if on_a_host and vm.guest.agent and vm.fqdn:
-        parts += [
-            line("fqdn", vm.fqdn),
-            _guest(vm.os, depth + 1),
-            _static("guest_time_zone", depth + 1),
-        ]
-    parts.append(line("next_run_configuration_exists", "false"))
-    if on_a_host:
-        parts.append(line("run_once", "false"))
-        if vm.tells_start and vm.started_at is not None:
-            parts.append(line("start_time", _moment(world.date_of(vm.started_at))))
-    if STATUSES[vm.state] is not None:
-        parts.append(line("status", STATUSES[vm.state]))
-    if vm.state is State.OFF and vm.stop_reason:
-        parts.append(line("stop_reason", vm.stop_reason))
-    if vm.state is State.PAUSED:
-        parts.append(line("status_detail", "noerr"))
-    stopped = vm.created if vm.stopped_at is None else world.date_of(vm.stopped_at)
-    parts.append(line("stop_time", _moment(stopped)))
-    parts.append(followed.get("disk_attachments", ""))
-    if vm.stateless:
-        parts.append(line("use_latest_template_version", "false"))
-    if host is not None and not restricted:
-        parts.append(link("host", "hosts", host.id))
-    parts += [followed.get(name, "") for name in ("nics",)]
-    parts.append(link("original_template", "templates", BLANK.id))
-    parts += [followed.get(n, "") for n in _BEFORE_TEMPLATE if n in followed]
-    parts.append(link("template", "templates", BLANK.id))
-    if vm.pool_id:
-        parts.append(link("vm_pool", "vmpools", vm.pool_id))
-    parts.append(f"{outer}</vm>\n")
-    return "".join(parts)
+    def __init__(
+        self,
+        world: World,
+        vm: Machine,
+        depth: int,
+        followed: Mapping[str, str],
+        restricted: bool,
+    ) -> None:
+        self._world = world
+        self._vm = vm
+        self._depth = depth
+        self._followed = followed
+        self._restricted = restricted
+        self._indent = "    " * depth
+        self._host = world.host(vm.host_id) if vm.state.on_a_host else None
+
+    def configuration(self) -> Iterator[str]:
+        vm, depth, line = self._vm, self._depth, self._line
+        yield f'{self._indent[4:]}<vm href="{href("vms", vm.id)}" id="{vm.id}">\n'
+        yield _links("actions", depth).replace(_ANY_ID, vm.id)
+        yield line("name", vm.name)
+        yield line("description", vm.description or "")
+        yield line("comment", vm.comment or "")
+        yield _links("collections", depth).replace(_ANY_ID, vm.id)
+        yield _static("cpu", depth)
+        yield _cpu(vm.topology.cores, vm.topology.sockets, vm.topology.threads, depth)
+        yield _static("creation_time", depth)
+        yield line("creation_time", _moment(vm.created))
+        yield _static("display", depth)
+        yield _display(self._host.address if self._host else None, depth)
+        yield _availability(vm.highly_available, depth)
+        yield _static("memory", depth)
+        yield _memory(vm.memory, depth)
+        yield _static("origin", depth)
+        yield line("origin", vm.origin)
+        yield _system(vm.os, depth)
+        if not self._restricted:
+            yield _static("placement_policy", depth)
+        yield _static("stateless", depth)
+        yield line("stateless", str(vm.stateless).lower())
+        yield _static("cluster", depth)
+        yield self._link("cluster", "clusters", vm.cluster_id)
+        yield _static("fqdn", depth)
+
+    def guest(self) -> Iterator[str]:
+        """What the guest agent reports."""
+        vm = self._vm
+        if vm.state.on_a_host and vm.guest.agent and vm.fqdn:
+            yield self._line("fqdn", vm.fqdn)
+            yield _guest(vm.os, self._depth)
+            yield _static("guest_time_zone", self._depth)
+
+    def runtime(self) -> Iterator[str]:
+        vm, line = self._vm, self._line
+        yield line("next_run_configuration_exists", "false")
+        if vm.state.on_a_host:
+            yield line("run_once", "false")
+            if vm.tells_start and vm.started_at is not None:
+                yield line("start_time", _moment(self._world.date_of(vm.started_at)))
+        if STATUSES[vm.state] is not None:
+            yield line("status", STATUSES[vm.state])
+        if vm.state is State.OFF and vm.stop_reason:
+            yield line("stop_reason", vm.stop_reason)
+        if vm.state is State.PAUSED:
+            yield line("status_detail", "noerr")
+        stopped = vm.created if vm.stopped_at is None else self._world.date_of(vm.stopped_at)
+        yield line("stop_time", _moment(stopped))
+
+    def links(self) -> Iterator[str]:
+        vm, followed = self._vm, self._followed
+        yield followed.get("disk_attachments", "")
+        if vm.stateless:
+            yield self._line("use_latest_template_version", "false")
+        if self._host is not None and not self._restricted:
+            yield self._link("host", "hosts", self._host.id)
+        yield followed.get("nics", "")
+        yield self._link("original_template", "templates", BLANK.id)
+        yield from (followed[name] for name in _BEFORE_TEMPLATE if name in followed)
+        yield self._link("template", "templates", BLANK.id)
+        if vm.pool_id:
+            yield self._link("vm_pool", "vmpools", vm.pool_id)
+        yield f"{self._indent[4:]}</vm>\n"
+
+    def _line(self, tag: str, value: object) -> str:
+        return f"{self._indent}<{tag}>{escape(str(value))}</{tag}>\n"
+
+    def _link(self, tag: str, collection: str, item_id: str) -> str:
+        path = href(collection, item_id)
+        return self._followed.get(tag) or f'{self._indent}<{tag} href="{path}" id="{item_id}"/>\n'
 
 
 _BEFORE_TEMPLATE = (

@@ -168,7 +168,7 @@ class Inventory(Scheduler):
     def add_cluster(
         self, name: str = "Default", datacenter: Datacenter | None = None, **fields: Any
     ) -> Cluster:
-        """Without a data center the cluster is in none, as on real platforms."""
+        """Without a data center the cluster belongs to none, as on real platforms."""
         with self._lock:
             datacenter_id = datacenter.id if datacenter else None
             defaults = {"id": self.new_id(), "name": name, "datacenter_id": datacenter_id}

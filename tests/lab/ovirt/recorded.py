@@ -84,9 +84,9 @@ def event_codes() -> str:
 
 
 def exchange(name: str) -> Exchange:
-    asked, _, answered = _texts()[name].partition("\n--- answer")
+    request, _, answered = _texts()[name].partition("\n--- answer")
     answered = answered.partition("\n")[2]
-    remark, _, rest = asked.partition("\n") if asked.startswith("#") else ("", "", asked)
+    remark, _, rest = request.partition("\n") if request.startswith("#") else ("", "", request)
     line, _, rest = rest.partition("\n")
     method, _, path = line.partition(" ")
     head, _, body = rest.partition("\n\n")
@@ -129,12 +129,12 @@ def searches() -> Iterator[RecordedSearch]:
     for line in _texts()["search-INDEX"].splitlines():
         read = re.fullmatch(r"(\S+) +(.*?) +(200|400|500) (\[.*\]|fault.*|<html>.*)", line)
         assert read is not None, line
-        name, text, status, told = read.groups()
+        name, text, status, result = read.groups()
         text, _, parameters = text.strip().partition("&")
-        found = tuple(re.findall(r"'([^']*)'", told)) if told.startswith("[") else ()
+        found = tuple(re.findall(r"'([^']*)'", result)) if result.startswith("[") else ()
         detail = ""
-        if told.startswith("fault"):
-            detail = told.partition("detail='")[2].removesuffix("'")
+        if result.startswith("fault"):
+            detail = result.partition("detail='")[2].removesuffix("'")
             detail = detail.replace("\\n", "\n").replace("\\'", "'")
         if text.endswith(";case_sensitive=false"):
             parameters = ""

@@ -17,7 +17,7 @@ __all__ = ["differences"]
 # Compared word by word, and those of which it only counts that they are there.
 _HEADERS = ("Content-Type", "WWW-Authenticate", "Allow")
 _PRESENT = ("Correlation-Id", "Link", "Set-Cookie", "X-FRAME-OPTIONS")
-# What the guest or a disk of the recorded VM tells, and the lab does not know.
+# Elements from the guest or a disk of the recorded VM, which the lab does not simulate.
 _UNKNOWN = {
     *("content", "fqdn", "guest_operating_system", "guest_time_zone"),
     *("data_center", "type", "summary", "spm", "address", "port", "certificate"),
@@ -31,9 +31,9 @@ def differences(recorded: Exchange, answered: requests.Response) -> list[str]:
         found.append(f"status {recorded.status} | {answered.status_code}: {answered.text[:300]}")
         return found
     for name in _HEADERS:
-        given, told = recorded.answer_headers.get(name), answered.headers.get(name)
-        if given != told:
-            found.append(f"{name} {given!r} | {told!r}")
+        expected, actual = recorded.answer_headers.get(name), answered.headers.get(name)
+        if expected != actual:
+            found.append(f"{name} {expected!r} | {actual!r}")
     found += [
         f"{name}: only one of both has it"
         for name in _PRESENT
@@ -67,11 +67,11 @@ def _xml(recorded: str, answered: str) -> list[str]:
         return [f"<{before.tag}> | <{now.tag}>"]
     found = []
     for fault in (".//detail", ".//reason", "status"):
-        given, told = before.findtext(fault), now.findtext(fault)
+        expected, actual = before.findtext(fault), now.findtext(fault)
         if fault == "status" and before.tag != "action":
             continue
-        if _plain(given or "") != _plain(told or ""):
-            found.append(f"{fault} {given!r} | {told!r}")
+        if _plain(expected or "") != _plain(actual or ""):
+            found.append(f"{fault} {expected!r} | {actual!r}")
     if (len(before) == 0) != (len(now) == 0):
         found.append(f"{len(before)} elements | {len(now)}")
     if before.tag.endswith("s") and len(before) and len(now):
@@ -93,10 +93,10 @@ def _same_one(before: Any, now: Any) -> tuple[Any, Any]:
 
 def _outline(element: Any, depth: int = 0) -> list[str]:
     out = [f"{depth} {element.tag} {' '.join(sorted(element.attrib))} {element.get('rel', '')}"]
-    # The engine tells links in an order of its own, each time it is started.
-    told = [child for child in element if child.tag == "link"]
-    told.sort(key=lambda link: link.get("rel", ""))
-    ordered = iter(told)
+    # The order of links differs with every start of an engine.
+    links = [child for child in element if child.tag == "link"]
+    links.sort(key=lambda link: link.get("rel", ""))
+    ordered = iter(links)
     children = [next(ordered) if child.tag == "link" else child for child in element]
     for child in children:
         if child.tag not in _UNKNOWN:

@@ -272,13 +272,13 @@ def test_the_engines_own_vm_is_not_managed(world: World, engine: Any) -> None:
     refused(Ways(world, engine, origin="hosted_engine").service.stop, 409, "not managed")
 
 
-def test_an_action_for_nobody_is_400_and_a_start_500(plain: Plain, engine: Any) -> None:
-    wanted = "6f790959-a3e0-4b3b-b56b-0715e7180322"
+def test_an_action_on_an_unknown_vm_is_400_and_a_start_500(plain: Plain, engine: Any) -> None:
+    vm_id = "6f790959-a3e0-4b3b-b56b-0715e7180322"
     for action in ACTIONS:
-        answer = plain.post(f"/vms/{wanted}/{action}")
+        answer = plain.post(f"/vms/{vm_id}/{action}")
         assert answer.status_code == (500 if action == "start" else 400)
         assert "<reason>Operation Failed</reason>" in answer.text
-    service = engine.system_service().vms_service().vm_service(wanted)
+    service = engine.system_service().vms_service().vm_service(vm_id)
     refused(service.stop, 400, "[Cannot stop VM. VM is not found.]")
     refused(service.start, 500, "NullPointerException")
     assert plain.post("/vms/web-01/stop").status_code == 404
@@ -293,7 +293,7 @@ def test_a_body_that_is_no_action_is_refused(
     assert world.vm("web").state is State.RUNNING
 
 
-def test_an_answer_repeats_what_was_asked(world: World, plain: Plain) -> None:
+def test_a_response_repeats_the_options(world: World, plain: Plain) -> None:
     vm = world.add_vm("web")
     body = "<action><reason>a &amp; b</reason><force>true</force><async>true</async></action>"
     answer = plain.post(f"/vms/{vm.id}/stop?correlation_id=c-1", body)
@@ -306,7 +306,7 @@ def test_an_answer_repeats_what_was_asked(world: World, plain: Plain) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("correlation_id", "expected"),
     [
         ("plain_ID-1", "plain_ID-1"),
         ("with spaces; and: more!", "withspacesandmore"),
@@ -314,12 +314,12 @@ def test_an_answer_repeats_what_was_asked(world: World, plain: Plain) -> None:
     ],
 )
 def test_a_correlation_id_is_stripped_and_cut(
-    world: World, plain: Plain, engine: Any, given: str, kept: str
+    world: World, plain: Plain, engine: Any, correlation_id: str, expected: str
 ) -> None:
     vm = world.add_vm("web")
-    plain.post(f"/vms/{vm.id}/stop", **{"Correlation-Id": given})
+    plain.post(f"/vms/{vm.id}/stop", **{"Correlation-Id": correlation_id})
     events = engine.system_service().events_service()
-    (event,) = events.list(search=f"correlation_id={kept}")
+    (event,) = events.list(search=f"correlation_id={expected}")
     assert (event.code, event.vm.id, event.user.name) == (33, vm.id, "admin@internal-authz")
 
 

@@ -23,11 +23,11 @@ def test_the_sdk_logs_in_and_out(lab: Lab) -> None:
 def test_a_login_is_answered_by_a_token(lab: Lab, plain: Plain) -> None:
     answer = plain.login()
     assert answer.status_code == 200
-    told = answer.json()
-    assert told["token_type"] == "bearer"
-    assert told["scope"].startswith("ovirt-app-api ovirt-ext=")
-    assert int(told["exp"]) / 1000 - time.time() > 6 * 86400
-    assert len(told["access_token"]) > 40
+    token = answer.json()
+    assert token["token_type"] == "bearer"
+    assert token["scope"].startswith("ovirt-app-api ovirt-ext=")
+    assert int(token["exp"]) / 1000 - time.time() > 6 * 86400
+    assert len(token["access_token"]) > 40
 
 
 @pytest.mark.parametrize("username", ["admin@internal", "admin@ovirt@internalsso"])
@@ -62,7 +62,7 @@ def test_the_sdk_understands_the_refusal(lab: Lab) -> None:
     connection.close()
 
 
-def test_without_a_token_nothing_is_told(plain: Plain) -> None:
+def test_without_a_token_nothing_is_served(plain: Plain) -> None:
     answer = plain.get("/vms", Authorization="Bearer none")
     assert answer.status_code == 401
     assert "html" in answer.headers["Content-Type"]

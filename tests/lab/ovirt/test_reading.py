@@ -149,12 +149,12 @@ def test_nothing_is_an_empty_element(plain: Plain) -> None:
 
 
 def test_what_does_not_exist_is_404_with_nothing_in_it(vms: Any, plain: Plain) -> None:
-    for wanted in ("6f790959-a3e0-4b3b-b56b-0715e7180322", "not-an-id"):
-        for path in (f"/vms/{wanted}", f"/hosts/{wanted}", f"/tags/{wanted}"):
+    for item_id in ("6f790959-a3e0-4b3b-b56b-0715e7180322", "not-an-id"):
+        for path in (f"/vms/{item_id}", f"/hosts/{item_id}", f"/tags/{item_id}"):
             answer = plain.get(path)
             assert (answer.status_code, answer.content) == (404, b"")
         with pytest.raises(ovirtsdk4.NotFoundError):
-            vms.vm_service(wanted).get()
+            vms.vm_service(item_id).get()
 
 
 def test_a_vm_is_not_found_by_its_name(world: World, plain: Plain) -> None:
@@ -186,11 +186,11 @@ def test_what_is_not_served_is_a_fault_that_says_so(
     assert plain.get("/nonsense").text.startswith("RESTEASY003210: Could not find resource")
 
 
-def test_a_stranger_is_not_told_what_is_served(lab: Lab, plain: Plain) -> None:
+def test_paths_are_not_disclosed_without_a_login(lab: Lab, plain: Plain) -> None:
     assert plain.get("/users", Authorization="Bearer nonsense").status_code == 401
 
 
-def test_beside_the_api_there_is_html(plain: Plain) -> None:
+def test_outside_of_the_api_there_is_html(plain: Plain) -> None:
     answer = plain.get("/../vms")
     assert answer.status_code == 404
     assert "html" in answer.headers["Content-Type"]
@@ -311,7 +311,7 @@ def test_answers_are_compressed_for_who_accepts_it(world: World, plain: Plain) -
         large = plain.get(path, **{"Accept-Encoding": "identity"})
         assert small.headers["Content-Encoding"] == "gzip"
         assert large.headers["Content-Encoding"] == "identity"
-        if path:  # the root tells the time
+        if path:  # the root has the time
             assert small.content == large.content
         assert int(small.headers["Content-Length"]) != int(large.headers["Content-Length"])
 

@@ -158,19 +158,19 @@ class Replay:
         return self._token
 
     def prepare(self, sent: Exchange) -> None:
-        """Put the VM of the path into the state that the remark tells, to stay there."""
+        """Put the VM of the path into the state that the remark names, and keep it there."""
         self._usual()
         if sent.name.startswith(("plain-", "viewer-userrole-vms")):
             self._prepare_vm("web-03", sent)
-        found = re.search(r"/vms/([0-9a-f-]{36})", unquote(sent.path))
-        known = {number: name for name, number in VM_IDS.items()}
-        if found is None or found.group(1) not in known:
+        vm_id = re.search(r"/vms/([0-9a-f-]{36})", unquote(sent.path))
+        names = {number: name for name, number in VM_IDS.items()}
+        if vm_id is None or vm_id.group(1) not in names:
             return
-        self._prepare_vm(known[found.group(1)], sent)
+        self._prepare_vm(names[vm_id.group(1)], sent)
 
     def _prepare_vm(self, name: str, sent: Exchange) -> None:
-        told = re.match(r"\S+(?:, which)? is (?:\(')?(\w+)", sent.remark)
-        state = _STATES[told.group(1)] if told else None
+        match = re.match(r"\S+(?:, which)? is (?:\(')?(\w+)", sent.remark)
+        state = _STATES[match.group(1)] if match else None
         fields = recorded_exceptions.PREPARED.get(sent.name, {})
         if state is not None:
             self.world.stick(name, state)
@@ -226,10 +226,10 @@ def test_an_exchange_is_answered_alike(replay: Replay, name: str) -> None:
     if reason is None:
         assert differs == []
     else:
-        assert differs != [], f"{name} is answered alike now: it is no exception any more"
+        assert differs != [], f"{name} gets the same response now: remove the exception"
 
 
-def test_the_ratios_are_told(record_property: pytest.FixtureRequest) -> None:
+def test_the_ratios_are_printed(record_property: pytest.FixtureRequest) -> None:
     """97 of 100 searches and 90 of 100 other exchanges are the least."""
     found = 1 - len(recorded_exceptions.SEARCHES) / len(SEARCHES)
     alike = 1 - len(recorded_exceptions.EXCHANGES) / len(_replayed())

@@ -19,7 +19,7 @@ _SESSION = re.compile(r"session '[^']*'")
 
 
 @dataclass(frozen=True)
-class Told:
+class ReadEvent:
     """An event without what differs each time: names, reasons, ids."""
 
     code: int
@@ -29,27 +29,27 @@ class Told:
     elements: tuple[str, ...]
 
 
-def _told(event: ElementTree.Element) -> Told:
+def _read_event(event: ElementTree.Element) -> ReadEvent:
     text = _REASON.sub("", _NAMES.sub("NAME", event.findtext("description") or ""))
-    given = event.findtext("correlation_id")
-    own = given is not None and re.fullmatch("[0-9a-f]{6,8}", given) is not None
-    return Told(
+    correlation = event.findtext("correlation_id")
+    own = correlation is not None and re.fullmatch("[0-9a-f]{6,8}", correlation) is not None
+    return ReadEvent(
         int(event.findtext("code") or 0),
         event.findtext("severity") or "",
         _SESSION.sub("session", text),
-        "none" if given is None else "own" if own else "request",
+        "none" if correlation is None else "own" if own else "request",
         tuple(child.tag for child in event if child.tag != "storage_domain"),
     )
 
 
 @pytest.fixture(scope="module")
-def recorded() -> dict[int, set[Told]]:
-    found: dict[int, set[Told]] = {}
+def recorded() -> dict[int, set[ReadEvent]]:
+    found: dict[int, set[ReadEvent]] = {}
     for name in exchange_names():
         answer = exchange(name).answer
         for part in re.findall(r"<event href.*?</event>", answer, re.DOTALL):
-            told = _told(ElementTree.fromstring(part))
-            found.setdefault(told.code, set()).add(told)
+            read = _read_event(ElementTree.fromstring(part))
+            found.setdefault(read.code, set()).add(read)
     return found
 
 
@@ -63,10 +63,10 @@ def estate() -> Iterator[tuple[World, Plain]]:
         yield world, plain
 
 
-def _events(plain: Plain) -> Sequence[Told]:
+def _events(plain: Plain) -> Sequence[ReadEvent]:
     """The oldest first."""
     listed = ElementTree.fromstring(plain.get("/events").content)
-    return [_told(event) for event in listed][::-1]
+    return [_read_event(event) for event in listed][::-1]
 
 
 def _becomes(world: World, name: str, state: State) -> None:
@@ -83,17 +83,17 @@ def _counted() -> dict[int, tuple[str, str]]:
     return {int(code): (severity, _NAMES.sub("NAME", text)) for code, severity, _, text in lines}
 
 
-def _as_recorded(told: Sequence[Told], recorded: dict[int, set[Told]]) -> list[int]:
-    for event in told:
+def _as_recorded(events: Sequence[ReadEvent], recorded: dict[int, set[ReadEvent]]) -> list[int]:
+    for event in events:
         if event.code not in recorded:  # of these only a text was kept
             assert (event.severity, event.text) == _counted()[event.code]
             continue
         assert event in recorded[event.code], sorted(map(str, recorded[event.code]))
-    return [event.code for event in told]
+    return [event.code for event in events]
 
 
 def test_a_vm_is_started_and_shut_down(
-    estate: tuple[World, Plain], recorded: dict[int, set[Told]]
+    estate: tuple[World, Plain], recorded: dict[int, set[ReadEvent]]
 ) -> None:
     world, plain = estate
     world.add_vm("web-01", State.OFF)
@@ -106,7 +106,7 @@ def test_a_vm_is_started_and_shut_down(
 
 
 def test_a_stop_and_what_the_engine_makes_of_a_shutdown(
-    estate: tuple[World, Plain], recorded: dict[int, set[Told]]
+    estate: tuple[World, Plain], recorded: dict[int, set[ReadEvent]]
 ) -> None:
     world, plain = estate
     world.add_vm("web-01")
@@ -118,7 +118,7 @@ def test_a_stop_and_what_the_engine_makes_of_a_shutdown(
 
 
 def test_a_guest_that_ignores_a_shutdown(
-    estate: tuple[World, Plain], recorded: dict[int, set[Told]]
+    estate: tuple[World, Plain], recorded: dict[int, set[ReadEvent]]
 ) -> None:
     world, plain = estate
     world.add_vm("deaf-01", guest=Guest.ignores(0.05))
@@ -131,7 +131,7 @@ def test_a_guest_that_ignores_a_shutdown(
 
 
 def test_a_vm_is_suspended_and_resumed(
-    estate: tuple[World, Plain], recorded: dict[int, set[Told]]
+    estate: tuple[World, Plain], recorded: dict[int, set[ReadEvent]]
 ) -> None:
     world, plain = estate
     world.add_vm("db-01")
@@ -147,7 +147,7 @@ def test_a_vm_is_suspended_and_resumed(
 
 
 def test_a_start_is_refused_and_one_fails_on_the_hosts(
-    estate: tuple[World, Plain], recorded: dict[int, set[Told]]
+    estate: tuple[World, Plain], recorded: dict[int, set[ReadEvent]]
 ) -> None:
     world, plain = estate
     world.add_vm("nodisk-01", State.OFF, bootable=False)
@@ -160,7 +160,7 @@ def test_a_start_is_refused_and_one_fails_on_the_hosts(
 
 
 def test_a_stateless_vm_and_one_that_is_started_paused(
-    estate: tuple[World, Plain], recorded: dict[int, set[Told]]
+    estate: tuple[World, Plain], recorded: dict[int, set[ReadEvent]]
 ) -> None:
     world, plain = estate
     world.add_vm("web_under", State.OFF, stateless=True)
@@ -177,7 +177,7 @@ def test_a_stateless_vm_and_one_that_is_started_paused(
 
 
 def test_a_highly_available_vm_crashes(
-    estate: tuple[World, Plain], recorded: dict[int, set[Told]]
+    estate: tuple[World, Plain], recorded: dict[int, set[ReadEvent]]
 ) -> None:
     world, plain = estate
     world.add_vm("ha-01", highly_available=True)
@@ -187,7 +187,7 @@ def test_a_highly_available_vm_crashes(
     assert codes == [30, 119, 9602]
 
 
-def test_a_host_dies(estate: tuple[World, Plain], recorded: dict[int, set[Told]]) -> None:
+def test_a_host_dies(estate: tuple[World, Plain], recorded: dict[int, set[ReadEvent]]) -> None:
     world, plain = estate
     vm = world.add_vm("ha-01")
     host = world.host(vm.host_id)

@@ -115,7 +115,7 @@ def test_a_search_is_not_understood(estate: World, text: str) -> None:
         found(estate, text)
 
 
-def test_pages_are_as_long_as_the_most_that_is_wanted(estate: World) -> None:
+def test_max_is_the_page_size(estate: World) -> None:
     assert found(estate, "sortby name asc page 1", 2) == ["db-01", "Größe (x) [y]"]
     assert found(estate, "sortby name asc page 3", 2) == ["web-02"]
     assert found(estate, "sortby name asc page 4", 2) == []
