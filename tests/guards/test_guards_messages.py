@@ -111,10 +111,8 @@ def test_globs_that_fit_nothing() -> None:
 def test_what_may_still_go_down(
     operation: Operation, command: PowerCommand | None, after: PowerState | None, goes_down: bool
 ) -> None:
-    record_of_call = OperationRecord(
-        "run", "call", operation, ON, False, command=command, after=after
-    )
-    record = VMRecord("fake", "there", "vm-1", "web-1", None, ON, "up", [operation_record])
+    sent = OperationRecord("run", "call", operation, ON, False, command=command, after=after)
+    record = VMRecord("fake", "there", "vm-1", "web-1", None, ON, "up", [sent])
     assert going_down([record]) == ({("fake", "there", "vm-1")} if goes_down else set())
 
 
