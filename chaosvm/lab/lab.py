@@ -271,7 +271,7 @@ def _load(world: World | Source | None) -> Described:
 def _protocol_servers(platform: str, world: World, options: Options) -> Sequence[ProtocolServer]:
     if platform not in _PLATFORMS:
         raise InvalidValue(
-            f"the lab has no platform {platform!r}: known are {', '.join(_PLATFORMS)}"
+            f"the lab has no platform {platform!r}: expected one of {', '.join(_PLATFORMS)}"
         )
     module, packages, extras = _PLATFORMS[platform]
     try:

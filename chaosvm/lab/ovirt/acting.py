@@ -66,7 +66,7 @@ class ActionHandler:
     ) -> None:
         """A stop returns when the VM is down; requests to a lost host end with a timeout."""
         origin = Origin(user.name, answers.correlation_id(request), options.get("reason"))
-        if self._host_is_dead(vm_id):
+        if self._host_is_lost(vm_id):
             await asyncio.sleep(self._world.durations.host_timeout)
         try:
             waits = run_action(self._world, action, vm_id, ActionRequest(user, origin, options))
@@ -77,7 +77,7 @@ class ActionHandler:
         if waits:
             await self._wait_until_off(vm_id)
 
-    def _host_is_dead(self, vm_id: str) -> bool:
+    def _host_is_lost(self, vm_id: str) -> bool:
         with self._world.present():
             vm = self._world.vm(vm_id) if self._world.has_vm(vm_id) else None
             if vm is None or vm.state is State.UNREACHABLE:
