@@ -90,7 +90,10 @@ def test_it_runs_until_a_signal(number: int, start: Start, tmp_path: Path) -> No
     ("arguments", "reason"),
     [
         (["--world", "not-there.yaml"], "not-there.yaml"),
-        (["--platforms", "vsphere,hyperv"], "no platform 'hyperv': expected one of vsphere, olvm, dora"),
+        (
+            ["--platforms", "vsphere,hyperv"],
+            "no platform 'hyperv': expected one of vsphere, olvm, dora",
+        ),
         (["--latency", "soon"], "--latency is 'soon'"),
     ],
 )
