@@ -225,7 +225,7 @@ class OLVMClient:
         except UnexpectedXml as error:
             raise ProtocolError(
                 f"{self.address} sent an unexpected or incomplete answer for /{path}: {error}"
-            ) from error
+            ) from None
         finally:
             if reusable:
                 with self._lock:
