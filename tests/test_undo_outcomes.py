@@ -1,0 +1,149 @@
+"""What undo says of VMs that it does not switch, field by field and word for word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaosvm.errors import OperationFailed
+from chaosvm.ledger import Ledger
+from chaosvm.order import Order
+from chaosvm.outcome import How, Outcome
+from chaosvm.platform import Step
+from chaosvm.vm import PowerState
+from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
+
+TRANSITIONING = PowerState.TRANSITIONING
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    return FakePlatform()
+
+
+@pytest.fixture
+def ledger(platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    made = Ledger(tmp_path / "ledger.jsonl")
+    monkeypatch.setattr(platform, "_ledger", lambda: made, raising=False)
+    return made
+
+
+def touched(platform: FakePlatform, ledger: Ledger, state: PowerState, **fields: Any) -> None:
+    """A run found web-1 in this state, and powered it off."""
+    vm = platform.add("web-1", OFF)
+    order = Order.checked("power_off", 60, graceful=False)
+    found = replace(vm, power_state=state, **fields)
+    ledger.intend("fake", platform.address, [(found, state)], order)
+    ledger.request(vm.id, Step.POWER_OFF, order)
+    ended = Outcome(
+        name=vm.name,
+        id=vm.id,
+        platform="fake",
+        operation="power_off",
+        before=state,
+        after=OFF,
+        changed=True,
+        how=How.HARD,
+        seconds=1.0,
+    )
+    ledger.ended([(ended, False)], order)
+
+
+def restored(platform: FakePlatform, **options: Any) -> dict[str, Any]:
+    (outcome,) = platform.restore_power_states(timeout=600, **options).outcomes
+    return outcome.to_json()
+
+
+def nothing_done(state: PowerState, **more: Any) -> dict[str, Any]:
+    return {
+        "name": "web-1",
+        "id": "vm-1",
+        "platform": "fake",
+        "operation": "restore",
+        "before": state.value,
+        "after": state.value,
+        "changed": False,
+        "how": "none",
+        "seconds": 0.0,
+        **more,
+    }
+
+
+@pytest.fixture
+def off(platform: FakePlatform, ledger: Ledger) -> FakePlatform:
+    platform.add("web-1")
+    platform.power_off("web-1", graceful=False)
+    return platform
+
+
+def test_a_vm_that_is_back_already(off: FakePlatform) -> None:
+    off.change("web-1", state=ON)
+    assert restored(off) == nothing_done(ON, detail="is powered_on already")
+
+
+def test_a_vm_that_somebody_else_has_changed(off: FakePlatform) -> None:
+    off.change("web-1", state=SUSPENDED)
+    detail = (
+        "left alone: it is suspended, which is not how this run left it, so somebody else has "
+        "changed it since (force=true puts it back all the same)"
+    )
+    assert restored(off) == nothing_done(SUSPENDED, detail=detail)
+    assert restored(off, force=True)["after"] == "powered_on"
+
+
+def failed(platform: FakePlatform, **options: Any) -> dict[str, Any]:
+    with pytest.raises(OperationFailed) as caught:
+        platform.restore_power_states(timeout=600, **options)
+    (outcome,) = caught.value.outcomes
+    return outcome.to_json()
+
+
+def test_a_vm_that_is_protected_by_now(off: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(off, "untouchable", lambda vm: "is an agent")
+    assert failed(off) == nothing_done(OFF, error="is an agent")
+
+
+def test_memory_that_is_lost(platform: FakePlatform, ledger: Ledger) -> None:
+    platform.add("web-1", SUSPENDED)
+    platform.power_on("web-1")
+    platform.change("web-1", state=OFF)
+    error = "was suspended, and is powered_off: the memory that was saved is lost"
+    assert failed(platform, force=True) == nothing_done(OFF, error=error)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "another"),
+    [("a", "b", True), ("a", "a", False), ("a", None, False), (None, "b", False)],
+)
+def test_another_vm_that_has_its_id(
+    platform: FakePlatform, ledger: Ledger, then: str | None, now: str | None, another: bool
+) -> None:
+    touched(platform, ledger, ON, instance_uuid=then)
+    platform.become("web-1", instance_uuid=now)
+    if another:
+        unknown = nothing_done(PowerState.UNKNOWN, error="does not exist any more")
+        assert failed(platform) == unknown
+    else:
+        assert restored(platform)["after"] == "powered_on"
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "wanted"),
+    [
+        (TRANSITIONING, "powering_down", OFF),
+        (TRANSITIONING, "saving_state", SUSPENDED),
+        (TRANSITIONING, "powering_up", ON),
+        (PowerState.PAUSED, "paused", ON),
+        (SUSPENDED, "powering_down", SUSPENDED),
+        (OFF, "saving_state", OFF),
+    ],
+)
+def test_what_was_passing_is_taken_for_what_it_led_to(
+    platform: FakePlatform, ledger: Ledger, state: PowerState, status: str, wanted: PowerState
+) -> None:
+    touched(platform, ledger, state, status=status)
+    platform.change("web-1", state=wanted)
+    assert restored(platform) == nothing_done(wanted, detail=f"is {wanted} already")
