@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from chaosvm.backend import PowerCommand
 from chaosvm.errors import OperationFailed
 from chaosvm.ledger import Ledger
-from chaosvm.order import Order
 from chaosvm.outcome import How, Outcome
-from chaosvm.platform import Step
+from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
 
@@ -27,17 +27,17 @@ def platform() -> FakePlatform:
 @pytest.fixture
 def ledger(platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     made = Ledger(tmp_path / "ledger.jsonl")
-    monkeypatch.setattr(platform, "_ledger", lambda: made, raising=False)
+    monkeypatch.setattr(platform._context, "ledger", lambda: made)
     return made
 
 
 def touched(platform: FakePlatform, ledger: Ledger, state: PowerState, **fields: Any) -> None:
     """A run found web-1 in this state, and powered it off."""
     vm = platform.add("web-1", OFF)
-    order = Order.checked("power_off", 60, graceful=False)
+    order = checked_order("power_off", 60, graceful=False)
     found = replace(vm, power_state=state, **fields)
-    ledger.intend("fake", platform.address, [(found, state)], order)
-    ledger.request(vm.id, Step.POWER_OFF, order)
+    ledger.record_intent("fake", platform.address, [(found, state)], order)
+    ledger.record_request(vm.id, PowerCommand.POWER_OFF, order)
     ended = Outcome(
         name=vm.name,
         id=vm.id,
@@ -49,7 +49,7 @@ def touched(platform: FakePlatform, ledger: Ledger, state: PowerState, **fields:
         how=How.HARD,
         seconds=1.0,
     )
-    ledger.ended([(ended, False)], order)
+    ledger.record_outcomes([(ended, False)], order)
 
 
 def restored(platform: FakePlatform, **options: Any) -> dict[str, Any]:
@@ -87,8 +87,8 @@ def test_a_vm_that_is_back_already(off: FakePlatform) -> None:
 def test_a_vm_that_somebody_else_has_changed(off: FakePlatform) -> None:
     off.change("web-1", state=SUSPENDED)
     detail = (
-        "left alone: it is suspended, which is not how this run left it, so somebody else has "
-        "changed it since (force=true puts it back all the same)"
+        "left alone: it is suspended, and this run did not leave it so: somebody else has "
+        "changed it since (force=true restores it all the same)"
     )
     assert restored(off) == nothing_done(SUSPENDED, detail=detail)
     assert restored(off, force=True)["after"] == "powered_on"
@@ -102,7 +102,7 @@ def failed(platform: FakePlatform, **options: Any) -> dict[str, Any]:
 
 
 def test_a_vm_that_is_protected_by_now(off: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(off, "untouchable", lambda vm: "is an agent")
+    monkeypatch.setattr(off, "immutable_reason", lambda vm: "is an agent")
     assert failed(off) == nothing_done(OFF, error="is an agent")
 
 
