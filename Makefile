@@ -51,7 +51,8 @@ crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, an
 
 network-test: $(VENV)/.installed build/vcsim ## act 1,000 times on a network that breaks
 	@$(BIN)/python -m pytest tests/vsphere/test_stress.py --trials 1000 $(ARGS)
-# Without ARGS all of them, which takes about an hour on two cores; what a run has
+
+# Without ARGS all of them, which takes about half an hour on two cores; what a run has
 # found is kept in mutants/, and only what has changed since is tried again.
 mutants: $(VENV)/.installed ## change the code at random, and see that tests notice
 	@$(BIN)/mutmut run --max-children $(WORKERS) $(ARGS)
