@@ -26,11 +26,13 @@ from chaosvm.lab.world_files import load as load_world
 from chaosvm.ledger import ledger as ledgers
 from chaosvm.olvm import actions as olvm_actions
 from chaosvm.olvm import probes as olvm_probes
+from chaosvm.olvm.binding import OLVM
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.selection import Selection
 from chaosvm.settings import Safety, load, values
 from chaosvm.vsphere import actions as vsphere_actions
 from chaosvm.vsphere import probes as vsphere_probes
+from chaosvm.vsphere.binding import VSPHERE
 from chaosvm.vsphere.settings import VSphereSettings
 from tests.fakes import OFF, FakePlatform
 
@@ -145,10 +147,8 @@ def platform(monkeypatch: pytest.MonkeyPatch, folder: Path) -> FakePlatform:
     """What the activities act on, in place of a server."""
     monkeypatch.chdir(folder)
     made = filled(Engine())
-    for module in (olvm_actions, olvm_probes):
-        monkeypatch.setattr(module, "olvm", lambda *_: made)
-    for module in (vsphere_actions, vsphere_probes):
-        monkeypatch.setattr(module, "vsphere", lambda *_: made)
+    for binding in (OLVM, VSPHERE):
+        monkeypatch.setitem(vars(binding), "connect", lambda *_: made)
     return made
 
 

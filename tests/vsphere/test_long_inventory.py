@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chaosvm.errors import NoSuchVM
-from chaosvm.service import acting
+from chaosvm.service import reader
 from chaosvm.vsphere import VSpherePlatform, name_cache
 from chaosvm.vsphere.backend import VSphereBackend
 from tests.vcsim import Vcsim
@@ -51,7 +51,7 @@ def varied(estate: Estate) -> Estate:
 @pytest.fixture
 def in_two_steps(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> VSpherePlatform:
     """A platform that has read a long inventory before."""
-    monkeypatch.setattr(acting, "_LONG", 1)
+    monkeypatch.setattr(reader, "_LARGE_INVENTORY", 1)
     platform = connect()
     platform.count_vms()
     return platform
