@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-__all__ = ["PLATFORMS", "Platform", "find_platform"]
+__all__ = ["PLATFORMS", "Platform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,6 @@ PLATFORMS = (
     Platform("olvm", "chaosvm.olvm.settings:OLVMSettings", "chaosvm.olvm:olvm"),
     Platform("dora", "chaosvm.dora.settings:DoraSettings", "chaosvm.dora:dora", acts=False),
 )
-
-
-def find_platform(name: str) -> Platform | None:
-    return next((each for each in PLATFORMS if each.name == name), None)
 
 
 def _load(path: str) -> Any:

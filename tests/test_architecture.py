@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import chaosvm
+from chaosvm.platforms import PLATFORMS as REGISTRY
 
 PACKAGE = Path(chaosvm.__file__).parent
 # From the top floor to the ground; nothing imports from its own floor or from above.
@@ -28,7 +29,7 @@ FLOORS = (
     ("errors", "outcome", "vm", "redaction", "platforms", "chaosvm"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-PLATFORMS = ("vsphere", "olvm", "libvirt")
+PLATFORMS = tuple(each.name for each in REGISTRY if each.acts)
 LONGEST_FILE = 350
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import chaosvm
-from chaosvm.platforms import PLATFORMS, Platform, find_platform
+from chaosvm.platforms import PLATFORMS, Platform
 from chaosvm.settings import Settings
 
 PACKAGE = Path(chaosvm.__file__).parent
@@ -19,13 +19,8 @@ def test_a_platform_is_what_its_line_says(platform: Platform) -> None:
     assert issubclass(platform.load_settings(), Settings)
     assert platform.load_settings().prefix == platform.name
     assert hasattr(import_module(platform.package), "discover")
-    assert find_platform(platform.name) is platform
 
 
 def test_every_folder_that_can_be_discovered_has_a_line() -> None:
     with_actions = {path.parent.name for path in PACKAGE.glob("*/actions.py")}
     assert with_actions - {"activities"} == {platform.name for platform in PLATFORMS}
-
-
-def test_an_unknown_name_finds_no_platform() -> None:
-    assert find_platform("vspher") is None

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from chaosvm.backend.backend import Backend
 from chaosvm.backend.commands import CommandHandle, PowerCommand
-from chaosvm.backend.management import runs_server
 from chaosvm.backend.order import OnTimeout, Operation, Order
+from chaosvm.backend.server_vm import runs_server
 from chaosvm.backend.watch import Observation, Watch
 
 __all__ = [

@@ -8,14 +8,12 @@ from __future__ import annotations
 from chaosvm.guards.limits import (
     GuardRequest,
     GuardResult,
-    disables_protection,
     going_down,
     guard_results,
-    protected_by_name,
     raise_if_exceeded,
     takes_down,
-    unmatched_globs,
 )
+from chaosvm.guards.protection import disables_protection, protected_by_name, unmatched_globs
 from chaosvm.guards.run_counter import RunCounter, Usage, counter_for
 
 __all__ = [

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
@@ -19,8 +18,7 @@ from chaosvm.errors import GuardStopped, GuardUnchecked
 from chaosvm.guards.run_counter import Usage
 from chaosvm.ledger import VMRecord
 from chaosvm.ledger.history import Key
-from chaosvm.selection import spellings
-from chaosvm.settings import OFF_WORDS, Percent, Safety
+from chaosvm.settings import Percent, Safety
 from chaosvm.settings import part as part_of
 from chaosvm.vm import VM, PowerState
 
@@ -28,10 +26,7 @@ __all__ = [
     "GuardRequest",
     "GuardResult",
     "going_down",
-    "unmatched_globs",
-    "protected_by_name",
     "raise_if_exceeded",
-    "disables_protection",
     "takes_down",
     "guard_results",
 ]
@@ -47,36 +42,6 @@ Location = tuple[str | None, str]
 def takes_down(operation: Operation) -> bool:
     """True if the operation takes a VM down, if only for a while."""
     return operation is not Operation.POWER_ON
-
-
-def disables_protection(value: str) -> bool:
-    """True if this value of the protecting attribute disables protection."""
-    return value.strip().lower() in ("", *OFF_WORDS)
-
-
-def protected_by_name(vm: VM, globs: Iterable[str]) -> str | None:
-    """The reason, if the VM's name, id, UUID or path matches a glob of chaosvm_protect."""
-    names = _names_of(vm)
-    matching = next((glob for glob in globs if _matches(names, glob)), None)
-    return matching and f"is protected: it matches {matching!r} in chaosvm_protect"
-
-
-def unmatched_globs(vms: Sequence[VM], globs: Iterable[str]) -> list[str]:
-    """The globs that match none of these VMs, perhaps because they are misspelled."""
-    names = set().union(*map(_names_of, vms)) if (globs := list(globs)) else set()
-    return [glob for glob in globs if not _matches(names, glob)]
-
-
-def _names_of(vm: VM) -> set[str]:
-    names = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
-    return set().union(*(spellings(name) for name in names if name))
-
-
-def _matches(names: set[str], glob: str) -> bool:
-    globs = spellings(glob)
-    return not globs.isdisjoint(names) or any(
-        fnmatchcase(name, each) for each in globs for name in names
-    )
 
 
 @dataclass(frozen=True)

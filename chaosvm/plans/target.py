@@ -12,9 +12,9 @@ from typing import Any
 
 from chaosvm.backend import Order
 from chaosvm.errors import InvalidValue, OperationRefused, PlanOutdated
-from chaosvm.plans.plan import VERSION, Plan
+from chaosvm.plans.plan import VERSION
 from chaosvm.plans.preview import Preview
-from chaosvm.runtime.documents import UnusableFile, parse_json, read_text, refuse_unbounded
+from chaosvm.runtime.documents import refuse_unbounded
 from chaosvm.selection import (
     ImmutableCheck,
     ProtectionCheck,
@@ -23,47 +23,15 @@ from chaosvm.selection import (
     blocked_reasons,
     refused_error,
 )
-from chaosvm.settings import rehearsal_path, values
+from chaosvm.settings import values
 from chaosvm.vm import VM
 
-__all__ = ["PlanTarget", "is_plan", "read_plan"]
+__all__ = ["PlanTarget", "not_a_plan"]
 
 # Options that decide what is done to a VM.
 _BINDING = ("graceful", "on_timeout", "discard_memory")
 # Fields of a VM that must not change. The host may: clusters move VMs all the time.
 _FIXED = ("datacenter", "cluster")
-
-
-def is_plan(vms: Any) -> bool:
-    """True if this is a plan, or the path of one, rather than a selection."""
-    return isinstance(vms, Plan) or (isinstance(vms, Mapping) and "plan" in vms)
-
-
-def read_plan(vms: Any) -> PlanTarget:
-    """From a plan, or ``{"plan": PATH}``; raises InvalidValue for anything else."""
-    if isinstance(vms, Plan):
-        return PlanTarget(vms.to_json())
-    if isinstance(vms["plan"], str):
-        if len(vms) > 1:
-            others = ", ".join(values.shown(key) for key in vms if key != "plan")
-            raise InvalidValue(f"vms has a plan, which allows no other key, and {others}")
-        return _load_plan(vms["plan"])
-    return PlanTarget(vms)
-
-
-def _load_plan(file: str) -> PlanTarget:
-    expected = "the path of a plan that a plan_ probe has saved"
-    path = rehearsal_path(values.path("vms.plan", file, expected))
-    source = f"vms.plan is {values.shown(file)}, which"
-    try:
-        plan = parse_json(read_text(path))
-    except UnusableFile as error:
-        raise values.invalid("vms.plan", file, f"{expected} ({error})") from None
-    except InvalidValue as error:
-        raise _not_a_plan(source, str(error)) from None
-    except ValueError:
-        raise _not_a_plan(source, "it is not JSON") from None
-    return PlanTarget(plan, source)
 
 
 class PlanTarget:
@@ -77,10 +45,10 @@ class PlanTarget:
     def __init__(self, plan: Any, source: str = "vms") -> None:
         refuse_unbounded("vms", plan)
         if not isinstance(plan, Mapping):
-            raise _not_a_plan(source, "it is not a JSON object")
+            raise not_a_plan(source, "it is not a JSON object")
         version = plan.get("plan")
         if version != VERSION or isinstance(version, bool):
-            raise _not_a_plan(source, f"its version is {values.shown(version)}, not {VERSION}")
+            raise not_a_plan(source, f"its version is {values.shown(version)}, not {VERSION}")
         self._plan = plan
         self._vms: list[Mapping[str, Any]] = _checked_vms(plan, source)
         self._seed = _checked_seed(plan.get("seed"))
@@ -178,19 +146,19 @@ def _mismatch(planned: str, current: str) -> PlanOutdated:
     )
 
 
-def _not_a_plan(source: str, reason: str) -> InvalidValue:
+def not_a_plan(source: str, reason: str) -> InvalidValue:
     return InvalidValue(f"{source} is not a plan written by chaosvm: {reason}")
 
 
 def _checked_vms(plan: Mapping[str, Any], source: str) -> list[Mapping[str, Any]]:
     vms = plan.get("vms")
     if not isinstance(vms, list) or not (vms or plan.get("refused")):
-        raise _not_a_plan(source, f"its vms are {values.shown(vms)}")
+        raise not_a_plan(source, f"its vms are {values.shown(vms)}")
     for each in vms:
         if not isinstance(each, Mapping) or not _is_complete(each):
-            raise _not_a_plan(source, f"its vms have {values.shown(each)}")
+            raise not_a_plan(source, f"its vms have {values.shown(each)}")
     if len({each["id"] for each in vms}) < len(vms):
-        raise _not_a_plan(source, "it has a VM twice")
+        raise not_a_plan(source, "it has a VM twice")
     return vms
 
 

@@ -32,16 +32,13 @@ from chaosvm.power.precheck import (
 )
 from chaosvm.power.progress import Progress
 from chaosvm.power.request import Answer, Request
+from chaosvm.power.resend import is_resend_due, may_resend, plan_resend
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Job"]
 
 logger = logging.getLogger("chaostoolkit")
-
-# After a lost answer, how long to watch before the same command is sent again.
-_RESEND_AFTER = 2.0
-_MAX_RESENDS = 3
 
 _DELETED = "does not exist any more: it was deleted or unregistered meanwhile"
 
@@ -199,7 +196,7 @@ class Job(Progress):
             self._fail(f"is {self.seen.power_state} now: something else changed it meanwhile")
         elif self._guest_timed_out():
             self._give_up_guest(self._guest_timeout_text())
-        elif request.resend_at is not None and request.resend_at <= self.deadline.elapsed:
+        elif is_resend_due(request, self.deadline.elapsed):
             self._resend(request)
 
     def _succeed(self, request: Request) -> None:
@@ -236,8 +233,7 @@ class Job(Progress):
         if isinstance(error, AnswerLost):
             self.accepted = True
             self.answer_lost = True
-            if error.retryable:
-                request.resend_at = self.deadline.elapsed + _RESEND_AFTER
+            plan_resend(request, error, self.deadline.elapsed)
             self.blocked_by = str(error)
         elif isinstance(error, VMGone):
             self._on_deleted(_DELETED)
@@ -293,10 +289,8 @@ class Job(Progress):
         self._waited_for_stable_state = True
 
     def _resend(self, request: Request) -> None:
-        """After a lost answer, send again if nothing happened and a repetition does no harm."""
         request.resend_at = None
-        unchanged = self.seen.power_state is request.state_when_sent
-        if unchanged and request.command.is_repeatable and request.attempt <= _MAX_RESENDS:
+        if may_resend(request, self.seen.power_state):
             logger.info(
                 f"{self.vm}: no answer to the {request.command}, and nothing happened: "
                 "sending it again"

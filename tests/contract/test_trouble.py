@@ -6,7 +6,7 @@ import pytest
 
 from chaosvm.errors import OperationFailed
 from chaosvm.outcome import How
-from chaosvm.power import job
+from chaosvm.power import resend
 from chaosvm.service import VMService
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
@@ -17,7 +17,7 @@ from tests.moments import once_sent
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a lost answer it looks for a shorter time before it asks again."""
-    monkeypatch.setattr(job, "_RESEND_AFTER", 0.3)
+    monkeypatch.setattr(resend, "_RESEND_AFTER", 0.3)
 
 
 @pytest.mark.parametrize("manner", ["drop_after", "cut"])
