@@ -42,7 +42,7 @@ class Order:
     # The operation restores a VM that an earlier one changed.
     is_restore: bool = False
     # Identifies the call in the ledger and in the platform's own records.
-    run: str = field(default_factory=lambda: f"chaosvm-{secrets.token_hex(6)}", compare=False)
+    call_id: str = field(default_factory=lambda: f"chaosvm-{secrets.token_hex(6)}", compare=False)
     reason: str = field(default_factory=audit_reason, compare=False)
     # The phase of the run: stopping it stops this call.
     phase: Phase = field(default_factory=phase, compare=False)

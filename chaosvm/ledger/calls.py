@@ -33,11 +33,11 @@ class Calls:
         self._stopped: dict[Place, tuple[float, str]] = {}
 
     def begin(self, order: Order, place: Place) -> None:
-        self._places[order.run] = place
+        self._places[order.call_id] = place
 
     def place(self, order: Order) -> Place:
         """The platform and server of this call."""
-        return self._places.get(order.run, ("", ""))
+        return self._places.get(order.call_id, ("", ""))
 
     # Stopping calls --------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ class Ledger:
         self._unwritten_calls: set[str] = set()
         self._lock = threading.RLock()
         self._calls = Calls()
-        self._platforms: dict[tuple[str, str], Backend] = {}
+        self._backends: dict[tuple[str, str], Backend] = {}
 
     @classmethod
     def resumed(cls, path: Path, title: str | None = None) -> Ledger:
@@ -116,7 +116,7 @@ class Ledger:
                 "kind": "intent",
                 "at": self._timestamp(),
                 "run": self.run,
-                "call": order.run,
+                "call": order.call_id,
                 "platform": platform,
                 "server": server,
                 "id": vm.id,
@@ -140,19 +140,19 @@ class Ledger:
         line = {
             "kind": "request",
             "at": self._timestamp(),
-            "call": order.run,
+            "call": order.call_id,
             "id": vm_id,
             "step": command.value,
         }
         with self._lock:
             self._raise_if_blocked(order)
             self._write([line], sync=False, needed=not order.is_restore)
-            self._calls.record_request(order.run, vm_id)
+            self._calls.record_request(order.call_id, vm_id)
 
     def record_answer(self, vm_id: str, order: Order) -> None:
         """The request was answered, or its answer was lost: it is no longer in flight."""
         with self._lock:
-            self._calls.record_answer(order.run, vm_id, self._now())
+            self._calls.record_answer(order.call_id, vm_id, self._now())
 
     def record_outcomes(self, outcomes: Sequence[tuple[Outcome, bool]], order: Order) -> None:
         """Write the outcomes, each with whether a request may still take effect.
@@ -163,7 +163,7 @@ class Ledger:
             {
                 "kind": "outcome",
                 "at": self._timestamp(),
-                "call": order.run,
+                "call": order.call_id,
                 "id": outcome.id,
                 "after": outcome.after.value,
                 "changed": outcome.changed,
@@ -186,17 +186,17 @@ class Ledger:
         with self._lock:
             self._calls.stop((platform, server), why)
 
-    def register_platform(self, platform: Backend) -> None:
+    def register_backend(self, backend: Backend) -> None:
         """Keep the connection by which the run changes VMs, to restore them by it."""
         with self._lock:
-            self._platforms[platform.name, platform.address] = platform
+            self._backends[backend.name, backend.address] = backend
 
     # Reading ---------------------------------------------------------------------------
 
-    def platform(self, name: str, server: str) -> Backend | None:
+    def backend(self, platform: str, server: str) -> Backend | None:
         """The connection by which this run changes VMs of a server, if any."""
         with self._lock:
-            return self._platforms.get((name, server))
+            return self._backends.get((platform, server))
 
     def blocked_reason(self, order: Order, platform: str, server: str) -> str | None:
         """Why this call has to stop; None if it may continue."""

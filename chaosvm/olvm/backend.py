@@ -98,10 +98,10 @@ class OLVMBackend(Backend):
         self, vm: VM, command: PowerCommand, order: Order, deadline: Deadline
     ) -> CommandHandle:
         action, with_reason = _ACTIONS[command]
-        handle = CommandHandle(vm.id, reference=Accepted(command), correlation_id=order.run)
+        handle = CommandHandle(vm.id, reference=Accepted(command), correlation_id=order.call_id)
         reason = order.reason if with_reason else None
         try:
-            answer = self._client.act(vm.id, action, deadline, order.run, reason)
+            answer = self._client.act(vm.id, action, deadline, order.call_id, reason)
         except AnswerLost as error:
             raise AnswerLost(str(error), handle, is_repeatable(command)) from None
         except ActionRefused as refused:

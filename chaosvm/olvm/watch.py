@@ -221,7 +221,7 @@ class OLVMWatch(Watch):
 
     def _record_conversions(self, down: Sequence[_Reading], deadline: Deadline) -> list[_Reading]:
         """Record which VMs were stopped hard; returns those for which there is no event."""
-        call = events_of_call(self._client, self._order.run, deadline)
+        call = events_of_call(self._client, self._order.call_id, deadline)
         forced: list[Event] = []
         if any(self._was_forced(reading, call, forced) is None for reading in down):
             forced = forced_stops(self._client, len(down), deadline)
@@ -251,7 +251,7 @@ class OLVMWatch(Watch):
         if not due:
             return
         try:
-            call = events_of_call(self._client, self._order.run, self._event_deadline(deadline))
+            call = events_of_call(self._client, self._order.call_id, self._event_deadline(deadline))
         except PlatformError as error:
             self._reads_events = not isinstance(error, DeadlinePassed)
             logger.debug(f"it is unknown why a VM does not start: {error}")

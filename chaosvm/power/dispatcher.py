@@ -26,9 +26,9 @@ class Dispatcher:
     changing jobs.
     """
 
-    def __init__(self, platform: Backend, order: Order, deadline: Deadline, ledger: Ledger) -> None:
+    def __init__(self, backend: Backend, order: Order, deadline: Deadline, ledger: Ledger) -> None:
         self.jobs_lock = threading.RLock()
-        self._platform = platform
+        self._backend = backend
         self._order = order
         self._deadline = deadline
         self._ledger = ledger
@@ -107,7 +107,7 @@ class Dispatcher:
         except LedgerError as error:
             return Answer(command, error=CommandFailed(f"not sent: {error}"))
         try:
-            handle = self._platform.send(job.vm, command, self._order, self._deadline)
+            handle = self._backend.send(job.vm, command, self._order, self._deadline)
             return Answer(command, handle=handle)
         except CommandFailed as error:
             return Answer(command, error=error)

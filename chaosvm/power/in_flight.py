@@ -37,12 +37,12 @@ class _LedgerState:
     expected_ids: frozenset[str]  # VMs on which a request may still take effect
 
     @classmethod
-    def read(cls, platform: Backend, ledger: Ledger) -> _LedgerState:
-        place = (platform.name, platform.address)
+    def read(cls, backend: Backend, ledger: Ledger) -> _LedgerState:
+        place = (backend.name, backend.address)
         records = [
             record for record in ledger.vm_records() if (record.platform, record.server) == place
         ]
-        shows_shutdowns = platform.shows_shutdowns
+        shows_shutdowns = backend.shows_shutdowns
         expected_ids = frozenset(
             record.id for record in records if ledger.seconds_in_flight(record, shows_shutdowns) > 0
         )
@@ -67,13 +67,13 @@ class InFlightCheck:
 
     @classmethod
     def read(
-        cls, platform: Backend, ledger: Ledger, ids: Iterable[str], deadline: Deadline
+        cls, backend: Backend, ledger: Ledger, ids: Iterable[str], deadline: Deadline
     ) -> InFlightCheck:
-        ledger_state, vm_ids = _LedgerState.read(platform, ledger), list(ids)
-        inventory = platform.inventory(deadline, only=vm_ids)
+        ledger_state, vm_ids = _LedgerState.read(backend, ledger), list(ids)
+        inventory = backend.inventory(deadline, only=vm_ids)
         vms = {vm.id: vm for vm in inventory if vm.id in vm_ids}
         unconfirmed = [vm for vm in vms.values() if ledger_state.unconfirmed(vm)]
-        busy_vms = platform.busy_vms(unconfirmed, deadline) if unconfirmed else set()
+        busy_vms = backend.busy_vms(unconfirmed, deadline) if unconfirmed else set()
         return cls(ledger_state, vms, frozenset(busy_vms))
 
     def expects_change(self, vm: VM) -> bool:
@@ -106,19 +106,19 @@ class InFlightCheck:
                 )
 
 
-def in_flight(platform: Backend, vms: Sequence[VM], ledger: Ledger, order: Order) -> list[VM]:
+def in_flight(backend: Backend, vms: Sequence[VM], ledger: Ledger, order: Order) -> list[VM]:
     """The VMs, read since the call began, whose states may be stale."""
-    state = _LedgerState.read(platform, ledger)
+    state = _LedgerState.read(backend, ledger)
     return [
         vm
         for vm in vms
         if state.unconfirmed(vm)
-        or ledger.recorded_since(platform.name, platform.address, vm.id, order.begun)
+        or ledger.recorded_since(backend.name, backend.address, vm.id, order.begun)
     ]
 
 
 def wait_for_in_flight(
-    platform: Backend, vms: Sequence[VM], ledger: Ledger, deadline: Deadline, order: Order
+    backend: Backend, vms: Sequence[VM], ledger: Ledger, deadline: Deadline, order: Order
 ) -> dict[str, VM | None]:
     """Wait until nothing is in flight for these VMs; returns them by id, None if deleted.
 
@@ -131,12 +131,12 @@ def wait_for_in_flight(
     logger.info(f"waiting for the end of what was sent earlier to {names}")
     wait = Deadline(deadline.remaining * _WAIT_SHARE, deadline.clock)
     while True:
-        check = InFlightCheck.read(platform, ledger, [vm.id for vm in waiting], deadline)
+        check = InFlightCheck.read(backend, ledger, [vm.id for vm in waiting], deadline)
         latest |= {vm.id: check.vms.get(vm.id) for vm in waiting}
         waiting = [vm for vm in check.vms.values() if check.expects_change(vm)]
         if not waiting or wait.passed:
             break
-        if why := ledger.blocked_reason(order, platform.name, platform.address):
+        if why := ledger.blocked_reason(order, backend.name, backend.address):
             raise LedgerError(why)
         wait.sleep(POLL_INTERVAL)
     check.warn(check.vms.values())

@@ -45,7 +45,7 @@ _FIRST_PROGRESS, _PROGRESS_INTERVAL = 5.0, 10.0
 
 
 def run_operation(
-    platform: Backend,
+    backend: Backend,
     vms: Sequence[VM],
     order: Order,
     deadline: Deadline,
@@ -59,34 +59,34 @@ def run_operation(
     nothing touched, if it cannot be recorded first. Later failures are in the outcomes.
     """
     if all_or_none:
-        raise_if_refused(platform, vms, order)
-    jobs = [Job(vm, order, deadline, platform.refusal_reason) for vm in vms]
+        raise_if_refused(backend, vms, order)
+    jobs = [Job(vm, order, deadline, backend.refusal_reason) for vm in vms]
     for job in jobs:
         if job.open and (reason := job.refusal_reason()):
             job.skip(reason)
-        elif job.open and (warning := platform.warning_for(job.vm, order)):
+        elif job.open and (warning := backend.warning_for(job.vm, order)):
             logger.warning(f"{order.operation}: {job.vm} {warning}")
     if any(job.open for job in jobs):
-        _Run(platform, jobs, order, deadline, ledger).run()
+        _Run(backend, jobs, order, deadline, ledger).run()
     return [job.outcome for job in jobs]
 
 
-def raise_if_refused(platform: Backend, vms: Sequence[VM], order: Order) -> None:
+def raise_if_refused(backend: Backend, vms: Sequence[VM], order: Order) -> None:
     """Raises OperationRefused if the order is impossible for one of the VMs as it is."""
-    refused = [f"{vm} {reason}" for vm in vms if (reason := refusal_reason(platform, vm, order))]
+    refused = [f"{vm} {reason}" for vm in vms if (reason := refusal_reason(backend, vm, order))]
     if refused:
         raise OperationRefused(
             f"{order.operation} refused, and nothing was touched: {'; '.join(refused)}"
         )
 
 
-def refusal_reason(platform: Backend, vm: VM, order: Order) -> str | None:
+def refusal_reason(backend: Backend, vm: VM, order: Order) -> str | None:
     """Why the order is impossible for the VM as it is; None if it is possible or satisfied."""
     if already_satisfied(vm, order):
         return None
     return (
         unsupported_reason(vm, order)
-        or platform.refusal_reason(vm, order)
+        or backend.refusal_reason(vm, order)
         or unknown_state_reason(vm)
     )
 
@@ -96,17 +96,17 @@ class _Run:
 
     def __init__(
         self,
-        platform: Backend,
+        backend: Backend,
         jobs: Sequence[Job],
         order: Order,
         deadline: Deadline,
         ledger: Ledger,
     ) -> None:
-        self._platform = platform
+        self._backend = backend
         self._order = order
         self._deadline = deadline
         self._ledger = ledger
-        self._place = (platform.name, platform.address)
+        self._place = (backend.name, backend.address)
         self._recorded: set[str] = set()  # VMs with an intent and no outcome in the ledger
         self._any_recorded = False
         self._jobs = {job.vm.id: job for job in jobs}
@@ -119,8 +119,8 @@ class _Run:
     def run(self) -> None:
         watched = [job.vm for job in self._open()]
         with (
-            self._platform.watch(watched, self._order, self._deadline) as watch,
-            Dispatcher(self._platform, self._order, self._deadline, self._ledger) as dispatcher,
+            self._backend.watch(watched, self._order, self._deadline) as watch,
+            Dispatcher(self._backend, self._order, self._deadline, self._ledger) as dispatcher,
         ):
             for observation in self._initial_states(watch):
                 if (job := self._jobs[observation.vm_id]).open:
@@ -141,7 +141,7 @@ class _Run:
         """
         order, fresh = self._order, self._deadline.elapsed < _FRESH
         reboots = order.operation is Operation.REBOOT
-        if self._platform.rejects_stale_state and fresh and not (reboots or order.is_restore):
+        if self._backend.rejects_stale_state and fresh and not (reboots or order.is_restore):
             return [job.seen for job in self._open()]
         return watch.poll(0, self._deadline)
 

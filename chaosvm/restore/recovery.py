@@ -120,7 +120,7 @@ def restore_from(
 
 
 def _backend(ledger: Ledger, platform: str, server: str, connect: Connect | None) -> Backend:
-    connected = ledger.platform(platform, server)
+    connected = ledger.backend(platform, server)
     if connected is not None:
         return connected
     if connect is None:

@@ -50,7 +50,7 @@ def records_to_restore(ledger: Ledger, platform: str, server: str | None = None)
 
 
 def restore(
-    platform: Backend,
+    backend: Backend,
     ledger: Ledger,
     deadline: Deadline,
     parallel: int,
@@ -64,13 +64,13 @@ def restore(
     done. Retries while the server is unavailable; raises PlatformError if it stays so.
     """
     if not dry_run:
-        ledger.stop(platform.name, platform.address, _STOP_REASON)
-    records = records_to_restore(ledger, platform.name, platform.address)
-    restoring = _Restore(platform, ledger, parallel, force, dry_run)
+        ledger.stop(backend.name, backend.address, _STOP_REASON)
+    records = records_to_restore(ledger, backend.name, backend.address)
+    restoring = _Restore(backend, ledger, parallel, force, dry_run)
     waiting, halfway = records, deadline.elapsed + deadline.remaining / 2
     while waiting:
         try:
-            check = _read(platform, ledger, waiting, deadline)
+            check = _read(backend, ledger, waiting, deadline)
         except Exception as error:
             if not restoring.outcomes:
                 raise
@@ -86,10 +86,10 @@ def restore(
 
 
 def _read(
-    platform: Backend, ledger: Ledger, records: Sequence[VMRecord], deadline: Deadline
+    backend: Backend, ledger: Ledger, records: Sequence[VMRecord], deadline: Deadline
 ) -> InFlightCheck:
     ids = [record.id for record in records]
-    return _with_retry(deadline, lambda: InFlightCheck.read(platform, ledger, ids, deadline))
+    return _with_retry(deadline, lambda: InFlightCheck.read(backend, ledger, ids, deadline))
 
 
 def _with_retry(deadline: Deadline, call: Callable[[], T]) -> T:
@@ -110,7 +110,7 @@ def _with_retry(deadline: Deadline, call: Callable[[], T]) -> T:
 class _Restore:
     """Restores VMs one operation after the other, and collects their outcomes."""
 
-    platform: Backend
+    backend: Backend
     ledger: Ledger
     parallel: int
     force: bool
@@ -182,7 +182,7 @@ class _Restore:
         if vm.power_state is target_state(record):
             return unchanged(record, vm.power_state, detail=f"is {vm.power_state} already")
         if vm.power_state in record.possible_states or self.force:
-            reason = self.platform.immutable_reason(vm)
+            reason = self.backend.immutable_reason(vm)
             return unchanged(record, vm.power_state, error=reason) if reason else None
         return unchanged(
             record,
@@ -238,7 +238,5 @@ class _Restore:
             parallel=self.parallel,
             is_restore=True,
         )
-        own_deadline = Deadline(seconds, self.platform.clock)
-        return run_operation(
-            self.platform, vms, order, own_deadline, self.ledger, all_or_none=False
-        )
+        own_deadline = Deadline(seconds, self.backend.clock)
+        return run_operation(self.backend, vms, order, own_deadline, self.ledger, all_or_none=False)

@@ -118,7 +118,7 @@ class Operations:
         to what the guards count.
         """
         backend, ledger = self._context.backend, self._context.ledger()
-        ledger.register_platform(backend)
+        ledger.register_backend(backend)
         late = in_flight(backend, vms, ledger, order)
         ready = [vm for vm in vms if vm not in late]
         outcomes = run_operation(backend, ready, order, deadline, ledger)

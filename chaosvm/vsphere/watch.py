@@ -108,14 +108,14 @@ class VSphereWatch(Watch):
         self._interval = _FIRST_INTERVAL
         self._stream.watch(self._object_specs.values())
 
-    def track(self, tickets: Sequence[CommandHandle]) -> None:
+    def track(self, handles: Sequence[CommandHandle]) -> None:
         # A command may be accepted after its VM was deleted and is no longer watched.
         tracked = {
             handle.reference._GetMoId(): handle
-            for handle in tickets
+            for handle in handles
             if handle.tracked and handle.vm_id in self._statuses
         }
-        if tickets:
+        if handles:
             self._interval = _FIRST_INTERVAL
         if tracked:
             self._handles |= tracked

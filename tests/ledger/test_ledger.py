@@ -120,7 +120,7 @@ def test_what_is_intended_is_readable_by_a_person(ledger: Ledger, path: Path) ->
         "kind": "intent",
         "at": "2026-03-01T12:00:00.000+00:00",
         "run": ledger.run,
-        "call": order.run,
+        "call": order.call_id,
         "platform": "fake",
         "server": SERVER,
         "id": "vm-1",
