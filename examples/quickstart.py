@@ -134,7 +134,7 @@ def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> 
     tiers = tuple(TIERS[platform] for platform in platforms)
     ends = {name: state for name, state in states.items() if name.startswith(tiers)}
     told = ", ".join(f"{name} {state}" for name, state in ends.items())
-    print(f"In the end, says the lab: {told}.")
+    print(f"Final state in the lab: {told}.")
     print("The lab is stopped and its files are removed.")
     went_off = {each["platform"] for each in changed if each["after"] == "powered_off"}
     back = all(state is State.RUNNING for state in ends.values())

@@ -28,7 +28,7 @@ def power_on(
     """
     Power on a VM; a suspended one resumes. A VM that is on is left alone.
 
-    `vm_name` is $vm_name, and must fit one VM. $power_on Returns the outcome:
+    `vm_name` is $vm_name, and must match one VM. $power_on Returns the outcome:
     $outcome. Fails when the VM is not on after `timeout` seconds.
 
     ```json
@@ -173,7 +173,7 @@ def restore_power_states(
 
     Returns `outcomes` (one for each changed VM, with `detail` if it was left
     alone), `changed` and `failed` (how many). Fails if any VM could not be
-    restored, naming each and why.
+    restored; the error names each and the reason.
 
     ```json
     {

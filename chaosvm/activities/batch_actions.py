@@ -28,8 +28,8 @@ def batch_power_on(
     in flight at once. `timeout` is in seconds, for all VMs together.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` of the sample. Fails if any VM failed, naming each and why, and
-    the outcomes of the others.
+    the `seed` of the sample. Fails if any VM failed;
+    the error names each and the reason, and the journal has all outcomes.
 
     ```json
     {
@@ -67,7 +67,8 @@ def batch_power_off(
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
     the `seed` of the sample: use it to draw the same VMs again. Fails if any
-    VM failed, naming each and why, and the outcomes of the others.
+    VM failed; the error names each and the reason, and the journal has all
+    outcomes.
 
     ```json
     {
@@ -109,8 +110,8 @@ def batch_reboot(
     of them must be running: add `"power_state": "powered_on"` to be sure.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` of the sample. Fails if any VM failed, naming each and why, and
-    the outcomes of the others.
+    the `seed` of the sample. Fails if any VM failed;
+    the error names each and the reason, and the journal has all outcomes.
 
     ```json
     {
@@ -150,8 +151,8 @@ def batch_suspend(
     of them may be off: add `"power_state": "powered_on"` to be sure.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` of the sample. Fails if any VM failed, naming each and why, and
-    the outcomes of the others.
+    the `seed` of the sample. Fails if any VM failed;
+    the error names each and the reason, and the journal has all outcomes.
 
     ```json
     {

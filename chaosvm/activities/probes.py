@@ -34,7 +34,7 @@ def vm_info(
     `cluster`, `host`, `folder`, `cpu_count`, `memory_mb` (MiB), `guest_os`,
     `tools_status`, `hostname`, `ip_addresses`, `tags`, `template` and
     `metadata` ($metadata); null for what the platform does not report. Fails if
-    the name fits no VM, or several.
+    the name matches no VM, or several.
 
     ```json
     {
@@ -145,7 +145,7 @@ def vm_has_power_state(
     """
     True if one VM is in the expected power state.
 
-    `expected` is $expected. Fails, rather than return false, if the name fits
+    `expected` is $expected. Fails, rather than return false, if the name matches
     no VM, or several.
 
     ```json

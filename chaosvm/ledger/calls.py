@@ -57,7 +57,7 @@ class Calls:
         why = self._blocked_reason or (stop_reason if order.begun <= stopped_at else None)
         if order.phase.stopped_by is not None:
             why = why or f"{order.phase.stopped_by} has stopped the run"
-        return why and f"{order.operation} is not carried out any more: {why}"
+        return why and f"{order.operation} is not carried out: {why}"
 
     # Requests in flight ----------------------------------------------------------------
 

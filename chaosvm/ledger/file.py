@@ -242,7 +242,7 @@ def _write_all(descriptor: int, text: bytes) -> None:
         text = text[os.write(descriptor, text) :]
 
 
-# Each file is opened once a process: a second descriptor would not get the lock.
+# Each file is opened once per process: a second descriptor would not get the lock.
 _files: dict[Path, LedgerFile] = {}
 _files_lock = threading.Lock()
 

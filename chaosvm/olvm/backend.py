@@ -164,13 +164,13 @@ class OLVMBackend(Backend):
             warnings.append("is stateless: everything it has written is lost once it is off")
         if vm.metadata.get("changes_at_next_start") and ends:
             warnings.append(
-                "has configuration changes that apply at its next start: it does not come back "
-                "as it is"
+                "has configuration changes that apply at its next start: it will not come "
+                "back in its present configuration"
             )
         if vm.metadata.get("run_once") and ends:
             warnings.append(
-                "was started with Run Once, whose options its next start does not have: it does "
-                "not come back as it is"
+                "was started with Run Once, whose options its next start will not have: it "
+                "will not come back in its present configuration"
             )
         return "; and it ".join(warnings) or None
 

@@ -1,4 +1,4 @@
-"""HTTP with the engine: bounded in time, streamed, and never repeated behind our back.
+"""HTTP with the engine: bounded in time, streamed, and never repeated silently.
 
 libcurl repeats a request by itself when a reused connection turns out to be
 dead. So only reads reuse connections; every request that changes something

@@ -75,7 +75,7 @@ def refusal_error(
             return Busy(f"the engine says: {refused}")
         return _unknown(command, refused, handle, f"the VM could not be read ({error})")
     if status is None:
-        return VMGone("the VM does not exist any more")
+        return VMGone("the VM no longer exists")
     if refused.status == 409:
         return _conflict(command, status, refused)
     if status == _REACHED.get(command):

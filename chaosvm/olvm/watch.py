@@ -285,8 +285,8 @@ class OLVMWatch(Watch):
                 continue
             elif tracked.job_ended_at is not None:
                 tracked.failure = CommandFailed(
-                    "the engine dropped it, as it does if the VM is not up once the suspend is "
-                    "prepared"
+                    "the engine dropped the suspend, as it does if the VM is not up when the "
+                    "suspend has been prepared"
                 )
             else:
                 tracked.next_check_at = now + _JOB_INTERVAL

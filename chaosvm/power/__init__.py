@@ -1,6 +1,6 @@
 """The power engine: one operation on many VMs, from the first request to the last outcome.
 
-One state machine a VM (``job.py``), a dispatcher that sends, a runner that watches.
+One state machine per VM (``job.py``), a dispatcher that sends, a runner that watches.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ __all__ = ["Job"]
 
 logger = logging.getLogger("chaostoolkit")
 
-_DELETED = "does not exist any more: it was deleted or unregistered meanwhile"
+_DELETED = "no longer exists: it was deleted or unregistered meanwhile"
 
 
 class Job(Progress):
@@ -64,7 +64,7 @@ class Job(Progress):
     def on_initial_state(self, observation: Observation) -> None:
         """The state at the start of the watch counts as the state before."""
         if not observation.exists:
-            self._on_deleted("does not exist any more")
+            self._on_deleted("no longer exists")
             return
         self.seen = observation
         if not self._waited_for_stable_state:

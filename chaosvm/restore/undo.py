@@ -35,7 +35,7 @@ logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T")
 
-_STOP_REASON = "what the run has changed is being put back"
+_STOP_REASON = "what the run has changed is being restored"
 _MIN_TIME, _RETRY_INTERVAL = 0.1, 2.0  # seconds
 
 
@@ -148,7 +148,7 @@ class _Restore:
         check.warn(vm for _, vm in pairs if vm is not None)
         for record, vm in pairs:
             if self.dry_run and vm is not None and (why := check.in_flight_reason(vm)):
-                will = f"it {why}: wait until that has ended, and put it back then"
+                will = f"it {why}: would wait until that has ended, then restore it"
                 self.outcomes[record.id] = dry_run_outcome(vm, RESTORE, will)
             elif outcome := self._without_operation(record, vm):
                 self.outcomes[record.id] = outcome
@@ -178,7 +178,7 @@ class _Restore:
     def _without_operation(self, record: VMRecord, vm: VM | None) -> Outcome | None:
         """The outcome if no operation is needed or allowed; None otherwise."""
         if vm is None or is_another_vm(record, vm):
-            return unchanged(record, PowerState.UNKNOWN, error="does not exist any more")
+            return unchanged(record, PowerState.UNKNOWN, error="no longer exists")
         if vm.power_state is target_state(record):
             return unchanged(record, vm.power_state, detail=f"is {vm.power_state} already")
         if vm.power_state in record.possible_states or self.force:
@@ -188,7 +188,7 @@ class _Restore:
             record,
             vm.power_state,
             detail=f"left alone: it is {vm.power_state}, and this run did not leave it so: "
-            "somebody else has changed it since (force=true restores it all the same)",
+            "it was changed by something else since (force=true restores it anyway)",
         )
 
     def _apply_next_operations(

@@ -36,7 +36,7 @@ def bare_string_error(key: str, value: str) -> InvalidValue:
 
 
 def no_match(spec: Mapping[str, Any], checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:
-    """Why no VM fits: the first key that leaves none, and the values that there are."""
+    """Why no VM matches: the first key that leaves none, and the values that there are."""
     known, fitting = f"{len(inventory)} VMs are known", list(inventory)
     matched: list[str] = []
     for key in (*FILTERS, "names", "ids"):
@@ -58,13 +58,13 @@ def all_blocked(
     """Only VMs that may not be touched fit."""
     reasons = "; ".join(f"{vm} {reason}" for vm, reason in blocked)
     return (
-        f"{_no_vm_fits(spec)}: {len(inventory)} VMs are known, and those that fit are never "
+        f"{_no_vm_fits(spec)}: {len(inventory)} VMs are known, and those that match are never "
         f"touched: {reasons}"
     )
 
 
 def _no_vm_fits(spec: Mapping[str, Any]) -> str:
-    return f"no VM fits {json.dumps(spec, ensure_ascii=False, default=str)}"
+    return f"no VM matches {json.dumps(spec, ensure_ascii=False, default=str)}"
 
 
 def _vms_match(number: int) -> str:

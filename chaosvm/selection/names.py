@@ -113,4 +113,4 @@ def _no_such_vm(missing: Sequence[str], inventory: Sequence[VM]) -> NoSuchVM:
 def _ambiguous(word: str, matches: Sequence[VM]) -> AmbiguousVM:
     by_path = sorted(matches, key=lambda vm: (vm.path or vm.name, vm.id))
     paths = ", ".join(f"{vm.path or vm.name} (id {vm.id})" for vm in by_path)
-    return AmbiguousVM(f"{word!r} fits {len(matches)} VMs: {paths}. Use the path or the id")
+    return AmbiguousVM(f"{word!r} matches {len(matches)} VMs: {paths}. Use the path or the id")

@@ -205,7 +205,7 @@ class Selection:
         return random.SystemRandom().randrange(2**32) if seed is None else seed
 
     def _sample(self, fitting: list[VM], seed: int, enough: bool = True) -> list[VM]:
-        """A sample; with ``enough``, raises NoSuchVM if too few VMs fit."""
+        """A sample; with ``enough``, raises NoSuchVM if too few VMs match."""
         size = self._sample_size(len(fitting), enough)
         ranked = sorted(fitting, key=lambda vm: _rank(seed, vm))
         return sorted(ranked[:size], key=lambda vm: (vm.name, vm.id))
@@ -214,7 +214,7 @@ class Selection:
         if "count" in self._keys:
             count: int = self._keys["count"]
             if count > fitting and enough:
-                raise NoSuchVM(f"count is {count}, but only {fitting} VMs fit {self}")
+                raise NoSuchVM(f"count is {count}, but only {fitting} VMs match {self}")
             return count
         percent: float = self._keys["percent"]
         size = values.part(percent, fitting)

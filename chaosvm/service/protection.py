@@ -39,12 +39,12 @@ class Protection:
         return protection
 
     def warn_unmatched_globs(self, vms: Sequence[VM]) -> None:
-        """Warn once a run of each glob in ``chaosvm_protect`` that matches no VM."""
+        """Warn once per run of each glob in ``chaosvm_protect`` that matches no VM."""
         backend = self._context.backend
         for glob in unmatched_globs(vms, self._context.safety.protect):
             if self._context.counter().first_time((backend.name, backend.address, glob)):
                 logger.warning(
-                    f"{glob!r} in chaosvm_protect fits none of the {len(vms)} VMs on "
+                    f"{glob!r} in chaosvm_protect matches none of the {len(vms)} VMs on "
                     f"{backend.address}, and protects nothing there"
                 )
 

@@ -24,9 +24,9 @@ _WORDS = {
     "power_off": (
         "With `graceful` the guest is asked to shut down (this needs VMware Tools); if it does "
         "not, `on_timeout` decides: `hard` cuts its power, `fail` fails the action, "
-        "`leave` leaves it running without failing. The guest has `timeout` seconds, less a fifth "
-        "(30 at most) kept for the hard power off where that is to follow. Without `graceful` the "
-        "power is cut at once, as if the plug were pulled. A suspended VM is refused."
+        "`leave` leaves it running without failing. The guest has `timeout` seconds, minus a fifth "
+        "(30 at most) that is reserved for a hard power off if one may follow. Without `graceful` "
+        "the power is cut at once, as if the plug were pulled. A suspended VM is refused."
     ),
     "reboot": (
         "A guest reboot needs VMware Tools, and is done when Tools have stopped and run again; if "

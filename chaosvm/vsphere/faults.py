@@ -86,7 +86,7 @@ def empty_inventory_error(address: str, username: str) -> PlatformError:
 
 def session_lost_error(address: str) -> PlatformError:
     """For a request that was rejected in two new sessions in a row."""
-    return ConnectionFailed(f"{address} ended the session at once, and so the next one")
+    return ConnectionFailed(f"{address} ended two sessions right after the login")
 
 
 def login_refused(server: str, username: str, is_vcenter: bool = True) -> LoginFailed:
@@ -107,7 +107,7 @@ def platform_error(fault: Any) -> PlatformError:
     if isinstance(fault, vim.fault.NoPermission):
         return PermissionDenied(f"the user lacks the privilege {fault.privilegeId}")
     if is_outcome_unknown(fault):
-        return ConnectionFailed(f"the vCenter is in trouble: {fault_text(fault)}")
+        return ConnectionFailed(f"the vCenter reports an internal problem: {fault_text(fault)}")
     return PlatformError(f"the vCenter refused: {fault_text(fault)}")
 
 
@@ -129,7 +129,7 @@ def command_error(fault: Any) -> CommandFailed:
     if isinstance(fault, vim.fault.ToolsUnavailable):
         return GuestUnavailable("VMware Tools are not running in the guest")
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):
-        return VMGone("the VM does not exist any more")
+        return VMGone("the VM no longer exists")
     if isinstance(fault, vim.fault.NoPermission):
         return CommandFailed(f"the user lacks the privilege {fault.privilegeId} on it")
     return CommandFailed(fault_text(fault))

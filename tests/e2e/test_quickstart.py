@@ -69,7 +69,7 @@ def test_one_vm_of_each_tier_goes_and_comes_back(tmp_path: Path) -> None:
         ("vsphere", "restore", off_web[2]),
         ("olvm", "restore", off_app[2]),
     ]
-    assert "says the lab: web-01 " in console
+    assert "state in the lab: web-01 " in console
     assert left_in(tmp_path) == []
 
 

@@ -655,7 +655,7 @@ def test_a_pattern_that_protects_nothing_is_warned_of_once(
     assert "'bd-*'" not in logs.text
     for _ in range(2):
         platform.plan("power_off", {"name": "web-*"})
-    message = "'bd-*' in chaosvm_protect fits none of the 10 VMs on fake.example.com"
+    message = "'bd-*' in chaosvm_protect matches none of the 10 VMs on fake.example.com"
     assert logs.text.count(message) == 1
     assert "'web-3' in chaosvm_protect fits none" not in logs.text
 

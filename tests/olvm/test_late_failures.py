@@ -90,7 +90,7 @@ def test_a_suspend_that_the_engine_drops_is_noticed(
     world.change(VM, guest=Guest.slow(20))
     lab.rules(when(LOOK, lambda: world.power.reboot(world.vm(VM).id), skip=2))
     outcome = failed(lambda: platform.suspend(VM, timeout=300))
-    assert "the engine dropped it" in (outcome.error or "")
+    assert "the engine dropped the suspend" in (outcome.error or "")
     assert (outcome.after, outcome.changed) == (ON, False)
     assert outcome.seconds < 120
     assert sent(lab) == {"suspend": 1}

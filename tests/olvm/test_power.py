@@ -842,7 +842,7 @@ def test_a_vm_that_is_deleted_while_waiting(
 ) -> None:
     world.change(VM, guest=Guest.slow(60))
     once_waiting(world, lab, lambda: world.remove_vm(VM))
-    with pytest.raises(OperationFailed, match=f"'{VM}'.*does not exist any more") as caught:
+    with pytest.raises(OperationFailed, match=f"'{VM}'.*no longer exists") as caught:
         platform.batch_power_off(selection, timeout=60)
     gone = [outcome for outcome in caught.value.outcomes if outcome.failed]
     assert [outcome.name for outcome in gone] == [VM]
@@ -857,7 +857,7 @@ def test_an_answer_about_a_vm_that_is_gone_ends_no_batch(
         when("stop", lambda: world.remove_vm(VM), vm=VM),
         rule("stop", "silent", vm=VM),
     )
-    with pytest.raises(OperationFailed, match=f"'{VM}'.*does not exist any more") as caught:
+    with pytest.raises(OperationFailed, match=f"'{VM}'.*no longer exists") as caught:
         connect(timeout=2).batch_power_off({"all": True}, graceful=False, timeout=60)
     changed = {outcome.name: outcome.changed for outcome in caught.value.outcomes}
     assert changed == {VM: False, OTHER: True, DB: True}
@@ -868,7 +868,7 @@ def test_a_vm_that_is_deleted_before_the_request(
 ) -> None:
     lab.rules(when("stop", lambda: world.remove_vm(VM)))
     outcome = failed(lambda: platform.power_off(VM, graceful=False, timeout=60))
-    assert "does not exist any more" in (outcome.error or "")
+    assert "no longer exists" in (outcome.error or "")
 
 
 @pytest.mark.parametrize("selection", [{"names": [VM]}, {"all": True}])

@@ -134,7 +134,7 @@ def test_a_reset_of_a_vm_that_is_gone(platform: OLVMPlatform, world: World, lab:
         rule("reset", "fault", code=400, message="Cannot reset VM. VM is not found."),
     )
     outcome = failed(lambda: platform.reboot(VM, graceful=False, timeout=20))
-    assert "does not exist any more" in (outcome.error or "")
+    assert "no longer exists" in (outcome.error or "")
     assert sent(lab) == {"reset": 1}
 
 
@@ -227,7 +227,7 @@ def test_a_start_of_a_vm_that_is_gone(platform: OLVMPlatform, world: World, lab:
         rule("start", "fault", code=500, message=NO_POINTER),
     )
     outcome = failed(lambda: platform.power_on(VM, timeout=20))
-    assert "does not exist any more" in (outcome.error or "")
+    assert "no longer exists" in (outcome.error or "")
     assert sent(lab) == {"start": 1}
 
 

@@ -54,7 +54,7 @@ UNKNOWN, PAUSED = PowerState.UNKNOWN, PowerState.PAUSED
 BUSY = Busy("another task is running on the VM")
 NO_TOOLS = GuestUnavailable("the tools are not running in the guest")
 NO_CONNECTION = ConnectionFailed("no connection to vcenter")
-GONE = VMGone("the VM does not exist any more")
+GONE = VMGone("the VM no longer exists")
 
 
 @pytest.fixture
@@ -522,7 +522,7 @@ def test_a_vm_that_is_deleted_before_the_initial_state(platform):
     outcome = run_one(platform, "power_off", graceful=False)
 
     assert platform.sent == []
-    assert "does not exist any more" in outcome.error
+    assert "no longer exists" in outcome.error
     assert (outcome.before, outcome.after) == (ON, UNKNOWN)
     assert outcome.changed is False
 
@@ -1432,7 +1432,7 @@ def test_a_late_answer_does_not_rewrite_an_outcome(platform, gate):
 
     gone, slow = run(platform, "power_off", graceful=False)
 
-    assert "does not exist any more" in gone.error
+    assert "no longer exists" in gone.error
     assert "a late word" not in gone.error
     assert slow.error is None
 
@@ -1519,7 +1519,7 @@ def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
 
     outcomes = run(platform, "power_off", graceful=True, on_timeout="fail", parallel=1)
 
-    over = "power_off is not carried out any more: it is over"
+    over = "power_off is not carried out: it is over"
     assert {outcome.name: outcome.error for outcome in outcomes} == {
         "done": None,
         "accepted": f"was abandoned, its outcome is unknown: {over}",

@@ -176,7 +176,7 @@ def test_an_externally_changed_vm_is_left_alone(platform: FakePlatform, ledger: 
     (outcome,) = platform.restore_power_states().outcomes
     assert states(platform) == {"web-1": SUSPENDED}
     assert not outcome.changed
-    assert "somebody else has changed it" in (outcome.detail or "")
+    assert "changed by something else since" in (outcome.detail or "")
     platform.restore_power_states(force=True)
     assert states(platform) == {"web-1": ON}
 
@@ -186,7 +186,7 @@ def test_a_vm_that_is_gone(platform: FakePlatform, ledger: Ledger) -> None:
         platform.add(name)
         platform.power_off(name)
     platform.change("web-1", exists=False)
-    with pytest.raises(OperationFailed, match=r"'web-1' \(vm-1\) does not exist any more"):
+    with pytest.raises(OperationFailed, match=r"'web-1' \(vm-1\) no longer exists"):
         platform.restore_power_states()
     assert states(platform)["web-2"] is ON
 
@@ -196,7 +196,7 @@ def test_an_id_that_belongs_to_another_vm_now(platform: FakePlatform, ledger: Le
     platform.power_off("web-1")
     machine = platform.machine("web-1")
     machine.vm = replace(machine.vm, name="payroll", instance_uuid="uuid-9")
-    with pytest.raises(OperationFailed, match="does not exist any more"):
+    with pytest.raises(OperationFailed, match="no longer exists"):
         platform.restore_power_states(force=True)
     assert states(platform) == {"payroll": OFF}
 
@@ -590,7 +590,7 @@ def test_what_the_run_still_does_is_stopped(platform: FakePlatform, ledger: Ledg
     order = begin(ledger, vm)
     ledger.record_answer(vm.id, order)
     platform.restore_power_states(timeout=300)
-    with pytest.raises(LedgerError, match="what the run has changed is being put back"):
+    with pytest.raises(LedgerError, match="what the run has changed is being restored"):
         ledger.record_request(vm.id, PowerCommand.POWER_OFF, order)
     platform.power_off("web-1")
 
@@ -618,7 +618,7 @@ def test_a_passing_or_unknown_state_is_waited_out(
     (outcome,) = platform.restore_power_states(timeout=300).outcomes
     assert states(platform)["web-1"] is (SUSPENDED if settles is SUSPENDED else ON)
     assert outcome.changed is (settles is OFF)
-    assert ("somebody else" in (outcome.detail or "")) is (settles is SUSPENDED)
+    assert ("something else" in (outcome.detail or "")) is (settles is SUSPENDED)
 
 
 @pytest.mark.parametrize("state", [TRANSITIONING, PowerState.UNKNOWN])
@@ -662,7 +662,7 @@ def test_a_vm_that_was_powered_off_externally_is_not_ours(
     platform.on("web-1", PowerCommand.POWER_OFF, was_faster)
     assert not platform.power_off("web-1", graceful=False).changed
     (outcome,) = platform.restore_power_states().outcomes
-    assert "somebody else has changed it" in (outcome.detail or "")
+    assert "changed by something else since" in (outcome.detail or "")
     assert states(platform) == {"web-1": OFF}
 
 
@@ -755,7 +755,7 @@ def test_an_action_that_waits_ends_when_its_run_is_over(
     late = platform.add("web-1")
     ledger.record_answer(late.id, begin(ledger, late, PowerCommand.SHUTDOWN_GUEST))
     platform.clock.at(3, lambda: ledger.block("it is over"))
-    with pytest.raises(LedgerError, match="power_on is not carried out any more: it is over"):
+    with pytest.raises(LedgerError, match="power_on is not carried out: it is over"):
         platform.power_on("web-1", timeout=300)
     assert platform.clock.now < 1010
 

@@ -87,8 +87,8 @@ def test_a_vm_that_is_back_already(off: FakePlatform) -> None:
 def test_a_vm_that_somebody_else_has_changed(off: FakePlatform) -> None:
     off.change("web-1", state=SUSPENDED)
     detail = (
-        "left alone: it is suspended, and this run did not leave it so: somebody else has "
-        "changed it since (force=true restores it all the same)"
+        "left alone: it is suspended, and this run did not leave it so: it was "
+        "changed by something else since (force=true restores it anyway)"
     )
     assert restored(off) == nothing_done(SUSPENDED, detail=detail)
     assert restored(off, force=True)["after"] == "powered_on"
@@ -124,7 +124,7 @@ def test_another_vm_that_has_its_id(
     touched(platform, ledger, ON, instance_uuid=then)
     platform.become("web-1", instance_uuid=now)
     if another:
-        unknown = nothing_done(PowerState.UNKNOWN, error="does not exist any more")
+        unknown = nothing_done(PowerState.UNKNOWN, error="no longer exists")
         assert failed(platform) == unknown
     else:
         assert restored(platform)["after"] == "powered_on"

@@ -447,7 +447,7 @@ def test_a_name_that_fits_two_vms(act):
     with pytest.raises(AmbiguousVM) as refused:
         act({"names": ["web-1", "db"]})
     text = str(refused.value)
-    assert "'db' fits 2 VMs" in text
+    assert "'db' matches 2 VMs" in text
     for place in ("/Paris/vm/prod/db", "/Lyon/vm/db", "vm-3", "vm-4"):
         assert place in text
 
@@ -498,7 +498,7 @@ def test_a_sample_has_no_blocked_vms():
 
     assert len(chosen({"name": "web-*", "count": 5}, inventory, immutable=immutable)) == 5
     assert len(chosen({"name": "web-*", "percent": 40}, inventory, immutable=immutable)) == 2
-    with pytest.raises(NoSuchVM, match="count is 6, but only 5 VMs fit"):
+    with pytest.raises(NoSuchVM, match="count is 6, but only 5 VMs match"):
         chosen({"name": "web-*", "count": 6}, inventory, immutable=immutable)
 
 
@@ -532,7 +532,7 @@ def test_a_percentage_does_not_lose_a_vm_in_floating_point():
 
 
 def test_a_count_larger_than_what_fits():
-    with pytest.raises(NoSuchVM, match=r"count is 3, but only 2 VMs fit .*web-"):
+    with pytest.raises(NoSuchVM, match=r"count is 3, but only 2 VMs match .*web-"):
         chosen({"name": "web-*", "count": 3})
 
 
@@ -709,7 +709,7 @@ def test_one_vm_that_is_two():
 
 
 def test_a_name_that_is_another_vms_id_is_ambiguous():
-    with pytest.raises(AmbiguousVM, match="fits 2 VMs"):
+    with pytest.raises(AmbiguousVM, match="matches 2 VMs"):
         find_one([vm("vm-1", "vm-2"), vm("vm-2", "web")], "vm-2")
 
 

@@ -94,7 +94,7 @@ def test_the_key_that_leaves_no_vm(given: dict[str, Any], message: str) -> None:
     selection = Selection(given)
     with pytest.raises(NoSuchVM) as caught:
         selection.choose(ESTATE)
-    assert str(caught.value) == f"no VM fits {selection} (3 VMs are known): {message}"
+    assert str(caught.value) == f"no VM matches {selection} (3 VMs are known): {message}"
 
 
 @pytest.mark.parametrize(("number", "last"), [(8, "c07"), (9, "c07, ...")])
@@ -108,11 +108,11 @@ def test_no_more_than_eight_are_offered(number: int, last: str) -> None:
 @pytest.mark.parametrize(
     ("given", "estate", "message"),
     [
-        ({"all": True}, [], 'no VM fits {"all": true}: 0 VMs are known'),
+        ({"all": True}, [], 'no VM matches {"all": true}: 0 VMs are known'),
         (
             {"all": True, "count": 5},
             ESTATE,
-            'count is 5, but only 3 VMs fit {"all": true, "count": 5}',
+            'count is 5, but only 3 VMs match {"all": true, "count": 5}',
         ),
         (
             {"all": True, "exclude": "wb-1"},
@@ -132,7 +132,7 @@ def test_what_is_never_touched() -> None:
     with pytest.raises(ChaosVMError) as caught:
         Selection({"name": "web*"}).choose(ESTATE, lambda each: "is a template")
     assert str(caught.value) == (
-        'no VM fits {"name": "web*"}: 3 VMs are known, and those that fit are never touched: '
+        'no VM matches {"name": "web*"}: 3 VMs are known, and those that match are never touched: '
         "'web-1' (vm-1) is a template; 'web-2' (vm-2) is a template"
     )
 

@@ -224,7 +224,7 @@ def test_a_batch_reports_in_the_order_of_names(platform):
 
 @pytest.mark.parametrize("verb", MANY)
 def test_a_batch_of_nothing(platform, verb):
-    with pytest.raises(NoSuchVM, match="no VM fits"):
+    with pytest.raises(NoSuchVM, match="no VM matches"):
         getattr(platform, verb)({"name": "nothing-*"})
     assert platform.sent == []
 

@@ -99,7 +99,7 @@ def test_a_rest_session_that_is_always_rejected_is_reported(connect: Connect, vc
 
 def test_a_session_that_ends_again_and_again_says_so(connect: Connect, vcsim: Vcsim) -> None:
     vcsim.rules(rule("RetrievePropertiesEx", "fault", fault="NotAuthenticated"))
-    with pytest.raises(ConnectionFailed, match="ended the session at once"):
+    with pytest.raises(ConnectionFailed, match="ended two sessions right after the login"):
         connect().list_vms()
 
 
@@ -128,7 +128,7 @@ def test_an_inventory_that_is_empty_as_the_session_ended_is_not_a_missing_privil
     vcsim.rules(
         rule("RetrievePropertiesEx", "empty"), rule("Fetch", "fault", fault="NotAuthenticated")
     )
-    with pytest.raises(ConnectionFailed, match="ended the session at once"):
+    with pytest.raises(ConnectionFailed, match="ended two sessions right after the login"):
         connect().list_vms()
 
 

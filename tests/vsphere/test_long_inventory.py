@@ -129,7 +129,7 @@ def test_one_that_no_longer_fits_in_the_second_step_is_not_chosen(
 
 
 def test_an_unknown_name_is_reported_with_those_that_exist(in_two_steps: VSpherePlatform) -> None:
-    with pytest.raises(NoSuchVM, match=r"no VM fits.*4 VMs are known.*DC0_H0_VM0"):
+    with pytest.raises(NoSuchVM, match=r"no VM matches.*4 VMs are known.*DC0_H0_VM0"):
         in_two_steps.plan("power_off", {"name": "web-*"})
     with pytest.raises(NoSuchVM, match="exclude names 'DC0_H0_VM9'"):
         in_two_steps.plan("power_off", {"name": "*", "exclude": ["DC0_H0_VM9"]})

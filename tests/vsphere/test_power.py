@@ -378,14 +378,14 @@ def test_a_vm_that_vanishes_while_waiting(
     estate.power_off(VM)
     vcsim.rules(rule("PowerOnVM_Task", "stuck_task"))
     once_sent(platform, lambda: estate.destroy(VM))
-    with pytest.raises(OperationFailed, match=f"'{VM}'.*does not exist any more") as caught:
+    with pytest.raises(OperationFailed, match=f"'{VM}'.*no longer exists") as caught:
         platform.power_on(VM, timeout=60)
     assert caught.value.outcomes[0].seconds < 40
 
 
 def test_a_vm_that_vanishes_before_the_request(platform: VSpherePlatform, vcsim: Vcsim) -> None:
     vcsim.rules(rule("PowerOffVM_Task", "fault", fault="ManagedObjectNotFound"))
-    with pytest.raises(OperationFailed, match="does not exist any more"):
+    with pytest.raises(OperationFailed, match="no longer exists"):
         platform.power_off(VM, graceful=False)
 
 
