@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chaosvm.errors import MissingExtra
-from chaosvm.lab.faults import Rule, rule, when
+from chaosvm.lab.fault_rules import Rule, rule, when
 from chaosvm.lab.simulation import Durations, Guest, Machine, Role, State, Topology, World
 from chaosvm.lab.world_files import Described, load
 

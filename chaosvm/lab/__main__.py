@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import logzero
 
 from chaosvm.errors import ChaosVMError, InvalidValue
+from chaosvm.lab.activity_log import Watching
 from chaosvm.lab.power_summary import join_names, platform_title, power_changes
-from chaosvm.lab.watching import Watching
 from chaosvm.lab.world_files import load, ready_made
 from chaosvm.settings import values
 

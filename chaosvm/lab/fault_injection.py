@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from chaosvm.lab.faults import Rule
+from chaosvm.lab.fault_rules import Rule
 
 __all__ = ["IGNORED", "TASK_RULE", "page", "respond"]
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from chaosvm.lab import fault_injection
-from chaosvm.lab.faults import Call, Faults, Rule
+from chaosvm.lab.fault_rules import Call, Faults, Rule
 
 __all__ = ["Handler", "ProtocolServer", "Route", "Server", "Sessions"]
 

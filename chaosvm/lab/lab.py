@@ -13,7 +13,7 @@ from typing import Self
 import trustme
 
 from chaosvm.errors import InvalidValue, MissingExtra
-from chaosvm.lab.faults import Faults, Rule
+from chaosvm.lab.fault_rules import Faults, Rule
 from chaosvm.lab.http_server import ProtocolServer, Server, Sessions
 from chaosvm.lab.options import Options
 from chaosvm.lab.run_directory import RunDirectory

@@ -15,7 +15,7 @@ import pytest
 
 from chaosvm.lab import State, World
 from chaosvm.lab.__main__ import main
-from chaosvm.lab.watching import Watching
+from chaosvm.lab.activity_log import Watching
 from chaosvm.vsphere import VSpherePlatform
 from tests.children import heeding_signals
 from tests.fakes import FakeClock

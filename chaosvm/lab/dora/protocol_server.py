@@ -20,7 +20,7 @@ from chaosvm.lab.dora.inventory_snapshots import InventorySnapshots
 from chaosvm.lab.dora.item_writer import ItemWriter, list_body
 from chaosvm.lab.dora.sessions import Sessions
 from chaosvm.lab.fault_injection import page
-from chaosvm.lab.faults import Rule
+from chaosvm.lab.fault_rules import Rule
 from chaosvm.lab.http_server import Handler, Route
 from chaosvm.lab.options import Options
 from chaosvm.lab.simulation import World

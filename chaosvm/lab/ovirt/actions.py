@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.sso import own_id
-from chaosvm.lab.ovirt.words import message_status
+from chaosvm.lab.ovirt.statuses_and_events import message_status
 from chaosvm.lab.simulation import EventKind, Machine, Origin, State, User, World
 
 __all__ = ["ACTIONS", "ActionRequest", "run_action"]

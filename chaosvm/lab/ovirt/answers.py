@@ -13,8 +13,8 @@ from contextvars import ContextVar
 
 from aiohttp import web
 
+from chaosvm.lab.ovirt.documents import Document, document
 from chaosvm.lab.ovirt.markup import Node, node, text, to_json
-from chaosvm.lab.ovirt.xml import Document, document
 
 __all__ = [
     "Failure",

@@ -8,9 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chaosvm.lab.ovirt.described import USER_ID
 from chaosvm.lab.ovirt.hrefs import href
 from chaosvm.lab.ovirt.markup import Node, actions, linked, links, moment, node, text
+from chaosvm.lab.ovirt.representations import USER_ID
 from chaosvm.lab.simulation import World
 
 __all__ = ["Job", "Jobs"]

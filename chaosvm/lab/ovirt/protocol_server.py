@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from chaosvm.lab.fault_injection import page
-from chaosvm.lab.faults import Rule
+from chaosvm.lab.fault_rules import Rule
 from chaosvm.lab.http_server import Handler, Route
 from chaosvm.lab.options import Options
 from chaosvm.lab.ovirt import answers
-from chaosvm.lab.ovirt.acting import ActionHandler
+from chaosvm.lab.ovirt.action_handler import ActionHandler
 from chaosvm.lab.ovirt.actions import ACTIONS
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.hrefs import API, COLLECTIONS, PREFIX, VM_ACTIONS, VM_COLLECTIONS
 from chaosvm.lab.ovirt.jobs import Jobs
-from chaosvm.lab.ovirt.lists import Collection, collections
-from chaosvm.lab.ovirt.parts import PARTS
-from chaosvm.lab.ovirt.reading import Answer, ReadHandler
+from chaosvm.lab.ovirt.other_collections import Collection, collections
+from chaosvm.lab.ovirt.read_handler import AuthenticatedHandler, ReadHandler
+from chaosvm.lab.ovirt.recorded_constants import API_LINKS
 from chaosvm.lab.ovirt.requests import is_unique_id
-from chaosvm.lab.ovirt.settings import API_LINKS
 from chaosvm.lab.ovirt.sso import COOKIE, SAFE, Sessions, Unauthorized
+from chaosvm.lab.ovirt.vm_collections import PARTS
 from chaosvm.lab.simulation import NotFound, World
 
 __all__ = ["OVirtServer"]
@@ -125,7 +125,7 @@ class OVirtServer:
 
     # Routes --------------------------------------------------------------------------
 
-    def _get(self, path: str, answer: Answer) -> Sequence[Route]:
+    def _get(self, path: str, answer: AuthenticatedHandler) -> Sequence[Route]:
         handler = self._authenticated(answer)
         return [_route(method, path, handler) for method in ("GET", "HEAD")]
 
@@ -140,7 +140,7 @@ class OVirtServer:
             *self._get(f"{path}/{{id}}", self._reads.one(collection)),
         )
 
-    def _authenticated(self, answer: Answer) -> Handler:
+    def _authenticated(self, answer: AuthenticatedHandler) -> Handler:
         async def handler(request: web.Request) -> web.Response:
             refused = _wrong_version(request)
             if refused is not None:

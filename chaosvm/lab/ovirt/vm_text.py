@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from xml.sax.saxutils import escape
 
-from chaosvm.lab.ovirt import settings
+from chaosvm.lab.ovirt import recorded_constants
 from chaosvm.lab.ovirt.hrefs import VM_ACTIONS, VM_COLLECTIONS, href
 from chaosvm.lab.ovirt.markup import Node, actions, links, node, parsed, text
+from chaosvm.lab.ovirt.statuses_and_events import STATUSES
 from chaosvm.lab.ovirt.templates import BLANK
-from chaosvm.lab.ovirt.words import STATUSES
 from chaosvm.lab.simulation import Machine, State, World
 
 __all__ = ["vm_links", "vm_text"]
@@ -176,7 +176,7 @@ def _links(which: str, depth: int) -> str:
 
 @cache
 def _static(before: str, depth: int) -> str:
-    return _written(parsed(settings.VM[before]), depth)
+    return _written(parsed(recorded_constants.VM[before]), depth)
 
 
 @lru_cache(maxsize=1024)

@@ -13,7 +13,7 @@ from aiohttp import web
 from pyVmomi import VmomiSupport, vmodl
 
 from chaosvm.lab.fault_injection import page
-from chaosvm.lab.faults import Rule
+from chaosvm.lab.fault_rules import Rule
 from chaosvm.lab.http_server import Route
 from chaosvm.lab.options import Options
 from chaosvm.lab.simulation import NotFound, Origin, World

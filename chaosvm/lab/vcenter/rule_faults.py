@@ -6,7 +6,7 @@ from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.faults import Rule
+from chaosvm.lab.fault_rules import Rule
 from chaosvm.lab.vcenter.managed_object import ManagedObject
 
 __all__ = ["build_fault"]

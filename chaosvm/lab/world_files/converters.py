@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from chaosvm.lab.faults import ACTIONS
+from chaosvm.lab.fault_rules import ACTIONS
 from chaosvm.lab.simulation import Durations, Guest, State, Topology
 from chaosvm.settings import values
 

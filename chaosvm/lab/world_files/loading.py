@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from chaosvm.errors import InvalidValue
-from chaosvm.lab.faults import Rule
+from chaosvm.lab.fault_rules import Rule
 from chaosvm.lab.simulation import World
 from chaosvm.lab.world_files import exported_inventory as estate
 from chaosvm.lab.world_files.world_parser import build_world

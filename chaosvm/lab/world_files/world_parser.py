@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from chaosvm.errors import InvalidValue
-from chaosvm.lab.faults import Rule, rule
+from chaosvm.lab.fault_rules import Rule, rule
 from chaosvm.lab.simulation import Cluster, Host, State, World
 from chaosvm.lab.simulation.generated import populate
 from chaosvm.lab.world_files import converters as words

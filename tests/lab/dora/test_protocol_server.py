@@ -16,7 +16,7 @@ import requests
 
 from chaosvm.errors import InvalidValue
 from chaosvm.lab import Guest, Lab, State, World, rule
-from chaosvm.lab.faults import ACTIONS
+from chaosvm.lab.fault_rules import ACTIONS
 from chaosvm.lab.simulation import EventKind
 from tests.fakes import FakeClock
 from tests.lab.conftest import Plain, eventually

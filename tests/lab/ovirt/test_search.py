@@ -6,8 +6,8 @@ import pytest
 
 from chaosvm.lab import State, World
 from chaosvm.lab.ovirt.collation import collation_key
-from chaosvm.lab.ovirt.columns import search_entities
 from chaosvm.lab.ovirt.search import NotUnderstood, parse
+from chaosvm.lab.ovirt.vm_search_fields import search_entities
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from chaosvm.lab.fault_injection import IGNORED
 from chaosvm.lab.ovirt import answers
 from chaosvm.lab.ovirt.actions import ActionRequest, run_action
 from chaosvm.lab.ovirt.answers import Failure
+from chaosvm.lab.ovirt.documents import document
 from chaosvm.lab.ovirt.hrefs import href
 from chaosvm.lab.ovirt.jobs import Job, Jobs
 from chaosvm.lab.ovirt.markup import Node, node, text
-from chaosvm.lab.ovirt.reading import Answer
+from chaosvm.lab.ovirt.read_handler import AuthenticatedHandler
 from chaosvm.lab.ovirt.requests import action_options, unique_id
 from chaosvm.lab.ovirt.vm_text import vm_links
-from chaosvm.lab.ovirt.xml import document
 from chaosvm.lab.simulation import Machine, Origin, State, User, World
 
 __all__ = ["ActionHandler"]
@@ -36,7 +36,7 @@ class ActionHandler:
         self._world = world
         self._jobs = jobs
 
-    def handler(self, action: str) -> Answer:
+    def handler(self, action: str) -> AuthenticatedHandler:
         async def handle(request: web.Request, user: User) -> web.Response:
             if "Content-Type" not in request.headers:
                 raise Failure(415)

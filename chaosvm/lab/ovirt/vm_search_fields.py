@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chaosvm.lab.ovirt.column_kinds import (
+from chaosvm.lab.ovirt.event_search_fields import event_entity
+from chaosvm.lab.ovirt.field_builders import (
     ARCHITECTURE,
     MIB,
     Get,
@@ -20,8 +21,8 @@ from chaosvm.lab.ovirt.column_kinds import (
     tag_tree,
     words,
 )
-from chaosvm.lab.ovirt.event_columns import event_entity
-from chaosvm.lab.ovirt.other_columns import (
+from chaosvm.lab.ovirt.operating_systems import OS_NUMBERS
+from chaosvm.lab.ovirt.other_search_fields import (
     cluster_entity,
     datacenter_entity,
     host_entity,
@@ -39,9 +40,8 @@ from chaosvm.lab.ovirt.search_fields import (
     bits,
     choices,
 )
-from chaosvm.lab.ovirt.systems import OS_NUMBERS
+from chaosvm.lab.ovirt.statuses_and_events import VM_NUMBERS, VM_WORDS
 from chaosvm.lab.ovirt.templates import BLANK
-from chaosvm.lab.ovirt.words import VM_NUMBERS, VM_WORDS
 from chaosvm.lab.simulation import Cluster, Event, Host, Machine, User, World
 
 __all__ = ["search_entities"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chaosvm.lab.ovirt.column_kinds import (
+from chaosvm.lab.ovirt.field_builders import (
     choice,
     name_of,
     number,
@@ -21,8 +21,8 @@ from chaosvm.lab.ovirt.search_fields import (
     Type,
     bits,
 )
+from chaosvm.lab.ovirt.statuses_and_events import SEVERITIES, event_text
 from chaosvm.lab.ovirt.templates import BLANK
-from chaosvm.lab.ovirt.words import SEVERITIES, event_text
 from chaosvm.lab.simulation import Event, Host, Machine, World
 
 __all__ = ["event_entity"]

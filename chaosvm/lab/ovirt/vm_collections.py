@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chaosvm.lab.ovirt import described, vm_parts
+from chaosvm.lab.ovirt import representations, vm_parts
 from chaosvm.lab.ovirt.markup import Node
 from chaosvm.lab.simulation import Machine, World
 
@@ -26,7 +26,7 @@ _EMPTY = (
 
 PARTS: Mapping[str, Part] = {
     "statistics": vm_parts.statistics,
-    "tags": described.tags_of,
+    "tags": representations.tags_of,
     "nics": vm_parts.nics,
     "reported_devices": vm_parts.reported_devices,
     "snapshots": vm_parts.active_snapshot,

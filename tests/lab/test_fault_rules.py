@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from chaosvm.lab import Lab, State, World, rule, when
-from chaosvm.lab.faults import ACTIONS
+from chaosvm.lab.fault_rules import ACTIONS
 from tests.lab.conftest import Plain, connected, eventually
 
 

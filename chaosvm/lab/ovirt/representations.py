@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from chaosvm.lab.ovirt import settings
+from chaosvm.lab.ovirt import recorded_constants
 from chaosvm.lab.ovirt.hrefs import ACTIONS, API, COLLECTIONS, href
 from chaosvm.lab.ovirt.markup import Node, actions, linked, links, moment, node, parsed, text
+from chaosvm.lab.ovirt.statuses_and_events import event_text
 from chaosvm.lab.ovirt.templates import BLANK, Template
-from chaosvm.lab.ovirt.words import event_text
 from chaosvm.lab.simulation import (
     Cluster,
     Datacenter,
@@ -74,10 +74,10 @@ def host(world: World, item: Host) -> Node:
             _topology(item),
             text("type", "Intel Cascadelake Server Family"),
         ),
-        *_static(settings.HOST["ovn_configured"]),
+        *_static(recorded_constants.HOST["ovn_configured"]),
         text("max_scheduling_memory", spare),
         text("memory", item.memory),
-        *_static(settings.HOST["protocol"]),
+        *_static(recorded_constants.HOST["protocol"]),
         node("spm", text("priority", 5), text("status", "none")),
         node("ssh", text("port", 22)),
         text("status", item.status),
@@ -87,7 +87,7 @@ def host(world: World, item: Host) -> Node:
             text("migrating", sum(vm.state is State.MIGRATING for vm in running)),
             text("total", len(running)),
         ),
-        *_static(settings.HOST["cluster"]),
+        *_static(recorded_constants.HOST["cluster"]),
         linked("cluster", "clusters", item.cluster_id),
         href=path,
         id=item.id,
@@ -113,11 +113,11 @@ def cluster(world: World, item: Cluster) -> Node:
         text("description", item.description or ""),
         text("comment", ""),
         *links(path, COLLECTIONS["clusters"]),
-        *_static(settings.CLUSTER["version"]),
+        *_static(recorded_constants.CLUSTER["version"]),
         node("version", text("major", major), text("minor", minor)),
-        *_static(settings.CLUSTER["data_center"]),
+        *_static(recorded_constants.CLUSTER["data_center"]),
         linked("data_center", "datacenters", item.datacenter_id),
-        *_static(settings.CLUSTER["end"]),
+        *_static(recorded_constants.CLUSTER["end"]),
         href=path,
         id=item.id,
     )
@@ -131,7 +131,7 @@ def datacenter(world: World, item: Datacenter) -> Node:
         text("name", item.name),
         text("description", item.description or ""),
         *links(path, COLLECTIONS["datacenters"]),
-        *_static(settings.DATACENTER),
+        *_static(recorded_constants.DATACENTER),
         href=path,
         id=item.id,
     )
@@ -146,7 +146,7 @@ def template(world: World, item: Template) -> Node:
         text("description", item.description),
         text("comment", ""),
         *links(path, COLLECTIONS["templates"]),
-        *_static(settings.TEMPLATE),
+        *_static(recorded_constants.TEMPLATE),
         href=path,
         id=item.id,
     )
@@ -284,9 +284,9 @@ def _summary(tag: str, active: int, total: int) -> Node:
 
 def _root_links() -> list[Node]:
     root_links = []
-    for name in settings.API_LINKS.split():
+    for name in recorded_constants.API_LINKS.split():
         root_links.append(node("link", href=f"{API}/{name}", rel=name))
-        if name in settings.API_SEARCHES.split():
+        if name in recorded_constants.API_SEARCHES.split():
             since = ";from={event_id}" if name == "events" else ""
             path = f"{API}/{name}{since}?search={{query}}"
             root_links.append(node("link", href=path, rel=f"{name}/search"))

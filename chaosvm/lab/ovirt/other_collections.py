@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaosvm.lab.ovirt import described
+from chaosvm.lab.ovirt import representations
 from chaosvm.lab.ovirt.collation import collation_key
 from chaosvm.lab.ovirt.jobs import Jobs
 from chaosvm.lab.ovirt.markup import Node
+from chaosvm.lab.ovirt.statuses_and_events import is_reported
 from chaosvm.lab.ovirt.templates import BLANK
-from chaosvm.lab.ovirt.words import is_reported
 from chaosvm.lab.simulation import Tag, World
 
 __all__ = ["Collection", "collections", "engine_tags"]
@@ -43,24 +43,26 @@ class Collection:
 
 def collections(world: World, jobs: Jobs) -> Sequence[Collection]:
     return (
-        Collection("hosts", lambda: _by_name(world.hosts), described.host, "HOST"),
-        Collection("clusters", lambda: _by_name(world.clusters), described.cluster, "CLUSTER"),
+        Collection("hosts", lambda: _by_name(world.hosts), representations.host, "HOST"),
+        Collection(
+            "clusters", lambda: _by_name(world.clusters), representations.cluster, "CLUSTER"
+        ),
         Collection(
             "datacenters",
             lambda: _by_name(world.datacenters),
-            described.datacenter,
+            representations.datacenter,
             "DATACENTER",
             "data_centers",
         ),
-        Collection("tags", lambda: engine_tags(world), described.tag),
+        Collection("tags", lambda: engine_tags(world), representations.tag),
         Collection(
             "events",
             lambda: [event for event in world.events[::-1] if is_reported(event)],
-            described.event,
+            representations.event,
             "EVENT",
         ),
         Collection("jobs", jobs.all, jobs.described),
-        Collection("templates", lambda: [BLANK], described.template, "TEMPLATE"),
+        Collection("templates", lambda: [BLANK], representations.template, "TEMPLATE"),
         *(
             Collection(path, lambda: (), lambda world, item: item, "", element)
             for path, element in _EMPTY.items()

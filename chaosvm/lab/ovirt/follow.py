@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from chaosvm.lab.ovirt import described
+from chaosvm.lab.ovirt import representations
 from chaosvm.lab.ovirt.markup import Node
-from chaosvm.lab.ovirt.parts import LINKS, PARTS
 from chaosvm.lab.ovirt.templates import BLANK
+from chaosvm.lab.ovirt.vm_collections import LINKS, PARTS
 from chaosvm.lab.ovirt.vm_text import vm_text
 from chaosvm.lab.simulation import Machine, World
 
@@ -38,16 +38,16 @@ def follow(world: World, vm: Machine, links: str, depth: int = 0, restricted: bo
 
 def _host(world: World, vm: Machine) -> Node | None:
     host = world.host(vm.host_id) if vm.state.on_a_host else None
-    return described.host(world, host) if host else None
+    return representations.host(world, host) if host else None
 
 
 def _cluster(world: World, vm: Machine) -> Node | None:
     cluster = world.cluster(vm.cluster_id)
-    return described.cluster(world, cluster) if cluster else None
+    return representations.cluster(world, cluster) if cluster else None
 
 
 def _template(world: World, vm: Machine) -> Node | None:
-    return described.template(world, BLANK)
+    return representations.template(world, BLANK)
 
 
 _SINGLE: Mapping[str, Callable[[World, Machine], Node | None]] = {

@@ -9,25 +9,25 @@ from typing import Any
 
 from aiohttp import web
 
-from chaosvm.lab.ovirt import answers, described
+from chaosvm.lab.ovirt import answers, representations
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.collation import collation_key
-from chaosvm.lab.ovirt.columns import search_entities
-from chaosvm.lab.ovirt.following import follow
+from chaosvm.lab.ovirt.documents import Document, VmPages, document, documents, written
+from chaosvm.lab.ovirt.follow import follow
 from chaosvm.lab.ovirt.hrefs import API
-from chaosvm.lab.ovirt.lists import Collection
-from chaosvm.lab.ovirt.parts import PARTS
+from chaosvm.lab.ovirt.other_collections import Collection
+from chaosvm.lab.ovirt.recorded_constants import API_LINKS
 from chaosvm.lab.ovirt.requests import filtered, parameter, unique_id, whole_number
 from chaosvm.lab.ovirt.search import NotUnderstood, Refused
 from chaosvm.lab.ovirt.search_cache import SearchCache
-from chaosvm.lab.ovirt.settings import API_LINKS
-from chaosvm.lab.ovirt.xml import Document, VmPages, document, documents, written
+from chaosvm.lab.ovirt.vm_collections import PARTS
+from chaosvm.lab.ovirt.vm_search_fields import search_entities
 from chaosvm.lab.simulation import Event, Machine, NotFound, Role, User, World
 
-__all__ = ["Answer", "ReadHandler"]
+__all__ = ["AuthenticatedHandler", "ReadHandler"]
 
 # Handles a request of an authenticated user.
-Answer = Callable[[web.Request, User], Awaitable[web.Response]]
+AuthenticatedHandler = Callable[[web.Request, User], Awaitable[web.Response]]
 
 # Longer lists are written in another thread, so that other requests are served.
 _LONG_LIST = 200
@@ -50,7 +50,7 @@ class ReadHandler:
             return answers.nothing(request, 200)
         base = f"{request.scheme}://{request.host}{API}"
         links = ",".join(f"<{base}/{name}>; rel={name}" for name in sorted(API_LINKS.split()))
-        root = document(described.api_root(self._world))
+        root = document(representations.api_root(self._world))
         return answers.answer(request, root, headers={"Link": links})
 
     # VMs -----------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class ReadHandler:
             return answers.answer(request, written(text))
         return answers.answer(request, self._pages.one(vm, restricted=not user.sees_all))
 
-    def part(self, name: str) -> Answer:
+    def part(self, name: str) -> AuthenticatedHandler:
         """A collection of a VM; mostly empty if the VM does not exist."""
 
         async def answer(request: web.Request, user: User) -> web.Response:
@@ -111,7 +111,7 @@ class ReadHandler:
 
     # Others --------------------------------------------------------------------------
 
-    def list(self, collection: Collection) -> Answer:
+    def list(self, collection: Collection) -> AuthenticatedHandler:
         async def answer(request: web.Request, user: User) -> web.Response:
             restricted = self._is_restricted(request, user)
             if collection.name in ("tags", "jobs") and restricted:
@@ -125,7 +125,7 @@ class ReadHandler:
 
         return answer
 
-    def one(self, collection: Collection) -> Answer:
+    def one(self, collection: Collection) -> AuthenticatedHandler:
         async def answer(request: web.Request, user: User) -> web.Response:
             read_id = _event_number if collection.name == "events" else unique_id
             wanted_id = read_id(request)
@@ -189,5 +189,5 @@ def _id_of(item: Any) -> str:
     if isinstance(item, Event):
         return str(item.number)
     if getattr(item, "name", "") == "root" and getattr(item, "parent", "") is None:
-        return described.ROOT_TAG
+        return representations.ROOT_TAG
     return str(item.id)

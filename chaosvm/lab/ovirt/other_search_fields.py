@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaosvm.lab.ovirt.column_kinds import (
+from chaosvm.lab.ovirt.field_builders import (
     ARCHITECTURE,
     MIB,
     choice,
@@ -19,6 +19,7 @@ from chaosvm.lab.ovirt.column_kinds import (
     tag_tree,
     words,
 )
+from chaosvm.lab.ovirt.operating_systems import OS_NUMBERS
 from chaosvm.lab.ovirt.search_fields import (
     NUMERIC,
     STRING,
@@ -30,9 +31,8 @@ from chaosvm.lab.ovirt.search_fields import (
     bits,
     choices,
 )
-from chaosvm.lab.ovirt.systems import OS_NUMBERS
+from chaosvm.lab.ovirt.statuses_and_events import HOST_NUMBERS, HOST_WORDS
 from chaosvm.lab.ovirt.templates import Template
-from chaosvm.lab.ovirt.words import HOST_NUMBERS, HOST_WORDS
 from chaosvm.lab.simulation import Cluster, Event, Host, Machine, User, World
 
 __all__ = [
