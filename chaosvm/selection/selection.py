@@ -74,7 +74,7 @@ class Selection:
         """Raise InvalidValue for keys that the platform has nothing for."""
         for key in keys:
             if key in self._keys:
-                raise InvalidValue(f"the selection has the key {key!r}, but {platform} has none")
+                raise InvalidValue(f"{platform} does not support the selection key {key!r}")
 
     @property
     def fields(self) -> frozenset[str]:

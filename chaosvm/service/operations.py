@@ -33,7 +33,7 @@ _MOST_NAMED = 20
 
 
 class Operations:
-    """Checks the guards, notes and runs an operation; or plans it."""
+    """Checks the guards, then records and runs an operation; or plans it."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

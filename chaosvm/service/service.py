@@ -121,14 +121,14 @@ class VMService:
     # Reading ---------------------------------------------------------------------
 
     def list_vms(self, vms: Any = None) -> list[VM]:
-        """Every VM, or those that fit a selection (then possibly none)."""
+        """Every VM, or those that match a selection, which may be none."""
         deadline = self._reading()
         listed = self._read(vms, deadline)
         with_tags = self.backend.lists_include_tags
         return self.backend.with_tags(listed, deadline) if with_tags else listed
 
     def count_vms(self, vms: Any = None) -> int:
-        """How many VMs there are, or fit a selection."""
+        """How many VMs there are, or match a selection."""
         return len(self._read(vms, self._reading(), fields=()))
 
     def get_vm(self, vm_name: str) -> VM:
@@ -153,10 +153,10 @@ class VMService:
         state = values.choice("expected", expected, PowerState)
         selection = self._targets.selection(vms)
         deadline = self._reading()
-        # Protected VMs are judged like any other, but are never part of a sample.
+        # Protected VMs are checked like any other, but are never part of a sample.
         protection = self._protection.lookup((), deadline) if selection.draws else None
-        judged_by = (*selection.fields, *self.backend.immutable_fields, "power_state")
-        fields = None if selection.draws else judged_by
+        needed_fields = (*selection.fields, *self.backend.immutable_fields, "power_state")
+        fields = None if selection.draws else needed_fields
         inventory = self._reader.for_probe(selection, deadline, fields)
         chosen = selection.choose(inventory, self.backend.immutable_reason, protection).vms
         others = [vm for vm in chosen if vm.power_state is not state]
@@ -237,8 +237,8 @@ class VMService:
     def operate_by_id(self, operation: str, vm_id: str, vm_name: str, **options: Any) -> Outcome:
         """One operation on the VM of this id, for callers who know it from elsewhere.
 
-        Raises NoSuchVM where the platform has no such id, and OperationRefused
-        where the VM of that id has another name: it is not the one that was meant.
+        Raises NoSuchVM if the platform has no such id, and OperationRefused if the VM
+        with that id has another name: it is not the intended one.
         """
 
         def check(vms: Sequence[VM]) -> None:
@@ -257,8 +257,8 @@ class VMService:
     def plan(self, operation: str, vms: Any, parallel: int = 10, **options: Any) -> Plan:
         """What a batch action of these arguments would do now; nothing is touched.
 
-        Takes the options of ``batch_power_off`` and its like. The plan can be
-        given to the batch action of its operation in the place of a selection.
+        Takes the options of the batch actions. The plan can be passed to the batch
+        action of its operation instead of a selection.
         """
         verb = values.choice("operation", operation, Operation)
         given = _with_defaults(getattr(self, f"batch_{verb}"), options)
@@ -283,8 +283,8 @@ class VMService:
 
         ``ledger`` is another run's, as ``Ledger.resumed(path)`` gives it. The VM
         changed last comes first. One that is back already is left alone, and so
-        is one that somebody else has changed since, unless ``force`` is true.
-        Guards do not hold it up. ``dry_run`` is by default as ``safety`` says.
+        is one that was changed by something else since, unless ``force`` is true.
+        Guards do not apply. ``dry_run`` defaults to that of ``safety``.
         """
         seconds = values.timeout_seconds("timeout", timeout)
         width = values.integer("parallel", parallel, 1, self.max_parallel)
