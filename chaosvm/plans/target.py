@@ -53,11 +53,11 @@ class PlanTarget:
         self._vms: list[Mapping[str, Any]] = _checked_vms(plan, source)
         self._seed = _checked_seed(plan.get("seed"))
         self.given = plan.get("selection")
-        self.about: Callable[[VM], bool] = lambda vm: True
+        self.in_scope: Callable[[VM], bool] = lambda vm: True
         self._preview: Callable[[VM], Preview] | None = None
         if self.given:
             selection = Selection(self.given, "vms.selection")
-            self.about, self.needs_tags = selection.about, selection.needs_tags
+            self.in_scope, self.needs_tags = selection.in_scope, selection.needs_tags
 
     @property
     def only(self) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class PlanTarget:
         inventory: Iterable[VM],
         immutable: ImmutableCheck | None = None,
         protection: ProtectionCheck | None = None,
-        tell_refused: bool = False,
+        return_refused: bool = False,
     ) -> SelectionResult:
         """The VMs of the plan; raises PlanOutdated if one of them has changed."""
         by_id = {vm.id: vm for vm in inventory}
@@ -114,7 +114,7 @@ class PlanTarget:
         vms = [by_id[planned["id"]] for planned in self._vms]
         reasons = blocked_reasons(vms, immutable, protection)
         refused = [(vm, reasons[vm.id]) for vm in vms if vm.id in reasons]
-        if refused and not tell_refused:
+        if refused and not return_refused:
             raise refused_error(refused)
         left = tuple(vm for vm in vms if vm.id not in reasons)
         return SelectionResult(left, self.seed, refused=tuple(refused))
@@ -132,7 +132,7 @@ class PlanTarget:
             if getattr(vm, part) != planned[part]:
                 before = values.shown(planned[part])
                 yield f"was in the {part} {before} and is in {getattr(vm, part)!r}"
-        if not self.about(vm):
+        if not self.in_scope(vm):
             yield f"does not match {json.dumps(self.given, ensure_ascii=False)} any more"
         if self._preview is not None:
             preview = self._preview(vm)

@@ -37,18 +37,18 @@ def bare_string_error(key: str, value: str) -> InvalidValue:
 
 def no_match(spec: Mapping[str, Any], checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:
     """Why no VM matches: the first key that leaves none, and the values that there are."""
-    known, fitting = f"{len(inventory)} VMs are known", list(inventory)
+    known, matching = f"{len(inventory)} VMs are known", list(inventory)
     matched: list[str] = []
     for key in (*FILTERS, "names", "ids"):
         if key not in checked or not inventory:
             continue
-        remaining = _remaining(key, checked[key], fitting)
+        remaining = _remaining(key, checked[key], matching)
         if not remaining:
-            before = f"{_vms_match(len(fitting))} {' and '.join(matched)}; " if matched else ""
+            before = f"{_vms_match(len(matching))} {' and '.join(matched)}; " if matched else ""
             none = f"none {KEYS[key].verb} {_described(key, spec[key])}"
-            return f"{_no_vm_fits(spec)} ({known}): {before}{none}{_existing_values(key, fitting)}"
+            return f"{_no_vm_fits(spec)} ({known}): {before}{none}{_existing_values(key, matching)}"
         matched.append(_described(key, spec[key]))
-        fitting = remaining
+        matching = remaining
     return f"{_no_vm_fits(spec)}: {known}"
 
 

@@ -58,7 +58,7 @@ class Selection:
         self._keys = values.mapping(key, vms, converters, EXAMPLE)
         if "count" in self._keys and "percent" in self._keys:
             raise InvalidValue(f"{key} has both count and percent: give one of them")
-        if "seed" in self._keys and not self.draws:
+        if "seed" in self._keys and not self.is_sample:
             raise InvalidValue(f"{key} has a seed but nothing to sample: add count or percent")
         if all(name in _NARROWING for name in self._keys):
             raise InvalidValue(
@@ -98,7 +98,7 @@ class Selection:
         return not self._unmatched_exclusions(vms)
 
     @property
-    def narrows(self) -> bool:
+    def has_filters(self) -> bool:
         """True if it filters VMs by their properties, apart from ``exclude`` and a sample."""
         return any(key in self._keys for key in FILTERS.keys() - {"exclude"})
 
@@ -107,7 +107,7 @@ class Selection:
         """The mapping as it was written."""
         return self._given
 
-    def about(self, vm: VM) -> bool:
+    def in_scope(self, vm: VM) -> bool:
         """True if the VM is in the part of the inventory that the selection is about.
 
         This depends neither on its power state, nor on whether it is selected by name.
@@ -119,16 +119,16 @@ class Selection:
         )
 
     @property
-    def draws(self) -> bool:
+    def is_sample(self) -> bool:
         """True if it draws a sample."""
         return "count" in self._keys or "percent" in self._keys
 
     def read(self, inventory: Iterable[VM]) -> list[VM]:
         """The VMs to read, possibly none."""
-        fitting = self.fitting(inventory)
-        return self._sample(fitting, self._seed()) if fitting and self.draws else fitting
+        matching = self.matching(inventory)
+        return self._sample(matching, self._seed()) if matching and self.is_sample else matching
 
-    def fitting(self, inventory: Iterable[VM]) -> list[VM]:
+    def matching(self, inventory: Iterable[VM]) -> list[VM]:
         """Every matching VM, before any sample is drawn; possibly none."""
         return self._matching(inventory, must_exist=False)
 
@@ -139,50 +139,50 @@ class Selection:
         ``must_exist``, NoSuchVM for a name that no VM in the inventory has.
         """
         everything = sorted(inventory, key=lambda vm: (vm.name, vm.id))
-        fitting = everything
+        matching = everything
         for key, matches in FILTERS.items():
             if key in self._keys:
-                fitting = [vm for vm in fitting if matches(vm, self._keys[key])]
+                matching = [vm for vm in matching if matches(vm, self._keys[key])]
         for key in ("names", "ids"):
             if key in self._keys:
                 by_id, words = key == "ids", self._keys[key]
                 if must_exist:
                     VMIndex(everything).require(words, by_id)
-                named = VMIndex(fitting).resolve(words, by_id)
-                fitting = [vm for vm in fitting if vm.id in named]
-        return fitting
+                named = VMIndex(matching).resolve(words, by_id)
+                matching = [vm for vm in matching if vm.id in named]
+        return matching
 
     def choose(
         self,
         inventory: Iterable[VM],
         immutable: ImmutableCheck | None = None,
         protection: ProtectionCheck | None = None,
-        tell_refused: bool = False,
+        return_refused: bool = False,
     ) -> SelectionResult:
         """The VMs to act on; raises NoSuchVM if there are none.
 
         VMs that may not be touched are passed over if they match a pattern. If they
         are selected by name or id, the whole selection is refused or, with
-        ``tell_refused``, they are returned as refused.
+        ``return_refused``, they are returned as refused.
         """
         everything = list(inventory)
         self._refuse_unmatched_exclusions(everything)
-        fitting = self._matching(everything, must_exist=True)
-        reasons = blocked_reasons(fitting, immutable, protection)
-        blocked = [(vm, reasons[vm.id]) for vm in fitting if vm.id in reasons]
+        matching = self._matching(everything, must_exist=True)
+        reasons = blocked_reasons(matching, immutable, protection)
+        blocked = [(vm, reasons[vm.id]) for vm in matching if vm.id in reasons]
         refused = [(vm, reason) for vm, reason in blocked if self._named.matches(vm)]
-        if refused and not tell_refused:
+        if refused and not return_refused:
             raise refused_error(refused)
         passed_over = tuple(each for each in blocked if each not in refused)
-        fitting = [vm for vm in fitting if vm.id not in reasons]
-        if not fitting and passed_over and not refused:
+        matching = [vm for vm in matching if vm.id not in reasons]
+        if not matching and passed_over and not refused:
             raise NoSuchVM(all_blocked(self._given, passed_over, everything))
-        if not fitting and not refused:
+        if not matching and not refused:
             raise NoSuchVM(no_match(self._given, self._keys, everything))
-        seed = self._seed() if self.draws else None
+        seed = self._seed() if self.is_sample else None
         # With VMs refused, too few may be left for the sample: the refusal is what matters.
         enough = not refused
-        sample = fitting if seed is None else self._sample(fitting, seed, enough)
+        sample = matching if seed is None else self._sample(matching, seed, enough)
         return SelectionResult(tuple(sample), seed, passed_over, tuple(refused))
 
     def _refuse_unmatched_exclusions(self, inventory: Sequence[VM]) -> None:
@@ -204,22 +204,22 @@ class Selection:
         seed: int | None = self._keys.get("seed")
         return random.SystemRandom().randrange(2**32) if seed is None else seed
 
-    def _sample(self, fitting: list[VM], seed: int, enough: bool = True) -> list[VM]:
+    def _sample(self, matching: list[VM], seed: int, enough: bool = True) -> list[VM]:
         """A sample; with ``enough``, raises NoSuchVM if too few VMs match."""
-        size = self._sample_size(len(fitting), enough)
-        ranked = sorted(fitting, key=lambda vm: _rank(seed, vm))
+        size = self._sample_size(len(matching), enough)
+        ranked = sorted(matching, key=lambda vm: _rank(seed, vm))
         return sorted(ranked[:size], key=lambda vm: (vm.name, vm.id))
 
-    def _sample_size(self, fitting: int, enough: bool) -> int:
+    def _sample_size(self, matching: int, enough: bool) -> int:
         if "count" in self._keys:
             count: int = self._keys["count"]
-            if count > fitting and enough:
-                raise NoSuchVM(f"count is {count}, but only {fitting} VMs match {self}")
+            if count > matching and enough:
+                raise NoSuchVM(f"count is {count}, but only {matching} VMs match {self}")
             return count
         percent: float = self._keys["percent"]
-        size = values.part(percent, fitting)
+        size = values.part(percent, matching)
         if size == 0 and enough:
-            raise NoSuchVM(f"{too_small_percent(percent, fitting)}. The selection is {self}")
+            raise NoSuchVM(f"{too_small_percent(percent, matching)}. The selection is {self}")
         return size
 
     def __str__(self) -> str:

@@ -165,7 +165,7 @@ class Operations:
             server=self._context.backend.address,
             changing=[each.vm for each in previews if each.changes],
             inventory=target.inventory,
-            matching=target.about,
+            matching=target.in_scope,
             going_down=going_down(self._context.ledger().history),
         )
 

@@ -62,7 +62,7 @@ class InventoryReader:
             return None
         if target.needs_tags:
             vms = self._backend.with_tags(vms, deadline)
-        matches = bool(target.fitting(vms)) and target.names_all_exclusions(vms)
+        matches = bool(target.matching(vms)) and target.names_all_exclusions(vms)
         return vms if matches else None
 
     def candidates(
@@ -77,7 +77,7 @@ class InventoryReader:
 
     def _is_large_for(self, selection: Selection) -> bool:
         large = self._backend.supports_partial_reads and self._size >= _LARGE_INVENTORY
-        return large and selection.only is None and selection.narrows
+        return large and selection.only is None and selection.has_filters
 
     def _read_in_two_steps(self, selection: Selection, deadline: Deadline) -> list[VM]:
         """First the fields that the selection looks at, then all fields of what matches."""
@@ -85,7 +85,7 @@ class InventoryReader:
         self._size = len(vms)
         if selection.needs_tags:
             vms = self._backend.with_tags(vms, deadline)
-        matching = selection.fitting(vms)
+        matching = selection.matching(vms)
         full = self._backend.hydrate(matching, deadline)
         if selection.needs_tags:
             full = self._backend.with_tags(full, deadline)

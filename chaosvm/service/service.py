@@ -154,9 +154,9 @@ class VMService:
         selection = self._targets.selection(vms)
         deadline = self._reading()
         # Protected VMs are checked like any other, but are never part of a sample.
-        protection = self._protection.lookup((), deadline) if selection.draws else None
+        protection = self._protection.lookup((), deadline) if selection.is_sample else None
         needed_fields = (*selection.fields, *self.backend.immutable_fields, "power_state")
-        fields = None if selection.draws else needed_fields
+        fields = None if selection.is_sample else needed_fields
         inventory = self._reader.for_probe(selection, deadline, fields)
         chosen = selection.choose(inventory, self.backend.immutable_reason, protection).vms
         others = [vm for vm in chosen if vm.power_state is not state]
@@ -265,7 +265,7 @@ class VMService:
         width = values.integer("parallel", parallel, 1, self.max_parallel)
         order, _ = self._ordered(verb, parallel=width, **given)
         wanted = self._targets.selection_or_plan(vms, order)
-        target = self._targets.find(wanted, self._reading(), tell_refused=True)
+        target = self._targets.find(wanted, self._reading(), return_refused=True)
         plan = self._operations.plan(order, target)
         for line in plan.lines():
             logger.info(f"plan: {line}")

@@ -32,7 +32,7 @@ class Target:
 
     choice: SelectionResult
     inventory: Sequence[VM]
-    about: Callable[[VM], bool]
+    in_scope: Callable[[VM], bool]
     given: Any
     since: int
 
@@ -65,7 +65,7 @@ class TargetFinder:
         self,
         wanted: Selection | PlanTarget,
         deadline: Deadline,
-        tell_refused: bool = False,
+        return_refused: bool = False,
         check: Callable[[Sequence[VM]], None] = lambda vms: None,
     ) -> Target:
         """The VMs to act on; ``check`` gets the inventory before anything is chosen from it."""
@@ -74,14 +74,14 @@ class TargetFinder:
         narrowed = None if whole else self._reader.narrowed(wanted, deadline)
         if narrowed is not None:
             try:
-                return self._choose(wanted, narrowed, since, deadline, tell_refused)
+                return self._choose(wanted, narrowed, since, deadline, return_refused)
             except NoSuchVM as error:
                 logger.debug(f"reading everything: {error}")
         vms = self._reader.candidates(wanted, whole, deadline)
         check(vms)
         if whole or wanted.only is None:
             self._protection.warn_unmatched_globs(vms)
-        return self._choose(wanted, vms, since, deadline, tell_refused)
+        return self._choose(wanted, vms, since, deadline, return_refused)
 
     def _choose(
         self,
@@ -89,12 +89,12 @@ class TargetFinder:
         vms: Sequence[VM],
         since: int,
         deadline: Deadline,
-        tell_refused: bool,
+        return_refused: bool,
     ) -> Target:
         whole = self._context.safety.needs_inventory
         immutable = self._context.backend.immutable_reason
         protection = self._protection.lookup(vms if whole else (), deadline)
-        choice = wanted.choose(vms, immutable, protection, tell_refused)
+        choice = wanted.choose(vms, immutable, protection, return_refused)
         reasons = blocked_reasons(vms, immutable, protection) if whole else {}
         inventory = [vm for vm in (vms if whole else choice.vms) if vm.id not in reasons]
-        return Target(choice, inventory, wanted.about, wanted.given, since)
+        return Target(choice, inventory, wanted.in_scope, wanted.given, since)

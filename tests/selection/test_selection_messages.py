@@ -139,7 +139,7 @@ def test_what_is_never_touched() -> None:
 
 def test_tags_that_were_not_read() -> None:
     with pytest.raises(SelectionError) as caught:
-        Selection({"tag": ["a", "b"]}).fitting(ESTATE)
+        Selection({"tag": ["a", "b"]}).matching(ESTATE)
     assert str(caught.value) == "tag 'a', 'b' cannot be looked for: fake returned no tags"
 
 
@@ -159,9 +159,9 @@ def test_it_is_shown_as_it_was_given() -> None:
 
 def test_a_folder_at_the_top_and_one_below() -> None:
     for folder in ("web", "prod/web", "w*b"):
-        assert WEB in Selection({"folder": folder}).fitting(ESTATE)
-    assert Selection({"folder": "web"}).fitting(ESTATE) == ESTATE[:2]
-    assert Selection({"folder": "prod"}).fitting(ESTATE) == []
+        assert WEB in Selection({"folder": folder}).matching(ESTATE)
+    assert Selection({"folder": "web"}).matching(ESTATE) == ESTATE[:2]
+    assert Selection({"folder": "prod"}).matching(ESTATE) == []
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_the_names_to_which_it_is_limited(given: dict[str, Any], only: Any) -> N
     ids=str,
 )
 def test_whether_it_narrows(given: dict[str, Any], narrows: bool) -> None:
-    assert Selection(given).narrows is narrows
+    assert Selection(given).has_filters is narrows
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_whether_it_narrows(given: dict[str, Any], narrows: bool) -> None:
 def test_what_a_selection_is_about_is_not_its_state_or_its_names(
     given: dict[str, Any], about: bool
 ) -> None:
-    assert Selection(given).about(WEB) is about
+    assert Selection(given).in_scope(WEB) is about
 
 
 def test_without_a_seed_each_sample_has_a_new_one() -> None:
@@ -244,7 +244,7 @@ def test_what_is_refused_can_be_told_beside_what_is_chosen() -> None:
     def barred(vms: Any) -> dict[str, str]:
         return {each.id: "is protected" for each in vms if each.name == "db"}
 
-    choice = Selection({"names": ["web-1", "db"]}).choose(ESTATE, None, barred, tell_refused=True)
+    choice = Selection({"names": ["web-1", "db"]}).choose(ESTATE, None, barred, return_refused=True)
     assert choice.vms == (WEB,)
     assert choice.refused == ((ESTATE[2], "is protected"),)
     assert choice.passed_over == ()
@@ -253,7 +253,7 @@ def test_what_is_refused_can_be_told_beside_what_is_chosen() -> None:
 def test_for_what_was_refused_too_few_may_be_left() -> None:
     selection = Selection({"names": ["web-1", "db"], "count": 2})
     choice = selection.choose(
-        ESTATE, lambda each: "is a template" if each.name == "db" else None, tell_refused=True
+        ESTATE, lambda each: "is a template" if each.name == "db" else None, return_refused=True
     )
     assert choice.vms == (WEB,)
 
