@@ -91,15 +91,13 @@ def read_tagged(
 
     Raises one of TAGS_UNREADABLE if the user may not read tags.
     """
-    if len(vm_ids) <= _FEW_VMS:
-        tag_ids = _tag_ids_by_vm(client, vm_ids, deadline)
-        if not any(tag_ids.values()):
-            return set()
-        tree = _read_tree(client, deadline)
-        return _having(tag_ids, tree.with_descendants(tree.named(tag)))
     tree = _read_tree(client, deadline)
     tops = tree.named(tag)
+    if not tops:
+        return set()
     matching = tree.with_descendants(tops)
+    if len(vm_ids) <= _FEW_VMS:
+        return _having(_tag_ids_by_vm(client, vm_ids, deadline), matching)
     patterns = [pattern for top in tops if (pattern := TagPattern.of(top.name)) is not None]
     if len(patterns) < len(tops):  # one of the names cannot be searched for
         return _having(_tag_ids_by_vm(client, sorted(vm_ids), deadline), matching)

@@ -144,8 +144,9 @@ def test_tags_that_cannot_be_read_let_nothing_pass(
 
 
 def test_tags_of_one_vm_that_cannot_be_read_let_nothing_pass(
-    platform: OLVMPlatform, lab: Lab
+    platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
+    world.change(DB, tags=("chaosvm-protect",))
     lab.rules(rule(TAGS_OF_A_VM, "status", code=500))
     with pytest.raises(GuardUnchecked, match="chaosvm_protect_tag"):
         platform.power_off(VM)

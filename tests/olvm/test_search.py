@@ -129,7 +129,7 @@ def test_an_id_and_a_name_at_once(platform: OLVMPlatform, world: World) -> None:
 def test_a_vm_named_like_anothers_id(platform: OLVMPlatform, world: World) -> None:
     """It may be either, so it is ambiguous: acting on one of them would be a guess."""
     world.add_vm(world.vm(VM).id)
-    with pytest.raises(Exception, match="fits 2 VMs"):
+    with pytest.raises(Exception, match="matches 2 VMs"):
         platform.power_off(world.vm(world.vm(VM).id).id, graceful=False)
 
 
