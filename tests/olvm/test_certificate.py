@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -61,16 +63,21 @@ def served(made: x509.Certificate, folder: Path) -> Iterator[tuple[int, Path, li
     context.load_cert_chain(pem)
     heard: list[bytes] = []
 
+    def answer(raw: socket.socket) -> None:
+        with context.wrap_socket(raw, True) as one, one.makefile("rb") as stream:
+            head = b"".join(takewhile(lambda line: line != b"\r\n", stream))
+            length = re.search(rb"content-length: (\d+)", head, re.I)
+            heard.append(head + stream.read(int(length[1]) if length else 0))
+            one.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
     def serve(listening: socket.socket) -> None:
         while True:
             try:
-                with listening.accept()[0] as raw, context.wrap_socket(raw, True) as one:
-                    heard.append(one.recv(65_536))
-                    one.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
-            except ssl.SSLError:
-                continue
+                raw = listening.accept()[0]
             except OSError:
                 return
+            with raw, suppress(OSError):  # a client that only looks at the certificate hangs up
+                answer(raw)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,))
