@@ -107,8 +107,8 @@ class GuardResult:
         if self.percent is not None:
             limit = f"{self.key} is {self.percent:g} ({self.limit} of the {self.of} VMs)"
         return (
-            f"{limit} for {self.scope}: this run has changed {self.so_far} so far, and it "
-            f"would be {self.would_be}"
+            f"{limit} for {self.scope}: {self.so_far} changed so far, {self.would_be} with this "
+            "action"
         )
 
     @property

@@ -212,7 +212,7 @@ def test_what_dry_leaves_out_is_told(
     assert journal["status"] == "completed"
     assert "dry run: power_off of 3 VM(s)" in chaos.console
     assert "dry run: reboot of 3 VM(s)" in chaos.console
-    assert "would be 6: stopped" in chaos.console
+    assert "6 with this action: stopped" in chaos.console
     assert "'batch_reboot' would fail: " in chaos.console
     assert "no VM is called 'no-such-vm'" in chaos.console
     assert "dry run: power_on of 10 VM(s)" in chaos.console

@@ -180,8 +180,8 @@ def test_two_actions_of_five_do_not_pass_a_limit_of_eight(platform: FakePlatform
     assert "nothing was touched" in message
     assert "'web-5' (vm-6)" in message
     assert "chaosvm_max_vms is 8" in message
-    assert "5 so far" in message
-    assert "would be 10" in message
+    assert "5 changed so far" in message
+    assert "10 with this action" in message
     assert "raise chaosvm_max_vms" in message
     assert len(record(platform)) == 5
     assert off(platform, "web-5", "web-6", "web-7") == 3
@@ -304,7 +304,7 @@ def test_a_percentage_of_what_matches_is_rounded_down(platform: FakePlatform) ->
     with pytest.raises(GuardStopped, match=r"39 \(3 of the 10 VMs\) for the matching inventory"):
         platform.batch_power_off({"name": "web-*", "count": 4})
     assert platform.batch_power_off({"name": "web-*", "count": 3}).changed == 3
-    with pytest.raises(GuardStopped, match="changed 3 so far, and it would be 4"):
+    with pytest.raises(GuardStopped, match="3 changed so far, 4 with this action"):
         platform.batch_power_off({"name": "web-*", "power_state": "powered_on", "count": 1})
     assert platform.batch_power_off({"name": "db-*", "count": 1}).changed == 1
 
@@ -355,7 +355,9 @@ def test_a_vm_that_was_off_at_first_counts_where_it_was_first_known_to_be(
     assert platform.batch_power_on({"names": ["web-0", "web-5"]}).changed == 2
     for name in ("web-0", "web-5"):
         platform.become(name, host="h0")
-    with pytest.raises(GuardStopped, match=r"1 of the 2 VMs\) for the host 'h0': .* would be 2"):
+    with pytest.raises(
+        GuardStopped, match=r"1 of the 2 VMs\) for the host 'h0': .* 2 with this action"
+    ):
         off(platform, "web-0", "web-5")
     assert off(platform, "web-0") == 1
     platform.become("web-0", host=None)

@@ -292,13 +292,13 @@ LEAST = GuardResult("chaosvm_min_running", "the matching inventory", 8, 9, 7, Fa
         ),
         (
             PASSED,
-            "chaosvm_max_vms is 2 for this run: this run has changed 1 so far, and it would be 3",
+            "chaosvm_max_vms is 2 for this run: 1 changed so far, 3 with this action",
             "select fewer VMs, or raise chaosvm_max_vms",
         ),
         (
             SHARE,
-            "chaosvm_max_percent is 25 (2 of the 10 VMs) for the cluster 'c': this run has "
-            "changed 1 so far, and it would be 3",
+            "chaosvm_max_percent is 25 (2 of the 10 VMs) for the cluster 'c': "
+            "1 changed so far, 3 with this action",
             "select fewer VMs, or raise chaosvm_max_percent",
         ),
         (

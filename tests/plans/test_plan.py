@@ -224,7 +224,7 @@ def test_it_is_logged_for_people(platform: FakePlatform, logs: pytest.LogCapture
     assert "plan: power_off of 2 VM(s), drawn with seed 7, on fake.example.com:" in logs.text
     assert "), powered_on: hard power off" in logs.text
     assert "'db' (vm-5) is protected" in logs.text
-    assert "chaosvm_max_vms is 8 for this run: this run has changed 0 so far" in logs.text
+    assert "chaosvm_max_vms is 8 for this run: 0 changed so far" in logs.text
 
 
 # Acting on it ---------------------------------------------------------------------------
@@ -523,7 +523,7 @@ def test_a_dry_run_fails_where_the_run_would(dry: FakePlatform) -> None:
     assert dry.batch_power_off({"names": ["web-0", "web-1"]}).to_json()["changed"] == 0
     dry.power_off("web-0")
     dry.refused.clear()
-    with pytest.raises(GuardStopped, match="changed 2 so far, and it would be 4"):
+    with pytest.raises(GuardStopped, match="2 changed so far, 4 with this action"):
         dry.batch_reboot({"names": ["web-2", "web-3"]})
     assert dry.sent == []
 
@@ -532,7 +532,7 @@ def test_what_was_rehearsed_does_not_count_in_earnest(platform: FakePlatform) ->
     platform.power_off("web-0")
     platform.safety = Safety.of(dry_run=True, max_vms=2)
     platform.power_off("web-1")
-    with pytest.raises(GuardStopped, match="changed 2 so far"):
+    with pytest.raises(GuardStopped, match="2 changed so far"):
         platform.power_off("web-2")
     platform.safety = Safety.of(max_vms=2)
     assert platform.power_off("web-3").changed
