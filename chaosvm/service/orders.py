@@ -1,4 +1,4 @@
-"""An operation as it was asked for, checked before anything is read or sent."""
+"""Makes an order from the arguments of an activity, checked before anything is read or sent."""
 
 from __future__ import annotations
 
