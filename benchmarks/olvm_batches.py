@@ -33,7 +33,7 @@ def floor(target: Target) -> Callable[[], int]:
     context = ssl.create_default_context(cafile=target["ca_file"])
     paths = [f"{url.path}/vms/{vm.id}/stop" for vm in session.list_vms(target["vms"])]
     headers = {
-        "Authorization": f"Bearer {session._client._token}",
+        "Authorization": f"Bearer {session.backend._client._token}",
         "Accept": "application/xml",
         "Content-Type": "application/xml",
         "Version": "4",

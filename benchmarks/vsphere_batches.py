@@ -50,7 +50,7 @@ def _tls(target: Target) -> ssl.SSLContext:
 def floor(target: Target) -> Callable[[], int]:
     """Only the requests, over open connections, followed by the duration of a task."""
     session = _platform(target)
-    stub, context, local = session._client.transport, _tls(target), threading.local()
+    stub, context, local = session.backend._client.transport, _tls(target), threading.local()
     method, arguments = _METHODS[target["operation"]]
     bodies = [
         stub.SerializeRequest(vim.VirtualMachine(vm.id, stub), method.info, arguments)

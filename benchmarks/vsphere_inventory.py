@@ -45,7 +45,7 @@ def _service(target: Target) -> Any:
 
 def floor(target: Target) -> Callable[[], int]:
     """Fetch the same response and parse it with expat only."""
-    content = _platform(target)._client._content
+    content = _platform(target).backend._client._content
     fetch = _fetcher(target, content, inventory_spec(content, ALL_PATHS))
 
     def read() -> int:
