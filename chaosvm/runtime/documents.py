@@ -97,7 +97,7 @@ def parse_json(text: str | bytes) -> Any:
         document = json.loads(text, parse_constant=lambda constant: None)
     except RecursionError:
         raise InvalidValue("it is nested too deeply") from None
-    refuse_unbounded("it", document)
+    _refuse_deep_json(document)
     return document
 
 
@@ -146,6 +146,22 @@ def refuse_unbounded(key: str, value: Any) -> None:
             return
         level = below
     raise InvalidValue(f"{key} is nested more than {_MAX_DEPTH} levels deep")
+
+
+def _refuse_deep_json(document: Any) -> None:
+    """As refuse_unbounded, several times faster: JSON has no references, and its size is known."""
+    level = [document]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            item
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
+            if item.__class__ is dict or item.__class__ is list
+        ]
+        if not level:
+            return
+    raise InvalidValue(f"it is nested more than {_MAX_DEPTH} levels deep")
 
 
 def _items(value: Any) -> list[Any]:
