@@ -44,7 +44,7 @@ quickstart: $(VENV)/.installed-for-quickstart ## shut down VMs of a small lab, a
 	@$(BIN)/python -m examples.quickstart
 
 test: $(VENV)/.installed build/vcsim ## run the tests
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, and see that all comes back
 	@$(BIN)/python -m pytest tests/e2e/test_crash.py --crashes 100 $(ARGS)
