@@ -23,7 +23,6 @@ failure must not be taken for success.
 """
 
 import logging
-import threading
 from enum import StrEnum
 from typing import Any, Dict, List
 
@@ -31,7 +30,7 @@ from chaoslib.exceptions import InterruptExecution
 
 from chaosvm.controls.declaration import check, required, validate
 from chaosvm.errors import InvalidValue
-from chaosvm.runtime import supervision
+from chaosvm.runtime import experiment, supervision
 from chaosvm.settings import values
 
 __all__ = [
@@ -120,8 +119,7 @@ def after_activity_control(
         _failed_rollbacks.append(name)
         return
     _failed.append(name)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if when != When.AFTER_METHOD and in_main_thread:
+    if when != When.AFTER_METHOD and experiment.in_main_thread():
         logger.error(f"the action {name!r} failed, so the experiment is stopped")
         _stop()
 

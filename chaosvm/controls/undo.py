@@ -30,7 +30,6 @@ twice. Closing the terminal (SIGHUP) interrupts the run like Ctrl-C.
 
 import logging
 import signal
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List
@@ -206,7 +205,7 @@ def _recovery_hint(ledgers: List[Ledger]) -> str:
 
 def _interrupt_on_hangup() -> None:
     """Interrupt the run when its terminal closes, unless that signal is ignored, as with nohup."""
-    main = threading.current_thread() is threading.main_thread()
+    main = experiment.in_main_thread()
     if main and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
 
@@ -214,7 +213,7 @@ def _interrupt_on_hangup() -> None:
 @contextmanager
 def _deferring_signals(run: RunContext | None = None) -> Iterator[None]:
     """Ignore the first signal in the block, as an interruption must not prevent the undo."""
-    if threading.current_thread() is not threading.main_thread():
+    if not experiment.in_main_thread():
         yield
         return
     received: List[int] = []

@@ -28,6 +28,7 @@ __all__ = [
     "event_registry",
     "current_experiment",
     "importing",
+    "in_main_thread",
     "is_marked_dry",
     "journal_entry",
     "phase",
@@ -117,7 +118,7 @@ def current_run() -> RunContext | None:
     experiment = next(_experiments(stack), None)
     if experiment is None:
         # A thread that an activity, or a user of the package, has started.
-        return None if _in_main_thread() or not _runs else _runs[-1]
+        return None if in_main_thread() or not _runs else _runs[-1]
     journal = _first(stack, "chaoslib.", "journal", dict)
     results = _first(stack, "chaoslib.", "runs", list)
     with _runs_lock:
@@ -184,7 +185,7 @@ def command() -> Command | None:
         files = _first(stack, "chaostoolkit.", "control_file", (tuple, list)) or ()
         path = _first(stack, "chaostoolkit.", "journal_path", str)
         _last_command = Command(tuple(files), settings, Path(path) if path else None)
-    elif _in_main_thread():
+    elif in_main_thread():
         _last_command = None
     return _last_command
 
@@ -200,7 +201,7 @@ def importing(module: str) -> Importing | None:
     return None
 
 
-def _in_main_thread() -> bool:
+def in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
@@ -42,7 +41,7 @@ Handler = Callable[[int, FrameType | None], Any]
 
 def install(run: RunContext) -> None:
     """Handle the run's signals before other handlers do; only the main thread can."""
-    if threading.current_thread() is not threading.main_thread():
+    if not experiment.in_main_thread():
         return
     for number in _SIGNALS:
         handler = signal.getsignal(number)
@@ -63,7 +62,7 @@ def check(run: RunContext) -> None:
     name = stopped(run)
     if name is None:
         return
-    if threading.current_thread() is threading.main_thread():
+    if experiment.in_main_thread():
         raise SystemExit(_STOP)
     raise Interrupted(f"not carried out, as {name} has stopped the run")
 
@@ -139,7 +138,7 @@ def _wrap_handlers() -> None:
         if hasattr(chaoslib.exit, name):
             setattr(chaoslib.exit, name, _recording(getattr(chaoslib.exit, name)))
     handler = signal.getsignal(signal.SIGINT)
-    main = threading.current_thread() is threading.main_thread()
+    main = experiment.in_main_thread()
     if main and callable(handler) and experiment.command() is not None:
         signal.signal(signal.SIGINT, _recording(handler))
 

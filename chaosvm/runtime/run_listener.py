@@ -61,6 +61,6 @@ class _Listener(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
         journal.record_dry_run(journal_, self.run)
 
     def _check_stopped(self) -> None:
-        if threading.current_thread() is threading.main_thread():
+        if experiment.in_main_thread():
             interruption.install(self.run)
             interruption.check(self.run)

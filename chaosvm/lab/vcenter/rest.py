@@ -125,8 +125,8 @@ class Rest:
     def _tags_on(self, entity: dict[str, str]) -> list[str]:
         vm = self._inventory.machines().get(entity["id"])
         if vm is None and entity["type"] == "VirtualMachine":
-            # Whoever asks needs the privilege to read each object, and nobody has it for one
-            # that is gone: the whole request is refused (vmware/govmomi, vapi/simulator:
+            # The user needs the privilege to read each object, and nobody has it for a
+            # deleted one: the whole request is refused (vmware/govmomi, vapi/simulator:
             # "check if target (moref) exist or return 403 as per API behavior").
             raise _NotAllowed
         return [_tag_id(name) for name in vm.tags] if vm else []
