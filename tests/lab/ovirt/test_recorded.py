@@ -160,6 +160,8 @@ class Replay:
     def prepare(self, sent: Exchange) -> None:
         """Put the VM of the path into the state that the remark names, and keep it there."""
         self._usual()
+        if sent.name in ("jobs", "list-jobs"):
+            self._begin_a_job()
         if sent.name.startswith(("plain-", "viewer-userrole-vms")):
             self._prepare_vm("web-03", sent)
         vm_id = re.search(r"/vms/([0-9a-f-]{36})", unquote(sent.path))
@@ -167,6 +169,11 @@ class Replay:
         if vm_id is None or vm_id.group(1) not in names:
             return
         self._prepare_vm(names[vm_id.group(1)], sent)
+
+    def _begin_a_job(self) -> None:
+        url = f"{self.lab.olvm_url}/vms/{VM_IDS['web-01']}/shutdown"
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/xml"}
+        self._session.post(url, data="<action/>", headers=headers, timeout=10).raise_for_status()
 
     def _prepare_vm(self, name: str, sent: Exchange) -> None:
         match = re.match(r"\S+(?:, which)? is (?:\(')?(\w+)", sent.remark)
