@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pyVmomi import VmomiSupport, vim
 
 from chaosvm.lab.vcenter.interfaces import Session
-from chaosvm.lab.vcenter.serialization import as_declared_array, leaf_type, serialize, value_at
+from chaosvm.lab.vcenter.serialization import leaf_type, serialize, value_at
 
 if TYPE_CHECKING:
     from chaosvm.lab.simulation import Origin
@@ -119,7 +119,7 @@ class ManagedObject:
         if name not in self._properties:
             return None
         value = getattr(self, self._properties[name])(session)
-        return as_declared_array(self.kind, path, value_at(value, path[len(name) :].lstrip(".")))
+        return value_at(value, leaf_type(self.kind, name), path[len(name) :].lstrip("."))
 
     def encode(self, path: str, version: str, session: Session | None) -> str:
         """A property as an XML element, empty if unset."""

@@ -9,7 +9,7 @@ from pyVmomi import vim
 
 from chaosvm.lab.simulation import Machine
 from chaosvm.lab.vcenter.interfaces import Inventory
-from chaosvm.lab.vcenter.serialization import as_declared_array, data_object, leaf_type, value_at
+from chaosvm.lab.vcenter.serialization import data_object, leaf_type, typed, value_at
 from chaosvm.lab.vcenter.vm_properties import LEAVES, Leaf
 
 __all__ = ["TREE", "vm_property"]
@@ -42,10 +42,9 @@ def vm_property(inventory: Inventory, vm: Machine, path: str) -> Any:
             return None
         if not isinstance(node, dict):
             leaf_path = ".".join([*names[:position], key])
-            value = _convert(leaf_path, node(inventory, vm))
-            return as_declared_array(
-                vim.VirtualMachine, path, value_at(value, path[len(leaf_path) :].lstrip("."))
-            )
+            declared = leaf_type(vim.VirtualMachine, leaf_path)
+            value = typed(node(inventory, vm), declared)
+            return value_at(value, declared, path[len(leaf_path) :].lstrip("."))
     return _assemble(inventory, vm, path, node)
 
 
@@ -56,12 +55,6 @@ def _assemble(inventory: Inventory, vm: Machine, path: str, node: Mapping[str, A
         if isinstance(child, dict):
             values[name] = _assemble(inventory, vm, inner, child)
         else:
-            values[name] = _convert(inner, child(inventory, vm))
+            declared = leaf_type(vim.VirtualMachine, inner)
+            values[name] = typed(child(inventory, vm), declared)
     return data_object(leaf_type(vim.VirtualMachine, path), **values)
-
-
-def _convert(path: str, value: Any) -> Any:
-    declared = leaf_type(vim.VirtualMachine, path)
-    if value is None or isinstance(value, declared):
-        return value
-    return declared(value)

@@ -33,7 +33,7 @@ __all__ = [
     "escape_text",
     "reference",
     "element_writer",
-    "as_declared_array",
+    "typed",
     "value_at",
 ]
 
@@ -144,9 +144,7 @@ def _plain(declared: Any) -> tuple[str, Callable[[Any], str]] | None:
 def _complex(tag: str, value: Any, version: str, declared: Any, serialized_as: Any) -> str:
     if isinstance(value, list) and not value:
         return _empty(tag, version, declared, serialized_as)
-    if issubclass(declared, list):
-        value = declared(value)
-    return serialize(tag, value, version, serialized_as)
+    return serialize(tag, typed(value, declared), version, serialized_as)
 
 
 @lru_cache(maxsize=256)
@@ -169,6 +167,8 @@ def leaf_type(kind: Any, path: str) -> Any:
         key, bracket, _ = name.partition("[")
         declared = _type_of(declared, key, path)
         if bracket:
+            if not issubclass(declared, list):
+                raise InvalidPath(path)
             return object
     return declared
 
@@ -182,27 +182,29 @@ def _type_of(declared: Any, name: str, path: str) -> Any:
         raise InvalidPath(path) from None
 
 
-def value_at(value: Any, path: str) -> Any:
-    """The value at a path within a value, None if any part is unset."""
+def value_at(value: Any, declared: Any, path: str) -> Any:
+    """The value at a path within a value, in its declared type; None if any part is unset."""
     for name in path.split(".") if path else ():
-        key, bracket, _ = name.partition("[")
-        if key:
-            value = getattr(value, key, None)
-        if bracket:
-            value = _item_by_key(value, name[len(key) :])
         if value is None:
             return None
-    return value
+        key, bracket, _ = name.partition("[")
+        if key:
+            if not hasattr(value, key):
+                return None
+            value, declared = getattr(value, key), _type_of(type(value), key, path)
+        if bracket:
+            value = _item_by_key(value, name[len(key) :])
+            declared = object
+    return typed(value, declared)
 
 
-def as_declared_array(kind: Any, path: str, value: Any) -> Any:
-    """Convert a plain list to its declared array type."""
-    if not isinstance(value, list) or isinstance(value, VmomiSupport.Array):
+def typed(value: Any, declared: Any) -> Any:
+    """The value in its declared type, such as long or an enumeration, which Python lacks."""
+    if value is None or isinstance(value, declared):
         return value
-    declared = leaf_type(kind, path)
-    if declared is not object:
-        return declared(value)
-    return VmomiSupport.CreateArrayType(type(value[0]))(value) if value else None
+    if issubclass(declared, list):
+        return declared([typed(item, declared.Item) for item in value])
+    return declared(value)
 
 
 def _item_by_key(values: Any, bracketed: str) -> Any:

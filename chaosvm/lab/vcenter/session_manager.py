@@ -211,6 +211,10 @@ class SessionManager(ManagedObject):
 
     @method("TerminateSession")
     def terminate(self, call: Call) -> None:
-        for session in self._sessions.all():
-            if session.key in (call.get("sessionId") or ()) and session is not call.session:
+        """End sessions one after the other, up to the first that does not exist."""
+        for key in call.get("sessionId") or ():
+            session = next((each for each in self._sessions.all() if each.key == key), None)
+            if session is None:
+                raise SoapFault(vim.fault.NotFound(), f"There is no session {key}.")
+            if session is not call.session:
                 self._sessions.logout(session)

@@ -156,12 +156,13 @@ def test_pages_can_be_given_up(content: Any, world: World) -> None:
         collector.ContinueRetrievePropertiesEx(page.token)
 
 
-def test_a_property_that_does_not_exist_is_an_error(content: Any, world: World) -> None:
+@pytest.mark.parametrize("path", ["config.nonsense", "config.hardware[4000]", "name[1]"])
+def test_a_property_that_does_not_exist_is_an_error(content: Any, world: World, path: str) -> None:
     world.add_vm("web")
-    spec = spec_of(view(content, vim.VirtualMachine), vim.VirtualMachine, "config.nonsense")
+    spec = spec_of(view(content, vim.VirtualMachine), vim.VirtualMachine, path)
     with pytest.raises(vmodl.query.InvalidProperty) as caught:
         content.propertyCollector.RetrieveContents([spec])
-    assert caught.value.name == "config.nonsense"
+    assert caught.value.name == path
 
 
 def test_an_object_that_is_gone_is_an_error(content: Any, world: World) -> None:

@@ -172,3 +172,9 @@ def test_tags_are_told_by_both_rest_apis(
     assert asked("POST", attached, data="nonsense").status_code == 400
     assert asked("DELETE", session).status_code < 300
     assert asked("POST", attached, json=wanted).status_code == 401
+
+
+def test_a_session_that_does_not_exist_cannot_be_ended(content: Any) -> None:
+    with pytest.raises(vim.fault.NotFound):
+        content.sessionManager.TerminateSession(["none"])
+    assert len(content.sessionManager.sessionList) == 1
