@@ -41,6 +41,7 @@ __all__ = [
     "MissingExtra",
     "NoSuchVM",
     "NotInRehearsal",
+    "NotReported",
     "NotSupported",
     "OperationFailed",
     "OperationRefused",
@@ -135,6 +136,10 @@ class AnswerTooLarge(ProtocolError):
 
 class NotInRehearsal(PlatformError):
     """During a rehearsal nothing may be sent to this server; nothing was."""
+
+
+class NotReported(PlatformError):
+    """The server does not report what a probe needs, or no longer has it."""
 
 
 # A retry does not help, and may lock the account: a person has to act first.

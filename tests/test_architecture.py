@@ -22,6 +22,7 @@ FLOORS = (
     ("service",),
     ("plans", "restore"),
     ("power", "guards"),
+    ("observe",),
     ("ledger", "selection"),
     ("backend", "settings"),
     ("runtime",),

@@ -11,14 +11,18 @@ reached or answers wrongly.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from chaosvm.backend.commands import CommandHandle, PowerCommand
+from chaosvm.backend.events import ServerEvent
 from chaosvm.backend.order import Order
+from chaosvm.backend.status import Alarm, ClusterStatus, GuestStatus, HostStatus, ServerTime
 from chaosvm.backend.watch import Watch
+from chaosvm.errors import NotReported
 from chaosvm.runtime import Clock, Deadline
 from chaosvm.vm import VM
 
@@ -116,6 +120,44 @@ class Backend(Protocol):
     def busy_vms(self, vms: Sequence[VM], deadline: Deadline) -> set[str]:
         """Return the ids of the VMs that the server is known to be working on."""
         return set()
+
+    # Observing -----------------------------------------------------------------------
+    #
+    # A platform that cannot tell one of these raises NotReported, as here.
+
+    def guest_statuses(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, GuestStatus]:
+        """Return the status of each VM and its guest, by id; deleted VMs are left out.
+
+        The number of requests does not depend on the number of VMs where the
+        platform can do that.
+        """
+        raise NotReported(f"{self.name} does not report the state of guests")
+
+    def hosts(self, deadline: Deadline) -> list[HostStatus]:
+        """Return every host."""
+        raise NotReported(f"{self.name} does not report hosts")
+
+    def clusters(self, deadline: Deadline) -> list[ClusterStatus]:
+        """Return every cluster."""
+        raise NotReported(f"{self.name} does not report clusters")
+
+    def events(
+        self, since: dt.datetime, deadline: Deadline, vms: Sequence[VM] | None = None
+    ) -> list[ServerEvent]:
+        """Return the server's events from ``since`` on, oldest first; of these VMs, or all.
+
+        ``since`` is on the server's clock. Raises NotReported if the server does not
+        keep events that far back.
+        """
+        raise NotReported(f"{self.name} keeps no events")
+
+    def alarms(self, deadline: Deadline) -> list[Alarm]:
+        """Return every triggered alarm."""
+        raise NotReported(f"{self.name} has no alarms")
+
+    def server_time(self, deadline: Deadline) -> ServerTime:
+        """Read the server's clock, and compare it with this machine's."""
+        raise NotReported(f"{self.name} does not report its time")
 
     # Commands ----------------------------------------------------------------------
 

@@ -1,0 +1,11 @@
+"""What is seen of VMs: milestones of a start, recovery, and what a run has waited for.
+
+Built on what a backend reports; nothing here changes a VM.
+"""
+
+from __future__ import annotations
+
+from chaosvm.observe.milestones import Milestone
+from chaosvm.observe.reach import answers_http, port_open
+
+__all__ = ["Milestone", "answers_http", "port_open"]

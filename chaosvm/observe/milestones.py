@@ -1,0 +1,109 @@
+"""The milestones of a start: powered on, tools running, an address, a port, an HTTP answer."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from chaosvm.backend import GuestStatus, ToolsStatus
+from chaosvm.errors import InvalidValue
+from chaosvm.observe.reach import answers_http, port_open
+from chaosvm.runtime import Deadline
+from chaosvm.settings import values
+from chaosvm.vm import PowerState
+
+__all__ = ["Milestone"]
+
+_KINDS = ("power", "tools", "ip", "port", "http", "https")
+_EXPECTED = (
+    "power, tools, ip, port:NUMBER, http:PORT/PATH at the guest's address, or the URL of a service"
+)
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A point that a VM reaches when it starts; ``str()`` gives it as it is written."""
+
+    text: str
+    kind: str
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, key: str, value: object) -> Milestone:
+        """Raises InvalidValue, which names the key."""
+        text = values.string(key, value, _EXPECTED)
+        if text in ("power", "tools", "ip"):
+            return cls(text, text)
+        scheme, _, rest = text.partition(":")
+        if scheme in ("http", "https") and rest.startswith("//"):
+            return cls(_checked_url(key, text), scheme, path=text)
+        match = re.fullmatch(r"(\d{1,5})(/\S*)?", rest)
+        if scheme not in ("port", "http", "https") or match is None:
+            hint = values.suggestion(scheme, _KINDS)
+            raise InvalidValue(f"{values.invalid(key, text, _EXPECTED)}{hint}")
+        port, path = int(match[1]), match[2] or ""
+        if not 0 < port <= _MAX_PORT or (scheme == "port" and path):
+            raise values.invalid(key, text, _EXPECTED)
+        return cls(text, scheme, port, path)
+
+    def reached(self, status: GuestStatus, deadline: Deadline) -> bool:
+        """True if the VM is there now; tries to connect to a port or URL.
+
+        Raises ConnectionFailed if this machine cannot send anything there.
+        """
+        if status.power_state is not PowerState.POWERED_ON:
+            return False
+        match self.kind:
+            case "power":
+                return True
+            case "tools":
+                return status.tools is ToolsStatus.RUNNING
+            case "ip":
+                return bool(usable_addresses(status))
+            case "port":
+                return any(
+                    port_open(address, self.port, deadline) for address in usable_addresses(status)
+                )
+        return any(answers_http(url, deadline) for url in self._urls(status))
+
+    def _urls(self, status: GuestStatus) -> list[str]:
+        if not self.port:
+            return [self.path]
+        return [
+            f"{self.kind}://{_in_url(address)}:{self.port}{self.path or '/'}"
+            for address in usable_addresses(status)
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def usable_addresses(status: GuestStatus) -> list[str]:
+    """The guest's addresses without link-local ones, which other machines cannot reach."""
+    return [address for address in status.ip_addresses if not _is_link_local(address)]
+
+
+def _is_link_local(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_link_local
+    except ValueError:
+        return False  # not an address, which a connection will show
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _checked_url(key: str, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise values.invalid(key, text, _EXPECTED)
+    return text

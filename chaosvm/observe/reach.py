@@ -1,0 +1,60 @@
+"""Whether a guest can be reached over the network, from this machine."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from urllib.parse import urlsplit
+
+import requests
+
+from chaosvm.errors import ConnectionFailed
+from chaosvm.runtime import Deadline, rehearsal
+
+__all__ = ["answers_http", "port_open"]
+
+# Seconds for one connection: a host that is down may not refuse it, but never answer.
+_CONNECT_SECONDS = 3.0
+# This machine cannot send at all, which says nothing about the guest.
+_CANNOT_SEND = (errno.ENETUNREACH, errno.ENETDOWN, errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL)
+
+
+def port_open(address: str, port: int, deadline: Deadline) -> bool:
+    """True if the TCP port accepts a connection; False if it refuses, or does not answer.
+
+    Raises ConnectionFailed if this machine cannot send anything to the address.
+    """
+    rehearsal.require_allowed(address, port)
+    seconds = min(_CONNECT_SECONDS, max(0.01, deadline.remaining))
+    try:
+        socket.create_connection((address, port), timeout=seconds).close()
+    except socket.gaierror as error:
+        raise ConnectionFailed(f"{address} is not an address: {error}") from None
+    except OSError as error:
+        if error.errno in _CANNOT_SEND:
+            raise ConnectionFailed(
+                f"{address}:{port} cannot be reached from this machine: {error}"
+            ) from None
+        return False
+    return True
+
+
+def answers_http(url: str, deadline: Deadline) -> bool:
+    """True if a GET of the URL answers with a status below 400.
+
+    Redirects are not followed. The certificate of an https URL is verified, and one
+    that cannot be trusted raises ConnectionFailed.
+    """
+    parts = urlsplit(url)
+    default = 443 if parts.scheme == "https" else 80
+    rehearsal.require_allowed(parts.hostname or "", parts.port or default)
+    seconds = min(_CONNECT_SECONDS, max(0.01, deadline.remaining))
+    try:
+        with requests.get(url, timeout=seconds, allow_redirects=False, stream=True) as answer:
+            return answer.status_code < 400
+    except requests.exceptions.SSLError as error:
+        raise ConnectionFailed(f"{url} has no certificate that can be trusted: {error}") from None
+    except (requests.exceptions.ConnectionError, requests.exceptions.Timeout):
+        return False
+    except requests.exceptions.RequestException as error:
+        raise ConnectionFailed(f"{url} cannot be requested: {error}") from None

@@ -1,0 +1,123 @@
+"""Which milestones of a start a guest has reached, with real sockets and servers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from chaosvm.backend import GuestStatus, ToolsStatus
+from chaosvm.errors import ConnectionFailed, InvalidValue, NotInRehearsal
+from chaosvm.observe import Milestone, port_open
+from chaosvm.runtime import Deadline, rehearsal
+from chaosvm.vm import PowerState
+
+STATUSES = {"/": 200, "/moved": 302, "/broken": 500}
+
+
+class _Service(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(STATUSES.get(self.path, 404))
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), _Service) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is taken, but does not listen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def guest(**fields: Any) -> GuestStatus:
+    values = {"power_state": PowerState.POWERED_ON, "ip_addresses": ("127.0.0.1",), **fields}
+    return GuestStatus(vm_id="vm-1", **values)
+
+
+def reached(text: str, status: GuestStatus) -> bool:
+    return Milestone.parse("wait_for", text).reached(status, Deadline(5))
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "expected"),
+    [
+        ("power", guest(), True),
+        ("power", guest(power_state=PowerState.TRANSITIONING), False),
+        ("tools", guest(tools=ToolsStatus.RUNNING), True),
+        ("tools", guest(tools=ToolsStatus.UNKNOWN), False),
+        ("tools", guest(tools=ToolsStatus.RUNNING, power_state=PowerState.POWERED_OFF), False),
+        ("ip", guest(), True),
+        ("ip", guest(ip_addresses=()), False),
+        ("ip", guest(ip_addresses=("fe80::1", "169.254.0.3")), False),
+    ],
+    ids=str,
+)
+def test_what_the_server_reports_is_reached(text: str, status: GuestStatus, expected: bool) -> None:
+    assert reached(text, status) is expected
+
+
+def test_a_port_is_open_or_not(service: int, closed_port: int) -> None:
+    assert reached(f"port:{service}", guest())
+    assert not reached(f"port:{closed_port}", guest())
+    assert not reached(f"port:{service}", guest(ip_addresses=()))
+    assert not reached(f"port:{service}", guest(power_state=PowerState.POWERED_OFF))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [("", True), ("/moved", True), ("/broken", False), ("/missing", False)]
+)
+def test_a_service_answers_or_not(service: int, path: str, expected: bool) -> None:
+    assert reached(f"http:{service}{path}", guest()) is expected
+    assert reached(f"http://127.0.0.1:{service}{path}", guest(ip_addresses=())) is expected
+
+
+def test_nobody_listens_for_http(closed_port: int) -> None:
+    assert not reached(f"http:{closed_port}", guest())
+
+
+def test_a_name_that_means_nothing_is_an_error_and_not_a_closed_port() -> None:
+    with pytest.raises(ConnectionFailed, match=r"no\.such\.name\.invalid"):
+        port_open("no.such.name.invalid", 22, Deadline(5))
+
+
+@pytest.mark.parametrize("text", ["port:22", "http:80", "http://shop.example.com/"])
+def test_a_rehearsal_connects_nowhere_else(text: str) -> None:
+    rehearsal.begin({}, [])
+    with pytest.raises(NotInRehearsal):
+        reached(text, guest())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "prot:22", "port", "port:0", "port:70000", "port:22/x", "http:", "http://", "tools:3", 22],
+)
+def test_a_milestone_that_cannot_be_meant_is_refused(text: object) -> None:
+    with pytest.raises(InvalidValue, match="wait_for"):
+        Milestone.parse("wait_for", text)
+
+
+def test_a_misspelt_milestone_gets_a_hint() -> None:
+    with pytest.raises(InvalidValue, match="did you mean 'port'"):
+        Milestone.parse("wait_for", "prot:22")
+
+
+def test_a_milestone_is_written_as_it_was_given() -> None:
+    for text in ("power", "tools", "ip", "port:22", "http:8080/health", "https://shop.example"):
+        assert str(Milestone.parse("wait_for", text)) == text
