@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chaosvm.dora import actions as dora_actions
@@ -266,10 +266,11 @@ def test_settings(kind: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     try_it()
 
 
+@example({"name": "web-1"})
 @given(selections() | ANYTHING)
 def test_selections(vms: Any) -> None:
     inventory = [FakePlatform().add(name, id=f"vm-{name}", tags=()) for name in ("web-1", "\udc80")]
-    for ask in ("choose", "read", "fitting"):
+    for ask in ("choose", "read", "matching"):
         try:
             getattr(Selection(vms), ask)(inventory)
         except ChaosVMError as error:
