@@ -10,11 +10,21 @@ from typing import Any
 from chaosvm.redaction import redacted
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Batch", "How", "Outcome", "failure_text", "dry_run_outcome"]
+__all__ = ["Batch", "How", "Outcome", "dry_run_outcome", "failure_text", "summary_text"]
 
 
 # In a message, which says where all of them are.
 _MAX_NAMED = 20
+_MAX_NAMED_IN_SUMMARY = 3
+# What an operation makes of a VM, for summaries, and the state in which it leaves it.
+_DONE = {
+    "power_on": ("on", PowerState.POWERED_ON),
+    "power_off": ("off", PowerState.POWERED_OFF),
+    "reboot": ("rebooted", PowerState.POWERED_ON),
+    "suspend": ("suspended", PowerState.SUSPENDED),
+    "restore": ("restored", None),
+    "outage": ("down and back", PowerState.POWERED_ON),
+}
 
 
 class How(StrEnum):
@@ -137,6 +147,40 @@ def dry_run_outcome(vm: VM, operation: str, will: str) -> Outcome:
 
 def _dry_run_fields(plan: dict[str, Any] | None) -> dict[str, Any]:
     return {} if plan is None else {"dry_run": True, "plan": plan}
+
+
+def summary_text(operation: str, outcomes: Sequence[Outcome], seconds: float) -> str:
+    """One line for any number of VMs, such as
+    "power_off: 3 of 3 off (2 by guest, 1 forced) in 41 s".
+    """
+    word, target = _DONE.get(operation, ("done", None))
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    others = [outcome for outcome in outcomes if not outcome.failed]
+    done = [outcome for outcome in others if target is None or outcome.after is target]
+    text = f"{operation}: {len(done)} of {len(outcomes)} {word}{_means(operation, done)}"
+    if left := len(others) - len(done):
+        text += f", {left} left as {'it is' if left == 1 else 'they are'},"
+    if failed:
+        more = len(failed) - _MAX_NAMED_IN_SUMMARY
+        named = ", ".join(str(outcome) for outcome in failed[:_MAX_NAMED_IN_SUMMARY])
+        text += f", {len(failed)} failed: {named}{f' and {more} more' if more > 0 else ''},"
+    return f"{text} in {seconds:.{0 if seconds >= 10 else 1}f} s".replace(",,", ",")
+
+
+def _means(operation: str, outcomes: Sequence[Outcome]) -> str:
+    """How many VMs were changed by which means, where there is more than one."""
+    words = {
+        How.GUEST: "by guest",
+        How.HARD: "hard",
+        How.FALLBACK_HARD: "forced",
+        How.ENGINE_CONVERTED: "forced by the engine",
+        How.NONE: "already",
+    }
+    if operation not in ("power_off", "reboot", "outage"):
+        words = {How.NONE: "already"}
+    counts = [(sum(each.how is how for each in outcomes), text) for how, text in words.items()]
+    texts = [f"{count} {text}" for count, text in counts if count]
+    return f" ({', '.join(texts)})" if texts else ""
 
 
 def failure_text(operation: str, outcomes: Sequence[Outcome], seed: int | None = None) -> str:

@@ -26,6 +26,7 @@ signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 from chaosvm.errors import ChaosVMError  # noqa: E402
 from chaosvm.lab import Lab, State  # noqa: E402
+from chaosvm.observe import journal_activities, journal_outcomes, outcome_table  # noqa: E402
 
 EXPERIMENT = Path(__file__).resolve().with_name("quickstart.json")
 SDKS = {"vsphere": ("pyVmomi",), "olvm": ("ovirtsdk4", "pycurl")}
@@ -33,8 +34,6 @@ TIERS = {"vsphere": "web-", "olvm": "app-"}
 # For Chaos Toolkit to write its journal and log out, once it was interrupted.
 ENDING_SECONDS = 5.0
 BOOTING_SECONDS = 5.0
-HEADINGS = ("platform", "action", "VM", "before", "after", "how")
-COLUMNS = {"platform": 10, "operation": 11, "name": 8, "before": 13, "after": 13, "how": 7}
 
 Journal = dict[str, Any]
 
@@ -124,11 +123,10 @@ def settled(lab: Lab) -> dict[str, State]:
 def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> int:
     """Print what happened; the exit code."""
     status = "deviated" if journal.get("deviated") else journal.get("status", "not run")
-    changed = [outcome for outcome in outcomes(journal) if outcome["changed"]]
+    changed = [outcome for outcome in journal_outcomes(journal) if outcome["changed"]]
     print(f"\nThe experiment: {status}, in {journal.get('duration', 0):.1f} s. What changed:")
-    print(f"  {row(dict(zip(COLUMNS, HEADINGS, strict=True)))}seconds")
-    for outcome in changed:
-        print(f"  {row(outcome)}{outcome['seconds']:.2f}")
+    for line in outcome_table(changed):
+        print(f"  {line}")
     for failure in failures(journal):
         print(f"  failed: {failure}")
     tiers = tuple(TIERS[platform] for platform in platforms)
@@ -141,29 +139,9 @@ def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> 
     return 0 if status == "completed" and went_off == set(platforms) and back else 1
 
 
-def row(told: dict[str, Any]) -> str:
-    return "".join(f"{told[key]:<{width}}" for key, width in COLUMNS.items())
-
-
-def activities(journal: Journal) -> Iterator[Journal]:
-    """Those of the steady state before, of the method, the steady state after, the rollbacks."""
-    states = journal.get("steady_states", {})
-    yield from (states.get("before") or {}).get("probes", ())
-    yield from journal.get("run", ())
-    yield from (states.get("after") or {}).get("probes", ())
-    yield from journal.get("rollbacks", ())
-
-
-def outcomes(journal: Journal) -> Iterator[dict[str, Any]]:
-    """What became of each VM that an action was about."""
-    for activity in activities(journal):
-        if activity["activity"]["type"] == "action" and activity["output"]:
-            yield from activity["output"]["outcomes"]
-
-
 def failures(journal: Journal) -> Iterator[str]:
     """The last line of what each failed activity raised."""
-    for activity in activities(journal):
+    for activity in journal_activities(journal):
         if activity["status"] == "failed":
             lines = "".join(activity.get("exception", ())).strip().splitlines()
             yield f"{activity['activity']['name']}: {lines[-1] if lines else 'for no known reason'}"

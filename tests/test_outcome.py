@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chaosvm.outcome import Batch, How, Outcome, failure_text
+from chaosvm.outcome import Batch, How, Outcome, failure_text, summary_text
 from chaosvm.vm import VM, PowerState
 
 
@@ -110,3 +110,22 @@ def test_at_most_twenty_vms_are_named():
     assert "'done-19' (id-done-19) and 30 more. They were drawn with seed 7. The output" in said
     assert said.endswith("in the journal, and the ledger, have all of them")
     assert len(said) < 2_000
+
+
+def test_a_summary_says_how_many_by_which_means_and_how_long():
+    on = PowerState.POWERED_ON
+    outcomes = [outcome("a"), outcome("b"), outcome("c", how=How.FALLBACK_HARD)]
+    assert summary_text("power_off", outcomes, 41.2) == (
+        "power_off: 3 of 3 off (2 by guest, 1 forced) in 41 s"
+    )
+    left = outcome("d", after=on, changed=False)
+    failed = [outcome(name, after=on, error="stuck") for name in "efgh"]
+    assert summary_text("power_off", [*outcomes, left, *failed], 4.21) == (
+        "power_off: 3 of 8 off (2 by guest, 1 forced), 1 left as it is, 4 failed: 'e' (id-e), "
+        "'f' (id-f), 'g' (id-g) and 1 more, in 4.2 s"
+    )
+    already = outcome("a", after=on, how=How.NONE)
+    started = outcome("b", after=on, how=How.HARD)
+    assert summary_text("power_on", [already, started], 2) == (
+        "power_on: 2 of 2 on (1 already) in 2.0 s"
+    )

@@ -1,4 +1,4 @@
-"""Chaos Toolkit controls: restore what a run changed, stop it on a failure, show a dry run's plans.
+"""Chaos Toolkit controls: restore what a run changed, stop it on a failure, show plans and results.
 
 Each is a module that an experiment declares by its name.
 """

@@ -20,6 +20,7 @@ from chaosvm.outcome import Outcome
 from chaosvm.power.dispatcher import Dispatcher
 from chaosvm.power.job import Job
 from chaosvm.power.precheck import already_satisfied, unknown_state_reason, unsupported_reason
+from chaosvm.power.progress_log import ProgressLog
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 
@@ -41,7 +42,6 @@ _MAX_WAIT_IN_BACKGROUND = 1.0
 # pile up, which keeps the number of requests small.
 _PAUSE_PER_VM = 0.005
 _MAX_PAUSE = 0.5
-_FIRST_PROGRESS, _PROGRESS_INTERVAL = 5.0, 10.0
 
 
 def run_operation(
@@ -110,8 +110,7 @@ class _Run:
         self._recorded: set[str] = set()  # VMs with an intent and no outcome in the ledger
         self._any_recorded = False
         self._jobs = {job.vm.id: job for job in jobs}
-        self._next_progress_at = _FIRST_PROGRESS
-        self._next_warning_at = 0.0  # about an interrupted watch
+        self._progress = ProgressLog(order, deadline)
         self._polled_at = 0.0  # when the last poll succeeded
         main = threading.current_thread() is threading.main_thread()
         self._max_wait = _MAX_WAIT if main else _MAX_WAIT_IN_BACKGROUND
@@ -235,7 +234,7 @@ class _Run:
             max_age = _FRESH if job.pending else 2 * _MAX_WAIT
             job.watch_lost |= age > max_age or not self._deadline.passed
         if not self._deadline.passed:
-            self._warn(f"watching was interrupted, trying again: {error}")
+            self._progress.warn(f"watching was interrupted, trying again: {error}")
             self._deadline.sleep(1.0)
 
     def _wait_seconds(self) -> float:
@@ -266,23 +265,9 @@ class _Run:
         return [job for job in self._jobs.values() if job.open]
 
     def _log_progress(self) -> None:
-        if self._deadline.elapsed < self._next_progress_at:
-            return
-        self._next_progress_at = self._deadline.elapsed + _PROGRESS_INTERVAL
         outcomes = [job.outcome for job in self._jobs.values() if not job.open]
         failed = sum(outcome.failed for outcome in outcomes)
-        done, left = len(outcomes) - failed, len(self._jobs) - len(outcomes)
-        logger.info(
-            f"{self._order.operation}: {done} done, {failed} failed, {left} left "
-            f"after {self._deadline.elapsed:.0f} s"
-        )
-
-    def _warn(self, message: str) -> None:
-        """As often as progress is logged: an outage may last as long as the call."""
-        level = logging.DEBUG if self._deadline.elapsed < self._next_warning_at else logging.WARNING
-        logger.log(level, message)
-        if level == logging.WARNING:
-            self._next_warning_at = self._deadline.elapsed + _PROGRESS_INTERVAL
+        self._progress.report(len(outcomes), failed, len(self._jobs))
 
     def _log_interruption(self) -> None:
         """An exception leaves no outcomes behind, so log what was in progress."""

@@ -13,9 +13,15 @@ from typing import Any
 from chaosvm.backend import Backend
 from chaosvm.errors import ChaosVMError
 from chaosvm.ledger import Ledger, ledger_for_run
-from chaosvm.outcome import Batch, Outcome
+from chaosvm.outcome import Batch, Outcome, summary_text
 from chaosvm.platforms import PLATFORMS, Platform
-from chaosvm.restore.results import as_dry_run, error_text, not_restored, raise_if_failed
+from chaosvm.restore.results import (
+    RESTORE,
+    as_dry_run,
+    error_text,
+    not_restored,
+    raise_if_failed,
+)
 from chaosvm.restore.undo import records_to_restore, restore
 from chaosvm.runtime import Deadline
 from chaosvm.settings import Safety, values
@@ -114,8 +120,9 @@ def restore_from(
         except Exception as error:  # noqa: BLE001  # the other servers are restored all the same
             why = f"was not restored: {error_text(error)}"
             outcomes += [not_restored(record, why) for record in records if record.server == server]
-    if not dry_run:
+    if outcomes and not dry_run:
         _log(outcomes)
+        logger.info(summary_text(RESTORE, outcomes, deadline.elapsed))
     return outcomes
 
 
@@ -135,13 +142,14 @@ def _backend(ledger: Ledger, platform: str, server: str, connect: Connect | None
 
 
 def _log(outcomes: Sequence[Outcome]) -> None:
+    """What needs attention; a summary line has the rest."""
     for outcome in outcomes:
         if outcome.failed:
-            logger.error(f"restore: {outcome} {outcome.error}")
+            logger.error(f"{RESTORE}: {outcome} {outcome.error}")
         elif outcome.changed:
-            logger.info(f"restore: {outcome} is {outcome.after} again")
+            logger.debug(f"{RESTORE}: {outcome} is {outcome.after} again")
         else:
-            logger.info(f"restore: {outcome} {outcome.detail}")
+            logger.info(f"{RESTORE}: {outcome} {outcome.detail}")
 
 
 def _on_unknown_platforms(ledger: Ledger, requested: Iterable[str]) -> list[Outcome]:

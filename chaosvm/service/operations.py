@@ -17,7 +17,14 @@ from chaosvm.guards import (
     takes_down,
 )
 from chaosvm.ledger import Ledger
-from chaosvm.outcome import Batch, How, Outcome, dry_run_outcome, failure_text
+from chaosvm.outcome import (
+    Batch,
+    How,
+    Outcome,
+    dry_run_outcome,
+    failure_text,
+    summary_text,
+)
 from chaosvm.plans import Plan, Preview, preview
 from chaosvm.power import in_flight, raise_if_refused, run_operation, wait_for_in_flight
 from chaosvm.runtime import Deadline, journal
@@ -67,6 +74,7 @@ class Operations:
             names = _named(choice.vms)
             logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
             outcomes = self._outcomes(choice.vms, order, deadline)
+            logger.info(summary_text(order.operation, outcomes, deadline.elapsed))
             self._count_reboots(order, outcomes)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:

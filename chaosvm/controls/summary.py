@@ -1,0 +1,67 @@
+"""Logs a table at the end of the run: what became of each VM, by which means, and how long it took.
+
+The table has a line for each VM that was changed, and for each that an action failed
+for: of the method, the rollbacks and the undo. It shows 20 lines at most; the journal
+has all outcomes. The control takes no arguments, and works in an experiment, in the
+settings, and in a file for `chaos run --control-file`.
+
+```json
+{
+  "controls": [
+    {
+      "name": "show-what-became-of-each-vm",
+      "provider": {"type": "python", "module": "chaosvm.controls.summary"}
+    }
+  ]
+}
+```
+"""
+
+import logging
+from typing import Any, Dict
+
+from chaoslib.run import EventHandlerRegistry, RunEventHandler
+
+from chaosvm.controls.declaration import check, log_errors, validate
+from chaosvm.observe import journal_outcomes, outcome_table
+
+__all__ = ["configure_control", "validate_control"]
+
+logger = logging.getLogger("chaostoolkit")
+
+
+def validate_control(control: Dict[str, Any]) -> None:
+    """Refuse a declaration with which this control would not be called."""
+    validate(control, {})
+
+
+@log_errors
+def configure_control(event_registry: EventHandlerRegistry = None, **kwargs: Any) -> None:
+    """Listen for the end of the run."""
+    if event_registry is None:
+        return
+    if not any(isinstance(each, _Summary) for each in event_registry.handlers):
+        event_registry.register(_Summary(event_registry))
+
+
+class _Summary(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
+    def __init__(self, registry: EventHandlerRegistry) -> None:
+        self._registry = registry
+
+    def running(self, *args: Any, **kwargs: Any) -> None:
+        """Come last, after an undo at the very end."""
+        others = [each for each in self._registry.handlers if each is not self]
+        self._registry.handlers = [*others, self]
+
+    @log_errors
+    def finish(self, journal: Dict[str, Any]) -> None:
+        outcomes = list(journal_outcomes(journal))
+        if not outcomes:
+            logger.info("no VM was operated on")
+            return
+        logger.info(f"what became of {len({each.get('id') for each in outcomes})} VM(s):")
+        for line in outcome_table(outcomes):
+            logger.info(f"  {line}")
+
+
+check(__name__, {})
