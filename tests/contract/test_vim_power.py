@@ -187,8 +187,8 @@ def test_a_datacenter_tells_what_it_tried(datacenter: Any, vm: Find, vcenter: VC
 
 def test_a_method_that_is_missing(vm: Find) -> None:
     with pytest.raises(vmodl.fault.MethodNotFound) as caught:
-        vm("web-01").TerminateVM()
-    assert caught.value.method == "TerminateVM"
+        vm("web-01").DefragmentAllDisks()
+    assert caught.value.method == "DefragmentAllDisks"
 
 
 def test_a_vm_that_does_not_exist(instance: Any) -> None:

@@ -37,6 +37,9 @@ class Entity(ManagedObject):
     def add_child(self, entity: Entity) -> None:
         """Called when an entity is created below this one."""
 
+    def raise_if_busy(self) -> None:
+        """Refuse what another task is in the way of; only VMs and some hosts are ever busy."""
+
     @managed_property
     def name(self, session: Any = None) -> str:
         return escape_name(self.plain_name)

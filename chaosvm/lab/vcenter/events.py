@@ -9,7 +9,8 @@ from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab.simulation import Event, EventKind
 from chaosvm.lab.vcenter.entities import Entity
-from chaosvm.lab.vcenter.interfaces import Service, Session
+from chaosvm.lab.vcenter.history_collector import HistoryCollector
+from chaosvm.lab.vcenter.interfaces import Service
 from chaosvm.lab.vcenter.managed_object import (
     Call,
     ManagedObject,
@@ -21,8 +22,6 @@ from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = ["EventHistoryCollector", "EventManager"]
 
-_PAGE_SIZE = 10
-_MAX_PAGE_SIZE = 1000
 _DEFAULT_LIMIT = 1000
 
 _e = vim.event
@@ -160,7 +159,7 @@ class EventManager(ManagedObject):
     @method("CreateCollectorForEvents")
     def create_collector(self, call: Call) -> Any:
         assert call.session is not None
-        collector = EventHistoryCollector(self, call.session, call.get("filter"))
+        collector = EventHistoryCollector(call.session, call.get("filter"), self.find)
         call.session.add(collector)
         return collector.reference
 
@@ -237,65 +236,15 @@ def _type_names(kind: EventKind) -> set[str]:
     }
 
 
-class EventHistoryCollector(ManagedObject):
-    """The events of a filter: the latest page, and a cursor to page forwards and backwards."""
-
+class EventHistoryCollector(HistoryCollector):
     kind = _e.EventHistoryCollector
+    number = "key"
+    array = _e.Event.Array
 
-    def __init__(self, manager: EventManager, session: Session, spec: Any) -> None:
-        super().__init__(session.new_moid())
-        self._manager = manager
-        self._session = session
-        self._filter_spec = spec
-        self._page_size = _PAGE_SIZE
-        self._last_key = 0  # key of the last event that ReadNextEvents returned
-        self._first_key: int | None = None
-        manager.find(spec)  # raises for an invalid filter
+    @method("ReadNextEvents")
+    def read_next_events(self, call: Call) -> list[Any]:
+        return self.read_next(call)
 
-    @managed_property
-    def filter(self, session: Any = None) -> Any:
-        return self._filter_spec
-
-    @managed_property
-    def latestPage(self, session: Any = None) -> Any:
-        return _e.Event.Array(self._manager.find(self._filter_spec)[: self._page_size])
-
-    @method("SetCollectorPageSize")
-    def set_page_size(self, call: Call) -> None:
-        self._page_size = min(call.get("maxCount"), _MAX_PAGE_SIZE)
-
-    @method("RewindCollector")
-    def rewind(self, call: Call) -> None:
-        self._last_key, self._first_key = 0, None
-
-    @method("ResetCollector")
-    def reset(self, call: Call) -> None:
-        newest = self._manager.find(self._filter_spec)
-        self._last_key = newest[0].key if newest else 0
-        self._first_key = self._last_key + 1
-
-    @method("ReadNextEvents", "ReadNext")
-    def read_next(self, call: Call) -> list[Any]:
-        """Oldest first."""
-        limit = min(call.get("maxCount") or self._page_size, _MAX_PAGE_SIZE)
-        oldest_first = reversed(self._manager.find(self._filter_spec))
-        page = [event for event in oldest_first if event.key > self._last_key][:limit]
-        if page:
-            self._last_key = page[-1].key
-            self._first_key = self._first_key or page[0].key
-        return page
-
-    @method("ReadPreviousEvents", "ReadPrevious")
-    def read_previous(self, call: Call) -> list[Any]:
-        limit = min(call.get("maxCount") or self._page_size, _MAX_PAGE_SIZE)
-        first_key = self._first_key
-        events = self._manager.find(self._filter_spec)
-        page = [event for event in events if first_key is None or event.key < first_key][:limit]
-        if page:
-            self._first_key = page[-1].key
-            self._last_key = max(self._last_key, page[0].key)
-        return page
-
-    @method("DestroyCollector")
-    def destroy(self, call: Call) -> None:
-        self._session.remove(self.moid)
+    @method("ReadPreviousEvents")
+    def read_previous_events(self, call: Call) -> list[Any]:
+        return self.read_previous(call)

@@ -6,19 +6,19 @@ another task are refused without a task, as are guest methods in a wrong state.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.lab.fault_injection import IGNORED, TASK_RULE
+from chaosvm.lab.fault_injection import IGNORED
 from chaosvm.lab.simulation import Machine, Origin, State
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method
-from chaosvm.lab.vcenter.rule_faults import build_fault
 from chaosvm.lab.vcenter.states import BUSY, POWER_STATES, question_of, tools_running
-from chaosvm.lab.vcenter.tasks import never_done
+from chaosvm.lab.vcenter.task_methods import run_task, task_method
+from chaosvm.lab.vcenter.tasks import Pending, Task
 
 __all__ = ["PowerMethods", "MultiVMPowerOn"]
 
@@ -39,96 +39,70 @@ class PowerMethods(ManagedObject):
     def machine(self) -> Machine:
         return self.inventory.world.vm(self.vm_id)
 
-    # Tasks -----------------------------------------------------------------------------
+    @property
+    def plain_name(self) -> str:
+        return self.machine.name
 
-    @method("PowerOnVM_Task")
-    def power_on(self, call: Call) -> Any:
-        return self.start_power_on(call.origin).reference
-
-    def start_power_on(self, origin: Origin) -> Any:
-        if self.machine.template:
-            raise SoapFault(vmodl.fault.NotSupported(), "A template cannot be powered on.")
-        durations = self.inventory.world.durations
-        return self._start_task(
-            "VirtualMachine.powerOn",
-            origin,
-            _power_on_fault,
-            self.inventory.world.power.start,
-            lambda vm: POWER_STATES[vm.state] == "poweredOn",
-            max(durations.launch, durations.restore),
-        )
-
-    @method("PowerOffVM_Task")
-    def power_off(self, call: Call) -> Any:
-        return self._start_task(
-            "VirtualMachine.powerOff",
-            call.origin,
-            lambda vm: _fault_unless_on(vm, "poweredOff"),
-            self.inventory.world.power.power_off,
-            lambda vm: POWER_STATES[vm.state] == "poweredOff",
-            self.inventory.world.durations.power_off,
-        ).reference
-
-    @method("SuspendVM_Task")
-    def suspend(self, call: Call) -> Any:
-        durations = self.inventory.world.durations
-        return self._start_task(
-            "VirtualMachine.suspend",
-            call.origin,
-            lambda vm: _fault_unless_on(vm, "suspended"),
-            self.inventory.world.power.suspend,
-            lambda vm: vm.state is State.SUSPENDED,
-            durations.before_saving + durations.save,
-        ).reference
-
-    @method("ResetVM_Task")
-    def reset(self, call: Call) -> Any:
-        return self._start_task(
-            "VirtualMachine.reset",
-            call.origin,
-            lambda vm: _fault_unless_on(vm, "poweredOn"),
-            self.inventory.world.power.reset,
-            lambda vm: vm.booting_again,
-            0.0,
-        ).reference
-
-    def _start_task(
-        self,
-        name: str,
-        origin: Origin,
-        fault_of: Callable[[Machine], Any],
-        operation: Callable[[str, Origin], None],
-        is_done: Callable[[Machine], bool],
-        seconds: float,
-    ) -> Any:
-        tasks = self.inventory.tasks
-        with self.inventory.world.present():
-            vm = self.machine
-            self._raise_if_busy(vm)
-            fault = fault_of(vm)
-            if fault is not None:
-                return tasks.failed(self, vm, name, origin, fault, _WRONG_STATE)
-            rule = TASK_RULE.get()
-            if rule is not None and rule.action == "failed_task":
-                fault = build_fault(rule, self)
-                return tasks.failed(self, vm, name, origin, fault, rule.message)
-            if IGNORED.get() or (rule is not None and rule.action == "stuck_task"):
-                return tasks.started(self, vm, name, origin, never_done, seconds)
-            task = tasks.started(self, vm, name, origin, is_done, seconds)
-            if rule is None:
-                operation(vm.id, origin)
-            else:
-                loop = asyncio.get_running_loop()
-                loop.call_later(rule.seconds, operation, vm.id, origin)
-            return task
-
-    def _raise_if_busy(self, vm: Machine) -> None:
+    def raise_if_busy(self) -> None:
+        """Refuse what another task is in the way of."""
+        vm = self.machine
         running = self.inventory.tasks.running_on(vm.moid)
         busy = vm.busy_until > self.inventory.world.now or vm.state in BUSY
         if running is None and not busy:
             return
         fault = vim.fault.TaskInProgress(task=running or vim.Task("none"))
         raise SoapFault(fault, "The operation is not allowed while another task is in progress.")
+
+    # Tasks -----------------------------------------------------------------------------
+
+    @method("PowerOnVM_Task")
+    def power_on(self, call: Call) -> Any:
+        return self.start_power_on(call.origin).reference
+
+    def start_power_on(self, origin: Origin) -> Task:
+        if self.machine.template:
+            raise SoapFault(vmodl.fault.NotSupported(), "A template cannot be powered on.")
+        return run_task(self, "PowerOnVM_Task", origin, partial(self._power_on, origin))
+
+    def _power_on(self, origin: Origin) -> Pending:
+        durations = self.inventory.world.durations
+        _raise_if(_power_on_fault(self.machine))
+        self.inventory.world.power.start(self.vm_id, origin)
+        return Pending(
+            lambda: POWER_STATES[self.machine.state] == "poweredOn",
+            max(durations.launch, durations.restore),
+        )
+
+    @task_method("PowerOffVM_Task")
+    def power_off(self, call: Call) -> Pending:
+        _raise_if(_fault_unless_on(self.machine, "poweredOff"))
+        self.inventory.world.power.power_off(self.vm_id, call.origin)
+        return Pending(
+            lambda: POWER_STATES[self.machine.state] == "poweredOff",
+            self.inventory.world.durations.power_off,
+        )
+
+    @task_method("SuspendVM_Task")
+    def suspend(self, call: Call) -> Pending:
+        durations = self.inventory.world.durations
+        _raise_if(_fault_unless_on(self.machine, "suspended"))
+        self.inventory.world.power.suspend(self.vm_id, call.origin)
+        return Pending(
+            lambda: self.machine.state is State.SUSPENDED, durations.before_saving + durations.save
+        )
+
+    @task_method("ResetVM_Task")
+    def reset(self, call: Call) -> Pending:
+        _raise_if(_fault_unless_on(self.machine, "poweredOn"))
+        self.inventory.world.power.reset(self.vm_id, call.origin)
+        return Pending(lambda: self.machine.booting_again)
+
+    @method("TerminateVM")
+    def terminate(self, call: Call) -> None:
+        """Stop the VM's process at once, without a task."""
+        with self.inventory.world.present():
+            _raise_if(_fault_unless_on(self.machine, "poweredOff"))
+            self.inventory.world.power.power_off(self.vm_id, call.origin)
 
     # The guest -------------------------------------------------------------------------
 
@@ -147,10 +121,8 @@ class PowerMethods(ManagedObject):
     def _run_in_guest(self, origin: Origin, operation: Callable[[str, Origin], None]) -> None:
         with self.inventory.world.present():
             vm = self.machine
-            fault = _fault_unless_on(vm, "poweredOn")
-            if fault is not None:
-                raise SoapFault(fault, _WRONG_STATE)
-            self._raise_if_busy(vm)
+            _raise_if(_fault_unless_on(vm, "poweredOn"))
+            self.raise_if_busy()
             if not tools_running(vm):
                 raise SoapFault(
                     vim.fault.ToolsUnavailable(),
@@ -170,6 +142,11 @@ class PowerMethods(ManagedObject):
                 self.inventory.world.change(vm.id, question=None)
             if vm.state is State.PAUSED:
                 self.inventory.world.power.start(vm.id, call.origin)
+
+
+def _raise_if(fault: Any) -> None:
+    if fault is not None:
+        raise SoapFault(fault, _WRONG_STATE)
 
 
 def _power_on_fault(vm: Machine) -> Any:
@@ -204,7 +181,7 @@ class MultiVMPowerOn(ManagedObject):
 
     inventory: Inventory
 
-    @method("PowerOnMultiVM_Task")
+    @task_method("PowerOnMultiVM_Task")
     def power_on_many(self, call: Call) -> Any:
         """Succeeds even if VMs do not power on: each attempted VM has its own task."""
         result = vim.cluster.PowerOnVmResult()
@@ -213,8 +190,7 @@ class MultiVMPowerOn(ManagedObject):
             if not isinstance(machine, PowerMethods):
                 raise SoapFault(vmodl.fault.ManagedObjectNotFound(obj=reference))
             self._try(machine, call.origin, result)
-        task = self.inventory.tasks.done(self, "Datacenter.powerOnMultiVM", call.origin, result)
-        return task.reference
+        return result
 
     def _try(self, machine: PowerMethods, origin: Origin, result: Any) -> None:
         fault = _power_on_fault(machine.machine)

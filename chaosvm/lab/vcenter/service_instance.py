@@ -14,7 +14,8 @@ from chaosvm.lab.options import Options
 from chaosvm.lab.simulation import Machine, NotFound, World
 from chaosvm.lab.vcenter.custom_fields import CustomFieldsManager
 from chaosvm.lab.vcenter.entities import Folder
-from chaosvm.lab.vcenter.events import EventHistoryCollector, EventManager
+from chaosvm.lab.vcenter.events import EventManager
+from chaosvm.lab.vcenter.history_collector import HistoryCollector
 from chaosvm.lab.vcenter.interfaces import Session
 from chaosvm.lab.vcenter.inventory import Inventory
 from chaosvm.lab.vcenter.managed_object import (
@@ -31,7 +32,8 @@ from chaosvm.lab.vcenter.serialization import InvalidPath
 from chaosvm.lab.vcenter.session_manager import SessionManager, Sessions
 from chaosvm.lab.vcenter.soap import API_VERSION
 from chaosvm.lab.vcenter.stub_managers import STUB_MANAGERS, stub_manager
-from chaosvm.lab.vcenter.tasks import TaskManager, Tasks
+from chaosvm.lab.vcenter.task_manager import TaskManager
+from chaosvm.lab.vcenter.tasks import Tasks
 from chaosvm.lab.vcenter.views import ContainerView, ViewManager
 
 __all__ = ["Service"]
@@ -58,7 +60,7 @@ class Service:
             SearchIndex(self.inventory),
             CustomFieldsManager(self.inventory),
             EventManager(self),
-            TaskManager(self.inventory.tasks),
+            TaskManager(self),
             *(stub_manager(name) for name in STUB_MANAGERS),
         )
         self._managers = {manager.moid: manager for manager in managers}
@@ -153,10 +155,10 @@ class Service:
 
     def _on_vms_changed(self, vms: Sequence[Machine]) -> None:
         """Complete the tasks of these VMs, then notify collectors."""
-        ended = self.inventory.tasks.complete(vms, lambda vm_id: self.vm_by_id(vm_id) is None)
+        ended = self.inventory.tasks.complete(vm.moid for vm in vms)
         moids = [*(vm.moid for vm in vms), *ended, EventManager.MOID, TaskManager.MOID]
         for session in self.sessions.all():
-            moids += session.moids_of(EventHistoryCollector)
+            moids += session.moids_of(HistoryCollector)
         self.notify(moids)
 
 

@@ -7,12 +7,13 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.simulation import Machine, Origin, World
-from chaosvm.lab.vcenter.interfaces import Session
+from chaosvm.lab.simulation import NotFound, Origin, World
 from chaosvm.lab.vcenter.managed_object import (
     Call,
     ManagedObject,
@@ -23,24 +24,44 @@ from chaosvm.lab.vcenter.managed_object import (
 from chaosvm.lab.vcenter.serialization import NAMESPACE
 from chaosvm.lab.vcenter.states import escape_name
 
-__all__ = ["Task", "TaskManager", "Tasks", "never_done"]
+__all__ = ["TASK_MANAGER", "Pending", "Task", "Tasks", "description_id", "never_done"]
 
+TASK_MANAGER = "TaskManager"
 _MAX_TASKS = 10_000
 _RECENT = 200  # length of TaskManager.recentTask
 _RECENT_PER_ENTITY = 5
-# Description id and method of each operation.
-_METHODS = {
-    "VirtualMachine.powerOn": "PowerOnVM_Task",
-    "VirtualMachine.powerOff": "PowerOffVM_Task",
-    "VirtualMachine.suspend": "SuspendVM_Task",
-    "VirtualMachine.reset": "ResetVM_Task",
-    "Datacenter.powerOnMultiVM": "PowerOnMultiVM_Task",
-}
+_CANCELED = "The task was canceled by a user."
 
 
-def never_done(vm: Machine) -> bool:
+def never_done() -> bool:
     """Completion check of a task that never completes."""
     return False
+
+
+def description_id(kind: Any, method_name: str) -> str:
+    """The key of a method in TaskDescription, such as VirtualMachine.powerOn.
+
+    It has the type of the object itself, not the one that declares the method, as in the
+    TaskDescription of a vCenter that govmomi's simulator has (simulator/vpx).
+    """
+    name = VmomiSupport.GetWsdlMethod(NAMESPACE, method_name).info.name
+    owner = VmomiSupport.GetVmodlName(kind).removeprefix("vim.")
+    return f"{owner}.{name[:1].lower()}{name[1:]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pending:
+    """What a task waits for. Its functions raise SoapFault to fail the task."""
+
+    is_done: Callable[[], bool]
+    # How long it is expected to take, for the progress.
+    seconds: float = 0.0
+    # The result of the task, or what it waits for next.
+    result: Callable[[], Any] = lambda: None
+    # When to look again, even if nothing in the world changes.
+    check_after: float | None = None
+    # Undoes what has begun; without it, the task cannot be canceled.
+    cancel: Callable[[], None] | None = None
 
 
 class Task(ManagedObject):
@@ -51,80 +72,96 @@ class Task(ManagedObject):
         moid: str,
         world: World,
         entity: ManagedObject,
-        entity_name: str,
-        name: str,
-        user: str,
-        is_done: Callable[[Machine], bool],
-        seconds: float,
+        method_name: str,
+        description: str,
+        origin: Origin,
     ) -> None:
         super().__init__(moid)
         self._world = world
         self.entity = entity
-        self._entity_name = entity_name
-        self._name = name
-        self._user = user
-        self.is_done = is_done
-        self._seconds = seconds
-        self._start = world.now
-        self._end: float | None = None
+        self._entity_name = getattr(entity, "plain_name", entity.moid)
+        self.method_name = method_name
+        self.description = description
+        self.user = origin.user or ""
+        self.pending: Pending | None = None
+        self.ended: Callable[[Task], None] = lambda task: None
+        self.start = world.now
+        self.end: float | None = None
+        self.canceled = False
         self._result: Any = None
         self._fault: Any = None
 
-    def succeed(self, result: Any = None) -> Task:
-        self._result, self._end = result, self._world.now
-        return self
+    def succeed(self, result: Any = None) -> None:
+        self._result, self.end = result, self._world.now
 
-    def fail(self, fault: Any, message: str) -> Task:
+    def fail(self, fault: Any, message: str) -> None:
         fault.msg = message
-        self._fault, self._end = fault, self._world.now
-        return self
+        self._fault, self.end = fault, self._world.now
 
     @managed_property
     def info(self, session: Any = None) -> Any:
         info = vim.TaskInfo(
             key=self.moid,
             task=self.reference,
-            name=VmomiSupport.GetWsdlMethod(NAMESPACE, _METHODS[self._name]),
-            descriptionId=self._name,
+            name=VmomiSupport.GetWsdlMethod(NAMESPACE, self.method_name),
+            descriptionId=self.description,
             entity=self.entity.reference,
             entityName=escape_name(self._entity_name),
-            state=self._state(),
-            cancelled=False,
-            cancelable=False,
-            reason=vim.TaskReasonUser(userName=self._user),
-            queueTime=self._moment(self._start),
-            startTime=self._moment(self._start),
+            state=self.state,
+            cancelled=self.canceled,
+            cancelable=self._cancelable,
+            reason=vim.TaskReasonUser(userName=self.user),
+            queueTime=self._moment(self.start),
+            startTime=self._moment(self.start),
             eventChainId=int(self.moid.rpartition("-")[2]),
         )
-        if self._end is None:
+        if self.end is None:
             info.progress = self._progress()
         else:
-            info.completeTime = self._moment(self._end)
+            info.completeTime = self._moment(self.end)
             info.error = self._fault
             info.result = self._result
         return info
 
     @method("CancelTask")
     def cancel(self, call: Call) -> None:
-        raise SoapFault(vmodl.fault.NotSupported(), "The task cannot be canceled.")
+        with self._world.present():
+            if self.end is not None:
+                raise SoapFault(vim.fault.InvalidState(), "The task has already completed.")
+            if self.pending is None or self.pending.cancel is None:
+                raise SoapFault(vmodl.fault.NotSupported(), "The task cannot be canceled.")
+            self.pending.cancel()
+            self.canceled = True
+            self.fail(vmodl.fault.RequestCanceled(), _CANCELED)
+        self.ended(self)
 
-    def _state(self) -> str:
-        if self._end is None:
+    @method("UpdateProgress", "SetTaskState", "SetTaskDescription")
+    def refuse_update(self, call: Call) -> None:
+        """Only the extension that created a task may update it, and none creates any."""
+        raise SoapFault(vmodl.fault.NotSupported(), "The task does not belong to an extension.")
+
+    @property
+    def state(self) -> str:
+        if self.end is None:
             return "running"
         return "error" if self._fault is not None else "success"
 
+    @property
+    def _cancelable(self) -> bool:
+        return self.end is None and self.pending is not None and self.pending.cancel is not None
+
     def _progress(self) -> int:
         """At most 99: completion is reported by the state."""
-        if not self._seconds:
+        if self.pending is None or not self.pending.seconds:
             return 0
-        return min(99, int(100 * (self._world.now - self._start) / self._seconds))
+        return min(99, int(100 * (self._world.now - self.start) / self.pending.seconds))
 
     def _moment(self, seconds: float) -> dt.datetime:
         return self._world.date_of(seconds)
 
 
 class Tasks:
-    """All tasks, newest last. Completes running tasks when their VMs change."""
+    """All tasks, newest last. Completes running tasks when the world changes."""
 
     def __init__(self, world: World, changed: Callable[[Iterable[str]], None]) -> None:
         self._world = world
@@ -132,17 +169,25 @@ class Tasks:
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._tasks: OrderedDict[str, Task] = OrderedDict()
-        self._running: dict[str, Task] = {}  # by moid of the VM
+        self._running: dict[str, list[Task]] = {}  # by moid of the entity
         self._recent_by_entity: dict[str, list[str]] = {}
 
     def find(self, moid: str) -> Task | None:
         with self._lock:
             return self._tasks.get(moid)
 
+    def all(self) -> list[Task]:
+        with self._lock:
+            return list(self._tasks.values())
+
     def running_on(self, moid: str) -> Any:
         with self._lock:
-            task = self._running.get(moid)
-        return task.reference if task else None
+            tasks = self._running.get(moid)
+        return tasks[0].reference if tasks else None
+
+    def running(self) -> list[str]:
+        with self._lock:
+            return [task.moid for tasks in self._running.values() for task in tasks]
 
     def recent(self, moid: str | None = None) -> Any:
         with self._lock:
@@ -152,115 +197,93 @@ class Tasks:
                 moids = self._recent_by_entity.get(moid, [])
         return vim.Task.Array([vim.Task(each) for each in moids])
 
-    # Creating --------------------------------------------------------------------------
-
-    def started(
-        self,
-        entity: ManagedObject,
-        vm: Machine,
-        name: str,
-        origin: Origin,
-        is_done: Callable[[Machine], bool],
-        seconds: float,
+    def run(
+        self, entity: ManagedObject, method_name: str, origin: Origin, work: Callable[[], Any]
     ) -> Task:
-        """Create a task that runs until ``is_done`` is true of its VM."""
-        task = self._new_task(entity, vm.name, name, origin, is_done, seconds)
-        with self._lock:
-            self._running[vm.moid] = task
+        """Create a task that carries out ``work`` now, and waits if that returns Pending."""
+        with self._world.present():
+            task = self._new_task(entity, method_name, origin)
+            self._advance(task, work)
+            if not self._check(task):
+                with self._lock:
+                    self._running.setdefault(entity.moid, []).append(task)
         self._notify(task)
         return task
 
-    def failed(
-        self,
-        entity: ManagedObject,
-        vm: Machine,
-        name: str,
-        origin: Origin,
-        fault: Any,
-        message: str,
-    ) -> Task:
-        task = self._new_task(entity, vm.name, name, origin).fail(fault, message)
-        self._notify(task)
-        return task
+    def _advance(self, task: Task, work: Callable[[], Any]) -> None:
+        """End the task with what ``work`` returns or raises, or let it wait for that."""
+        try:
+            result = work()
+        except SoapFault as error:
+            task.fail(error.fault, str(error))
+        except NotFound:
+            fault = vmodl.fault.ManagedObjectNotFound(obj=task.entity.reference)
+            task.fail(fault, "The object has already been deleted.")
+        else:
+            if not isinstance(result, Pending):
+                task.succeed(result)
+            elif result is not task.pending:
+                task.pending = result
+                if result.check_after is not None:
+                    self._check_later(task, result.check_after)
 
-    def done(self, entity: Any, name: str, origin: Origin, result: Any) -> Task:
-        task = self._new_task(entity, entity.plain_name, name, origin).succeed(result)
-        self._notify(task)
-        return task
+    def _check(self, task: Task) -> bool:
+        """True if the task has ended, because what it waited for has happened."""
+        while task.end is None and (pending := task.pending) is not None:
+            self._advance(task, partial(_outcome, pending))
+            if task.pending is pending:
+                break
+        return task.end is not None
 
-    def complete(self, vms: Iterable[Machine], is_deleted: Callable[[str], bool]) -> list[str]:
-        """Complete the tasks whose VMs have reached their goal; return the moids of the tasks."""
-        changed: list[str] = []
-        # Lock order: the simulation's lock first, which power methods hold when they create a task.
+    def _check_later(self, task: Task, seconds: float) -> None:
+        def check() -> None:
+            if task.end is None and self._check(task):
+                self._on_ended(task)
+
+        self._world.call_later(seconds, check)
+
+    def complete(self, moids: Iterable[str]) -> list[str]:
+        """Complete what runs on these VMs, and on what is no VM; return the tasks' moids."""
+        ended: list[str] = []
+        # Lock order: the simulation's lock first, which methods hold when they create a task.
         with self._world.present(), self._lock:
-            for vm in vms:
-                task = self._running.get(vm.moid)
-                if task is None:
-                    continue
-                if is_deleted(vm.id):
-                    fault = vmodl.fault.ManagedObjectNotFound(obj=task.entity.reference)
-                    task.fail(fault, "The VM has been deleted.")
-                elif task.is_done(vm):
-                    task.succeed()
-                else:
-                    continue
-                del self._running[vm.moid]
-                changed.append(task.moid)
-        return changed
+            others = [moid for moid in self._running if not moid.startswith("vm-")]
+            for moid in (*moids, *others):
+                for task in list(self._running.get(moid, ())):
+                    if self._check(task):
+                        self._remove(task)
+                        ended.append(task.moid)
+        return ended
 
-    def running(self) -> list[str]:
+    def _on_ended(self, task: Task) -> None:
         with self._lock:
-            return [task.moid for task in self._running.values()]
+            self._remove(task)
+        self._notify(task)
 
-    def _new_task(
-        self,
-        entity: ManagedObject,
-        entity_name: str,
-        name: str,
-        origin: Origin,
-        is_done: Callable[[Machine], bool] = never_done,
-        seconds: float = 0.0,
-    ) -> Task:
-        with self._world.present(), self._lock:
-            moid, user = f"task-{next(self._numbers)}", origin.user or ""
-            task = Task(moid, self._world, entity, entity_name, name, user, is_done, seconds)
-            self._tasks[task.moid] = task
+    def _remove(self, task: Task) -> None:
+        tasks = self._running.get(task.entity.moid, [])
+        if task in tasks:
+            tasks.remove(task)
+        if not tasks:
+            self._running.pop(task.entity.moid, None)
+
+    def _new_task(self, entity: ManagedObject, method_name: str, origin: Origin) -> Task:
+        with self._lock:
+            moid = f"task-{next(self._numbers)}"
+            description = description_id(entity.kind, method_name)
+            task = Task(moid, self._world, entity, method_name, description, origin)
+            task.ended = self._on_ended
+            self._tasks[moid] = task
             recent = self._recent_by_entity.setdefault(entity.moid, [])
-            recent.append(task.moid)
+            recent.append(moid)
             del recent[:-_RECENT_PER_ENTITY]
             while len(self._tasks) > _MAX_TASKS:
                 self._tasks.popitem(last=False)
         return task
 
     def _notify(self, task: Task) -> None:
-        self._notify_moids((task.moid, task.entity.moid, TaskManager.MOID))
+        self._notify_moids((task.moid, task.entity.moid, TASK_MANAGER))
 
 
-class TaskManager(ManagedObject):
-    kind = vim.TaskManager
-    MOID = "TaskManager"
-
-    def __init__(self, tasks: Tasks) -> None:
-        super().__init__(self.MOID)
-        self._tasks = tasks
-
-    @managed_property
-    def recentTask(self, session: Session | None = None) -> Any:
-        return self._tasks.recent()
-
-    @managed_property
-    def description(self, session: Session | None = None) -> Any:
-        methods = [
-            vim.ElementDescription(key=key, label=name.removesuffix("_Task"), summary=name)
-            for key, name in _METHODS.items()
-        ]
-        states = [
-            vim.ElementDescription(key=state, label=state.capitalize(), summary=state)
-            for state in ("running", "success", "error")
-        ]
-        reason = vim.TypeDescription(key=vim.TaskReasonUser, label="User", summary="User")
-        return vim.TaskDescription(methodInfo=methods, state=states, reason=[reason])
-
-    @managed_property
-    def maxCollector(self, session: Session | None = None) -> int:
-        return 32
+def _outcome(pending: Pending) -> Any:
+    return pending.result() if pending.is_done() else pending
