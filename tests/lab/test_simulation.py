@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -307,3 +308,40 @@ def test_what_is_done_again_and_again(slow_world: World, clock: FakeClock) -> No
         assert slow_world.now == clock.now
         assert len(moments) == times
     assert moments == [began + 10, began + 20, began + 30]
+
+
+@pytest.mark.parametrize("how", ["power_off", "shut_down", "suspend", "crash"])
+def test_a_machine_is_registered_on_its_last_host_and_comes_back_to_it(
+    slow_world: World, clock: FakeClock, how: str
+) -> None:
+    cluster = slow_world.add_cluster("a", slow_world.add_datacenter("dc"))
+    first, second = (slow_world.add_host(name, cluster) for name in ("h1", "h2"))
+    slow_world.add_vm("other", cluster=cluster, host=first)
+    vm = slow_world.add_vm("web", cluster=cluster, host=first)
+    slow_world.power.migrate("web")
+    clock.sleep(1)
+    getattr(slow_world.power, how)("web")
+    clock.sleep(1)
+    vm = slow_world.vm("web")
+    assert (vm.host_id, vm.home_id, slow_world.registered_host(vm)) == (None, second.id, second)
+    slow_world.add_vm("another", cluster=cluster, host=second)
+    slow_world.power.start("web")
+    clock.sleep(1)
+    assert slow_world.vm("web").host_id == second.id
+
+
+def test_a_machine_has_a_card_and_a_disk(slow_world: World) -> None:
+    machines = [slow_world.add_vm(name) for name in ("web", "db")]
+    nics = [nic for vm in machines for nic in vm.nics]
+    assert len({nic.mac for nic in nics}) == len({nic.id for nic in nics}) == 2
+    assert [disk.name for vm in machines for disk in vm.disks] == ["web_Disk1", "db_Disk1"]
+    assert machines[0].bootable
+    assert not slow_world.change("web", disks=()).bootable
+    assert slow_world.add_vm("diskless", bootable=False).disks == ()
+
+
+def test_a_card_is_connected_at_the_next_start(slow_world: World, clock: FakeClock) -> None:
+    (nic,) = slow_world.add_vm("web", OFF).nics
+    slow_world.change("web", nics=(replace(nic, connected=False),))
+    slow_world.power.start("web")
+    assert slow_world.vm("web").nics == (nic,)

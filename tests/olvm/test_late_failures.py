@@ -63,7 +63,7 @@ def test_a_start_that_fails_on_every_host_is_not_waited_out(
 
 
 def test_a_start_without_a_disk_is_given_up(platform: OLVMPlatform, world: World, lab: Lab) -> None:
-    world.change(VM, state=State.OFF, bootable=False)
+    world.change(VM, state=State.OFF, disks=())
     outcome = failed(lambda: platform.power_on(VM, timeout=300))
     assert outcome.seconds < 15
     assert "bootable disk" in (outcome.error or "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +29,6 @@ class InventorySnapshots:
             raise InvalidValue(f"dora_lag must not be negative, it is {lag!r}")
         self._world = world
         self._lag = lag
-        self._hosts_of: dict[str, str | None] = {}
         self._latest = self._read()
         if lag:
             world.call_every(lag, _weak_refresh(weakref.ref(self)))
@@ -46,26 +44,9 @@ class InventorySnapshots:
     def _read(self) -> InventorySnapshot:
         with self._world.present():
             vms, hosts = self._world.vms, self._world.hosts
-            self._hosts_of = self._place(vms, hosts)
-        return InventorySnapshot(vms, hosts, self._hosts_of)
-
-    def _place(self, vms: Sequence[Machine], hosts: Sequence[Host]) -> dict[str, str | None]:
-        """The host of each VM.
-
-        A VM that is powered off keeps its host in a vCenter, but has none in the
-        simulation: it stays on its last host, or gets one of its cluster.
-        """
-        host_ids: dict[str, list[str]] = defaultdict(list)
-        for host in hosts:
-            host_ids[host.cluster_id].append(host.id)
-        previous = self._hosts_of
-        return {
-            vm.id: vm.host_id
-            or previous.get(vm.id)
-            or vm.home_id
-            or _default_host(host_ids.get(vm.cluster_id), vm)
-            for vm in vms
-        }
+            registered = ((vm.id, self._world.registered_host(vm)) for vm in vms)
+            hosts_of = {vm_id: host.id if host else None for vm_id, host in registered}
+        return InventorySnapshot(vms, hosts, hosts_of)
 
 
 def _weak_refresh(snapshots: weakref.ref[InventorySnapshots]) -> Callable[[], bool]:
@@ -78,8 +59,3 @@ def _weak_refresh(snapshots: weakref.ref[InventorySnapshots]) -> Callable[[], bo
         return target is not None
 
     return refresh
-
-
-def _default_host(host_ids: Sequence[str] | None, vm: Machine) -> str | None:
-    """The host that the lab's vCenter returns."""
-    return host_ids[int(vm.moid.rpartition("-")[2]) % len(host_ids)] if host_ids else None

@@ -5,35 +5,33 @@ It is independent of the protocols that the lab's servers speak.
 
 from __future__ import annotations
 
+from chaosvm.lab.simulation.compute import Cluster, Datacenter, Host
+from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.events import Event, EventKind, Origin
-from chaosvm.lab.simulation.machine import (
-    Cluster,
-    Datacenter,
-    Durations,
-    Guest,
-    Host,
-    Machine,
-    State,
-    Tag,
-    Topology,
-    tag_id,
-)
+from chaosvm.lab.simulation.guest import Guest
+from chaosvm.lab.simulation.hardware import Allocation, Disk, Limits, Nic, Topology, derived_id
+from chaosvm.lab.simulation.machine import Machine, State
 from chaosvm.lab.simulation.outages import Outages
 from chaosvm.lab.simulation.power import Power
+from chaosvm.lab.simulation.tags import Tag, tag_id
 from chaosvm.lab.simulation.users import Role, User
 from chaosvm.lab.simulation.world import NotFound, World
 
 __all__ = [
-    "Origin",
+    "Allocation",
     "Cluster",
     "Datacenter",
+    "Disk",
     "Durations",
     "Event",
     "EventKind",
     "Guest",
     "Host",
+    "Limits",
     "Machine",
+    "Nic",
     "NotFound",
+    "Origin",
     "Outages",
     "Power",
     "Role",
@@ -41,6 +39,7 @@ __all__ = [
     "Tag",
     "Topology",
     "User",
-    "tag_id",
     "World",
+    "derived_id",
+    "tag_id",
 ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from chaosvm.lab.simulation.compute import Cluster
+from chaosvm.lab.simulation.guest import Guest
+from chaosvm.lab.simulation.hardware import GIB, Topology
 from chaosvm.lab.simulation.inventory import Inventory
-from chaosvm.lab.simulation.machine import GIB, Cluster, Guest, State, Topology
+from chaosvm.lab.simulation.machine import State
 
 __all__ = ["populate"]
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from chaosvm.lab.simulation.compute import Cluster, Datacenter, Host
+from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.events import Event, EventKind, Origin
-from chaosvm.lab.simulation.machine import (
-    Cluster,
-    Datacenter,
-    Durations,
-    Host,
-    Machine,
-    State,
-    Tag,
-)
+from chaosvm.lab.simulation.hardware import default_disk, default_nic
+from chaosvm.lab.simulation.machine import Machine, State
 from chaosvm.lab.simulation.scheduler import Scheduler
+from chaosvm.lab.simulation.tags import Tag
 from chaosvm.runtime import Clock
 
 __all__ = ["Inventory", "NotFound"]
@@ -48,6 +44,7 @@ class Inventory(Scheduler):
         self._last_moid = 1000
         self._reserved_ids: set[str] = set()
         self._tag_parents: dict[str, str | None] = {}
+        self._hosts_of: dict[str, list[str]] = defaultdict(list)  # ids by cluster
         self._vms_on_host: dict[str, int] = {}
         self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._last_event = 0
@@ -127,17 +124,28 @@ class Inventory(Scheduler):
     def datacenter(self, datacenter_id: str | None) -> Datacenter | None:
         return self._datacenters.get(datacenter_id or "")
 
+    def hosts_of(self, cluster_id: str) -> list[Host]:
+        return [self._hosts[host_id] for host_id in self._hosts_of[cluster_id]]
+
     def usable_hosts(self, vm: Machine) -> list[Host]:
         """The hosts of its cluster on which the VM can be started."""
-        return [h for h in self._hosts.values() if h.cluster_id == vm.cluster_id and h.usable]
+        return [host for host in self.hosts_of(vm.cluster_id) if host.usable]
 
     def choose_host(self, vm: Machine) -> str | None:
         """The id of its home host, or of the host in its cluster with the fewest VMs."""
         home = self.host(vm.home_id)
-        if home is not None and home.usable:
+        if home is not None and home.usable and home.cluster_id == vm.cluster_id:
             return home.id
         hosts = self.usable_hosts(vm)
         return min(hosts, key=lambda host: self._vms_on_host[host.id]).id if hosts else None
+
+    def registered_host(self, vm: Machine) -> Host | None:
+        """The host that it is on or was on last; one of its cluster if it never ran."""
+        for host_id in (vm.host_id, vm.home_id):
+            if host_id in self._hosts:
+                return self._hosts[host_id]
+        hosts = self.hosts_of(vm.cluster_id)
+        return hosts[int(vm.moid.rpartition("-")[2]) % len(hosts)] if hosts else None
 
     def uptime(self, vm: Machine) -> float | None:
         """Seconds since the guest booted; None if the VM is on no host."""
@@ -183,8 +191,9 @@ class Inventory(Scheduler):
             defaults = {"id": self.new_id(), "name": name, "cluster_id": cluster_id}
             host = Host(**{**defaults, "address": f"{name}.lab.example", **fields})
             self._hosts[host.id] = host
-            self._generation += 1
+            self._hosts_of[cluster_id].append(host.id)
             self._vms_on_host[host.id] = 0
+            self._generation += 1
         return host
 
     def add_tag(self, name: str, parent: str | None = None) -> None:
@@ -200,12 +209,14 @@ class Inventory(Scheduler):
         cluster: Cluster | None = None,
         host: Host | None = None,
         up_for: float = _UP_FOR,
+        bootable: bool = True,
         **fields: Any,
     ) -> Machine:
         """Add a VM, by default one that has been running for an hour.
 
         It goes to the first cluster by default, which is created if there is none.
-        fields: those of Machine.
+        bootable: give it a disk, unless ``disks`` are given.
+        fields: those of Machine. By default it has one network card and one disk.
         """
         with self.present():
             cluster_id = (cluster or self._default_cluster()).id
@@ -213,11 +224,14 @@ class Inventory(Scheduler):
             home_id = host.id if host else None
             defaults = {"id": self.new_id(), "moid": moid, "name": name}
             vm = Machine(**{**defaults, "cluster_id": cluster_id, "home_id": home_id, **fields})
+            vm = vm.changed(
+                nics=fields.get("nics", (default_nic(vm.id, vm.moid),)),
+                disks=fields.get("disks", (default_disk(vm.id, name),) if bootable else ()),
+            )
             if state.on_a_host:
                 since = self._now - up_for
                 vm = vm.changed(started_at=since, booted_at=since, host_id=home_id)
-            self.put(self._in_state(vm, state))
-            return self._vms[vm.id]
+            return self.put(self._in_state(vm, state))
 
     def _new_moid(self, moid: str | None) -> str:
         """The one given, or one after all others."""
@@ -232,8 +246,10 @@ class Inventory(Scheduler):
 
     # Changing --------------------------------------------------------------------
 
-    def put(self, vm: Machine) -> None:
-        """Add or replace a VM. Only within :meth:`present`."""
+    def put(self, vm: Machine) -> Machine:
+        """Add or replace a VM. Only within :meth:`present`. Returns it with its home."""
+        if vm.host_id is not None and vm.home_id != vm.host_id:
+            vm = vm.changed(home_id=vm.host_id)
         before = self._vms.get(vm.id)
         for version, difference in ((before, -1), (vm, 1)):
             if version is not None and version.host_id in self._vms_on_host:
@@ -242,6 +258,7 @@ class Inventory(Scheduler):
             self._generation += 1
         self._vms[vm.id] = vm
         self._changed.append(vm)
+        return vm
 
     def change(self, id_or_name: str, **fields: Any) -> Machine:
         """Set fields of a VM. Its plan goes on."""
@@ -249,8 +266,7 @@ class Inventory(Scheduler):
             vm = self.vm(id_or_name).changed(**fields)
             if "state" in fields and "host_id" not in fields:
                 vm = self._in_state(vm, vm.state)
-            self.put(vm)
-            return vm
+            return self.put(vm)
 
     def change_host(self, host_id: str, **fields: Any) -> Host:
         with self.present():

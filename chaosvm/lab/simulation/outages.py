@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from chaosvm.lab.simulation.compute import Host
 from chaosvm.lab.simulation.events import EventKind, Origin
 from chaosvm.lab.simulation.inventory import Inventory
-from chaosvm.lab.simulation.machine import Host, Machine, State
+from chaosvm.lab.simulation.machine import Machine, State
 from chaosvm.lab.simulation.power import Power
 
 __all__ = ["Outages"]

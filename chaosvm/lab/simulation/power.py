@@ -7,9 +7,11 @@ within ``with world.present():`` so that nothing changes in between.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from chaosvm.lab.simulation.events import EventKind, Origin
+from chaosvm.lab.simulation.hardware import Nic
 from chaosvm.lab.simulation.inventory import Inventory
 from chaosvm.lab.simulation.machine import Machine, State
 
@@ -205,6 +207,7 @@ class Power:
     def _launch(
         self, vm: Machine, origin: Origin | None, paused: bool = False, stateless: bool = False
     ) -> None:
+        vm = vm.changed(nics=tuple(map(_as_at_start, vm.nics)))
         vm = self._put_on_host(vm, State.LAUNCHING, booted_at=self._world.now)
         if not stateless:
             kind = EventKind.PAUSED_START_REQUESTED if paused else EventKind.START_REQUESTED
@@ -256,9 +259,7 @@ class Power:
     def _put_on_host(self, vm: Machine, state: State, booted_at: float | None) -> Machine:
         now, host_id = self._world.now, self._world.choose_host(vm)
         vm = vm.changed(state=state, host_id=host_id, started_at=now, booted_at=booted_at)
-        vm = vm.changed(tells_start=True, stop_reason=None)
-        self._world.put(vm)
-        return vm
+        return self._world.put(vm.changed(tells_start=True, stop_reason=None))
 
     def _record_start(self, kind: EventKind, vm: Machine, origin: Origin | None) -> None:
         if origin is not None:
@@ -326,4 +327,13 @@ class Power:
             self._world.plan(vm, (vm.comes_back_after, lambda vm: self.start(vm.id)))
 
     def _set_state(self, state: State) -> Callable[[Machine], None]:
-        return lambda vm: self._world.put(vm.changed(state=state))
+        def set_state(vm: Machine) -> None:
+            self._world.put(vm.changed(state=state))
+
+        return set_state
+
+
+def _as_at_start(nic: Nic) -> Nic:
+    if nic.connected is nic.start_connected:
+        return nic
+    return replace(nic, connected=nic.start_connected)

@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.generated import populate
 from chaosvm.lab.simulation.inventory import Inventory, NotFound
-from chaosvm.lab.simulation.machine import Durations, State
+from chaosvm.lab.simulation.machine import State
 from chaosvm.lab.simulation.outages import Outages
 from chaosvm.lab.simulation.power import Power
 from chaosvm.lab.simulation.users import Role, User

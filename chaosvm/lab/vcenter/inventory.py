@@ -78,13 +78,8 @@ class Inventory:
 
     def host_of(self, vm: Machine) -> Any:
         """Reference to the host that the VM runs on or is registered on."""
-        tree = self.tree
-        for host_id in (vm.host_id, vm.home_id):
-            if host_id in tree.hosts:
-                return tree.hosts[host_id].reference
-        hosts = tree.computes[vm.cluster_id].hosts
-        number = int(vm.moid.rpartition("-")[2])
-        return hosts[number % len(hosts)].reference if hosts else None
+        host = self.world.registered_host(vm)
+        return self.tree.hosts[host.id].reference if host else None
 
     def machines_on_host(self, moid: str) -> list[Machine]:
         """VMs that run on a host or are registered on it."""
