@@ -10,9 +10,10 @@ from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.events import Event, EventKind, Origin
 from chaosvm.lab.simulation.guest import Guest
 from chaosvm.lab.simulation.hardware import Allocation, Disk, Limits, Nic, Topology, derived_id
-from chaosvm.lab.simulation.machine import Machine, State
+from chaosvm.lab.simulation.machine import Machine, Snapshot, State
 from chaosvm.lab.simulation.outages import Outages
 from chaosvm.lab.simulation.power import Power
+from chaosvm.lab.simulation.snapshots import Snapshots
 from chaosvm.lab.simulation.tags import Tag, tag_id
 from chaosvm.lab.simulation.users import Role, User
 from chaosvm.lab.simulation.world import NotFound, World
@@ -35,6 +36,8 @@ __all__ = [
     "Outages",
     "Power",
     "Role",
+    "Snapshot",
+    "Snapshots",
     "State",
     "Tag",
     "Topology",

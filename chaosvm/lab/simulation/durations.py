@@ -33,6 +33,8 @@ class Durations:
     # Until a failing start has failed, on each host.
     failed_start: float = 0.05
     migrate: float = 0.2
+    # To make, revert to or remove a snapshot.
+    snapshot: float = 0.1
     # A lost host: until it is missed, from then until it is given up and its VMs are
     # unknown, and how long a request to it takes meanwhile.
     host_missed: float = 0.1

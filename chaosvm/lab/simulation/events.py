@@ -47,6 +47,13 @@ class EventKind(Enum):
     MIGRATED = auto()
     SET_UNKNOWN = auto()
     LOST_WITH_ITS_HOST = auto()
+    # About snapshots, whose names are the details.
+    SNAPSHOT_REQUESTED = auto()
+    SNAPSHOT_CREATED = auto()
+    SNAPSHOT_REVERT_REQUESTED = auto()
+    SNAPSHOT_REVERTED = auto()
+    SNAPSHOT_REMOVAL_REQUESTED = auto()
+    SNAPSHOT_REMOVED = auto()
     # About hosts.
     HOST_LOST = auto()
     HOST_BACK = auto()

@@ -11,7 +11,7 @@ from typing import Any, Self
 from chaosvm.lab.simulation.guest import Guest
 from chaosvm.lab.simulation.hardware import GIB, Disk, Limits, Nic, Topology
 
-__all__ = ["Machine", "State"]
+__all__ = ["Machine", "Snapshot", "State"]
 
 
 class State(StrEnum):
@@ -111,6 +111,9 @@ class Machine:
     attributes: Mapping[str, str] = field(default_factory=dict)
     # The extension that manages it, which alone should change it.
     managed_by: str | None = None
+    # Its snapshots, oldest first, and the id of the one that its disks are based on.
+    snapshots: tuple[Snapshot, ...] = ()
+    snapshot_id: str | None = None
 
     @property
     def bootable(self) -> bool:
@@ -119,3 +122,24 @@ class Machine:
 
     def changed(self, **fields: Any) -> Self:
         return replace(self, **fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A snapshot of a VM. ``number`` is in its id on a vCenter; ``machine`` is the VM then."""
+
+    id: str
+    number: int
+    name: str
+    description: str
+    created_at: float
+    parent_id: str | None
+    memory: bool
+    machine: Machine
+
+    @property
+    def state(self) -> State:
+        """The state that the VM has after a revert."""
+        if self.machine.state in (State.OFF, State.SUSPENDED):
+            return self.machine.state
+        return State.RUNNING if self.memory else State.OFF

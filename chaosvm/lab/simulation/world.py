@@ -17,6 +17,7 @@ from chaosvm.lab.simulation.inventory import Inventory, NotFound
 from chaosvm.lab.simulation.machine import State
 from chaosvm.lab.simulation.outages import Outages
 from chaosvm.lab.simulation.power import Power
+from chaosvm.lab.simulation.snapshots import Snapshots
 from chaosvm.lab.simulation.users import Role, User
 from chaosvm.runtime import Clock
 
@@ -32,6 +33,7 @@ class World(Inventory):
         super().__init__(clock=clock, durations=durations, seed=seed)
         self._users: dict[str, User] = {}
         self.power = Power(self)
+        self.snapshots = Snapshots(self)
         self.outages = Outages(self, self.power)
 
     @classmethod
@@ -85,4 +87,5 @@ class World(Inventory):
     def occupy(self, id_or_name: str, seconds: float) -> None:
         """Let another operation hold the VM: requests are refused meanwhile."""
         with self.present():
-            self.put(self.vm(id_or_name).changed(busy_until=self._now + seconds))
+            vm = self.vm(id_or_name)
+            self.put(vm.changed(busy_until=self._now + seconds, snapshot_busy=False))
