@@ -161,8 +161,8 @@ def test_protection_costs_one_request_for_any_number_of_vms(on_lab: Any, lab: La
     assert requests == {
         "POST /rest/com/vmware/cis/session": 1,
         f"POST {tagging}/tag-association": 1,
-        f"GET {tagging}/tag/{{id}}": 2,
-        f"GET {tagging}/category/{{id}}": 1,
+        f"GET {tagging}/tag/{{tag_id}}": 2,
+        f"GET {tagging}/category/{{category_id}}": 1,
     }
     lab.reset_requests()
     platform.plan("power_off", {"all": True})
@@ -239,8 +239,8 @@ def test_tags_are_read_in_parallel(on_lab: Any, world: World, lab: Lab) -> None:
     platform = on_lab()
     tags = {vm.name: vm.tags for vm in platform.list_vms({"name": "web-0[02]"})}
     assert tags["web-00"] == tags["web-02"] == tuple(sorted(f"t{number}" for number in range(20)))
-    assert lab.requests()[f"GET {TAGGING}/tag/{{id}}"] == 20
-    assert lab.requests()[f"GET {TAGGING}/category/{{id}}"] == 3
+    assert lab.requests()[f"GET {TAGGING}/tag/{{tag_id}}"] == 20
+    assert lab.requests()[f"GET {TAGGING}/category/{{category_id}}"] == 3
 
 
 def test_a_deleted_vm_does_not_affect_the_tags_of_others(

@@ -19,11 +19,11 @@ from chaosvm.lab.options import Options
 from chaosvm.lab.simulation import NotFound, Origin, World
 from chaosvm.lab.vcenter import soap
 from chaosvm.lab.vcenter.managed_object import Call, SoapFault, not_authenticated
-from chaosvm.lab.vcenter.rest import Rest
 from chaosvm.lab.vcenter.rule_faults import build_fault
 from chaosvm.lab.vcenter.serialization import InvalidPath
 from chaosvm.lab.vcenter.service_instance import Service
 from chaosvm.lab.vcenter.session_manager import COOKIE, Session, Sessions
+from chaosvm.lab.vcenter.vapi import automation_api, not_modelled
 
 __all__ = ["VCenterServer"]
 
@@ -89,7 +89,7 @@ class VCenterServer:
         self._options = options
         self.sessions = Sessions(world, options)
         self._service = Service(world, options, self.sessions)
-        self._rest = Rest(self._service.inventory, self.sessions)
+        self._rest = automation_api(self._service, self.sessions)
 
     # Interface to the server -------------------------------------------------------
 
@@ -127,6 +127,8 @@ class VCenterServer:
         return frozenset((*moids, *(vm.name for vm in vms)))
 
     async def unrouted(self, request: web.Request, code: int) -> web.Response:
+        if code == 404 and request.path.startswith(("/api/", "/rest/")):
+            return not_modelled(request)
         return page(code)
 
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
