@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from chaosvm.lab.simulation.compute import Cluster, Datacenter, Host
 from chaosvm.lab.simulation.durations import Durations
-from chaosvm.lab.simulation.events import Event, EventKind, Origin
+from chaosvm.lab.simulation.events import Event, EventKind, Note, Origin
 from chaosvm.lab.simulation.guest import Guest
-from chaosvm.lab.simulation.hardware import Allocation, Disk, Limits, Nic, Topology, derived_id
+from chaosvm.lab.simulation.hardware import (
+    DEFAULT_NETWORK,
+    Allocation,
+    Disk,
+    Limits,
+    Nic,
+    Topology,
+    derived_id,
+)
 from chaosvm.lab.simulation.machine import Machine, Snapshot, State
 from chaosvm.lab.simulation.outages import Outages
 from chaosvm.lab.simulation.power import Power
@@ -19,6 +27,7 @@ from chaosvm.lab.simulation.users import Role, User
 from chaosvm.lab.simulation.world import NotFound, World
 
 __all__ = [
+    "DEFAULT_NETWORK",
     "Allocation",
     "Cluster",
     "Datacenter",
@@ -32,6 +41,7 @@ __all__ = [
     "Machine",
     "Nic",
     "NotFound",
+    "Note",
     "Origin",
     "Outages",
     "Power",

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import Enum, auto
 
-__all__ = ["Event", "EventKind", "Origin"]
+__all__ = ["Event", "EventKind", "Note", "Origin"]
 
 
 class EventKind(Enum):
@@ -62,6 +62,8 @@ class EventKind(Enum):
     LOGGED_IN = auto()
     LOGGED_OUT = auto()
     LOGIN_FAILED = auto()
+    # What only one platform has a name for: see Event.note.
+    NOTED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,16 @@ class Origin:
     user: str | None = None
     correlation_id: str | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One platform's own event, in its own words."""
+
+    code: int
+    severity: str
+    text: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +99,4 @@ class Event:
     reason: str | None = None
     # Such as the reason of a refusal, or the exit message of a process.
     detail: str | None = None
+    note: Note | None = None

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 
 __all__ = [
+    "DEFAULT_NETWORK",
     "GIB",
     "Allocation",
     "Disk",

@@ -12,7 +12,7 @@ from typing import Any
 
 from chaosvm.lab.simulation.compute import Cluster, Datacenter, Host
 from chaosvm.lab.simulation.durations import Durations
-from chaosvm.lab.simulation.events import Event, EventKind, Origin
+from chaosvm.lab.simulation.events import Event, EventKind, Note, Origin
 from chaosvm.lab.simulation.hardware import default_disk, default_nic
 from chaosvm.lab.simulation.machine import Machine, State
 from chaosvm.lab.simulation.scheduler import Scheduler
@@ -292,8 +292,9 @@ class Inventory(Scheduler):
         host_id: str | None = None,
         vm_id: str | None = None,
         detail: str | None = None,
-    ) -> None:
-        """Record an event at the current simulated time."""
+        note: Note | None = None,
+    ) -> int:
+        """Record an event at the current simulated time. Returns its number."""
         origin = origin or Origin()
         with self.present():
             self._last_event += 1
@@ -309,8 +310,10 @@ class Inventory(Scheduler):
                 correlation_id=origin.correlation_id,
                 reason=origin.reason,
                 detail=detail,
+                note=note,
             )
             self._events.append(event)
+            return event.number
 
     def _in_state(self, vm: Machine, state: State) -> Machine:
         host_id = (vm.host_id or self.choose_host(vm)) if state.on_a_host else None
