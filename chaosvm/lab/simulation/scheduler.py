@@ -69,7 +69,7 @@ class Scheduler:
         finally:
             self._notify(changed)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: Listener) -> Callable[[], object]:
         """Call the listener with all changed VMs. Returns a function that removes it.
 
         It is called in the thread that made or noticed the change.
@@ -92,7 +92,7 @@ class Scheduler:
     def cancel_plan(self, vm: Machine) -> None:
         self._timeline.drop(vm.id)
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> None:
         """Call once, whatever is planned for VMs in the meantime."""
         with self.present():
             self._timeline.add(self._now + seconds, _NO_VM, callback)
