@@ -69,7 +69,7 @@ class Scheduler:
         finally:
             self._notify(changed)
 
-    def listen(self, listener: Listener) -> Callable[[], object]:
+    def listen(self, listener: Listener) -> Callable[[], None]:
         """Call the listener with all changed VMs. Returns a function that removes it.
 
         It is called in the thread that made or noticed the change.

@@ -14,7 +14,7 @@ class Timeline:
     """Callbacks with their due times. Each belongs to one VM, so that its plan can be dropped."""
 
     def __init__(self) -> None:
-        self._queue: list[tuple[float, int, str, int, Callable[[], None]]] = []
+        self._queue: list[tuple[float, int, str, int, Callable[[], object]]] = []
         self._order = itertools.count()
         self._plans: dict[str, int] = defaultdict(int)
 
@@ -22,7 +22,7 @@ class Timeline:
         """Drop all callbacks of this VM."""
         self._plans[vm_id] += 1
 
-    def add(self, moment: float, vm_id: str, callback: Callable[[], None]) -> None:
+    def add(self, moment: float, vm_id: str, callback: Callable[[], object]) -> None:
         entry = (moment, next(self._order), vm_id, self._plans[vm_id], callback)
         heapq.heappush(self._queue, entry)
 
@@ -30,7 +30,7 @@ class Timeline:
         self._skip_dropped()
         return self._queue[0][0] if self._queue else None
 
-    def take(self, now: float) -> tuple[float, Callable[[], None]] | None:
+    def take(self, now: float) -> tuple[float, Callable[[], object]] | None:
         """Remove the next callback that is due. Returns its due time too."""
         self._skip_dropped()
         if not self._queue or self._queue[0][0] > now:
