@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import configparser
+import importlib.abc
 import json
 import pkgutil
 import re
+import runpy
 import subprocess
 import sys
 from importlib import import_module
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chaoslib.exceptions import DiscoveryFailed
 
 import chaosvm
 
@@ -135,10 +138,20 @@ def test_every_module_can_be_imported() -> None:
             import_module(module.name)
 
 
-def test_both_distributions_have_the_same_version() -> None:
+def test_the_companion_pins_no_version() -> None:
     companion = configparser.ConfigParser()
     companion.read(ROOT / "companion" / "setup.cfg")
-    assert companion["metadata"]["version"] == chaosvm.__version__
-    assert f"chaostoolkit-vm=={chaosvm.__version__}" in companion["options"][
-        "install_requires"
-    ].replace(" ", "")
+    assert companion["options"]["install_requires"].strip() == "chaostoolkit-vm"
+
+
+def test_the_companion_alone_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Uninstalled(importlib.abc.MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "chaosvm":
+                raise ModuleNotFoundError("No module named 'chaosvm'", name=name)
+
+    monkeypatch.delitem(sys.modules, "chaosvm")
+    monkeypatch.setattr(sys, "meta_path", [Uninstalled(), *sys.meta_path])
+    companion = runpy.run_path(str(ROOT / "companion" / "chaosvm_discovery.py"))
+    with pytest.raises(DiscoveryFailed, match="pip install chaostoolkit-vm"):
+        companion["discover"]()
