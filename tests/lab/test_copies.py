@@ -88,7 +88,7 @@ def test_what_discovery_tells_of_a_vcenter(estate: Lab, tmp_path: Path) -> None:
         for key in ("datacenters", "clusters"):
             names = sorted(each.name for each in getattr(lab.world, key))
             assert set(found["system"][key]) <= set(names)
-        hosts = sorted((host.name, host.up) for host in lab.world.hosts)
+        hosts = sorted((host.name, host.usable) for host in lab.world.hosts)
         assert set(hosts) >= {("esx-01", True), ("esx-02", True), ("esx-out", False)}
 
 

@@ -49,7 +49,7 @@ def test_places() -> None:
         ("alone", True, (4, 7)),
         ("prod", False, (4, 7)),
     ]
-    assert [(h.name, h.up) for h in made.hosts] == [
+    assert [(h.name, h.usable) for h in made.hosts] == [
         ("esx-1", True),
         ("esx-2", True),
         ("out", False),

@@ -72,9 +72,9 @@ class ItemWriter:
             "path": self._host_path(host),
             "address": host.address,
             "type": "VMware ESXi",
-            "connectionStatus": "connected" if host.up else "disconnected",
-            "cpuUsagePerc": _usage(host.id, "cpu") if host.up else 0,
-            "memUsagePerc": _usage(host.id, "memory") if host.up else 0,
+            "connectionStatus": "connected" if host.responding else "disconnected",
+            "cpuUsagePerc": _usage(host.id, "cpu") if host.responding else 0,
+            "memUsagePerc": _usage(host.id, "memory") if host.responding else 0,
             "numVms": machines,
         }
 

@@ -5,7 +5,14 @@ It is independent of the protocols that the lab's servers speak.
 
 from __future__ import annotations
 
-from chaosvm.lab.simulation.compute import Cluster, Datacenter, Host
+from chaosvm.lab.simulation.availability import Availability
+from chaosvm.lab.simulation.compute import (
+    Cluster,
+    Datacenter,
+    HighAvailability,
+    Host,
+    ResourceScheduling,
+)
 from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.events import Event, EventKind, Note, Origin
 from chaosvm.lab.simulation.guest import Guest
@@ -18,6 +25,7 @@ from chaosvm.lab.simulation.hardware import (
     Topology,
     derived_id,
 )
+from chaosvm.lab.simulation.host_operations import HostOperations
 from chaosvm.lab.simulation.machine import Machine, Snapshot, State
 from chaosvm.lab.simulation.outages import Outages
 from chaosvm.lab.simulation.power import Power
@@ -29,6 +37,7 @@ from chaosvm.lab.simulation.world import NotFound, World
 __all__ = [
     "DEFAULT_NETWORK",
     "Allocation",
+    "Availability",
     "Cluster",
     "Datacenter",
     "Disk",
@@ -36,7 +45,9 @@ __all__ = [
     "Event",
     "EventKind",
     "Guest",
+    "HighAvailability",
     "Host",
+    "HostOperations",
     "Limits",
     "Machine",
     "Nic",
@@ -45,6 +56,7 @@ __all__ = [
     "Origin",
     "Outages",
     "Power",
+    "ResourceScheduling",
     "Role",
     "Snapshot",
     "Snapshots",

@@ -40,6 +40,10 @@ class Durations:
     host_missed: float = 0.1
     host_given_up: float = 0.3
     host_timeout: float = 0.05
+    # A host: until it is in maintenance once its VMs are gone, is connected again, or is up.
+    host_maintenance: float = 0.05
+    host_connect: float = 0.05
+    host_boot: float = 0.5
     # How long a login with a wrong password takes.
     wrong_login: float = 0.0
 

@@ -22,6 +22,7 @@ from chaosvm.runtime import Clock
 __all__ = ["Inventory", "NotFound"]
 
 _MAX_EVENTS = 100_000
+_WITHOUT_POWER = {"powered": False, "answers": False, "condition": "non_responsive"}
 _UP_FOR = 3600.0  # uptime of a VM that is added as running
 
 
@@ -64,7 +65,7 @@ class Inventory(Scheduler):
 
     @property
     def hosts(self) -> list[Host]:
-        with self._lock:
+        with self.present():
             return list(self._hosts.values())
 
     @property
@@ -136,7 +137,11 @@ class Inventory(Scheduler):
         home = self.host(vm.home_id)
         if home is not None and home.usable and home.cluster_id == vm.cluster_id:
             return home.id
-        hosts = self.usable_hosts(vm)
+        return self.least_loaded(self.usable_hosts(vm))
+
+    def least_loaded(self, hosts: Iterable[Host]) -> str | None:
+        """The id of the host on which the fewest VMs are."""
+        hosts = list(hosts)
         return min(hosts, key=lambda host: self._vms_on_host[host.id]).id if hosts else None
 
     def registered_host(self, vm: Machine) -> Host | None:
@@ -185,8 +190,13 @@ class Inventory(Scheduler):
             self._generation += 1
         return cluster
 
-    def add_host(self, name: str, cluster: Cluster | None = None, **fields: Any) -> Host:
+    def add_host(
+        self, name: str, cluster: Cluster | None = None, *, up: bool = True, **fields: Any
+    ) -> Host:
+        """Without a cluster it is in the first one. If it is not up, it has no power."""
         with self._lock:
+            if not up:
+                fields = {**_WITHOUT_POWER, **fields}
             cluster_id = (cluster or self._default_cluster()).id
             defaults = {"id": self.new_id(), "name": name, "cluster_id": cluster_id}
             host = Host(**{**defaults, "address": f"{name}.lab.example", **fields})
@@ -270,10 +280,24 @@ class Inventory(Scheduler):
 
     def change_host(self, host_id: str, **fields: Any) -> Host:
         with self.present():
-            host = replace(self._hosts[host_id], **fields)
-            self._hosts[host_id] = host
+            before = self._hosts[host_id]
+            host = self._hosts[host_id] = replace(before, **fields)
             self._generation += 1
+            if host.responding is not before.responding:
+                self._announce_vms_of(host)
             return host
+
+    def change_cluster(self, cluster_id: str, **fields: Any) -> Cluster:
+        with self.present():
+            cluster = self._clusters[cluster_id] = replace(self._clusters[cluster_id], **fields)
+            self._generation += 1
+            return cluster
+
+    def _announce_vms_of(self, host: Host) -> None:
+        """Tell listeners of its VMs, whose connection is that of the host."""
+        for vm in list(self._vms.values()):
+            if self.registered_host(vm) is host:
+                self.put(vm.changed())
 
     def remove_vm(self, id_or_name: str) -> None:
         with self.present():

@@ -46,6 +46,17 @@ _ON_NO_HOST = frozenset(
 )
 
 
+_WITHOUT_PROCESS: Mapping[str, Any] = {
+    "state": State.OFF,
+    "host_id": None,
+    "started_at": None,
+    "booted_at": None,
+    "suspended_at": None,
+    "hibernating_until": 0.0,
+    **dict.fromkeys(("booting_again", "powering_off", "process_gone", "awaits_restart"), False),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """A VM at one moment. Immutable: :meth:`changed` returns a new version.
@@ -74,6 +85,8 @@ class Machine:
     ip_addresses: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     highly_available: bool = False
+    # Of the VMs of a cluster with high availability; "disabled" are not restarted.
+    restart_priority: str = "medium"
     stateless: bool = False
     pool_id: str | None = None
     origin: str = "ovirt"
@@ -83,6 +96,12 @@ class Machine:
     started_at: float | None = None
     booted_at: float | None = None
     stopped_at: float | None = None
+    suspended_at: float | None = None
+    # How often its guest has booted in this world, and the restart that no host was found for.
+    boots: int = 0
+    awaits_restart: bool = False
+    # Its process died with its host, which its platform does not know yet.
+    process_gone: bool = False
     stop_reason: str | None = None
     # Platforms do not always report the start time.
     tells_start: bool = False
@@ -122,6 +141,10 @@ class Machine:
 
     def changed(self, **fields: Any) -> Self:
         return replace(self, **fields)
+
+    def switched_off(self, **fields: Any) -> Self:
+        """Off, without anything that a process has; with these fields."""
+        return self.changed(**{**_WITHOUT_PROCESS, **fields})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,25 +6,26 @@ within ``with world.present():`` so that nothing changes in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
+from chaosvm.lab.simulation.availability import Availability
 from chaosvm.lab.simulation.events import EventKind, Origin
-from chaosvm.lab.simulation.hardware import Nic
 from chaosvm.lab.simulation.inventory import Inventory
 from chaosvm.lab.simulation.machine import Machine, State
+from chaosvm.lab.simulation.starts import Starts
+from chaosvm.lab.simulation.transitions import Transitions
 
 __all__ = ["Power"]
-
-_PROCESS_EXITED = "internal error: process exited while connecting to monitor."
 
 
 class Power:
     """The power operations of all VMs in an inventory."""
 
-    def __init__(self, world: Inventory) -> None:
+    def __init__(self, world: Inventory, availability: Availability) -> None:
         self._world = world
+        self._availability = availability
+        self._transitions = Transitions(world)
+        self._starts = Starts(world, self._transitions)
 
     # Operations -------------------------------------------------------------------
 
@@ -35,27 +36,20 @@ class Power:
         *,
         paused: bool = False,
         waits_for_launch: bool = False,
+        host_id: str | None = None,
     ) -> None:
         """Start a VM that is off, or resume one that is suspended or paused.
 
         paused: start it in state PAUSED.
         waits_for_launch: a suspended VM is in state LAUNCHING before RESTORING.
+        host_id: where, by default on its last host or any of its cluster.
         """
         with self._world.present():
             vm = self._world.vm(vm_id)
-            if vm.stuck:
-                return
-            if vm.state is State.PAUSED:
-                resumed = self._run_and_record(EventKind.RESUMED, origin)
-                self._world.plan(vm, (self._world.durations.resume, resumed))
-            elif vm.state is State.SUSPENDED:
-                self._restore(vm, origin, waits_for_launch)
-            elif vm.state is State.OFF and vm.fails_to_start:
-                self._try_hosts(vm, origin)
-            elif vm.state is State.OFF and vm.stateless and not paused:
-                self._launch_stateless(vm, origin)
-            elif vm.state is State.OFF:
-                self._launch(vm, origin, paused)
+            if not vm.stuck:
+                self._starts.start(
+                    vm, origin, paused=paused, waits_for_launch=waits_for_launch, host_id=host_id
+                )
 
     def power_off(
         self,
@@ -77,12 +71,12 @@ class Power:
             if vm.stuck:
                 return
             if vm.state is State.SUSPENDED:
-                self._set_off(vm)
+                self._go_off(vm)
             elif vm.state is not State.OFF and not vm.powering_off:
                 reason = origin.reason if origin else None
                 state = shown or vm.state
                 self._world.put(vm.changed(state=state, stop_reason=reason, powering_off=True))
-                self._world.plan(vm, (self._world.durations.power_off, self._set_off))
+                self._world.plan(vm, (self._world.durations.power_off, self._go_off))
 
     def shut_down(self, vm_id: str, origin: Origin | None = None) -> None:
         """Request a guest shutdown, which the guest may ignore."""
@@ -94,7 +88,7 @@ class Power:
             reason = origin.reason if origin else None
             self._world.put(vm.changed(state=State.SHUTTING_DOWN, stop_reason=reason))
             obeys = vm.guest.obedient and vm.guest.reachable
-            end = self._shut_down_by_guest if obeys else self._fail_shutdown
+            end = self._shut_down_by_guest if obeys else self._transitions.fail_shutdown
             self._world.plan(vm, (vm.guest.seconds, end))
 
     def reboot(self, vm_id: str, origin: Origin | None = None) -> None:
@@ -109,11 +103,11 @@ class Power:
             if vm.guest.obedient and vm.guest.reachable:
                 self._world.plan(
                     vm,
-                    (vm.guest.seconds, self._boot_again),
-                    (self._boot_seconds(vm), self._set_running),
+                    (vm.guest.seconds, self._transitions.boot_again),
+                    (self._transitions.boot_seconds(vm), self._transitions.set_running),
                 )
             else:
-                self._world.plan(vm, (vm.guest.seconds, self._set_running))
+                self._world.plan(vm, (vm.guest.seconds, self._transitions.set_running))
 
     def reset(self, vm_id: str, origin: Origin | None = None) -> None:
         """Reset like the hardware button: the guest boots again, in the same process."""
@@ -122,9 +116,10 @@ class Power:
             self._world.record(EventKind.RESET, vm, origin)
             if vm.stuck:
                 return
-            vm = vm.changed(state=State.REBOOTING, booted_at=self._world.now, booting_again=True)
-            self._world.put(vm)
-            self._world.plan(vm, (self._boot_seconds(vm), self._set_running))
+            self._world.put(self._transitions.booting_again(vm).changed(state=State.REBOOTING))
+            self._world.plan(
+                vm, (self._transitions.boot_seconds(vm), self._transitions.set_running)
+            )
 
     def suspend(
         self, vm_id: str, origin: Origin | None = None, *, only_if_running: bool = False
@@ -144,23 +139,29 @@ class Power:
                 self._world.put(vm.changed(hibernating_until=self._world.now + before))
                 self._world.call_later(before, partial(self._save_if_running, vm.id))
                 return
-            saving = (before, self._set_state(State.SAVING))
-            saved = (self._world.durations.save, self._set_suspended)
+            saving = (before, self._transitions.set_state(State.SAVING))
+            saved = (self._world.durations.save, self._transitions.set_suspended)
             self._world.plan(vm, saving, saved)
 
-    def migrate(self, vm_id: str, origin: Origin | None = None) -> None:
-        """Move it to another host of its cluster while it is running."""
+    def migrate(self, vm_id: str, origin: Origin | None = None, host_id: str | None = None) -> None:
+        """Move it, running or not, to a host, by default to another one of its cluster."""
         with self._world.present():
             vm = self._world.vm(vm_id)
             others = [host for host in self._world.usable_hosts(vm) if host.id != vm.host_id]
-            if vm.stuck or not others:
+            target = self._world.host(host_id) or next(iter(others), None)
+            if vm.stuck or target is None:
                 return
-            self._world.record(EventKind.MIGRATION_REQUESTED, vm, origin, detail=others[0].name)
+            moved = {"cluster_id": target.cluster_id}
+            self._world.record(EventKind.MIGRATION_REQUESTED, vm, origin, detail=target.name)
+            if not vm.state.on_a_host:
+                self._world.put(vm.changed(home_id=target.id, **moved))
+                self._world.record(EventKind.MIGRATED, vm, origin, detail=target.name)
+                return
             before = vm.state
 
             def arrive(vm: Machine) -> None:
-                self._world.record(EventKind.MIGRATED, vm, origin, detail=others[0].name)
-                self._world.put(vm.changed(state=before, host_id=others[0].id))
+                self._world.record(EventKind.MIGRATED, vm, origin, detail=target.name)
+                self._world.put(vm.changed(state=before, host_id=target.id, **moved))
 
             self._world.put(vm.changed(state=State.MIGRATING))
             self._world.plan(vm, (self._world.durations.migrate, arrive))
@@ -170,7 +171,7 @@ class Power:
         with self._world.present():
             vm = self._world.vm(vm_id)
             if not vm.stuck:
-                self._world.plan(vm, (0, self._set_state(State.PAUSED)))
+                self._world.plan(vm, (0, self._transitions.set_state(State.PAUSED)))
 
     def crash(self, vm_id: str) -> None:
         """Let its process die. A highly available VM is restarted."""
@@ -180,121 +181,32 @@ class Power:
                 return
             self._world.record(EventKind.CRASHED, vm, detail="Lost connection with qemu process.")
             self._world.plan(vm)
-            self._set_off(vm, recorded=False)
-            if vm.highly_available:
+            self._go_off(vm, recorded=False)
+            if self._availability.is_protected(vm):
                 self._world.record(EventKind.WILL_BE_RESTARTED, vm)
-                self._world.plan(vm, (self._world.durations.restart, self._restart))
+                self.restart_elsewhere(vm.id)
 
     def restart_elsewhere(self, vm_id: str) -> None:
-        """Restart it, as platforms do for a highly available VM whose host is lost."""
+        """Restart a VM that is off on another host if there is one, as high availability does."""
         with self._world.present():
             vm = self._world.vm(vm_id)
             self._world.plan(vm, (self._world.durations.restart, self._restart))
 
     # State changes -----------------------------------------------------------------
 
-    def _restore(self, vm: Machine, origin: Origin | None, waits_for_launch: bool) -> None:
-        state = State.LAUNCHING if waits_for_launch else State.RESTORING
-        vm = self._put_on_host(vm, state, booted_at=vm.booted_at)
-        self._record_start(EventKind.START_REQUESTED, vm, origin)
-        restored = (self._world.durations.restore, self._run_and_record(EventKind.STARTED, origin))
-        if waits_for_launch:
-            restoring = self._set_state(State.RESTORING)
-            self._world.plan(vm, (self._world.durations.launch, restoring), restored)
-        else:
-            self._world.plan(vm, restored)
-
-    def _launch(
-        self, vm: Machine, origin: Origin | None, paused: bool = False, stateless: bool = False
-    ) -> None:
-        vm = vm.changed(nics=tuple(map(_as_at_start, vm.nics)))
-        vm = self._put_on_host(vm, State.LAUNCHING, booted_at=self._world.now)
-        if not stateless:
-            kind = EventKind.PAUSED_START_REQUESTED if paused else EventKind.START_REQUESTED
-            self._record_start(kind, vm, origin)
-        started = self._run_and_record(
-            EventKind.STATELESS_STARTED if stateless else EventKind.STARTED, origin
-        )
-        launch = self._world.durations.launch
-        if paused:
-            self._world.plan(vm, (launch, self._set_paused))
-            return
-        booting = self._set_state(State.BOOTING)
-        self._world.plan(vm, (launch, booting), (self._boot_seconds(vm), started))
-
-    def _launch_stateless(self, vm: Machine, origin: Origin | None) -> None:
-        """It stays off while a snapshot of its disks is made."""
-        seconds = self._world.durations.stateless_start
-        self._record_start(EventKind.STATELESS_START_REQUESTED, vm, origin)
-        self._world.put(vm.changed(busy_until=self._world.now + seconds))
-        self._world.plan(vm, (seconds, lambda vm: self._launch(vm, origin, stateless=True)))
-
-    def _try_hosts(self, vm: Machine, origin: Origin | None) -> None:
-        """Start it on one host after the other. Its process exits on each."""
-        seconds = self._world.durations.failed_start
-
-        def try_host(host_id: str) -> Callable[[Machine], None]:
-            def attempt(vm: Machine) -> None:
-                self._world.put(vm.changed(state=State.LAUNCHING, host_id=host_id))
-                self._record_start(EventKind.START_REQUESTED, self._world.vm(vm.id), origin)
-
-            return attempt
-
-        def fail(vm: Machine) -> None:
-            self._world.record(EventKind.CRASHED, vm, detail=_PROCESS_EXITED)
-            self._world.record(EventKind.START_FAILED_ON_HOST, vm, origin)
-
-        def give_up(vm: Machine) -> None:
-            self._world.record(EventKind.START_FAILED, vm, origin)
-            self._set_off(vm, recorded=False)
-
-        hosts = [host.id for host in self._world.usable_hosts(vm)]
-        steps: list[tuple[float, Callable[[Machine], None]]] = []
-        for host_id in hosts[1:]:
-            steps += [(seconds, fail), (0.0, try_host(host_id))]
-        if hosts:
-            try_host(hosts[0])(vm)
-        self._world.plan(vm, *steps, (seconds, fail), (0.0, give_up))
-
-    def _put_on_host(self, vm: Machine, state: State, booted_at: float | None) -> Machine:
-        now, host_id = self._world.now, self._world.choose_host(vm)
-        vm = vm.changed(state=state, host_id=host_id, started_at=now, booted_at=booted_at)
-        return self._world.put(vm.changed(tells_start=True, stop_reason=None))
-
-    def _record_start(self, kind: EventKind, vm: Machine, origin: Origin | None) -> None:
-        if origin is not None:
-            self._world.record(kind, vm, origin)
-
-    def _boot_seconds(self, vm: Machine) -> float:
-        durations = self._world.durations
-        return durations.boot if vm.guest.agent else durations.boot_without_agent
-
-    def _set_running(self, vm: Machine) -> None:
-        booted_at = vm.booted_at or self._world.now
-        self._world.put(vm.changed(state=State.RUNNING, booted_at=booted_at, booting_again=False))
-
-    def _run_and_record(self, kind: EventKind, origin: Origin | None) -> Callable[[Machine], None]:
-        def run(vm: Machine) -> None:
-            self._set_running(vm)
-            self._world.record(kind, vm, origin)
-
-        return run
-
-    def _fail_shutdown(self, vm: Machine) -> None:
-        self._set_running(vm.changed(stop_reason=None))
-        self._world.record(EventKind.SHUTDOWN_FAILED, vm)
-
-    def _boot_again(self, vm: Machine) -> None:
-        self._world.put(vm.changed(booted_at=self._world.now, booting_again=True))
-        self._world.record(EventKind.REBOOTED, vm)
-
-    def _set_suspended(self, vm: Machine) -> None:
-        self._world.put(vm.changed(state=State.SUSPENDED, host_id=None))
-        self._world.record(EventKind.SUSPENDED, vm)
-
     def _restart(self, vm: Machine) -> None:
-        self.start(vm.id)
+        host_id = self._availability.choose_host(vm)
+        if host_id is None:
+            self._world.record(EventKind.RESTART_FAILED, vm)
+            self._world.put(vm.changed(awaits_restart=True))
+            return
+        self.start(vm.id, host_id=host_id)
         self._world.record(EventKind.RESTARTED, self._world.vm(vm.id))
+
+    def _go_off(self, vm: Machine, recorded: bool = True, detail: str | None = None) -> None:
+        self._transitions.set_off(vm, recorded, detail)
+        if vm.comes_back_after is not None:
+            self._world.plan(vm, (vm.comes_back_after, lambda vm: self.start(vm.id)))
 
     def _save_if_running(self, vm_id: str) -> None:
         """Drop the request if the VM is not running any more."""
@@ -305,35 +217,7 @@ class Power:
             self._world.put(vm)
             return
         self._world.put(vm.changed(state=State.SAVING))
-        self._world.plan(vm, (self._world.durations.save, self._set_suspended))
-
-    def _set_paused(self, vm: Machine) -> None:
-        self._world.put(vm.changed(state=State.PAUSED))
-        self._world.record(EventKind.PAUSED, vm)
+        self._world.plan(vm, (self._world.durations.save, self._transitions.set_suspended))
 
     def _shut_down_by_guest(self, vm: Machine) -> None:
-        self._set_off(vm, detail="User shut down from within the guest")
-
-    def _set_off(self, vm: Machine, recorded: bool = True, detail: str | None = None) -> None:
-        if recorded and vm.state is not State.SUSPENDED:
-            self._world.record(EventKind.WENT_DOWN, vm, detail=detail)
-        off = vm.changed(state=State.OFF, host_id=None, started_at=None, booted_at=None)
-        off = off.changed(booting_again=False, powering_off=False)
-        if vm.stateless:
-            until = self._world.now + self._world.durations.clean_up
-            off = off.changed(busy_until=until, snapshot_busy=True)
-        self._world.put(off.changed(stopped_at=self._world.now))
-        if vm.comes_back_after is not None:
-            self._world.plan(vm, (vm.comes_back_after, lambda vm: self.start(vm.id)))
-
-    def _set_state(self, state: State) -> Callable[[Machine], None]:
-        def set_state(vm: Machine) -> None:
-            self._world.put(vm.changed(state=state))
-
-        return set_state
-
-
-def _as_at_start(nic: Nic) -> Nic:
-    if nic.connected is nic.start_connected:
-        return nic
-    return replace(nic, connected=nic.start_connected)
+        self._go_off(vm, detail="User shut down from within the guest")

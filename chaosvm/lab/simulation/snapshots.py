@@ -82,7 +82,7 @@ class Snapshots:
             fields = {name: getattr(snapshot.machine, name) for name in _REVERTED}
             vm = self._occupied(vm).changed(snapshot_id=snapshot.id, **fields)
             if locked:
-                self._world.put(_off(vm).changed(state=State.DISKS_LOCKED))
+                self._world.put(vm.switched_off(state=State.DISKS_LOCKED))
                 seconds = self._world.durations.snapshot
                 self._world.plan(vm, (seconds, lambda vm: self._finish(vm, snapshot)))
             else:
@@ -137,7 +137,7 @@ class Snapshots:
     def _finish(self, vm: Machine, snapshot: Snapshot) -> None:
         now, then = self._world.now, snapshot.machine
         if snapshot.state is not State.RUNNING:
-            self._world.put(_off(vm).changed(state=snapshot.state))
+            self._world.put(vm.switched_off(state=snapshot.state))
             return
         # The guest goes on from the memory that was saved.
         booted_at = now - (snapshot.created_at - (then.booted_at or snapshot.created_at))
@@ -159,11 +159,6 @@ class Snapshots:
             self._world.durations.snapshot,
             lambda: self._world.record(completed, vm, origin, detail=name),
         )
-
-
-def _off(vm: Machine) -> Machine:
-    off = vm.changed(state=State.OFF, host_id=None, started_at=None, booted_at=None)
-    return off.changed(booting_again=False, powering_off=False, hibernating_until=0.0)
 
 
 def _descendants(snapshots: Iterable[Snapshot], root: Snapshot) -> set[str]:

@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from chaosvm.lab.simulation.availability import Availability
 from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.generated import populate
+from chaosvm.lab.simulation.host_operations import HostOperations
 from chaosvm.lab.simulation.inventory import Inventory, NotFound
 from chaosvm.lab.simulation.machine import State
 from chaosvm.lab.simulation.outages import Outages
@@ -32,9 +34,11 @@ class World(Inventory):
     ) -> None:
         super().__init__(clock=clock, durations=durations, seed=seed)
         self._users: dict[str, User] = {}
-        self.power = Power(self)
+        self.availability = Availability(self)
+        self.power = Power(self, self.availability)
         self.snapshots = Snapshots(self)
-        self.outages = Outages(self, self.power)
+        self.outages = Outages(self, self.power, self.availability)
+        self.host_operations = HostOperations(self, self.power, self.outages)
 
     @classmethod
     def generated(cls, vms: int = 12, *, seed: int = 0, **options: Any) -> World:

@@ -38,7 +38,7 @@ class HostSystem(Entity):
 
     @property
     def host_up(self) -> bool:
-        return self._host.up
+        return self._host.responding
 
     @managed_property
     def vm(self, session: Any = None) -> Any:
@@ -55,12 +55,13 @@ class HostSystem(Entity):
 
     @managed_property
     def runtime(self, session: Any = None) -> Any:
-        up = self._host.up
+        host, up = self._host, self._host.responding
+        away = "notResponding" if host.connected else "disconnected"
         return data_object(
             vim.host.RuntimeInfo,
-            connectionState="connected" if up else "notResponding",
+            connectionState="connected" if up else away,
             powerState="poweredOn" if up else "unknown",
-            inMaintenanceMode=False,
+            inMaintenanceMode=host.maintenance,
             bootTime=self.inventory.world.date_of(0.0) if up else None,
         )
 

@@ -309,10 +309,10 @@ def _raise_if_impossible(
     state = fields.get("state", State.RUNNING)
     if not state.on_a_host or state in (State.NOT_RESPONDING, State.UNREACHABLE):
         return
-    if host is not None and not host.up:
+    if host is not None and not host.usable:
         raise InvalidValue(f"{place}.host is {host.name!r}, which is down, but the VM is running")
     hosts = [each for each in world.hosts if cluster and each.cluster_id == cluster.id]
-    if cluster is not None and not any(each.up for each in hosts):
+    if cluster is not None and not any(each.usable for each in hosts):
         raise InvalidValue(f"{place}.cluster is {cluster.name!r}, which has no host that is up")
 
 

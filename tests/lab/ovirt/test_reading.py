@@ -126,7 +126,7 @@ def test_parts_of_a_vm(world: World, vms: Any) -> None:
 def test_the_other_lists(world: World, engine: Any) -> None:
     cluster = world.add_cluster("c1", world.add_datacenter("dc1"))
     world.add_cluster("without")
-    host = world.add_host("h1", cluster, up=False)
+    host = world.add_host("h1", cluster, maintenance=True)
     system = engine.system_service()
     (datacenter,) = system.data_centers_service().list()
     assert datacenter.name == "dc1"
