@@ -6,10 +6,10 @@ A field is None where the server does not report it; nothing is guessed.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from chaosvm.vm import PowerState
 
@@ -134,6 +134,15 @@ class ServerTime:
     now: dt.datetime
     offset: float
     uncertainty: float
+
+    @classmethod
+    def measured(cls, read: Callable[[], dt.datetime]) -> Self:
+        """Compare what ``read`` returns with this machine's clock before and after."""
+        before = dt.datetime.now(dt.UTC)
+        now = read()
+        seconds = (dt.datetime.now(dt.UTC) - before).total_seconds()
+        middle = before + dt.timedelta(seconds=seconds / 2)
+        return cls(now, (now - middle).total_seconds(), abs(seconds) / 2)
 
     def on_server(self, at: dt.datetime) -> dt.datetime:
         """A time on this machine's clock, on the server's."""

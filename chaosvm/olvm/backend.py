@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 from xml.etree.ElementTree import Element
 
-from chaosvm.backend import Backend, CommandHandle, Operation, Order, PowerCommand, runs_server
+from chaosvm.backend import (
+    Backend,
+    ClusterStatus,
+    CommandHandle,
+    GuestStatus,
+    HostStatus,
+    Operation,
+    Order,
+    PowerCommand,
+    ServerEvent,
+    ServerTime,
+    events_of,
+    runs_server,
+)
 from chaosvm.errors import AnswerLost
 from chaosvm.olvm.client import OLVMClient
+from chaosvm.olvm.events import read_events
 from chaosvm.olvm.faults import ActionRefused
+from chaosvm.olvm.guest_status import read_guest_statuses
+from chaosvm.olvm.host_status import cluster_statuses, host_statuses, read_time
 from chaosvm.olvm.inventory import Inventory, Places
 from chaosvm.olvm.refusals import is_repeatable, refusal_error
 from chaosvm.olvm.search import narrowing
@@ -112,6 +129,27 @@ class OLVMBackend(Backend):
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> OLVMWatch:
         return OLVMWatch(self._client, vms, order, self._inventory.total)
+
+    def guest_statuses(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, GuestStatus]:
+        if not vms:
+            return {}
+        hosts = self._inventory.read_places(deadline).hosts
+        return read_guest_statuses(self._client, vms, hosts, self._inventory.total, deadline)
+
+    def hosts(self, deadline: Deadline) -> list[HostStatus]:
+        return host_statuses(self._inventory.read_places(deadline))
+
+    def clusters(self, deadline: Deadline) -> list[ClusterStatus]:
+        return cluster_statuses(self._inventory.read_places(deadline))
+
+    def events(
+        self, since: dt.datetime, deadline: Deadline, vms: Sequence[VM] | None = None
+    ) -> list[ServerEvent]:
+        return events_of(read_events(self._client, since, deadline), vms, since)
+
+    def server_time(self, deadline: Deadline) -> ServerTime:
+        self.open(deadline)  # which takes longer than reading the time
+        return ServerTime.measured(lambda: read_time(self._client, deadline))
 
     def immutable_reason(self, vm: VM) -> str | None:
         if vm.metadata.get("origin") in ("hosted_engine", "managed_hosted_engine"):

@@ -37,6 +37,7 @@ def read_by_name(
     new_parser: Callable[[], XmlListParser[T]],
     deadline: Deadline,
     total: int | None = None,
+    **query: str,
 ) -> list[T] | None:
     """Search for VMs by name; ``total`` is how many VMs the engine has, if known.
 
@@ -48,7 +49,7 @@ def read_by_name(
         return None
 
     def run(search: str) -> list[T]:
-        return client.read_list("vms", new_parser, deadline, search=search)
+        return client.read_list("vms", new_parser, deadline, search=search, **query)
 
     return list(chain.from_iterable(map_parallel(run, searches)))
 

@@ -7,15 +7,24 @@ texts of events are always in English.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from chaosvm.backend import EventKind, ServerEvent
+from chaosvm.errors import NotReported
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 
-__all__ = ["Event", "events_of_call", "failed_start", "forced_stops", "was_forced"]
+__all__ = [
+    "Event",
+    "events_of_call",
+    "failed_start",
+    "forced_stops",
+    "read_events",
+    "was_forced",
+]
 
 _SHUTDOWN_INITIATED = 73
 _POWERED_OFF_UNGRACEFULLY = 76
@@ -28,6 +37,42 @@ _MAX_DELAY = dt.timedelta(seconds=30)
 _MIN_FORCED, _FORCED_PER_VM = 50, 4
 
 
+# By code, as recorded (events-CODES).
+_KINDS: Mapping[int, EventKind] = {
+    12: EventKind.HOST_LOST,
+    13: EventKind.HOST_CONNECTED,
+    32: EventKind.POWERED_ON,
+    33: EventKind.POWER_OFF_REQUESTED,
+    40: EventKind.RESUMED,
+    54: EventKind.START_FAILED,
+    61: EventKind.POWERED_OFF,
+    62: EventKind.MIGRATION_STARTED,
+    63: EventKind.MIGRATED,
+    64: EventKind.MIGRATION_FAILED,
+    65: EventKind.MIGRATION_FAILED,
+    73: EventKind.SHUTDOWN_REQUESTED,
+    76: EventKind.SHUTDOWN_FORCED,
+    119: EventKind.FAILED,
+    142: EventKind.STATE_UNKNOWN,
+    143: EventKind.FAILED,
+    147: EventKind.SHUTDOWN_IGNORED,
+    150: EventKind.POWER_ON_REQUESTED,
+    153: EventKind.POWER_ON_REQUESTED,
+    157: EventKind.REBOOT_REQUESTED,
+    179: EventKind.POWER_ON_REQUESTED,
+    221: EventKind.RESET,
+    501: EventKind.SUSPEND_REQUESTED,
+    503: EventKind.SUSPENDED,
+    506: EventKind.HA_RESTARTED,
+    537: EventKind.POWERED_ON,
+    1025: EventKind.PAUSED,
+    9602: EventKind.HA_FAILOVER,
+}
+# How many of the latest events are read first, and how many times more if they do not reach
+# back far enough.
+_FIRST_EVENTS, _MORE = 250, 4
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     number: int  # a later one has a higher number
@@ -36,6 +81,9 @@ class Event:
     correlation_id: str | None
     text: str
     at: dt.datetime | None
+    vm_name: str | None = None
+    host: str | None = None
+    host_id: str | None = None
 
 
 def events_of_call(client: OLVMClient, run: str, deadline: Deadline) -> list[Event]:
@@ -51,6 +99,49 @@ def forced_stops(client: OLVMClient, vms: int, deadline: Deadline) -> list[Event
     limit = max(_MIN_FORCED, _FORCED_PER_VM * vms)
     search = f"type={_POWERED_OFF_UNGRACEFULLY}"
     return client.read_list("events", _events, deadline, search=search, max=str(limit))
+
+
+def read_events(client: OLVMClient, since: dt.datetime, deadline: Deadline) -> list[ServerEvent]:
+    """The events from ``since`` on, with older ones.
+
+    They are read by their numbers, backwards: a search compares times in the time zone
+    and language of the engine. Raises NotReported unless an event from before ``since``,
+    or the very first one, shows that none is missing.
+    """
+    newest = client.read_list("events", _events, deadline, max="1")
+    if not newest:
+        raise NotReported(f"{client.address} shows no events to this user")
+    count = _FIRST_EVENTS
+    while True:
+        first = newest[0].number - count
+        events = client.read_list("events", _events, deadline, **{"from": str(max(0, first))})
+        dated = [event for event in events if event.at is not None]
+        oldest = min(dated, key=lambda event: event.number, default=None)
+        if oldest is None or (oldest.number > 1 and oldest.at and oldest.at >= since):
+            if first > 0:
+                count *= _MORE
+                continue
+            kept = f"only since {oldest.at.isoformat()}" if oldest and oldest.at else "none"
+            raise NotReported(
+                f"{client.address} has no events from before {since.isoformat()} ({kept}), so "
+                "what happened since then cannot be known"
+            )
+        return [_server_event(event, event.at) for event in dated if event.at]
+
+
+def _server_event(event: Event, at: dt.datetime) -> ServerEvent:
+    return ServerEvent(
+        number=event.number,
+        at=at,
+        kind=_KINDS.get(event.code, EventKind.OTHER),
+        type=str(event.code),
+        text=" ".join(event.text.split()),
+        vm_id=event.vm_id,
+        vm_name=event.vm_name,
+        host=event.host,
+        host_id=event.host_id,
+        correlation_id=event.correlation_id,
+    )
 
 
 def was_forced(
@@ -97,7 +188,7 @@ def _events() -> XmlListParser[Event]:
 
 
 def _event(element: Element) -> Event:
-    vm, time = element.find("vm"), element.findtext("time")
+    vm, host, time = element.find("vm"), element.find("host"), element.findtext("time")
     return Event(
         number=int(element.attrib["id"]),
         code=int(element.findtext("code") or 0),
@@ -105,4 +196,7 @@ def _event(element: Element) -> Event:
         correlation_id=element.findtext("correlation_id"),
         text=element.findtext("description") or "",
         at=dt.datetime.fromisoformat(time) if time else None,
+        vm_name=element.findtext("vm/name"),
+        host=element.findtext("host/name"),
+        host_id=host.get("id") if host is not None else None,
     )

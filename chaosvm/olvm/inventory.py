@@ -18,12 +18,13 @@ from xml.etree.ElementTree import Element
 
 from chaosvm.olvm.bulk_reads import read_by_id, read_by_name
 from chaosvm.olvm.client import OLVMClient
+from chaosvm.olvm.elements import boolean, inner, ip_addresses, link_id
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 from chaosvm.selection import VMIndex
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Inventory", "Places", "power_state", "read_status"]
+__all__ = ["Inventory", "Place", "Places", "power_state", "read_status"]
 
 T = TypeVar("T")
 ToVM = Callable[[Element], VM]
@@ -57,6 +58,7 @@ class Place:
     name: str
     # Hosts only.
     status: str | None = None
+    cluster_id: str | None = None
     # Clusters only; a cluster may be in no data centre.
     datacenter_id: str | None = None
 
@@ -119,6 +121,10 @@ class Inventory:
             return vm
         self._ids.pop(name, None)
         return None
+
+    def read_places(self, deadline: Deadline) -> Places:
+        """All hosts, clusters and data centres."""
+        return self._with_places(deadline, lambda to_vm: [])[1]
 
     def search(self, query: str, deadline: Deadline) -> list[VM]:
         """The VMs that the engine's search finds."""
@@ -199,7 +205,8 @@ def _place(element: Element) -> Place:
         id=element.attrib["id"],
         name=element.findtext("name") or element.attrib["id"],
         status=element.findtext("status"),
-        datacenter_id=_id(element.find("data_center")),
+        cluster_id=link_id(element.find("cluster")),
+        datacenter_id=link_id(element.find("data_center")),
     )
 
 
@@ -216,7 +223,7 @@ def _by_id(places: list[Place]) -> dict[str, Place]:
 
 def _has_known_places(element: Element, places: Places) -> bool:
     """True if the VM's host and cluster are in ``places``."""
-    host, cluster = _id(element.find("host")), _id(element.find("cluster"))
+    host, cluster = link_id(element.find("host")), link_id(element.find("cluster"))
     return (not host or host in places.hosts) and (not cluster or cluster in places.clusters)
 
 
@@ -231,8 +238,8 @@ def _status(element: Element) -> str:
 def _vm(element: Element, places: Places) -> VM:
     parts = {part.tag: part for part in element}
     text = _texts(parts)
-    cluster = places.clusters.get(_id(parts.get("cluster")))
-    host = places.hosts.get(_id(parts.get("host")))
+    cluster = places.clusters.get(link_id(parts.get("cluster")))
+    host = places.hosts.get(link_id(parts.get("host")))
     datacenter = places.datacenters.get(cluster.datacenter_id or "") if cluster else None
     status = _status(element)
     vm_id = element.attrib["id"]
@@ -254,7 +261,7 @@ def _vm(element: Element, places: Places) -> VM:
         memory_mb=int(memory) // 1024**2 if memory else None,
         guest_os=_guest_os(parts),
         hostname=text("fqdn") or None,
-        ip_addresses=_ip_addresses(parts.get("reported_devices")),
+        ip_addresses=ip_addresses(parts.get("reported_devices")),
         # Usually just a link that was not followed.
         tags=_tags(parts.get("tags")),
         metadata=_metadata(parts),
@@ -279,17 +286,17 @@ def _metadata(parts: dict[str, Element]) -> dict[str, Any]:
         "description": text("description"),
         "comment": text("comment"),
         "origin": text("origin"),
-        "highly_available": _boolean(_inner(parts.get("high_availability"), "enabled")),
-        "stateless": _boolean(text("stateless")),
-        "pool_id": _id(parts.get("vm_pool")),
+        "highly_available": boolean(inner(parts.get("high_availability"), "enabled")),
+        "stateless": boolean(text("stateless")),
+        "pool_id": link_id(parts.get("vm_pool")),
         "start_time": dt.datetime.fromisoformat(started).isoformat() if started else None,
         # The next start applies these changes, and drops the options of Run Once.
-        "changes_at_next_start": _boolean(text("next_run_configuration_exists")) or None,
-        "run_once": _boolean(text("run_once")) or None,
+        "changes_at_next_start": boolean(text("next_run_configuration_exists")) or None,
+        "run_once": boolean(text("run_once")) or None,
         "status_detail": text("status_detail"),
         "stop_reason": text("stop_reason"),
-        "host_id": _id(parts.get("host")),
-        "cluster_id": _id(parts.get("cluster")),
+        "host_id": link_id(parts.get("host")),
+        "cluster_id": link_id(parts.get("cluster")),
     }
     return {key: value for key, value in metadata.items() if value not in (None, "")}
 
@@ -312,35 +319,12 @@ def _guest_os(parts: dict[str, Element]) -> str | None:
         words = [system, guest.findtext("version/full_version")]
         if any(words):
             return " ".join(word for word in words if word)
-    return _inner(parts.get("os"), "type") or None
-
-
-def _ip_addresses(devices: Element | None) -> tuple[str, ...] | None:
-    if devices is None:
-        return None
-    addresses = [address.text for address in devices.iterfind("reported_device/ips/ip/address")]
-    return tuple(dict.fromkeys(address for address in addresses if address)) or None
+    return inner(parts.get("os"), "type") or None
 
 
 def _tags(tags: Element | None) -> tuple[str, ...] | None:
     names = [tag.findtext("name") or "" for tag in tags] if tags is not None else []
     return tuple(sorted(names)) or None
-
-
-def _boolean(text: str | None) -> bool | None:
-    if not text:
-        return None
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise ValueError(f"{text!r} is neither true nor false")
-    return text.lower() in ("true", "1")
-
-
-def _inner(part: Element | None, tag: str) -> str | None:
-    return part.findtext(tag) if part is not None else None
-
-
-def _id(link: Element | None) -> str:
-    return (link.get("id") or "") if link is not None else ""
 
 
 def _name(place: Place | None) -> str | None:

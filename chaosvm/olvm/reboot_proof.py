@@ -14,7 +14,7 @@ from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 
-__all__ = ["Reboot", "read_uptime"]
+__all__ = ["Reboot", "elapsed_seconds", "read_uptime"]
 
 # The engine refreshes uptimes every 15 s, so a reading may be that far behind.
 _MAX_LAG = 20.0
@@ -74,10 +74,10 @@ def read_uptime(client: OLVMClient, vm_id: str, deadline: Deadline) -> float | N
 
 
 def _statistics() -> XmlListParser[float | None]:
-    return XmlListParser("statistics", "statistic", _elapsed)
+    return XmlListParser("statistics", "statistic", elapsed_seconds)
 
 
-def _elapsed(statistic: Element) -> float | None:
-    """None for any other statistic."""
+def elapsed_seconds(statistic: Element) -> float | None:
+    """The value of elapsed.time; None for any other statistic."""
     datum = statistic.findtext("values/value/datum")
     return float(datum) if datum and statistic.findtext("name") == "elapsed.time" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -10,14 +11,31 @@ from typing import Any, ClassVar, TypeVar
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.backend import Backend, CommandHandle, Operation, Order, PowerCommand, runs_server
+from chaosvm.backend import (
+    Alarm,
+    Backend,
+    ClusterStatus,
+    CommandHandle,
+    GuestStatus,
+    HostStatus,
+    Operation,
+    Order,
+    PowerCommand,
+    ServerEvent,
+    ServerTime,
+    events_of,
+    runs_server,
+)
 from chaosvm.errors import GuestUnavailable, PlatformError
 from chaosvm.runtime import Deadline
 from chaosvm.selection import folded
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere.client import VSphereClient
 from chaosvm.vsphere.custom_attributes import protection_reason
+from chaosvm.vsphere.events import read_events
 from chaosvm.vsphere.faults import command_error
+from chaosvm.vsphere.guest_status import read_guest_statuses
+from chaosvm.vsphere.host_status import read_alarms, read_clusters, read_hosts
 from chaosvm.vsphere.inventory import (
     Inventory,
     read_error,
@@ -31,6 +49,7 @@ from chaosvm.vsphere.properties import ALL_PATHS, paths_for_fields
 from chaosvm.vsphere.running_tasks import vms_with_running_tasks
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.tags import ObjectDeleted, Tag, TagReader
+from chaosvm.vsphere.uptimes import GuestUptimes
 from chaosvm.vsphere.watch import VSphereWatch
 
 __all__ = ["VSphereBackend"]
@@ -79,6 +98,7 @@ class VSphereBackend(Backend):
         self._tag_reader: TagReader | None = None
         self._tag_lock = threading.Lock()
         self._name_cache = NameCache()
+        self._uptimes = GuestUptimes()
 
     @property
     def address(self) -> str:
@@ -146,6 +166,33 @@ class VSphereBackend(Backend):
         return self._read(
             lambda content: vms_with_running_tasks(content, [vm.id for vm in vms]), deadline
         )
+
+    def guest_statuses(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, GuestStatus]:
+        if not vms:
+            return {}
+        return self._read(
+            lambda content: read_guest_statuses(content, vms, self._uptimes), deadline
+        )
+
+    def hosts(self, deadline: Deadline) -> list[HostStatus]:
+        return self._read(read_hosts, deadline)
+
+    def clusters(self, deadline: Deadline) -> list[ClusterStatus]:
+        return self._read(read_clusters, deadline)
+
+    def events(
+        self, since: dt.datetime, deadline: Deadline, vms: Sequence[VM] | None = None
+    ) -> list[ServerEvent]:
+        found = self._read(lambda content: read_events(content, since, vms, self.address), deadline)
+        return events_of(found, vms, since)
+
+    def alarms(self, deadline: Deadline) -> list[Alarm]:
+        return self._read(read_alarms, deadline)
+
+    def server_time(self, deadline: Deadline) -> ServerTime:
+        self.open(deadline)  # which takes longer than reading the time
+        instance = vim.ServiceInstance("ServiceInstance", self._client.transport)
+        return ServerTime.measured(lambda: self._read(lambda _: instance.CurrentTime(), deadline))
 
     def immutable_reason(self, vm: VM) -> str | None:
         if vm.template:

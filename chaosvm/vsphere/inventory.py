@@ -29,10 +29,12 @@ from chaosvm.vsphere.traversals import inventory_spec
 __all__ = [
     "Inventory",
     "ObjectGraph",
+    "ip_addresses",
     "power_state",
     "read_error",
     "read_inventory",
     "read_object_graph",
+    "unescape",
 ]
 
 # The three characters that vCenter escapes in names.
@@ -75,9 +77,9 @@ def read_inventory(content: Any) -> Inventory:
     inventory = Inventory(graph.vms())
     for item in graph.objects.values():
         if item.kind == "Datacenter":
-            inventory.datacenters.append(_unescape(item.name or item.moid))
+            inventory.datacenters.append(unescape(item.name or item.moid))
         elif item.kind == "ClusterComputeResource":
-            inventory.clusters.append(_unescape(item.name or item.moid))
+            inventory.clusters.append(unescape(item.name or item.moid))
         elif item.kind == "HostSystem":
             inventory.hosts.append(graph.host(item))
     return inventory
@@ -105,7 +107,7 @@ class ObjectGraph:
 
     def host(self, item: ObjectProperties) -> dict[str, Any]:
         return {
-            "name": _unescape(item.name or item.moid),
+            "name": unescape(item.name or item.moid),
             "id": item.moid,
             "cluster": self._cluster_of(item),
             "connection_state": item.properties.get("runtime.connectionState") or None,
@@ -115,7 +117,7 @@ class ObjectGraph:
     def _vm(self, item: ObjectProperties) -> VM:
         get = item.properties.get
         raw_name = item.name or item.moid
-        name = _unescape(raw_name)
+        name = unescape(raw_name)
         location = self._location(self._parent(item))
         host_location = self._host_location(get("runtime.host"))
         status = get("runtime.powerState") or "unknown"
@@ -137,7 +139,7 @@ class ObjectGraph:
             guest_os=get("config.guestFullName"),
             tools_status=get("guest.toolsStatus") or None,
             hostname=get("guest.hostName"),
-            ip_addresses=_ip_addresses(item),
+            ip_addresses=ip_addresses(item),
             template=bool(get("config.template")),
             metadata=self._metadata(item, location.vapp, host_location.standalone),
         )
@@ -183,7 +185,7 @@ class ObjectGraph:
             return _HostLocation()
         if moid not in self._host_locations:
             host = self.objects.get(moid)
-            name = _unescape(host.name) if host and host.name else None
+            name = unescape(host.name) if host and host.name else None
             parent = self._host_parent(host)
             standalone = parent is not None and parent.kind == "ComputeResource"
             self._host_locations[moid] = _HostLocation(name, self._cluster_of(host), standalone)
@@ -194,7 +196,7 @@ class ObjectGraph:
         parent = self._host_parent(host)
         if parent is None or parent.kind != "ClusterComputeResource" or not parent.name:
             return None
-        return _unescape(parent.name)
+        return unescape(parent.name)
 
     def _host_parent(self, host: ObjectProperties | None) -> ObjectProperties | None:
         return self.objects.get(host.properties.get("parent") or "") if host else None
@@ -225,7 +227,7 @@ class ObjectGraph:
             return _Location()  # paths do not include the root folder
         outer = self._location(parent)
         path = f"{outer.path}/{container.name or container.moid}"
-        name = _unescape(container.name) if container.name else None
+        name = unescape(container.name) if container.name else None
         return _Location(
             path=path,
             folder=path if container.kind == "Folder" else outer.folder,
@@ -241,13 +243,14 @@ def power_state(vsphere_state: str, connection_state: str | None) -> PowerState:
     return POWER_STATES.get(vsphere_state, PowerState.UNKNOWN)
 
 
-def _ip_addresses(item: ObjectProperties) -> tuple[str, ...] | None:
+def ip_addresses(item: ObjectProperties) -> tuple[str, ...] | None:
     """The guest's addresses, primary first; None if it has not reported any."""
     addresses = [item.properties.get("guest.ipAddress"), *(item.properties.get("guest.net") or ())]
     return tuple(dict.fromkeys(address for address in addresses if address)) or None
 
 
-def _unescape(name: str) -> str:
+def unescape(name: str) -> str:
+    """The name as people wrote it."""
     if "%" not in name:
         return name
     return re.sub("%(2f|5c|25)", lambda match: _ESCAPES[match[0].lower()], name, flags=re.I)

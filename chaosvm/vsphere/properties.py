@@ -8,7 +8,7 @@ into ``runtime`` and ``summary`` that older clients cannot parse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
 from typing import Any
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 # Property paths by type of managed object.
-PropertyPaths = Mapping[str, list[str]]
+PropertyPaths = Mapping[str, Sequence[str]]
 
 
 @dataclass(slots=True)

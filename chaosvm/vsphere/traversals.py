@@ -10,7 +10,13 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.vsphere.properties import PropertyPaths
 
-__all__ = ["inventory_spec", "vms_spec", "vms_with_location_spec"]
+__all__ = [
+    "hosts_spec",
+    "inventory_spec",
+    "vms_spec",
+    "vms_with_host_spec",
+    "vms_with_location_spec",
+]
 
 _collector = vmodl.query.PropertyCollector
 
@@ -31,6 +37,23 @@ def vms_with_location_spec(content: Any, moids: Iterable[str], paths: PropertyPa
         for moid in moids
     ]
     return _filter_spec([*objects, *_custom_fields(content, paths)], paths)
+
+
+def hosts_spec(content: Any, paths: PropertyPaths) -> Any:
+    """Hosts, clusters and folders: no VMs."""
+    root = _collector.ObjectSpec(obj=content.rootFolder, selectSet=_root_to_hosts())
+    return _filter_spec([root], paths)
+
+
+def vms_with_host_spec(content: Any, moids: Iterable[str], paths: PropertyPaths) -> Any:
+    """These VMs and their hosts, without those that no longer exist; and the root folder."""
+    to_host = [_follow("vm to host", vim.VirtualMachine, "runtime.host")]
+    objects = [
+        _collector.ObjectSpec(obj=vim.VirtualMachine(moid), selectSet=to_host) for moid in moids
+    ]
+    spec = _filter_spec([_collector.ObjectSpec(obj=content.rootFolder), *objects], paths)
+    spec.reportMissingObjectsInResults = True
+    return spec
 
 
 def vms_spec(moids: Iterable[str], paths: PropertyPaths) -> Any:
