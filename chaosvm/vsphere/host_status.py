@@ -29,11 +29,8 @@ _HOST_PATHS = {
     "Folder": ["name"],
 }
 _CLUSTER_PATHS = {
-    "ClusterComputeResource": [
-        "name",
-        "configurationEx.dasConfig.enabled",
-        "summary.currentFailoverLevel",
-    ],
+    # The summary is declared as that of any compute resource, without the failover level.
+    "ClusterComputeResource": ["name", "configuration.dasConfig.enabled", "summary"],
     "Folder": ["name"],
 }
 _CONNECTIONS = {
@@ -77,8 +74,10 @@ def read_clusters(content: Any) -> list[ClusterStatus]:
         ClusterStatus(
             id=item.moid,
             name=_name(item),
-            ha_enabled=item.properties.get("configurationEx.dasConfig.enabled"),
-            failures_tolerated=item.properties.get("summary.currentFailoverLevel"),
+            ha_enabled=item.properties.get("configuration.dasConfig.enabled"),
+            failures_tolerated=getattr(
+                item.properties.get("summary"), "currentFailoverLevel", None
+            ),
         )
         for item in _read(content, _CLUSTER_PATHS).values()
         if item.kind == "ClusterComputeResource"

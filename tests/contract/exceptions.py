@@ -53,6 +53,16 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("test_all_of_a_name_are_found", "vcsim"): "this version of it finds one at a time only",
     ("test_a_search_within_a_datacenter", "vcsim"): "it searches everywhere",
     ("test_a_view_is_in_the_list_of_views", "vcsim"): "it keeps no list of views",
+    ("test_a_heartbeat_of_a_running_guest", "vcsim"): "it has no heartbeats",
+    ("test_a_guest_without_tools_is_not_said_to_have_them", "vcsim"): (
+        "it does not say whether VMware Tools are installed"
+    ),
+    ("test_a_power_cycle_is_recorded_in_order", "vcsim"): (
+        "this version of it reads no more than its latest page, and leaves some events out of that"
+    ),
+    ("test_events_of_all_have_those_of_each", "vcsim"): (
+        "this version of it reads no more than its latest page, and leaves some events out of that"
+    ),
 }
 
 NEWER_MAY_PASS = frozenset(
@@ -61,5 +71,7 @@ NEWER_MAY_PASS = frozenset(
         "test_a_token_that_nobody_gave_is_refused",
         "test_updates_come_in_parts",
         "test_all_of_a_name_are_found",
+        "test_a_power_cycle_is_recorded_in_order",
+        "test_events_of_all_have_those_of_each",
     )
 )
