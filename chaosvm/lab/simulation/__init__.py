@@ -15,7 +15,7 @@ from chaosvm.lab.simulation.compute import (
 )
 from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.events import Event, EventKind, Note, Origin
-from chaosvm.lab.simulation.guest import Guest
+from chaosvm.lab.simulation.guest import Guest, GuestStatus, Service
 from chaosvm.lab.simulation.hardware import (
     DEFAULT_NETWORK,
     Allocation,
@@ -45,6 +45,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Guest",
+    "GuestStatus",
     "HighAvailability",
     "Host",
     "HostOperations",
@@ -58,6 +59,7 @@ __all__ = [
     "Power",
     "ResourceScheduling",
     "Role",
+    "Service",
     "Snapshot",
     "Snapshots",
     "State",

@@ -32,6 +32,8 @@ class Durations:
     stateless_start: float = 0.1
     # Until a failing start has failed, on each host.
     failed_start: float = 0.05
+    # How long the heartbeat of a silent agent is yellow.
+    heartbeat: float = 0.1
     migrate: float = 0.2
     # To make, revert to or remove a snapshot.
     snapshot: float = 0.1

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Guest"]
+__all__ = ["Guest", "GuestStatus", "Service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A TCP port that answers while the guest is up; HTTP with ``status`` and ``body``."""
+
+    port: int
+    http: bool = False
+    status: int = 200
+    body: str = "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """How the guest system handles requests to shut down or reboot.
+    """How the guest system handles requests to shut down or reboot, and what it reports.
 
     ``seconds`` is how long it takes or, if it ignores requests, how long the platform
     waits before it gives up.
@@ -21,6 +31,12 @@ class Guest:
     acpi: bool = True
     # False: it reboots so fast that the VM stays in state RUNNING.
     shows_reboot: bool = True
+    # Seconds from the end of its boot until its agent runs, and until it has addresses.
+    agent_after: float = 0.0
+    ip_after: float = 0.0
+    # It has other addresses after each boot.
+    new_addresses: bool = False
+    services: tuple[Service, ...] = ()
 
     @classmethod
     def obeys(cls, seconds: float = 0.1) -> Guest:
@@ -47,3 +63,20 @@ class Guest:
     @property
     def reachable(self) -> bool:
         return self.agent or self.acpi
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestStatus:
+    """What is known of a guest at one moment."""
+
+    # It has booted and serves.
+    up: bool
+    agent_running: bool
+    # As a vCenter tells it: green, yellow, red, or gray without an agent since power on.
+    heartbeat: str
+    # What the agent reports.
+    ip_addresses: tuple[str, ...]
+    # Seconds since its boot, without the time that it was suspended.
+    uptime: float | None
+    boots: int
+    rebooting: bool

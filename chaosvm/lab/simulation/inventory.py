@@ -16,7 +16,7 @@ from chaosvm.lab.simulation.events import Event, EventKind, Note, Origin
 from chaosvm.lab.simulation.hardware import default_disk, default_nic
 from chaosvm.lab.simulation.machine import Machine, State
 from chaosvm.lab.simulation.scheduler import Scheduler
-from chaosvm.lab.simulation.tags import Tag
+from chaosvm.lab.simulation.tags import Tag, TagRegistry
 from chaosvm.runtime import Clock
 
 __all__ = ["Inventory", "NotFound"]
@@ -44,7 +44,7 @@ class Inventory(Scheduler):
         self._hosts: dict[str, Host] = {}
         self._last_moid = 1000
         self._reserved_ids: set[str] = set()
-        self._tag_parents: dict[str, str | None] = {}
+        self._tags = TagRegistry()
         self._hosts_of: dict[str, list[str]] = defaultdict(list)  # ids by cluster
         self._vms_on_host: dict[str, int] = {}
         self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
@@ -83,20 +83,11 @@ class Inventory(Scheduler):
     def tags(self) -> list[Tag]:
         """All tags that were added or are on a VM."""
         with self.present():
-            parents = dict(self._tag_parents)
-            for vm in self._vms.values():
-                for name in vm.tags:
-                    parents.setdefault(name, None)
-            return [Tag(name, parent) for name, parent in parents.items()]
+            return self._tags.all(name for vm in self._vms.values() for name in vm.tags)
 
     def tags_of(self, vm: Machine) -> tuple[str, ...]:
         """A VM's tags and all their ancestors."""
-        names = list(vm.tags)
-        for name in names:
-            parent = self._tag_parents.get(name)
-            if parent is not None and parent not in names:
-                names.append(parent)
-        return tuple(names)
+        return self._tags.with_ancestors(vm.tags)
 
     @property
     def generation(self) -> int:
@@ -207,9 +198,9 @@ class Inventory(Scheduler):
         return host
 
     def add_tag(self, name: str, parent: str | None = None) -> None:
-        """Add a tag. add_vm and change put it on VMs."""
+        """Add a tag. add_vm, change and assign_tag put it on VMs."""
         with self._lock:
-            self._tag_parents[name] = parent
+            self._tags.put(Tag(name, parent))
 
     def add_vm(
         self,

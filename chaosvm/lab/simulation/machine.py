@@ -46,6 +46,18 @@ _ON_NO_HOST = frozenset(
 )
 
 
+_GUEST_SERVES = frozenset(
+    (
+        State.RUNNING,
+        State.SHUTTING_DOWN,
+        State.REBOOTING,
+        State.SAVING,
+        State.MIGRATING,
+        State.UNREACHABLE,
+        State.NOT_RESPONDING,
+    )
+)
+_AGENT_HEARD = _GUEST_SERVES - {State.UNREACHABLE, State.NOT_RESPONDING} | {State.PAUSED}
 _WITHOUT_PROCESS: Mapping[str, Any] = {
     "state": State.OFF,
     "host_id": None,
@@ -53,7 +65,9 @@ _WITHOUT_PROCESS: Mapping[str, Any] = {
     "booted_at": None,
     "suspended_at": None,
     "hibernating_until": 0.0,
+    "heartbeat_lost": "",
     **dict.fromkeys(("booting_again", "powering_off", "process_gone", "awaits_restart"), False),
+    **dict.fromkeys(("hung", "agent_starting", "addresses_missing"), False),
 }
 
 
@@ -100,6 +114,12 @@ class Machine:
     # How often its guest has booted in this world, and the restart that no host was found for.
     boots: int = 0
     awaits_restart: bool = False
+    # Its guest hangs, or has booted and its agent or its addresses are not there yet.
+    hung: bool = False
+    agent_starting: bool = False
+    addresses_missing: bool = False
+    # How long its agent is silent: yellow, then red.
+    heartbeat_lost: str = ""
     # Its process died with its host, which its platform does not know yet.
     process_gone: bool = False
     stop_reason: str | None = None
@@ -138,6 +158,36 @@ class Machine:
     def bootable(self) -> bool:
         """True if it has a disk to boot from."""
         return any(disk.bootable and disk.active for disk in self.disks)
+
+    @property
+    def obeys(self) -> bool:
+        """True if its guest does what it is asked to."""
+        return self.guest.obedient and self.guest.reachable and not self.hung
+
+    @property
+    def guest_up(self) -> bool:
+        """True if its guest has booted and serves, whether or not its platform knows."""
+        hindered = self.booting_again or self.hung or self.process_gone
+        return self.state in _GUEST_SERVES and not hindered
+
+    @property
+    def agent_running(self) -> bool:
+        """True if its platform hears of the agent."""
+        hindered = self.booting_again or self.hung or self.agent_starting
+        return self.guest.agent and self.state in _AGENT_HEARD and not hindered
+
+    @property
+    def heartbeat(self) -> str:
+        return "green" if self.agent_running else self.heartbeat_lost or "gray"
+
+    @property
+    def reported_addresses(self) -> tuple[str, ...]:
+        """The addresses that its agent reports."""
+        if not self.agent_running or self.addresses_missing:
+            return ()
+        # A VM without cards is one whose cards nobody has modelled.
+        linked = any(nic.connected and nic.plugged for nic in self.nics) or not self.nics
+        return self.ip_addresses if linked else ()
 
     def changed(self, **fields: Any) -> Self:
         return replace(self, **fields)

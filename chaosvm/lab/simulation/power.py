@@ -24,8 +24,8 @@ class Power:
     def __init__(self, world: Inventory, availability: Availability) -> None:
         self._world = world
         self._availability = availability
-        self._transitions = Transitions(world)
-        self._starts = Starts(world, self._transitions)
+        self.transitions = Transitions(world)
+        self._starts = Starts(world, self.transitions)
 
     # Operations -------------------------------------------------------------------
 
@@ -87,8 +87,7 @@ class Power:
                 return
             reason = origin.reason if origin else None
             self._world.put(vm.changed(state=State.SHUTTING_DOWN, stop_reason=reason))
-            obeys = vm.guest.obedient and vm.guest.reachable
-            end = self._shut_down_by_guest if obeys else self._transitions.fail_shutdown
+            end = self._shut_down_by_guest if vm.obeys else self.transitions.fail_shutdown
             self._world.plan(vm, (vm.guest.seconds, end))
 
     def reboot(self, vm_id: str, origin: Origin | None = None) -> None:
@@ -100,14 +99,14 @@ class Power:
                 return
             if vm.guest.shows_reboot:
                 self._world.put(vm.changed(state=State.REBOOTING))
-            if vm.guest.obedient and vm.guest.reachable:
+            if vm.obeys:
                 self._world.plan(
                     vm,
-                    (vm.guest.seconds, self._transitions.boot_again),
-                    (self._transitions.boot_seconds(vm), self._transitions.set_running),
+                    (vm.guest.seconds, self.transitions.boot_again),
+                    (self.transitions.boot_seconds(vm), self.transitions.set_running),
                 )
             else:
-                self._world.plan(vm, (vm.guest.seconds, self._transitions.set_running))
+                self._world.plan(vm, (vm.guest.seconds, self.transitions.set_running))
 
     def reset(self, vm_id: str, origin: Origin | None = None) -> None:
         """Reset like the hardware button: the guest boots again, in the same process."""
@@ -116,10 +115,8 @@ class Power:
             self._world.record(EventKind.RESET, vm, origin)
             if vm.stuck:
                 return
-            self._world.put(self._transitions.booting_again(vm).changed(state=State.REBOOTING))
-            self._world.plan(
-                vm, (self._transitions.boot_seconds(vm), self._transitions.set_running)
-            )
+            self._world.put(self.transitions.booting_again(vm).changed(state=State.REBOOTING))
+            self._world.plan(vm, (self.transitions.boot_seconds(vm), self.transitions.set_running))
 
     def suspend(
         self, vm_id: str, origin: Origin | None = None, *, only_if_running: bool = False
@@ -139,8 +136,8 @@ class Power:
                 self._world.put(vm.changed(hibernating_until=self._world.now + before))
                 self._world.call_later(before, partial(self._save_if_running, vm.id))
                 return
-            saving = (before, self._transitions.set_state(State.SAVING))
-            saved = (self._world.durations.save, self._transitions.set_suspended)
+            saving = (before, self.transitions.set_state(State.SAVING))
+            saved = (self._world.durations.save, self.transitions.set_suspended)
             self._world.plan(vm, saving, saved)
 
     def migrate(self, vm_id: str, origin: Origin | None = None, host_id: str | None = None) -> None:
@@ -171,7 +168,7 @@ class Power:
         with self._world.present():
             vm = self._world.vm(vm_id)
             if not vm.stuck:
-                self._world.plan(vm, (0, self._transitions.set_state(State.PAUSED)))
+                self._world.plan(vm, (0, self.transitions.set_state(State.PAUSED)))
 
     def crash(self, vm_id: str) -> None:
         """Let its process die. A highly available VM is restarted."""
@@ -204,7 +201,7 @@ class Power:
         self._world.record(EventKind.RESTARTED, self._world.vm(vm.id))
 
     def _go_off(self, vm: Machine, recorded: bool = True, detail: str | None = None) -> None:
-        self._transitions.set_off(vm, recorded, detail)
+        self.transitions.set_off(vm, recorded, detail)
         if vm.comes_back_after is not None:
             self._world.plan(vm, (vm.comes_back_after, lambda vm: self.start(vm.id)))
 
@@ -217,7 +214,7 @@ class Power:
             self._world.put(vm)
             return
         self._world.put(vm.changed(state=State.SAVING))
-        self._world.plan(vm, (self._world.durations.save, self._transitions.set_suspended))
+        self._world.plan(vm, (self._world.durations.save, self.transitions.set_suspended))
 
     def _shut_down_by_guest(self, vm: Machine) -> None:
         self._go_off(vm, detail="User shut down from within the guest")

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from chaosvm.lab.simulation.availability import Availability
 from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.generated import populate
+from chaosvm.lab.simulation.guest import GuestStatus
 from chaosvm.lab.simulation.host_operations import HostOperations
 from chaosvm.lab.simulation.inventory import Inventory, NotFound
-from chaosvm.lab.simulation.machine import State
+from chaosvm.lab.simulation.machine import Machine, State
 from chaosvm.lab.simulation.outages import Outages
 from chaosvm.lab.simulation.power import Power
 from chaosvm.lab.simulation.snapshots import Snapshots
+from chaosvm.lab.simulation.tags import Tag
 from chaosvm.lab.simulation.users import Role, User
 from chaosvm.runtime import Clock
 
@@ -71,6 +74,77 @@ class World(Inventory):
 
     def user(self, name: str) -> User | None:
         return self._users.get(name)
+
+    # Tags ------------------------------------------------------------------------
+
+    def tag(self, id_or_name: str) -> Tag:
+        """Raises NotFound."""
+        for tag in self.tags:
+            if id_or_name in (tag.id, tag.name):
+                return tag
+        raise NotFound(f"no tag is called {id_or_name!r}")
+
+    def create_tag(self, name: str, parent: str | None = None, description: str = "") -> Tag:
+        with self.present():
+            self._tags.put(tag := Tag(name, parent, description))
+            return tag
+
+    def update_tag(self, id_or_name: str, **fields: Any) -> Tag:
+        """Change its name, parent or description. Its VMs keep it, and it keeps its id."""
+        with self.present():
+            before = self.tag(id_or_name)
+            tag = replace(before, first_name=before.first_name or before.name, **fields)
+            self._tags.drop(before.name)
+            self._tags.put(tag)
+            if tag.name != before.name:
+                self._rename_tag(before.name, tag.name)
+            return tag
+
+    def delete_tag(self, id_or_name: str) -> None:
+        """Remove it from the world and from all VMs; its children lose their parent."""
+        with self.present():
+            tag = self.tag(id_or_name)
+            self._tags.drop(tag.name)
+            self._rename_tag(tag.name, None)
+
+    def assign_tag(self, vm_id: str, name: str) -> None:
+        with self.present():
+            vm = self.vm(vm_id)
+            if name not in vm.tags:
+                self.change(vm.id, tags=(*vm.tags, name))
+
+    def unassign_tag(self, vm_id: str, name: str) -> None:
+        with self.present():
+            vm = self.vm(vm_id)
+            self.change(vm.id, tags=tuple(tag for tag in vm.tags if tag != name))
+
+    def _rename_tag(self, old: str, new: str | None) -> None:
+        for child in self.tags:
+            if child.parent == old:
+                self._tags.put(replace(child, parent=new))
+        for vm in self.vms:
+            if old in vm.tags:
+                names = (new if name == old else name for name in vm.tags)
+                self.change(vm.id, tags=tuple(name for name in names if name is not None))
+
+    # Guests ----------------------------------------------------------------------
+
+    def guest_status(self, vm: Machine) -> GuestStatus:
+        return GuestStatus(
+            up=vm.guest_up,
+            agent_running=vm.agent_running,
+            heartbeat=vm.heartbeat,
+            ip_addresses=vm.reported_addresses,
+            uptime=self.uptime(vm),
+            boots=vm.boots,
+            rebooting=vm.booting_again,
+        )
+
+    def hang(self, id_or_name: str) -> None:
+        """Let a guest hang until its next boot: no agent, no answers, no obedience."""
+        with self.present():
+            vm = self.vm(id_or_name)
+            self.put(self.power.transitions.lose_heartbeat(vm).changed(hung=True))
 
     # Trouble ---------------------------------------------------------------------
 

@@ -59,17 +59,6 @@ BUSY = frozenset(
     (State.LAUNCHING, State.SAVING, State.RESTORING, State.MIGRATING, State.DISKS_LOCKED)
 )
 
-_GUEST_UP = frozenset(
-    (
-        State.RUNNING,
-        State.SHUTTING_DOWN,
-        State.REBOOTING,
-        State.SAVING,
-        State.MIGRATING,
-        State.PAUSED,
-    )
-)
-
 _SYSTEMS = {
     "rhel_9x64": ("rhel9_64Guest", "Red Hat Enterprise Linux 9 (64-bit)"),
     "ol_8x64": ("oracleLinux8_64Guest", "Oracle Linux 8 (64-bit)"),
@@ -85,7 +74,7 @@ _UNESCAPES = {escape: character for character, escape in _ESCAPES.items()}
 
 
 def tools_running(vm: Machine) -> bool:
-    return vm.guest.agent and vm.state in _GUEST_UP and not vm.booting_again
+    return vm.agent_running
 
 
 def question_of(vm: Machine) -> str | None:
