@@ -85,7 +85,7 @@ clean: ## remove the environments and whatever was built
 # without it where it cannot be had.
 
 QUICKSTART_EXTRAS := vsphere,lab
-ALL_EXTRAS := platforms,lab,test,bench,dev
+ALL_EXTRAS := platforms,lab,report,test,bench,dev
 
 $(VENV)/.installed: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
 	@$(AGAIN) system-sdk

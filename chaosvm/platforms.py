@@ -16,10 +16,11 @@ class Platform:
 
     Both are import strings, ``module:name``, so that nothing is imported before
     it is used. ``acts`` is false for an inventory whose VMs belong to another
-    platform: the ledger has no entries of it.
+    platform: the ledger has no entries of it. ``title`` is its name in sentences.
     """
 
     name: str
+    title: str
     settings: str
     connection: str
     acts: bool = True
@@ -41,9 +42,11 @@ class Platform:
 
 
 PLATFORMS = (
-    Platform("vsphere", "chaosvm.vsphere.settings:VSphereSettings", "chaosvm.vsphere:vsphere"),
-    Platform("olvm", "chaosvm.olvm.settings:OLVMSettings", "chaosvm.olvm:olvm"),
-    Platform("dora", "chaosvm.dora.settings:DoraSettings", "chaosvm.dora:dora", acts=False),
+    Platform(
+        "vsphere", "vSphere", "chaosvm.vsphere.settings:VSphereSettings", "chaosvm.vsphere:vsphere"
+    ),
+    Platform("olvm", "OLVM", "chaosvm.olvm.settings:OLVMSettings", "chaosvm.olvm:olvm"),
+    Platform("dora", "Dora", "chaosvm.dora.settings:DoraSettings", "chaosvm.dora:dora", acts=False),
 )
 
 

@@ -40,13 +40,13 @@ def rehearsal_path(path: Path) -> Path:
     return path.with_stem(f"{path.stem}.rehearsal")
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str | bytes) -> None:
     """Write to a temporary file in the same folder, which then replaces this one.
 
     An existing file keeps its mode.
     """
     # An unpaired surrogate, which only JSON can hold, is escaped as in JSON.
-    content = text.encode("utf-8", "backslashreplace")
+    content = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     try:
         mode = _mode_for(path)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")

@@ -1,0 +1,10 @@
+"""The report of a run: its chart and its page, from a timeline alone.
+
+Pure functions; ``write_files`` puts them beside the journal.
+"""
+
+from __future__ import annotations
+
+from chaosvm.observe.report.files import Rendered, render, write_files
+
+__all__ = ["Rendered", "render", "write_files"]

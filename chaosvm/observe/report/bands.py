@@ -1,0 +1,66 @@
+"""The bands of one lane: on is thin, everything else is thick."""
+
+from __future__ import annotations
+
+from chaosvm.observe.report.axis import Axis
+from chaosvm.observe.report.drawing import Canvas, text_width
+from chaosvm.observe.report.lanes import ON, READYING, UNKNOWN, Lane, Segment
+from chaosvm.observe.report.story import Story
+from chaosvm.observe.report.words import moment, seconds_text, state_word
+
+__all__ = ["draw_bands", "draw_unknown_end", "segment_word"]
+
+
+def segment_word(state: str) -> str:
+    return "on, not ready yet" if state == READYING else state_word(state)
+
+
+def draw_bands(
+    canvas: Canvas,
+    axis: Axis,
+    story: Story,
+    lane: Lane,
+    middle: float,
+    thick: float,
+    thin: float,
+) -> None:
+    for segment in lane.segments or [Segment(0, story.span, UNKNOWN)]:
+        left, right = axis.x(segment.begin), axis.x(segment.end)
+        height = thin if segment.state == ON else thick
+        begin, end = (moment(each, story.span) for each in (segment.begin, segment.end))
+        title = f"{lane.machine.name}: {segment_word(segment.state)}, {begin} to {end}"
+        canvas.states.add(segment.state)
+        kind = f"b-{segment.state}"
+        canvas.rect(kind, left, middle - height / 2, max(right - left, 1.2), height, title)
+        _draw_text(canvas, segment, left, right, middle, thick)
+
+
+def _draw_text(
+    canvas: Canvas, segment: Segment, left: float, right: float, middle: float, thick: float
+) -> None:
+    if segment.state == UNKNOWN and right - left > 8:
+        size = "t85" if thick < 12 else "t11"
+        canvas.text(f"{size} mid soft", (left + right) / 2, middle + 3, "?")
+    if segment.state not in ("powered_off", "suspended", "paused") or thick < 12:
+        return
+    word = state_word(segment.state)
+    tone = "toff" if segment.state == "powered_off" else ""
+    for text in (f"{word} {seconds_text(segment.end - segment.begin)}", word):
+        width = text_width(text, 11)
+        if width + 8 <= right - left:
+            centre = (left + right) / 2
+            if segment.state != "powered_off":  # a plate, as the texture makes it hard to read
+                canvas.rect("f-heldbg", centre - width / 2 - 4, middle - 7, width + 8, 14)
+            canvas.text(f"t11 mid {tone}".strip(), centre, middle + 4, text)
+            return
+
+
+def draw_unknown_end(canvas: Canvas, axis: Axis, lane: Lane, middle: float, thick: float) -> None:
+    """After the last record of a run that was killed, nothing is known."""
+    canvas.states.add(UNKNOWN)
+    left = axis.end + 3
+    canvas.rect(
+        f"b-{UNKNOWN}", left, middle - thick / 2, 24, thick, f"{lane.machine.name}: not recorded"
+    )
+    size = "t85" if thick < 12 else "t11"
+    canvas.text(f"{size} mid soft", left + 12, middle + 3.5, "?")

@@ -1,0 +1,159 @@
+"""What the method did to the VMs: the first of the three sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chaosvm.observe.report.lanes import outcome_ref
+from chaosvm.observe.report.story import Story
+from chaosvm.observe.report.words import joined, platform_title
+from chaosvm.observe.timeline import Phase
+
+__all__ = ["reason", "sentence_of", "what_was_done"]
+
+_FEW = 3
+# What was done: of one VM, and of several.
+_DEEDS = {
+    ("power_off", "guest"): ("was shut down by its guest", "were shut down by their guests"),
+    ("power_off", "hard"): ("was powered off hard", "were powered off hard"),
+    ("power_off", "engine_converted"): (
+        "was powered off hard by the engine instead of shut down",
+        "were powered off hard by the engine instead of shut down",
+    ),
+    ("power_off", "fallback_hard"): (
+        "ignored the shutdown and was powered off hard",
+        "ignored the shutdown and were powered off hard",
+    ),
+    ("suspend", "hard"): ("was suspended", "were suspended"),
+    ("reboot", "guest"): ("was rebooted by its guest", "were rebooted by their guests"),
+    ("reboot", "hard"): ("was reset", "were reset"),
+    ("reboot", "fallback_hard"): (
+        "ignored the reboot and was reset",
+        "ignored the reboot and were reset",
+    ),
+    ("power_on", "hard"): ("was powered on", "were powered on"),
+    ("outage", "hard"): ("was taken down and brought back", "were taken down and brought back"),
+}
+_REVERSED = {"power_on": "powered on", "power_off": "powered off", "suspend": "suspended"}
+
+
+def what_was_done(story: Story) -> str:
+    if story.timeline.stopped_by_guard:
+        return sentence_of(f"A guard stopped an action: {story.timeline.stopped_by_guard}")
+    if story.met(Phase.BEFORE) is False and not story.method_was_run:
+        return "The method was not run."
+    deeds = _deeds(story)
+    if not deeds:
+        return "No VM was changed." if story.lanes else "No VM was selected."
+    if story.is_dry:
+        return _dry_sentence(deeds)
+    by_deed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for outcome in deeds.values():
+        by_deed.setdefault(_deed(outcome), []).append(outcome)
+    parts = [_clause(deed, outcomes, len(deeds)) for deed, outcomes in by_deed.items()]
+    return sentence_of(joined(_with_failures(parts, story)))
+
+
+def _deeds(story: Story) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Of each VM, what the method did to it first."""
+    deeds: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for _, activity in story.activities:
+        if activity.phase is Phase.METHOD:
+            for outcome in activity.outcomes:
+                deeds.setdefault(outcome_ref(outcome), outcome)
+    return deeds
+
+
+def _deed(outcome: Mapping[str, Any]) -> tuple[str, str]:
+    operation, how = str(outcome.get("operation")), str(outcome.get("how"))
+    if outcome.get("error"):
+        return operation, "failed"
+    return operation, how if outcome.get("changed") else "unchanged"
+
+
+def _clause(deed: tuple[str, str], outcomes: Sequence[Mapping[str, Any]], total: int) -> str:
+    names = [str(outcome.get("name")) for outcome in outcomes]
+    operation, how = deed
+    if how == "failed":
+        verb = f"failed to {_infinitive(operation)}"
+    elif how == "unchanged":
+        verb = (
+            f"{'was' if len(names) == 1 else 'were'} left as {'it' if len(names) == 1 else 'they'} "
+        )
+        verb += "was" if len(names) == 1 else "were"
+    else:
+        one, several = _DEEDS.get(deed, _DEEDS.get((operation, "hard"), _plain(operation)))
+        verb = one if len(names) == 1 else several
+    if how == "fallback_hard" and len(names) == 1:
+        verb += f" after {_ignored_seconds(outcomes[0])}"
+    return f"{_whom(names, outcomes, total)} {verb}"
+
+
+def _plain(operation: str) -> tuple[str, str]:
+    done = operation.replace("_", " ")
+    return f"underwent {done}", f"underwent {done}"
+
+
+def _infinitive(operation: str) -> str:
+    return operation.replace("_", " ")
+
+
+def _ignored_seconds(outcome: Mapping[str, Any]) -> str:
+    seconds = outcome.get("guest_seconds") or outcome.get("seconds") or 0
+    return f"{float(seconds):.0f} s"
+
+
+def _whom(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], total: int) -> str:
+    if total <= _FEW or len(names) == 1:
+        return joined(names)
+    platforms = list(dict.fromkeys(str(each.get("platform")) for each in outcomes))
+    counts = [
+        (sum(each.get("platform") == platform for each in outcomes), platform)
+        for platform in platforms
+    ]
+    first, *rest = [f"{number} VMs on {platform_title(name)}" for number, name in counts]
+    return joined([first, *(text.replace(" VMs", "", 1) for text in rest)])
+
+
+def _with_failures(parts: list[str], story: Story) -> list[str]:
+    """For one failure, its reason is told."""
+    failed = [
+        (lane, failure)
+        for lane in story.lanes
+        for failure in lane.failures
+        if failure.activity.phase is Phase.METHOD
+    ]
+    if len(failed) != 1:
+        return parts
+    _, failure = failed[0]
+    return [
+        f"{part}, because {reason(failure.text)}" if " failed to " in part else part
+        for part in parts
+    ]
+
+
+def _dry_sentence(deeds: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
+    by_operation: dict[str, list[str]] = {}
+    for outcome in deeds.values():
+        by_operation.setdefault(str(outcome.get("operation")), []).append(str(outcome.get("name")))
+    parts = [
+        f"{joined(names) if len(names) <= _FEW else f'{len(names)} VMs'} would have been "
+        f"{_REVERSED.get(operation, 'rebooted')}"
+        for operation, names in by_operation.items()
+    ]
+    return sentence_of(joined(parts))
+
+
+def reason(text: str) -> str:
+    """An error as part of a sentence."""
+    return text.rstrip(". ")
+
+
+def sentence_of(text: str) -> str:
+    """A name keeps its first letter: web-01 is not Web-01."""
+    text = text.rstrip(". ")
+    first = text.split(" ", 1)[0]
+    begins_with_a_word = first.isalpha() and first.islower() and "-" not in first
+    known = first in ("while", "the", "undo", "no")
+    return f"{text[0].upper()}{text[1:]}." if begins_with_a_word and known else f"{text}."

@@ -1,0 +1,128 @@
+"""The page, ``report.html``: one file that needs no network and no script."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import chaosvm
+from chaosvm.errors import MissingExtra
+from chaosvm.observe.report import proof, tables
+from chaosvm.observe.report.chart import Chart
+from chaosvm.observe.report.facts import facts
+from chaosvm.observe.report.sentences import banners, three_sentences
+from chaosvm.observe.report.story import Story
+from chaosvm.observe.report.style import DARK, FONT, LIGHT, chart_style, variables
+from chaosvm.observe.report.words import count, date_time, platform_title
+
+__all__ = ["render_page"]
+
+_LONGEST_UNBROKEN = 40
+_TEMPLATES = files(__package__) / "templates"
+
+
+def render_page(story: Story, chart: Chart) -> str:
+    """The whole page; everything from outside is escaped by the template."""
+    try:
+        from jinja2 import DictLoader, Environment, StrictUndefined
+        from markupsafe import Markup
+    except ImportError as error:
+        raise MissingExtra(
+            "the report needs Jinja2: pip install 'chaostoolkit-vm[report]'"
+        ) from error
+
+    def unbroken(text: str) -> Markup:
+        """Words with a hyphen, such as names of VMs, stay on one line."""
+        words = [
+            Markup('<span class="line">{}</span>').format(word)
+            if _is_name(word)
+            else Markup.escape(word)
+            for word in text.split(" ")
+        ]
+        return Markup(" ").join(words)
+
+    environment = Environment(
+        loader=DictLoader({"page": (_TEMPLATES / "report.html.j2").read_text("utf-8")}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["unbroken"] = unbroken
+    # The chart escapes what it shows by itself, and the style holds nothing from outside.
+    markup = {"chart": Markup(chart.svg()), "style": Markup(_style())}
+    page: str = environment.get_template("page").render(**_values(story), **markup)
+    return page.lstrip()
+
+
+def _style() -> str:
+    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
+    rules = (_TEMPLATES / "report.css").read_text("utf-8")
+    return (
+        f":root{{{variables(LIGHT)}}}\n{dark}\nbody{{font-family:{FONT}}}\n{rules}{chart_style()}"
+    )
+
+
+def _values(story: Story) -> dict[str, Any]:
+    timeline = story.timeline
+    to_do = proof.to_do(story)
+    return {
+        "version": chaosvm.__version__,
+        "run": story.run,
+        "many": story.many,
+        "dry": story.is_dry,
+        "banners": banners(story),
+        "when": proof.head(story),
+        "servers": [(platform_title(each.platform), each.address) for each in timeline.servers],
+        "facts": facts(story),
+        "sentences": three_sentences(story),
+        "to_do": to_do,
+        "more_to_do": max(0, len(story.not_back) - len(to_do)) if to_do else 0,
+        "ledger": timeline.files.get("Ledger"),
+        "vm_count": len(story.lanes),
+        "clock_note": proof.clock_note(story),
+        "probe_rows": tables.probe_rows(story),
+        "no_probes": _no_probes(story),
+        "outage": bool(story.outages),
+        **_outcomes(story),
+        "guards": timeline.guards,
+        "guard_note": timeline.stopped_by_guard or "No guard stopped an action.",
+        "undo": proof.undo_text(story),
+        "evidence": proof.evidence(story),
+        "reboots": proof.reboots(story),
+        "environment": proof.environment(story),
+        "files": list(timeline.files.items()),
+        "written": date_time(timeline.written),
+    }
+
+
+def _is_name(word: str) -> bool:
+    return "-" in word and len(word) <= _LONGEST_UNBROKEN
+
+
+def _no_probes(story: Story) -> str:
+    if story.timeline.probes is None:
+        return "Not recorded: there is no journal of this run."
+    return "The experiment has no hypothesis, so nothing was judged."
+
+
+def _outcomes(story: Story) -> dict[str, Any]:
+    """Up to twelve VMs one after another; more in activities, failures and short rows."""
+    if not story.many:
+        note = "What would have been done" if story.is_dry else "What was done to each VM"
+        groups = tables.outcome_groups(story)
+        empty: dict[str, Any] = dict.fromkeys(("activity_rows", "failures", "dense"), ())
+        return {"groups": groups, "outcomes_note": note, "dense_note": "", **empty}
+    rows = tables.dense_rows(story)
+    half = (len(rows) + 1) // 2
+    failures = tables.failure_rows(story)
+    operations = sum(len(lane.operations) for lane in story.lanes)
+    others = f"The other {count(len(rows), 'VM')}" if failures else f"All {count(len(rows), 'VM')}"
+    return {
+        "groups": (),
+        "activity_rows": tables.activity_rows(story),
+        "failures": failures,
+        "dense": [part for part in (rows[:half], rows[half:]) if part],
+        "dense_note": others,
+        "outcomes_note": f"{count(operations, 'operation')}; {len(failures)} failed",
+    }

@@ -1,0 +1,46 @@
+"""What a dry run draws instead of lanes: each VM, and what would have been done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaosvm.observe.report.axis import Axis
+from chaosvm.observe.report.drawing import Canvas, fitting
+from chaosvm.observe.report.lanes import Lane
+from chaosvm.observe.report.rows import Guide
+from chaosvm.observe.report.story import Story
+from chaosvm.observe.report.words import count
+
+__all__ = ["draw_plan", "plan_text"]
+
+_MOST_ROWS = 80
+_ROW = 17.0
+
+
+def draw_plan(
+    canvas: Canvas, axis: Axis, story: Story, guides: Sequence[Guide], top: float
+) -> float:
+    """Draw a row for each VM; returns where they end."""
+    if not story.lanes:
+        canvas.text("t11 soft", axis.left, top + 18, "no VM was selected")
+        return top + 36
+    y = top + 12
+    for lane in story.lanes[:_MOST_ROWS]:
+        canvas.text("bold", 0, y + 6, fitting(lane.machine.name, axis.left - 8, bold=True))
+        text = fitting(plan_text(lane), canvas.width - axis.left, 11)
+        canvas.text("t11 soft", axis.left, y + 6, text)
+        y += _ROW
+    more = len(story.lanes) - _MOST_ROWS
+    if more > 0:
+        canvas.text("t11 soft", axis.left, y + 6, f"and {count(more, 'more VM')}: see the plan")
+        y += _ROW
+    return y + 8
+
+
+def plan_text(lane: Lane) -> str:
+    """What the actions would do, as their outcomes say it."""
+    texts = [
+        str(each.outcome.get("detail") or each.outcome.get("operation")).removeprefix("dry run: ")
+        for each in lane.operations
+    ]
+    return "; ".join(dict.fromkeys(texts))

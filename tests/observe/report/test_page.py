@@ -1,0 +1,240 @@
+"""The page: one file, no request, everything from outside escaped."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from chaosvm import redaction
+from chaosvm.observe.report import render
+from chaosvm.observe.timeline import Kind, Timeline
+from tests.observe import samples
+
+SAMPLES = samples.all_samples()
+# HTML closes these by itself.
+VOID = ("meta", "br")
+IMPLIED = ("td", "tr")
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed, and collects text, ids and links."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self.attributes: set[str] = set()
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        for key, value in attrs:
+            self.attributes.add(key)
+            if key == "id":
+                self.ids.append(value or "")
+            if key in ("href", "src", "xlink:href"):
+                self.links.append(value or "")
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open[-1] != tag and self._open[-1] in IMPLIED:
+            self._open.pop()
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+def page_of(timeline: Timeline) -> Page:
+    return Page(render(timeline).html)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_it_is_one_file_that_needs_nothing(name: str) -> None:
+    html = render(SAMPLES[name]).html
+    page = Page(html)
+    assert html.startswith("<!DOCTYPE html>")
+    assert "default-src 'none'; style-src 'unsafe-inline'" in html
+    assert not page.tags.keys() & {"script", "link", "img", "iframe", "object", "base", "form"}
+    assert not [each for each in page.attributes if each.startswith("on")]
+    assert not re.search(r"@import|url\((?!#)|https?://", html.replace("http://www.w3.org", ""))
+    assert all(re.fullmatch(r"#\w+|[\w.%-]+", link) for link in page.links)
+    assert [each for each, n in Counter(page.ids).items() if n > 1] == []
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_order_of_the_sections(name: str) -> None:
+    headings = re.findall(r"<h2[^>]*>([^<]*)", render(SAMPLES[name]).html)
+    titles = [each.strip() for each in headings]
+    order = ["Timeline", "Hypothesis", "What was done", "Plan", "Outcomes", "Guards in force"]
+    order += ["Undo", "Evidence", "Environment", "Files"]
+    assert titles == [each for each in order if each in titles]
+    assert {"Timeline", "Hypothesis", "Guards in force", "Undo", "Evidence"} <= set(titles)
+
+
+def test_the_size() -> None:
+    assert len(render(SAMPLES["sixty"]).html.encode()) < 200_000
+    assert len(render(SAMPLES["300"]).html.encode()) < 400_000
+
+
+def test_the_picture_is_twice_the_size() -> None:
+    png = render(SAMPLES["three"]).png()
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20], "big") == 2 * (880 + 32)
+
+
+EVIL = "<script>alert('x')</script>\"&'"
+
+
+def spoiled(text: str) -> Timeline:
+    """A timeline in which every string from outside is this one."""
+    base = samples.three()
+    vm = replace(base.vms[0], name=text, cluster=text, host=text)
+    outcomes = ({**base.activities[0].outcomes[0], "name": text, "id": vm.id, "error": text},)
+    activity = replace(base.activities[0], name=text, outcomes=outcomes, error=text)
+    probe = base.probes[0] if base.probes else None
+    assert probe is not None
+    checks = tuple(replace(each, value=text, error=text) for each in probe.checks)
+    changes = [replace(each, cause=text, source=text) for each in base.changes]
+    changes += [replace(changes[0], kind=Kind.STATUS, value=text)]
+    return replace(
+        base,
+        run=replace(base.run, title=text, id=text, strategies=text),
+        vms=(vm, *base.vms[1:]),
+        changes=tuple(changes),
+        activities=(activity, *base.activities[1:]),
+        probes=(replace(probe, name=text, expected=text, checks=checks),),
+        guards=(replace(base.guards[0], name=text, limit=text, used=text),),
+        servers=(replace(base.servers[0], address=text, version=text),),
+        stopped_by_guard=text,
+        gaps=(text,),
+        environment={text: text},
+        files={"Journal": text},
+    )
+
+
+def test_everything_from_outside_is_escaped() -> None:
+    rendered = render(spoiled(EVIL))
+    page = Page(rendered.html)
+    assert "script" not in page.tags
+    assert "<script" not in rendered.html
+    assert "<script" not in rendered.svg
+    assert "<script>alert('x')" in page.text
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\x1b[31mb", "a\nb", "a\u202eb", "a\udc80b", "a\x85b"])
+def test_control_characters_are_replaced(text: str) -> None:
+    rendered = render(spoiled(text))
+    for each in (rendered.html, rendered.svg, rendered.json):
+        assert text not in each
+        each.encode()
+    assert "a\ufffd" in rendered.html
+
+
+def test_long_texts_are_cut() -> None:
+    rendered = render(spoiled("x" * 5000))
+    assert "x" * 201 not in rendered.html
+    assert "x" * 201 not in rendered.svg
+
+
+NEVER = [
+    ("the password Tr0ub4dor&3 was refused", "Tr0ub4dor"),
+    ("https://admin:hunter22@vc.example.com/sdk failed", "hunter22"),
+    ("https://admin:hunter22@vc.example.com/sdk failed", "admin"),
+    ("https://vc.example.com/api?token=abcdef0123 failed", "abcdef0123"),
+    ("cannot open /home/alice/secret/ledger.jsonl", "/home/alice"),
+    ("vc.example.com refused user 'chaos@vsphere.local'", "chaos@vsphere"),
+]
+
+
+@pytest.mark.parametrize(("text", "hidden"), NEVER)
+def test_what_is_never_shown(text: str, hidden: str) -> None:
+    redaction.hide_password("Tr0ub4dor&3")
+    rendered = render(spoiled(text))
+    for each in (rendered.html, rendered.svg, rendered.json):
+        assert hidden not in each
+
+
+def test_a_host_in_a_url_and_the_name_of_a_file_are_kept() -> None:
+    shown = render(spoiled("https://vc.example.com/sdk and /var/lib/ledger.jsonl")).html
+    assert "https://vc.example.com/sdk and ledger.jsonl" in shown
+
+
+SAID: dict[str, list[str]] = {
+    "three": [
+        "web-02 ignored the shutdown and was powered off hard after 28 s, web-03 was powered "
+        "off hard, and web-01 was shut down by its guest.",
+        "While the method ran, shop-answers failed for 11 s (no answer); web-03, the slowest, "
+        "was back in 38.0 s, within its limit of 60 s; the hypothesis was met before and after "
+        "the method.",
+        "All three VMs run again: the rollback powered on web-02 and undo found nothing left",
+        "✓ 3 of 3 VMs",
+        "not by this run",
+        "✓ 3 of 3 as they were before the run.",
+    ],
+    "sixty": [
+        "39 VMs on vSphere were shut down by their guests",
+        "The hypothesis was not met afterwards: shop-answers got 503 instead of HTTP 200",
+        "Undo restored 59 of the 60 VMs in 48 s; web-05 is still off, because no host",
+        "To do: power on web-05",
+        "chaos run recover.json --var ledger=chaosvm-ledger-",
+        "✕ 59 of 60 VMs",
+        "The other 58 VMs",
+    ],
+    "rehearsal": ["Rehearsal. This ran on a simulated lab; no real VM was touched."],
+    "dry run": ["Dry run. Nothing was changed", "Not judged", "VMs that would change", "Plan"],
+    "killed": [
+        "This run was killed; its last record is from 14:02:50. This page was written later",
+        "Not known",
+        "Not recorded",
+        "It is not known whether web-01, web-02, and web-03 are back.",
+    ],
+    "not met before": ["The method was not run.", "✕ Not met", "No VM was operated on."],
+    "interrupted": ["interrupted: SIGTERM"],
+    "guard": ["A guard stopped an action: 4 VMs would be changed, and chaosvm_max_vms allows 3."],
+    "nothing": ["No VM was selected.", "The experiment has no hypothesis", "no undo"],
+    "clocks": ["The clock of vcenter.example.com:443 is 5 min 0 s ahead of", "could not be read."],
+    "slow": ["over its limit of 30 s", "✕ 38.0 s"],
+    "left off": ["web-02 is still off, because no host has memory", "✕ 0 of 1 restored."],
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_it_says(name: str) -> None:
+    text = page_of(SAMPLES[name]).text.replace(" .", ".")
+    assert [each for each in SAID[name] if _squeezed(each) not in _squeezed(text)] == []
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+def test_the_tables_hold_what_the_chart_shows() -> None:
+    timeline = samples.three()
+    text = page_of(timeline).text
+    seen: set[Any] = set()
+    for change in timeline.changes:
+        first = (change.vm, change.kind) not in seen
+        seen.add((change.vm, change.kind))
+        if not first and change.cause:
+            assert change.cause in text
