@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import logzero
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chaosvm.lab.lab import Lab
 
 _POLL_SECONDS = 0.3
+_YEARS = 1e9  # seconds
+_INTEGERS = (("--port", 1024, 65_532), ("--guest-network", 1, 254))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,6 +62,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--platforms", help="comma-separated: vsphere, olvm, dora (all)")
     parser.add_argument("--latency", default="0", help="seconds before each answer (0)")
     parser.add_argument(
+        "--port",
+        help="vSphere's port; OLVM's is the next, then Dora's two (free ones)",
+    )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        help="keep the CA and the password in this directory, which only you can enter",
+    )
+    parser.add_argument(
+        "--guest-network",
+        metavar="N",
+        help="guests with ports have addresses 127.N.x.y (a random one)",
+    )
+    parser.add_argument("--durations", help="how many times as long operations take (1)")
+    parser.add_argument("--speed", help="seconds that pass in the world in one of ours (1)")
+    parser.add_argument("--clock-offset", help="seconds by which its clock is ahead of ours (0)")
+    parser.add_argument("--event-retention", help="seconds after which events are gone (never)")
+    parser.add_argument(
         "--env-file", metavar="PATH", help="write the variables to a new file, removed at the end"
     )
     return parser
@@ -76,7 +96,35 @@ def _lab(arguments: argparse.Namespace) -> Lab:
         platforms = values.string_list(
             "--platforms", arguments.platforms.replace(" ", "").split(",")
         )
-    return LabClass(load(arguments.world), platforms=platforms, latency=latency)
+    source = load(arguments.world)
+    if (durations := _number(arguments, "--durations", 0, 10_000)) is not None:
+        source.world.durations = source.world.durations.times(durations)
+    port, network = (_integer(arguments, *each) for each in _INTEGERS)
+    return LabClass(
+        source,
+        platforms=platforms,
+        latency=latency,
+        port=port,
+        state_dir=arguments.state_dir,
+        guest_network=network,
+        speed=_number(arguments, "--speed", 0.001, 100_000),
+        clock_offset=_number(arguments, "--clock-offset", -_YEARS, _YEARS),
+        event_retention=_number(arguments, "--event-retention", 0, _YEARS),
+    )
+
+
+def _number(arguments: argparse.Namespace, option: str, least: float, most: float) -> float | None:
+    value = _value(arguments, option)
+    return None if value is None else values.number(option, value, least, most)
+
+
+def _integer(arguments: argparse.Namespace, option: str, least: int, most: int) -> int | None:
+    value = _value(arguments, option)
+    return None if value is None else values.integer(option, value, least, most)
+
+
+def _value(arguments: argparse.Namespace, option: str) -> Any:
+    return getattr(arguments, option.removeprefix("--").replace("-", "_"))
 
 
 @contextmanager

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import logging
 import ssl
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from email.utils import format_datetime
 from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
 
+from chaosvm.errors import InvalidValue
 from chaosvm.lab import fault_injection
 from chaosvm.lab.fault_rules import Call, Faults, Rule
 
@@ -88,14 +91,25 @@ class ProtocolServer(Protocol):
 
 
 class Server:
-    """Serves one protocol on a free port of 127.0.0.1."""
+    """Serves one protocol on a port of 127.0.0.1, by default a free one.
+
+    date: tells the date that answers carry.
+    """
 
     host = "127.0.0.1"
 
     def __init__(
-        self, protocol: ProtocolServer, faults: Faults, tls: ssl.SSLContext | None
+        self,
+        protocol: ProtocolServer,
+        faults: Faults,
+        tls: ssl.SSLContext | None,
+        *,
+        port: int = 0,
+        date: Callable[[], dt.datetime],
     ) -> None:
         self.port = 0
+        self._wanted_port = port
+        self._date = date
         self.latency = 0.0
         self.protocol = protocol
         self._faults = faults
@@ -117,7 +131,10 @@ class Server:
         self._thread.start()
         self._ready.wait()
         if self.port == 0:
-            raise RuntimeError("the lab's server did not start") from self._failure
+            reason = self._failure.strerror if self._failure else "it ended at once"
+            raise InvalidValue(
+                f"the lab cannot listen on port {self._wanted_port} of {self.host}: {reason}"
+            ) from self._failure
 
     def stop(self) -> None:
         if self._loop is not None and self._stopping is not None:
@@ -173,7 +190,7 @@ class Server:
         listener = await loop.create_server(
             self._accept,
             self.host,
-            0,
+            self._wanted_port,
             ssl=self._tls,
             ssl_shutdown_timeout=1 if self._tls else None,
             backlog=1024,
@@ -217,7 +234,9 @@ class Server:
                 call = self._call(request, body)
                 with self._lock:
                     self._requests[call.name] += 1
-                return await self._respond(call, request, handler)
+                response = await self._respond(call, request, handler)
+                response.headers.setdefault("Date", format_datetime(self._date(), usegmt=True))
+                return response
             except ConnectionError:  # the client left
                 return web.Response()
 

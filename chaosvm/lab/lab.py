@@ -7,6 +7,8 @@ import importlib.util
 import secrets
 import ssl
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,11 +16,14 @@ import trustme
 
 from chaosvm.errors import InvalidValue, MissingExtra
 from chaosvm.lab.fault_rules import Faults, Rule
+from chaosvm.lab.guest_services import GuestServices
 from chaosvm.lab.http_server import ProtocolServer, Server, Sessions
 from chaosvm.lab.options import Options
 from chaosvm.lab.run_directory import RunDirectory
 from chaosvm.lab.simulation import World
+from chaosvm.lab.state_directory import StateDirectory
 from chaosvm.lab.world_files import Described, Source, load
+from chaosvm.settings import values
 
 __all__ = ["Lab", "installed"]
 
@@ -40,7 +45,7 @@ def installed() -> tuple[str, ...]:
 
 
 class Lab:
-    """Simulated platforms, each on a free port of 127.0.0.1.
+    """Simulated platforms, each on a port of 127.0.0.1, by default a free one.
 
         world = World()
         world.add_vm("web-01", guest=Guest.ignores())
@@ -59,6 +64,14 @@ class Lab:
     username: the account that may do everything, in the engine's form: admin@internal, or
         admin@ovirt@internalsso with Keycloak.
     password: random by default.
+    port: vSphere's; OLVM's is the next, then Dora's login and inventory. Default: free ones.
+    state_dir: a directory that keeps the CA and the password, so that they stay the same.
+        It is made if it is missing, and only its owner may enter it.
+    guest_network: the second byte of the addresses 127.N.x.y of guests with services.
+        Default: a random one.
+    speed: how many seconds pass in the world in one of ours.
+    clock_offset: seconds by which the servers' clocks are ahead of ours.
+    event_retention: seconds after which events are gone. Default: never.
     real_size: has no effect any more: VMs take 9 KB of XML each, as on a real engine.
     token_seconds: lifetime of a login. Default: unlimited.
     latency: seconds before each request is processed.
@@ -86,6 +99,12 @@ class Lab:
         dora_lag: float = 0.0,
         dora_estates: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
         dora_bare: bool = False,
+        port: int | None = None,
+        state_dir: str | Path | None = None,
+        guest_network: int | None = None,
+        speed: float | None = None,
+        clock_offset: float | None = None,
+        event_retention: float | None = None,
         ca: trustme.CA | None = None,
         names: Sequence[str] = ("localhost", "127.0.0.1"),
     ) -> None:
@@ -93,11 +112,16 @@ class Lab:
         self.world = source.world
         self.platforms = tuple(platforms)
         self.username = username
-        self.password = password or secrets.token_urlsafe(12)
+        state = None if state_dir is None else StateDirectory(state_dir)
+        self.password = password or (state.password() if state else secrets.token_urlsafe(12))
+        _set_time(self.world, speed, clock_offset, event_retention)
+        self._guests = GuestServices(self.world, guest_network)
         self.faults = Faults()
         self.faults.set(source.rules)
         self._latency = latency
-        self._ca = ca or trustme.CA()
+        self._ca = ca or (state.ca() if state else trustme.CA())
+        self._ca_file = state.ca_file if state and not ca else None
+        self._port = port
         self._names = names
         self._run_directory: RunDirectory | None = None
         self._servers: list[Server] = []
@@ -111,11 +135,9 @@ class Lab:
             dora_estates=dora_estates,
             dora_bare=dora_bare,
         )
-        self._protocol_servers: list[ProtocolServer] = [
-            server
-            for platform in platforms
-            for server in _protocol_servers(platform, self.world, options)
-        ]
+        self._protocol_servers: dict[str, Sequence[ProtocolServer]] = {
+            platform: _protocol_servers(platform, self.world, options) for platform in platforms
+        }
 
     # Starting and stopping -------------------------------------------------------------
 
@@ -134,22 +156,34 @@ class Lab:
         """Serve until :meth:`stop`. A lab can only be started once."""
         self._run_directory = RunDirectory()
         try:
-            self._ca.cert_pem.write_to_path(self.ca_file)
-            for protocol in self._protocol_servers:
-                server = Server(protocol, self.faults, self._tls() if protocol.tls else None)
-                self._servers.append(server)
-                server.latency = self._latency
-                server.start()
+            if self._ca_file is None:
+                self._ca.cert_pem.write_to_path(self.ca_file)
+            for platform, protocols in self._protocol_servers.items():
+                for number, protocol in enumerate(protocols):
+                    self._serve(protocol, self._port_of(platform, number))
+            self.world.start()
+            self._guests.start()
         except BaseException:
             self.stop()
             raise
-        self.world.start()
         return self
 
+    def _serve(self, protocol: ProtocolServer, port: int) -> None:
+        tls = self._tls() if protocol.tls else None
+        server = Server(protocol, self.faults, tls, port=port, date=lambda: self.world.date)
+        self._servers.append(server)
+        server.latency = self._latency
+        server.start()
+
+    def _port_of(self, platform: str, number: int) -> int:
+        """The same for a platform, whichever others are served; 0 for a free one."""
+        return self._port + tuple(_PLATFORMS).index(platform) + number if self._port else 0
+
     def stop(self) -> None:
-        """Close the ports and remove all files. Idempotent."""
+        """Close the ports and remove all files but those of ``state_dir``. Idempotent."""
         for server in self._servers:
             server.stop()
+        self._guests.stop()
         self.world.stop()
         if self._run_directory is not None:
             self._run_directory.remove()
@@ -178,7 +212,7 @@ class Lab:
         """PEM file of the CA that issued the certificate."""
         if self._run_directory is None:
             raise RuntimeError("the lab has not been started")
-        return str(self._run_directory.path / "ca.pem")
+        return str(self._ca_file or self._run_directory.path / "ca.pem")
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:
@@ -253,7 +287,8 @@ class Lab:
             server.latency = seconds
 
     def _sessions(self) -> list[Sessions]:
-        return [each.sessions for each in self._protocol_servers if each.sessions is not None]
+        protocols = chain.from_iterable(self._protocol_servers.values())
+        return [each.sessions for each in protocols if each.sessions is not None]
 
     @property
     def _started_servers(self) -> list[Server]:
@@ -266,6 +301,20 @@ def _load(world: World | Source | None) -> Described:
     if world is None:
         return Described(World.generated())
     return Described(world) if isinstance(world, World) else load(world)
+
+
+def _set_time(
+    world: World, speed: float | None, clock_offset: float | None, event_retention: float | None
+) -> None:
+    """Set what is given."""
+    if speed is not None:
+        world.speed = values.number("speed", speed, 0.001, 100_000, "times")
+    if clock_offset is not None:
+        world.clock_offset = values.number("clock_offset", clock_offset, -(10**9), 10**9, "seconds")
+    if event_retention is not None:
+        world.event_retention = values.number(
+            "event_retention", event_retention, 0, 10**9, "seconds"
+        )
 
 
 def _protocol_servers(platform: str, world: World, options: Options) -> Sequence[ProtocolServer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from chaosvm.errors import InvalidValue
 from chaosvm.lab import Lab, World
 from tests.lab.conftest import Plain, connected
 
@@ -123,3 +125,45 @@ def test_without_its_packages_it_says_which_extra(missing: str, extra: str) -> N
     )
     assert missing in ran.stdout
     assert extra in ran.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return min(int(probe.getsockname()[1]), 65_000)
+
+
+def test_a_lab_comes_back_at_the_same_address_with_the_same_secrets(tmp_path: Path) -> None:
+    folder, port, seen = tmp_path / "state", free_port(), []
+    for _ in range(2):
+        with Lab(World(), platforms=["vsphere"], port=port, state_dir=folder) as lab:
+            seen.append((lab.environment(), Path(lab.ca_file).read_text()))
+            assert lab.vsphere_port == port
+    assert seen[0] == seen[1]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    folder.chmod(0o750)
+    with pytest.raises(InvalidValue, match=r"state_dir is .*, which others may enter"):
+        Lab(World(), state_dir=folder)
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InvalidValue, match=rf"cannot listen on port {port} of 127\.0\.0\.1"):
+            Lab(World(), platforms=["vsphere"], port=port).start()
+
+
+def test_its_clock_may_be_wrong_and_fast() -> None:
+    world = World()
+    with Lab(world, platforms=["dora"], speed=1000, clock_offset=-86_400) as lab:
+        before = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+        began = world.now
+        threading.Event().wait(0.02)
+        assert 20 <= world.now - began < 20_000
+        assert dt.timedelta() < world.date - before < dt.timedelta(hours=6)
+        assert lab.world.speed == 1000
+    with pytest.raises(InvalidValue, match="speed is 0"):
+        Lab(World(), speed=0)

@@ -345,3 +345,29 @@ def test_a_card_is_connected_at_the_next_start(slow_world: World, clock: FakeClo
     slow_world.change("web", nics=(replace(nic, connected=False),))
     slow_world.power.start("web")
     assert slow_world.vm("web").nics == (nic,)
+
+
+def test_events_may_end(slow_world: World, clock: FakeClock) -> None:
+    slow_world.event_retention = 60
+    slow_world.add_vm("web")
+    for _ in range(3):
+        slow_world.power.reset("web")
+        clock.sleep(40)
+    assert [event.number for event in slow_world.events] == [3]
+    clock.sleep(60)
+    assert slow_world.events == []
+
+
+def test_ten_minutes_may_pass_in_ten_seconds(slow_world: World, clock: FakeClock) -> None:
+    slow_world.add_vm("web", guest=Guest.slow(600))
+    slow_world.speed = 60
+    before, date = slow_world.now, slow_world.date
+    slow_world.power.shut_down("web")
+    clock.sleep(9.9)
+    assert slow_world.vm("web").state is State.SHUTTING_DOWN
+    clock.sleep(0.1)
+    assert slow_world.vm("web").state is OFF
+    assert slow_world.now - before == pytest.approx(600)
+    assert (slow_world.date - date).total_seconds() == pytest.approx(600)
+    slow_world.clock_offset = 3600
+    assert (slow_world.date - date).total_seconds() == pytest.approx(4200)

@@ -23,6 +23,8 @@ from chaosvm.lab.simulation.hardware import (
     Limits,
     Nic,
     Topology,
+    default_disk,
+    default_nic,
     derived_id,
 )
 from chaosvm.lab.simulation.host_operations import HostOperations
@@ -67,6 +69,8 @@ __all__ = [
     "Topology",
     "User",
     "World",
+    "default_disk",
+    "default_nic",
     "derived_id",
     "tag_id",
 ]

@@ -49,6 +49,8 @@ class Inventory(Scheduler):
         self._vms_on_host: dict[str, int] = {}
         self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._last_event = 0
+        # Seconds after which events are gone.
+        self.event_retention: float | None = None
         self._generation = 0
 
     # Lookups ---------------------------------------------------------------------
@@ -77,6 +79,10 @@ class Inventory(Scheduler):
     def events(self) -> list[Event]:
         """Oldest first."""
         with self.present():
+            if self.event_retention is not None:
+                oldest = self.date_of(self._now - self.event_retention)
+                while self._events and self._events[0].at < oldest:
+                    self._events.popleft()
             return list(self._events)
 
     @property

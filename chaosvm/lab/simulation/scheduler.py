@@ -11,6 +11,7 @@ from functools import partial
 
 from chaosvm.lab.simulation.machine import Machine
 from chaosvm.lab.simulation.timeline import Timeline
+from chaosvm.lab.simulation.world_clock import WorldClock
 from chaosvm.runtime import Clock
 
 __all__ = ["Scheduler"]
@@ -30,9 +31,8 @@ class Scheduler:
     """
 
     def __init__(self, clock: Clock = time) -> None:
-        self._clock = clock
-        self._epoch = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=clock.monotonic())
-        self._now = clock.monotonic()
+        self._clock = WorldClock(clock)
+        self._now = self._clock.seconds
         self._timeline = Timeline()
         self._vms: dict[str, Machine] = {}
         self._changed: list[Machine] = []
@@ -49,7 +49,32 @@ class Scheduler:
 
     def date_of(self, seconds: float) -> dt.datetime:
         """The date of a moment in simulated seconds."""
-        return self._epoch + dt.timedelta(seconds=seconds)
+        return self._clock.date_of(seconds)
+
+    @property
+    def date(self) -> dt.datetime:
+        """The current date, as the world's servers tell it."""
+        return self.date_of(self.now)
+
+    @property
+    def speed(self) -> float:
+        """How many simulated seconds pass in one of ours."""
+        return self._clock.speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        with self.present():
+            self._clock.speed = speed
+            self._lock.notify_all()
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which the world's dates are ahead of ours."""
+        return self._clock.offset
+
+    @clock_offset.setter
+    def clock_offset(self, seconds: float) -> None:
+        self._clock.offset = seconds
 
     @contextmanager
     def present(self) -> Iterator[None]:
@@ -130,7 +155,7 @@ class Scheduler:
                 if self._thread is not current:
                     return
                 due = self._timeline.next_moment()
-                wait = None if due is None else due - self._clock.monotonic()
+                wait = None if due is None else self._clock.real_seconds_until(due)
                 if wait is None or wait > 0:
                     self._lock.wait(wait)
                     continue
@@ -138,7 +163,7 @@ class Scheduler:
                 pass
 
     def _run_due(self) -> None:
-        now = self._clock.monotonic()
+        now = self._clock.seconds
         while (due := self._timeline.take(now)) is not None:
             self._now, callback = due
             callback()

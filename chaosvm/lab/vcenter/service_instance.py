@@ -187,7 +187,7 @@ class ServiceInstance(ManagedObject):
 
     @managed_property
     def serverClock(self, session: Any = None) -> dt.datetime:
-        return dt.datetime.now(dt.UTC)
+        return self._service.inventory.world.date
 
     @managed_property
     def capability(self, session: Any = None) -> Any:

@@ -6,12 +6,12 @@ import datetime as dt
 import ipaddress
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
 from chaosvm.lab.fault_rules import ACTIONS
-from chaosvm.lab.simulation import Durations, Guest, State, Topology
+from chaosvm.lab.simulation import Durations, State, Topology
 from chaosvm.settings import values
 
 __all__ = [
@@ -21,11 +21,12 @@ __all__ = [
     "date",
     "durations",
     "folder",
-    "guest",
     "ip_addresses",
     "moid",
     "positive_integer",
     "list_items",
+    "one_of",
+    "renamed",
     "seconds",
     "state",
     "tags",
@@ -42,13 +43,6 @@ _MAX_SECONDS = 100 * 365 * 86_400
 # Power states as in activities; YAML reads a bare on or off as a boolean.
 _STATES = {"powered_on": State.RUNNING, "powered_off": State.OFF, "on": State.RUNNING}
 _BOOLEAN_STATES = {True: State.RUNNING, False: State.OFF}
-_GUESTS: Mapping[str, Callable[..., Guest]] = {
-    "obeys": Guest.obeys,
-    "slow": Guest.slow,
-    "ignores": Guest.ignores,
-    "without_agent": Guest.without_agent,
-    "deaf": Guest.deaf,
-}
 
 
 def seconds(key: str, value: Any) -> float:
@@ -70,24 +64,6 @@ def state(key: str, value: Any) -> State:
     if isinstance(value, str) and value in _STATES:
         return _STATES[value]
     return values.choice(key, value, State)
-
-
-def guest(key: str, value: Any) -> Guest:
-    """The name of a behavior, or {name: seconds}."""
-    expected = f"one of {', '.join(_GUESTS)}, or with seconds as {{'slow': 5}}"
-    behavior, *arguments = next(iter(value.items())) if _is_pair(value) else (value,)
-    if (
-        not isinstance(behavior, str)
-        or behavior not in _GUESTS
-        or (arguments and behavior == "deaf")
-    ):
-        hint = values.suggestion(behavior, _GUESTS) if isinstance(behavior, str) else ""
-        raise values.invalid(key, value, f"{expected}{hint}")
-    return _GUESTS[behavior](*(seconds(f"{key}.{behavior}", each) for each in arguments))
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) == 1
 
 
 def unique_id(key: str, value: Any) -> str:
@@ -190,12 +166,24 @@ def tags(key: str, value: Any) -> dict[str, str | None]:
     return dict.fromkeys(values.string_list(key, value, '["web"], or {"gold": "tier"}'))
 
 
+def one_of(key: str, value: Any, known: Collection[str]) -> str:
+    if isinstance(value, str) and value in known:
+        return value
+    hint = values.suggestion(value, known)
+    raise values.invalid(key, value, f"one of {', '.join(known)}{hint}")
+
+
+def renamed(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Fields by their names in the simulation, and memory in bytes."""
+    fields = {names.get(key, key): value for key, value in fields.items()}
+    if "memory" in fields:
+        fields["memory"] *= MIB
+    return fields
+
+
 def count(key: str, value: Any) -> int:
     return values.integer(key, value, 0, 1_000_000_000)
 
 
 def action(key: str, value: Any) -> str:
-    if isinstance(value, str) and value in ACTIONS:
-        return value
-    hint = values.suggestion(value, ACTIONS) if isinstance(value, str) else ""
-    raise values.invalid(key, value, f"one of {', '.join(ACTIONS)}{hint}")
+    return one_of(key, value, ACTIONS)

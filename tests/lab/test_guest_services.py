@@ -1,0 +1,106 @@
+"""The ports of guests: real listeners, while a guest is up."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+import requests
+
+from chaosvm.errors import InvalidValue
+from chaosvm.lab import Guest, Lab, Machine, State, World
+from chaosvm.lab.simulation import Service
+from tests.lab.conftest import eventually
+
+TCP, HTTP = 18022, 18080
+GUEST = Guest(services=(Service(TCP), Service(HTTP, http=True, status=503, body="not now")))
+
+
+@pytest.fixture
+def guests() -> Iterator[World]:
+    """A VM that serves, one that is off, and one without services."""
+    world = World()
+    world.add_vm("web", guest=GUEST)
+    world.add_vm("off", State.OFF, guest=GUEST)
+    world.add_vm("plain", ip_addresses=("192.0.2.7",))
+    with Lab(world, platforms=["dora"]):
+        yield world
+
+
+def address(vm: Machine) -> str:
+    return vm.ip_addresses[0]
+
+
+def answers(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(10)
+        return probe.connect_ex((host, port)) == 0
+
+
+def get(host: str) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(f"http://{host}:{HTTP}/health", timeout=10)
+
+
+def test_guests_that_are_up_answer(guests: World) -> None:
+    web, off, plain = (guests.vm(name) for name in ("web", "off", "plain"))
+    assert address(web) != address(off)
+    assert plain.ip_addresses == ("192.0.2.7",)
+    assert [answers(address(vm), TCP) for vm in (web, off)] == [True, False]
+    response = get(address(web))
+    assert (response.status_code, response.text) == (503, "not now")
+
+
+def hang(world: World) -> None:
+    world.hang("web")
+
+
+def unplug(world: World) -> None:
+    vm = world.vm("web")
+    world.change("web", nics=tuple(replace(nic, connected=False) for nic in vm.nics))
+
+
+def lose_power(world: World) -> None:
+    world.outages.fail("host-1")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [lambda world: world.power.power_off("web"), hang, unplug, lose_power],
+    ids=["off", "hangs", "unplugged", "host without power"],
+)
+def test_they_do_not_once_they_are_in_trouble(
+    guests: World, trouble: Callable[[World], None]
+) -> None:
+    where = address(guests.vm("web"))
+    trouble(guests)
+    eventually(lambda: not answers(where, TCP))
+    assert not answers(where, HTTP)
+
+
+def test_a_guest_answers_again_after_its_boot(guests: World) -> None:
+    where = address(guests.vm("off"))
+    guests.power.start("off")
+    eventually(lambda: answers(where, TCP))
+    guests.outages.lose("host-1")
+    eventually(lambda: guests.vm("off").state is State.UNREACHABLE)
+    assert answers(where, TCP)
+
+
+def test_a_vm_that_is_added_later_answers_too(guests: World) -> None:
+    guests.add_vm("late", guest=GUEST)
+    eventually(lambda: guests.vm("late").ip_addresses and answers(address(guests.vm("late")), TCP))
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.15.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        world = World()
+        world.add_vm("web", guest=Guest(services=(Service(port),)), ip_addresses=("127.15.0.1",))
+        with pytest.raises(InvalidValue, match=rf"port {port} of 127\.15\.0\.1.*in use"):
+            Lab(world, platforms=["dora"]).start()
