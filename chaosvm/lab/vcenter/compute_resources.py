@@ -8,9 +8,10 @@ from pyVmomi import vim
 
 from chaosvm.lab.simulation import Cluster
 from chaosvm.lab.vcenter.entities import Datacenter, Entity, references
-from chaosvm.lab.vcenter.host_system import MHZ, HostSystem
+from chaosvm.lab.vcenter.host_system import HostSystem
+from chaosvm.lab.vcenter.hosts import MHZ
 from chaosvm.lab.vcenter.interfaces import Inventory
-from chaosvm.lab.vcenter.managed_object import managed_property
+from chaosvm.lab.vcenter.managed_object import empty_property, managed_property
 from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = ["Compute", "ResourcePool"]
@@ -61,6 +62,22 @@ class Compute(Entity):
         return references(vim.Network, [self.datacenter.net])
 
     @managed_property
+    def environmentBrowser(self, session: Any = None) -> Any:
+        return vim.EnvironmentBrowser(f"envbrowser-{self.moid}")
+
+    @managed_property
+    def configurationEx(self, session: Any = None) -> Any:
+        return vim.ComputeResource.ConfigInfo(vmSwapPlacement="vmDirectory", spbmEnabled=False)
+
+    @managed_property
+    def lifecycleManaged(self, session: Any = None) -> bool:
+        return False
+
+    @managed_property
+    def configManagerEnabled(self, session: Any = None) -> bool:
+        return False
+
+    @managed_property
     def summary(self, session: Any = None) -> Any:
         cores = sum(host.cores for host in self.hosts)
         memory = sum(host.host_memory for host in self.hosts)
@@ -84,21 +101,87 @@ class ClusterCompute(Compute):
     kind = vim.ClusterComputeResource
     _SUMMARY = vim.ClusterComputeResource.Summary
 
+    actionHistory = empty_property()
+    drsFault = empty_property()
+    drsRecommendation = empty_property()
+    migrationHistory = empty_property()
+    recommendation = empty_property()
+
+    @managed_property
+    def summaryEx(self, session: Any = None) -> Any:
+        return self.summary(session)
+
     @managed_property
     def configuration(self, session: Any = None) -> Any:
         return vim.cluster.ConfigInfo(dasConfig=_ha_config(), drsConfig=_drs_config())
 
     @managed_property
     def configurationEx(self, session: Any = None) -> Any:
-        return vim.cluster.ConfigInfoEx(dasConfig=_ha_config(), drsConfig=_drs_config())
+        return vim.cluster.ConfigInfoEx(
+            vmSwapPlacement="vmDirectory",
+            spbmEnabled=False,
+            dasConfig=_ha_config(),
+            drsConfig=_drs_config(),
+            orchestration=vim.cluster.OrchestrationInfo(
+                defaultVmReadiness=vim.cluster.VmReadiness(readyCondition="none", postReadyDelay=0)
+            ),
+            dpmConfigInfo=vim.cluster.DpmConfigInfo(
+                enabled=False, defaultDpmBehavior="automated", hostPowerActionRate=3
+            ),
+            infraUpdateHaConfig=vim.cluster.InfraUpdateHaConfigInfo(enabled=False),
+            proactiveDrsConfig=vim.cluster.ProactiveDrsConfigInfo(enabled=False),
+        )
+
+
+# The defaults are those of the API reference.
 
 
 def _ha_config() -> Any:
-    return vim.cluster.DasConfigInfo(enabled=False)
+    monitoring = vim.cluster.VmToolsMonitoringSettings(
+        enabled=False,
+        vmMonitoring="vmMonitoringDisabled",
+        clusterSettings=True,
+        failureInterval=30,
+        minUpTime=120,
+        maxFailures=3,
+        maxFailureWindow=3600,
+    )
+    protection = vim.cluster.VmComponentProtectionSettings(
+        vmStorageProtectionForAPD="disabled",
+        enableAPDTimeoutForHosts=False,
+        vmTerminateDelayForAPDSec=180,
+        vmReactionOnAPDCleared="none",
+        vmStorageProtectionForPDL="disabled",
+    )
+    return vim.cluster.DasConfigInfo(
+        enabled=False,
+        vmMonitoring="vmMonitoringDisabled",
+        hostMonitoring="enabled",
+        vmComponentProtecting="disabled",
+        failoverLevel=1,
+        admissionControlPolicy=vim.cluster.FailoverLevelAdmissionControlPolicy(
+            failoverLevel=1, resourceReductionToToleratePercent=100
+        ),
+        admissionControlEnabled=True,
+        defaultVmSettings=vim.cluster.DasVmSettings(
+            restartPriority="medium",
+            restartPriorityTimeout=600,
+            isolationResponse="none",
+            vmToolsMonitoringSettings=monitoring,
+            vmComponentProtectionSettings=protection,
+        ),
+        hBDatastoreCandidatePolicy="allFeasibleDsWithUserPreference",
+    )
 
 
 def _drs_config() -> Any:
-    return vim.cluster.DrsConfigInfo(enabled=False)
+    return vim.cluster.DrsConfigInfo(
+        enabled=False,
+        enableVmBehaviorOverrides=True,
+        defaultVmBehavior="fullyAutomated",
+        vmotionRate=3,
+        scaleDescendantsShares="disabled",
+    )
 
 
 class ResourcePool(Entity):
@@ -117,9 +200,8 @@ class ResourcePool(Entity):
         )
         return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in vms])
 
-    @managed_property
-    def resourcePool(self, session: Any = None) -> Any:
-        return vim.ResourcePool.Array([])
+    childConfiguration = empty_property()
+    resourcePool = empty_property()
 
     @managed_property
     def config(self, session: Any = None) -> Any:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyVmomi import vim
 
 from chaosvm.lab.vcenter.interfaces import Inventory
-from chaosvm.lab.vcenter.managed_object import ManagedObject, managed_property
+from chaosvm.lab.vcenter.managed_object import (
+    Call,
+    ManagedObject,
+    empty_property,
+    managed_property,
+    method,
+)
 from chaosvm.lab.vcenter.power_methods import MultiVMPowerOn
 from chaosvm.lab.vcenter.serialization import data_object
 from chaosvm.lab.vcenter.states import escape_name
@@ -16,9 +22,18 @@ from chaosvm.lab.vcenter.states import escape_name
 if TYPE_CHECKING:
     from chaosvm.lab.vcenter.virtual_machine import VirtualMachine
 
-__all__ = ["Datacenter", "Datastore", "Entity", "Folder", "Network", "references"]
+__all__ = [
+    "DATASTORE_BYTES",
+    "Datacenter",
+    "Datastore",
+    "Entity",
+    "Folder",
+    "Network",
+    "references",
+]
 
-_TIB = 1024**4
+DATASTORE_BYTES = 1024**4
+_HARDWARE_VERSION = "vmx-19"
 
 
 class Entity(ManagedObject):
@@ -69,20 +84,19 @@ class Entity(ManagedObject):
         return self.inventory.fields.definitions()
 
     @managed_property
-    def customValue(self, session: Any = None) -> list[Any]:
-        return []
-
-    @managed_property
-    def value(self, session: Any = None) -> list[Any]:
-        return []
-
-    @managed_property
     def alarmActionsEnabled(self, session: Any = None) -> bool:
         return True
 
     @managed_property
-    def triggeredAlarmState(self, session: Any = None) -> list[Any]:
-        return []
+    def permission(self, session: Any = None) -> Any:
+        return self.inventory.permissions.of(self.moid)
+
+    configIssue = empty_property()
+    customValue = empty_property()
+    declaredAlarmState = empty_property()
+    disabledMethod = empty_property()
+    triggeredAlarmState = empty_property()
+    value = empty_property()
 
 
 def references(kind: Any, entities: Any) -> Any:
@@ -150,7 +164,9 @@ class Datacenter(MultiVMPowerOn, Entity):
 
     @managed_property
     def configuration(self, session: Any = None) -> Any:
-        return vim.Datacenter.ConfigInfo(defaultHardwareVersionKey="vmx-19")
+        return vim.Datacenter.ConfigInfo(
+            defaultHardwareVersionKey=_HARDWARE_VERSION, maximumHardwareVersionKey="vmx-21"
+        )
 
     @managed_property
     def datastore(self, session: Any = None) -> Any:
@@ -201,7 +217,7 @@ class Datastore(_DatacenterResource):
         return vim.host.VmfsVolume(
             type="VMFS",
             name=self.plain_name,
-            capacity=_TIB,
+            capacity=DATASTORE_BYTES,
             blockSizeMb=1,
             maxBlocks=63 * 1024 * 1024,
             majorVersion=6,
@@ -209,6 +225,8 @@ class Datastore(_DatacenterResource):
             uuid=self.moid,
             extent=[vim.host.ScsiDisk.Partition(diskName=f"naa.{self.moid}", partition=1)],
             vmfsUpgradable=False,
+            ssd=True,
+            local=False,
         )
 
     @managed_property
@@ -217,10 +235,40 @@ class Datastore(_DatacenterResource):
             vim.host.VmfsDatastoreInfo,
             name=self.plain_name,
             url=self.url,
-            freeSpace=_TIB,
-            maxFileSize=_TIB,
+            freeSpace=DATASTORE_BYTES,
+            maxFileSize=DATASTORE_BYTES,
+            maxVirtualDiskCapacity=DATASTORE_BYTES,
+            maxMemoryFileSize=DATASTORE_BYTES,
+            timestamp=self.inventory.world.date_of(self.inventory.world.now),
+            containerId=self.moid,
             vmfs=self.volume(),
         )
+
+    @managed_property
+    def browser(self, session: Any = None) -> Any:
+        return vim.host.DatastoreBrowser(f"datastoreBrowser-{self.moid}")
+
+    @managed_property
+    def capability(self, session: Any = None) -> Any:
+        return data_object(
+            vim.Datastore.Capability,
+            directoryHierarchySupported=True,
+            rawDiskMappingsSupported=True,
+            perFileThinProvisioningSupported=True,
+            topLevelDirectoryCreateSupported=True,
+            vmfsSparseSupported=True,
+            vmdkExpandSupported=True,
+        )
+
+    @managed_property
+    def iormConfiguration(self, session: Any = None) -> Any:
+        return vim.StorageResourceManager.IORMConfigInfo(
+            enabled=False, congestionThresholdMode="automatic", congestionThreshold=30
+        )
+
+    @method("RefreshDatastore", "RefreshDatastoreStorageInfo")
+    def refresh(self, call: Call) -> None:
+        """Nothing is cached."""
 
     @managed_property
     def summary(self, session: Any = None) -> Any:
@@ -229,8 +277,8 @@ class Datastore(_DatacenterResource):
             datastore=self.reference,
             name=self.plain_name,
             url=self.url,
-            capacity=_TIB,
-            freeSpace=_TIB,
+            capacity=DATASTORE_BYTES,
+            freeSpace=DATASTORE_BYTES,
             uncommitted=0,
             accessible=True,
             multipleHostAccess=True,

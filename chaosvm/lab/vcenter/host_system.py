@@ -7,16 +7,13 @@ from typing import Any
 from pyVmomi import vim
 
 from chaosvm.lab.simulation import Host
+from chaosvm.lab.vcenter import hosts
 from chaosvm.lab.vcenter.entities import Entity
-from chaosvm.lab.vcenter.host_configuration import HostConfiguration
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.managed_object import managed_property
 from chaosvm.lab.vcenter.serialization import data_object
 
-__all__ = ["MHZ", "HostSystem"]
-
-MHZ = 2400
-_PRODUCT = "VMware ESXi 8.0.3 build-24022510 (chaosvm lab)"
+__all__ = ["HostSystem"]
 
 
 class HostSystem(Entity):
@@ -25,8 +22,14 @@ class HostSystem(Entity):
     def __init__(self, inventory: Inventory, moid: str, host: Host, compute: Any) -> None:
         super().__init__(inventory, moid, host.name, compute)
         self._host = host
-        self._compute = compute
-        self.systems = HostConfiguration.of(moid, host, compute)
+        self.compute = compute
+        options = inventory.options_of(host)
+        self.systems = hosts.HostConfiguration(moid, host, compute.datacenter.store, options)
+
+    @property
+    def host(self) -> Host:
+        """The host as it is now."""
+        return self.inventory.world.host(self._host.id) or self._host
 
     @property
     def cores(self) -> int:
@@ -38,7 +41,7 @@ class HostSystem(Entity):
 
     @property
     def host_up(self) -> bool:
-        return self._host.responding
+        return self.host.responding
 
     @managed_property
     def vm(self, session: Any = None) -> Any:
@@ -47,71 +50,79 @@ class HostSystem(Entity):
 
     @managed_property
     def datastore(self, session: Any = None) -> Any:
-        return self._compute.datastore(session)
+        return self.compute.datastore(session)
 
     @managed_property
     def network(self, session: Any = None) -> Any:
-        return self._compute.network(session)
+        return self.compute.network(session)
+
+    @managed_property
+    def datastoreBrowser(self, session: Any = None) -> Any:
+        return vim.host.DatastoreBrowser(f"datastoreBrowser-{self.moid}")
 
     @managed_property
     def runtime(self, session: Any = None) -> Any:
-        host, up = self._host, self._host.responding
+        host, up = self.host, self.host_up
         away = "notResponding" if host.connected else "disconnected"
         return data_object(
             vim.host.RuntimeInfo,
             connectionState="connected" if up else away,
             powerState="poweredOn" if up else "unknown",
+            standbyMode="none",
             inMaintenanceMode=host.maintenance,
+            inQuarantineMode=False,
             bootTime=self.inventory.world.date_of(0.0) if up else None,
+            healthSystemRuntime=vim.host.HealthStatusSystem.Runtime(),
+            hostMaxVirtualDiskCapacity=62 * 1024**4,
+            cryptoState="incapable",
         )
 
     @managed_property
     def config(self, session: Any = None) -> Any:
+        threads = vim.host.CpuSchedulerSystem.HyperThreadScheduleInfo(
+            available=True, active=True, config=True
+        )
         return data_object(
             vim.host.ConfigInfo,
             host=self.reference,
-            product=_product(),
-            network=self.systems.network.networkInfo(session),
-            fileSystemVolume=self.systems.storage.fileSystemVolumeInfo(session),
-            storageDevice=self.systems.storage.storageDeviceInfo(session),
+            product=hosts.product(),
+            hyperThread=threads,
+            flags=vim.host.FlagInfo(backgroundSnapshotsEnabled=True),
+            adminDisabled=False,
+            systemSwapConfiguration=vim.host.SystemSwapConfiguration(),
+            sslThumbprintInfo=vim.host.SslThumbprintInfo(principal="vpxuser", ownerTag=""),
+            wakeOnLanCapable=False,
+            **self.systems.info(),
         )
 
     @managed_property
     def configManager(self, session: Any = None) -> Any:
-        return vim.host.ConfigManager(
-            networkSystem=self.systems.network.reference,
-            storageSystem=self.systems.storage.reference,
-            datastoreSystem=self.systems.datastores.reference,
-        )
+        return self.systems.manager()
 
     @managed_property
     def hardware(self, session: Any = None) -> Any:
-        topology = self._host.topology
-        return data_object(
-            vim.host.HardwareInfo,
-            systemInfo=vim.host.SystemInfo(vendor="chaosvm", model="lab", uuid=self._host.id),
-            cpuInfo=vim.host.CpuInfo(
-                numCpuPackages=topology.sockets,
-                numCpuCores=self.cores,
-                numCpuThreads=topology.cpus,
-                hz=MHZ * 1_000_000,
-            ),
-            memorySize=self._host.memory,
-        )
+        return hosts.hardware_info(self._host)
+
+    @managed_property
+    def capability(self, session: Any = None) -> Any:
+        return hosts.capability()
+
+    @managed_property
+    def systemResources(self, session: Any = None) -> Any:
+        return vim.host.SystemResourceInfo(key="host")
 
     @managed_property
     def summary(self, session: Any = None) -> Any:
-        cores = self.cores
         hardware = data_object(
             vim.host.Summary.HardwareSummary,
-            vendor="chaosvm",
-            model="lab",
+            vendor=hosts.VENDOR,
+            model=hosts.MODEL,
             uuid=self._host.id,
             memorySize=self._host.memory,
-            cpuModel="lab",
-            cpuMhz=MHZ,
+            cpuModel=hosts.CPU_MODEL,
+            cpuMhz=hosts.MHZ,
             numCpuPkgs=self._host.topology.sockets,
-            numCpuCores=cores,
+            numCpuCores=self.cores,
             numCpuThreads=self._host.topology.cpus,
             numNics=1,
             numHBAs=1,
@@ -122,26 +133,20 @@ class HostSystem(Entity):
             hardware=hardware,
             runtime=self.runtime(session),
             config=data_object(
-                vim.host.Summary.ConfigSummary, name=self._host.name, port=443, product=_product()
+                vim.host.Summary.ConfigSummary,
+                name=self._host.name,
+                port=443,
+                product=hosts.product(),
             ),
             quickStats=vim.host.Summary.QuickStats(
-                overallCpuUsage=0, overallMemoryUsage=0, uptime=int(self.inventory.world.now)
+                overallCpuUsage=0,
+                overallMemoryUsage=0,
+                distributedCpuFairness=0,
+                distributedMemoryFairness=0,
+                availablePMemCapacity=0,
+                uptime=int(self.inventory.world.now),
             ),
             overallStatus="green",
             rebootRequired=False,
+            managementServerIp="127.0.0.1",
         )
-
-
-def _product() -> Any:
-    return data_object(
-        vim.AboutInfo,
-        name="VMware ESXi",
-        fullName=_PRODUCT,
-        vendor="VMware, Inc.",
-        version="8.0.3",
-        build="24022510",
-        osType="vmnix-x86",
-        productLineId="embeddedEsx",
-        apiType="HostAgent",
-        apiVersion="8.0.3.0",
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from chaosvm.lab.simulation import Machine, World
+from chaosvm.lab.simulation import Host, Machine, World
 
 __all__ = ["Compute", "Inventory", "Service", "Session"]
 
@@ -39,6 +39,7 @@ class Inventory(Protocol):
     world: World
     tasks: Any
     fields: Any
+    permissions: Any
 
     @property
     def tree(self) -> Any: ...
@@ -47,6 +48,8 @@ class Inventory(Protocol):
     def root(self) -> Any: ...
 
     def find(self, moid: str) -> Any: ...
+
+    def options_of(self, host: Host) -> dict[str, Any]: ...
 
     def machines(self) -> dict[str, Machine]: ...
 

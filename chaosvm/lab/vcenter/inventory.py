@@ -8,15 +8,18 @@ and one network. As in a vCenter, a VM that is powered off stays on its host.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from chaosvm.lab.simulation import Cluster, Machine, World
+from chaosvm.lab.simulation import Cluster, Host, Machine, World
 from chaosvm.lab.simulation import Datacenter as WorldDatacenter
+from chaosvm.lab.vcenter.browsers import DatastoreBrowser, EnvironmentBrowser
 from chaosvm.lab.vcenter.compute_resources import Compute, ResourcePool
 from chaosvm.lab.vcenter.custom_fields import CustomFields
-from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Folder, Network
+from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Entity, Folder, Network
 from chaosvm.lab.vcenter.host_system import HostSystem
 from chaosvm.lab.vcenter.managed_object import ManagedObject
+from chaosvm.lab.vcenter.permissions import Permissions
 from chaosvm.lab.vcenter.states import VM_NETWORK
 from chaosvm.lab.vcenter.virtual_machine import VirtualMachine
 
@@ -36,9 +39,11 @@ class Inventory:
     world: World
     fields: CustomFields
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, administrator: str = "administrator") -> None:
         self.world = world
         self.fields = CustomFields(world)
+        self.permissions = Permissions(ROOT, administrator)
+        self._host_options: dict[str, dict[str, Any]] = {}
         self._lock = threading.RLock()
         self._numbers: dict[tuple[str, str], int] = {}
         self._generation = -1
@@ -53,6 +58,10 @@ class Inventory:
                 self._tree = self._build_tree()
                 self._generation = generation
         return self._tree
+
+    def options_of(self, host: Host) -> dict[str, Any]:
+        """The advanced options of a host, which outlive its managed object."""
+        return self._host_options.setdefault(host.id, {})
 
     def find(self, moid: str) -> ManagedObject | None:
         return self.tree.by_moid.get(moid)
@@ -121,6 +130,7 @@ class Inventory:
             host_system = tree.hosts[host.id] = tree.add(HostSystem(self, moid, host, compute))
             for system in host_system.systems.all():
                 tree.by_moid[system.moid] = system
+        self._add_browsers(tree)
         for vm in self.world.vms:
             self._add_vm(tree, vm)
         return tree
@@ -155,6 +165,17 @@ class Inventory:
         pool_moid = self._moid("resgroup-", cluster.id)
         compute.pool = tree.add(ResourcePool(self, pool_moid, "Resources", compute))
         tree.computes[cluster.id] = compute
+
+    def _add_browsers(self, tree: _Tree) -> None:
+        stores: list[tuple[Entity, Datastore]] = [
+            (each.store, each.store) for each in tree.datacenters.values()
+        ]
+        stores += [(host, host.compute.datacenter.store) for host in tree.hosts.values()]
+        browsers: Iterable[ManagedObject] = (
+            *(DatastoreBrowser(self, owner, [store]) for owner, store in stores),
+            *map(EnvironmentBrowser, tree.computes.values()),
+        )
+        tree.by_moid |= {browser.moid: browser for browser in browsers}
 
     def _add_vm(self, tree: _Tree, vm: Machine) -> None:
         folder = tree.computes[vm.cluster_id].datacenter.vm_folder

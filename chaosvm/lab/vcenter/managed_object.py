@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pyVmomi import VmomiSupport, vim
 
 from chaosvm.lab.vcenter.interfaces import Session
-from chaosvm.lab.vcenter.serialization import leaf_type, serialize, value_at
+from chaosvm.lab.vcenter.serialization import leaf_type, required_values, serialize, value_at
 
 if TYPE_CHECKING:
     from chaosvm.lab.simulation import Origin
@@ -19,6 +19,7 @@ __all__ = [
     "ManagedObject",
     "RawXml",
     "SoapFault",
+    "empty_property",
     "method",
     "not_authenticated",
     "managed_property",
@@ -68,6 +69,11 @@ def managed_property(function: Function) -> Function:
     return function
 
 
+def empty_property() -> Callable[..., Any]:
+    """The getter of a property that is an empty array."""
+    return managed_property(lambda self, session=None: [])
+
+
 def method(*names: str) -> Callable[[Function], Function]:
     """Mark a method as the handler of these SOAP methods."""
 
@@ -109,16 +115,17 @@ class ManagedObject:
         return getattr(self, attribute) if attribute else None
 
     def paths(self) -> list[str]:
-        """All simulated properties."""
-        return list(self._properties)
+        """All simulated properties, and those that always have a value."""
+        return list(dict.fromkeys((*self._properties, *required_values(self.kind))))
 
     def get(self, path: str, session: Session | None = None) -> Any:
         """The value of a property, None if unset. Raises InvalidPath."""
         leaf_type(self.kind, path)
         name = path.partition(".")[0].partition("[")[0]
-        if name not in self._properties:
-            return None
-        value = getattr(self, self._properties[name])(session)
+        if name in self._properties:
+            value = getattr(self, self._properties[name])(session)
+        else:
+            value = required_values(self.kind).get(name)
         return value_at(value, leaf_type(self.kind, name), path[len(name) :].lstrip("."))
 
     def encode(self, path: str, version: str, session: Session | None) -> str:

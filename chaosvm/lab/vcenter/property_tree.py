@@ -10,7 +10,8 @@ from pyVmomi import vim
 from chaosvm.lab.simulation import Machine
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.serialization import data_object, leaf_type, typed, value_at
-from chaosvm.lab.vcenter.vm_properties import LEAVES, Leaf
+from chaosvm.lab.vcenter.templated_values import Leaf
+from chaosvm.lab.vcenter.vm_properties import LEAVES
 
 __all__ = ["TREE", "vm_property"]
 

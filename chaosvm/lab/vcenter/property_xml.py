@@ -24,8 +24,8 @@ from chaosvm.lab.vcenter.serialization import (
     serialize,
     start_tag,
 )
-from chaosvm.lab.vcenter.templated_values import TemplatedValue
-from chaosvm.lab.vcenter.vm_properties import LEAVES, VOLATILE, Leaf
+from chaosvm.lab.vcenter.templated_values import Constant, Leaf, TemplatedValue
+from chaosvm.lab.vcenter.vm_properties import LEAVES, VOLATILE
 
 __all__ = ["Rendered", "Piece", "fill", "render_pieces", "object_pieces", "property_xml"]
 
@@ -190,8 +190,10 @@ def _leaf_piece(
     *,
     with_type: bool = False,
     default: str = "",
-) -> Writer | _Volatile:
+) -> Piece:
     """The piece of a leaf, ``with_type`` if the enclosing element does not declare its type."""
+    if isinstance(leaf, Constant):
+        return element_writer(tag, declared, version, with_type)(leaf.value)
     if isinstance(leaf, TemplatedValue):
 
         def write(inventory: Inventory, vm: Machine) -> str:

@@ -9,13 +9,13 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.lab.simulation import Machine
 from chaosvm.lab.vcenter.compute_resources import Compute
-from chaosvm.lab.vcenter.devices import vmx_path
 from chaosvm.lab.vcenter.entities import Datacenter, Folder
 from chaosvm.lab.vcenter.inventory import Inventory
 from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method
 from chaosvm.lab.vcenter.states import escape_name, tools_running
 from chaosvm.lab.vcenter.virtual_machine import VirtualMachine
-from chaosvm.lab.vcenter.vm_properties import bios_uuid
+from chaosvm.lab.vcenter.vm_config import bios_uuid
+from chaosvm.lab.vcenter.vm_storage import vmx_path
 
 __all__ = ["SearchIndex"]
 

@@ -10,7 +10,7 @@ import copy
 import datetime as dt
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 from xml.sax.saxutils import escape
@@ -26,6 +26,7 @@ __all__ = [
     "serialize",
     "fault_detail",
     "required_default",
+    "required_values",
     "leaf_type",
     "data_object",
     "format_datetime",
@@ -238,6 +239,19 @@ def required_default(info: Any, default: Any) -> Any:
     return default if default is not None else _default_item(declared)
 
 
+@lru_cache(maxsize=256)
+def required_values(kind: Any) -> Mapping[str, Any]:
+    """Defaults of the properties that objects of a type always have.
+
+    Arrays are left out, as an empty one is not sent, and references, which have no default.
+    """
+    return {
+        info.name: required_default(info, None)
+        for info in kind._GetPropertyList()
+        if not info.flags & _OPTIONAL and not issubclass(info.type, (list, ManagedObject))
+    }
+
+
 def _default_item(declared: Any) -> Any:
     if issubclass(declared, Enum):
         return declared(declared.values[0])
@@ -245,6 +259,8 @@ def _default_item(declared: Any) -> Any:
         return _EPOCH
     if declared is object:
         return ""
+    if issubclass(declared, type):
+        return ManagedObject
     if issubclass(declared, ManagedObject):
         return declared("none")
     if issubclass(declared, vmodl.MethodFault):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -25,13 +25,21 @@ from chaosvm.lab.vcenter.managed_object import (
     managed_property,
     method,
 )
+from chaosvm.lab.vcenter.managers import (
+    AuthorizationManager,
+    LicenseAssignmentManager,
+    LicenseManager,
+    PerformanceManager,
+    UserDirectory,
+    stub_managers,
+)
 from chaosvm.lab.vcenter.object_selection import ResponseCache
+from chaosvm.lab.vcenter.option_manager import VCenterOptions
 from chaosvm.lab.vcenter.property_collector import PropertyCollector
 from chaosvm.lab.vcenter.search_index import SearchIndex
 from chaosvm.lab.vcenter.serialization import InvalidPath
 from chaosvm.lab.vcenter.session_manager import SessionManager, Sessions
 from chaosvm.lab.vcenter.soap import API_VERSION
-from chaosvm.lab.vcenter.stub_managers import STUB_MANAGERS, stub_manager
 from chaosvm.lab.vcenter.task_manager import TaskManager
 from chaosvm.lab.vcenter.tasks import Tasks
 from chaosvm.lab.vcenter.views import ContainerView, ViewManager
@@ -45,7 +53,7 @@ class Service:
     """State shared by the parts of the simulated vCenter."""
 
     def __init__(self, world: World, options: Options, sessions: Sessions) -> None:
-        self.inventory = Inventory(world)
+        self.inventory = Inventory(world, options.username)
         self.inventory.tasks = Tasks(world, self.notify)
         self.cache = ResponseCache()
         self.sessions = sessions
@@ -53,18 +61,27 @@ class Service:
         self._selection_version = 0
         self._subscribers: dict[int, PropertyCollector] = {}
         self._public = PropertyCollector(self, None)
-        managers: Sequence[ManagedObject] = (
-            ServiceInstance(self),
-            SessionManager(sessions),
-            ViewManager(self),
-            SearchIndex(self.inventory),
-            CustomFieldsManager(self.inventory),
-            EventManager(self),
-            TaskManager(self),
-            *(stub_manager(name) for name in STUB_MANAGERS),
-        )
-        self._managers = {manager.moid: manager for manager in managers}
         self.instance_uuid = str(uuid.uuid4())
+        # By property of the service content.
+        self.content: Mapping[str, ManagedObject] = {
+            **stub_managers(),
+            "authorizationManager": AuthorizationManager(self.inventory),
+            "customFieldsManager": CustomFieldsManager(self.inventory),
+            "eventManager": EventManager(self),
+            "licenseManager": LicenseManager(),
+            "perfManager": PerformanceManager(self),
+            "searchIndex": SearchIndex(self.inventory),
+            "sessionManager": SessionManager(sessions),
+            "setting": VCenterOptions(),
+            "taskManager": TaskManager(self),
+            "userDirectory": UserDirectory(options.username),
+            "viewManager": ViewManager(self),
+        }
+        others = (
+            ServiceInstance(self),
+            LicenseAssignmentManager(self.inventory, self.instance_uuid),
+        )
+        self._managers = {each.moid: each for each in (*self.content.values(), *others)}
         world.listen(self._on_vms_changed)
 
     # Lookup ----------------------------------------------------------------------------
@@ -175,14 +192,8 @@ class ServiceInstance(ManagedObject):
         return vim.ServiceInstanceContent(
             rootFolder=self._service.inventory.root.reference,
             propertyCollector=vmodl.query.PropertyCollector(PropertyCollector.DEFAULT),
-            viewManager=vim.view.ViewManager("ViewManager"),
             about=_about(self._service.instance_uuid),
-            sessionManager=vim.SessionManager("SessionManager"),
-            searchIndex=vim.SearchIndex("SearchIndex"),
-            customFieldsManager=vim.CustomFieldsManager("CustomFieldsManager"),
-            eventManager=vim.event.EventManager(EventManager.MOID),
-            taskManager=vim.TaskManager(TaskManager.MOID),
-            **{name: stub_manager(name).reference for name in STUB_MANAGERS},
+            **{name: manager.reference for name, manager in self._service.content.items()},
         )
 
     @managed_property

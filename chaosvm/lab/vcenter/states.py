@@ -10,6 +10,7 @@ __all__ = [
     "BUSY",
     "CONNECTION_STATES",
     "GUEST_STATES",
+    "GUEST_SYSTEMS",
     "POWER_STATES",
     "VM_NETWORK",
     "escape_name",
@@ -68,6 +69,8 @@ _SYSTEMS = {
     "other": ("otherGuest", "Other (32-bit)"),
 }
 _OTHER_SYSTEM = "otherGuest64"
+# Ids and names of the guest systems that VMs can be created with.
+GUEST_SYSTEMS = (*_SYSTEMS.values(), (_OTHER_SYSTEM, "Other (64-bit)"))
 
 _ESCAPES = {"%": "%25", "/": "%2f", "\\": "%5c"}
 _UNESCAPES = {escape: character for character, escape in _ESCAPES.items()}

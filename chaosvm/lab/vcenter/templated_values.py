@@ -1,4 +1,4 @@
-"""Complex values that differ only in details between VMs.
+"""Values that are the same for all VMs, and complex ones that differ only in details.
 
 pyvmomi serializes one value with markers in place of the details. The result is a
 template, which later values only fill in.
@@ -14,10 +14,24 @@ from chaosvm.lab.simulation import Machine
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.serialization import element_writer, escape_text, format_datetime
 
-__all__ = ["Details", "TemplatedValue"]
+__all__ = ["Constant", "Details", "Leaf", "TemplatedValue"]
 
+Leaf = Callable[[Inventory, Machine], Any]
 # Values that select the template, which must be hashable, and values to fill in.
 Details = tuple[tuple[Any, ...], tuple[Any, ...]]
+
+
+_MAX_TEMPLATES = 1000
+
+
+class Constant:
+    """A leaf that has the same value for all VMs."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self, inventory: Inventory, vm: Machine) -> Any:
+        return self.value
 
 
 class TemplatedValue:
@@ -53,6 +67,8 @@ class TemplatedValue:
         key = (tag, version, declared, with_type, fixed, len(variable))
         template = self._templates.get(key)
         if template is None:
+            if len(self._templates) >= _MAX_TEMPLATES:
+                self._templates.clear()
             markers = [_marker(number, type(value)) for number, value in enumerate(variable)]
             write = element_writer(tag, declared, version, with_type)
             template = self._templates[key] = _to_format_string(

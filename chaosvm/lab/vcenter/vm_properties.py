@@ -2,66 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pyVmomi import vim
 
 from chaosvm.lab.simulation import Machine
-from chaosvm.lab.vcenter.devices import (
-    devices,
-    guest_nics,
-    layout,
-    storage_summary,
-    storage_usage,
-    vmx_path,
-)
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.states import (
     CONNECTION_STATES,
-    GUEST_STATES,
     POWER_STATES,
-    escape_name,
-    guest_family,
-    guest_full_name,
-    guest_id,
     question_of,
     tools_running,
 )
-from chaosvm.lab.vcenter.templated_values import TemplatedValue
+from chaosvm.lab.vcenter.templated_values import Constant, Leaf, TemplatedValue
+from chaosvm.lab.vcenter.vm_config import CAPABILITY, CONFIG, HARDWARE_VERSION, resource_config
+from chaosvm.lab.vcenter.vm_guest import GUEST
+from chaosvm.lab.vcenter.vm_storage import layout, layout_ex, storage_summary, storage_usage
 
-__all__ = ["VOLATILE", "LEAVES", "Leaf", "bios_uuid"]
+__all__ = ["LEAVES", "VOLATILE"]
 
-Leaf = Callable[[Inventory, Machine], Any]
-
-_MIB = 1024**2
-_TOOLS_VERSION = 12352
 _MHZ = 2400
-
-
-def bios_uuid(vm: Machine) -> str:
-    return f"42{vm.id[2:]}"
-
-
-def _tools_status(inventory: Inventory, vm: Machine) -> str:
-    if not vm.guest.agent:
-        return "toolsNotInstalled"
-    return "toolsOk" if tools_running(vm) else "toolsNotRunning"
-
-
-def _if_tools_running(getter: Callable[[Machine], Any]) -> Leaf:
-    """A property that is unset unless VMware Tools are running."""
-    return lambda inventory, vm: getter(vm) if tools_running(vm) else None
+_MIB = 1024**2
+_ABSENT = Constant([])
 
 
 def _if_powered_on(value: int) -> Leaf:
     return lambda inventory, vm: value if POWER_STATES[vm.state] == "poweredOn" else None
-
-
-_managed_by = TemplatedValue(
-    lambda key: vim.ext.ManagedByInfo(extensionKey=key, type="agent"),
-    lambda inventory, vm: None if vm.managed_by is None else ((), (vm.managed_by,)),
-)
 
 
 def _values(keys: tuple[int, ...], *values: str) -> list[Any]:
@@ -99,7 +66,7 @@ def _uptime(inventory: Inventory, vm: Machine) -> int | None:
 
 
 _ENTITY: Mapping[str, Leaf] = {
-    "name": lambda inventory, vm: escape_name(vm.name),
+    "name": CONFIG["name"],
     "parent": lambda inventory, vm: inventory.folder_of(vm).reference,
     "resourcePool": lambda inventory, vm: (
         None if vm.template else inventory.compute_of(vm).pool.reference
@@ -109,42 +76,24 @@ _ENTITY: Mapping[str, Leaf] = {
     "customValue": _custom_values,
     "value": _custom_values,
     "availableField": lambda inventory, vm: inventory.fields.definitions(),
-    "overallStatus": lambda inventory, vm: "green",
-    "configStatus": lambda inventory, vm: "green",
+    "overallStatus": Constant("green"),
+    "configStatus": Constant("green"),
     "guestHeartbeatStatus": lambda inventory, vm: "green" if tools_running(vm) else "gray",
-    "alarmActionsEnabled": lambda inventory, vm: True,
-    "triggeredAlarmState": lambda inventory, vm: [],
-    "declaredAlarmState": lambda inventory, vm: [],
-    "effectiveRole": lambda inventory, vm: [-1],
-    "disabledMethod": lambda inventory, vm: [],
+    "alarmActionsEnabled": Constant(True),
+    "triggeredAlarmState": _ABSENT,
+    "declaredAlarmState": _ABSENT,
+    "effectiveRole": Constant([-1]),
+    "disabledMethod": _ABSENT,
     "recentTask": lambda inventory, vm: inventory.tasks.recent(vm.moid),
     "storage": storage_usage,
-    "layoutEx": layout,
-}
-
-_CONFIG: Mapping[str, Leaf] = {
-    "name": _ENTITY["name"],
-    "template": lambda inventory, vm: vm.template,
-    "uuid": lambda inventory, vm: bios_uuid(vm),
-    "instanceUuid": lambda inventory, vm: vm.id,
-    "guestId": lambda inventory, vm: guest_id(vm.os),
-    "guestFullName": lambda inventory, vm: guest_full_name(vm.os),
-    "alternateGuestName": lambda inventory, vm: "",
-    "annotation": lambda inventory, vm: vm.description or "",
-    "version": lambda inventory, vm: "vmx-19",
-    "changeVersion": lambda inventory, vm: "1",
-    "modified": lambda inventory, vm: vm.created,
-    "createDate": lambda inventory, vm: vm.created,
-    "firmware": lambda inventory, vm: "bios",
-    "managedBy": _managed_by,
-    "files.vmPathName": vmx_path,
-    "hardware.numCPU": lambda inventory, vm: vm.topology.cpus,
-    "hardware.numCoresPerSocket": lambda inventory, vm: vm.topology.cores * vm.topology.threads,
-    "hardware.memoryMB": lambda inventory, vm: vm.memory // _MIB,
-    "hardware.device": devices,
-    "cpuAllocation.limit": lambda inventory, vm: -1,
-    "memoryAllocation.limit": lambda inventory, vm: -1,
-    "extraConfig": lambda inventory, vm: [],
+    "layout": layout,
+    "layoutEx": layout_ex,
+    "capability": CAPABILITY,
+    "environmentBrowser": lambda inventory, vm: inventory.compute_of(vm).environmentBrowser(),
+    "resourceConfig": resource_config,
+    "permission": lambda inventory, vm: inventory.permissions.of(vm.moid),
+    "configIssue": _ABSENT,
+    "rootSnapshot": _ABSENT,
 }
 
 _RUNTIME: Mapping[str, Leaf] = {
@@ -157,56 +106,64 @@ _RUNTIME: Mapping[str, Leaf] = {
         else None
     ),
     "question": _question,
-    "faultToleranceState": lambda inventory, vm: "notConfigured",
+    "faultToleranceState": Constant("notConfigured"),
     "maxCpuUsage": lambda inventory, vm: vm.topology.cpus * _MHZ,
     "maxMemoryUsage": lambda inventory, vm: vm.memory // _MIB,
-    "recordReplayState": lambda inventory, vm: "inactive",
+    "vmFailoverInProgress": Constant(False),
+    "toolsInstallerMounted": Constant(False),
+    "suspendInterval": Constant(0),
+    "numMksConnections": Constant(0),
+    "cleanPowerOff": lambda inventory, vm: True if POWER_STATES[vm.state] == "poweredOff" else None,
+    "onlineStandby": Constant(False),
+    "consolidationNeeded": Constant(False),
+    "paused": Constant(False),
+    "snapshotInBackground": Constant(False),
+    "quiescedForkParent": Constant(False),
+    "cryptoState": Constant("safe"),
+    "recordReplayState": Constant("inactive"),
 }
 
-_GUEST: Mapping[str, Leaf] = {
-    "toolsStatus": _tools_status,
-    "toolsRunningStatus": lambda inventory, vm: (
-        "guestToolsRunning" if tools_running(vm) else "guestToolsNotRunning"
-    ),
-    "toolsVersionStatus": lambda inventory, vm: (
-        "guestToolsCurrent" if vm.guest.agent else "guestToolsNotInstalled"
-    ),
-    "toolsVersionStatus2": lambda inventory, vm: (
-        "guestToolsCurrent" if vm.guest.agent else "guestToolsNotInstalled"
-    ),
-    "toolsVersion": lambda inventory, vm: str(_TOOLS_VERSION if vm.guest.agent else 0),
-    "guestId": _if_tools_running(lambda vm: guest_id(vm.os)),
-    "guestFullName": _if_tools_running(lambda vm: guest_full_name(vm.os)),
-    "guestFamily": _if_tools_running(lambda vm: guest_family(vm.os)),
-    "hostName": _if_tools_running(lambda vm: vm.fqdn),
-    "ipAddress": _if_tools_running(lambda vm: next(iter(vm.ip_addresses), None)),
-    "net": guest_nics,
-    "guestState": lambda inventory, vm: (
-        "running" if tools_running(vm) else GUEST_STATES.get(vm.state, "notRunning")
-    ),
-    "guestOperationsReady": lambda inventory, vm: tools_running(vm),
-    "interactiveGuestOperationsReady": lambda inventory, vm: False,
-}
+# What a VM uses: the lab's VMs are idle.
+_IDLE = (
+    "overallCpuUsage",
+    "overallCpuDemand",
+    "overallCpuReadiness",
+    "guestMemoryUsage",
+    "hostMemoryUsage",
+    "activeMemory",
+    "balloonedMemory",
+    "compressedMemory",
+    "consumedOverheadMemory",
+    "grantedMemory",
+    "privateMemory",
+    "sharedMemory",
+    "swappedMemory",
+    "ssdSwappedMemory",
+)
 
 _SUMMARY: Mapping[str, Leaf] = {
     "vm": lambda inventory, vm: vim.VirtualMachine(vm.moid),
     "overallStatus": _ENTITY["overallStatus"],
     "customValue": _custom_values,
-    "config.memorySizeMB": _CONFIG["hardware.memoryMB"],
-    "config.numCpu": _CONFIG["hardware.numCPU"],
-    "config.vmPathName": vmx_path,
-    "config.numEthernetCards": lambda inventory, vm: 1,
-    "config.numVirtualDisks": lambda inventory, vm: 1,
+    "config.memorySizeMB": CONFIG["hardware.memoryMB"],
+    "config.numCpu": CONFIG["hardware.numCPU"],
+    "config.vmPathName": CONFIG["files.vmPathName"],
+    "config.numEthernetCards": lambda inventory, vm: len(vm.nics),
+    "config.numVirtualDisks": lambda inventory, vm: len(vm.disks),
+    "config.cpuReservation": lambda inventory, vm: vm.limits.cpu.reservation,
+    "config.memoryReservation": lambda inventory, vm: vm.limits.memory.reservation,
+    "config.installBootRequired": Constant(False),
+    "config.tpmPresent": Constant(False),
+    "config.numVmiopBackings": Constant(0),
+    "config.hwVersion": Constant(HARDWARE_VERSION),
     "storage": storage_summary,
-    "quickStats.overallCpuUsage": _if_powered_on(0),
-    "quickStats.hostMemoryUsage": _if_powered_on(0),
-    "quickStats.guestMemoryUsage": _if_powered_on(0),
+    **{f"quickStats.{name}": _if_powered_on(0) for name in _IDLE},
     "quickStats.guestHeartbeatStatus": _ENTITY["guestHeartbeatStatus"],
     "quickStats.uptimeSeconds": _uptime,
 }
 _SUMMARY_COPIES: Mapping[str, tuple[Mapping[str, Leaf], tuple[str, ...]]] = {
     "config": (
-        _CONFIG,
+        CONFIG,
         (
             "name",
             "template",
@@ -219,7 +176,7 @@ _SUMMARY_COPIES: Mapping[str, tuple[Mapping[str, Leaf], tuple[str, ...]]] = {
         ),
     ),
     "guest": (
-        _GUEST,
+        GUEST,
         (
             "toolsStatus",
             "toolsRunningStatus",
@@ -229,6 +186,7 @@ _SUMMARY_COPIES: Mapping[str, tuple[Mapping[str, Leaf], tuple[str, ...]]] = {
             "guestFullName",
             "hostName",
             "ipAddress",
+            "hwVersion",
         ),
     ),
     "runtime": (_RUNTIME, tuple(_RUNTIME)),
@@ -241,9 +199,9 @@ def _with_prefix(prefix: str, leaves: Mapping[str, Leaf]) -> dict[str, Leaf]:
 
 LEAVES: Mapping[str, Leaf] = {
     **_ENTITY,
-    **_with_prefix("config", _CONFIG),
+    **_with_prefix("config", CONFIG),
     **_with_prefix("runtime", _RUNTIME),
-    **_with_prefix("guest", _GUEST),
+    **_with_prefix("guest", GUEST),
     **_with_prefix("summary", _SUMMARY),
     **{
         f"summary.{part}.{name}": leaves[name]
@@ -253,4 +211,4 @@ LEAVES: Mapping[str, Leaf] = {
 }
 
 # Change even if the machine does not, so they are not cached.
-VOLATILE = ("recentTask", "summary.quickStats.uptimeSeconds", "availableField")
+VOLATILE = ("recentTask", "summary.quickStats.uptimeSeconds", "availableField", "permission")

@@ -97,6 +97,16 @@ def test_every_property_has_its_declared_type(reader: Reader) -> None:
     assert sorted(set(wrong)) == []
 
 
+def test_a_property_that_always_has_a_value_has_one(reader: Reader) -> None:
+    lacking = {
+        f"{kind}.{each.name}"
+        for (kind, _), properties in reader.objects().items()
+        for each in _properties(VmomiSupport.GetWsdlType("urn:vim25", kind))
+        if _is_required(each) and each.name not in properties
+    }
+    assert sorted(lacking) == []
+
+
 def _properties(kind: Any) -> Iterator[Any]:
     for each in kind._GetPropertyList():
         if VmomiSupport.IsChildVersion(_NEWEST, each.version):

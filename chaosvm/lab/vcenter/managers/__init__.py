@@ -1,0 +1,22 @@
+"""Managers of the service content that are mostly read.
+
+Options, roles, licenses, users and performance counters; and stubs of which nothing is
+modelled but that they exist.
+"""
+
+from __future__ import annotations
+
+from chaosvm.lab.vcenter.managers.authorization import AuthorizationManager
+from chaosvm.lab.vcenter.managers.licenses import LicenseAssignmentManager, LicenseManager
+from chaosvm.lab.vcenter.managers.performance import PerformanceManager
+from chaosvm.lab.vcenter.managers.stubs import stub_managers
+from chaosvm.lab.vcenter.managers.users import UserDirectory
+
+__all__ = [
+    "AuthorizationManager",
+    "LicenseAssignmentManager",
+    "LicenseManager",
+    "PerformanceManager",
+    "UserDirectory",
+    "stub_managers",
+]

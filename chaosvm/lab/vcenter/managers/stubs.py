@@ -1,0 +1,153 @@
+"""Managers that every vCenter has and of which the lab models little or nothing.
+
+Scripts take them from the service content without checking that they exist. Their lists
+are empty, and so are the answers of the methods below. Other methods answer MethodNotFound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pyVmomi import vim
+
+from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method
+
+__all__ = ["stub_managers"]
+
+# By property of the service content: methods that answer with nothing.
+_STUBS: Mapping[str, Sequence[str]] = {
+    "alarmManager": ("GetAlarm", "GetAlarmState"),
+    "certificateManager": (),
+    "clusterProfileManager": (),
+    "complianceManager": ("QueryComplianceStatus", "QueryExpressionMetadata"),
+    "cryptoManager": ("ListKeys", "ListKmipServers", "ListKmsClusters"),
+    "datastoreNamespaceManager": (),
+    "dvSwitchManager": (
+        "QueryAvailableDvsSpec",
+        "QueryCompatibleHostForNewDvs",
+        "QueryDvsByUuid",
+    ),
+    "failoverClusterConfigurator": (),
+    "failoverClusterManager": (),
+    "fileManager": (),
+    "guestCustomizationManager": (),
+    "guestOperationsManager": (),
+    "healthUpdateManager": ("QueryProviderList",),
+    "hostProfileManager": ("QueryAnswerFileStatus", "RetrieveHostCustomizations"),
+    "hostSpecManager": (),
+    "ioFilterManager": ("QueryIoFilterInfo",),
+    "ipPoolManager": ("QueryIpPools", "QueryIPAllocations"),
+    "localizationManager": (),
+    "ovfManager": (),
+    "overheadMemoryManager": (),
+    "scheduledTaskManager": ("RetrieveEntityScheduledTask", "RetrieveObjectScheduledTask"),
+    "serviceManager": ("QueryServiceList",),
+    "siteInfoManager": (),
+    "storageQueryManager": (),
+    "storageResourceManager": ("QueryDatastorePerformanceSummary",),
+    "tenantManager": ("RetrieveServiceProviderEntities",),
+    "virtualDiskManager": (),
+    "virtualizationManager": (),
+    "vmCompatibilityChecker": (),
+    "vmProvisioningChecker": (),
+}
+# Types that a vCenter has instead of the one that the service content declares.
+_KINDS: Mapping[str, Any] = {
+    "cryptoManager": vim.encryption.CryptoManagerKmip,
+    "vStorageObjectManager": vim.vslm.vcenter.VStorageObjectManager,
+}
+
+
+class StubManager(ManagedObject):
+    def __init__(self, name: str, answered: Sequence[str] = ()) -> None:
+        super().__init__(name[0].upper() + name[1:])
+        declared = vim.ServiceInstanceContent._GetPropertyInfo(name).type
+        self.kind = _KINDS.get(name, declared)  # type: ignore[misc]
+        self._answered = answered
+
+    def handler(self, name: str) -> Callable[[Call], Any] | None:
+        if name in self._answered:
+            return lambda call: None
+        return super().handler(name)
+
+
+class CustomizationSpecManager(StubManager):
+    """There are no customization specifications."""
+
+    @method("DoesCustomizationSpecExist", "IsGuestOsCustomizable")
+    def exists(self, call: Call) -> bool:
+        return False
+
+    @method("GetCustomizationSpec", "DeleteCustomizationSpec")
+    def find(self, call: Call) -> None:
+        raise SoapFault(vim.fault.NotFound(), f"There is no specification {call.get('name')!r}.")
+
+
+class DiagnosticManager(StubManager):
+    """The logs exist and are empty."""
+
+    _LOGS = ("vpxd:vpxd.log", "hostd:hostd.log", "vmkernel:vmkernel.log")
+
+    @method("QueryDescriptions")
+    def descriptions(self, call: Call) -> list[Any]:
+        return [
+            vim.DiagnosticManager.LogDescriptor(
+                key=each,
+                fileName=f"/var/log/{each.partition(':')[2]}",
+                creator=each.partition(":")[0],
+                format="plain",
+                mimeType="text/plain",
+                info=vim.Description(label=each, summary=each),
+            )
+            for each in (self._LOGS[:1] if call.get("host") is None else self._LOGS[1:])
+        ]
+
+    @method("BrowseDiagnosticLog")
+    def browse(self, call: Call) -> Any:
+        keys = [key for each in self._LOGS for key in (each, each.partition(":")[0])]
+        if call.get("key") not in keys:
+            raise SoapFault(vim.fault.CannotAccessFile(file=call.get("key")))
+        return vim.DiagnosticManager.LogHeader(lineStart=0, lineEnd=0)
+
+
+class ExtensionManager(StubManager):
+    """There are no extensions."""
+
+    @method("FindExtension", "QueryManagedBy")
+    def find(self, call: Call) -> None:
+        return None
+
+    @method("UnregisterExtension")
+    def unregister(self, call: Call) -> None:
+        raise SoapFault(vim.fault.NotFound(), f"no extension {call.get('extensionKey')!r}")
+
+
+class VStorageObjectManager(StubManager):
+    """There are no first class disks."""
+
+    @method("ListVStorageObject", "ListVStorageObjectsAttachedToTag")
+    def disks(self, call: Call) -> list[Any]:
+        return []
+
+    @method(
+        "RetrieveVStorageObject", "RetrieveVStorageObjectState", "ListTagsAttachedToVStorageObject"
+    )
+    def find(self, call: Call) -> None:
+        raise SoapFault(vim.fault.NotFound(), "There is no such disk.")
+
+
+_SPECIAL: Mapping[str, type[StubManager]] = {
+    "customizationSpecManager": CustomizationSpecManager,
+    "diagnosticManager": DiagnosticManager,
+    "extensionManager": ExtensionManager,
+    "vStorageObjectManager": VStorageObjectManager,
+}
+
+
+def stub_managers() -> dict[str, StubManager]:
+    """The managers by property of the service content."""
+    return {
+        **{name: StubManager(name, answered) for name, answered in _STUBS.items()},
+        **{name: special(name) for name, special in _SPECIAL.items()},
+    }
