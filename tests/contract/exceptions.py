@@ -16,10 +16,6 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("test_a_script_lists_the_datastores_that_each_host_mounts", "vcsim"): (
         "its hosts have mounted nothing, though they have datastores"
     ),
-    ("test_performance_counters_have_names", "lab vCenter"): (
-        "the lab has no performance counters: what they would count does not happen in it, and a "
-        "script that looks for one finds out by its name"
-    ),
     ("test_a_stranger_has_no_session", "vcsim"): (
         "it refuses to tell, where the documentation says that currentSession is not set for "
         "who is not logged in, which scripts look at to log in again"

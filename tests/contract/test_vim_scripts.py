@@ -43,7 +43,7 @@ OF_A_VM: dict[str, Callable[[Any], bool]] = {
     "config.version": lambda value: value.startswith("vmx-"),
     "config.extraConfig": lambda value: isinstance(value, list),
     "datastore": lambda value: value[0].name != "",
-    "guest.disk": lambda value: value == [],
+    "guest.disk": lambda value: all(each.diskPath for each in value),
     "layoutEx": lambda value: any(file.name.endswith(".vmx") for file in value.file),
     "network": lambda value: isinstance(value, list),
     "permission": lambda value: value == [],

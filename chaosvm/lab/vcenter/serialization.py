@@ -200,8 +200,11 @@ def value_at(value: Any, declared: Any, path: str) -> Any:
 
 
 def typed(value: Any, declared: Any) -> Any:
-    """The value in its declared type, such as long or an enumeration, which Python lacks."""
-    if value is None or isinstance(value, declared):
+    """The value in its declared type, such as long or an enumeration, which Python lacks.
+
+    Types are values, too: pyvmomi takes an array of them for one of strings at times.
+    """
+    if value is None or isinstance(value, (declared, type)):
         return value
     if issubclass(declared, list):
         return declared([typed(item, declared.Item) for item in value])
