@@ -41,6 +41,7 @@ __all__ = [
     "MissingExtra",
     "NoSuchVM",
     "NotInRehearsal",
+    "NotReached",
     "NotReported",
     "NotSupported",
     "OperationFailed",
@@ -219,6 +220,10 @@ class GuardStopped(OperationRefused):
 
 class GuardUnchecked(PlatformError):
     """A guard could not read what it needs to decide, so it allows nothing."""
+
+
+class NotReached(ChaosVMError):
+    """What was waited for has not come: a state, or a milestone of a recovery."""
 
 
 class PlanOutdated(OperationRefused):

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from chaosvm.vm import VM
 
@@ -68,6 +69,18 @@ class ServerEvent:
     host: str | None = None
     host_id: str | None = None
     correlation_id: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what probes and journals show, as plain JSON values."""
+        return {
+            "at": self.at.isoformat(),
+            "kind": self.kind.value,
+            "type": self.type,
+            "text": self.text,
+            "vm": self.vm_name,
+            "vm_id": self.vm_id,
+            "host": self.host,
+        }
 
 
 def events_of(

@@ -5,15 +5,26 @@ Built on what a backend reports; nothing here changes a VM.
 
 from __future__ import annotations
 
-from chaosvm.observe.milestones import Milestone
+from chaosvm.observe.milestones import Milestone, usable_addresses
+from chaosvm.observe.outages import Outage, outages, was_restarted_by_ha
 from chaosvm.observe.reach import answers_http, port_open
+from chaosvm.observe.recovery import Recovery, RecoveryRecord
+from chaosvm.observe.since import NotBegun, began
 from chaosvm.observe.summary import journal_activities, journal_outcomes, outcome_table
 
 __all__ = [
     "Milestone",
+    "NotBegun",
+    "Outage",
+    "Recovery",
+    "RecoveryRecord",
     "answers_http",
+    "began",
     "journal_activities",
     "journal_outcomes",
+    "outages",
     "outcome_table",
     "port_open",
+    "usable_addresses",
+    "was_restarted_by_ha",
 ]

@@ -14,7 +14,7 @@ from chaosvm.runtime import Deadline
 from chaosvm.settings import values
 from chaosvm.vm import PowerState
 
-__all__ = ["Milestone"]
+__all__ = ["Milestone", "usable_addresses"]
 
 _KINDS = ("power", "tools", "ip", "port", "http", "https")
 _EXPECTED = (

@@ -41,6 +41,14 @@ _WORDS = {
         "`vm_info` has the engine's own status, too."
     ),
     "expected": "powered_on, powered_off, suspended or paused",
+    "tools": "the guest agent",
+    "tools_unknown": (
+        "The engine only shows what an agent has reported since the VM started. Fails if the VM "
+        "is up and nothing was reported: there may be no agent, or it may be slow."
+    ),
+    "uptime": "It is the engine's elapsed.time, which is up to 20 seconds late.",
+    "vm_host": "Fails if the VM is on no host, because it is down or suspended.",
+    "host_state": ("A host in maintenance is disconnected: the engine does not monitor it."),
     "summary": (
         "`platform`, `server`, `product`, `version`, `vms`, `templates` (always 0: oVirt keeps "
         "them apart)"

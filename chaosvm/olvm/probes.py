@@ -9,22 +9,36 @@ from typing import Any, Dict
 
 from chaoslib.types import Configuration, Secrets
 
-from chaosvm.activities import plans, probes
+from chaosvm.activities import guest_probes, plans, probes, server_probes
 from chaosvm.olvm import olvm
 from chaosvm.olvm.binding import OLVM
 
 __all__ = [
     "all_vms_have_power_state",
     "count_vms",
+    "guest_ip_addresses",
+    "guest_port_open",
+    "guest_tools_running",
+    "host_connection_state",
+    "hosts_available",
     "inventory_summary",
     "list_vms",
     "plan_power_off",
     "plan_power_on",
     "plan_reboot",
     "plan_suspend",
+    "recovery_seconds",
+    "running_vms_at_least",
+    "vm_events",
     "vm_has_power_state",
+    "vm_host",
     "vm_info",
+    "vm_moved_since",
     "vm_power_state",
+    "vm_rebooted_since",
+    "vm_restarted_by_ha",
+    "vm_uptime_seconds",
+    "wait_for_state",
 ]
 
 vm_info = OLVM.bind(probes.vm_info)
@@ -34,6 +48,20 @@ vm_power_state = OLVM.bind(probes.vm_power_state)
 vm_has_power_state = OLVM.bind(probes.vm_has_power_state)
 all_vms_have_power_state = OLVM.bind(probes.all_vms_have_power_state)
 inventory_summary = OLVM.bind(probes.inventory_summary)
+guest_ip_addresses = OLVM.bind(guest_probes.guest_ip_addresses)
+guest_port_open = OLVM.bind(guest_probes.guest_port_open)
+guest_tools_running = OLVM.bind(guest_probes.guest_tools_running)
+recovery_seconds = OLVM.bind(guest_probes.recovery_seconds)
+vm_host = OLVM.bind(guest_probes.vm_host)
+vm_moved_since = OLVM.bind(guest_probes.vm_moved_since)
+vm_rebooted_since = OLVM.bind(guest_probes.vm_rebooted_since)
+vm_restarted_by_ha = OLVM.bind(guest_probes.vm_restarted_by_ha)
+vm_uptime_seconds = OLVM.bind(guest_probes.vm_uptime_seconds)
+host_connection_state = OLVM.bind(server_probes.host_connection_state)
+hosts_available = OLVM.bind(server_probes.hosts_available)
+running_vms_at_least = OLVM.bind(server_probes.running_vms_at_least)
+vm_events = OLVM.bind(server_probes.vm_events)
+wait_for_state = OLVM.bind(server_probes.wait_for_state)
 plan_power_on = OLVM.bind(plans.plan_power_on)
 plan_reboot = OLVM.bind(plans.plan_reboot)
 plan_suspend = OLVM.bind(plans.plan_suspend)

@@ -23,7 +23,7 @@ class InventoryReader:
     """Chooses the cheapest way to read the VMs that a selection may mean."""
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self.backend = backend
         self._size = 0  # VMs at the last reading of all
 
     def one(
@@ -35,7 +35,7 @@ class InventoryReader:
     ) -> VM:
         """The VM of this name, id, UUID or path; cached names are for probes only."""
         name = values.string("vm_name", vm_name)
-        return find_one(self._backend.inventory(deadline, [name], allow_cached, fields), name)
+        return find_one(self.backend.inventory(deadline, [name], allow_cached, fields), name)
 
     def for_probe(
         self, selection: Selection, deadline: Deadline, fields: Collection[str] | None = None
@@ -45,10 +45,10 @@ class InventoryReader:
         if narrowed is not None:
             return narrowed
         # A reading of some fields is a probe, which may be repeated and can use cached names.
-        vms = self._backend.inventory(deadline, selection.only, fields is not None, fields)
+        vms = self.backend.inventory(deadline, selection.only, fields is not None, fields)
         if selection.only is None:
             self._size = len(vms)
-        return self._backend.with_tags(vms, deadline) if selection.needs_tags else vms
+        return self.backend.with_tags(vms, deadline) if selection.needs_tags else vms
 
     def narrowed(self, target: Selection | PlanTarget, deadline: Deadline) -> list[VM] | None:
         """The result of the server's own search; None if everything must be read.
@@ -57,11 +57,11 @@ class InventoryReader:
         """
         if not isinstance(target, Selection) or target.only is not None or not target.criteria:
             return None
-        vms = self._backend.narrowed(target.criteria, deadline)
+        vms = self.backend.narrowed(target.criteria, deadline)
         if not vms:
             return None
         if target.needs_tags:
-            vms = self._backend.with_tags(vms, deadline)
+            vms = self.backend.with_tags(vms, deadline)
         matches = bool(target.matching(vms)) and target.names_all_exclusions(vms)
         return vms if matches else None
 
@@ -71,23 +71,23 @@ class InventoryReader:
         """The VMs to choose from; of a large inventory, with all fields only where they match."""
         if not whole and isinstance(target, Selection) and self._is_large_for(target):
             return self._read_in_two_steps(target, deadline)
-        vms = self._backend.inventory(deadline, only=None if whole else target.only)
+        vms = self.backend.inventory(deadline, only=None if whole else target.only)
         self._size = max(self._size, len(vms))
-        return self._backend.with_tags(vms, deadline) if target.needs_tags else vms
+        return self.backend.with_tags(vms, deadline) if target.needs_tags else vms
 
     def _is_large_for(self, selection: Selection) -> bool:
-        large = self._backend.supports_partial_reads and self._size >= _LARGE_INVENTORY
+        large = self.backend.supports_partial_reads and self._size >= _LARGE_INVENTORY
         return large and selection.only is None and selection.has_filters
 
     def _read_in_two_steps(self, selection: Selection, deadline: Deadline) -> list[VM]:
         """First the fields that the selection looks at, then all fields of what matches."""
-        vms = self._backend.inventory(deadline, fields=selection.fields.union(_PROTECTED_BY))
+        vms = self.backend.inventory(deadline, fields=selection.fields.union(_PROTECTED_BY))
         self._size = len(vms)
         if selection.needs_tags:
-            vms = self._backend.with_tags(vms, deadline)
+            vms = self.backend.with_tags(vms, deadline)
         matching = selection.matching(vms)
-        full = self._backend.hydrate(matching, deadline)
+        full = self.backend.hydrate(matching, deadline)
         if selection.needs_tags:
-            full = self._backend.with_tags(full, deadline)
+            full = self.backend.with_tags(full, deadline)
         ids = {vm.id for vm in matching}
         return [*full, *(vm for vm in vms if vm.id not in ids)]

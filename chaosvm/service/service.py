@@ -21,10 +21,12 @@ from chaosvm.restore import as_dry_run, raise_if_failed, restore
 from chaosvm.runtime import Clock, Deadline
 from chaosvm.selection import Selection
 from chaosvm.service.context import Context
+from chaosvm.service.observer import VMObserver
 from chaosvm.service.operations import Operations
 from chaosvm.service.orders import checked_order
 from chaosvm.service.protection import Protection
 from chaosvm.service.reader import InventoryReader
+from chaosvm.service.server_observer import ServerObserver
 from chaosvm.service.targets import TargetFinder
 from chaosvm.settings import Safety, values
 from chaosvm.vm import VM, PowerState
@@ -60,6 +62,10 @@ class VMService:
         self._protection = Protection(self._context)
         self._targets = TargetFinder(self._context, self._reader, self._protection)
         self._operations = Operations(self._context)
+        self.vm_observer = VMObserver(self._context, self._reader)
+        self.server_observer = ServerObserver(
+            self.vm_observer, self._targets, self._reader, self._protection
+        )
 
     @property
     def safety(self) -> Safety:
@@ -151,14 +157,7 @@ class VMService:
     def all_vms_have_power_state(self, vms: Any, expected: str) -> bool:
         """Are all the selected VMs in this power state? No VM selected is an error."""
         state = values.choice("expected", expected, PowerState)
-        selection = self._targets.selection(vms)
-        deadline = self._reading()
-        # Protected VMs are checked like any other, but are never part of a sample.
-        protection = self._protection.lookup((), deadline) if selection.is_sample else None
-        needed_fields = (*selection.fields, *self.backend.immutable_fields, "power_state")
-        fields = None if selection.is_sample else needed_fields
-        inventory = self._reader.for_probe(selection, deadline, fields)
-        chosen = selection.choose(inventory, self.backend.immutable_reason, protection).vms
+        chosen = self.server_observer.chosen(vms, self._reading(), ("power_state",))
         others = [vm for vm in chosen if vm.power_state is not state]
         for vm in others:
             logger.info(f"{vm} is {vm.power_state}, not {state}")

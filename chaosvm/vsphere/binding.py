@@ -40,6 +40,14 @@ _WORDS = {
         "One of powered_on, powered_off, suspended, or unknown if the VM's host is not connected."
     ),
     "expected": "powered_on, powered_off or suspended",
+    "tools": "VMware Tools",
+    "tools_unknown": "Fails if the VM's host is not connected.",
+    "uptime": (
+        "VMware Tools report it, to the performance counter sys.osUptime, some 20 to 40 seconds "
+        "late."
+    ),
+    "vm_host": "A VM that is off has one too: where it is registered.",
+    "host_state": "A host in maintenance is connected.",
     "summary": (
         "`platform`, `server`, `product`, `version`, `build`, `vms`, `templates` (how many of "
         "these are)"

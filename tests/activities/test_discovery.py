@@ -34,6 +34,23 @@ PROBES = {
     "vm_has_power_state",
     "all_vms_have_power_state",
     "inventory_summary",
+    "alarms_triggered",
+    "cluster_has_failover_capacity",
+    "guest_heartbeat",
+    "guest_ip_addresses",
+    "guest_port_open",
+    "guest_tools_running",
+    "host_connection_state",
+    "hosts_available",
+    "recovery_seconds",
+    "running_vms_at_least",
+    "vm_events",
+    "vm_host",
+    "vm_moved_since",
+    "vm_rebooted_since",
+    "vm_restarted_by_ha",
+    "vm_uptime_seconds",
+    "wait_for_state",
     *(f"plan_{verb}" for verb in ("power_on", "power_off", "reboot", "suspend")),
 }
 
@@ -54,6 +71,15 @@ def test_the_activities_of_vsphere_are_those_of_the_design() -> None:
     assert len(found) == len(ACTIONS) + len(PROBES)
 
 
+def test_ovirt_has_no_probe_of_what_an_engine_does_not_tell() -> None:
+    found = {each["name"] for each in activities() if each["mod"] == "chaosvm.olvm.probes"}
+    assert PROBES - found == {
+        "alarms_triggered",
+        "cluster_has_failover_capacity",
+        "guest_heartbeat",
+    }
+
+
 def test_actions_and_probes_are_in_their_modules() -> None:
     for activity in activities():
         assert activity["mod"].endswith(f".{activity['type']}s")
@@ -67,7 +93,7 @@ def test_every_argument_has_a_type_and_numbers_a_default(activity: dict[str, Any
     for argument in arguments.values():
         assert argument["type"] != "object"
         if argument["type"] in ("number", "integer"):
-            assert argument["default"] > 0
+            assert argument["default"] >= 0
 
 
 @pytest.mark.parametrize("activity", activities(), ids=named)

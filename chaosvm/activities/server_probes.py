@@ -1,0 +1,237 @@
+"""Probes of many VMs, hosts, clusters, events and alarms.
+
+``$names`` are replaced by a platform's own words.
+"""
+
+from typing import Any, Dict, List
+
+from chaoslib.types import Configuration, Secrets
+
+from chaosvm.activities.binding import Binding
+
+__all__ = [
+    "alarms_triggered",
+    "cluster_has_failover_capacity",
+    "host_connection_state",
+    "hosts_available",
+    "running_vms_at_least",
+    "vm_events",
+    "wait_for_state",
+]
+
+
+def running_vms_at_least(
+    platform: Binding,
+    vms: Dict[str, Any],
+    minimum: int = 1,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> bool:
+    """
+    True if at least `minimum` of the selected VMs are powered on.
+
+    `vms` is a selection: $selection. Fails if no VM matches, or if it depends on
+    VMs whose state the server does not know.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "two-web-servers-run",
+      "tolerance": true,
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "running_vms_at_least",
+        "arguments": {"vms": {"name": "web-*"}, "minimum": 2}
+      }
+    }
+    ```
+    """
+    return platform.connect(configuration, secrets).server_observer.running_at_least(vms, minimum)
+
+
+def wait_for_state(
+    platform: Binding,
+    vms: Dict[str, Any],
+    state: str = "powered_on",
+    timeout: float = 300,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> bool:
+    """
+    Waits until all the selected VMs are in a power state, and returns true.
+
+    `vms` is a selection: $selection. `state` is $expected. Fails after `timeout`
+    seconds, and names the VMs that are not there yet and their states.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "the-web-servers-are-back",
+      "tolerance": true,
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "wait_for_state",
+        "arguments": {"vms": {"name": "web-*"}, "state": "powered_on", "timeout": 300}
+      }
+    }
+    ```
+    """
+    observer = platform.connect(configuration, secrets).server_observer
+    return observer.wait_for_state(vms, state, timeout)
+
+
+def vm_events(
+    platform: Binding,
+    vms: Dict[str, Any],
+    since: str,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> List[Dict[str, Any]]:
+    """
+    The server's events about the selected VMs since then, oldest first.
+
+    Each has `at` (on the server's clock), `kind` (such as powered_off, migrated or
+    ha_restarted; `other` for what is not about power or availability), `type` (the
+    server's own name or code), `text`, `vm`, `vm_id` and `host`. `vms` is a
+    selection: $selection.
+
+    `since` is a time such as "2026-11-30T10:00:00Z", or the name of an earlier
+    activity of this run: then it is when that activity began. It is compared with
+    the server's clock, whose difference from this machine's is measured. Fails if
+    the server keeps no events from that far back.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-happened-to-db-01",
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "vm_events",
+        "arguments": {"vms": {"names": ["db-01"]}, "since": "2026-11-30T10:00:00Z"}
+      }
+    }
+    ```
+    """
+    observer = platform.connect(configuration, secrets).server_observer
+    return [event.to_json() for event in observer.events(vms, since)]
+
+
+def host_connection_state(
+    platform: Binding,
+    host: str,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> str:
+    """
+    How the server and a host are connected.
+
+    One of connected, connecting (lost, and being restored), disconnected (on
+    purpose: the host is not monitored), not_responding, or unknown. $host_state
+    `host` is a name or an id.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "esx-3-is-connected",
+      "tolerance": "connected",
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "host_connection_state",
+        "arguments": {"host": "esx-3.example.com"}
+      }
+    }
+    ```
+    """
+    return platform.connect(configuration, secrets).server_observer.host(host).connection.value
+
+
+def hosts_available(
+    platform: Binding,
+    cluster: str,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> int:
+    """
+    How many hosts of a cluster can run VMs now.
+
+    They are connected, powered on and not in maintenance. The log names the others.
+    `cluster` is a name or an id.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "three-hosts-are-left",
+      "tolerance": {"type": "range", "range": [3, 1000]},
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "hosts_available",
+        "arguments": {"cluster": "prod"}
+      }
+    }
+    ```
+    """
+    return platform.connect(configuration, secrets).server_observer.hosts_available(cluster)
+
+
+def cluster_has_failover_capacity(
+    platform: Binding,
+    cluster: str,
+    hosts: int = 1,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> bool:
+    """
+    True if so many hosts of the cluster can fail, and their VMs be restarted.
+
+    It is the server's own computation, from what is reserved for the running VMs.
+    False if high availability is off. Fails if the server does not compute it.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "prod-survives-the-loss-of-a-host",
+      "tolerance": true,
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "cluster_has_failover_capacity",
+        "arguments": {"cluster": "prod", "hosts": 1}
+      }
+    }
+    ```
+    """
+    observer = platform.connect(configuration, secrets).server_observer
+    return observer.has_failover_capacity(cluster, hosts)
+
+
+def alarms_triggered(
+    platform: Binding,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> List[Dict[str, Any]]:
+    """
+    The alarms that are triggered, newest first.
+
+    Each has `name`, `status` (yellow or red), `entity`, `entity_id`, `at` and
+    `acknowledged`. If there is none, the list is empty.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "no-alarm-is-triggered",
+      "tolerance": {"type": "jsonpath", "path": "$$[*]", "count": 0},
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "alarms_triggered"
+      }
+    }
+    ```
+    """
+    observer = platform.connect(configuration, secrets).server_observer
+    return [alarm.to_json() for alarm in observer.alarms()]

@@ -1,0 +1,64 @@
+"""How long VMs take to recover: from the moment one went down to a milestone reached again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from dataclasses import dataclass
+
+from chaosvm.observe.milestones import Milestone
+from chaosvm.observe.outages import Outage
+
+__all__ = ["Recovery", "RecoveryRecord"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """``seconds`` from the beginning of the outage to its end, or so far if it is not ``over``.
+
+    ``at_most`` is True if the end was seen later than it may have been.
+    """
+
+    seconds: float
+    over: bool
+    at_most: bool = False
+
+
+class RecoveryRecord:
+    """Remembers when a milestone was first seen to be reached after each outage.
+
+    A server records when a VM was powered on, but not when its guest was ready: that
+    is known only as exactly as it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._reached: dict[tuple[str, int, str], tuple[dt.datetime, bool]] = {}
+        self._not_reached: set[tuple[str, int, str]] = set()
+        self._lock = threading.Lock()
+
+    def measure(
+        self,
+        vm_id: str,
+        outage: Outage,
+        milestone: Milestone,
+        reached: bool,
+        now: dt.datetime,
+    ) -> Recovery:
+        """``reached`` and ``now`` are what the server reports at this moment."""
+        begin = outage.down_at or now
+        if milestone.kind == "power" and outage.up_at is not None and reached:
+            return Recovery((outage.up_at - begin).total_seconds(), over=True)
+        key = (vm_id, outage.number, str(milestone))
+        with self._lock:
+            if reached and key not in self._reached:
+                self._reached[key] = (now, key not in self._not_reached)
+            elif not reached:
+                self._not_reached.add(key)
+            end, at_most = self._reached.get(key, (None, False))
+        seconds = ((end or now) - begin).total_seconds()
+        return Recovery(max(0.0, seconds), over=end is not None, at_most=at_most)
+
+    def was_missed(self, vm_id: str, outage: Outage, milestone: Milestone) -> bool:
+        """True if the milestone was seen not to be reached in this outage."""
+        with self._lock:
+            return (vm_id, outage.number, str(milestone)) in self._not_reached
