@@ -21,6 +21,7 @@ from chaosvm.lab.http_server import Server
 from chaosvm.runtime import rehearsal
 from tests import production
 from tests.e2e.conftest import EXAMPLES
+from tests.http_service import serving
 from tests.production import (
     CONTROL_FILE,
     Production,
@@ -338,7 +339,9 @@ def test_examples(path: Path, real: Production, tmp_path: Path, monkeypatch: Any
     ledger = tmp_path / "ledger.jsonl"  # of a run that changed nothing
     ledger.write_text('{"kind": "run", "version": 1, "run": "a-run"}\n')
     variables = {"vm_name": vm_name, "environment": production.ENVIRONMENT, "ledger": str(ledger)}
-    journal = run(path, tmp_path, CONTROL_FILE, variables=variables)
+    with serving() as port:  # what is not a platform is not rehearsed
+        variables["service_url"] = f"http://127.0.0.1:{port}/"
+        journal = run(path, tmp_path, CONTROL_FILE, variables=variables)
     assert (journal["status"], journal["deviated"]) == ("completed", False)
     assert set(statuses(journal)) == {"succeeded"}
     assert {step["status"] for step in journal["rollbacks"]} <= {"succeeded"}

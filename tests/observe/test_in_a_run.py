@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +11,17 @@ import pytest
 from chaoslib.types import Strategy
 
 from chaosvm.lab import Guest, Lab, World
+from tests.http_service import serving
 from tests.production import ROOT, run
 
 EXAMPLE = ROOT / "examples" / "vsphere_outage_watched.json"
 VM, LATE = "web-01", "late-01"
 
 
-class _Shop(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def shop() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Shop) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with serving() as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @pytest.fixture(scope="module")

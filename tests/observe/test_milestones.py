@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -15,27 +13,15 @@ from chaosvm.errors import ConnectionFailed, InvalidValue, NotInRehearsal
 from chaosvm.observe import Milestone, port_open
 from chaosvm.runtime import Deadline, rehearsal
 from chaosvm.vm import PowerState
+from tests.http_service import serving
 
 STATUSES = {"/": 200, "/moved": 302, "/broken": 500}
 
 
-class _Service(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(STATUSES.get(self.path, 404))
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def service() -> Iterator[int]:
-    with HTTPServer(("127.0.0.1", 0), _Service) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+    with serving(STATUSES) as port:
+        yield port
 
 
 @pytest.fixture
