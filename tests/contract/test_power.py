@@ -243,7 +243,7 @@ def test_a_sample_tells_its_seed(platform: VMService, backend: Backend) -> None:
 
 
 def test_one_that_fails_does_not_keep_the_others(platform: VMService, backend: Backend) -> None:
-    backend.trouble("power_off", "fault", "web-02", code=400, fault="NoPermission")
+    backend.trouble("power_off", "fault", "web-02", code=403, fault="NoPermission")
     with pytest.raises(OperationFailed) as caught:
         platform.batch_power_off({"name": "web-*"}, graceful=False, timeout=60)
     text = str(caught.value)

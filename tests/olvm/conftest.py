@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chaosvm.activities import connections
-from chaosvm.lab import Lab, World
+from chaosvm.lab import Durations, Lab, World
 from chaosvm.olvm import OLVMPlatform
 
 VM, OTHER, DB = "web-01", "web-02", "db-01"
@@ -19,6 +19,10 @@ ACTIONS = ("start", "stop", "shutdown", "reboot", "reset", "suspend")
 # What a call may take beyond its deadline on a machine that has much else to do. Without
 # a deadline it would be more: the time that a request may take, or for ever.
 GRACE = 6.0
+
+# For a world on a FakeClock: the engine answers a stop when the VM is down, and no time
+# passes while its answer is waited for.
+INSTANT_STOP = Durations(power_off=0)
 
 Connect = Callable[..., OLVMPlatform]
 

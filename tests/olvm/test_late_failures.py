@@ -13,7 +13,7 @@ from chaosvm.olvm import OLVMPlatform, inventory
 from chaosvm.outcome import How, Outcome
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
-from tests.olvm.conftest import DB, OTHER, VM, Connect, sent
+from tests.olvm.conftest import DB, INSTANT_STOP, OTHER, VM, Connect, sent
 
 OFF, ON = PowerState.POWERED_OFF, PowerState.POWERED_ON
 LOOK = "GET /api/vms/{id}"
@@ -26,7 +26,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def world(clock: FakeClock) -> World:
-    made = World(clock=clock)
+    made = World(clock=clock, durations=INSTANT_STOP)
     for name in (VM, OTHER, DB):
         made.add_vm(name)
     return made

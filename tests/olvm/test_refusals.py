@@ -12,7 +12,7 @@ from chaosvm.olvm import OLVMPlatform
 from chaosvm.outcome import How, Outcome
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
-from tests.olvm.conftest import VM, Connect, sent
+from tests.olvm.conftest import INSTANT_STOP, VM, Connect, sent
 
 NO_DISK = "Cannot run VM without at least one bootable disk.\nAlternatives:\n- Create a disk"
 LOCKED = "Cannot run VM. Related operation is currently in progress. Please try again later."
@@ -30,7 +30,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def world(clock: FakeClock) -> World:
-    made = World(clock=clock)
+    made = World(clock=clock, durations=INSTANT_STOP)
     made.add_vm(VM)
     return made
 
