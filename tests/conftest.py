@@ -119,7 +119,7 @@ def memory() -> Iterator[Callable[[], int]]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--crashes", type=int, default=2, help="runs to kill, for each kind of crash")
+    parser.addoption("--crashes", type=int, default=1, help="runs to kill, for each kind of crash")
     parser.addoption("--fuzz", type=int, default=0, help="examples of each kind of bad input")
     parser.addoption("--crash-seed", type=int, default=0, help="draws the moments of the kills")
     parser.addoption("--trials", type=int, default=40, help="actions on a bad network")
