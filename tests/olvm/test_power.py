@@ -104,7 +104,9 @@ def test_suspend_and_resume(platform: OLVMPlatform, world: World, lab: Lab) -> N
     resumed = platform.power_on(VM)
     assert (resumed.before, resumed.after, resumed.changed) == (SUSPENDED, ON, True)
     booted, started = world.vm(VM).booted_at, world.vm(VM).started_at
-    assert booted is not None and started is not None and booted < started
+    assert booted is not None
+    assert started is not None
+    assert booted < started
     assert sent(lab) == {"suspend": 1, "start": 1}
 
 
