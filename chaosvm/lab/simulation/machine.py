@@ -150,6 +150,8 @@ class Machine:
     attributes: Mapping[str, str] = field(default_factory=dict)
     # The extension that manages it, which alone should change it.
     managed_by: str | None = None
+    # What only one platform has a name for, such as a vCenter's other devices.
+    platform_data: Mapping[str, Any] = field(default_factory=dict)
     # Its snapshots, oldest first, and the id of the one that its disks are based on.
     snapshots: tuple[Snapshot, ...] = ()
     snapshot_id: str | None = None

@@ -12,7 +12,7 @@ from chaosvm.lab.simulation.machine import Machine, Snapshot, State
 __all__ = ["Snapshots"]
 
 # What a revert brings back, besides the state.
-_REVERTED = ("topology", "memory", "nics", "disks", "limits", "os")
+_REVERTED = ("topology", "memory", "nics", "disks", "limits", "os", "platform_data")
 
 
 class Snapshots:

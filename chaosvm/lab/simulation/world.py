@@ -146,6 +146,45 @@ class World(Inventory):
             vm = self.vm(id_or_name)
             self.put(self.power.transitions.lose_heartbeat(vm).changed(hung=True))
 
+    # Data centers, clusters and hosts --------------------------------------------------
+
+    def change_datacenter(self, datacenter_id: str, **fields: Any) -> None:
+        with self.present():
+            before = self._datacenters[datacenter_id]
+            self._datacenters[datacenter_id] = replace(before, **fields)
+            self._generation += 1
+
+    def remove_datacenter(self, datacenter_id: str) -> None:
+        """Remove a data center without clusters."""
+        with self.present():
+            del self._datacenters[datacenter_id]
+            self._generation += 1
+
+    def remove_cluster(self, cluster_id: str) -> None:
+        """Remove a cluster with its hosts and VMs."""
+        with self.present():
+            for vm in self.vms:
+                if vm.cluster_id == cluster_id:
+                    self.remove_vm(vm.id)
+            for host in self.hosts_of(cluster_id):
+                self.remove_host(host.id)
+            del self._clusters[cluster_id]
+            self._generation += 1
+
+    def remove_host(self, host_id: str) -> None:
+        """Remove a host that no VM is on."""
+        with self.present():
+            del self._hosts[host_id]
+            self._generation += 1
+
+    def move_host(self, host_id: str, cluster_id: str) -> None:
+        """Move a host to another cluster, with the VMs that are registered on it."""
+        with self.present():
+            moved = [vm for vm in self.vms if host_id in (vm.host_id, vm.home_id)]
+            self.change_host(host_id, cluster_id=cluster_id)
+            for vm in moved:
+                self.change(vm.id, cluster_id=cluster_id)
+
     # Trouble ---------------------------------------------------------------------
 
     def stick(self, id_or_name: str, state: State) -> None:

@@ -1,16 +1,13 @@
 """The lab's vCenter: a subset of the vSphere Web Services API (SOAP) over a simulation.
 
-It follows the API's public documentation and govmomi's simulator. It provides
-service content, sessions, container and list views, the property collector with
-traversals, paging and updates, tasks, power and guest operations, events, custom
-attributes, the search index and, over REST, the tags of VMs.
+It follows the API's public documentation and govmomi's simulator. What clients change of
+VMs, hosts and clusters changes the simulated world; what only a vCenter has, such as
+folders and resource pools, is kept here. ``vapi`` has the vSphere Automation API.
 
-It does not provide permissions, changes other than to power and custom attributes,
-vApps, snapshots, devices other than one disk and one network card, more than one
-datastore and one network per data center, performance counters, alarms, host
-operations, or namespaces other than vim25. The managers of these exist and are
-empty; methods that are not simulated answer MethodNotFound. Messages are the lab's
-own: clients can only rely on types and values.
+It does not provide vApps, distributed switches, storage policies, more than one datastore
+and one network per data center, files, or namespaces other than vim25. Permissions are kept
+and not enforced. Methods that are not simulated answer MethodNotFound. Messages are the
+lab's own: clients can only rely on types and values.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from chaosvm.lab.vcenter.managed_object import (
     managed_property,
     method,
 )
+from chaosvm.lab.vcenter.methods.task_method import task_method
 from chaosvm.lab.vcenter.serialization import data_object
 from chaosvm.lab.vcenter.states import GUEST_SYSTEMS
-from chaosvm.lab.vcenter.task_methods import task_method
 from chaosvm.lab.vcenter.vm_config import CAPABILITY, HARDWARE_VERSION
 from chaosvm.lab.vcenter.vm_storage import base_path, vm_files
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pyVmomi import vim
 
@@ -12,6 +12,8 @@ from chaosvm.lab.vcenter.host_system import HostSystem
 from chaosvm.lab.vcenter.hosts import MHZ
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.managed_object import empty_property, managed_property
+from chaosvm.lab.vcenter.methods.clusters import ClusterMethods, ComputeMethods
+from chaosvm.lab.vcenter.methods.pools import PoolMethods
 from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = ["Compute", "ResourcePool"]
@@ -19,7 +21,7 @@ __all__ = ["Compute", "ResourcePool"]
 _MIB = 1024**2
 
 
-class Compute(Entity):
+class Compute(ComputeMethods, Entity):
     """A cluster, or the compute resource of a standalone host."""
 
     kind = vim.ComputeResource
@@ -28,10 +30,15 @@ class Compute(Entity):
 
     @classmethod
     def of(
-        cls, inventory: Inventory, moid: str, cluster: Cluster, datacenter: Datacenter
+        cls,
+        inventory: Inventory,
+        moid: str,
+        cluster: Cluster,
+        datacenter: Datacenter,
+        folder: Entity,
     ) -> Compute:
         compute_class = Compute if cluster.standalone else ClusterCompute
-        compute = compute_class(inventory, moid, cluster.name, datacenter.host_folder)
+        compute = compute_class(inventory, moid, cluster.name, folder)
         compute.cluster = cluster
         compute.datacenter = datacenter
         return compute
@@ -97,7 +104,7 @@ class Compute(Entity):
     _SUMMARY = vim.ComputeResource.Summary
 
 
-class ClusterCompute(Compute):
+class ClusterCompute(ClusterMethods, Compute):
     kind = vim.ClusterComputeResource
     _SUMMARY = vim.ClusterComputeResource.Summary
 
@@ -113,98 +120,57 @@ class ClusterCompute(Compute):
 
     @managed_property
     def configuration(self, session: Any = None) -> Any:
-        return vim.cluster.ConfigInfo(dasConfig=_ha_config(), drsConfig=_drs_config())
+        return self.settings.old_info()
 
     @managed_property
     def configurationEx(self, session: Any = None) -> Any:
-        return vim.cluster.ConfigInfoEx(
-            vmSwapPlacement="vmDirectory",
-            spbmEnabled=False,
-            dasConfig=_ha_config(),
-            drsConfig=_drs_config(),
-            orchestration=vim.cluster.OrchestrationInfo(
-                defaultVmReadiness=vim.cluster.VmReadiness(readyCondition="none", postReadyDelay=0)
-            ),
-            dpmConfigInfo=vim.cluster.DpmConfigInfo(
-                enabled=False, defaultDpmBehavior="automated", hostPowerActionRate=3
-            ),
-            infraUpdateHaConfig=vim.cluster.InfraUpdateHaConfigInfo(enabled=False),
-            proactiveDrsConfig=vim.cluster.ProactiveDrsConfigInfo(enabled=False),
-        )
+        return self.settings.info()
 
 
-# The defaults are those of the API reference.
-
-
-def _ha_config() -> Any:
-    monitoring = vim.cluster.VmToolsMonitoringSettings(
-        enabled=False,
-        vmMonitoring="vmMonitoringDisabled",
-        clusterSettings=True,
-        failureInterval=30,
-        minUpTime=120,
-        maxFailures=3,
-        maxFailureWindow=3600,
-    )
-    protection = vim.cluster.VmComponentProtectionSettings(
-        vmStorageProtectionForAPD="disabled",
-        enableAPDTimeoutForHosts=False,
-        vmTerminateDelayForAPDSec=180,
-        vmReactionOnAPDCleared="none",
-        vmStorageProtectionForPDL="disabled",
-    )
-    return vim.cluster.DasConfigInfo(
-        enabled=False,
-        vmMonitoring="vmMonitoringDisabled",
-        hostMonitoring="enabled",
-        vmComponentProtecting="disabled",
-        failoverLevel=1,
-        admissionControlPolicy=vim.cluster.FailoverLevelAdmissionControlPolicy(
-            failoverLevel=1, resourceReductionToToleratePercent=100
-        ),
-        admissionControlEnabled=True,
-        defaultVmSettings=vim.cluster.DasVmSettings(
-            restartPriority="medium",
-            restartPriorityTimeout=600,
-            isolationResponse="none",
-            vmToolsMonitoringSettings=monitoring,
-            vmComponentProtectionSettings=protection,
-        ),
-        hBDatastoreCandidatePolicy="allFeasibleDsWithUserPreference",
-    )
-
-
-def _drs_config() -> Any:
-    return vim.cluster.DrsConfigInfo(
-        enabled=False,
-        enableVmBehaviorOverrides=True,
-        defaultVmBehavior="fullyAutomated",
-        vmotionRate=3,
-        scaleDescendantsShares="disabled",
-    )
-
-
-class ResourcePool(Entity):
+class ResourcePool(PoolMethods, Entity):
     kind = vim.ResourcePool
-    parent_entity: Compute
+
+    def __init__(self, inventory: Inventory, moid: str, name: str, parent_entity: Entity) -> None:
+        super().__init__(inventory, moid, name, parent_entity)
+        self.pools: list[ResourcePool] = []
+
+    def add_child(self, entity: Entity) -> None:
+        if isinstance(entity, ResourcePool):
+            self.pools.append(entity)
+
+    @property
+    def compute(self) -> Compute:
+        parent = self.parent_entity
+        return parent.compute if isinstance(parent, ResourcePool) else cast("Compute", parent)
+
+    @property
+    def cluster_id(self) -> str:
+        assert self.compute.cluster is not None
+        return self.compute.cluster.id
 
     @managed_property
     def owner(self, session: Any = None) -> Any:
-        return self.parent_entity.reference
+        return self.compute.reference
 
     @managed_property
     def vm(self, session: Any = None) -> Any:
-        cluster = self.parent_entity.cluster
+        cluster_id, pool_of = self.cluster_id, self.inventory.pool_of
         vms = self.inventory.find_machines(
-            lambda vm: cluster is not None and vm.cluster_id == cluster.id and not vm.template
+            lambda vm: vm.cluster_id == cluster_id and not vm.template and pool_of(vm) is self
         )
         return vim.VirtualMachine.Array([vim.VirtualMachine(vm.moid) for vm in vms])
 
     childConfiguration = empty_property()
-    resourcePool = empty_property()
+
+    @managed_property
+    def resourcePool(self, session: Any = None) -> Any:
+        return references(vim.ResourcePool, self.pools)
 
     @managed_property
     def config(self, session: Any = None) -> Any:
+        own = self.own_config()
+        if own is not None:
+            return own
         return data_object(
             vim.ResourceConfigSpec,
             entity=self.reference,
@@ -232,11 +198,11 @@ class ResourcePool(Entity):
 
     @property
     def _cores(self) -> int:
-        return sum(host.cores for host in self.parent_entity.hosts)
+        return sum(host.cores for host in self.compute.hosts)
 
     @property
     def _memory(self) -> int:
-        return sum(host.host_memory for host in self.parent_entity.hosts)
+        return sum(host.host_memory for host in self.compute.hosts)
 
 
 def _allocation(limit: int) -> Any:

@@ -10,10 +10,13 @@ from pyVmomi import vim
 from chaosvm.lab.simulation import Machine
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.states import POWER_STATES
-from chaosvm.lab.vcenter.templated_values import Details, TemplatedValue
+from chaosvm.lab.vcenter.templated_values import Details, Overridable, TemplatedValue
 from chaosvm.lab.vcenter.vm_storage import base_path, disk_suffix
 
-__all__ = ["CARD_TYPES", "devices"]
+__all__ = ["CARD_TYPES", "OTHER_DEVICES", "devices"]
+
+# The devices in Machine.platform_data that clients have added.
+OTHER_DEVICES = "devices"
 
 _d = vim.vm.device
 _IDE, _PS2, _PCI, _SIO, _SCSI = 200, 300, 100, 400, 1000
@@ -76,7 +79,15 @@ def _build(
     ]
 
 
-devices = TemplatedValue(_build, _details)
+_usual = TemplatedValue(_build, _details)
+
+
+def _with_others(inventory: Inventory, vm: Machine) -> list[Any] | None:
+    others = vm.platform_data.get(OTHER_DEVICES)
+    return [*_usual(inventory, vm), *others] if others else None
+
+
+devices = Overridable(_usual, _with_others)
 
 
 def _standard(cards: Sequence[int]) -> Iterator[Any]:

@@ -15,7 +15,8 @@ from chaosvm.lab.vcenter.managed_object import (
     managed_property,
     method,
 )
-from chaosvm.lab.vcenter.power_methods import MultiVMPowerOn
+from chaosvm.lab.vcenter.methods.folders import FolderMethods
+from chaosvm.lab.vcenter.methods.power import MultiVMPowerOn
 from chaosvm.lab.vcenter.serialization import data_object
 from chaosvm.lab.vcenter.states import escape_name
 
@@ -103,7 +104,7 @@ def references(kind: Any, entities: Any) -> Any:
     return kind.Array([entity.reference for entity in entities])
 
 
-class Folder(Entity):
+class Folder(FolderMethods, Entity):
     kind = vim.Folder
 
     _CHILD_TYPES: ClassVar[Mapping[str, Sequence[str]]] = {
@@ -135,6 +136,7 @@ class Folder(Entity):
 
 class Datacenter(MultiVMPowerOn, Entity):
     kind = vim.Datacenter
+    datacenter_id: str
     vm_folder: Folder
     host_folder: Folder
     datastore_folder: Folder

@@ -18,6 +18,7 @@ from chaosvm.lab.vcenter.managed_object import (
     managed_property,
     method,
 )
+from chaosvm.lab.vcenter.own_events import OwnEvent
 from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = ["EventHistoryCollector", "EventManager"]
@@ -58,9 +59,10 @@ class _EventConverter:
         self._service = service
 
     def convert(self, event: Event) -> Any:
-        kind, text = _KINDS[event.kind]
+        own = self._own_event(event)
+        kind, text = (own.kind, own.text) if own else _KINDS[event.kind]
         names = {"vm": event.vm_name, "user": event.user or "", "host": self._host_name(event)}
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = dict(own.fields) if own else {}
         if event.kind in _EVENT_TYPE_IDS:
             extra["eventTypeId"] = _EVENT_TYPE_IDS[event.kind]
         if kind is _e.UserLoginSessionEvent:
@@ -74,9 +76,17 @@ class _EventConverter:
             createdTime=event.at,
             userName=event.user or "",
             fullFormattedMessage=text.format(**names),
-            **extra,
-            **self._location(event),
+            **{**self._location(event), **extra},
         )
+
+    def _own_event(self, event: Event) -> OwnEvent | None:
+        own: OwnEvent | None = self._service.inventory.own_events.find(event.number)
+        return own
+
+    def kind_of(self, event: Event) -> Any:
+        """The class of an event, None for one that a vCenter does not have."""
+        own = self._own_event(event)
+        return own.kind if own else _KINDS.get(event.kind, (None,))[0]
 
     def _location(self, event: Event) -> dict[str, Any]:
         vm = self._service.vm_by_id(event.vm_id)
@@ -164,7 +174,7 @@ class EventManager(ManagedObject):
         return collector.reference
 
     def find(self, spec: Any) -> list[Any]:
-        matches = _Filter(self._service, spec).matches
+        matches = _Filter(self._service, spec, self._converter.kind_of).matches
         return [
             self._converter.convert(event)
             for event in reversed(self._supported_events())
@@ -172,13 +182,14 @@ class EventManager(ManagedObject):
         ]
 
     def _supported_events(self) -> Sequence[Event]:
-        return [event for event in self._service.inventory.world.events if event.kind in _KINDS]
+        kind_of = self._converter.kind_of
+        return [event for event in self._service.inventory.world.events if kind_of(event)]
 
 
 class _Filter:
     """An EventFilterSpec as a predicate."""
 
-    def __init__(self, service: Service, spec: Any) -> None:
+    def __init__(self, service: Service, spec: Any, kind_of: Callable[[Event], Any]) -> None:
         self._service = service
         tests: list[Callable[[Event], bool]] = []
         if spec.entity is not None:
@@ -189,10 +200,10 @@ class _Filter:
             tests.append(lambda event: end is None or event.at <= end)
         names = set(spec.eventTypeId or ())
         if names:
-            tests.append(lambda event: bool(names & _type_names(event.kind)))
+            tests.append(lambda event: bool(names & _type_names(event, kind_of(event))))
         kinds = tuple(spec.type or ())
         if kinds:
-            tests.append(lambda event: issubclass(_KINDS[event.kind][0], kinds))
+            tests.append(lambda event: issubclass(kind_of(event), kinds))
         if spec.userName is not None and spec.userName.userList:
             users = set(spec.userName.userList)
             tests.append(lambda event: event.user in users)
@@ -225,14 +236,13 @@ class _Filter:
         return test
 
 
-def _type_names(kind: EventKind) -> set[str]:
-    event_class = _KINDS[kind][0]
-    name = event_class._wsdlName
+def _type_names(event: Event, kind: Any) -> set[str]:
+    name = kind._wsdlName
     return {
         name,
         f"vim.event.{name}",
-        VmomiSupport.GetVmodlName(event_class),
-        _EVENT_TYPE_IDS.get(kind, name),
+        VmomiSupport.GetVmodlName(kind),
+        _EVENT_TYPE_IDS.get(event.kind, name),
     }
 
 

@@ -11,12 +11,13 @@ from chaosvm.lab.vcenter import hosts
 from chaosvm.lab.vcenter.entities import Entity
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.managed_object import managed_property
+from chaosvm.lab.vcenter.methods.hosts import HostMethods
 from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = ["HostSystem"]
 
 
-class HostSystem(Entity):
+class HostSystem(HostMethods, Entity):
     kind = vim.HostSystem
 
     def __init__(self, inventory: Inventory, moid: str, host: Host, compute: Any) -> None:
@@ -30,6 +31,14 @@ class HostSystem(Entity):
     def host(self) -> Host:
         """The host as it is now."""
         return self.inventory.world.host(self._host.id) or self._host
+
+    @property
+    def host_id(self) -> str:
+        return self._host.id
+
+    @property
+    def cluster_id(self) -> str:
+        return self._host.cluster_id
 
     @property
     def cores(self) -> int:
@@ -67,11 +76,11 @@ class HostSystem(Entity):
         return data_object(
             vim.host.RuntimeInfo,
             connectionState="connected" if up else away,
-            powerState="poweredOn" if up else "unknown",
-            standbyMode="none",
+            powerState="poweredOn" if up else "standBy" if self.in_standby else "unknown",
+            standbyMode="in" if self.in_standby else "none",
             inMaintenanceMode=host.maintenance,
             inQuarantineMode=False,
-            bootTime=self.inventory.world.date_of(0.0) if up else None,
+            bootTime=self.inventory.world.date_of(host.booted_at) if up else None,
             healthSystemRuntime=vim.host.HealthStatusSystem.Runtime(),
             hostMaxVirtualDiskCapacity=62 * 1024**4,
             cryptoState="incapable",

@@ -8,7 +8,7 @@ and one network. As in a vCenter, a VM that is powered off stays on its host.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from chaosvm.lab.simulation import Cluster, Host, Machine, World
@@ -19,6 +19,9 @@ from chaosvm.lab.vcenter.custom_fields import CustomFields
 from chaosvm.lab.vcenter.entities import Datacenter, Datastore, Entity, Folder, Network
 from chaosvm.lab.vcenter.host_system import HostSystem
 from chaosvm.lab.vcenter.managed_object import ManagedObject
+from chaosvm.lab.vcenter.methods.snapshots import find_snapshot
+from chaosvm.lab.vcenter.own_events import OwnEvents
+from chaosvm.lab.vcenter.own_objects import OwnFolder, OwnObjects
 from chaosvm.lab.vcenter.permissions import Permissions
 from chaosvm.lab.vcenter.states import VM_NETWORK
 from chaosvm.lab.vcenter.virtual_machine import VirtualMachine
@@ -36,6 +39,7 @@ class Inventory:
     """The managed objects, rebuilt when VMs, hosts or clusters are added or removed."""
 
     tasks: Tasks
+    notify: Callable[[Iterable[str]], None]
     world: World
     fields: CustomFields
 
@@ -44,17 +48,24 @@ class Inventory:
         self.fields = CustomFields(world)
         self.permissions = Permissions(ROOT, administrator)
         self._host_options: dict[str, dict[str, Any]] = {}
+        self.own_events = OwnEvents(world)
+        self.own_objects = OwnObjects()
         self._lock = threading.RLock()
         self._numbers: dict[tuple[str, str], int] = {}
-        self._generation = -1
+        self._generation = (-1, -1)
         self._tree: _Tree = _Tree()
         self._by_host: tuple[_Tree, list[Machine], dict[str, list[Machine]]] | None = None
 
     @property
+    def generation(self) -> tuple[int, int]:
+        """A value that changes whenever the tree does."""
+        return self.world.generation, self.own_objects.generation
+
+    @property
     def tree(self) -> _Tree:
-        if self._generation != self.world.generation:
+        if self._generation != self.generation:
             with self.world.present(), self._lock:
-                generation = self.world.generation
+                generation = self.generation
                 self._tree = self._build_tree()
                 self._generation = generation
         return self._tree
@@ -64,7 +75,7 @@ class Inventory:
         return self._host_options.setdefault(host.id, {})
 
     def find(self, moid: str) -> ManagedObject | None:
-        return self.tree.by_moid.get(moid)
+        return self.tree.by_moid.get(moid) or find_snapshot(self, moid)
 
     @property
     def root(self) -> Folder:
@@ -109,6 +120,42 @@ class Inventory:
     def network_of(self, vm: Machine) -> Network:
         return self.compute_of(vm).datacenter.net
 
+    def pool_of(self, vm: Machine) -> ResourcePool:
+        own = self.tree.by_moid.get(self.own_objects.pool_of_vm.get(vm.id, ""))
+        if isinstance(own, ResourcePool) and own.cluster_id == vm.cluster_id:
+            return own
+        return self.compute_of(vm).pool
+
+    def path_of(self, folder: Any) -> tuple[str, ...]:
+        """The names of folders that lead to a folder of VMs."""
+        names: list[str] = []
+        while isinstance(folder.parent_entity, Folder):
+            names.insert(0, folder.plain_name)
+            folder = folder.parent_entity
+        return tuple(names)
+
+    # Moving VMs ------------------------------------------------------------------------
+
+    def put_in_folder(self, vm: Machine, folder: Any) -> None:
+        self.world.change(vm.id, folder=self.path_of(folder))
+
+    def put_in_pool(self, vm: Machine, pool: Any) -> None:
+        if isinstance(pool.parent_entity, ResourcePool):
+            self.own_objects.pool_of_vm[vm.id] = pool.moid
+        else:
+            self.own_objects.pool_of_vm.pop(vm.id, None)
+        self.moved(vm)
+
+    def moved(self, vm: Machine) -> None:
+        """Tell clients that the VM is listed elsewhere."""
+        self.own_objects.changed()
+        self.world.change(vm.id)
+
+    def forget(self, vm: Machine) -> None:
+        """Forget where a VM was that no longer exists."""
+        self.own_objects.pool_of_vm.pop(vm.id, None)
+        self.own_objects.changed()
+
     # Building the tree ---------------------------------------------------------------
 
     def _number(self, kind: str, id: str) -> int:
@@ -120,6 +167,7 @@ class Inventory:
     def _build_tree(self) -> _Tree:
         tree = _Tree()
         tree.root = tree.add(Folder(self, ROOT, "Datacenters", None, "root"))
+        self._add_own_folders(tree, tree.root)
         for datacenter in self.world.datacenters:
             self._add_datacenter(tree, datacenter)
         for cluster in self.world.clusters:
@@ -137,7 +185,9 @@ class Inventory:
 
     def _add_datacenter(self, tree: _Tree, datacenter: WorldDatacenter) -> Datacenter:
         id = datacenter.id
-        entity = Datacenter(self, self._moid("datacenter-", id), datacenter.name, tree.root)
+        moid = self._moid("datacenter-", id)
+        entity = Datacenter(self, moid, datacenter.name, self._parent(tree, moid, tree.root))
+        entity.datacenter_id = id
         tree.add(entity)
         tree.datacenters[id] = entity
         entity.vm_folder = tree.add(Folder(self, self._moid("group-v", id), "vm", entity, "vm"))
@@ -147,6 +197,8 @@ class Inventory:
         stores = Folder(self, self._moid("group-s", id), "datastore", entity, "datastore")
         networks = Folder(self, self._moid("group-n", id), "network", entity, "network")
         entity.datastore_folder, entity.network_folder = tree.add(stores), tree.add(networks)
+        for folder in entity.folders:
+            self._add_own_folders(tree, folder)
         number = len(tree.datacenters)
         store = Datastore(self, self._moid("datastore-", id), f"datastore{number}", stores)
         entity.store = tree.add(store)
@@ -161,10 +213,27 @@ class Inventory:
         if parent is None:
             parent = self._add_datacenter(tree, _DEFAULT_DATACENTER)
         moid = self._moid("domain-s" if cluster.standalone else "domain-c", cluster.id)
-        compute = tree.add(Compute.of(self, moid, cluster, parent))
+        folder = self._parent(tree, moid, parent.host_folder)
+        compute = tree.add(Compute.of(self, moid, cluster, parent, folder))
         pool_moid = self._moid("resgroup-", cluster.id)
         compute.pool = tree.add(ResourcePool(self, pool_moid, "Resources", compute))
+        self._add_own_pools(tree, compute.pool)
         tree.computes[cluster.id] = compute
+
+    def _parent(self, tree: _Tree, moid: str, usual: Folder) -> Folder:
+        """The folder that an entity has been moved to, or the one where it began."""
+        own = tree.by_moid.get(self.own_objects.parents.get(moid, ""))
+        return own if isinstance(own, Folder) else usual
+
+    def _add_own_folders(self, tree: _Tree, parent: Folder) -> None:
+        for each in self.own_objects.subfolders(parent.moid):
+            folder = Folder(self, each.moid, each.name, parent, each.content)
+            self._add_own_folders(tree, tree.add(folder))
+
+    def _add_own_pools(self, tree: _Tree, parent: ResourcePool) -> None:
+        for each in self.own_objects.subpools(parent.moid):
+            pool = tree.add(ResourcePool(self, each.moid, each.name, parent))
+            self._add_own_pools(tree, pool)
 
     def _add_browsers(self, tree: _Tree) -> None:
         stores: list[tuple[Entity, Datastore]] = [
@@ -191,6 +260,7 @@ class Inventory:
             if isinstance(child, Folder) and child.plain_name == name:
                 return child
         moid = self._moid("group-v", f"{folder.moid}/{path}")
+        self.own_objects.folders[moid] = OwnFolder(moid, name, folder.moid, "vm")
         subfolder = Folder(self, moid, name, folder, "vm")
         folder.children.insert(0, subfolder)  # before the VMs, where lookups find it sooner
         tree.by_moid[moid] = subfolder

@@ -8,7 +8,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.simulation import Machine
-from chaosvm.lab.vcenter.compute_resources import Compute
+from chaosvm.lab.vcenter.compute_resources import Compute, ResourcePool
 from chaosvm.lab.vcenter.entities import Datacenter, Folder
 from chaosvm.lab.vcenter.inventory import Inventory
 from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method
@@ -111,6 +111,8 @@ class SearchIndex(ManagedObject):
             children = list(entity.folders)
         elif isinstance(entity, Compute):
             children = [*entity.hosts, entity.pool]
+        elif isinstance(entity, ResourcePool):
+            children = list(entity.pools)
         machines = self._inventory.machines() if isinstance(entity, Folder) else {}
         lowered = name.lower()
         for child in children:

@@ -74,9 +74,17 @@ def fault_detail(fault: Any, version: str) -> str:
     return out.getvalue().replace(tag_start, f'{tag_start} xmlns="{NAMESPACE}"', 1)
 
 
+class _Serializer(SoapSerializer):  # type: ignore[misc]
+    """Names references as the WSDL does where any type is allowed."""
+
+    def _QName(self, typ: Any, namespace: str) -> tuple[str, str]:
+        attribute, name = super()._QName(typ, namespace)
+        return attribute, f"{name}Reference" if typ is ManagedObject else name
+
+
 def _serializer(version: str) -> tuple[io.StringIO, Any]:
     out = io.StringIO()
-    serializer = SoapSerializer(out, version, _PREFIXES)
+    serializer = _Serializer(out, version, _PREFIXES)
     serializer.outermostAttrs = ""
     return out, serializer
 

@@ -55,6 +55,7 @@ class Service:
     def __init__(self, world: World, options: Options, sessions: Sessions) -> None:
         self.inventory = Inventory(world, options.username)
         self.inventory.tasks = Tasks(world, self.notify)
+        self.inventory.notify = self.notify
         self.cache = ResponseCache()
         self.sessions = sessions
         self._lock = threading.Lock()
@@ -122,7 +123,7 @@ class Service:
     def ancestor_moids(self, vm: Machine) -> set[str]:
         """The moids of the folders, host, pool and cluster that contain a VM."""
         compute = self.inventory.compute_of(vm)
-        moids = {compute.moid, compute.pool.moid}
+        moids = {compute.moid, compute.pool.moid, self.inventory.pool_of(vm).moid}
         host = self.inventory.host_of(vm)
         if host is not None:
             moids.add(host._moId)
@@ -145,9 +146,9 @@ class Service:
     # Changes ---------------------------------------------------------------------------
 
     @property
-    def generation(self) -> tuple[int, int]:
+    def generation(self) -> tuple[tuple[int, int], int]:
         """A value that changes whenever the result of a traversal may have changed."""
-        return self.inventory.world.generation, self._selection_version
+        return self.inventory.generation, self._selection_version
 
     def selection_changed(self, moids: Iterable[str]) -> None:
         with self._lock:

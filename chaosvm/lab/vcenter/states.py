@@ -18,6 +18,7 @@ __all__ = [
     "guest_full_name",
     "guest_id",
     "question_of",
+    "system_of",
     "tools_running",
     "unescape_name",
 ]
@@ -88,7 +89,17 @@ def question_of(vm: Machine) -> str | None:
 
 
 def guest_id(system: str) -> str:
+    if system.endswith(("Guest", "Guest64")):
+        return system  # as a client has set it
     return _SYSTEMS[system][0] if system in _SYSTEMS else _OTHER_SYSTEM
+
+
+def system_of(guest_id: str) -> str:
+    """The simulation's system of a guest id, or the id itself."""
+    for system, (id, _) in _SYSTEMS.items():
+        if id == guest_id:
+            return system
+    return guest_id
 
 
 def guest_full_name(system: str) -> str:

@@ -58,8 +58,9 @@ class Pending:
     seconds: float = 0.0
     # The result of the task, or what it waits for next.
     result: Callable[[], Any] = lambda: None
-    # When to look again, even if nothing in the world changes.
+    # When to look again, once or at intervals, even if no VM changes.
     check_after: float | None = None
+    check_every: float | None = None
     # Undoes what has begun; without it, the task cannot be canceled.
     cancel: Callable[[], None] | None = None
 
@@ -224,8 +225,9 @@ class Tasks:
                 task.succeed(result)
             elif result is not task.pending:
                 task.pending = result
-                if result.check_after is not None:
-                    self._check_later(task, result.check_after)
+                for seconds in (result.check_after, result.check_every):
+                    if seconds is not None:
+                        self._check_later(task, seconds)
 
     def _check(self, task: Task) -> bool:
         """True if the task has ended, because what it waited for has happened."""
@@ -237,8 +239,12 @@ class Tasks:
 
     def _check_later(self, task: Task, seconds: float) -> None:
         def check() -> None:
-            if task.end is None and self._check(task):
+            if task.end is not None:
+                return
+            if self._check(task):
                 self._on_ended(task)
+            elif task.pending is not None and task.pending.check_every == seconds:
+                self._check_later(task, seconds)
 
         self._world.call_later(seconds, check)
 

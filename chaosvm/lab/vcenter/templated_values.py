@@ -14,7 +14,7 @@ from chaosvm.lab.simulation import Machine
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.serialization import element_writer, escape_text, format_datetime
 
-__all__ = ["Constant", "Details", "Leaf", "TemplatedValue"]
+__all__ = ["Constant", "Details", "Leaf", "Overridable", "TemplatedValue"]
 
 Leaf = Callable[[Inventory, Machine], Any]
 # Values that select the template, which must be hashable, and values to fill in.
@@ -75,6 +75,38 @@ class TemplatedValue:
                 write(self._build(*fixed, *markers)), markers
             )
         return template.format(*map(_text, variable))
+
+
+class Overridable(TemplatedValue):
+    """A leaf with its usual value, except for VMs for which ``override`` returns another."""
+
+    def __init__(
+        self, usual: TemplatedValue, override: Callable[[Inventory, Machine], Any]
+    ) -> None:
+        super().__init__(usual._build, usual._details)
+        self._override = override
+
+    @classmethod
+    def of_constant(cls, value: Any, override: Callable[[Inventory, Machine], Any]) -> Overridable:
+        return cls(TemplatedValue(lambda: value, lambda inventory, vm: ((), ())), override)
+
+    def __call__(self, inventory: Inventory, vm: Machine) -> Any:
+        own = self._override(inventory, vm) if vm.platform_data else None
+        return super().__call__(inventory, vm) if own is None else own
+
+    def text(
+        self,
+        inventory: Inventory,
+        vm: Machine,
+        tag: str,
+        version: str,
+        declared: Any,
+        with_type: bool,
+    ) -> str:
+        own = self._override(inventory, vm) if vm.platform_data else None
+        if own is None:
+            return super().text(inventory, vm, tag, version, declared, with_type)
+        return element_writer(tag, declared, version, with_type)(own)
 
 
 def _to_format_string(text: str, markers: Sequence[Any]) -> str:

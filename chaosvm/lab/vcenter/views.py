@@ -176,6 +176,9 @@ def _children(
         return entity.folders
     if isinstance(entity, Compute):
         return (*entity.hosts, entity.pool)
+    pools = entity.pools if isinstance(entity, ResourcePool) else ()
     if through_hosts and isinstance(entity, (HostSystem, ResourcePool)):
-        return service.follow(entity, "vm", None)
+        return (*pools, *service.follow(entity, "vm", None))
+    if pools:
+        return pools
     return ()

@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import VmomiSupport, vim
 
 from chaosvm.lab.simulation import Allocation, Machine
 from chaosvm.lab.vcenter.devices import devices
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.serialization import data_object
 from chaosvm.lab.vcenter.states import escape_name, guest_full_name, guest_id
-from chaosvm.lab.vcenter.templated_values import Constant, Details, Leaf, TemplatedValue
+from chaosvm.lab.vcenter.templated_values import (
+    Constant,
+    Details,
+    Leaf,
+    Overridable,
+    TemplatedValue,
+)
 from chaosvm.lab.vcenter.vm_storage import folder_path, vmx_path
 
 __all__ = [
     "CAPABILITY",
     "CONFIG",
+    "EXTRA_CONFIG",
     "HARDWARE_VERSION",
+    "SETTINGS",
     "TOOLS_VERSION",
     "bios_uuid",
+    "merged",
     "resource_config",
 ]
 
+# In Machine.platform_data: extraConfig, and properties of config that clients have set.
+EXTRA_CONFIG, SETTINGS = "extraConfig", "settings"
 HARDWARE_VERSION = "vmx-19"
 TOOLS_VERSION = 12352
 _MIB = 1024**2
@@ -40,6 +51,36 @@ managed_by = TemplatedValue(
     lambda key: vim.ext.ManagedByInfo(extensionKey=key, type="agent"),
     lambda inventory, vm: None if vm.managed_by is None else ((), (vm.managed_by,)),
 )
+
+
+def _settable(name: str, default: Any) -> Leaf:
+    """A property that is the same for all VMs until a client sets it."""
+
+    def override(inventory: Inventory, vm: Machine) -> Any:
+        given = vm.platform_data.get(SETTINGS, {}).get(name)
+        return given if given is None else merged(default, given)
+
+    return Overridable.of_constant(default, override)
+
+
+def merged(before: Any, given: Any) -> Any:
+    """A value in place of another; of an object, only what is given replaces it."""
+    if given is None or before is None or not isinstance(given, VmomiSupport.DataObject):
+        return before if given is None else given
+    both = type(given)()
+    for source in (before, given):
+        for info in both._GetPropertyList():
+            value = getattr(source, info.name, None)
+            if value is not None:
+                setattr(both, info.name, value)
+    return both
+
+
+def _extra_config(inventory: Inventory, vm: Machine) -> Any:
+    options = vm.platform_data.get(EXTRA_CONFIG)
+    if not options:
+        return None
+    return [vim.option.OptionValue(key=key, value=value) for key, value in options.items()]
 
 
 def _allocation(allocation: Allocation, units: int, per_unit: Mapping[str, int]) -> Any:
@@ -78,7 +119,8 @@ def _resource_details(inventory: Inventory, vm: Machine) -> Details:
 
 resource_config = TemplatedValue(_resources, _resource_details)
 
-_TOOLS = Constant(
+_TOOLS = _settable(
+    "tools",
     vim.vm.ToolsConfigInfo(
         toolsVersion=TOOLS_VERSION,
         toolsInstallType="guestToolsTypeOpenVMTools",
@@ -90,9 +132,10 @@ _TOOLS = Constant(
         toolsUpgradePolicy="manual",
         syncTimeWithHostAllowed=True,
         syncTimeWithHost=False,
-    )
+    ),
 )
-_FLAGS = Constant(
+_FLAGS = _settable(
+    "flags",
     vim.vm.FlagInfo(
         disableAcceleration=False,
         enableLogging=True,
@@ -111,9 +154,10 @@ _FLAGS = Constant(
         cbrcCacheEnabled=False,
         vvtdEnabled=False,
         vbsEnabled=False,
-    )
+    ),
 )
-_BOOT_OPTIONS = Constant(
+_BOOT_OPTIONS = _settable(
+    "bootOptions",
     vim.vm.BootOptions(
         bootDelay=0,
         enterBIOSSetup=False,
@@ -121,7 +165,7 @@ _BOOT_OPTIONS = Constant(
         bootRetryEnabled=False,
         bootRetryDelay=10_000,
         networkBootProtocol="ipv4",
-    )
+    ),
 )
 _POWER_OPERATIONS = Constant(
     vim.vm.DefaultPowerOpInfo(
@@ -142,13 +186,13 @@ CONFIG: Mapping[str, Leaf] = {
     "instanceUuid": lambda inventory, vm: vm.id,
     "guestId": lambda inventory, vm: guest_id(vm.os),
     "guestFullName": lambda inventory, vm: guest_full_name(vm.os),
-    "alternateGuestName": Constant(""),
+    "alternateGuestName": _settable("alternateGuestName", ""),
     "annotation": lambda inventory, vm: vm.description or "",
-    "version": Constant(HARDWARE_VERSION),
-    "changeVersion": Constant("1"),
+    "version": _settable("version", HARDWARE_VERSION),
+    "changeVersion": _settable("changeVersion", "1"),
     "modified": lambda inventory, vm: vm.created,
     "createDate": lambda inventory, vm: vm.created,
-    "firmware": Constant("bios"),
+    "firmware": _settable("firmware", "bios"),
     "managedBy": managed_by,
     "files.vmPathName": vmx_path,
     "files.snapshotDirectory": folder_path,
@@ -171,11 +215,11 @@ CONFIG: Mapping[str, Leaf] = {
     "flags": _FLAGS,
     "defaultPowerOps": _POWER_OPERATIONS,
     "bootOptions": _BOOT_OPTIONS,
-    "latencySensitivity": Constant(vim.LatencySensitivity(level="normal")),
-    "memoryHotAddEnabled": Constant(False),
-    "cpuHotAddEnabled": Constant(False),
-    "cpuHotRemoveEnabled": Constant(False),
-    "extraConfig": Constant([]),
+    "latencySensitivity": _settable("latencySensitivity", vim.LatencySensitivity(level="normal")),
+    "memoryHotAddEnabled": _settable("memoryHotAddEnabled", False),
+    "cpuHotAddEnabled": _settable("cpuHotAddEnabled", False),
+    "cpuHotRemoveEnabled": _settable("cpuHotRemoveEnabled", False),
+    "extraConfig": Overridable.of_constant([], _extra_config),
     "datastoreUrl": TemplatedValue(
         lambda name, url: [vim.vm.ConfigInfo.DatastoreUrlPair(name=name, url=url)],
         lambda inventory, vm: (
@@ -183,13 +227,13 @@ CONFIG: Mapping[str, Leaf] = {
             (inventory.datastore_of(vm).plain_name, inventory.datastore_of(vm).url),
         ),
     ),
-    "swapPlacement": Constant("inherit"),
-    "changeTrackingEnabled": Constant(False),
+    "swapPlacement": _settable("swapPlacement", "inherit"),
+    "changeTrackingEnabled": _settable("changeTrackingEnabled", False),
     "maxMksConnections": Constant(40),
     "guestAutoLockEnabled": Constant(True),
-    "memoryReservationLockedToMax": Constant(False),
-    "nestedHVEnabled": Constant(False),
-    "vPMCEnabled": Constant(False),
+    "memoryReservationLockedToMax": _settable("memoryReservationLockedToMax", False),
+    "nestedHVEnabled": _settable("nestedHVEnabled", False),
+    "vPMCEnabled": _settable("vPMCEnabled", False),
     "npivTemporaryDisabled": Constant(True),
     "scheduledHardwareUpgradeInfo": Constant(
         vim.vm.ScheduledHardwareUpgradeInfo(

@@ -9,6 +9,7 @@ from pyVmomi import vim
 
 from chaosvm.lab.simulation import Machine
 from chaosvm.lab.vcenter.interfaces import Inventory
+from chaosvm.lab.vcenter.methods.snapshots import root_snapshots, snapshot_info
 from chaosvm.lab.vcenter.states import (
     CONNECTION_STATES,
     POWER_STATES,
@@ -68,9 +69,7 @@ def _uptime(inventory: Inventory, vm: Machine) -> int | None:
 _ENTITY: Mapping[str, Leaf] = {
     "name": CONFIG["name"],
     "parent": lambda inventory, vm: inventory.folder_of(vm).reference,
-    "resourcePool": lambda inventory, vm: (
-        None if vm.template else inventory.compute_of(vm).pool.reference
-    ),
+    "resourcePool": lambda inventory, vm: None if vm.template else inventory.pool_of(vm).reference,
     "datastore": lambda inventory, vm: [inventory.datastore_of(vm).reference],
     "network": lambda inventory, vm: [inventory.network_of(vm).reference],
     "customValue": _custom_values,
@@ -84,6 +83,8 @@ _ENTITY: Mapping[str, Leaf] = {
     "declaredAlarmState": _ABSENT,
     "effectiveRole": Constant([-1]),
     "disabledMethod": _ABSENT,
+    "snapshot": snapshot_info,
+    "rootSnapshot": root_snapshots,
     "recentTask": lambda inventory, vm: inventory.tasks.recent(vm.moid),
     "storage": storage_usage,
     "layout": layout,
@@ -93,7 +94,6 @@ _ENTITY: Mapping[str, Leaf] = {
     "resourceConfig": resource_config,
     "permission": lambda inventory, vm: inventory.permissions.of(vm.moid),
     "configIssue": _ABSENT,
-    "rootSnapshot": _ABSENT,
 }
 
 _RUNTIME: Mapping[str, Leaf] = {

@@ -106,14 +106,14 @@ def test_without_a_session_an_inventory_is_there_but_tells_nothing(soap: Soap) -
 def test_a_method_that_is_lacking_says_so(soap: Soap, world: World, instance: Any) -> None:
     moid = world.add_vm("web").moid
     soap.login()
-    for name, inner in (("CreateSnapshot_Task", "<name>x</name>"), ("NoSuchMethod", "<a/>")):
+    for name, inner in (("DefragmentAllDisks", ""), ("NoSuchMethod", "<a/>")):
         answer = soap(name, "VirtualMachine", moid, inner)
         assert answer.status_code == 500
         assert "MethodNotFoundFault" in answer.text
         assert f"<method>{name}</method>" in answer.text
     with pytest.raises(vmodl.fault.MethodNotFound) as caught:
-        vim.VirtualMachine(moid, instance._stub).Destroy_Task()
-    assert caught.value.method == "Destroy_Task"
+        vim.VirtualMachine(moid, instance._stub).DefragmentAllDisks()
+    assert caught.value.method == "DefragmentAllDisks"
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from chaosvm.lab.fault_injection import IGNORED
 from chaosvm.lab.simulation import Machine, Origin, State
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method
+from chaosvm.lab.vcenter.methods.task_method import run_task, task_method
 from chaosvm.lab.vcenter.states import BUSY, POWER_STATES, question_of, tools_running
-from chaosvm.lab.vcenter.task_methods import run_task, task_method
 from chaosvm.lab.vcenter.tasks import Pending, Task
 
 __all__ = ["PowerMethods", "MultiVMPowerOn"]
@@ -52,6 +52,10 @@ class PowerMethods(ManagedObject):
             return
         fault = vim.fault.TaskInProgress(task=running or vim.Task("none"))
         raise SoapFault(fault, "The operation is not allowed while another task is in progress.")
+
+    def raise_if_unavailable(self) -> None:
+        """Refuse what needs the VM's host and files."""
+        _raise_if(_availability_fault(self.machine))
 
     # Tasks -----------------------------------------------------------------------------
 
@@ -170,7 +174,7 @@ def _power_state_fault(requested: str, vm: Machine) -> Any:
 def _availability_fault(vm: Machine) -> Any:
     """The fault of a VM whose host or files are unavailable."""
     if vm.state in (State.UNREACHABLE, State.NOT_RESPONDING):
-        return vim.fault.HostNotConnected()
+        return vmodl.fault.HostNotConnected()
     if vm.state in (State.DISKS_ILLEGAL, State.UNASSIGNED):
         return vim.fault.InvalidState()
     return None

@@ -1,0 +1,122 @@
+"""Clusters and the compute resources of standalone hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from chaosvm.lab.vcenter.cluster_settings import ClusterSettings
+from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method
+from chaosvm.lab.vcenter.methods.placement import find_entity
+from chaosvm.lab.vcenter.methods.reconfiguration import check_name
+from chaosvm.lab.vcenter.methods.task_method import task_method
+from chaosvm.lab.vcenter.states import POWER_STATES
+
+__all__ = ["ClusterMethods", "ComputeMethods"]
+
+_e = vim.event
+
+
+class ComputeMethods(ManagedObject):
+    kind = vim.ComputeResource
+    inventory: Any
+    cluster: Any
+    plain_name: str
+    parent_entity: Any
+    hosts: list[Any]
+
+    @task_method("ReconfigureComputeResource_Task")
+    def reconfigure(self, call: Call) -> None:
+        self.apply(call.get("spec"), bool(call.get("modify")))
+
+    def apply(self, spec: Any, modify: bool = True) -> None:
+        """A standalone host's settings are about its swap files, and are not modelled."""
+
+    @task_method("Rename_Task")
+    def rename(self, call: Call) -> None:
+        name = check_name(self.inventory, call.get("newName"), self.parent_entity, self.reference)
+        self.inventory.world.change_cluster(self.cluster.id, name=name)
+        self.inventory.notify([self.moid])
+
+    @task_method("Destroy_Task")
+    def destroy(self, call: Call) -> None:
+        world = self.inventory.world
+        vms = [vm for vm in world.vms if vm.cluster_id == self.cluster.id]
+        if any(POWER_STATES[vm.state] == "poweredOn" for vm in vms):
+            fault = vim.fault.InvalidPowerState(
+                requestedState="poweredOff", existingState="poweredOn"
+            )
+            raise SoapFault(fault, "A virtual machine of the cluster is powered on.")
+        world.remove_cluster(self.cluster.id)
+        self.inventory.notify([self.parent_entity.moid])
+
+
+class ClusterMethods(ComputeMethods):
+    kind = vim.ClusterComputeResource
+
+    @property
+    def settings(self) -> ClusterSettings:
+        return ClusterSettings(self.inventory, self.cluster)
+
+    def apply(self, spec: Any, modify: bool = True) -> None:
+        self.settings.apply(spec, modify)
+
+    @task_method("ReconfigureCluster_Task")
+    def reconfigure_cluster(self, call: Call) -> None:
+        self.apply(call.get("spec"), bool(call.get("modify")))
+
+    @task_method("AddHost_Task")
+    def add_host(self, call: Call) -> Any:
+        name, world = call.get("spec").hostName, self.inventory.world
+        if not name:
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="spec.hostName"))
+        if any(host.name == name for host in world.hosts):
+            raise SoapFault(vim.fault.AlreadyConnected(name=name), f"{name} is in the inventory.")
+        host = world.add_host(name, world.cluster(self.cluster.id))
+        self.inventory.notify([self.moid])
+        return self.inventory.tree.hosts[host.id].reference
+
+    @task_method("MoveHostInto_Task")
+    def move_host_into(self, call: Call) -> None:
+        self._move([call.get("host")])
+
+    @task_method("MoveInto_Task")
+    def move_into(self, call: Call) -> None:
+        self._move(call.get("host") or ())
+
+    def _move(self, references: Any) -> None:
+        hosts = [find_entity(self.inventory, each, vim.HostSystem) for each in references]
+        for host in hosts:
+            if host.compute.kind is vim.ClusterComputeResource and not host.host.maintenance:
+                fault = vim.fault.InvalidState()
+                raise SoapFault(fault, f"The host {host.plain_name} is not in maintenance mode.")
+        world = self.inventory.world
+        for host in hosts:
+            before = host.cluster_id
+            world.move_host(host.host_id, self.cluster.id)
+            if world.cluster(before).standalone:
+                world.remove_cluster(before)
+        self.inventory.notify([self.moid])
+
+    @method("FindRulesForVm")
+    def rules_for_vm(self, call: Call) -> list[Any]:
+        wanted = call.get("vm")._moId
+        return [
+            rule
+            for rule in self.settings.info().rule
+            if wanted in {each._moId for each in getattr(rule, "vm", None) or ()}
+        ]
+
+    @method("RefreshRecommendation")
+    def refresh_recommendation(self, call: Call) -> None:
+        """Nothing is ever recommended: VMs are moved only when a host is emptied."""
+
+    @method("RecommendHostsForVm")
+    def recommend_hosts(self, call: Call) -> list[Any]:
+        usable = {host.id for host in self.inventory.world.hosts_of(self.cluster.id) if host.usable}
+        return [
+            vim.cluster.HostRecommendation(host=host.reference, rating=5)
+            for host in self.hosts
+            if host.host_id in usable
+        ]

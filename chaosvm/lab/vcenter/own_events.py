@@ -1,0 +1,54 @@
+"""Events that only a vCenter has, such as those of its configuration and its alarms."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaosvm.lab.simulation import EventKind, Machine, Origin, World
+
+__all__ = ["OwnEvent", "OwnEvents"]
+
+_MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEvent:
+    """Its class, its text with {vm} and {host} in it, and the fields of its class."""
+
+    kind: Any
+    text: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    host_id: str | None = None
+
+
+class OwnEvents:
+    """The events by their number in the simulation, which has the rest of them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lock = threading.Lock()
+        self._events: OrderedDict[int, OwnEvent] = OrderedDict()
+
+    def find(self, number: int) -> OwnEvent | None:
+        with self._lock:
+            return self._events.get(number)
+
+    def of_vm(self, kind: Any, text: str, vm: Machine, origin: Origin, **fields: Any) -> None:
+        self._record(OwnEvent(kind, text, fields), vm, origin)
+
+    def of_host(self, kind: Any, text: str, host_id: str, origin: Origin, **fields: Any) -> None:
+        self._record(OwnEvent(kind, text, fields, host_id), None, origin)
+
+    def of_entity(self, kind: Any, text: str, origin: Origin, **fields: Any) -> None:
+        self._record(OwnEvent(kind, text, fields), None, origin)
+
+    def _record(self, event: OwnEvent, vm: Machine | None, origin: Origin) -> None:
+        with self._world.present():
+            number = self._world.record(EventKind.NOTED, vm, origin, host_id=event.host_id)
+            with self._lock:
+                self._events[number] = event
+                while len(self._events) > _MOST:
+                    self._events.popitem(last=False)
