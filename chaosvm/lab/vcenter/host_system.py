@@ -17,7 +17,7 @@ from chaosvm.lab.vcenter.serialization import data_object
 __all__ = ["HostSystem"]
 
 
-class HostSystem(HostMethods, Entity):
+class HostSystem(HostMethods, hosts.HostQueries, Entity):
     kind = vim.HostSystem
 
     def __init__(self, inventory: Inventory, moid: str, host: Host, compute: Any) -> None:
@@ -47,6 +47,11 @@ class HostSystem(HostMethods, Entity):
     @property
     def host_memory(self) -> int:
         return self._host.memory
+
+    @property
+    def uptime(self) -> int:
+        """Seconds since it booted."""
+        return max(0, int(self.inventory.world.now - self.host.booted_at))
 
     @property
     def host_up(self) -> bool:
@@ -84,7 +89,21 @@ class HostSystem(HostMethods, Entity):
             healthSystemRuntime=vim.host.HealthStatusSystem.Runtime(),
             hostMaxVirtualDiskCapacity=62 * 1024**4,
             cryptoState="incapable",
+            dasHostState=self._ha_state(),
         )
+
+    def _ha_state(self) -> Any:
+        """Its part in high availability, if the cluster has it: one host is elected."""
+        cluster, now = self.inventory.world.cluster(self._host.cluster_id), self.host
+        if cluster is None or not cluster.ha.enabled:
+            return None
+        up = [each.moid for each in self.compute.hosts if each.host_up]
+        state = "connectedToMaster"
+        if not now.responding:
+            state = "hostDown" if now.connected else "uninitialized"
+        elif up[:1] == [self.moid]:
+            state = "master"
+        return vim.cluster.DasFdmHostState(state=state)
 
     @managed_property
     def config(self, session: Any = None) -> Any:
@@ -153,7 +172,7 @@ class HostSystem(HostMethods, Entity):
                 distributedCpuFairness=0,
                 distributedMemoryFairness=0,
                 availablePMemCapacity=0,
-                uptime=int(self.inventory.world.now),
+                uptime=self.uptime,
             ),
             overallStatus="green",
             rebootRequired=False,

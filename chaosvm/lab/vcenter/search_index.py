@@ -93,7 +93,7 @@ class SearchIndex(ManagedObject):
         ip = call.get("ip")
         if not call.get("vmSearch"):
             return []
-        return self._vms(call, lambda vm: ip in vm.ip_addresses and tools_running(vm))
+        return self._vms(call, lambda vm: ip in vm.reported_addresses)
 
     def _vms(self, call: Call, predicate: Callable[[Machine], bool]) -> list[Any]:
         vms = self._inventory.find_machines(predicate)

@@ -43,6 +43,8 @@ _PREFIXES = {**SOAP_NSMAP, NAMESPACE: "", XMLNS_XSI: "xsi", XMLNS_XSD: "xsd"}
 _OPTIONAL = VmomiSupport.F_OPTIONAL
 _EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _KEY = re.compile(r'\[(?:"(.*)"|(.*))\]')
+# Text that needs no escapes, which most is.
+_HARMLESS = re.compile(r"[\w .:/\[\]-]*")
 # Characters that are not allowed in XML.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -129,9 +131,10 @@ def start_tag(tag: str, kind: Any) -> str:
 
 
 def escape_text(value: str) -> str:
-    return escape(_UNPRINTABLE.sub("", value))
+    return value if _HARMLESS.fullmatch(value) else escape(_UNPRINTABLE.sub("", value))
 
 
+@lru_cache(maxsize=4096)
 def format_datetime(value: dt.datetime) -> str:
     return str(ISO8601Format(value))
 

@@ -71,7 +71,7 @@ def _nics_details(inventory: Inventory, vm: Machine) -> Details | None:
     if not tools_running(vm):
         return None
     cards = tuple((nic.key, nic.connected and nic.plugged) for nic in vm.nics)
-    addresses = vm.ip_addresses if cards else ()
+    addresses = vm.reported_addresses if cards else ()
     versions = tuple(6 if ":" in each else 4 for each in addresses)
     macs, networks = [nic.mac for nic in vm.nics], [nic.network for nic in vm.nics]
     return (cards, versions), (*macs, *networks, *addresses)
@@ -123,7 +123,7 @@ GUEST: Mapping[str, Leaf] = {
     "guestFullName": _if_tools_running(lambda vm: guest_full_name(vm.os)),
     "guestFamily": _if_tools_running(lambda vm: guest_family(vm.os)),
     "hostName": _if_tools_running(lambda vm: vm.fqdn),
-    "ipAddress": _if_tools_running(lambda vm: next(iter(vm.ip_addresses), None)),
+    "ipAddress": _if_tools_running(lambda vm: next(iter(vm.reported_addresses), None)),
     "net": TemplatedValue(_nics, _nics_details),
     "ipStack": TemplatedValue(_stack, _stack_details),
     "disk": TemplatedValue(_disks, _disks_details),

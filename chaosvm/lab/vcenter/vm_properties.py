@@ -14,7 +14,6 @@ from chaosvm.lab.vcenter.states import (
     CONNECTION_STATES,
     POWER_STATES,
     question_of,
-    tools_running,
 )
 from chaosvm.lab.vcenter.templated_values import Constant, Leaf, TemplatedValue
 from chaosvm.lab.vcenter.vm_config import CAPABILITY, CONFIG, HARDWARE_VERSION, resource_config
@@ -60,6 +59,22 @@ def _question(inventory: Inventory, vm: Machine) -> Any:
     return vim.vm.QuestionInfo(id=vm.moid, text=text, choice=choice)
 
 
+def _connection(inventory: Inventory, vm: Machine) -> str:
+    """The VM's own, or else that of its host."""
+    host = inventory.world.registered_host(vm)
+    usual = "connected" if host is None or host.responding else "disconnected"
+    return CONNECTION_STATES.get(vm.state, usual)
+
+
+def _protection(inventory: Inventory, vm: Machine) -> Any:
+    """Whether high availability would restart a VM; unset outside of clusters that have it."""
+    cluster = inventory.world.cluster(vm.cluster_id)
+    if cluster is None or not cluster.ha.enabled or POWER_STATES[vm.state] != "poweredOn":
+        return None
+    protected = inventory.world.availability.is_protected(vm)
+    return vim.vm.RuntimeInfo.DasProtectionState(dasProtected=protected)
+
+
 def _uptime(inventory: Inventory, vm: Machine) -> int | None:
     if vm.started_at is None or POWER_STATES[vm.state] != "poweredOn":
         return None
@@ -77,7 +92,7 @@ _ENTITY: Mapping[str, Leaf] = {
     "availableField": lambda inventory, vm: inventory.fields.definitions(),
     "overallStatus": Constant("green"),
     "configStatus": Constant("green"),
-    "guestHeartbeatStatus": lambda inventory, vm: "green" if tools_running(vm) else "gray",
+    "guestHeartbeatStatus": lambda inventory, vm: vm.heartbeat,
     "alarmActionsEnabled": Constant(True),
     "triggeredAlarmState": _ABSENT,
     "declaredAlarmState": _ABSENT,
@@ -98,13 +113,17 @@ _ENTITY: Mapping[str, Leaf] = {
 
 _RUNTIME: Mapping[str, Leaf] = {
     "host": lambda inventory, vm: inventory.host_of(vm),
-    "connectionState": lambda inventory, vm: CONNECTION_STATES.get(vm.state, "connected"),
+    "connectionState": _connection,
     "powerState": lambda inventory, vm: POWER_STATES[vm.state],
     "bootTime": lambda inventory, vm: (
         inventory.world.date_of(vm.started_at)
         if vm.started_at is not None and POWER_STATES[vm.state] == "poweredOn"
         else None
     ),
+    "suspendTime": lambda inventory, vm: (
+        inventory.world.date_of(vm.suspended_at) if vm.suspended_at is not None else None
+    ),
+    "dasVmProtection": _protection,
     "question": _question,
     "faultToleranceState": Constant("notConfigured"),
     "maxCpuUsage": lambda inventory, vm: vm.topology.cpus * _MHZ,

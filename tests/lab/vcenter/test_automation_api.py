@@ -127,6 +127,13 @@ def test_what_is_not_modelled_is_named(api: Api) -> None:
     assert "/vcenter/nothing" in str(api("GET", f"{api.root}/vcenter/nothing", (404,)))
 
 
+def test_what_a_bare_vcenter_lacks_is_empty(api: Api) -> None:
+    content = "/rest/com/vmware/content" if api.root == LEGACY else "/api/content"
+    assert api("GET", f"{content}/library") == []
+    assert api("GET", f"{api.root}/vcenter/namespaces/instances") == []
+    assert api("GET", f"{api.root}/appliance/health/system") == "green"
+
+
 def test_json_rpc(lab: Lab, soap: Soap, world: World) -> None:
     """As VMware's SDKs send it."""
     world.add_vm("web")

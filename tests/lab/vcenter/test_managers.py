@@ -9,6 +9,7 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Lab, State, World
+from chaosvm.lab.simulation import HighAvailability
 from tests.lab.vcenter.conftest import task_ended
 from tests.lab.vcenter.test_reading import view
 
@@ -136,7 +137,7 @@ def test_managers_of_nothing_say_so(content: Any) -> None:
     with pytest.raises(vim.fault.NotFound):
         content.customizationSpecManager.GetCustomizationSpec("x")
     (log, *_) = content.diagnosticManager.QueryDescriptions()
-    assert content.diagnosticManager.BrowseDiagnosticLog(key=log.key).lineText == []
+    assert len(content.diagnosticManager.BrowseDiagnosticLog(None, log.key, 5, 2).lineText) == 2
     with pytest.raises(vmodl.fault.MethodNotFound, match="not modelled"):
         content.ovfManager.CreateDescriptor(
             named(content, "off"), vim.OvfManager.CreateDescriptorParams()
@@ -264,3 +265,15 @@ def test_a_host_has_services_and_adapters(content: Any) -> None:
     (disk,) = info.storageDevice.scsiLun
     (unit,) = info.storageDevice.multipathInfo.lun
     assert unit.lun == disk.key
+
+
+def test_a_host_that_is_gone_shows_in_it_and_its_vms(content: Any, world: World) -> None:
+    host, vm = only(content, vim.HostSystem), named(content, "web")
+    world.change_cluster(world.clusters[0].id, ha=HighAvailability(enabled=True))
+    assert host.runtime.dasHostState.state == "master"
+    assert vm.runtime.dasVmProtection.dasProtected
+    world.change_host(world.hosts[0].id, connected=False)
+    assert host.runtime.connectionState == "disconnected"
+    assert vm.runtime.connectionState == "disconnected"
+    assert host.runtime.dasHostState.state == "uninitialized"
+    assert content.perfManager.QueryPerf([_Query(entity=host)]) == []

@@ -9,6 +9,7 @@ import pytest
 from pyVmomi import VmomiSupport, vim
 
 from chaosvm.lab import Guest, Lab, State, World
+from chaosvm.lab.simulation import HighAvailability
 from chaosvm.lab.vcenter import object_selection
 from chaosvm.lab.vcenter.inventory import Inventory
 from chaosvm.lab.vcenter.property_tree import TREE, vm_property
@@ -32,6 +33,8 @@ def inventory(world: World) -> Inventory:
     """VMs of all sorts, with names that mean something in XML and in patterns."""
     for state in State:
         world.stick(world.add_vm(state.value, ip_addresses=("10.0.0.1", "fe80::1")).id, state)
+    world.change("suspended", suspended_at=world.now)
+    world.change_cluster(world.clusters[0].id, ha=HighAvailability(enabled=True))
     world.add_vm(
         '<b>&"{0}" {} %s/%',
         fqdn="a<b>.example",

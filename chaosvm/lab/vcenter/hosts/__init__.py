@@ -16,6 +16,7 @@ from chaosvm.lab.vcenter.hosts.hardware import (
     hardware_info,
     product,
 )
+from chaosvm.lab.vcenter.hosts.queries import HostQueries
 
 __all__ = [
     "CPU_MODEL",
@@ -23,6 +24,7 @@ __all__ = [
     "MODEL",
     "VENDOR",
     "HostConfiguration",
+    "HostQueries",
     "capability",
     "hardware_info",
     "product",

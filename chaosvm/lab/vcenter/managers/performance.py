@@ -186,7 +186,8 @@ class PerformanceManager(ManagedObject):
             vm = entity.machine
             return {key: _vm_sample(key, vm) for key in _COUNTERS if key != 157}
         if isinstance(entity, HostSystem):
-            return {key: _host_sample(key) for key in _COUNTERS if key not in _VMS_ONLY}
+            booted = entity.host.booted_at if entity.host_up else None
+            return {key: _host_sample(key, booted) for key in _COUNTERS if key not in _VMS_ONLY}
         return {}
 
     def _result(self, spec: Any) -> Any:
@@ -238,17 +239,21 @@ def _vm_sample(key: int, vm: Machine) -> _Sample:
             return None
         if key == _UPTIME:
             return int(moment - started)
-        if key == _OS_UPTIME:
-            up = booted is not None and tools_running(vm) and moment >= booted
-            return int(moment - (booted or 0.0)) if up else 0
+        if key == _OS_UPTIME:  # Tools tell it
+            up = booted is not None and tools_running(vm)
+            return max(0, int(moment - (booted or 0.0))) if up else 0
         return 0
 
     return sample
 
 
-def _host_sample(key: int) -> _Sample:
-    """Hosts are up since the simulation began."""
-    return lambda moment: None if moment < 0 else int(moment) if key == _UPTIME else 0
+def _host_sample(key: int, booted: float | None) -> _Sample:
+    def sample(moment: float) -> int | None:
+        if booted is None or moment < booted:
+            return None
+        return int(moment - booted) if key == _UPTIME else 0
+
+    return sample
 
 
 def _normal(

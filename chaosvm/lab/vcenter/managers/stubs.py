@@ -21,7 +21,7 @@ _STUBS: Mapping[str, Sequence[str]] = {
     "certificateManager": (),
     "clusterProfileManager": (),
     "complianceManager": ("QueryComplianceStatus", "QueryExpressionMetadata"),
-    "cryptoManager": ("ListKeys", "ListKmipServers", "ListKmsClusters"),
+    "cryptoManager": ("ListKeys", "ListKmipServers", "ListKmsClusters", "QueryCryptoKeyStatus"),
     "datastoreNamespaceManager": (),
     "dvSwitchManager": (
         "QueryAvailableDvsSpec",
@@ -59,6 +59,9 @@ _KINDS: Mapping[str, Any] = {
 }
 
 
+_LOG_LINES = 1000
+
+
 class StubManager(ManagedObject):
     def __init__(self, name: str, answered: Sequence[str] = ()) -> None:
         super().__init__(name[0].upper() + name[1:])
@@ -85,7 +88,7 @@ class CustomizationSpecManager(StubManager):
 
 
 class DiagnosticManager(StubManager):
-    """The logs exist and are empty."""
+    """The logs have lines that say nothing."""
 
     _LOGS = ("vpxd:vpxd.log", "hostd:hostd.log", "vmkernel:vmkernel.log")
 
@@ -108,7 +111,13 @@ class DiagnosticManager(StubManager):
         keys = [key for each in self._LOGS for key in (each, each.partition(":")[0])]
         if call.get("key") not in keys:
             raise SoapFault(vim.fault.CannotAccessFile(file=call.get("key")))
-        return vim.DiagnosticManager.LogHeader(lineStart=0, lineEnd=0)
+        start = min(max(1, call.get("start") or 1), _LOG_LINES + 1)
+        count = call.get("lines")
+        last = _LOG_LINES if count is None else min(_LOG_LINES, start + count - 1)
+        lines = [f"lab: line {number}" for number in range(start, last + 1)]
+        return vim.DiagnosticManager.LogHeader(
+            lineStart=start, lineEnd=last if lines else _LOG_LINES, lineText=lines
+        )
 
 
 class ExtensionManager(StubManager):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from chaosvm.lab.vcenter.interfaces import Service
 from chaosvm.lab.vcenter.session_manager import Sessions
+from chaosvm.lab.vcenter.vapi.fixed_answers import fixed_answers
 from chaosvm.lab.vcenter.vapi.inventory_lists import inventory_operations
 from chaosvm.lab.vcenter.vapi.login import Login
 from chaosvm.lab.vcenter.vapi.rest import Rest, not_modelled
@@ -24,5 +25,6 @@ def automation_api(service: Service, sessions: Sessions) -> Rest:
         *Tagging(TagCatalog(inventory)).operations(),
         *inventory_operations(inventory),
         *VirtualMachines(service).operations(),
+        *fixed_answers(),
     ]
     return Rest(Login(inventory.world, sessions), operations)

@@ -19,7 +19,7 @@ from chaosvm.lab.vcenter.vapi.structures import to_legacy, to_plain
 
 __all__ = ["Rest", "not_modelled"]
 
-_TAGGING = "/cis/tagging"
+_WITH_PREFIX = ("/cis/tagging", "/content/")
 # Below /rest, the action of these is the last part of the path and not in the query.
 _ACTION_IN_PATH = ("{vm}/power", "{nic}", "{host}")
 
@@ -90,7 +90,7 @@ def _current(operation: Operation) -> tuple[str, str | None]:
 
 
 def _legacy(operation: Operation) -> tuple[str, str | None]:
-    if operation.path.startswith(_TAGGING):
+    if operation.path.startswith(_WITH_PREFIX):
         return f"/rest/com/vmware{operation.path}", operation.action
     if operation.action and operation.path.endswith(_ACTION_IN_PATH):
         return f"/rest{operation.path}/{operation.action}", None
