@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -10,7 +10,15 @@ from typing import Any
 from chaosvm.redaction import redacted
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Batch", "How", "Outcome", "dry_run_outcome", "failure_text", "summary_text"]
+__all__ = [
+    "Batch",
+    "How",
+    "Outcome",
+    "Verified",
+    "dry_run_outcome",
+    "failure_text",
+    "summary_text",
+]
 
 
 # In a message, which says where all of them are.
@@ -37,12 +45,22 @@ class How(StrEnum):
     NONE = "none"  # nothing was done
 
 
+class Verified(StrEnum):
+    """Whether a reboot was seen to happen; its power state is the same before and after."""
+
+    CONFIRMED = "confirmed"
+    UNVERIFIED = "unverified"  # it cannot be known
+    NOT_REBOOTED = "not_rebooted"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The result of an operation on one VM; ``error`` is None if it succeeded.
 
     ``after`` is the last power state that was observed, or ``unknown`` if it may
-    have changed since. ``detail`` adds what the other fields cannot express.
+    have changed since. ``detail`` adds what the other fields cannot express. A reboot
+    has ``verified``, with the ``evidence`` if it is confirmed. ``milestones`` are the
+    seconds after which each was reached, if the operation waited for one.
     """
 
     name: str
@@ -57,6 +75,9 @@ class Outcome:
     detail: str | None = None
     error: str | None = None
     correlation_id: str | None = None
+    verified: Verified | None = None
+    evidence: str | None = None
+    milestones: Mapping[str, float] | None = field(default=None, hash=False)
     # What would have been done, in a dry run.
     plan: dict[str, Any] | None = field(default=None, hash=False, compare=False)
 
@@ -86,6 +107,9 @@ class Outcome:
             "detail": self.detail,
             "error": self.error,
             "correlation_id": self.correlation_id,
+            "verified": self.verified and self.verified.value,
+            "evidence": self.evidence,
+            "milestones": self.milestones and dict(self.milestones),
         }
         return {
             **values,
@@ -156,9 +180,16 @@ def summary_text(operation: str, outcomes: Sequence[Outcome], seconds: float) ->
     word, target = _DONE.get(operation, ("done", None))
     failed = [outcome for outcome in outcomes if outcome.failed]
     others = [outcome for outcome in outcomes if not outcome.failed]
-    done = [outcome for outcome in others if target is None or outcome.after is target]
+    unverified = [outcome for outcome in others if outcome.verified is Verified.UNVERIFIED]
+    done = [
+        outcome
+        for outcome in others
+        if target in (None, outcome.after) and outcome.verified in (None, Verified.CONFIRMED)
+    ]
     text = f"{operation}: {len(done)} of {len(outcomes)} {word}{_means(operation, done)}"
-    if left := len(others) - len(done):
+    if unverified:
+        text += f", {len(unverified)} unverified,"
+    if left := len(others) - len(done) - len(unverified):
         text += f", {left} left as {'it is' if left == 1 else 'they are'},"
     if failed:
         more = len(failed) - _MAX_NAMED_IN_SUMMARY

@@ -14,8 +14,17 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from chaosvm.backend import Backend, CommandHandle, Observation, Order, PowerCommand, Watch
-from chaosvm.errors import AnswerLost, CommandFailed
+from chaosvm.backend import (
+    Backend,
+    CommandHandle,
+    GuestStatus,
+    Observation,
+    Order,
+    PowerCommand,
+    ToolsStatus,
+    Watch,
+)
+from chaosvm.errors import AnswerLost, CommandFailed, PlatformError
 from chaosvm.outcome import How
 from chaosvm.runtime import Deadline
 from chaosvm.service import VMService
@@ -75,10 +84,31 @@ class Machine:
     state: PowerState
     exists: bool = True
     rebooted: bool = False
+    going_down: bool = False
     question: str | None = None
     how: How | None = None
     ended: CommandHandle | None = None
     error: CommandFailed | None = None
+    # Of its guest.
+    booted_at: float = 0.0
+    tools: ToolsStatus = ToolsStatus.RUNNING
+    addresses: tuple[str, ...] = ()
+    uptime_unknown: str | None = None
+    uptime_lag: float = 0.0
+    uptime_frozen: float | None = None  # what the server goes on to report
+
+    def status(self, now: float) -> GuestStatus:
+        uptime = now - self.booted_at if self.uptime_frozen is None else self.uptime_frozen
+        known = self.state is ON and self.uptime_unknown is None
+        return GuestStatus(
+            vm_id=self.vm.id,
+            power_state=self.state,
+            tools=self.tools if self.state is ON else ToolsStatus.NOT_RUNNING,
+            ip_addresses=self.addresses,
+            uptime_seconds=uptime if known else None,
+            uptime_unknown=self.uptime_unknown,
+            uptime_lag=self.uptime_lag,
+        )
 
     def observation(self) -> Observation:
         return Observation(
@@ -88,6 +118,7 @@ class Machine:
             ended=self.ended,
             error=self.error,
             rebooted=self.rebooted,
+            going_down=self.going_down,
             question=self.question,
             how=self.how,
         )
@@ -163,6 +194,8 @@ class FakeBackend(Backend):
         self.sent: list[tuple[str, PowerCommand]] = []
         self.sent_at: list[float] = []
         self.inventories = 0
+        self.guests_read = 0
+        self.guest_trouble: PlatformError | None = None
         self.marks_read: list[int] = []  # of how many VMs, each time
         self.deaf: dict[str, str] = {}
         self.looks = 0
@@ -210,7 +243,9 @@ class FakeBackend(Backend):
     def finish(self, machine: Machine, command: PowerCommand, ticket: CommandHandle) -> None:
         told: dict[str, Any] = {"state": STATE_AFTER[command]}
         if command in (PowerCommand.REBOOT_GUEST, PowerCommand.RESET):
-            told["rebooted"] = True
+            told |= {"rebooted": True, "booted_at": self.clock.now}
+        if machine.state is not ON:
+            told["booted_at"] = self.clock.now
         if ticket.tracked:
             told |= {"ended": ticket, "error": None}
         self.change(machine.vm.name, **told)
@@ -254,6 +289,17 @@ class FakeBackend(Backend):
             reactions = self._reactions.get((vm.name, command), [does()])
             reaction = reactions.pop(0) if len(reactions) > 1 else reactions[0]
         return reaction(self, self.machines[vm.id], command)
+
+    def guest_statuses(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, GuestStatus]:
+        self.guests_read += 1
+        if self.guest_trouble is not None:
+            raise self.guest_trouble
+        machines = {vm.id: self.machines[vm.id] for vm in vms}
+        return {
+            vm_id: machine.status(self.clock.now)
+            for vm_id, machine in machines.items()
+            if machine.exists
+        }
 
     def watch(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> FakeWatch:
         return FakeWatch(self, [vm.id for vm in vms])

@@ -22,14 +22,24 @@ def power_on(
     platform: Binding,
     vm_name: str,
     timeout: float = 300,
+    wait_for: str = "power",
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
     Power on a VM; a suspended one resumes. A VM that is on is left alone.
 
-    `vm_name` is $vm_name, and must match one VM. $power_on Returns the outcome:
-    $outcome. Fails when the VM is not on after `timeout` seconds.
+    `vm_name` is $vm_name, and must match one VM. $power_on
+
+    `wait_for` is what the VM has to reach within `timeout` seconds: `power`
+    (default), `tools` ($tools), `ip` (an address other than a link-local one),
+    `port:22` (a TCP port at that address), `http:8080/health` or `https:...`
+    (an answer below 400 there), or the URL of a service. A VM that is on is
+    waited for as well.
+
+    Returns the outcome: $outcome, and with `wait_for` also `milestones`, the
+    seconds after which each was reached. Fails when the VM is not on in time,
+    or on and not ready; the error names the milestone that is missing.
 
     ```json
     {
@@ -39,12 +49,13 @@ def power_on(
         "type": "python",
         "module": "$module",
         "func": "power_on",
-        "arguments": {"vm_name": "web-01", "timeout": 300}
+        "arguments": {"vm_name": "web-01", "timeout": 300, "wait_for": "port:22"}
       }
     }
     ```
     """
-    return platform.connect(configuration, secrets).power_on(vm_name, timeout).to_json()
+    service = platform.connect(configuration, secrets)
+    return service.power_on(vm_name, timeout, wait_for).to_json()
 
 
 def power_off(
@@ -90,6 +101,8 @@ def reboot(
     vm_name: str,
     graceful: bool = True,
     timeout: float = 300,
+    on_timeout: str = "fail",
+    wait_for: str = "power",
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
@@ -99,23 +112,32 @@ def reboot(
     $reboot Neither request is ever sent twice. A VM that is not running is
     refused.
 
-    `vm_name` is $vm_name. Returns the outcome: $outcome. `how` is `guest` or
-    `hard`.
+    `vm_name` is $vm_name. If the guest does not reboot, `on_timeout` decides:
+    `reset` resets the VM, `fail` (default) fails the action, `leave` leaves it
+    without failing. The guest has `timeout` seconds, minus a fifth (30 at most)
+    that is reserved for a reset if one may follow. `wait_for` is that of
+    `power_on`: what the VM has to reach after the reboot, within `timeout`.
+
+    Returns the outcome: $outcome, and `verified`: `confirmed` with the
+    `evidence`; `unverified` if it cannot be known, for the reason in `detail`;
+    or `not_rebooted`. `how` is `guest`, `hard` or `fallback_hard` (reset after
+    the guest did not reboot).
 
     ```json
     {
       "type": "action",
-      "name": "reset-web-01",
+      "name": "reboot-web-01",
       "provider": {
         "type": "python",
         "module": "$module",
         "func": "reboot",
-        "arguments": {"vm_name": "web-01", "graceful": false}
+        "arguments": {"vm_name": "web-01", "on_timeout": "reset", "wait_for": "tools"}
       }
     }
     ```
     """
-    return platform.connect(configuration, secrets).reboot(vm_name, graceful, timeout).to_json()
+    service = platform.connect(configuration, secrets)
+    return service.reboot(vm_name, graceful, timeout, on_timeout, wait_for).to_json()
 
 
 def suspend(

@@ -17,6 +17,7 @@ def batch_power_on(
     vms: Dict[str, Any],
     parallel: int = 10,
     timeout: float = 300,
+    wait_for: str = "power",
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
@@ -25,7 +26,8 @@ def batch_power_on(
 
     `vms` is a selection: $selection; `{"all": true}` is every VM,
     `{"plan": "plan.json"}` the VMs of a plan. At most `parallel` requests are
-    in flight at once. `timeout` is in seconds, for all VMs together.
+    in flight at once. `timeout` is in seconds, for all VMs together. `wait_for`
+    is that of `power_on`, such as `tools` or `port:22`: what each VM has to reach.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
     the `seed` of the sample. Fails if any VM failed;
@@ -39,12 +41,13 @@ def batch_power_on(
         "type": "python",
         "module": "$module",
         "func": "batch_power_on",
-        "arguments": {"vms": {"name": "web-*", "cluster": "prod"}}
+        "arguments": {"vms": {"name": "web-*", "cluster": "prod"}, "wait_for": "tools"}
       }
     }
     ```
     """
-    return platform.connect(configuration, secrets).batch_power_on(vms, parallel, timeout).to_json()
+    service = platform.connect(configuration, secrets)
+    return service.batch_power_on(vms, parallel, timeout, wait_for).to_json()
 
 
 def batch_power_off(
@@ -100,6 +103,8 @@ def batch_reboot(
     parallel: int = 10,
     graceful: bool = True,
     timeout: float = 300,
+    on_timeout: str = "fail",
+    wait_for: str = "power",
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
@@ -108,6 +113,7 @@ def batch_reboot(
 
     `vms` is a selection: $selection; `{"all": true}` is every VM. All
     of them must be running: add `"power_state": "powered_on"` to be sure.
+    `on_timeout` (`reset`, `fail` or `leave`) and `wait_for` are those of `reboot`.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
     the `seed` of the sample. Fails if any VM failed;
@@ -129,11 +135,9 @@ def batch_reboot(
     }
     ```
     """
-    return (
-        platform.connect(configuration, secrets)
-        .batch_reboot(vms, parallel, graceful, timeout)
-        .to_json()
-    )
+    service = platform.connect(configuration, secrets)
+    options = {"on_timeout": on_timeout, "wait_for": wait_for}
+    return service.batch_reboot(vms, parallel, graceful, timeout, **options).to_json()
 
 
 def batch_suspend(

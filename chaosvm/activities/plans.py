@@ -58,6 +58,7 @@ def plan_power_on(
     vms: Dict[str, Any],
     parallel: int = 10,
     timeout: float = 300,
+    wait_for: str = "power",
     path: str = "",
     configuration: Configuration = None,
     secrets: Secrets = None,
@@ -82,7 +83,7 @@ def plan_power_on(
     ```
     """
     service = platform.connect(configuration, secrets)
-    options = {"timeout": timeout}
+    options = {"timeout": timeout, "wait_for": wait_for}
     return saved_plan(path, lambda: service.plan("power_on", vms, parallel, **options))
 
 
@@ -92,6 +93,8 @@ def plan_reboot(
     parallel: int = 10,
     graceful: bool = True,
     timeout: float = 300,
+    on_timeout: str = "fail",
+    wait_for: str = "power",
     path: str = "",
     configuration: Configuration = None,
     secrets: Secrets = None,
@@ -116,7 +119,12 @@ def plan_reboot(
     ```
     """
     service = platform.connect(configuration, secrets)
-    options = {"graceful": graceful, "timeout": timeout}
+    options = {
+        "graceful": graceful,
+        "timeout": timeout,
+        "on_timeout": on_timeout,
+        "wait_for": wait_for,
+    }
     return saved_plan(path, lambda: service.plan("reboot", vms, parallel, **options))
 
 

@@ -21,11 +21,12 @@ class Operation(StrEnum):
 
 
 class OnTimeout(StrEnum):
-    """What to do when a guest does not shut down in time."""
+    """What to do when a guest does not shut down, or reboot, in time."""
 
     HARD = "hard"  # cut its power
+    RESET = "reset"  # reset the VM
     FAIL = "fail"  # report a failure
-    LEAVE = "leave"  # report that it is still running, without failing
+    LEAVE = "leave"  # report that it is still running, or has not rebooted, without failing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class Order:
     graceful: bool = False
     on_timeout: OnTimeout = OnTimeout.FAIL
     parallel: int = 1
+    # The milestone that a VM has to reach once it is on, as it is written.
+    wait_for: str = "power"
     # The saved memory of a suspended VM may be discarded.
     discard_memory: bool = False
     # The operation restores a VM that an earlier one changed.
@@ -55,19 +58,20 @@ class Order:
         options: dict[str, Any] = {"timeout": self.timeout, "parallel": self.parallel}
         if self.operation in (Operation.POWER_OFF, Operation.REBOOT):
             options["graceful"] = self.graceful
-        if self.operation is Operation.POWER_OFF:
             options["on_timeout"] = self.on_timeout.value
+        if self.operation in (Operation.POWER_ON, Operation.REBOOT):
+            options["wait_for"] = self.wait_for
         if self.discard_memory:
             options["discard_memory"] = True
         return options
 
     @property
     def guest_seconds(self) -> float:
-        """How long a guest may take to shut down.
+        """How long a guest may take to shut down or reboot.
 
-        If a hard power off follows, the last fifth of ``timeout`` (30 seconds at most)
+        If a hard power off or a reset follows, the last fifth of ``timeout`` (30 seconds at most)
         is reserved for it.
         """
-        if self.on_timeout is OnTimeout.HARD:
+        if self.on_timeout in (OnTimeout.HARD, OnTimeout.RESET):
             return self.timeout - min(30.0, self.timeout / 5)
         return self.timeout

@@ -29,6 +29,9 @@ class Observation:
     error: CommandFailed | None = None
     # There is proof that the guest went down and came back.
     rebooted: bool = False
+    reboot_evidence: str | None = None
+    # The guest went down, and has not come back.
+    going_down: bool = False
     # The means, if the platform used others than those requested.
     how: How | None = None
     # A question that the VM waits for somebody to answer.

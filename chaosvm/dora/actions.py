@@ -130,6 +130,7 @@ def power_on(
     environment: str,
     vm_name: str,
     timeout: float = 300,
+    wait_for: str = "power",
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
@@ -138,6 +139,8 @@ def power_on(
 
     A suspended VM resumes; a running VM is not changed. `timeout` in seconds
     bounds the operation in the vCenter, `dora_timeout` the lookup in Dora.
+    `wait_for` is what the VM has to reach: `power`, `tools`, `ip`, `port:22`,
+    `http:8080/health`, or a URL, as for the action of vSphere.
 
     `vm_name` is a name, a moid or a path that matches exactly one VM in Dora's
     inventory of the `environment`. The operation runs in the vCenter configured
@@ -161,7 +164,7 @@ def power_on(
     ```
     """
     client = dora(configuration, secrets)
-    options = {"timeout": timeout}
+    options = {"timeout": timeout, "wait_for": wait_for}
     return operate_by_id(
         client, environment, vm_name, "power_on", configuration, secrets, **options
     ).to_json()
@@ -218,6 +221,8 @@ def reboot(
     vm_name: str,
     graceful: bool = True,
     timeout: float = 300,
+    on_timeout: str = "fail",
+    wait_for: str = "power",
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
@@ -226,7 +231,8 @@ def reboot(
 
     With `graceful` the guest reboots, which needs VMware Tools; without, the VM
     is reset. `timeout` in seconds bounds the operation in the vCenter,
-    `dora_timeout` the lookup in Dora.
+    `dora_timeout` the lookup in Dora. `on_timeout` (`reset`, `fail` or `leave`)
+    and `wait_for` are those of the action of vSphere.
 
     `vm_name` is a name, a moid or a path that matches exactly one VM in Dora's
     inventory of the `environment`. The operation runs in the vCenter configured
@@ -250,7 +256,12 @@ def reboot(
     ```
     """
     client = dora(configuration, secrets)
-    options = {"graceful": graceful, "timeout": timeout}
+    options = {
+        "graceful": graceful,
+        "timeout": timeout,
+        "on_timeout": on_timeout,
+        "wait_for": wait_for,
+    }
     return operate_by_id(
         client, environment, vm_name, "reboot", configuration, secrets, **options
     ).to_json()

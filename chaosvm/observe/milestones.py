@@ -50,24 +50,31 @@ class Milestone:
             raise values.invalid(key, text, _EXPECTED)
         return cls(text, scheme, port, path)
 
+    @property
+    def needs_connection(self) -> bool:
+        """True if the server does not report it: it takes a connection to the guest."""
+        return self.kind in ("port", "http", "https")
+
+    def reported(self, status: GuestStatus) -> bool:
+        """True if the server reports that the VM is there; False if it cannot report that."""
+        if status.power_state is not PowerState.POWERED_ON or self.needs_connection:
+            return False
+        if self.kind == "ip":
+            return bool(usable_addresses(status))
+        return self.kind == "power" or status.tools is ToolsStatus.RUNNING
+
     def reached(self, status: GuestStatus, deadline: Deadline) -> bool:
         """True if the VM is there now; tries to connect to a port or URL.
 
         Raises ConnectionFailed if this machine cannot send anything there.
         """
+        if not self.needs_connection:
+            return self.reported(status)
         if status.power_state is not PowerState.POWERED_ON:
             return False
-        match self.kind:
-            case "power":
-                return True
-            case "tools":
-                return status.tools is ToolsStatus.RUNNING
-            case "ip":
-                return bool(usable_addresses(status))
-            case "port":
-                return any(
-                    port_open(address, self.port, deadline) for address in usable_addresses(status)
-                )
+        if self.kind == "port":
+            addresses = usable_addresses(status)
+            return any(port_open(address, self.port, deadline) for address in addresses)
         return any(answers_http(url, deadline) for url in self._urls(status))
 
     def _urls(self, status: GuestStatus) -> list[str]:

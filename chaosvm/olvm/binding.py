@@ -23,11 +23,12 @@ _WORDS = {
         "that is about 60 s after the start, so leave `timeout` at two minutes or more. For a VM "
         "that is already starting, the action only waits."
     ),
+    "tools": "the guest agent has reported since the start",
     "reboot": (
-        "A reboot is done when the VM is up and its uptime fell; without that proof the action "
-        "fails after `timeout` seconds, with the outcome unknown. Where the engine does not "
-        "support reset (before cluster level 4.6) the VM is stopped and started, and `detail` "
-        "says so."
+        "A reboot is confirmed when the VM is up and its uptime (elapsed.time) has fallen; it has "
+        "not rebooted if that goes on. The engine reads uptimes every 15 s, so give `timeout` a "
+        "minute or more. Where the engine does not support reset (before cluster level 4.6) the "
+        "VM is stopped and started, and `detail` says so."
     ),
     "not_suspendable": "down, stateless or part of a pool",
     "metadata": "what only oVirt has, such as the pool",

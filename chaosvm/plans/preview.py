@@ -15,6 +15,9 @@ from chaosvm.vm import VM, PowerState
 
 __all__ = ["Preview", "preview"]
 
+# What follows if the guest does not do what it was asked to.
+_FALLBACKS = {OnTimeout.HARD: PowerCommand.POWER_OFF, OnTimeout.RESET: PowerCommand.RESET}
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -29,12 +32,13 @@ class Preview:
 
 
 def preview(backend: Backend, vm: VM, order: Order) -> Preview:
+    ready = "" if order.wait_for == "power" else f", then waits for {order.wait_for}"
     if already_satisfied(vm, order):
-        return Preview(vm, f"nothing: is {vm.power_state} already")
+        return Preview(vm, f"nothing: is {vm.power_state} already{ready}")
     if reason := refusal_reason(backend, vm, order):
         return Preview(vm, f"refused: {reason}", refused=reason)
     step = first_command(vm.power_state, order)
-    will = _description(backend, vm, order, step)
+    will = f"{_description(backend, vm, order, step)}{ready}"
     if must_wait_for_stable_state(vm.power_state, order):
         will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"
     command = _first_command(backend, vm, order, step)
@@ -45,25 +49,26 @@ def _first_command(
     backend: Backend, vm: VM, order: Order, step: PowerCommand
 ) -> PowerCommand | None:
     """The step, or its fallback if the guest is unavailable."""
-    if step is not PowerCommand.SHUTDOWN_GUEST or not backend.guest_unavailable(vm):
+    if not step.is_guest_command or not backend.guest_unavailable(vm):
         return step
-    return PowerCommand.POWER_OFF if order.on_timeout is OnTimeout.HARD else None
+    return _FALLBACKS.get(order.on_timeout)
 
 
 def _description(backend: Backend, vm: VM, order: Order, step: PowerCommand) -> str:
     if order.operation is Operation.POWER_ON and vm.power_state is PowerState.SUSPENDED:
         return f"{step}, which resumes it"
-    if step is not PowerCommand.SHUTDOWN_GUEST:
+    if not step.is_guest_command:
         return str(step)
+    fallback = _FALLBACKS.get(order.on_timeout)
     if reason := backend.guest_unavailable(vm):
-        return {
-            OnTimeout.HARD: f"hard power off, as {reason}",
-            OnTimeout.FAIL: f"nothing, and fails, as {reason}",
-            OnTimeout.LEAVE: f"nothing, as {reason}",
-        }[order.on_timeout]
+        if fallback is not None:
+            return f"{fallback}, as {reason}"
+        fails = ", and fails" if order.on_timeout is OnTimeout.FAIL else ""
+        return f"nothing{fails}, as {reason}"
     after = f"after {order.guest_seconds:g} s"
-    return {
-        OnTimeout.HARD: f"{step}, then hard power off {after}",
-        OnTimeout.FAIL: f"{step}, and fails if it still runs {after}",
-        OnTimeout.LEAVE: f"{step}, and is left as it is {after}",
-    }[order.on_timeout]
+    if fallback is not None:
+        return f"{step}, then {fallback} {after}"
+    if order.on_timeout is OnTimeout.LEAVE:
+        return f"{step}, and is left as it is {after}"
+    left = "has not rebooted" if order.operation is Operation.REBOOT else "still runs"
+    return f"{step}, and fails if it {left} {after}"

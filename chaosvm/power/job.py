@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from chaosvm.backend import Observation, OnTimeout, Operation, Order, PowerCommand
+from chaosvm.backend import Observation, Operation, Order, PowerCommand
 from chaosvm.errors import (
     AnswerLost,
     Busy,
@@ -22,7 +22,7 @@ from chaosvm.errors import (
     PerhapsBusy,
     VMGone,
 )
-from chaosvm.outcome import How
+from chaosvm.power.fallback import Fallback
 from chaosvm.power.precheck import (
     already_satisfied,
     first_command,
@@ -30,7 +30,6 @@ from chaosvm.power.precheck import (
     unknown_state_reason,
     unsupported_reason,
 )
-from chaosvm.power.progress import Progress
 from chaosvm.power.request import Answer, Request
 from chaosvm.power.resend import is_resend_due, may_resend, plan_resend
 from chaosvm.runtime import Deadline
@@ -43,7 +42,7 @@ logger = logging.getLogger("chaostoolkit")
 _DELETED = "no longer exists: it was deleted or unregistered meanwhile"
 
 
-class Job(Progress):
+class Job(Fallback):
     """The progress of one VM, and the decisions that follow from it."""
 
     def __init__(
@@ -63,6 +62,9 @@ class Job(Progress):
 
     def on_initial_state(self, observation: Observation) -> None:
         """The state at the start of the watch counts as the state before."""
+        if self.waits_for_guest:
+            self.seen = observation
+            return
         if not observation.exists:
             self._on_deleted("no longer exists")
             return
@@ -105,8 +107,9 @@ class Job(Progress):
         if answer.command is PowerCommand.SHUTDOWN_GUEST and not isinstance(answer.error, Busy):
             self.guest_asked |= answer.handle is not None or isinstance(answer.error, AnswerLost)
         request = self.request
-        if not self.open or request is None or answer.command is not request.command:
-            return  # too late to matter
+        too_late = not self.open or self.waits_for_guest
+        if too_late or request is None or answer.command is not request.command:
+            return
         request.awaiting_answer = False
         request.handle = answer.handle_to_track
         if request.handle is not None:
@@ -120,7 +123,9 @@ class Job(Progress):
         """Decide what follows from the present state."""
         if not self.open:
             return
-        if not self.seen.exists:
+        if self.waits_for_guest:
+            self._decide_about_readiness()
+        elif not self.seen.exists:
             self._on_deleted(_DELETED)
         elif self.request is None:
             self._decide_before_first_request()
@@ -131,24 +136,18 @@ class Job(Progress):
         """Close the job because its time is over."""
         waited = f"after {self.deadline.elapsed:.0f} s"
         request, state = self.request, self.seen.power_state
-        if (
-            self.command is PowerCommand.SHUTDOWN_GUEST
-            and self.order.on_timeout is not OnTimeout.HARD
-        ):
-            self._give_up_guest(self._guest_timeout_text())
+        guest_asked = request is not None and request.command.is_guest_command
+        if self.waits_for_guest:
+            self._end_waiting(f"is {state}, but not ready {waited}: {self.readiness.text}")
+        elif guest_asked and self._can_give_up_guest():
+            self._on_guest_timeout()
         elif request is None or not (self.accepted or request.awaiting_answer):
             text = f"{self._done_so_far_text()}, and {self._state_text()} {waited}"
             self._fail(
                 f"{text}{self._blocked_text()}{self._question_text()}", unknown=self.watch_lost
             )
         elif self.order.operation is Operation.REBOOT:
-            lost = self.answer_lost or request.awaiting_answer
-            self._fail(
-                f"is {state} {waited}, and it is unknown whether it rebooted: "
-                f"the {request.command} was {'sent' if lost else 'accepted'}, but there is "
-                f"no proof that it was done{self._question_text()}",
-                unknown=lost,
-            )
+            self._on_reboot_timeout()
         elif state is self.target:
             # There was no answer, but the VM is in the target state.
             self._succeed_unanswered(request)
@@ -171,6 +170,9 @@ class Job(Progress):
         self._abandon("was abandoned", why)
 
     def _abandon(self, what: str, why: str) -> None:
+        if self.waits_for_guest:
+            self._end_waiting(f"is {self.seen.power_state}, and {what} before it was ready: {why}")
+            return
         request = self.request
         awaiting_answer = request is not None and request.awaiting_answer
         sent = self.accepted or self.guest_asked or awaiting_answer
@@ -184,7 +186,17 @@ class Job(Progress):
         if idle and self.seen.power_state.settled:
             self.on_initial_state(self.seen)
         elif self._guest_timed_out():
-            self._give_up_guest(self._guest_timeout_text())
+            self._on_guest_timeout()
+
+    def _decide_about_readiness(self) -> None:
+        """Wait for the guest, as long as the VM stays on."""
+        if not self.seen.exists:
+            self._set_state(PowerState.UNKNOWN)
+            self._end_waiting(f"{_DELETED}, before it was ready")
+        elif self.readiness.missing is None:
+            self._end_waiting()
+        elif self.seen.power_state in (PowerState.POWERED_OFF, PowerState.SUSPENDED):
+            self._end_waiting(f"became {self.seen.power_state} before it was ready")
 
     def _decide_about(self, request: Request) -> None:
         if (failure := request.pop_failure()) is not None:
@@ -195,31 +207,9 @@ class Job(Progress):
             self.accepted = False
             self._fail(f"is {self.seen.power_state} now: something else changed it meanwhile")
         elif self._guest_timed_out():
-            self._give_up_guest(self._guest_timeout_text())
+            self._on_guest_timeout()
         elif is_resend_due(request, self.deadline.elapsed):
             self._resend(request)
-
-    def _succeed(self, request: Request) -> None:
-        if self._stops_for_restart(request):
-            self.stopped = True
-            self.accepted = self.answer_lost = False
-            request.supersede()
-            self._schedule(PowerCommand.POWER_ON)
-            return
-        detail = "stopped and started, as reset is not supported" if self.restarting else None
-        how = self.seen.how or self._method_used()
-        self._close(changed=True, how=how, detail=detail or self.fallback_reason)
-
-    def _succeed_unanswered(self, request: Request) -> None:
-        if request.awaiting_answer and self.guest_asked and self.fallback_reason:
-            # The power may not have been cut: the guest shutdown sent before explains the state.
-            self._succeed_by_guest()
-        else:
-            self._succeed(request)
-
-    def _succeed_by_guest(self) -> None:
-        """The guest shut down after all, just before its power was to be cut."""
-        self._close(changed=True, how=How.GUEST, detail=f"{self.fallback_reason}, but then did")
 
     def _on_deleted(self, why: str) -> None:
         self._set_state(PowerState.UNKNOWN)
@@ -247,7 +237,7 @@ class Job(Progress):
             self._schedule(request.command, self._backoff(request))
         elif isinstance(error, InWrongState):
             self._on_state_conflict(request, error)
-        elif isinstance(error, GuestUnavailable) and request.command is PowerCommand.SHUTDOWN_GUEST:
+        elif isinstance(error, GuestUnavailable) and request.command.is_guest_command:
             # After a lost answer, the tools may have stopped because the guest shuts down.
             if not self.answer_lost:
                 self._give_up_guest(str(error))
@@ -296,39 +286,3 @@ class Job(Progress):
                 "sending it again"
             )
             self._schedule(request.command)
-
-    # Falling back from the guest -----------------------------------------------------
-
-    def _give_up_guest(self, why: str) -> None:
-        request = self.request
-        if self.seen.power_state is self.target and request is not None:
-            self._on_guest_down(request)
-            return
-        match self.order.on_timeout:
-            case OnTimeout.HARD:
-                self._cut_power(why)
-            case OnTimeout.LEAVE if self.guest_asked or self.command is None or not self.blocked_by:
-                how = How.GUEST if self.guest_asked else How.NONE
-                self._close(how=how, detail=f"{why}; left as it is", unknown=self.watch_lost)
-            case _ if self.watch_lost:
-                text = f"{self._state_text()}, and {why}"
-                self._fail(f"{text}; the outcome is unknown", unknown=True)
-            case _:
-                self._fail(f"is still {self.seen.power_state}: {why}")
-
-    def _on_guest_down(self, request: Request) -> None:
-        if self.accepted or request.awaiting_answer:
-            self._succeed_unanswered(request)
-        else:
-            self._close(detail=f"had become {self.target} by itself")
-
-    def _cut_power(self, why: str) -> None:
-        logger.info(f"{self.vm}: {why}; cutting its power")
-        self.fallback_reason = why
-        self.accepted = self.answer_lost = False
-        self.queued = None
-        if self.request is not None:
-            # Until it is answered, the shutdown may still reach the guest.
-            self.guest_asked |= self.request.awaiting_answer
-            self.request.supersede()
-        self._schedule(PowerCommand.POWER_OFF)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from chaosvm.backend import Observation, Operation, Order, PowerCommand
+from chaosvm.backend import GuestStatus, Observation, Operation, Order, PowerCommand
 from chaosvm.errors import PerhapsBusy
 from chaosvm.ledger import TARGET_STATES
-from chaosvm.outcome import How, Outcome
+from chaosvm.outcome import How, Outcome, Verified
+from chaosvm.power.readiness import Readiness
+from chaosvm.power.reboot_proof import RebootProof
 from chaosvm.power.request import Request, ScheduledCommand
 from chaosvm.redaction import redacted
 from chaosvm.runtime import Deadline
@@ -55,6 +57,9 @@ class Progress:
         self.restarting = False  # stopping and starting, because reset is not supported
         self.stopped = False  # ... and the stop is done, so the VM is off because of us
         self.correlation_id: str | None = None
+        self.proof = RebootProof()  # of a reboot
+        self.readiness = Readiness(order.wait_for)
+        self._success: Outcome | None = None  # once it only has to become ready
         self._outcome: Outcome | None = None
 
     # Sending and observing ---------------------------------------------------------
@@ -72,6 +77,8 @@ class Progress:
         self.scheduled = None
 
     def mark_sent(self, command: PowerCommand) -> None:
+        if self.order.operation is Operation.REBOOT:
+            self.proof.on_request(self.deadline.elapsed)
         previous = self.request if self.command is command else None
         self.queued = None
         self.request = Request(
@@ -84,6 +91,9 @@ class Progress:
     def observe(self, observation: Observation) -> None:
         if self.request is not None:
             self.request.record_end(observation)
+        if observation.power_state is not self.seen.power_state:
+            self.proof.hurry(self.deadline.elapsed)
+            self.readiness.hurry(self.deadline.elapsed)
         question = observation.question
         if question and question != self.seen.question:
             logger.warning(f"{self.vm} waits for an answer to: {redacted(question)}")
@@ -91,6 +101,37 @@ class Progress:
 
     def _set_state(self, state: PowerState) -> None:
         self.seen = replace(self.seen, power_state=state)
+
+    # The guest ---------------------------------------------------------------------
+
+    @property
+    def waits_for_guest(self) -> bool:
+        """True if the operation succeeded, and the VM only has to become ready yet."""
+        return self.open and self._success is not None
+
+    @property
+    def guest_read_at(self) -> float | None:
+        """When the status of the guest has to be read next; None if it does not matter."""
+        if not self.open:
+            return None
+        if self._success is not None:
+            return self.readiness.next_read_at
+        if self.order.operation is Operation.REBOOT and self.proof.evidence is None:
+            return self.proof.next_read_at
+        return None
+
+    def observe_guest(self, status: GuestStatus, asked: float, answered: float) -> None:
+        if self._success is None:
+            self.proof.observe(status, asked, answered)
+        else:
+            self.readiness.observe(status, answered)
+
+    def on_guest_unread(self, why: str) -> None:
+        """The status of the guest could not be read, for this reason."""
+        if self._success is None:
+            self.proof.postpone(self.deadline.elapsed, why)
+        else:
+            self.readiness.postpone(self.deadline.elapsed, why)
 
     # Timing ------------------------------------------------------------------------
 
@@ -109,13 +150,17 @@ class Progress:
             alarms.append(self.order.guest_seconds)
         if self.request is not None and self.request.resend_at is not None:
             alarms.append(self.request.resend_at)
+        if (read_at := self.guest_read_at) is not None:
+            alarms.append(read_at)
         return alarms
 
     def _can_give_up_guest(self) -> bool:
-        """False if the power is being cut already."""
-        graceful = self.order.operation is Operation.POWER_OFF and self.order.graceful
+        """False if the power is being cut, or the VM reset, already."""
+        asks = self.order.operation in (Operation.POWER_OFF, Operation.REBOOT)
         scheduled = self.scheduled.command if self.scheduled is not None else None
-        return graceful and PowerCommand.POWER_OFF not in (scheduled, self.queued, self.command)
+        commands = {scheduled, self.queued, self.command} - {None}
+        guest_only = all(command.is_guest_command for command in commands if command)
+        return asks and self.order.graceful and guest_only and self._success is None
 
     def _guest_timed_out(self) -> bool:
         over = self.deadline.elapsed >= self.order.guest_seconds
@@ -138,6 +183,8 @@ class Progress:
             return False
         if self._stops_for_restart(request):
             return self.seen.power_state is PowerState.POWERED_OFF
+        if self.proof.evidence is not None:
+            return self.seen.power_state is self.target
         return request.done(self.seen)
 
     def _stops_for_restart(self, request: Request) -> bool:
@@ -189,11 +236,15 @@ class Progress:
         assert self._outcome is not None
         return self._outcome
 
-    def _fail(self, why: str, unknown: bool = False) -> None:
+    def _fail(
+        self, why: str, unknown: bool = False, verified: Verified = Verified.UNVERIFIED
+    ) -> None:
         ours = self.accepted or self.stopped
         changed = self.seen.power_state is not self.before and ours
         how = self._method_used() if ours else How.NONE
-        self._close(changed=changed, how=how, error=why, unknown=unknown)
+        if not (ours or unknown):
+            verified = Verified.NOT_REBOOTED  # nothing was sent, or all was refused
+        self._close(changed=changed, how=how, error=why, unknown=unknown, verified=verified)
 
     def _close(
         self,
@@ -202,8 +253,12 @@ class Progress:
         detail: str | None = None,
         error: str | None = None,
         unknown: bool = False,
+        verified: Verified = Verified.CONFIRMED,
+        evidence: str | None = None,
     ) -> None:
-        self._outcome = Outcome(
+        """End with an outcome or, if the VM has to become ready yet, wait for that."""
+        reboots = self.order.operation is Operation.REBOOT
+        outcome = Outcome(
             name=self.vm.name,
             id=self.vm.id,
             platform=self.vm.platform,
@@ -216,14 +271,33 @@ class Progress:
             detail=detail,
             error=error,
             correlation_id=self.correlation_id,
+            verified=verified if reboots else None,
+            evidence=evidence if reboots else None,
+        )
+        if error is None and outcome.after is PowerState.POWERED_ON and self.readiness.wanted:
+            self.readiness.begin(self.deadline.elapsed, booted_after=self.proof.sent_at)
+            self._success = outcome
+        else:
+            self._outcome = outcome
+
+    def _end_waiting(self, error: str | None = None) -> None:
+        """The VM is ready or, with an error, it is not."""
+        assert self._success is not None
+        self._outcome = replace(
+            self._success,
+            after=self.seen.power_state,
+            seconds=round(self.deadline.elapsed, 3),
+            milestones=self.readiness.seconds,
+            error=error,
         )
 
     # Parts of messages -------------------------------------------------------------
 
     def _guest_timeout_text(self) -> str:
+        does = "reboot" if self.order.operation is Operation.REBOOT else "shut down"
         seconds = f"{self.deadline.elapsed:.0f} s"
         if self.guest_asked or (self.request is not None and self.request.awaiting_answer):
-            return f"the guest did not shut down in {seconds}{self._question_text()}"
+            return f"the guest did not {does} in {seconds}{self._question_text()}"
         return f"the guest could not be asked in {seconds}{self._blocked_text()}"
 
     def _done_so_far_text(self) -> str:

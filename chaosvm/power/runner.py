@@ -18,6 +18,7 @@ from chaosvm.errors import LASTING, LedgerError, OperationRefused, PlatformError
 from chaosvm.ledger import Ledger
 from chaosvm.outcome import Outcome
 from chaosvm.power.dispatcher import Dispatcher
+from chaosvm.power.guests import GuestReader
 from chaosvm.power.job import Job
 from chaosvm.power.precheck import already_satisfied, unknown_state_reason, unsupported_reason
 from chaosvm.power.progress_log import ProgressLog
@@ -62,9 +63,11 @@ def run_operation(
         raise_if_refused(backend, vms, order)
     jobs = [Job(vm, order, deadline, backend.refusal_reason) for vm in vms]
     for job in jobs:
-        if job.open and (reason := job.refusal_reason()):
+        if not job.open or job.waits_for_guest:
+            continue
+        if reason := job.refusal_reason():
             job.skip(reason)
-        elif job.open and (warning := backend.warning_for(job.vm, order)):
+        elif warning := backend.warning_for(job.vm, order):
             logger.warning(f"{order.operation}: {job.vm} {warning}")
     if any(job.open for job in jobs):
         _Run(backend, jobs, order, deadline, ledger).run()
@@ -120,12 +123,15 @@ class _Run:
         with (
             self._backend.watch(watched, self._order, self._deadline) as watch,
             Dispatcher(self._backend, self._order, self._deadline, self._ledger) as dispatcher,
+            GuestReader(
+                self._backend, list(self._jobs.values()), self._deadline, dispatcher.jobs_lock
+            ) as guests,
         ):
             for observation in self._initial_states(watch):
                 if (job := self._jobs[observation.vm_id]).open:
                     job.on_initial_state(observation)
             try:
-                self._drive(watch, dispatcher)
+                self._drive(watch, dispatcher, guests)
             finally:
                 with dispatcher.jobs_lock:
                     dispatcher.stop()
@@ -144,7 +150,7 @@ class _Run:
             return [job.seen for job in self._open()]
         return watch.poll(0, self._deadline)
 
-    def _drive(self, watch: Watch, dispatcher: Dispatcher) -> None:
+    def _drive(self, watch: Watch, dispatcher: Dispatcher, guests: GuestReader) -> None:
         while self._open():
             if self._deadline.passed:
                 self._time_out(dispatcher)
@@ -152,6 +158,8 @@ class _Run:
             if why := self._ledger.blocked_reason(self._order, *self._place):
                 self._stop(dispatcher, why)
                 return
+            # Before a reboot is requested, too: its proof is a comparison.
+            guests.read()
             with dispatcher.jobs_lock:
                 self._send_due(dispatcher)
             if not self._update(watch, dispatcher):

@@ -9,34 +9,25 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from chaosvm.backend import Backend, Operation, Order
+from chaosvm.backend import Operation, Order
 from chaosvm.errors import InvalidValue, NoSuchVM, OperationRefused
 from chaosvm.ledger import Ledger
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.plans import Plan
 from chaosvm.restore import as_dry_run, raise_if_failed, restore
-from chaosvm.runtime import Clock, Deadline
+from chaosvm.runtime import Deadline
 from chaosvm.selection import Selection
-from chaosvm.service.context import Context
-from chaosvm.service.observer import VMObserver
-from chaosvm.service.operations import Operations
+from chaosvm.service.base import ServiceBase
 from chaosvm.service.orders import checked_order
-from chaosvm.service.protection import Protection
-from chaosvm.service.reader import InventoryReader
-from chaosvm.service.server_observer import ServerObserver
-from chaosvm.service.targets import TargetFinder
-from chaosvm.settings import Safety, values
+from chaosvm.settings import values
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["VMService"]
 
 logger = logging.getLogger("chaostoolkit")
 
-# A logout must not hold up the end of an experiment.
-_LONGEST_LOGOUT = 10.0
 # The fields that a summary counts.
 _COUNTED = (
     "template",
@@ -49,80 +40,11 @@ _COUNTED = (
 )
 
 
-class VMService:
-    """Lists VMs and changes their power: has a backend, guards and a ledger.
+class VMService(ServiceBase):
+    """Lists VMs and changes their power.
 
     Safe to use from several threads. ``safety`` holds the guards' settings.
     """
-
-    def __init__(self, backend: Backend, safety: Safety) -> None:
-        self.backend = backend
-        self._context = Context(backend, safety)
-        self._reader = InventoryReader(backend)
-        self._protection = Protection(self._context)
-        self._targets = TargetFinder(self._context, self._reader, self._protection)
-        self._operations = Operations(self._context)
-        self.vm_observer = VMObserver(self._context, self._reader)
-        self.server_observer = ServerObserver(
-            self.vm_observer, self._targets, self._reader, self._protection
-        )
-
-    @property
-    def safety(self) -> Safety:
-        return self._context.safety
-
-    @safety.setter
-    def safety(self, value: Safety) -> None:
-        self._context.safety = value
-
-    @property
-    def name(self) -> str:
-        """The platform's name, such as ``vsphere``."""
-        return self.backend.name
-
-    @property
-    def address(self) -> str:
-        """The server, as the ledger names it."""
-        return self.backend.address
-
-    @property
-    def timeout(self) -> float:
-        """Seconds for each reading, and for each single request of an action."""
-        return self.backend.timeout
-
-    @property
-    def clock(self) -> Clock:
-        return self.backend.clock
-
-    @property
-    def max_parallel(self) -> int:
-        return self.backend.max_parallel
-
-    # Connecting, for Python ------------------------------------------------------
-
-    def connect(self) -> Self:
-        """Log in now; without it, the first call does."""
-        self.backend.open(self._reading())
-        return self
-
-    def disconnect(self) -> None:
-        """Log out, in at most ten seconds."""
-        self.close(Deadline(min(self.timeout, _LONGEST_LOGOUT), self.clock))
-
-    def close(self, deadline: Deadline) -> None:
-        """Log out by the deadline; never raises for what the server does."""
-        self.backend.close(deadline)
-
-    def __enter__(self) -> Self:
-        return self.connect()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.disconnect()
 
     # Reading ---------------------------------------------------------------------
 
@@ -182,9 +104,9 @@ class VMService:
 
     # Acting ----------------------------------------------------------------------
 
-    def power_on(self, vm_name: str, timeout: float = 300) -> Outcome:
-        """Power on one VM; a suspended one resumes."""
-        return self._run_single("power_on", vm_name, timeout=timeout)
+    def power_on(self, vm_name: str, timeout: float = 300, wait_for: str = "power") -> Outcome:
+        """Power on one VM, and wait for a milestone; a suspended VM resumes."""
+        return self._run_single("power_on", vm_name, timeout=timeout, wait_for=wait_for)
 
     def power_off(
         self,
@@ -198,17 +120,33 @@ class VMService:
             "power_off", vm_name, graceful=graceful, timeout=timeout, on_timeout=on_timeout
         )
 
-    def reboot(self, vm_name: str, graceful: bool = True, timeout: float = 300) -> Outcome:
-        """Reboot the guest of one VM, or reset it."""
-        return self._run_single("reboot", vm_name, graceful=graceful, timeout=timeout)
+    def reboot(
+        self,
+        vm_name: str,
+        graceful: bool = True,
+        timeout: float = 300,
+        on_timeout: str = "fail",
+        wait_for: str = "power",
+    ) -> Outcome:
+        """Reboot the guest of one VM, or reset it, and wait for a milestone."""
+        return self._run_single(
+            "reboot",
+            vm_name,
+            graceful=graceful,
+            timeout=timeout,
+            on_timeout=on_timeout,
+            wait_for=wait_for,
+        )
 
     def suspend(self, vm_name: str, timeout: float = 300) -> Outcome:
         """Suspend one VM."""
         return self._run_single("suspend", vm_name, timeout=timeout)
 
-    def batch_power_on(self, vms: Any, parallel: int = 10, timeout: float = 300) -> Batch:
-        """Power on all the selected VMs."""
-        return self._run_batch("power_on", vms, parallel, timeout=timeout)
+    def batch_power_on(
+        self, vms: Any, parallel: int = 10, timeout: float = 300, wait_for: str = "power"
+    ) -> Batch:
+        """Power on all the selected VMs, and wait for a milestone of each."""
+        return self._run_batch("power_on", vms, parallel, timeout=timeout, wait_for=wait_for)
 
     def batch_power_off(
         self,
@@ -224,10 +162,24 @@ class VMService:
         )
 
     def batch_reboot(
-        self, vms: Any, parallel: int = 10, graceful: bool = True, timeout: float = 300
+        self,
+        vms: Any,
+        parallel: int = 10,
+        graceful: bool = True,
+        timeout: float = 300,
+        on_timeout: str = "fail",
+        wait_for: str = "power",
     ) -> Batch:
-        """Reboot the guests of all the selected VMs, or reset them."""
-        return self._run_batch("reboot", vms, parallel, graceful=graceful, timeout=timeout)
+        """Reboot the guests of all the selected VMs, or reset them; wait for a milestone."""
+        return self._run_batch(
+            "reboot",
+            vms,
+            parallel,
+            graceful=graceful,
+            timeout=timeout,
+            on_timeout=on_timeout,
+            wait_for=wait_for,
+        )
 
     def batch_suspend(self, vms: Any, parallel: int = 10, timeout: float = 300) -> Batch:
         """Suspend all the selected VMs."""
@@ -318,9 +270,6 @@ class VMService:
     def _ordered(self, operation: str, **options: Any) -> tuple[Order, Deadline]:
         order = checked_order(operation, **options)
         return order, Deadline(order.timeout, self.clock)
-
-    def _reading(self) -> Deadline:
-        return Deadline(self.timeout, self.clock)
 
 
 def _with_defaults(action: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from chaosvm.backend import (
     CommandHandle,
     GuestStatus,
     HostStatus,
+    OnTimeout,
     Operation,
     Order,
     PowerCommand,
@@ -229,8 +230,12 @@ class VSphereBackend(Backend):
         if suspended and order.operation in (Operation.POWER_OFF, Operation.REBOOT):
             return f"is suspended, and vSphere refuses {order.operation} then: power it on first"
         tools = vm.metadata.get("tools_running_status")
-        if order.operation is Operation.REBOOT and order.graceful and tools != "guestToolsRunning":
-            return "has no VMware Tools running that could reboot the guest: use graceful=false"
+        asks_guest = order.operation is Operation.REBOOT and order.graceful
+        if asks_guest and order.on_timeout is OnTimeout.FAIL and tools != "guestToolsRunning":
+            return (
+                "has no VMware Tools running that could reboot the guest: use graceful=false, or "
+                "on_timeout=reset"
+            )
         return None
 
     def warning_for(self, vm: VM, order: Order) -> str | None:

@@ -18,9 +18,10 @@ _WORDS = {
     ),
     "selection": _SELECTION,
     "power_on": (
-        "Returns when the VM is powered on; its guest may still be booting. A template, or a VM "
-        "that is managed by vCenter, is refused."
+        "By default it returns when the VM is powered on, and its guest may still be booting. A "
+        "template, or a VM that is managed by vCenter, is refused."
     ),
+    "tools": "VMware Tools run",
     "power_off": (
         "With `graceful` the guest is asked to shut down (this needs VMware Tools); if it does "
         "not, `on_timeout` decides: `hard` cuts its power, `fail` fails the action, "
@@ -29,9 +30,10 @@ _WORDS = {
         "the power is cut at once, as if the plug were pulled. A suspended VM is refused."
     ),
     "reboot": (
-        "A guest reboot needs VMware Tools, and is done when Tools have stopped and run again; if "
-        "the guest ignores the request, the action fails after `timeout` seconds, as unknown. A "
-        "reset, which is like the reset button, is done when its task has ended and the VM is on."
+        "A guest reboot needs VMware Tools. It is confirmed when Tools have stopped and run again, "
+        "or when the guest's uptime (sys.osUptime) has fallen; it has not rebooted if that uptime "
+        "goes on. A reset, which is like the reset button, is confirmed when its task has "
+        "succeeded and the VM is on."
     ),
     "not_suspendable": "off",
     "metadata": "what only vSphere has, such as custom attributes",

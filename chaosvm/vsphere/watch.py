@@ -42,6 +42,7 @@ _WATCHED_PATHS = {
     vim.Folder: ["name"],
 }
 _QUESTION = "runtime.question.text"
+_EVIDENCE = "VMware Tools stopped and ran again"
 _RUNNING, _NOT_RUNNING = "guestToolsRunning", "guestToolsNotRunning"
 
 # Seconds between two polls: they grow while nothing changes, until updates are used instead.
@@ -71,6 +72,8 @@ class _VMStatus:
             ended=self.ended,
             error=self.error,
             rebooted=self.tools_stopped and self._tools == _RUNNING,
+            reboot_evidence=_EVIDENCE if self.tools_stopped else None,
+            going_down=self.tools_stopped and self._tools != _RUNNING,
             question=self.properties.get(_QUESTION),
         )
 

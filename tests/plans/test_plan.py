@@ -148,7 +148,20 @@ def test_planning_touches_nothing_and_notes_nothing(platform: FakePlatform) -> N
         ("power_on", OFF, {}, "power on"),
         ("power_on", SUSPENDED, {}, "power on, which resumes it"),
         ("power_on", ON, {}, "nothing: is powered_on already"),
-        ("reboot", ON, {}, "guest reboot"),
+        ("power_on", OFF, {"wait_for": "port:22"}, "power on, then waits for port:22"),
+        (
+            "power_on",
+            ON,
+            {"wait_for": "tools"},
+            "nothing: is powered_on already, then waits for tools",
+        ),
+        ("reboot", ON, {}, "guest reboot, and fails if it has not rebooted after 300 s"),
+        (
+            "reboot",
+            ON,
+            {"on_timeout": "reset", "wait_for": "ip"},
+            "guest reboot, then reset after 270 s, then waits for ip",
+        ),
         ("reboot", ON, {"graceful": False}, "reset"),
         ("suspend", ON, {}, "suspend"),
         (

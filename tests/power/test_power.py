@@ -637,29 +637,6 @@ def test_a_vm_that_is_off_initially_fails_what_needs_a_running_one(platform, ope
 # Reboots -------------------------------------------------------------------------------
 
 
-def test_a_guest_reboot_without_proof_is_not_claimed(platform):
-    platform.add("web")
-    platform.on("web", PowerCommand.REBOOT_GUEST, ignores())
-
-    outcome = run_one(platform, "reboot", graceful=True, timeout=90)
-
-    assert "unknown whether it rebooted" in outcome.error
-    assert "guest reboot was accepted" in outcome.error
-    assert outcome.changed is False
-    assert outcome.seconds == pytest.approx(90, abs=1)
-    assert len(platform.sent) == 1
-
-
-def test_proof_from_before_the_request_is_no_proof(platform):
-    platform.add("web")
-    platform.change("web", rebooted=True)
-    platform.on("web", PowerCommand.REBOOT_GUEST, ignores())
-
-    outcome = run_one(platform, "reboot", graceful=True, timeout=90)
-
-    assert "unknown whether it rebooted" in (outcome.error or "")
-
-
 def test_a_reset_is_done_when_its_task_is(platform):
     platform.add("web")
     platform.on("web", PowerCommand.RESET, does(seconds=2, tracked=True))
