@@ -15,7 +15,6 @@ from chaosvm.olvm.bulk_reads import map_parallel, read_by_name
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.elements import ip_addresses, link_id
 from chaosvm.olvm.inventory import Place, power_state
-from chaosvm.olvm.reboot_proof import elapsed_seconds
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
@@ -93,7 +92,7 @@ def _tools(vm: Element, status: str, addresses: Sequence[str]) -> ToolsStatus:
 
 def _uptime(vm: Element) -> float | None:
     statistics = vm.find("statistics")
-    values = [elapsed_seconds(each) for each in statistics] if statistics is not None else []
+    values = [_elapsed_seconds(each) for each in statistics] if statistics is not None else []
     return next((value for value in values if value is not None), None)
 
 
@@ -101,3 +100,9 @@ def _uptime_unknown(status: str) -> str:
     if status == "up":
         return "the engine reports no elapsed.time"
     return f"the VM is {status}, not up"
+
+
+def _elapsed_seconds(statistic: Element) -> float | None:
+    """The value of elapsed.time; None for any other statistic."""
+    datum = statistic.findtext("values/value/datum")
+    return float(datum) if datum and statistic.findtext("name") == "elapsed.time" else None

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from xml.etree.ElementTree import Element
 
-from chaosvm.backend import CommandHandle, Observation, Operation, Order, PowerCommand, Watch
+from chaosvm.backend import CommandHandle, Observation, Order, PowerCommand, Watch
 from chaosvm.errors import CommandFailed, DeadlinePassed, GuestUnavailable, PlatformError
-from chaosvm.olvm.bulk_reads import map_parallel, read_by_id, read_by_name
+from chaosvm.olvm.bulk_reads import read_by_id, read_by_name
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.events import Event, events_of_call, failed_start, forced_stops, was_forced
 from chaosvm.olvm.inventory import power_state
-from chaosvm.olvm.reboot_proof import Reboot
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.outcome import How
 from chaosvm.runtime import Deadline
@@ -57,14 +55,13 @@ class _Reading:
 
     id: str
     status: str
-    start_time: str | None
     stop_time: str | None
 
     @classmethod
     def of(cls, vm: Element) -> _Reading:
         # The engine gives no status for a VM with broken disks.
         status = vm.findtext("status") or "unknown"
-        return cls(vm.attrib["id"], status, vm.findtext("start_time"), vm.findtext("stop_time"))
+        return cls(vm.attrib["id"], status, vm.findtext("stop_time"))
 
 
 # By id; None for a VM that does not exist.
@@ -75,7 +72,7 @@ _Readings = dict[str, _Reading | None]
 class _Tracked:
     """What the watch remembers of a VM between polls."""
 
-    reboot: Reboot
+    vm_id: str
     handle: CommandHandle | None = None
     going_down: bool = False  # seen powering_down since the shutdown request
     refused: bool = False  # up again after that
@@ -105,7 +102,7 @@ class OLVMWatch(Watch):
         self._client = client
         self._order = order
         self._names = {vm.id: vm.name for vm in vms}
-        self._tracked = {vm.id: _Tracked(Reboot(vm.id)) for vm in vms}
+        self._tracked = {vm.id: _Tracked(vm.id) for vm in vms}
         self._total = total
         self._statuses: dict[str, str | None] = {}
         self._reads_events = True  # False once they took too long
@@ -128,8 +125,6 @@ class OLVMWatch(Watch):
             deadline.sleep(min(seconds, self._pause))
         readings = self._read(deadline)
         self._set_pace(readings)
-        if self._order.operation is Operation.REBOOT:
-            self._check_uptimes(readings, deadline)
         self._check_conversions(readings, deadline)
         self._check_starts(readings, deadline)
         self._check_suspends(readings, deadline)
@@ -162,7 +157,6 @@ class OLVMWatch(Watch):
             power_state=power_state(reading.status),
             ended=tracked.handle if error else None,
             error=error,
-            rebooted=tracked.reboot.proved and reading.status == "up",
             how=How.ENGINE_CONVERTED if tracked.converted else None,
         )
 
@@ -257,7 +251,7 @@ class OLVMWatch(Watch):
             logger.debug(f"it is unknown why a VM does not start: {error}")
             return
         for tracked in due:
-            if failed := failed_start(tracked.reboot.vm_id, call):
+            if failed := failed_start(tracked.vm_id, call):
                 tracked.failure = CommandFailed(f"the engine could not carry it out: {failed}")
 
     def _is_check_due(self, tracked: _Tracked, deadline: Deadline) -> bool:
@@ -300,29 +294,6 @@ class OLVMWatch(Watch):
             logger.debug(f"the state of a suspend is unknown: {error}")
             return False
         return status in ("finished", "failed", "aborted")
-
-    # Reboots -------------------------------------------------------------------------
-
-    def _check_uptimes(self, readings: _Readings, deadline: Deadline) -> None:
-        """Read the uptimes that are due, before and after the reboot."""
-        due = [
-            read_uptime
-            for vm_id, reading in readings.items()
-            if reading is not None
-            and (read_uptime := self._due_uptime(self._tracked[vm_id], reading, deadline))
-        ]
-        map_parallel(lambda read_uptime: read_uptime(), due, self._order.parallel)
-
-    def _due_uptime(
-        self, tracked: _Tracked, reading: _Reading, deadline: Deadline
-    ) -> Callable[[], None] | None:
-        up, reboot = reading.status == "up", tracked.reboot
-        if tracked.handle is not None:
-            due = reboot.observe(up, reading.start_time, deadline)
-            return partial(reboot.check, self._client, deadline) if due else None
-        if up and reboot.measured_at is None:
-            return partial(reboot.measure, self._client, reading.start_time, deadline)
-        return None
 
 
 def _vm_parser() -> XmlListParser[_Reading]:

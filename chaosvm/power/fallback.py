@@ -127,9 +127,7 @@ class Fallback(Progress):
             self._give_up_reboot(f"has not rebooted {waited}: {proof.contradiction}{question}")
         elif proof.unknown and not (lost or running or question):
             why = f"it cannot be known whether it rebooted: {proof.unknown}"
-            self._close(
-                changed=True, how=self._method_used(), detail=why, verified=Verified.UNVERIFIED
-            )
+            self._close(how=self._method_used(), detail=why, verified=Verified.UNVERIFIED)
         else:
             self._give_up_reboot(self._no_proof_text(request, waited), Verified.UNVERIFIED)
 

@@ -26,6 +26,9 @@ logger = logging.getLogger("chaostoolkit")
 
 # A busy VM is tried again after 0.5 s, then 1 s, and so on.
 _FIRST_RETRY, _MAX_RETRY = 0.5, 8.0
+# Reading a guest is not worth a shorter wait for updates: some servers push them only in waits
+# of at least a second.
+_GUEST_WAIT = 1.1
 # An ambiguous refusal that is repeated for this long is taken as permanent.
 _PERMANENT_AFTER = 5.0
 
@@ -151,7 +154,7 @@ class Progress:
         if self.request is not None and self.request.resend_at is not None:
             alarms.append(self.request.resend_at)
         if (read_at := self.guest_read_at) is not None:
-            alarms.append(read_at)
+            alarms.append(max(read_at, self.deadline.elapsed + _GUEST_WAIT))
         return alarms
 
     def _can_give_up_guest(self) -> bool:

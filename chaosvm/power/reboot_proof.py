@@ -58,7 +58,7 @@ class RebootProof:
         if self.sent_at is None:
             self._started_at = status.started_at
         elif status.power_state is PowerState.POWERED_ON:
-            self.evidence = self.evidence or self._find_evidence(status, asked)
+            self.evidence = self.evidence or self._find_evidence(status, asked, answered)
         if uptime is None:
             self.unknown = status.uptime_unknown or "the server reports no uptime"
             return
@@ -66,11 +66,11 @@ class RebootProof:
         if self.sent_at is not None:
             self._contradict(uptime, asked - status.uptime_lag, answered)
 
-    def _find_evidence(self, status: GuestStatus, asked: float) -> str | None:
+    def _find_evidence(self, status: GuestStatus, asked: float, answered: float) -> str | None:
         if None not in (started := {status.started_at, self._started_at}) and len(started) > 1:
             return f"the VM was started again, at {status.started_at}"
         uptime, lag = status.uptime_seconds, status.uptime_lag
-        if uptime is None or self.sent_at is None:
+        if uptime is None or self.sent_at is None or uptime > answered - self.sent_at + _ROUNDING:
             return None
         if self._before is not None:
             before, read_at = self._before

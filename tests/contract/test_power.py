@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chaosvm.errors import NoSuchVM, OperationFailed, OperationRefused
-from chaosvm.outcome import How, Outcome
+from chaosvm.outcome import How, Outcome, Verified
 from chaosvm.service import VMService
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
@@ -104,8 +104,14 @@ def test_a_guest_that_ignores_the_reboot_is_not_said_to_have_rebooted(
     platform: VMService, backend: Backend
 ) -> None:
     backend.guest("web-01", obeys=False)
-    with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
-        platform.reboot("web-01", timeout=2.5)
+    try:
+        outcome = platform.reboot("web-01", timeout=2.5)
+    except OperationFailed as failed:
+        outcome = failed.outcomes[0]
+        assert "unknown whether it rebooted" in (outcome.error or "")
+    else:
+        assert "it cannot be known whether it rebooted" in (outcome.detail or "")
+    assert (outcome.verified, outcome.changed) == (Verified.UNVERIFIED, False)
     assert backend.sent() == {"reboot": 1}
     assert backend.power("web-01") is Power.ON
 

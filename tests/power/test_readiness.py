@@ -149,6 +149,6 @@ def test_a_batch_is_read_together(platform: FakePlatform) -> None:
 def test_a_milestone_that_does_not_exist_is_refused_first(
     platform: FakePlatform, value: Any
 ) -> None:
-    with pytest.raises(InvalidValue, match="^wait_for is "):
+    with pytest.raises(InvalidValue, match=r"^wait_for is "):
         platform.power_on("web", wait_for=value)
     assert (platform.inventories, platform.sent) == (0, [])

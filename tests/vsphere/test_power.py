@@ -14,7 +14,7 @@ from chaosvm.errors import (
     OperationRefused,
     SelectionError,
 )
-from chaosvm.outcome import How
+from chaosvm.outcome import How, Verified
 from chaosvm.runtime import Deadline
 from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
@@ -238,8 +238,9 @@ def test_a_guest_that_ignores_the_reboot_is_reported_as_unknown(
     platform: VSpherePlatform, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("RebootGuest", "ignore"))
-    with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
+    with pytest.raises(OperationFailed, match="unknown whether it rebooted") as failed:
         platform.reboot(VM, timeout=2)
+    assert failed.value.outcomes[0].verified is Verified.UNVERIFIED
     assert vcsim.requests()["methods"]["RebootGuest"] == 1
 
 
