@@ -32,7 +32,7 @@ def power_on(
     `vm_name` is $vm_name, and must match one VM. $power_on
 
     `wait_for` is what the VM has to reach within `timeout` seconds: `power`
-    (default), `tools` ($tools), `ip` (an address other than a link-local one),
+    (default), `tools` ($tools_run), `ip` (an address other than a link-local one),
     `port:22` (a TCP port at that address), `http:8080/health` or `https:...`
     (an answer below 400 there), or the URL of a service. A VM that is on is
     waited for as well.

@@ -23,7 +23,7 @@ _WORDS = {
         "that is about 60 s after the start, so leave `timeout` at two minutes or more. For a VM "
         "that is already starting, the action only waits."
     ),
-    "tools": "the guest agent has reported since the start",
+    "tools_run": "the guest agent has reported since the start",
     "reboot": (
         "A reboot is confirmed when the VM is up and its uptime (elapsed.time) has fallen; it has "
         "not rebooted if that goes on. The engine reads uptimes every 15 s, so give `timeout` a "

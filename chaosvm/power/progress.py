@@ -26,9 +26,9 @@ logger = logging.getLogger("chaostoolkit")
 
 # A busy VM is tried again after 0.5 s, then 1 s, and so on.
 _FIRST_RETRY, _MAX_RETRY = 0.5, 8.0
-# Reading a guest is not worth a shorter wait for updates: some servers push them only in waits
-# of at least a second.
-_GUEST_WAIT = 1.1
+# A guest's uptime is not worth a shorter wait for updates, which may prove the reboot: some
+# servers push them only in waits of at least a second.
+_PROOF_WAIT = 1.1
 # An ambiguous refusal that is repeated for this long is taken as permanent.
 _PERMANENT_AFTER = 5.0
 
@@ -154,7 +154,8 @@ class Progress:
         if self.request is not None and self.request.resend_at is not None:
             alarms.append(self.request.resend_at)
         if (read_at := self.guest_read_at) is not None:
-            alarms.append(max(read_at, self.deadline.elapsed + _GUEST_WAIT))
+            at_least = 0.0 if self.waits_for_guest else self.deadline.elapsed + _PROOF_WAIT
+            alarms.append(max(read_at, at_least))
         return alarms
 
     def _can_give_up_guest(self) -> bool:

@@ -21,7 +21,7 @@ _WORDS = {
         "By default it returns when the VM is powered on, and its guest may still be booting. A "
         "template, or a VM that is managed by vCenter, is refused."
     ),
-    "tools": "VMware Tools run",
+    "tools_run": "VMware Tools run",
     "power_off": (
         "With `graceful` the guest is asked to shut down (this needs VMware Tools); if it does "
         "not, `on_timeout` decides: `hard` cuts its power, `fail` fails the action, "

@@ -13,7 +13,7 @@ from chaosvm.errors import ChaosVMError, OperationFailed
 from chaosvm.lab import Lab, Rule, State, World, rule
 from chaosvm.lab.simulation import EventKind
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.outcome import Outcome
+from chaosvm.outcome import Outcome, Verified
 from chaosvm.vm import PowerState
 from tests.olvm.conftest import GRACE, VM, sent
 
@@ -107,7 +107,8 @@ def wrong(
     if act in ("reboot", "reset"):
         if outcome.changed and not rebooted:
             found.append("said to have rebooted, and has not")
-        if rebooted and not outcome.changed and outcome.after is not PowerState.UNKNOWN:
+        unknown = outcome.after is PowerState.UNKNOWN or outcome.verified is Verified.UNVERIFIED
+        if rebooted and not outcome.changed and not unknown:
             found.append("has rebooted, and that is neither said nor unknown")
     elif outcome.changed != (state is (State.RUNNING if act == "on" else State.OFF)):
         unknown = outcome.after is PowerState.UNKNOWN
