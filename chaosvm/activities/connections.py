@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from chaosvm.runtime import Deadline, supervision
 from chaosvm.settings import Settings
 
-__all__ = ["close_all", "shared_connection"]
+__all__ = ["Connection", "close_all", "listen", "shared_connection", "unlisten"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -37,6 +37,7 @@ C = TypeVar("C", bound=Connection)
 _CLOSING_SECONDS = 10.0
 
 _open: dict[tuple[Settings, ...], Connection] = {}
+_listeners: list[Callable[[Connection], None]] = []
 _lock = threading.Lock()
 
 
@@ -44,9 +45,28 @@ def shared_connection(make: Callable[..., C], *settings: Settings) -> C:
     """The connection for these settings, created on first use."""
     supervision.begin()
     with _lock:
-        if settings not in _open:
+        is_new = settings not in _open
+        if is_new:
             _open[settings] = make(*settings)
-        return _open[settings]  # type: ignore[return-value]
+        connection = _open[settings]
+    for listener in tuple(_listeners) if is_new else ():
+        listener(connection)
+    return connection  # type: ignore[return-value]
+
+
+def listen(listener: Callable[[Connection], None]) -> None:
+    """Call it with each connection: those that are there, and new ones before they are used."""
+    with _lock:
+        _listeners.append(listener)
+        existing = list(_open.values())
+    for connection in existing:
+        listener(connection)
+
+
+def unlisten(listener: Callable[[Connection], None]) -> None:
+    """Call it no longer."""
+    with _lock:
+        _listeners.remove(listener)
 
 
 def close_all() -> None:

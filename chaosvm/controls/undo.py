@@ -32,6 +32,7 @@ import logging
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Dict, Iterator, List
 
 from chaoslib.exceptions import InterruptExecution
@@ -75,6 +76,7 @@ class _Undo:
     def carry_out(self) -> None:
         if self.done:
             return
+        started = datetime.now(UTC)
         ledgers = block_run(self.run, _BLOCKED)
         with _deferring_signals(self.run):
             self.done = True
@@ -85,7 +87,8 @@ class _Undo:
                 raise
         if not outcomes:
             return
-        output = Batch(tuple(outcomes)).to_json()
+        times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
+        output = {**Batch(tuple(outcomes)).to_json(), **times}
         self.journal["chaosvm_undo"] = output
         if any(outcome.failed for outcome in outcomes):
             logger.error(f"undo: not everything is restored. {_recovery_hint(ledgers)}")

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from chaosvm.ledger import Key, Ledger
@@ -49,6 +50,8 @@ class RunCounter:
         self._reservations: list[_Reservation] = []
         self._may_reboot: set[Key] = set()
         self._seen: set[Hashable] = set()
+        # The last GuardResult of each limit, by its key and scope: for reports.
+        self.results: dict[tuple[str, str], Any] = {}
 
     def first_time(self, what: Hashable) -> bool:
         """True on the first call in this run with this value."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from chaosvm.ledger.file import LedgerFile
 from chaosvm.ledger.history import TARGET_STATES, Key, OperationRecord, VMRecord
-from chaosvm.ledger.ledger import Ledger, block_run, ledger_for_run
+from chaosvm.ledger.ledger import Ledger, block_run, ledger_for_run, ledgers_of_run
 
 __all__ = [
     "Key",
@@ -18,4 +18,5 @@ __all__ = [
     "VMRecord",
     "block_run",
     "ledger_for_run",
+    "ledgers_of_run",
 ]

@@ -41,7 +41,7 @@ from chaosvm.outcome import Outcome
 from chaosvm.runtime import experiment, supervision
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["Ledger", "block_run", "close_all", "ledger_for_run", "read"]
+__all__ = ["Ledger", "block_run", "close_all", "ledger_for_run", "ledgers_of_run", "read"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -312,10 +312,15 @@ def block_run(run: experiment.RunContext, why: str) -> list[Ledger]:
     """
     with _ledgers_lock:
         _blocked_runs.append((run, why))
-        ledgers = [ledger for (owner, _), ledger in _ledgers.items() if owner is run]
+        ledgers = ledgers_of_run(run)
     for ledger in ledgers:
         ledger.block(why)
     return ledgers
+
+
+def ledgers_of_run(run: experiment.RunContext) -> list[Ledger]:
+    with _ledgers_lock:
+        return [ledger for (owner, _), ledger in _ledgers.items() if owner is run]
 
 
 def close_all() -> None:

@@ -5,12 +5,17 @@ Built on what a backend reports; nothing here changes a VM.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from chaosvm.observe.milestones import Milestone, usable_addresses
 from chaosvm.observe.outages import Outage, outages, was_restarted_by_ha
 from chaosvm.observe.reach import answers_http, port_open
 from chaosvm.observe.recovery import Recovery, RecoveryRecord
 from chaosvm.observe.since import NotBegun, began
 from chaosvm.observe.summary import journal_activities, journal_outcomes, outcome_table
+
+if TYPE_CHECKING:
+    from chaosvm.observe.written import write_report
 
 __all__ = [
     "Milestone",
@@ -27,4 +32,14 @@ __all__ = [
     "port_open",
     "usable_addresses",
     "was_restarted_by_ha",
+    "write_report",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Only a report needs what draws it, and actions import this package."""
+    if name == "write_report":
+        from chaosvm.observe.written import write_report
+
+        return write_report
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

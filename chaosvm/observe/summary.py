@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["journal_activities", "journal_outcomes", "outcome_table"]
+__all__ = ["journal_activities", "journal_outcomes", "outcome_table", "outcomes_in"]
 
 _MAX_ROWS = 20
 _HEADINGS = ("platform", "action", "VM", "before", "after", "how", "seconds", "")
@@ -27,8 +27,8 @@ def journal_outcomes(journal: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for activity in journal_activities(journal):
         output = activity.get("output")
         if activity["activity"]["type"] == "action" and output != undo:
-            yield from _outcomes(output)
-    yield from _outcomes(undo)
+            yield from outcomes_in(output)
+    yield from outcomes_in(undo)
 
 
 def outcome_table(outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -52,8 +52,8 @@ def outcome_table(outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _outcomes(output: Any) -> Iterator[Mapping[str, Any]]:
-    """From the output of an action on one VM, or on several."""
+def outcomes_in(output: Any) -> Iterator[Mapping[str, Any]]:
+    """The outcomes in the output of an action on one VM, or on several."""
     if not isinstance(output, Mapping):
         return
     outcomes = output.get("outcomes")

@@ -22,7 +22,7 @@ from chaosvm.power.guests import GuestReader
 from chaosvm.power.job import Job
 from chaosvm.power.precheck import already_satisfied, unknown_state_reason, unsupported_reason
 from chaosvm.power.progress_log import ProgressLog
-from chaosvm.runtime import Deadline
+from chaosvm.runtime import Deadline, experiment
 from chaosvm.vm import VM
 
 __all__ = ["raise_if_refused", "refusal_reason", "run_operation"]
@@ -70,6 +70,7 @@ def run_operation(
         elif warning := backend.warning_for(job.vm, order):
             logger.warning(f"{order.operation}: {job.vm} {warning}")
     if any(job.open for job in jobs):
+        _notify_observers(backend, [job.vm for job in jobs])
         _Run(backend, jobs, order, deadline, ledger).run()
     return [job.outcome for job in jobs]
 
@@ -92,6 +93,12 @@ def refusal_reason(backend: Backend, vm: VM, order: Order) -> str | None:
         or backend.refusal_reason(vm, order)
         or unknown_state_reason(vm)
     )
+
+
+def _notify_observers(backend: Backend, vms: Sequence[VM]) -> None:
+    if (run := experiment.current_run()) is not None:
+        for observer in run.observers:
+            observer(backend, vms)
 
 
 class _Run:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -61,8 +62,10 @@ class RunContext:
     - ``journal``: None as long as the run is known only from activities in the background
     - ``result_lists``: the lists to which such activities were seen to append results
     - ``stopped_by``: the first signal that asked the run to stop, in any phase
+    - ``stopped_at``: when that was
     - ``handlers``: the signal handlers that were replaced
     - ``dry``: what made it a dry run
+    - ``observers``: called with a backend and the VMs that it is about to change
     """
 
     title: str | None
@@ -72,8 +75,10 @@ class RunContext:
     result_lists: list[Any] = field(default_factory=list)
     phase: Phase = field(default_factory=Phase)
     stopped_by: str | None = None
+    stopped_at: datetime | None = None
     handlers: dict[int, Any] = field(default_factory=dict)
     dry: str | None = None
+    observers: list[Callable[[Any, Sequence[Any]], None]] = field(default_factory=list)
 
     def matches_run(self, journal: dict[str, Any] | None, results: list[Any] | None) -> bool:
         """True if this run has the journal, or appends to the list of results."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
@@ -80,6 +81,7 @@ def stopped(run: RunContext) -> str | None:
 def _record(run: RunContext, name: str) -> None:
     """Stop the current phase: nothing more of it is sent."""
     run.stopped_by = run.stopped_by or name
+    run.stopped_at = run.stopped_at or datetime.now(UTC)
     run.phase.stopped_by = run.phase.stopped_by or name
 
 

@@ -178,8 +178,14 @@ class Operations:
         )
 
     def _guard(self, request: GuardRequest) -> Callable[[Usage], None]:
-        safety = self._context.safety
-        return lambda usage: raise_if_exceeded(guard_results(request, usage, safety), request)
+        counter, safety = self._context.counter(), self._context.safety
+
+        def check(usage: Usage) -> None:
+            results = guard_results(request, usage, safety)
+            counter.results.update({(each.key, each.scope): each for each in results})
+            raise_if_exceeded(results, request)
+
+        return check
 
 
 def _not_touched(vm: VM, order: Order, error: ChaosVMError) -> Outcome:

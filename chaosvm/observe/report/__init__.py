@@ -5,6 +5,6 @@ Pure functions; ``write_files`` puts them beside the journal.
 
 from __future__ import annotations
 
-from chaosvm.observe.report.files import Rendered, render, write_files
+from chaosvm.observe.report.files import Rendered, Written, render, write_files
 
-__all__ = ["Rendered", "render", "write_files"]
+__all__ = ["Rendered", "Written", "render", "write_files"]

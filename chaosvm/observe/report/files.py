@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,26 +16,46 @@ from chaosvm.observe.report.words import without_secrets
 from chaosvm.observe.timeline import Timeline, to_json
 from chaosvm.settings.files import rehearsal_path, write_atomically
 
-__all__ = ["Rendered", "render", "write_files"]
+__all__ = ["Rendered", "Written", "render", "write_files"]
 
 _NAMES = {
-    "report": "report.html",
     "json": "timeline.json",
     "svg": "timeline.svg",
+    "html": "report.html",
     "png": "timeline.png",
 }
 
 
-@dataclass(frozen=True)
 class Rendered:
-    """What a report consists of; ``png`` is made of ``svg_light``."""
+    """What a report consists of; the page and the picture need the extra ``report``."""
 
-    json: str
-    svg: str
-    svg_light: str
-    html: str
-    sentences: Sequence[str]
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = without_secrets(timeline)
+        self._story = Story(self.timeline)
+        self._chart = draw_chart(self._story)
 
+    @property
+    def json(self) -> str:
+        return json.dumps(to_json(self.timeline), indent=1, ensure_ascii=False) + "\n"
+
+    @property
+    def svg(self) -> str:
+        return standalone(self._chart)
+
+    @property
+    def html(self) -> str:
+        return render_page(self._story, self._chart)
+
+    @property
+    def sentences(self) -> list[str]:
+        return three_sentences(self._story)
+
+    @property
+    def not_back(self) -> list[str]:
+        """The names of the VMs that are not as they were."""
+        return [lane.machine.name for lane in self._story.not_back]
+
+    @property
     def png(self) -> bytes:
         """The chart in light colours, at twice its size."""
         try:
@@ -44,27 +64,27 @@ class Rendered:
             raise MissingExtra(
                 "timeline.png needs resvg-py: pip install 'chaostoolkit-vm[report]'"
             ) from error
-        return bytes(resvg_py.svg_to_bytes(svg_string=self.svg_light, zoom=2))
+        return bytes(resvg_py.svg_to_bytes(svg_string=standalone(self._chart, dark=False), zoom=2))
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a report, and what it says in short."""
+
+    paths: Mapping[str, Path]
+    sentences: Sequence[str]
+    not_back: Sequence[str]
 
 
 def render(timeline: Timeline) -> Rendered:
-    """Render a timeline; raises MissingExtra without the extra ``report``."""
-    shown = without_secrets(timeline)
-    story = Story(shown)
-    chart = draw_chart(story)
-    return Rendered(
-        json=json.dumps(to_json(shown), indent=1, ensure_ascii=False) + "\n",
-        svg=standalone(chart),
-        svg_light=standalone(chart, dark=False),
-        html=render_page(story, chart),
-        sentences=three_sentences(story),
-    )
+    return Rendered(timeline)
 
 
-def write_files(timeline: Timeline, folder: Path) -> dict[str, Path]:
-    """Write the four files into a folder that exists; returns their paths.
+def write_files(timeline: Timeline, folder: Path) -> Written:
+    """Write the four files into a folder that exists.
 
-    In a rehearsal their names are those of a rehearsal.
+    In a rehearsal their names are those of a rehearsal. Raises MissingExtra without the
+    extra ``report``, after those that do not need it.
     """
     paths = {kind: rehearsal_path(folder / name) for kind, name in _NAMES.items()}
     names = {
@@ -73,9 +93,7 @@ def write_files(timeline: Timeline, folder: Path) -> dict[str, Path]:
         "Chart": paths["svg"].name,
         "Picture": paths["png"].name,
     }
-    rendered = render(replace(timeline, files=names))
-    write_atomically(paths["json"], rendered.json)
-    write_atomically(paths["svg"], rendered.svg)
-    write_atomically(paths["report"], rendered.html)
-    write_atomically(paths["png"], rendered.png())
-    return paths
+    rendered = Rendered(replace(timeline, files=names))
+    for kind, path in paths.items():
+        write_atomically(path, getattr(rendered, kind))
+    return Written(paths, rendered.sentences, rendered.not_back)

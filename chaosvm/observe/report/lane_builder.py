@@ -35,6 +35,8 @@ def lanes_of(timeline: Timeline) -> list[Lane]:
         by_vm.setdefault(change.vm, []).append(change)
     limits = {limit.vm_name: limit for limit in timeline.limits}
     operations = _operations(timeline)
+    # Of a run that was killed, an action may have no outcome.
+    acted_on = {ref for each in timeline.activities if each.type == "action" for ref in each.vms}
     return [
         _lane(
             machine,
@@ -44,6 +46,7 @@ def lanes_of(timeline: Timeline) -> list[Lane]:
             start,
             span,
             timeline.run.killed,
+            machine.ref in acted_on,
         )
         for machine in timeline.vms
     ]
@@ -93,6 +96,7 @@ def _lane(
     start: datetime,
     span: float,
     killed: bool,
+    acted_on: bool,
 ) -> Lane:
     power = [
         (max(0.0, _seconds(each.at, start)), each) for each in changes if each.kind is Kind.POWER
@@ -116,7 +120,7 @@ def _lane(
         hosts=list(dict.fromkeys([*filter(None, [machine.host]), *hosts])),
         limit=limit,
         killed=killed,
-        touched=bool(operations) or len(power) > 1,
+        touched=acted_on or bool(operations) or len(power) > 1,
     )
 
 
@@ -243,7 +247,7 @@ def _segments(states: Sequence[Segment], ready: Mapping[float, float]) -> list[S
         if until > segment.begin and segment.state == ON:
             segments.append(Segment(segment.begin, until, READYING))
             segment = Segment(until, segment.end, ON)
-        if segment.end > segment.begin or not segments:
+        if segment.end > segment.begin or not segments or segment is states[-1]:
             segments.append(segment)
     return segments
 

@@ -5,7 +5,9 @@ It is recorded during the run, or built afterwards from a journal or a ledger.
 
 from __future__ import annotations
 
+from chaosvm.observe.timeline.build import build_timeline
 from chaosvm.observe.timeline.document import FORMAT, VERSION, from_json, read_timeline, to_json
+from chaosvm.observe.timeline.ledger_lines import LedgerStory, read_ledger
 from chaosvm.observe.timeline.model import (
     ActivityRun,
     Change,
@@ -23,6 +25,7 @@ from chaosvm.observe.timeline.model import (
     Timeline,
     UndoResult,
 )
+from chaosvm.observe.timeline.recorder import Recorder, Recording
 
 __all__ = [
     "FORMAT",
@@ -33,16 +36,21 @@ __all__ = [
     "Guard",
     "Interruption",
     "Kind",
+    "LedgerStory",
     "Limit",
     "Machine",
     "Mode",
     "Phase",
     "Probe",
+    "Recorder",
+    "Recording",
     "Run",
     "Server",
     "Timeline",
     "UndoResult",
+    "build_timeline",
     "from_json",
+    "read_ledger",
     "read_timeline",
     "to_json",
 ]

@@ -98,7 +98,7 @@ def test_the_size() -> None:
 
 
 def test_the_picture_is_twice_the_size() -> None:
-    png = render(SAMPLES["three"]).png()
+    png = render(SAMPLES["three"]).png
     assert png.startswith(b"\x89PNG")
     assert int.from_bytes(png[16:20], "big") == 2 * (880 + 32)
 

@@ -1,0 +1,233 @@
+"""Merges what was observed of VMs with the server's own events, and says what caused a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chaosvm.backend import EventKind, ServerEvent
+from chaosvm.observe.timeline.model import ActivityRun, Change, Kind, Phase
+from chaosvm.vm import PowerState
+
+__all__ = ["all_recorded", "change_of_event", "merged", "with_causes", "with_outcomes"]
+
+_STATES = {
+    EventKind.POWERED_ON: PowerState.POWERED_ON,
+    EventKind.RESUMED: PowerState.POWERED_ON,
+    EventKind.HA_RESTARTED: PowerState.POWERED_ON,
+    EventKind.POWERED_OFF: PowerState.POWERED_OFF,
+    EventKind.FAILED: PowerState.POWERED_OFF,
+    EventKind.SUSPENDED: PowerState.SUSPENDED,
+    EventKind.PAUSED: PowerState.PAUSED,
+}
+_TOOLS = {EventKind.TOOLS_RUNNING: "running", EventKind.TOOLS_STOPPED: "not_running"}
+# Between an event and when its state is seen, or the other way round.
+_APART = timedelta(seconds=10)
+# These take a VM down and up again.
+_PASS_OTHER_STATES = ("reboot", "outage")
+_BEFORE, _AFTER = timedelta(seconds=1), timedelta(seconds=2)
+
+
+def change_of_event(event: ServerEvent, vm: str, at: datetime, recorder: str) -> Change | None:
+    """The change that an event records; None if it is about something else."""
+    source = f"{recorder}, event {event.type}"
+    if state := _STATES.get(event.kind):
+        cause = _cause_of_event(event)
+        return Change(at=at, vm=vm, kind=Kind.POWER, value=state.value, cause=cause, source=source)
+    if tools := _TOOLS.get(event.kind):
+        return Change(at=at, vm=vm, kind=Kind.TOOLS, value=tools, source=source)
+    if event.kind is EventKind.MIGRATED and event.host:
+        return Change(at=at, vm=vm, kind=Kind.HOST, value=event.host, source=source)
+    return None
+
+
+def _cause_of_event(event: ServerEvent) -> str | None:
+    if event.kind is EventKind.HA_RESTARTED:
+        return f"restarted by HA on {event.host}" if event.host else "restarted by HA"
+    return "failed" if event.kind is EventKind.FAILED else None
+
+
+def merged(observed: Sequence[Change], events: Sequence[Change]) -> list[Change]:
+    """What was observed, at the times of the server's events, and the events not observed."""
+    result: list[Change] = []
+    keys = dict.fromkeys((each.vm, each.kind) for each in (*observed, *events))
+    for key in keys:
+        seen = [each for each in observed if (each.vm, each.kind) == key]
+        recorded = [each for each in events if (each.vm, each.kind) == key]
+        result += _merged_one(seen, sorted(recorded, key=lambda each: each.at))
+    return sorted(result, key=lambda each: each.at)
+
+
+def all_recorded(observed: Sequence[Change], events: Sequence[Change]) -> bool:
+    """True if the server has an event for the last state of each VM that changed."""
+    last: dict[str, list[Change]] = {}
+    for change in observed:
+        if change.kind is Kind.POWER:
+            last.setdefault(change.vm, []).append(change)
+    return all(
+        any(each.vm == vm and _same(each, changes[-1]) for each in events)
+        for vm, changes in last.items()
+        if len(changes) > 1 and PowerState(changes[-1].value).settled
+    )
+
+
+@dataclass
+class _Item:
+    change: Change
+    at: datetime
+
+
+def _merged_one(observed: Sequence[Change], events: Sequence[Change]) -> list[Change]:
+    """The observations keep their order; each takes the time of the next event of its value."""
+    first = observed[0].at if observed else None
+    early = [each for each in events if first is not None and each.at < first]
+    items = [_Item(each, each.at) for each in _with_reading(early)]
+    left = list(events[len(early) :])
+    for number, change in enumerate(observed):
+        match = next((n for n, each in enumerate(left) if _same(each, change)), None)
+        if match is None or number == 0:
+            items.append(_Item(change, change.at))
+            continue
+        items += [_Item(each, each.at) for each in left[:match]]
+        event = left[match]
+        left = left[match + 1 :]
+        items.append(_Item(replace(event, cause=event.cause or change.cause), event.at))
+    items += [_Item(each, each.at) for each in left]
+    return _in_order(items)
+
+
+def _with_reading(events: Sequence[Change]) -> list[Change]:
+    """A VM that was powered off was on before."""
+    if not events or events[0].kind is not Kind.POWER:
+        return list(events)
+    was_on = events[0].value != PowerState.POWERED_ON.value
+    before = PowerState.POWERED_ON if was_on else PowerState.POWERED_OFF
+    return [replace(events[0], value=before.value, cause=None), *events]
+
+
+def _same(event: Change, change: Change) -> bool:
+    return event.value == change.value and abs(event.at - change.at) <= _APART
+
+
+def _in_order(items: Sequence[_Item]) -> list[Change]:
+    """No later than what follows; what lasts for no time, or changes nothing, is left out."""
+    latest = None
+    for item in reversed(items):
+        item.at = item.at if latest is None else min(item.at, latest)
+        latest = item.at
+    result: list[Change] = []
+    for item in items:
+        change = replace(item.change, at=item.at)
+        if result and len(result) > 1 and result[-1].at == change.at:
+            result.pop()
+        if not result or result[-1].value != change.value:
+            result.append(change)
+    return result
+
+
+# Causes --------------------------------------------------------------------------------------
+
+
+def with_causes(
+    changes: Iterable[Change],
+    activities: Sequence[ActivityRun],
+    refs: Mapping[tuple[str, str], str],
+) -> list[Change]:
+    """Name the operation of the run that caused a change of power, where there is one."""
+    caused = [(refs.get(_key(o)), each, o) for each in activities for o in each.outcomes]
+    seen: set[str] = set()
+    result = []
+    for change in changes:
+        first = change.vm not in seen
+        if change.kind is Kind.POWER:
+            seen.add(change.vm)
+        if change.kind is Kind.POWER and not first and change.cause is None:
+            causes = (
+                _cause(activity, outcome, change.value)
+                for ref, activity, outcome in reversed(caused)
+                if ref == change.vm and _covers(activity, change.at)
+            )
+            change = replace(change, cause=next(filter(None, causes), None))
+        result.append(change)
+    return result
+
+
+def _key(outcome: Mapping[str, Any]) -> tuple[str, str]:
+    return str(outcome.get("platform")), str(outcome.get("id"))
+
+
+def _covers(activity: ActivityRun, at: datetime) -> bool:
+    ended = activity.ended or at
+    return activity.began - _BEFORE <= at <= ended + _AFTER
+
+
+def _cause(activity: ActivityRun, outcome: Mapping[str, Any], value: str) -> str | None:
+    if not outcome.get("changed") and not outcome.get("error"):
+        return None
+    passes = outcome.get("operation") in _PASS_OTHER_STATES or outcome.get("after") == "unknown"
+    if outcome.get("after") != value and not passes:
+        return None
+    if value == PowerState.POWERED_ON.value:
+        by = {Phase.ROLLBACK: " by the rollback", Phase.UNDO: " by undo"}.get(activity.phase, "")
+        return f"powered on{by}"
+    if value == PowerState.POWERED_OFF.value:
+        words = {
+            "guest": "guest shutdown",
+            "hard": "powered off hard",
+            "fallback_hard": "ignored the shutdown: powered off hard",
+            "engine_converted": "powered off hard by the engine",
+        }
+        return words.get(str(outcome.get("how")))
+    return "suspended" if value == PowerState.SUSPENDED.value else None
+
+
+def with_outcomes(
+    changes: Sequence[Change],
+    activities: Sequence[ActivityRun],
+    refs: Mapping[tuple[str, str], str],
+    ended: datetime,
+) -> list[Change]:
+    """Add what only an outcome tells: that a VM was in a state that nobody else recorded."""
+    by_vm: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.kind is Kind.POWER:
+            by_vm.setdefault(change.vm, []).append(change)
+    missing = [
+        told
+        for told in _told(activities, refs, ended)
+        if not _is_known(told, by_vm.get(told.vm, ()))
+    ]
+    return sorted([*changes, *missing], key=lambda each: each.at)
+
+
+def _is_known(told: Change, changes: Sequence[Change]) -> bool:
+    """True if this state was recorded at that time, or shortly before or after it."""
+    before = [each for each in changes if each.at <= told.at]
+    return bool(before and before[-1].value == told.value) or any(
+        _same(each, told) for each in changes
+    )
+
+
+def _told(
+    activities: Sequence[ActivityRun], refs: Mapping[tuple[str, str], str], ended: datetime
+) -> list[Change]:
+    """The states of VMs that the outcomes of a run tell."""
+    changes: list[Change] = []
+    known: dict[str, str] = {}
+    source = "the outcome of this run"
+    for activity in sorted(activities, key=lambda each: each.began):
+        longest = max((float(o.get("seconds") or 0) for o in activity.outcomes), default=0.0)
+        begun = max(activity.began, (activity.ended or ended) - timedelta(seconds=longest))
+        for outcome in activity.outcomes:
+            vm = refs[_key(outcome)]
+            at = begun + timedelta(seconds=float(outcome.get("seconds") or 0))
+            before, after = str(outcome.get("before")), str(outcome.get("after"))
+            for time, value in ((activity.began, before), (at, after)):
+                if known.get(vm) != value and not (value == "unknown" and vm in known):
+                    changes.append(
+                        Change(at=time, vm=vm, kind=Kind.POWER, value=value, source=source)
+                    )
+                    known[vm] = value
+    return sorted(changes, key=lambda each: each.at)
