@@ -134,6 +134,7 @@ class Lab:
             dora_lag=dora_lag,
             dora_estates=dora_estates,
             dora_bare=dora_bare,
+            ca_certificate=self._ca.cert_pem.bytes().decode(),
         )
         self._protocol_servers: dict[str, Sequence[ProtocolServer]] = {
             platform: _protocol_servers(platform, self.world, options) for platform in platforms

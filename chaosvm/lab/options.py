@@ -20,3 +20,5 @@ class Options:
     dora_lag: float = 0.0
     dora_estates: Mapping[str, Mapping[str, Sequence[str]]] | None = None
     dora_bare: bool = False
+    # That of the servers with TLS, which some of them offer to their clients.
+    ca_certificate: str = ""

@@ -1,15 +1,14 @@
 """The lab's oVirt engine: a subset of the API of oVirt 4.5 over a simulation.
 
 It follows recordings of a real engine, which tests/lab/ovirt replays against it, and the
-engine's public source where there is no recording. It provides single sign-on by
-password with its errors and account locks, the API root, XML and JSON, VMs with their
-statistics, tags, NICs, reported devices, boot disk and active snapshot, hosts, clusters,
-data centers, tags, events, jobs, the template Blank, search, user roles, and actions on
-VMs. Other collections that scripts list are empty; all other paths are faults that say so.
+engine's public source where there is no recording. It provides single sign-on and basic
+authentication with their errors, XML and JSON, search, user roles, and every collection
+that the SDK knows. Clients change VMs with their network cards, disks and snapshots, tags,
+hosts, clusters, templates, networks, profiles, quotas, affinity, users and permissions.
 
-It does not provide other API versions, session cookies, Kerberos, other templates, pools,
-disks, more snapshots, networks as objects, changes other than actions on VMs, or actions
-on hosts. docs/lab.md lists known differences.
+What the engine shares with other platforms is in the simulated world; ``kinds`` has tables
+of what only it has. It does not provide session cookies, Kerberos, the contents of disks,
+backups, consoles or external providers. docs/lab.md lists known differences.
 """
 
 from __future__ import annotations

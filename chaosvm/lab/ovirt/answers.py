@@ -17,6 +17,7 @@ from chaosvm.lab.ovirt.documents import Document, document
 from chaosvm.lab.ovirt.markup import Node, node, text, to_json
 
 __all__ = [
+    "FAILED",
     "Failure",
     "answer",
     "correlation_id",
@@ -24,6 +25,7 @@ __all__ = [
     "fault",
     "nothing",
     "page",
+    "pending_action",
     "is_unacceptable",
     "unauthorized",
     "wants_json",
@@ -33,7 +35,7 @@ _XML = "application/xml;charset=UTF-8"
 _JSON = "application/json"
 _HTML = "text/html;charset=UTF-8"
 _MAX_ID_LENGTH = 36
-_REASON = "Operation Failed"
+FAILED = "Operation Failed"
 
 
 # The correlation id of the current request.
@@ -49,7 +51,7 @@ class Failure(Exception):
         self,
         status: int,
         detail: str | None = None,
-        reason: str = _REASON,
+        reason: str = FAILED,
         *,
         when_off: bool = False,
     ) -> None:
@@ -159,6 +161,25 @@ def failed_action(request: web.Request, failure: Failure, echoed: Sequence[Node]
     children = [_fault(failure), *echoed, text("status", "failed")]
     children.sort(key=lambda child: child.tag)
     return answer(request, document(node("action", *children)), failure.status)
+
+
+def pending_action(
+    request: web.Request, path: str, action: str, parts: Sequence[Node]
+) -> web.Response:
+    """An action that an asynchronous task of the engine carries out."""
+    task_id = str(uuid.uuid4())
+    children = [text("async", True), *(p for p in parts if p.tag != "async")]
+    children.append(text("status", "pending"))
+    children.sort(key=lambda child: child.tag)
+    pending = node(
+        "action",
+        node("link", href=path, rel="parent"),
+        node("link", href=f"{path}/{action}", rel="replay"),
+        *children,
+        href=f"{path}/{action}/{task_id}",
+        id=task_id,
+    )
+    return answer(request, document(pending), 202)
 
 
 def _fault(failure: Failure) -> Node:

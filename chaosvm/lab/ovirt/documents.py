@@ -1,28 +1,20 @@
-"""Response bodies, fast enough for thousands of VMs.
-
-The XML of a VM is cached until the VM changes, plain and compressed, and a list is
-concatenated from the cached pieces.
-"""
+"""Response bodies, concatenated from pieces that are plain or compressed."""
 
 from __future__ import annotations
 
 import struct
-import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from chaosvm.lab.ovirt.markup import DECLARATION, Node
-from chaosvm.lab.ovirt.vm_text import vm_text
-from chaosvm.lab.simulation import Machine, World
 
-__all__ = ["Document", "VmPages", "document", "documents", "written"]
+__all__ = ["Document", "Piece", "document", "documents", "written"]
 
 _LEVEL = 6
 
 
-class _Piece:
+class Piece:
     """A part of a document, plain and as deflate blocks that end on a byte boundary."""
 
     __slots__ = ("_compressed", "_last", "plain")
@@ -45,7 +37,7 @@ class _Piece:
 class Document:
     """The body of a response, in pieces."""
 
-    pieces: Sequence[_Piece]
+    pieces: Sequence[Piece]
 
     def plain(self) -> bytes:
         return b"".join(piece.plain for piece in self.pieces)
@@ -61,7 +53,7 @@ class Document:
 
 
 def written(xml: str) -> Document:
-    return Document([_Piece((DECLARATION + xml).encode(), last=True)])
+    return Document([Piece((DECLARATION + xml).encode(), last=True)])
 
 
 def document(node: Node) -> Document:
@@ -72,47 +64,3 @@ def document(node: Node) -> Document:
 def documents(nodes: Sequence[Node], root: str) -> Document:
     """A collection; ``<root/>`` if it is empty."""
     return document(Node(root, children=nodes))
-
-
-class VmPages:
-    """The XML of VMs, cached until they change."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._lock = threading.Lock()
-        self._cache: dict[str, tuple[Machine, _Piece]] = {}
-
-    def one(self, vm: Machine, restricted: bool = False) -> Document:
-        return written(vm_text(self._world, vm, restricted=restricted))
-
-    def restricted(self, vms: Sequence[Machine]) -> Document:
-        """VMs for users with user roles, who have few; not cached."""
-        if not vms:
-            return documents((), "vms")
-        inner = "".join(vm_text(self._world, vm, depth=1, restricted=True) for vm in vms)
-        return written(f"<vms>\n{inner}</vms>\n")
-
-    def many(self, vms: Sequence[Machine]) -> Document:
-        if not vms:
-            return documents((), "vms")
-        pieces = [self._piece(vm) for vm in vms]
-        return Document([_opening(), *pieces, _closing()])
-
-    def _piece(self, vm: Machine) -> _Piece:
-        cached = self._cache.get(vm.id)
-        if cached is not None and cached[0] is vm:
-            return cached[1]
-        piece = _Piece(vm_text(self._world, vm, depth=1).encode())
-        with self._lock:
-            self._cache[vm.id] = (vm, piece)
-        return piece
-
-
-@cache
-def _opening() -> _Piece:
-    return _Piece(f"{DECLARATION}<vms>\n".encode())
-
-
-@cache
-def _closing() -> _Piece:
-    return _Piece(b"</vms>\n", last=True)

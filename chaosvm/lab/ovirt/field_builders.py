@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from chaosvm.lab.ovirt.other_collections import engine_tags
+from chaosvm.lab.ovirt.engine_tags import engine_tags
 from chaosvm.lab.ovirt.search_fields import NUMERIC, STRING, Field, Type, Value, choices
 from chaosvm.lab.simulation import Cluster, Host, World
 

@@ -2,56 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from aiohttp import web
 
-from chaosvm.lab.ovirt import representations
-from chaosvm.lab.ovirt.markup import Node
-from chaosvm.lab.ovirt.templates import BLANK
-from chaosvm.lab.ovirt.vm_collections import LINKS, PARTS
-from chaosvm.lab.ovirt.vm_text import vm_text
-from chaosvm.lab.simulation import Machine, World
+from chaosvm.lab.ovirt.collection import Call, Collection
+from chaosvm.lab.ovirt.hrefs import API, REFERENCES, filled
+from chaosvm.lab.ovirt.markup import Node, node_id
 
-__all__ = ["follow"]
+__all__ = ["Follower"]
 
 _ERROR = "<html><head><title>ERROR</title></head><body>Error processing request</body></html>"
 
 
-def follow(world: World, vm: Machine, links: str, depth: int = 0, restricted: bool = False) -> str:
-    """A VM with followed links. Unknown and empty links are internal errors."""
-    followed: dict[str, str] = {}
+class Follower:
+    """Follows links of objects to collections and to other objects."""
+
+    def __init__(self, collections: Mapping[str, Collection]) -> None:
+        self._collections = collections
+
+    def follow(self, call: Call, collection: Collection, shown: Node, links: str) -> Node:
+        """An object with followed links. Unknown and empty links are internal errors."""
+        for name, rest in _split(links):
+            found = self._followed(call, collection, shown, name, rest)
+            others = [child for child in shown.children if child.tag != found.tag]
+            shown = replace(shown, children=[*others, found])
+        return shown
+
+    def parts(
+        self, call: Call, collection: Collection, shown: Node, links: str
+    ) -> Mapping[str, Node]:
+        """The followed objects by the names of their elements."""
+        return {
+            name: self._followed(call, collection, shown, name, rest)
+            for name, rest in _split(links)
+            if not self._is_plain(collection, name)
+        }
+
+    def _is_plain(self, collection: Collection, name: str) -> bool:
+        return name in collection.plain_links
+
+    def _followed(
+        self, call: Call, collection: Collection, shown: Node, name: str, rest: str
+    ) -> Node:
+        inner = self._collections.get(f"{collection.path}/{{id}}/{name.replace('_', '')}")
+        if inner is not None:
+            parents = (*call.parents, node_id(shown))
+            below = replace(call, path=filled(f"{API}/{inner.path}", parents), parents=parents)
+            items = inner.items(below)
+            return Node(name, children=[self._shown(below, inner, each, rest) for each in items])
+        for child in shown.children:
+            if child.tag.replace("_", "") == name.replace("_", "") and child.tag in REFERENCES:
+                outer = self._collections[REFERENCES[child.tag]]
+                at_top = replace(call, path=f"{API}/{outer.path}", parents=())
+                item = outer.item(at_top, node_id(child))
+                if item is not None:
+                    return self._shown(at_top, outer, item, rest)
+        raise web.HTTPInternalServerError(text=_ERROR)
+
+    def _shown(self, call: Call, collection: Collection, item: Any, links: str) -> Node:
+        shown = collection.described(call, item)
+        return self.follow(call, collection, shown, links) if links else shown
+
+
+def _split(links: str) -> Iterator[tuple[str, str]]:
+    """Names of links, with the links that are followed from there."""
+    below: dict[str, list[str]] = {}
     for link in links.split(","):
-        name = link.strip().partition(".")[0]
-        if name in PARTS:
-            collection = Node(name, children=PARTS[name](world, vm))
-            followed[name] = collection.written(depth + 1)
-        elif name in _SINGLE:
-            single = _SINGLE[name](world, vm)
-            if single is None:
-                raise web.HTTPInternalServerError(text=_ERROR)
-            followed[name] = single.written(depth + 1)
-        elif name not in LINKS:
-            raise web.HTTPInternalServerError(text=_ERROR)
-    return vm_text(world, vm, depth, followed, restricted)
-
-
-def _host(world: World, vm: Machine) -> Node | None:
-    host = world.host(vm.host_id) if vm.state.on_a_host else None
-    return representations.host(world, host) if host else None
-
-
-def _cluster(world: World, vm: Machine) -> Node | None:
-    cluster = world.cluster(vm.cluster_id)
-    return representations.cluster(world, cluster) if cluster else None
-
-
-def _template(world: World, vm: Machine) -> Node | None:
-    return representations.template(world, BLANK)
-
-
-_SINGLE: Mapping[str, Callable[[World, Machine], Node | None]] = {
-    "host": _host,
-    "cluster": _cluster,
-    "template": _template,
-}
+        name, _, rest = link.strip().partition(".")
+        below.setdefault(name, []).extend([rest] if rest else [])
+    for name, rests in below.items():
+        yield name, ",".join(rests)

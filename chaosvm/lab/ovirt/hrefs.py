@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["ACTIONS", "API", "COLLECTIONS", "PREFIX", "VM_ACTIONS", "VM_COLLECTIONS", "href"]
+__all__ = [
+    "ACTIONS",
+    "API",
+    "COLLECTIONS",
+    "PREFIX",
+    "REFERENCES",
+    "VM_ACTIONS",
+    "VM_COLLECTIONS",
+    "filled",
+    "href",
+]
 
 PREFIX = "/ovirt-engine"
 API = f"{PREFIX}/api"
@@ -88,5 +98,41 @@ COLLECTIONS: Mapping[str, Sequence[str]] = {
 }
 
 
+def filled(path: str, ids: Sequence[str]) -> str:
+    """A path with ids in the place of ``{id}``."""
+    for item_id in ids:
+        path = path.replace("{id}", item_id, 1)
+    return path
+
+
 def href(*parts: object) -> str:
     return "/".join((API, *map(str, parts)))
+
+
+# The collections at the top that references lead to, by their elements.
+REFERENCES: Mapping[str, str] = {
+    "affinity_label": "affinitylabels",
+    "cluster": "clusters",
+    "cpu_profile": "cpuprofiles",
+    "data_center": "datacenters",
+    "disk": "disks",
+    "disk_profile": "diskprofiles",
+    "domain": "domains",
+    "group": "groups",
+    "host": "hosts",
+    "instance_type": "instancetypes",
+    "large_icon": "icons",
+    "mac_pool": "macpools",
+    "network": "networks",
+    "network_filter": "networkfilters",
+    "role": "roles",
+    "scheduling_policy": "schedulingpolicies",
+    "scheduling_policy_unit": "schedulingpolicyunits",
+    "small_icon": "icons",
+    "storage_domain": "storagedomains",
+    "template": "templates",
+    "user": "users",
+    "vm": "vms",
+    "vm_pool": "vmpools",
+    "vnic_profile": "vnicprofiles",
+}

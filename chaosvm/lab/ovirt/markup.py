@@ -21,10 +21,12 @@ __all__ = [
     "DECLARATION",
     "Node",
     "actions",
+    "from_element",
     "linked",
     "links",
     "moment",
     "node",
+    "node_id",
     "parsed",
     "text",
     "to_json",
@@ -91,6 +93,12 @@ def node(tag: str, *children: Node | None, **attributes: str) -> Node:
     return Node(tag, written, [child for child in children if child is not None])
 
 
+def node_id(item: Node) -> str:
+    """The id of an object."""
+    found = re.search(r' id="([^"]*)"', item.attributes)
+    return found.group(1) if found else ""
+
+
 def text(tag: str, value: object) -> Node:
     """An element with text, which may be empty."""
     if isinstance(value, bool):
@@ -113,12 +121,12 @@ def linked(tag: str, collection: str, item_id: str | None) -> Node | None:
 
 def parsed(xml: str) -> list[Node]:
     """Nodes from a sequence of XML elements."""
-    return [_parsed(element) for element in ElementTree.fromstring(f"<all>{xml}</all>")]
+    return [from_element(element) for element in ElementTree.fromstring(f"<all>{xml}</all>")]
 
 
-def _parsed(element: ElementTree.Element) -> Node:
+def from_element(element: ElementTree.Element) -> Node:
     attributes = "".join(f" {name}={quoteattr(value)}" for name, value in element.attrib.items())
-    children = [_parsed(child) for child in element]
+    children = [from_element(child) for child in element]
     content = None if children or element.text is None else element.text
     return Node(element.tag, attributes, children, content)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
@@ -15,14 +17,14 @@ from chaosvm.lab.ovirt import answers
 from chaosvm.lab.ovirt.action_handler import ActionHandler
 from chaosvm.lab.ovirt.actions import ACTIONS
 from chaosvm.lab.ovirt.answers import Failure
-from chaosvm.lab.ovirt.hrefs import API, COLLECTIONS, PREFIX, VM_ACTIONS, VM_COLLECTIONS
-from chaosvm.lab.ovirt.jobs import Jobs
-from chaosvm.lab.ovirt.other_collections import Collection, collections
-from chaosvm.lab.ovirt.read_handler import AuthenticatedHandler, ReadHandler
+from chaosvm.lab.ovirt.collection import Collection
+from chaosvm.lab.ovirt.engine import Engine
+from chaosvm.lab.ovirt.hrefs import API, COLLECTIONS, PREFIX, VM_ACTIONS, VM_COLLECTIONS, filled
+from chaosvm.lab.ovirt.read_handler import AuthenticatedHandler
 from chaosvm.lab.ovirt.recorded_constants import API_LINKS
-from chaosvm.lab.ovirt.requests import is_unique_id
+from chaosvm.lab.ovirt.requests import id_names, is_unique_id
+from chaosvm.lab.ovirt.services import health, pki_resource
 from chaosvm.lab.ovirt.sso import COOKIE, SAFE, Sessions, Unauthorized
-from chaosvm.lab.ovirt.vm_collections import PARTS
 from chaosvm.lab.simulation import NotFound, World
 
 __all__ = ["OVirtServer"]
@@ -44,10 +46,8 @@ class OVirtServer:
         self._world = world
         self._options = options
         self.sessions = Sessions(world, options)
-        self._reads = ReadHandler(world)
-        jobs = Jobs(world)
-        self._collections = collections(world, jobs)
-        self._actions = ActionHandler(world, jobs)
+        self._engine = Engine(world)
+        self._actions = ActionHandler(world, self._engine.jobs)
 
     # ProtocolServer ----------------------------------------------------------------
 
@@ -60,25 +60,29 @@ class OVirtServer:
         }
 
     def routes(self) -> Sequence[Route]:
+        routes = [*self._api_routes(), *self._service_routes()]
+        return [*routes, *(_versioned(route) for route in routes if route.path.startswith(API))]
+
+    def _service_routes(self) -> Sequence[Route]:
         token = f"{PREFIX}/sso/oauth/token"
-        reads = self._reads
+        services = f"{PREFIX}/services"
         return [
             _route("POST", token, self.sessions.token, "login"),
             _route("GET", token, self.sessions.token, "login"),
             _route("POST", f"{PREFIX}/sso/oauth/revoke", self.sessions.revoke, "logout"),
-            _route("POST", f"{PREFIX}/services/sso-logout", self.sessions.log_out, "logout"),
+            _route("POST", f"{services}/sso-logout", self.sessions.log_out, "logout"),
+            _route("GET", f"{services}/health", health),
+            _route("GET", f"{services}/pki-resource", self._pki_resource),
+        ]
+
+    def _api_routes(self) -> Sequence[Route]:
+        reads = self._engine.reads
+        return [
             *self._get(API, reads.root),
             *self._get(f"{API}/vms", reads.vms),
             *self._get(f"{API}/vms/{{id}}", reads.vm),
-            *(
-                route
-                for name in PARTS
-                for route in self._get(
-                    f"{API}/vms/{{id}}/{name.replace('_', '')}", reads.part(name)
-                )
-            ),
             *(self._action(action) for action in ACTIONS),
-            *(route for each in self._collections for route in self._collection(each)),
+            *(route for each in self._engine.collections for route in self._collection(each)),
         ]
 
     def about(self, request: web.Request) -> frozenset[str]:
@@ -108,6 +112,8 @@ class OVirtServer:
             return answers.unauthorized(str(reason))
         allowed = _allowed(path.removeprefix(API).strip("/"))
         if allowed is None:
+            if path.startswith(f"{API}/v4/") or path == f"{API}/v4":
+                path = path.replace("/v4", "", 1)
             url = f"{request.scheme}://{request.host}{API}/v4{path.removeprefix(API)}"
             return answers.page(
                 request, 404, f"RESTEASY003210: Could not find resource for full path: {url}"
@@ -133,12 +139,26 @@ class OVirtServer:
         handler = self._authenticated(self._actions.handler(action))
         return _route("POST", f"{API}/vms/{{id}}/{action}", handler, action)
 
-    def _collection(self, collection: Collection) -> Sequence[Route]:
-        path = f"{API}/{collection.name}"
-        return (
-            *self._get(path, self._reads.list(collection)),
-            *self._get(f"{path}/{{id}}", self._reads.one(collection)),
+    def _collection(self, collection: Collection) -> Iterator[Route]:
+        handler = self._engine.handler
+        path, one = _paths(collection)
+        if collection.path != "vms":
+            yield from self._get(path, partial(handler.list, collection))
+            yield from self._get(one, partial(handler.one, collection))
+        changes = (
+            ("POST", path, collection.add, handler.add),
+            ("PUT", one, collection.update, handler.update),
+            ("DELETE", one, collection.remove, handler.remove),
         )
+        for method, at, allowed, answer in changes:
+            if allowed is not None:
+                yield _route(method, at, self._authenticated(partial(answer, collection)))
+        for action in collection.actions:
+            act = self._authenticated(partial(handler.act, collection, action))
+            yield _route("POST", f"{one}/{action}", act, action)
+
+    async def _pki_resource(self, request: web.Request) -> web.Response:
+        return pki_resource(request, self._options.ca_certificate)
 
     def _authenticated(self, answer: AuthenticatedHandler) -> Handler:
         async def handler(request: web.Request) -> web.Response:
@@ -185,6 +205,8 @@ def _wrong_version(request: web.Request) -> web.Response | None:
 def _allowed(path: str) -> str | None:
     """The methods that the engine allows on a path; None if it has no such path."""
     names = re.sub(r";[^/]*", "", path).split("/")
+    if names in (["externalvmimports"], ["externaltemplateimports"]):
+        return _OF_ACTION
     if names[0] not in API_LINKS.split():
         return _READ_ONLY if path == "" else None
     if len(names) < 3:
@@ -202,3 +224,15 @@ def _allowed(path: str) -> str | None:
 def _route(method: str, path: str, handler: Handler, verb: str = "") -> Route:
     name = path.removeprefix(PREFIX)
     return Route(method, f"{path}{_MATRIX}", handler, name, verb, prefix=PREFIX)
+
+
+def _paths(collection: Collection) -> tuple[str, str]:
+    """The paths of a collection and of its objects, with names for the ids."""
+    names = id_names(collection.depth + 1)
+    path = filled(f"{API}/{collection.path}", [f"{{{name}}}" for name in names[:-1]])
+    return path, f"{path}/{{{names[-1]}}}"
+
+
+def _versioned(route: Route) -> Route:
+    """The same route with the version in the path, as some clients write it."""
+    return replace(route, path=route.path.replace(API, f"{API}/v4", 1))

@@ -5,7 +5,16 @@ Clients rarely use them, but they are most of what an engine sends.
 
 from __future__ import annotations
 
-__all__ = ["API_LINKS", "API_SEARCHES", "CLUSTER", "DATACENTER", "HOST", "TEMPLATE", "VM"]
+__all__ = [
+    "ALL_CONTENT",
+    "API_LINKS",
+    "API_SEARCHES",
+    "CLUSTER",
+    "DATACENTER",
+    "HOST",
+    "TEMPLATE",
+    "VM",
+]
 
 _VM_COMMON = {
     "migration": """
@@ -184,4 +193,12 @@ API_LINKS = (
 API_SEARCHES = (
     "clusters datacenters events hosts networks storagedomains templates instancetypes users "
     "groups vmpools vms disks"
+)
+
+# What the engine shows of a VM in addition, if it is asked for all, or changed.
+ALL_CONTENT = (
+    "<vm><console><enabled>false</enabled></console>"
+    "<rng_device><source>urandom</source></rng_device>"
+    "<soundcard_enabled>true</soundcard_enabled><tpm_enabled>false</tpm_enabled>"
+    "<virtio_scsi><enabled>true</enabled></virtio_scsi></vm>"
 )

@@ -6,13 +6,16 @@ Source: the recordings ``list-*``, ``host-get*``, ``vm-*`` and ``event*``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 from chaosvm.lab.ovirt import recorded_constants
+from chaosvm.lab.ovirt.engine_tags import ROOT_TAG, parent_id
 from chaosvm.lab.ovirt.hrefs import ACTIONS, API, COLLECTIONS, href
 from chaosvm.lab.ovirt.markup import Node, actions, linked, links, moment, node, parsed, text
 from chaosvm.lab.ovirt.statuses_and_events import event_text
 from chaosvm.lab.ovirt.templates import BLANK, Template
+from chaosvm.lab.ovirt.users import user_id
 from chaosvm.lab.simulation import (
     Cluster,
     Datacenter,
@@ -23,26 +26,21 @@ from chaosvm.lab.simulation import (
     State,
     Tag,
     World,
-    tag_id,
 )
 
 __all__ = [
-    "ROOT_TAG",
-    "USER_ID",
     "api_root",
+    "assigned_tag",
     "cluster",
     "datacenter",
     "event",
     "host",
+    "host_links",
     "tag",
-    "tags_of",
     "template",
 ]
 
 VERSION = (4, 5, 8)
-ROOT_TAG = BLANK.id
-# The id of the lab's account in events and permissions.
-USER_ID = "2d51bd70-ec55-11f1-9e07-02fc00000001"
 
 
 @cache
@@ -137,9 +135,9 @@ def datacenter(world: World, item: Datacenter) -> Node:
     )
 
 
-def template(world: World, item: Template) -> Node:
+def template(world: World, item: Template, *, locked: bool = False) -> Node:
     path = href("templates", item.id)
-    return node(
+    shown = node(
         "template",
         actions(path, ACTIONS["templates"]),
         text("name", item.name),
@@ -150,39 +148,66 @@ def template(world: World, item: Template) -> Node:
         href=path,
         id=item.id,
     )
+    if item.machine is None:
+        return shown
+    changed = {
+        "memory": str(item.machine.memory),
+        "creation_time": f"{item.created:%Y-%m-%dT%H:%M:%S.000Z}",
+        "status": "locked" if locked else "ok",
+    }
+    children = [
+        text(child.tag, changed[child.tag]) if child.tag in changed else child
+        for child in shown.children
+    ]
+    return replace(shown, children=[*children, _linked_cluster(item)])
+
+
+def _linked_cluster(item: Template) -> Node:
+    found = linked("cluster", "clusters", item.cluster_id)
+    assert found is not None  # only Blank has none
+    return found
+
+
+def host_links(item: Host) -> Node:
+    """A host in the response to an action: only its links and actions."""
+    path = href("hosts", item.id)
+    return node(
+        "host",
+        actions(path, ACTIONS["hosts"]),
+        *links(path, COLLECTIONS["hosts"]),
+        href=path,
+        id=item.id,
+    )
 
 
 def tag(world: World, item: Tag) -> Node:
     """A tag of the list of all tags, which includes the root tag."""
-    item_id = ROOT_TAG if item.name == "root" and item.parent is None else item.id
-    parent_id = tag_id(item.parent) if item.parent else ROOT_TAG
+    is_root = item.name == "root" and item.parent is None
+    item_id = ROOT_TAG if is_root else item.id
     return node(
         "tag",
         text("name", item.name),
-        text("description", item.name),
-        linked("parent", "tags", parent_id) if item_id != ROOT_TAG else None,
+        text("description", item.description or item.name),
+        None if is_root else linked("parent", "tags", parent_id(world, item)),
         href=href("tags", item_id),
         id=item_id,
     )
 
 
-def tags_of(world: World, vm: Machine) -> list[Node]:
-    parents = {each.name: each.parent for each in world.tags}
-    nodes = []
-    for name in vm.tags:
-        parent = parents.get(name)
-        nodes.append(
-            node(
-                "tag",
-                text("name", name),
-                text("description", ""),
-                linked("parent", "tags", tag_id(parent) if parent else ROOT_TAG),
-                linked("vm", "vms", vm.id),
-                href=href("vms", vm.id, "tags", tag_id(name)),
-                id=tag_id(name),
-            )
-        )
-    return nodes
+def assigned_tag(world: World, item: Tag, path: str, element: str, owner: str) -> Node:
+    """A tag of an object; the references are in the order of the alphabet."""
+    references = {
+        "parent": linked("parent", "tags", parent_id(world, item)),
+        element: linked(element, f"{element}s", owner),
+    }
+    return node(
+        "tag",
+        text("name", item.name),
+        text("description", item.description),
+        *(references[name] for name in sorted(references)),
+        href=f"{path}/{item.id}",
+        id=item.id,
+    )
 
 
 _WITH_HOST = frozenset((EventKind.LOST_WITH_ITS_HOST, EventKind.HOST_LOST))
@@ -191,6 +216,7 @@ _BARE = frozenset((EventKind.SET_UNKNOWN, EventKind.WILL_BE_RESTARTED)) | _WITH_
 
 def event(world: World, item: Event) -> Node:
     texts = event_text(world, item)
+    noted = item.note
     # Some events have no cluster, host or template.
     bare = item.kind in _BARE
     of_vm = item.vm_name is not None and not bare
@@ -202,10 +228,10 @@ def event(world: World, item: Event) -> Node:
         text("description", texts.text),
         text("code", texts.code),
         text("correlation_id", item.correlation_id) if item.correlation_id else None,
-        text("custom_id", -1),
-        text("flood_rate", 0),
+        text("custom_id", noted.source_id if noted else -1),
+        text("flood_rate", 30 if noted and noted.source else 0),
         text("index", item.number),
-        text("origin", "oVirt"),
+        text("origin", (noted and noted.source) or "oVirt"),
         text("severity", texts.severity),
         moment("time", item.at),
         _named("cluster", "clusters", in_cluster),
@@ -230,7 +256,8 @@ def _named(
 def _user(name: str | None) -> Node | None:
     if name is None:
         return None
-    return node("user", text("name", name), href=href("users", USER_ID), id=USER_ID)
+    item_id = user_id(name)
+    return node("user", text("name", name), href=href("users", item_id), id=item_id)
 
 
 def _event_vm(item: Event) -> Node | None:
@@ -240,7 +267,7 @@ def _event_vm(item: Event) -> Node | None:
     return node("vm", name, href=href("vms", item.vm_id), id=item.vm_id)
 
 
-def api_root(world: World) -> Node:
+def api_root(world: World, user: str) -> Node:
     vms, hosts = world.vms, world.hosts
     major, minor, build = VERSION
     return node(
@@ -273,8 +300,8 @@ def api_root(world: World) -> Node:
             _summary("vms", sum(vm.state.on_a_host for vm in vms), len(vms)),
         ),
         moment("time", world.date_of(world.now)),
-        linked("authenticated_user", "users", USER_ID),
-        linked("effective_user", "users", USER_ID),
+        linked("authenticated_user", "users", user_id(user)),
+        linked("effective_user", "users", user_id(user)),
     )
 
 

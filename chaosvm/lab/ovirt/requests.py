@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 
 from aiohttp import web
@@ -15,7 +15,17 @@ from ovirtsdk4 import types
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.hrefs import PREFIX
 
-__all__ = ["action_options", "filtered", "is_unique_id", "parameter", "unique_id", "whole_number"]
+__all__ = [
+    "action_options",
+    "canonical_id",
+    "filtered",
+    "id_names",
+    "is_unique_id",
+    "matrix_parameters",
+    "parameter",
+    "unique_id",
+    "whole_number",
+]
 
 # The elements of an <action>; others are syntax errors.
 _ACTION = {
@@ -33,11 +43,19 @@ def parameter(request: web.Request, name: str) -> str | None:
     """A parameter of the query, or of the path: ``/vms;max=1``."""
     if name in request.query:
         return request.query[name]
-    for part in request.path.split("/")[-1].split(";")[1:]:
-        key, _, value = part.partition("=")
-        if key == name:
-            return value
-    return None
+    return matrix_parameters(request).get(name)
+
+
+def matrix_parameters(request: web.Request) -> Mapping[str, str]:
+    """The parameters that are part of the path."""
+    parts = request.path.split("/")[-1].split(";")[1:]
+    pairs = (part.partition("=") for part in parts)
+    return {key: value for key, _, value in pairs}
+
+
+def id_names(count: int) -> Sequence[str]:
+    """The names of the ids in a path, as routes have them: id, id2, id3."""
+    return ["id", *(f"id{number}" for number in range(2, count + 1))][:count]
 
 
 def whole_number(request: web.Request, name: str) -> int | None:
@@ -54,10 +72,14 @@ def filtered(request: web.Request) -> bool | None:
 
 def unique_id(request: web.Request) -> str:
     """The id in the path. Raises a 404 if it is not a UUID."""
-    value = request.match_info["id"].partition(";")[0]
-    if not is_unique_id(value):
+    return canonical_id(request.match_info["id"].partition(";")[0])
+
+
+def canonical_id(text: str) -> str:
+    """An id in its usual form. Raises a 404 if it is not a UUID."""
+    if not is_unique_id(text):
         raise Failure(404)
-    return str(uuid.UUID(value))
+    return str(uuid.UUID(text))
 
 
 def is_unique_id(text: str) -> bool:

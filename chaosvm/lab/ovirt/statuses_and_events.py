@@ -218,7 +218,7 @@ def is_reported(event: Event) -> bool:
     """True if the engine has an event for it."""
     if event.kind in _ONLY_IF_REQUESTED and event.user is None:
         return False
-    return event.kind in EVENTS
+    return event.note is not None or event.kind in EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +232,9 @@ class EventText:
 
 
 def event_text(world: World, event: Event) -> EventText:
+    if event.note is not None:
+        note = event.note
+        return EventText(note.code, note.severity, note.text, authorized_name(event.user))
     code, severity, text = EVENTS[event.kind]
     host = world.host(event.host_id)
     user = authorized_name(event.user) if event.kind is not EventKind.LOGIN_FAILED else event.user

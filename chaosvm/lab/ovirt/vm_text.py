@@ -121,7 +121,7 @@ class _Writer:
             yield self._link("host", "hosts", self._host.id)
         yield followed.get("nics", "")
         yield self._link("original_template", "templates", BLANK.id)
-        yield from (followed[name] for name in _BEFORE_TEMPLATE if name in followed)
+        yield from (followed[name] for name in sorted(followed) if name not in _ELSEWHERE)
         yield self._link("template", "templates", BLANK.id)
         if vm.pool_id:
             yield self._link("vm_pool", "vmpools", vm.pool_id)
@@ -135,13 +135,9 @@ class _Writer:
         return self._followed.get(tag) or f'{self._indent}<{tag} href="{path}" id="{item_id}"/>\n'
 
 
-_BEFORE_TEMPLATE = (
-    "permissions",
-    "reported_devices",
-    "sessions",
-    "snapshots",
-    "statistics",
-    "tags",
+# Followed links that have places of their own; others are before the template.
+_ELSEWHERE = frozenset(
+    ("cluster", "disk_attachments", "host", "nics", "original_template", "template")
 )
 
 

@@ -93,7 +93,9 @@ class Note:
     code: int
     severity: str
     text: str
+    # Who sent it, and the number that it has there, if it came from outside.
     source: str = ""
+    source_id: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from chaosvm.lab.simulation.availability import Availability
+from chaosvm.lab.simulation.compute import Datacenter
 from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.generated import populate
 from chaosvm.lab.simulation.guest import GuestStatus
@@ -148,11 +149,12 @@ class World(Inventory):
 
     # Data centers, clusters and hosts --------------------------------------------------
 
-    def change_datacenter(self, datacenter_id: str, **fields: Any) -> None:
+    def change_datacenter(self, datacenter_id: str, **fields: Any) -> Datacenter:
         with self.present():
-            before = self._datacenters[datacenter_id]
-            self._datacenters[datacenter_id] = replace(before, **fields)
+            changed = replace(self._datacenters[datacenter_id], **fields)
+            self._datacenters[datacenter_id] = changed
             self._generation += 1
+            return changed
 
     def remove_datacenter(self, datacenter_id: str) -> None:
         """Remove a data center without clusters."""

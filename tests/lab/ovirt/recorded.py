@@ -177,6 +177,7 @@ def recorded_world(
                 "memory": 2**28,
                 "os": "other",
                 "tells_start": True,
+                "nics": (),
                 **fields,
             },
         )
