@@ -5,6 +5,7 @@ Nothing here talks to a platform.
 
 from __future__ import annotations
 
+from chaosvm.selection.argument import VMSelection, parse_text
 from chaosvm.selection.names import NameMatcher, VMIndex, find_one, folded, spellings
 from chaosvm.selection.result import (
     ImmutableCheck,
@@ -22,9 +23,11 @@ __all__ = [
     "Selection",
     "SelectionResult",
     "VMIndex",
+    "VMSelection",
     "blocked_reasons",
     "find_one",
     "folded",
+    "parse_text",
     "refused_error",
     "spellings",
 ]

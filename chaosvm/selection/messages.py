@@ -22,10 +22,8 @@ _LARGEST_FRACTION = 1000  # percentages have three decimals at most
 
 
 def bare_string_error(key: str, value: str) -> InvalidValue:
-    """For a string in place of a mapping: a glob, the file of a plan, or a quoted mapping."""
+    """For a string in place of a mapping: a glob, or the file of a plan."""
     word = values.string(key, value, f"a mapping such as {EXAMPLE}")
-    if word.lstrip().startswith("{"):
-        return InvalidValue(f"{key} is a string: did you mean the mapping in it, without quotes?")
     if len(word) > _LONGEST_HINT:
         return values.invalid(key, value, f"a mapping such as {EXAMPLE}")
     mapping = {"plan" if word.endswith(".json") else "name": word}

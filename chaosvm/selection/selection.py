@@ -18,11 +18,11 @@ from functools import cached_property
 from typing import Any
 
 from chaosvm.errors import InvalidValue, NoSuchVM
+from chaosvm.selection.argument import parse_text
 from chaosvm.selection.keys import FILTERS, KEYS
 from chaosvm.selection.messages import (
     EXAMPLE,
     all_blocked,
-    bare_string_error,
     no_match,
     too_small_percent,
 )
@@ -51,8 +51,7 @@ class Selection:
     """A checked selection; see ``docs/selection.md`` for the keys."""
 
     def __init__(self, vms: Any, key: str = "vms") -> None:
-        if isinstance(vms, str):
-            raise bare_string_error(key, vms)
+        vms = parse_text(vms, key)
         self._given = vms
         converters = {name: each.convert for name, each in KEYS.items()}
         self._keys = values.mapping(key, vms, converters, EXAMPLE)

@@ -11,7 +11,7 @@ from chaosvm.backend import Order
 from chaosvm.errors import NoSuchVM
 from chaosvm.plans import PlanTarget, is_plan, preview, read_plan
 from chaosvm.runtime import Deadline
-from chaosvm.selection import Selection, SelectionResult, blocked_reasons
+from chaosvm.selection import Selection, SelectionResult, blocked_reasons, parse_text
 from chaosvm.service.context import Context
 from chaosvm.service.protection import Protection
 from chaosvm.service.reader import InventoryReader
@@ -54,6 +54,7 @@ class TargetFinder:
 
     def selection_or_plan(self, vms: Any, order: Order) -> Selection | PlanTarget:
         """A plan stands for its VMs; raises PlanOutdated for one that was made for another call."""
+        vms = parse_text(vms)
         if not is_plan(vms):
             return self.selection(vms)
         backend = self._context.backend

@@ -266,7 +266,8 @@ BARE = "a bare string is not taken, so that nothing is selected by accident: did
     [
         ("web-*", f'vms is \'web-*\'; {BARE} {{"name": "web-*"}}?'),
         ("plan.json", f'vms is \'plan.json\'; {BARE} {{"plan": "plan.json"}}?'),
-        ('{"name": "x"}', "vms is a string: did you mean the mapping in it, without quotes?"),
+        ('{"name": x}', """vms is '{"name": x}', which is not JSON (Expecting value: line 1"""),
+        ("{" * 100, "vms is '{{{"),
         ("${vms}", "vms is '${vms}', which cannot be used: expected a mapping such as"),
         ("", "vms is empty: expected a mapping such as"),
         ("w" * 201, "vms is 'www"),
@@ -277,6 +278,14 @@ def test_a_bare_string_is_refused(vms: str, message: str) -> None:
         Selection(vms)
     assert str(refused.value).startswith(message)
     assert len(str(refused.value)) < 600
+
+
+def test_the_json_text_of_a_mapping() -> None:
+    """As `chaos init` writes it, and as a variable may hold it."""
+    selection = Selection('{"name": ["web-*"], "count": 1, "seed": 3}')
+    assert selection.given == {"name": ["web-*"], "count": 1, "seed": 3}
+    with pytest.raises(InvalidValue, match="nmae"):
+        Selection('{"nmae": "web-*"}')
 
 
 def test_the_argument_is_called_as_the_caller_calls_it():
