@@ -18,6 +18,7 @@ from chaosvm.lab.fixtures.glob_matches import matching_names, shortest_match
 from chaosvm.lab.fixtures.platform_vms import platform_vms
 from chaosvm.olvm import probes as olvm
 from chaosvm.vsphere import probes as vsphere
+from tests.http_service import serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NUMBER = "6f790959-1c2b-4d3e-8f40-a1b2c3d4e5f6"
@@ -212,9 +213,10 @@ def rehearsed(told: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch) 
     lines = cast(told, configuration, world)
     assert not [line for line in lines if line.startswith("not added")]
     ensure_experiment_is_valid(told)
-    with Lab(world) as lab:
+    with Lab(world) as lab, serving() as port:  # what is not a platform is not simulated
         for key, value in lab.environment().items():
             monkeypatch.setenv(key, value)
+        monkeypatch.setenv("SERVICE_URL", f"http://127.0.0.1:{port}/")
         journal = run_experiment(told)
     assert journal["status"] == "completed"
     states = journal["steady_states"]
