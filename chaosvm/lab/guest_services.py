@@ -43,6 +43,10 @@ class GuestServices:
         self._turn = asyncio.Lock()
         self._forget: Callable[[], None] = lambda: None
 
+    @property
+    def prefix(self) -> str:
+        return f"127.{self._network}."
+
     def start(self) -> None:
         """Raises InvalidValue if a port cannot be listened on."""
         self._forget = self._world.listen(self._on_change)
@@ -77,7 +81,7 @@ class GuestServices:
         self._addressed.add(vm.id)
         if not _loopback_addresses(vm):
             row, column = divmod(len(self._addressed), _PER_COLUMN)
-            self._world.change(vm.id, ip_addresses=(f"127.{self._network}.{column}.{row + 1}",))
+            self._world.change(vm.id, ip_addresses=(f"{self.prefix}{column}.{row + 1}",))
 
     def _wanted(self, vm_id: str) -> dict[_Listener, Service]:
         """What should be listened on for a VM now."""

@@ -220,6 +220,11 @@ class Lab:
         """The hosts and ports on which the lab listens."""
         return frozenset((server.host, server.port) for server in self._started_servers)
 
+    @property
+    def guest_network(self) -> str:
+        """What the addresses of guests with services begin with."""
+        return self._guests.prefix
+
     def environment(self) -> dict[str, str]:
         """The environment variables that configure chaosvm for this lab."""
         variables: dict[str, str] = {}

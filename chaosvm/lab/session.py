@@ -124,7 +124,7 @@ class RehearsalSession:
         self._lab = lab
         self._exit_stack.enter_context(_environment_variables(lab.environment()))
         self.foreign.allow_processes()
-        rehearsal.begin(lab.environment(), lab.addresses)
+        rehearsal.begin(lab.environment(), lab.addresses, lab.guest_network)
         self._log_in()
         lab.latency = self._arguments.latency
         lab.rules(*source.rules)

@@ -109,24 +109,25 @@ def read_events(client: OLVMClient, since: dt.datetime, deadline: Deadline) -> l
     or the very first one, shows that none is missing.
     """
     newest = client.read_list("events", _events, deadline, max="1")
-    if not newest:
-        raise NotReported(f"{client.address} shows no events to this user")
-    count = _FIRST_EVENTS
+    last, count = newest[0].number if newest else 0, _FIRST_EVENTS
     while True:
-        first = newest[0].number - count
-        events = client.read_list("events", _events, deadline, **{"from": str(max(0, first))})
-        dated = [event for event in events if event.at is not None]
+        first = max(0, last - count)
+        events = client.read_list("events", _events, deadline, **{"from": str(first)})
+        dated = [_server_event(event, event.at) for event in events if event.at is not None]
         oldest = min(dated, key=lambda event: event.number, default=None)
-        if oldest is None or (oldest.number > 1 and oldest.at and oldest.at >= since):
-            if first > 0:
-                count *= _MORE
-                continue
-            kept = f"only since {oldest.at.isoformat()}" if oldest and oldest.at else "none"
-            raise NotReported(
-                f"{client.address} has no events from before {since.isoformat()} ({kept}), so "
-                "what happened since then cannot be known"
-            )
-        return [_server_event(event, event.at) for event in dated if event.at]
+        if oldest is not None and (oldest.number == 1 or oldest.at < since):
+            return dated
+        if first == 0:
+            raise _not_kept(client.address, since, oldest)
+        count *= _MORE
+
+
+def _not_kept(address: str, since: dt.datetime, oldest: ServerEvent | None) -> NotReported:
+    kept = f"only since {oldest.at.isoformat()}" if oldest else "none"
+    return NotReported(
+        f"{address} has no events from before {since.isoformat()} ({kept}), so what happened "
+        "since then cannot be known"
+    )
 
 
 def _server_event(event: Event, at: dt.datetime) -> ServerEvent:

@@ -51,7 +51,12 @@ Address = tuple[str, int]
 class _Rehearsal:
     environment: Mapping[str, str] = field(default_factory=dict)
     addresses: frozenset[Address] = frozenset()
+    # What the addresses of the lab's guests begin with.
+    guests: str = ""
     blocked: str = ""
+
+    def allows(self, host: str, port: int | None) -> bool:
+        return (host, port) in self.addresses or bool(self.guests and host.startswith(self.guests))
 
 
 # Of the whole process, as activities run in several threads.
@@ -63,12 +68,13 @@ def block(reason: str) -> None:
     _set(_Rehearsal(blocked=reason))
 
 
-def begin(environment: Mapping[str, str], addresses: Iterable[Address]) -> None:
+def begin(environment: Mapping[str, str], addresses: Iterable[Address], guests: str = "") -> None:
     """Allow only these addresses from now on, and take settings from this environment.
 
     Neither is derived from the other, so a wrong environment allows no other address.
+    ``guests`` is what the addresses of simulated guests begin with, on any port.
     """
-    _set(_Rehearsal(environment=dict(environment), addresses=frozenset(addresses)))
+    _set(_Rehearsal(dict(environment), frozenset(addresses), guests))
 
 
 def forget() -> None:
@@ -86,9 +92,9 @@ def is_requested() -> bool:
 
 
 def is_allowed(host: str, port: int) -> bool:
-    """True if this is an address of the lab."""
+    """True if this is an address of the lab, or of one of its guests."""
     rehearsal = _rehearsal
-    return rehearsal is not None and (host, port) in rehearsal.addresses
+    return rehearsal is not None and rehearsal.allows(host, port)
 
 
 def environment() -> Mapping[str, str] | None:
@@ -100,7 +106,7 @@ def environment() -> Mapping[str, str] | None:
 def require_allowed(host: str, port: int | None) -> None:
     """Raise NotInRehearsal if nothing may be sent to this address now."""
     rehearsal = _current()
-    if rehearsal is not None and (host, port) not in rehearsal.addresses:
+    if rehearsal is not None and not rehearsal.allows(host, port):
         raise NotInRehearsal(
             f"{host}:{port} was not connected to: in a rehearsal only the lab's platforms are"
         )

@@ -1,0 +1,265 @@
+"""Guests as both platforms report them, in the lab: uptimes, reboots, ports, clocks, failures."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chaosvm.errors import NotReached, NotReported
+from chaosvm.lab import Guest, Lab, Machine, World
+from chaosvm.lab.simulation import Durations, HighAvailability, Service
+from chaosvm.olvm import OLVMPlatform
+from chaosvm.runtime import Deadline, rehearsal
+from chaosvm.service import VMService
+from chaosvm.vsphere import VSpherePlatform
+
+PORT, HTTP_PORT = 4022, 4080
+PLATFORMS = ("vsphere", "olvm")
+
+
+@pytest.fixture
+def world() -> World:
+    """Three hosts and a few VMs; an hour takes 36 seconds."""
+    made = World(durations=Durations(restart=0.1))
+    cluster = made.add_cluster("prod", made.add_datacenter("dc"), ha=HighAvailability(enabled=True))
+    for number in range(3):
+        made.add_host(f"host-{number}", cluster)
+    services = (Service(PORT), Service(HTTP_PORT, http=True))
+    for name in ("web-01", "web-02"):
+        made.add_vm(name, cluster=cluster, guest=Guest(services=services), highly_available=True)
+    made.add_vm("plain-01", cluster=cluster, highly_available=False)
+    return made
+
+
+@pytest.fixture
+def lab(world: World) -> Iterator[Lab]:
+    with Lab(world, platforms=PLATFORMS) as running:
+        yield running
+
+
+@pytest.fixture(params=PLATFORMS)
+def platform(request: pytest.FixtureRequest, lab: Lab) -> Iterator[VMService]:
+    credentials: dict[str, Any] = {"username": lab.username, "password": lab.password}
+    credentials |= {"ca_file": lab.ca_file, "timeout": 20}
+    made = (
+        VSpherePlatform(lab.vsphere_server, port=lab.vsphere_port, **credentials)
+        if request.param == "vsphere"
+        else OLVMPlatform(lab.olvm_url, **credentials)
+    )
+    with made:
+        yield made
+
+
+def machine(world: World, name: str) -> Machine:
+    return next(vm for vm in world.vms if vm.name == name)
+
+
+def eventually(ask: Callable[[], Any], *passing: type[Exception]) -> Any:
+    """What is true in the end; the lab's guests and events follow within a second."""
+    waiting = Deadline(10)
+    while True:
+        try:
+            if answer := ask():
+                return answer
+        except passing:
+            pass
+        assert not waiting.passed, "it did not happen"
+        waiting.sleep(0.05)
+
+
+def now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat()
+
+
+def age(world: World, name: str, seconds: float) -> None:
+    """Let a VM have been up for so long."""
+    begun = world.now - seconds
+    world.change(machine(world, name).id, started_at=begun, booted_at=begun)
+
+
+def ago(platform: VMService, seconds: float) -> str:
+    """A time on our clock, so many seconds before now on the server's."""
+    clock = platform.backend.server_time(Deadline(5))
+    return (clock.now - dt.timedelta(seconds=clock.offset + seconds)).isoformat()
+
+
+# Uptimes and reboots -----------------------------------------------------------------------
+
+
+def test_an_uptime_is_that_of_the_guest(platform: VMService, world: World) -> None:
+    age(world, "web-01", 3600)
+    assert platform.vm_observer.uptime_seconds("web-01") == pytest.approx(3600, abs=60)
+    platform.reboot("web-01", timeout=60)
+    assert platform.vm_observer.uptime_seconds("web-01") < 60
+
+
+def test_a_reboot_is_told_from_the_uptime(platform: VMService, world: World) -> None:
+    age(world, "web-01", 3600)
+    observer = platform.vm_observer
+    assert observer.rebooted_since("web-01", ago(platform, 7200)) is True
+    assert observer.rebooted_since("web-01", ago(platform, 1800)) is False
+
+
+def test_a_reboot_of_the_guest_alone_is_told_too(platform: VMService, world: World) -> None:
+    age(world, "web-01", 3600)
+    begun = world.now - 600
+    world.change(machine(world, "web-01").id, booted_at=begun)
+    observer = platform.vm_observer
+    assert observer.rebooted_since("web-01", ago(platform, 1800)) is True
+    assert observer.rebooted_since("web-01", ago(platform, 300)) is False
+
+
+def test_what_a_late_uptime_cannot_tell_is_a_failure(platform: VMService, world: World) -> None:
+    age(world, "web-01", 7200)
+    world.change(machine(world, "web-01").id, booted_at=world.now - 3600)
+    lag = platform.vm_observer.status("web-01").uptime_lag
+    with pytest.raises(NotReported, match="not known yet"):
+        platform.vm_observer.rebooted_since("web-01", ago(platform, 3600 + lag / 2))
+
+
+@pytest.mark.parametrize("offset", [-3600, 3600])
+def test_the_clock_of_the_server_may_be_wrong(
+    platform: VMService, world: World, offset: float
+) -> None:
+    world.clock_offset = offset
+    time = platform.backend.server_time(Deadline(5))
+    assert time.offset == pytest.approx(offset, abs=2)
+    since = now()
+    platform.power_off("web-01", graceful=False)
+    platform.power_on("web-01")
+    observer = platform.vm_observer
+    measured = eventually(lambda: observer.recovery_seconds("web-01", since), NotReached)
+    assert 0 < measured < 30
+    assert observer.rebooted_since("web-01", since) is True
+
+
+# Ports -------------------------------------------------------------------------------------
+
+
+def test_a_port_is_open_while_the_guest_is_up(platform: VMService, world: World) -> None:
+    observer = platform.vm_observer
+    assert observer.port_is_open("web-01", PORT) is True
+    assert observer.port_is_open("web-01", PORT + 1) is False
+    platform.power_off("web-01", graceful=False)
+    assert observer.port_is_open("web-01", PORT) is False
+
+
+@pytest.mark.parametrize("milestone", ["tools", "ip", f"port:{PORT}", f"http:{HTTP_PORT}/"])
+def test_each_milestone_is_reached_again(platform: VMService, milestone: str) -> None:
+    observer, since = platform.vm_observer, now()
+    platform.power_off("web-01", graceful=False)
+    with pytest.raises(NotReached, match=milestone):
+        observer.recovery_seconds("web-01", since, milestone)
+    platform.power_on("web-01")
+    measured = eventually(lambda: observer.recovery_seconds("web-01", since, milestone), NotReached)
+    assert 0 < measured < 30
+    # What was measured once stays as it is.
+    assert observer.recovery_seconds("web-01", since, milestone) == measured
+
+
+def test_a_guest_that_reboots_is_not_back_before_it_is_down(
+    platform: VMService, world: World
+) -> None:
+    age(world, "web-01", 3600)
+    world.change(machine(world, "web-01").id, guest=Guest(seconds=1.0))
+    observer, since = platform.vm_observer, now()
+    world.power.reboot(machine(world, "web-01").id)
+    with pytest.raises(NotReached):
+        observer.recovery_seconds("web-01", since, "tools")
+    assert eventually(lambda: observer.recovery_seconds("web-01", since, "tools"), NotReached) > 0.5
+
+
+def test_a_rehearsal_reaches_simulated_guests(platform: VMService, lab: Lab) -> None:
+    rehearsal.begin(lab.environment(), lab.addresses, lab.guest_network)
+    assert platform.vm_observer.port_is_open("web-01", PORT) is True
+
+
+# Hosts -------------------------------------------------------------------------------------
+
+
+def test_high_availability_restarts_on_another_host(
+    platform: VMService, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "chaostoolkit")
+    observer, since = platform.vm_observer, now()
+    before = observer.host("web-01")
+    world.power.crash(machine(world, "web-01").id)
+    restart = eventually(lambda: observer.ha_restart("web-01", since))
+    assert restart.host_before == before
+    assert restart.host_after
+    assert restart.seconds is not None
+    assert 0 <= restart.seconds < 10
+    assert f"from {before} to {restart.host_after}" in caplog.text
+    eventually(lambda: observer.host("web-01") == restart.host_after, NotReported)
+    assert observer.moved_since("web-01", since) is (restart.host_after != before)
+
+
+def test_a_migration_is_a_move_and_no_restart(platform: VMService, world: World) -> None:
+    observer, since = platform.vm_observer, now()
+    before = observer.host("web-01")
+    target = next(host for host in world.hosts if host.name != before)
+    world.power.migrate(machine(world, "web-01").id, host_id=target.id)
+    eventually(lambda: observer.host("web-01") == target.name)
+    assert observer.moved_since("web-01", since) is True
+    assert observer.ha_restart("web-01", since) is None
+
+
+def test_a_lost_host_is_not_available(platform: VMService, world: World) -> None:
+    observer = platform.server_observer
+    lost = world.hosts[0]
+    assert observer.hosts_available("prod") == 3
+    world.outages.lose(lost.name)
+    eventually(lambda: observer.host(lost.name).connection.value == "not_responding")
+    assert observer.hosts_available("prod") == 2
+    assert observer.host(world.hosts[1].name).connection.value == "connected"
+
+
+def test_nothing_is_known_of_a_guest_on_a_lost_host(platform: VMService, world: World) -> None:
+    lost = platform.vm_observer.host("plain-01")
+    world.outages.lose(lost)
+    eventually(lambda: platform.vm_power_state("plain-01").value == "unknown")
+    with pytest.raises(NotReported):
+        platform.vm_observer.tools_running("plain-01")
+    with pytest.raises(NotReported):
+        platform.vm_observer.uptime_seconds("plain-01")
+    with pytest.raises(NotReported, match="plain-01"):
+        platform.server_observer.running_at_least({"names": ["plain-01"]}, 1)
+
+
+# Events ------------------------------------------------------------------------------------
+
+
+def test_a_server_that_forgets_its_events_is_not_believed(
+    platform: VMService, world: World
+) -> None:
+    since = now()
+    platform.power_off("web-01", graceful=False)
+    observer = platform.vm_observer
+    assert observer.ha_restart("web-01", since) is None
+    world.event_retention = 0.0
+    platform.power_on("web-01")
+    for ask in (observer.ha_restart, observer.moved_since, observer.recovery_seconds):
+        with pytest.raises(NotReported, match="no events from before"):
+            ask("web-01", since)
+
+
+# Cost --------------------------------------------------------------------------------------
+
+
+def test_many_guests_take_as_many_requests_as_one(
+    platform: VMService, world: World, lab: Lab
+) -> None:
+    for number in range(40):
+        world.add_vm(f"many-{number:02}")
+    vms = platform.list_vms()
+
+    def requests(count: int) -> int:
+        platform.backend.guest_statuses(vms[:count], Deadline(20))
+        lab.reset_requests()
+        platform.backend.guest_statuses(vms[:count], Deadline(20))
+        return sum(lab.requests().values())
+
+    assert requests(1) == requests(len(vms)) <= 5
