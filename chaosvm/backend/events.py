@@ -66,7 +66,9 @@ class ServerEvent:
     text: str
     vm_id: str | None = None
     vm_name: str | None = None
+    # The host that it was on or, after a migration of vSphere's, is on.
     host: str | None = None
+    source_host: str | None = None  # of such a migration
     host_id: str | None = None
     correlation_id: str | None = None
 

@@ -132,7 +132,8 @@ class VMObserver:
         deadline = self.deadline()
         now = self.status(vm_name, deadline)
         vm = self._vm(vm_name, deadline)
-        hosts = [event.host for event in self.events(since, deadline, [vm]) if event.host]
+        events = self.events(since, deadline, [vm])
+        hosts = [host for event in events for host in (event.source_host, event.host) if host]
         if now.host is not None:
             hosts.append(now.host)
         elif hosts:

@@ -104,7 +104,7 @@ def _pages(content: Any, spec: Any, size: int = _PAGE) -> Iterator[Any]:
 
 def _event(event: Any) -> ServerEvent:
     name = getattr(event, "eventTypeId", None) or type(event).__name__.rpartition(".")[2]
-    vm, host = event.vm, event.host
+    vm, host, source = event.vm, event.host, getattr(event, "sourceHost", None)
     return ServerEvent(
         number=event.key,
         at=event.createdTime,
@@ -114,5 +114,6 @@ def _event(event: Any) -> ServerEvent:
         vm_id=vm.vm._GetMoId() if vm else None,
         vm_name=vm.name if vm else None,
         host=host.name if host else None,
+        source_host=source.name if source else None,
         host_id=host.host._GetMoId() if host else None,
     )

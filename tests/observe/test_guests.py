@@ -22,7 +22,7 @@ PLATFORMS = ("vsphere", "olvm")
 
 @pytest.fixture
 def world() -> World:
-    """Three hosts and a few VMs; an hour takes 36 seconds."""
+    """Three hosts of a highly available cluster, and a few VMs."""
     made = World(durations=Durations(restart=0.1))
     cluster = made.add_cluster("prod", made.add_datacenter("dc"), ha=HighAvailability(enabled=True))
     for number in range(3):

@@ -26,7 +26,8 @@ __all__ = ["EventHistoryCollector", "EventManager"]
 _DEFAULT_LIMIT = 1000
 
 _e = vim.event
-# Event class and message. Kinds that are not listed have no vCenter event.
+# Event class and message, those of hosts and of migrations as in govmomi's simulator
+# (simulator/esx/event_manager.go). Kinds that are not listed have no vCenter event.
 _KINDS: Mapping[EventKind, tuple[Any, str]] = {
     EventKind.START_REQUESTED: (_e.VmStartingEvent, "{vm} on {host} is starting"),
     EventKind.STARTED: (_e.VmPoweredOnEvent, "{vm} on {host} is powered on"),
@@ -45,6 +46,28 @@ _KINDS: Mapping[EventKind, tuple[Any, str]] = {
     EventKind.MEMORY_DISCARDED: (_e.VmPoweredOffEvent, "{vm} on {host} is powered off"),
     EventKind.CRASHED: (_e.VmPoweredOffEvent, "{vm} on {host} is powered off"),
     EventKind.RESTARTED: (_e.EventEx, "vSphere HA restarted virtual machine {vm} on host {host}"),
+    EventKind.MIGRATED: (
+        _e.VmMigratedEvent,
+        "Migration of virtual machine {vm} from {host} to {destination} completed",
+    ),
+    EventKind.HOST_MISSED: (
+        _e.HostConnectionLostEvent,
+        "Host {host} in {datacenter} is not responding",
+    ),
+    EventKind.HOST_BACK: (_e.HostConnectedEvent, "Connected to {host} in {datacenter}"),
+    EventKind.HOST_RECONNECTED: (_e.HostConnectedEvent, "Connected to {host} in {datacenter}"),
+    EventKind.HOST_DISCONNECTED: (
+        _e.HostDisconnectedEvent,
+        "Disconnected from {host} in {datacenter}",
+    ),
+    EventKind.HOST_IN_MAINTENANCE: (
+        _e.EnteredMaintenanceModeEvent,
+        "Host {host} in {datacenter} has entered maintenance mode",
+    ),
+    EventKind.HOST_ACTIVATED: (
+        _e.ExitMaintenanceModeEvent,
+        "Host {host} in {datacenter} has exited maintenance mode",
+    ),
     EventKind.LOGGED_IN: (_e.UserLoginSessionEvent, "User {user} logged in"),
     EventKind.LOGGED_OUT: (_e.UserLogoutSessionEvent, "User {user} logged out"),
     EventKind.LOGIN_FAILED: (_e.BadUsernameSessionEvent, "Cannot login {user}"),
@@ -61,12 +84,21 @@ class _EventConverter:
     def convert(self, event: Event) -> Any:
         own = self._own_event(event)
         kind, text = (own.kind, own.text) if own else _KINDS[event.kind]
-        names = {"vm": event.vm_name, "user": event.user or "", "host": self._host_name(event)}
+        host = self._host(event)
+        names = {
+            "vm": event.vm_name,
+            "user": event.user or "",
+            "host": host.plain_name if host else "",
+            "datacenter": host.compute.datacenter.plain_name if host else "",
+            "destination": event.detail or "",
+        }
         extra: dict[str, Any] = dict(own.fields) if own else {}
         if event.kind in _EVENT_TYPE_IDS:
             extra["eventTypeId"] = _EVENT_TYPE_IDS[event.kind]
         if kind is _e.UserLoginSessionEvent:
             extra |= {"sessionId": "", "ipAddress": "127.0.0.1", "locale": "en"}
+        if kind is _e.VmMigratedEvent and host is not None:
+            extra |= {"host": self._host_called(event.detail), "sourceHost": _host_argument(host)}
         if kind is _e.VmStartingEvent or issubclass(kind, _e.VmEvent):
             extra["template"] = False
         return data_object(
@@ -89,32 +121,40 @@ class _EventConverter:
         return own.kind if own else _KINDS.get(event.kind, (None,))[0]
 
     def _location(self, event: Event) -> dict[str, Any]:
-        vm = self._service.vm_by_id(event.vm_id)
-        if vm is None:
-            return {}
+        vm, host = self._service.vm_by_id(event.vm_id), self._host(event)
         inventory = self._service.inventory
-        compute = inventory.compute_of(vm)
-        datacenter = compute.datacenter
-        argument = _e.VmEventArgument(name=event.vm_name, vm=vim.VirtualMachine(vm.moid))
+        if vm is not None:
+            compute = inventory.compute_of(vm)
+            host = host or inventory.find(_moid(inventory.host_of(vm)))
+        elif host is not None:
+            compute = host.compute
+        else:
+            return {}
         location = {
-            "vm": argument,
             "datacenter": _e.DatacenterEventArgument(
-                name=datacenter.plain_name, datacenter=datacenter.reference
+                name=compute.datacenter.plain_name, datacenter=compute.datacenter.reference
             ),
             "computeResource": _e.ComputeResourceEventArgument(
                 name=compute.plain_name, computeResource=compute.reference
             ),
         }
-        host = inventory.tree.hosts.get(event.host_id) or inventory.find(
-            _moid(inventory.host_of(vm))
-        )
+        if vm is not None:
+            machine = vim.VirtualMachine(vm.moid)
+            location["vm"] = _e.VmEventArgument(name=event.vm_name, vm=machine)
         if isinstance(host, Entity):
-            location["host"] = _e.HostEventArgument(name=host.plain_name, host=host.reference)
+            location["host"] = _host_argument(host)
         return location
 
-    def _host_name(self, event: Event) -> str:
-        host = self._service.inventory.tree.hosts.get(event.host_id)
-        return host.plain_name if host else ""
+    def _host(self, event: Event) -> Any:
+        return self._service.inventory.tree.hosts.get(event.host_id)
+
+    def _host_called(self, name: str | None) -> Any:
+        hosts = self._service.inventory.tree.hosts.values()
+        return next((_host_argument(host) for host in hosts if host.plain_name == name), None)
+
+
+def _host_argument(host: Entity) -> Any:
+    return _e.HostEventArgument(name=host.plain_name, host=host.reference)
 
 
 def _moid(reference: Any) -> str:
