@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chaosvm.lab.simulation import EventKind, World
 
-__all__ = ["join_names", "power_changes", "platform_title"]
+__all__ = ["cast_summary", "join_names", "power_changes", "platform_title"]
 
 _MAX_VMS = 20
 _PLATFORMS = {"vsphere": "vSphere", "olvm": "OLVM", "dora": "Dora"}
@@ -53,3 +53,22 @@ def platform_title(platform: str) -> str:
 def join_names(names: Sequence[str]) -> str:
     *rest, last = names
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def cast_summary(lines: Sequence[str]) -> str:
+    """What was made up for a rehearsal, from the lines about it."""
+    names = [line.split("'")[1] for line in lines if line.startswith("added VM ")]
+    missing = len(lines) - len(names)
+    parts = []
+    if names:
+        shown = join_names(names[:_MAX_VMS] + (["others"] if len(names) > _MAX_VMS else []))
+        several = len(names) > 1
+        made_up = f"{len(names)} VMs were" if several else "1 VM was"
+        they = "they exist" if several else "it exists"
+        parts.append(
+            f"{made_up} made up, as the lab has none so named or selected: {shown}. "
+            f"Whether {they} for real was not rehearsed"
+        )
+    if missing:
+        parts.append(f"{missing} could not be made up, as said above")
+    return "; ".join(parts)

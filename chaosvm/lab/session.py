@@ -22,7 +22,8 @@ from chaosvm.lab.foreign_activities import (
     activities,
     is_chaosvm_activity,
 )
-from chaosvm.lab.power_summary import join_names, platform_title, power_changes
+from chaosvm.lab.power_summary import cast_summary, join_names, platform_title, power_changes
+from chaosvm.lab.rehearsal_checks import find_mistakes
 from chaosvm.lab.world_files import load as load_world
 from chaosvm.platforms import PLATFORMS
 from chaosvm.runtime import rehearsal
@@ -106,6 +107,7 @@ class RehearsalSession:
         self._lab: Lab | None = None
         self.foreign = ForeignActivities(arguments.other_actions, arguments.process_probes)
         self.has_begun = False
+        self._cast: list[str] = []
 
     @property
     def lab(self) -> Lab:
@@ -144,14 +146,18 @@ class RehearsalSession:
         if self.has_begun:
             logger.debug("the rehearsal has already begun")
             return
-        lines = cast(experiment, configuration, self.lab.world) if self._arguments.cast else []
+        world = self.lab.world
+        if mistakes := find_mistakes(experiment, configuration, secrets, world):
+            raise InvalidValue("; ".join(mistakes))
+        lines = cast(experiment, configuration, world) if self._arguments.cast else []
         names = join_names([platform_title(each) for each in self.lab.platforms])
         logger.info(
-            f"rehearsal: a lab with {len(self.lab.world.vms)} VMs stands in for {names}; "
+            f"rehearsal: a lab with {len(world.vms)} VMs stands in for {names}; "
             "chaosvm touches nothing real"
         )
         for line in lines:
-            logger.info(f"rehearsal: {line}")
+            logger.warning(f"rehearsal: {line}")
+        self._cast = lines
         self.foreign.apply(experiment)
         self.has_begun = True
 
@@ -161,6 +167,8 @@ class RehearsalSession:
             if self.has_begun:
                 for line in power_changes(self.lab.world):
                     logger.info(f"rehearsal: {line}")
+                if self._cast:
+                    logger.warning(f"rehearsal: {cast_summary(self._cast)}")
             connections.close_all()
         finally:
             self.has_begun = False

@@ -257,7 +257,9 @@ def test_every_example_can_be_rehearsed(
     environments = tmp_path / "environments.json"
     environments.write_text(json.dumps({"Here": HERE}), encoding="utf-8")
     monkeypatch.setenv("DORA_ENVIRONMENTS", str(environments))
-    assert rehearsed(told, world, monkeypatch) == []
+    with serving() as port:
+        monkeypatch.setenv("SERVICE_URL", f"http://127.0.0.1:{port}/")
+        assert rehearsed(told, world, monkeypatch) == []
 
 
 ELSEWHERE = {
