@@ -229,12 +229,10 @@ class Inventory(Scheduler):
             cluster_id = (cluster or self._default_cluster()).id
             moid = self._new_moid(fields.get("moid"))
             home_id = host.id if host else None
-            defaults = {"id": self.new_id(), "moid": moid, "name": name}
-            vm = Machine(**{**defaults, "cluster_id": cluster_id, "home_id": home_id, **fields})
-            vm = vm.changed(
-                nics=fields.get("nics", (default_nic(vm.id, vm.moid),)),
-                disks=fields.get("disks", (default_disk(vm.id, name),) if bootable else ()),
-            )
+            fields = {"id": self.new_id(), "cluster_id": cluster_id, "home_id": home_id, **fields}
+            fields.setdefault("nics", (default_nic(fields["id"], moid),))
+            fields.setdefault("disks", (default_disk(fields["id"], name),) if bootable else ())
+            vm = Machine(**{"name": name, **fields, "moid": moid})
             if state.on_a_host:
                 since = self._now - up_for
                 vm = vm.changed(started_at=since, booted_at=since, host_id=home_id)
