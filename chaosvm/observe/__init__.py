@@ -13,6 +13,7 @@ from chaosvm.observe.reach import answers_http, port_open
 from chaosvm.observe.recovery import Recovery, RecoveryRecord
 from chaosvm.observe.since import NotBegun, began
 from chaosvm.observe.summary import journal_activities, journal_outcomes, outcome_table
+from chaosvm.observe.telemetry import traced
 
 if TYPE_CHECKING:
     from chaosvm.observe.written import write_report
@@ -30,6 +31,7 @@ __all__ = [
     "outages",
     "outcome_table",
     "port_open",
+    "traced",
     "usable_addresses",
     "was_restarted_by_ha",
     "write_report",

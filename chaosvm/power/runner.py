@@ -12,10 +12,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from chaosvm.backend import Backend, Observation, Operation, Order, Watch
 from chaosvm.errors import LASTING, LedgerError, OperationRefused, PlatformError
 from chaosvm.ledger import Ledger
+from chaosvm.observe import traced
 from chaosvm.outcome import Outcome
 from chaosvm.power.dispatcher import Dispatcher
 from chaosvm.power.guests import GuestReader
@@ -71,7 +73,9 @@ def run_operation(
             logger.warning(f"{order.operation}: {job.vm} {warning}")
     if any(job.open for job in jobs):
         _notify_observers(backend, [job.vm for job in jobs])
-        _Run(backend, jobs, order, deadline, ledger).run()
+        ended = partial(_ended, jobs)
+        with traced(backend.address, ended, deadline.elapsed):
+            _Run(backend, jobs, order, deadline, ledger).run()
     return [job.outcome for job in jobs]
 
 
@@ -93,6 +97,10 @@ def refusal_reason(backend: Backend, vm: VM, order: Order) -> str | None:
         or backend.refusal_reason(vm, order)
         or unknown_state_reason(vm)
     )
+
+
+def _ended(jobs: Sequence[Job]) -> list[Outcome]:
+    return [job.outcome for job in jobs if not job.open]
 
 
 def _notify_observers(backend: Backend, vms: Sequence[VM]) -> None:
