@@ -14,6 +14,7 @@ from chaosvm.lab.vcenter.vm_config import merged
 
 __all__ = ["ClusterSettings"]
 
+_INFO = vim.cluster.ConfigInfoEx  # named here so that it is known as a type of configurationEx
 # Settings of a ConfigSpecEx by their name in ConfigInfoEx.
 _PARTS = {
     "dasConfig": "dasConfig",
@@ -48,7 +49,7 @@ class ClusterSettings:
         return cluster
 
     def info(self) -> Any:
-        return vim.cluster.ConfigInfoEx(
+        return _INFO(
             vmSwapPlacement="vmDirectory",
             spbmEnabled=False,
             **{name: self._part(name) for name in _PARTS},

@@ -15,8 +15,8 @@ from chaosvm.lab.vcenter.managed_object import (
     managed_property,
     method,
 )
+from chaosvm.lab.vcenter.methods.datacenters import DatacenterMethods
 from chaosvm.lab.vcenter.methods.folders import FolderMethods
-from chaosvm.lab.vcenter.methods.power import MultiVMPowerOn
 from chaosvm.lab.vcenter.serialization import data_object
 from chaosvm.lab.vcenter.states import escape_name
 
@@ -134,7 +134,7 @@ class Folder(FolderMethods, Entity):
         return [getattr(vim, name) for name in self._CHILD_TYPES[self.content]]
 
 
-class Datacenter(MultiVMPowerOn, Entity):
+class Datacenter(DatacenterMethods, Entity):
     kind = vim.Datacenter
     datacenter_id: str
     vm_folder: Folder

@@ -6,6 +6,7 @@ clients read, are written here because that is faster.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime as dt
 import io
@@ -189,9 +190,13 @@ def _type_of(declared: Any, name: str, path: str) -> Any:
     try:
         if issubclass(declared, ManagedObject):
             return VmomiSupport.GetPropertyInfo(declared, name).type
-        return declared._GetPropertyInfo(name).type
+        # A cluster's configurationEx, for one, has a type derived from the declared one.
+        for kind in (declared, *declared.__subclasses__()):
+            with contextlib.suppress(KeyError, AttributeError):
+                return kind._GetPropertyInfo(name).type
     except (AttributeError, KeyError, TypeError):
-        raise InvalidPath(path) from None
+        pass
+    raise InvalidPath(path) from None
 
 
 def value_at(value: Any, declared: Any, path: str) -> Any:

@@ -8,14 +8,14 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.lab.vcenter.interfaces import Session
 from chaosvm.lab.vcenter.managed_object import Call, SoapFault, method
-from chaosvm.lab.vcenter.methods.provisioning import ProvisioningMethods
+from chaosvm.lab.vcenter.methods.upkeep import UpkeepMethods
 from chaosvm.lab.vcenter.property_tree import TREE, vm_property
 from chaosvm.lab.vcenter.property_xml import property_xml
 
 __all__ = ["VirtualMachine"]
 
 
-class VirtualMachine(ProvisioningMethods):
+class VirtualMachine(UpkeepMethods):
     kind = vim.VirtualMachine
 
     def paths(self) -> list[str]:

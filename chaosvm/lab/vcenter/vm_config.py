@@ -216,8 +216,8 @@ CONFIG: Mapping[str, Leaf] = {
     "defaultPowerOps": _POWER_OPERATIONS,
     "bootOptions": _BOOT_OPTIONS,
     "latencySensitivity": _settable("latencySensitivity", vim.LatencySensitivity(level="normal")),
-    "memoryHotAddEnabled": _settable("memoryHotAddEnabled", False),
-    "cpuHotAddEnabled": _settable("cpuHotAddEnabled", False),
+    "memoryHotAddEnabled": _settable("memoryHotAddEnabled", True),
+    "cpuHotAddEnabled": _settable("cpuHotAddEnabled", True),
     "cpuHotRemoveEnabled": _settable("cpuHotRemoveEnabled", False),
     "extraConfig": Overridable.of_constant([], _extra_config),
     "datastoreUrl": TemplatedValue(

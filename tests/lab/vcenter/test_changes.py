@@ -82,13 +82,21 @@ def test_settings(vm: Any, world: World) -> None:
     ended_with(vm.ReconfigVM_Task(vim.vm.ConfigSpec(changeVersion="1")), vim.fault.ConcurrentAccess)
 
 
-def test_a_running_vm_keeps_its_size(vm: Any) -> None:
+@pytest.mark.parametrize("hot", [False, True])
+def test_a_running_vm_grows_if_that_is_enabled(vm: Any, hot: bool) -> None:
+    enabled = vim.vm.ConfigSpec(cpuHotAddEnabled=hot, memoryHotAddEnabled=hot)
+    WaitForTask(vm.ReconfigVM_Task(enabled))
     WaitForTask(vm.PowerOn())
     for spec, fault in (
         (vim.vm.ConfigSpec(numCPUs=2), vim.fault.CpuHotPlugNotSupported),
         (vim.vm.ConfigSpec(memoryMB=8192), vim.fault.MemoryHotPlugNotSupported),
     ):
-        ended_with(vm.ReconfigVM_Task(spec), fault)
+        if hot:
+            WaitForTask(vm.ReconfigVM_Task(spec))
+        else:
+            ended_with(vm.ReconfigVM_Task(spec), fault)
+    smaller = vim.vm.ConfigSpec(memoryMB=256)
+    ended_with(vm.ReconfigVM_Task(smaller), vim.fault.MemoryHotPlugNotSupported)
 
 
 def test_a_network_card_is_disconnected_added_and_removed(vm: Any, world: World) -> None:

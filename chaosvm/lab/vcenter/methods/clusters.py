@@ -11,6 +11,7 @@ from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, m
 from chaosvm.lab.vcenter.methods.placement import find_entity
 from chaosvm.lab.vcenter.methods.reconfiguration import check_name
 from chaosvm.lab.vcenter.methods.task_method import task_method
+from chaosvm.lab.vcenter.serialization import data_object
 from chaosvm.lab.vcenter.states import POWER_STATES
 
 __all__ = ["ClusterMethods", "ComputeMethods"]
@@ -54,6 +55,8 @@ class ComputeMethods(ManagedObject):
 
 class ClusterMethods(ComputeMethods):
     kind = vim.ClusterComputeResource
+    pool: Any
+    datacenter: Any
 
     @property
     def settings(self) -> ClusterSettings:
@@ -107,6 +110,34 @@ class ClusterMethods(ComputeMethods):
             for rule in self.settings.info().rule
             if wanted in {each._moId for each in getattr(rule, "vm", None) or ()}
         ]
+
+    @method("PlaceVm")
+    def place_vm(self, call: Call) -> Any:
+        """The host with the fewest VMs."""
+        world, tree = self.inventory.world, self.inventory.tree
+        usable = [host for host in world.hosts_of(self.cluster.id) if host.usable]
+        if not usable:
+            fault = vim.fault.NoCompatibleHost()
+            raise SoapFault(fault, "No host of the cluster is available.")
+        host = tree.hosts[world.least_loaded(usable)]
+        place = vim.vm.RelocateSpec(
+            host=host.reference, pool=self.pool.reference, datastore=self.datacenter.store.reference
+        )
+        action = vim.cluster.PlacementAction(
+            type="Placement", targetHost=host.reference, relocateSpec=place
+        )
+        recommendation = data_object(
+            vim.cluster.Recommendation,
+            key="1",
+            type="V1",
+            time=world.date_of(world.now),
+            rating=5,
+            reason="xvmotionPlacement",
+            reasonText="Place virtual machine",
+            target=self.reference,
+            action=[action],
+        )
+        return vim.cluster.PlacementResult(recommendations=[recommendation])
 
     @method("RefreshRecommendation")
     def refresh_recommendation(self, call: Call) -> None:

@@ -71,11 +71,20 @@ class PowerMethods(ManagedObject):
     def _power_on(self, origin: Origin) -> Pending:
         durations = self.inventory.world.durations
         _raise_if(_power_on_fault(self.machine))
+        self._require_host()
         self.inventory.world.power.start(self.vm_id, origin)
         return Pending(
             lambda: POWER_STATES[self.machine.state] == "poweredOn",
             max(durations.launch, durations.restore),
         )
+
+    def _require_host(self) -> None:
+        """A VM only starts on another host than its own if DRS may move it."""
+        vm, world = self.machine, self.inventory.world
+        host, cluster = world.registered_host(vm), world.cluster(vm.cluster_id)
+        moves = cluster is not None and cluster.drs.enabled and bool(world.usable_hosts(vm))
+        if host is not None and not host.usable and not moves:
+            raise SoapFault(vim.fault.InvalidHostState(host=self.inventory.host_of(vm)))
 
     @task_method("PowerOffVM_Task")
     def power_off(self, call: Call) -> Pending:

@@ -56,17 +56,13 @@ class ProvisioningMethods(PlacementMethods):
         self.raise_if_unavailable()
         spec, source = call.get("spec"), self.machine
         folder = find_entity(self.inventory, call.get("folder"), vim.Folder)
-        name = check_name(self.inventory, call.get("name"), folder)
-        location = spec.location
+        name, location = call.get("name"), spec.location
         if source.template and location.pool is None and not spec.template:
             fault = vmodl.fault.InvalidArgument(invalidProperty="spec.location.pool")
             raise SoapFault(fault, "A virtual machine needs a resource pool.")
-        fields = {field: getattr(source, field) for field in _CLONED}
-        vm = _add(self.inventory, name, folder, location.pool, location.host, source, fields)
-        sizes = {disk.key: disk.size_bytes for disk in source.disks}
-        disks = tuple(replace(d, size_bytes=sizes.get(d.key, d.size_bytes)) for d in vm.disks)
-        self.inventory.world.change(vm.id, disks=disks, template=bool(spec.template))
-        clone = self.inventory.find(vm.moid)
+        clone = self.add_clone(name, folder, location.pool, location.host)
+        vm = clone.machine
+        self.inventory.world.change(vm.id, template=bool(spec.template))
         if spec.config is not None:
             clone.apply(spec.config)
         self.inventory.own_events.of_vm(
@@ -79,6 +75,19 @@ class ProvisioningMethods(PlacementMethods):
         if spec.powerOn and not spec.template:
             self.inventory.world.power.start(vm.id, call.origin)
         return clone.reference
+
+    def add_clone(self, name: str, folder: Any, pool: Any, host: Any) -> Any:
+        """A clone that is off, with disks of the same sizes."""
+        source = self.machine
+        name = check_name(self.inventory, name, folder)
+        fields = {field: getattr(source, field) for field in _CLONED}
+        vm = _add(self.inventory, name, folder, pool, host, source, fields)
+        sizes = {disk.key: disk.size_bytes for disk in source.disks}
+        disks = (
+            replace(each, size_bytes=sizes.get(each.key, each.size_bytes)) for each in vm.disks
+        )
+        self.inventory.world.change(vm.id, disks=tuple(disks))
+        return self.inventory.find(vm.moid)
 
     def apply(self, spec: Any) -> None:
         """Change the VM as a ConfigSpec says, before anybody else has seen it."""

@@ -121,6 +121,8 @@ async def _parameters(request: web.Request, operation: Operation, legacy: bool) 
             content = json.loads(body)
         except ValueError as error:
             raise VapiError("invalid_argument", f"The body is not JSON: {error}") from None
+        if content is None:
+            return parameters
         if not isinstance(content, dict):
             raise VapiError("invalid_argument", "The body is not a JSON object.")
         whole = operation.body is not None and not legacy
