@@ -58,6 +58,8 @@ class Call:
     # Response headers to set, such as the session cookie.
     headers: dict[str, str]
     client: str = ""
+    # The host and port that the client has connected to.
+    host: str = ""
 
     def get(self, name: str) -> Any:
         return self.arguments.get(name)

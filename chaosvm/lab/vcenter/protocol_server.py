@@ -109,6 +109,8 @@ class VCenterServer:
             Route("POST", "/sdk", self._soap, "/sdk", read_verb=self._parse_soap),
             Route("POST", "/sdk/", self._soap, "/sdk", read_verb=self._parse_soap),
             Route("GET", versions, _versions, versions),
+            Route("GET", "/guestFile", self._guest_file, "/guestFile"),
+            Route("PUT", "/guestFile", self._guest_file, "/guestFile"),
             *self._rest.routes(),
         ]
 
@@ -141,6 +143,14 @@ class VCenterServer:
             return self._fault(request, _not_found(soap_request.target))
         return self._fault(request, SoapFault(build_fault(rule, target), rule.message))
 
+    async def _guest_file(self, request: web.Request) -> web.Response:
+        """A file of a guest, by the token in its address."""
+        token, files = request.query.get("token", ""), self._service.guest_files
+        if request.method == "PUT":
+            return web.Response() if files.write(token, await request.read()) else page(404)
+        content = files.read(token)
+        return page(404) if content is None else web.Response(body=content)
+
     # SOAP ------------------------------------------------------------------------------
 
     def _parse_soap(self, request: web.Request, body: bytes) -> str:
@@ -168,6 +178,7 @@ class VCenterServer:
             origin=Origin(user=session.user if session else None),
             headers=headers,
             client=request.headers.get("User-Agent", ""),
+            host=request.host,
         )
         try:
             value = await self._invoke(soap_request, call)

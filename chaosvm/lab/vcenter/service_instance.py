@@ -31,6 +31,7 @@ from chaosvm.lab.vcenter.managers import (
     LicenseManager,
     PerformanceManager,
     UserDirectory,
+    guest_operations,
     stub_managers,
 )
 from chaosvm.lab.vcenter.object_selection import ResponseCache
@@ -63,12 +64,14 @@ class Service:
         self._subscribers: dict[int, PropertyCollector] = {}
         self._public = PropertyCollector(self, None)
         self.instance_uuid = str(uuid.uuid4())
+        guests, guest_managers, self.guest_files = guest_operations(self.inventory)
         # By property of the service content.
         self.content: Mapping[str, ManagedObject] = {
             **stub_managers(),
             "authorizationManager": AuthorizationManager(self.inventory),
             "customFieldsManager": CustomFieldsManager(self.inventory),
             "eventManager": EventManager(self),
+            "guestOperationsManager": guests,
             "licenseManager": LicenseManager(),
             "perfManager": PerformanceManager(self),
             "searchIndex": SearchIndex(self.inventory),
@@ -78,7 +81,8 @@ class Service:
             "userDirectory": UserDirectory(options.username),
             "viewManager": ViewManager(self),
         }
-        others = (
+        others: Sequence[ManagedObject] = (
+            *guest_managers,
             ServiceInstance(self),
             LicenseAssignmentManager(self.inventory, self.instance_uuid),
         )

@@ -1,12 +1,13 @@
-"""Managers of the service content that are mostly read.
+"""Managers of the service content.
 
-Options, roles, licenses, users and performance counters; and stubs of which nothing is
-modelled but that they exist.
+Options, roles, licenses, users, performance counters, guest operations, alarms and scheduled
+tasks; and stubs of which nothing is modelled but that they exist.
 """
 
 from __future__ import annotations
 
 from chaosvm.lab.vcenter.managers.authorization import AuthorizationManager
+from chaosvm.lab.vcenter.managers.guest_operations import guest_operations
 from chaosvm.lab.vcenter.managers.licenses import LicenseAssignmentManager, LicenseManager
 from chaosvm.lab.vcenter.managers.performance import PerformanceManager
 from chaosvm.lab.vcenter.managers.stubs import stub_managers
@@ -18,5 +19,6 @@ __all__ = [
     "LicenseManager",
     "PerformanceManager",
     "UserDirectory",
+    "guest_operations",
     "stub_managers",
 ]

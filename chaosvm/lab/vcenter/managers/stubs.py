@@ -32,7 +32,6 @@ _STUBS: Mapping[str, Sequence[str]] = {
     "failoverClusterManager": (),
     "fileManager": (),
     "guestCustomizationManager": (),
-    "guestOperationsManager": (),
     "healthUpdateManager": ("QueryProviderList",),
     "hostProfileManager": ("QueryAnswerFileStatus", "RetrieveHostCustomizations"),
     "hostSpecManager": (),
