@@ -77,6 +77,7 @@ class _RecordedRun:
 
     run: RunContext
     safety: Safety
+    configuration: Dict[str, Any]
     vms: Any
     folder: Path
     recorder: Recorder = field(default_factory=Recorder)
@@ -109,6 +110,7 @@ class _RecordedRun:
             recording,
             guards_in_force(self.safety, ledgers_of_run(self.run)),
             self._files(ledgers),
+            self.configuration,
         )
         written = write_files(self._with_interruption(timeline), self.folder)
         journal["chaosvm_timeline"] = _summary(timeline, written)
@@ -198,7 +200,7 @@ def _begin(configuration: Any, secrets: Any, vms: Any, folder: str | None) -> No
     beside = run.journal_path.parent if run.journal_path else Path()
     target = _folder("folder", folder) if folder else beside.absolute()
     safety = Safety.of_activity(configuration, secrets)
-    recorded = _RecordedRun(run, safety, vms, target)
+    recorded = _RecordedRun(run, safety, configuration or {}, vms, target)
     _recorded[id(run.journal)] = recorded
     recorded.begin()
 

@@ -198,7 +198,10 @@ def test_a_run_that_a_guard_stops(world: World, folder: Path) -> None:
         configuration={"chaosvm_max_vms": 3},
     )
     assert journal["run"][0]["status"] == "failed"
-    assert journal["chaosvm_timeline"]["story"][0].startswith("A guard stopped an action:")
+    assert journal["chaosvm_timeline"]["story"][0] == (
+        "A guard stopped batch_power_off: chaosvm_max_vms is 3 for this run: 0 changed so far, "
+        "60 with this action."
+    )
 
 
 def test_a_dry_run(world: World, folder: Path) -> None:

@@ -423,7 +423,7 @@ def special_runs() -> dict[str, Timeline]:
             changes=readings,
             activities=(),
             limits=(),
-            stopped_by_guard="4 VMs would be changed, and chaosvm_max_vms allows 3.",
+            stopped_by_guard="power-off-4: chaosvm_max_vms is 3 for this run: 4 with this action",
         ),
         "nothing": replace(
             base, vms=(), changes=(), activities=(), probes=(), limits=(), guards=(), undo=None

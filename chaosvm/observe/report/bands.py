@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chaosvm.observe.report.axis import Axis
 from chaosvm.observe.report.drawing import Canvas, text_width
 from chaosvm.observe.report.lanes import ON, READYING, UNKNOWN, Lane, Segment
@@ -23,7 +25,9 @@ def draw_bands(
     middle: float,
     thick: float,
     thin: float,
+    rings: Sequence[float] = (),
 ) -> None:
+    """``rings`` are drawn later, at these places: no text goes there."""
     for segment in lane.segments or [Segment(0, story.span, UNKNOWN)]:
         left, right = axis.x(segment.begin), axis.x(segment.end)
         height = thin if segment.state == ON else thick
@@ -32,11 +36,17 @@ def draw_bands(
         canvas.states.add(segment.state)
         kind = f"b-{segment.state}"
         canvas.rect(kind, left, middle - height / 2, max(right - left, 1.2), height, title)
-        _draw_text(canvas, segment, left, right, middle, thick)
+        _draw_text(canvas, segment, left, right, middle, thick, rings)
 
 
 def _draw_text(
-    canvas: Canvas, segment: Segment, left: float, right: float, middle: float, thick: float
+    canvas: Canvas,
+    segment: Segment,
+    left: float,
+    right: float,
+    middle: float,
+    thick: float,
+    rings: Sequence[float],
 ) -> None:
     if segment.state == UNKNOWN and right - left > 8:
         size = "t85" if thick < 12 else "t11"
@@ -48,7 +58,12 @@ def _draw_text(
     for text in (f"{word} {seconds_text(segment.end - segment.begin)}", word):
         width = text_width(text, 11)
         if width + 8 <= right - left:
-            centre = (left + right) / 2
+            half = width / 2 + 4
+            places = ((left + right) / 2, left + half, right - half)
+            free = (
+                place for place in places if not any(abs(ring - place) < half + 4 for ring in rings)
+            )
+            centre = next(free, places[0])
             if segment.state != "powered_off":  # a plate, as the texture makes it hard to read
                 canvas.rect("f-heldbg", centre - width / 2 - 4, middle - 7, width + 8, 14)
             canvas.text(f"t11 mid {tone}".strip(), centre, middle + 4, text)

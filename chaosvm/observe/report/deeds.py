@@ -40,19 +40,25 @@ _REVERSED = {"power_on": "powered on", "power_off": "powered off", "suspend": "s
 
 def what_was_done(story: Story) -> str:
     if story.timeline.stopped_by_guard:
-        return sentence_of(f"A guard stopped an action: {story.timeline.stopped_by_guard}")
+        stopped = sentence_of(f"A guard stopped {story.timeline.stopped_by_guard}")
+        return f"{stopped} {_deeds_sentence(story)}" if _deeds(story) else stopped
     if story.met(Phase.BEFORE) is False and not story.method_was_run:
         return "The method was not run."
-    deeds = _deeds(story)
-    if not deeds:
+    if not _deeds(story):
         return "No VM was changed." if story.lanes else "No VM was selected."
+    return _deeds_sentence(story)
+
+
+def _deeds_sentence(story: Story) -> str:
+    deeds = _deeds(story)
     if story.is_dry:
         return _dry_sentence(deeds)
     by_deed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for outcome in deeds.values():
         by_deed.setdefault(_deed(outcome), []).append(outcome)
     parts = [_clause(deed, outcomes, len(deeds)) for deed, outcomes in by_deed.items()]
-    return sentence_of(joined(_with_failures(parts, story)))
+    *first, last = _with_failures(parts, story)
+    return sentence_of(f"{', '.join(first)}, and {last}" if first else last)
 
 
 def _deeds(story: Story) -> dict[tuple[str, str], Mapping[str, Any]]:

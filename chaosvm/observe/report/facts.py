@@ -155,9 +155,13 @@ def _distribution(story: Story) -> Fact:
     slowest = max(by_lane, key=lambda name: by_lane[name] or 0)
     over = [lane for lane in story.changed if lane.over_limit]
     limits = f"{count(len(over), 'VM')} over the limit" if over else ""
-    limits = limits or ("within the limits" if story.timeline.limits else "no limit set")
+    unknown = [lane for lane in story.changed if lane.limit and lane.slowest is None]
+    judged = bool(story.timeline.limits) and not unknown
+    if unknown and not over:
+        limits = f"{named([lane.machine.name for lane in unknown])} not judged"
+    limits = limits or ("within the limits" if judged else "no limit set")
     note = f"{min(seconds):.0f} to {max(seconds):.0f} s; slowest {slowest}; {limits}"
-    tone = "bad" if over else "good" if story.timeline.limits else "plain"
+    tone = "bad" if over else "good" if judged else "plain"
     value = ("✕ " if over else "") + seconds_text(median(seconds))
     return Fact("Down for", value, note, tone, small="median", ticks=Ticks(seconds))
 

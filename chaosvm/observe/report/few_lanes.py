@@ -32,7 +32,8 @@ def draw_few(
         middle = middles[lane.machine.ref]
         canvas.add('<g class="lane">')
         _draw_name(canvas, axis, lane, middle)
-        draw_bands(canvas, axis, story, lane, middle, _BAND, 5.0)
+        rings = [each.x for each in guides if lane.machine.ref in each.activity.vms]
+        draw_bands(canvas, axis, story, lane, middle, _BAND, 5.0, rings)
         _draw_rings(canvas, guides, lane, middle)
         _draw_dimension(canvas, axis, story, lane, middle)
         _draw_labels(canvas, axis, lane, middle)

@@ -116,7 +116,7 @@ def _lane(
             if each.outcome.get("error")
         ],
         operations=operations,
-        others=[(at, each) for at, each in power[1:] if not _explained(at, operations)],
+        others=[(at, each) for at, each in power[1:] if not _explained(at, each, operations)],
         hosts=list(dict.fromkeys([*filter(None, [machine.host]), *hosts])),
         limit=limit,
         killed=killed,
@@ -124,9 +124,14 @@ def _lane(
     )
 
 
-def _explained(at: float, operations: Sequence[Operation]) -> bool:
-    """True if an operation of the run was in progress, or had just ended."""
-    return any(each.began - 1 <= at <= each.ended + 2 for each in operations)
+def _explained(at: float, change: Change, operations: Sequence[Operation]) -> bool:
+    """True if an operation of the run was in progress, or had just ended in this state."""
+    return any(
+        each.began - 1
+        <= at
+        <= each.ended + (10 if each.outcome.get("after") == change.value else 1)
+        for each in operations
+    )
 
 
 def _states(power: Sequence[tuple[float, Change]], span: float) -> list[Segment]:

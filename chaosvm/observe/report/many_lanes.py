@@ -31,8 +31,8 @@ def draw_many(
     """Draw all lanes; returns where they end."""
     y = draw_vms_down(canvas, axis, story.lanes, top)
     tall, hidden = story.attention[:_MOST_TALL], story.attention[_MOST_TALL:]
-    canvas.line("rule", 0, y, canvas.width, y)
     if tall:
+        canvas.line("rule", 0, y, canvas.width, y)
         canvas.text("bold", 0, y + 16, "Needs attention")
         canvas.text("t11 soft end", RIGHT, y + 16, "down for")
         y += 22

@@ -86,7 +86,7 @@ def _values(story: Story) -> dict[str, Any]:
         "outage": bool(story.outages),
         **_outcomes(story),
         "guards": timeline.guards,
-        "guard_note": timeline.stopped_by_guard or "No guard stopped an action.",
+        "guard_note": _guard_note(timeline.stopped_by_guard),
         "undo": proof.undo_text(story),
         "evidence": proof.evidence(story),
         "reboots": proof.reboots(story),
@@ -98,6 +98,10 @@ def _values(story: Story) -> dict[str, Any]:
 
 def _is_name(word: str) -> bool:
     return "-" in word and len(word) <= _LONGEST_UNBROKEN
+
+
+def _guard_note(stopped: str | None) -> str:
+    return f"A guard stopped {stopped}." if stopped else "No guard stopped an action."
 
 
 def _no_probes(story: Story) -> str:

@@ -181,7 +181,11 @@ def _all_back(story: Story, changed: Sequence[Lane]) -> str:
         text = f"{subject} {'runs' if one else 'run'} again"
     else:
         text = f"{subject} {'is as it was' if one else 'are as they were'}"
-    by = [*_by_whom(story, Phase.ROLLBACK, "the rollback"), *_by_whom(story, Phase.UNDO, "undo")]
+    by = [
+        *_by_whom(story, Phase.METHOD, "the method"),
+        *_by_whom(story, Phase.ROLLBACK, "the rollback"),
+        *_by_whom(story, Phase.UNDO, "undo"),
+    ]
     undo = story.timeline.undo
     if undo is not None and undo.began and not _by_whom(story, Phase.UNDO, "undo"):
         by.append("undo found nothing left to do")
@@ -196,12 +200,17 @@ def _by_whom(story: Story, phase: Phase, who: str) -> list[str]:
     for _, activity in story.activities:
         if activity.phase is phase:
             for outcome in activity.outcomes:
-                if outcome.get("changed"):
+                if outcome.get("changed") and _restores(outcome, phase):
                     by_operation.setdefault(_restored_to(outcome), []).append(str(outcome["name"]))
     return [
         f"{who} {verb} {joined(names) if len(names) <= _FEW else f'{len(names)} of them'}"
         for verb, names in by_operation.items()
     ]
+
+
+def _restores(outcome: Mapping[str, Any], phase: Phase) -> bool:
+    """In a method, powering on is bringing back; whatever else it does is not."""
+    return phase is not Phase.METHOD or outcome.get("operation") == "power_on"
 
 
 def _restored_to(outcome: Mapping[str, Any]) -> str:

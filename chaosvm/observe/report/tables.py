@@ -62,9 +62,10 @@ def _during(story: Story, probe: Probe) -> list[Cell]:
     checks = story.during(probe)
     if not checks:
         return [("soft", "not checked")]
-    if probe.judged_when_back:
-        return [("soft", "judged once it is back")]
     failed = [check for check in checks if not check.met]
+    if probe.judged_when_back:
+        late = [check for check in failed if check.value is not None]  # past its limit
+        return [_verdict(late[-1])] if late else [("soft", "judged once it is back")]
     if not failed:
         return [_verdict(checks[-1]), ("", f" in all {len(checks)} checks")]
     outages = story.outages_of(probe)

@@ -37,8 +37,12 @@ def build_timeline(
     recording: Recording | None = None,
     guards: Sequence[Guard] = (),
     files: Mapping[str, str] | None = None,
+    configuration: Mapping[str, Any] | None = None,
 ) -> Timeline:
-    """The timeline of a run of which at least the journal or the ledger is left."""
+    """The timeline of a run of which at least the journal or the ledger is left.
+
+    ``configuration`` has the values of the experiment's variables.
+    """
     now = datetime.now(UTC)
     recording = recording or Recording()
     if journal is None:
@@ -64,7 +68,7 @@ def build_timeline(
         changes=tuple(with_causes(changes, everything, refs)),
         activities=tuple(_with_vms(each, refs) for each in activities),
         probes=tuple(journals.read_probes(journal)),
-        limits=tuple(journals.read_limits(journal)),
+        limits=tuple(journals.read_limits(journal, configuration or {})),
         guards=tuple(guards),
         stopped_by_guard=journals.stopped_by_guard(journal),
         undo=undo,

@@ -80,7 +80,10 @@ class _Item:
 
 
 def _merged_one(observed: Sequence[Change], events: Sequence[Change]) -> list[Change]:
-    """The observations keep their order; each takes the time of the next event of its value."""
+    """The observations keep their order; each takes the time of the next event of its value.
+
+    An event may be late: if its value was seen earlier, that is the time.
+    """
     first = observed[0].at if observed else None
     early = [each for each in events if first is not None and each.at < first]
     items = [_Item(each, each.at) for each in _with_reading(early)]
@@ -93,7 +96,9 @@ def _merged_one(observed: Sequence[Change], events: Sequence[Change]) -> list[Ch
         items += [_Item(each, each.at) for each in left[:match]]
         event = left[match]
         left = left[match + 1 :]
-        items.append(_Item(replace(event, cause=event.cause or change.cause), event.at))
+        # What was seen before the event was there by then.
+        at = min(event.at, change.at)
+        items.append(_Item(replace(event, cause=event.cause or change.cause), at))
     items += [_Item(each, each.at) for each in left]
     return _in_order(items)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -90,12 +91,13 @@ def read_probes(journal: Journal) -> list[Probe]:
     ]
 
 
-def read_limits(journal: Journal) -> list[Limit]:
+def read_limits(journal: Journal, configuration: Mapping[str, Any]) -> list[Limit]:
     """The upper limits of recoveries, and what they took at the last check."""
+    # It is 0 until the VM has gone down.
     measured = {
         str(entry["activity"].get("name")): float(entry["output"])
         for _, entry in _probe_entries(journal)
-        if _is_number(entry.get("output"))
+        if _is_number(entry.get("output")) and entry["output"] > 0
     }
     limits = []
     for probe in _declared_probes(journal):
@@ -103,7 +105,7 @@ def read_limits(journal: Journal) -> list[Limit]:
         most = _upper_limit(probe.get("tolerance"))
         if _provider(probe).get("func") == _RECOVERY and most is not None:
             limit = Limit(
-                vm_name=str(arguments.get("vm_name")),
+                vm_name=substituted(str(arguments.get("vm_name")), configuration),
                 seconds=most,
                 milestone=str(arguments.get("milestone") or "power"),
                 measured=measured.get(str(probe.get("name"))),
@@ -129,12 +131,24 @@ def read_undo(journal: Journal) -> UndoResult | None:
 
 
 def stopped_by_guard(journal: Journal) -> str | None:
-    """The sentence of the first guard that stopped an action."""
+    """Which action a guard stopped first, and which guard: without names, and without advice."""
     for entry in journal.get("run") or ():
         error = _last_line(entry)
         if _GUARD in error:
-            return error.partition(_GUARD)[2]
+            reason = error.partition(_GUARD)[2].partition("nothing was touched: ")[2]
+            reason = reason.partition(". To go on")[0] or error.partition(_GUARD)[2]
+            return f"{entry['activity'].get('name')}: {reason}"
     return None
+
+
+def substituted(text: str, configuration: Mapping[str, Any]) -> str:
+    """The text with the values of an experiment's variables, as far as they are known."""
+
+    def value(found: re.Match[str]) -> str:
+        known = configuration.get(found[1])
+        return found[0] if known is None or isinstance(known, Mapping) else str(known)
+
+    return re.sub(r"\$\{([\w-]+)\}", value, text)
 
 
 # Activities ---------------------------------------------------------------------------
@@ -208,7 +222,7 @@ def value_text(output: Any, activity: Activity) -> str:
     if _provider(activity).get("type") == "http" and isinstance(output, Mapping):
         return str(output.get("status"))
     if isinstance(output, bool):
-        return "yes" if output else "no"
+        return "true" if output else "false"
     if _provider(activity).get("func", "").endswith("_seconds") and _is_number(output):
         return f"{output:.1f} s"
     text = output if isinstance(output, str) else json.dumps(output, default=str)
@@ -219,7 +233,7 @@ def _expected(probe: Activity) -> str:
     """The tolerance of a probe, in a few words."""
     tolerance = probe.get("tolerance")
     if isinstance(tolerance, bool):
-        return "yes" if tolerance else "no"
+        return "true" if tolerance else "false"
     is_http = _provider(probe).get("type") == "http"
     if is_http and isinstance(tolerance, int | str):
         return f"HTTP {tolerance}"

@@ -187,7 +187,8 @@ SAID: dict[str, list[str]] = {
         "While the method ran, shop-answers failed for 11 s (no answer); web-03, the slowest, "
         "was back in 38.0 s, within its limit of 60 s; the hypothesis was met before and after "
         "the method.",
-        "All three VMs run again: the rollback powered on web-02 and undo found nothing left",
+        "All three VMs run again: the method powered on web-01, the rollback powered on web-02, "
+        "and undo found nothing left to do.",
         "✓ 3 of 3 VMs",
         "not by this run",
         "✓ 3 of 3 as they were before the run.",
@@ -211,7 +212,7 @@ SAID: dict[str, list[str]] = {
     ],
     "not met before": ["The method was not run.", "✕ Not met", "No VM was operated on."],
     "interrupted": ["interrupted: SIGTERM"],
-    "guard": ["A guard stopped an action: 4 VMs would be changed, and chaosvm_max_vms allows 3."],
+    "guard": ["A guard stopped power-off-4: chaosvm_max_vms is 3 for this run: 4 with this action"],
     "nothing": ["No VM was selected.", "The experiment has no hypothesis", "no undo"],
     "clocks": ["The clock of vcenter.example.com:443 is 5 min 0 s ahead of", "could not be read."],
     "slow": ["over its limit of 30 s", "✕ 38.0 s"],

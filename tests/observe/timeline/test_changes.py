@@ -32,9 +32,9 @@ def changes(steps: Steps, source: str | None = None) -> list[Change]:
     [
         # Nothing but observations.
         ([(0, "on"), (5, "off")], [], [(0, "on"), (5, "off")]),
-        # The event has the exact time, before or after.
+        # The event has the exact time, unless it is late.
         ([(0, "on"), (5, "off")], [(4.2, "off")], [(0, "on"), (4.2, "off")]),
-        ([(0, "on"), (5, "off")], [(5.3, "off")], [(0, "on"), (5.3, "off")]),
+        ([(0, "on"), (5, "off")], [(5.3, "off")], [(0, "on"), (5, "off")]),
         # Too fast to be observed.
         ([(0, "on")], [(3, "off"), (3.2, "on")], [(0, "on"), (3, "off"), (3.2, "on")]),
         (
