@@ -139,7 +139,8 @@ def _selected(files: Iterable[Any], spec: Any) -> Iterator[Any]:
             continue
         if not any(fnmatchcase(file.path.lower(), pattern) for pattern in patterns):
             continue
-        kind = type(file) if getattr(details, "fileType", False) else _b.FileInfo
+        is_folder = isinstance(file, _b.FolderInfo)
+        kind = type(file) if is_folder or getattr(details, "fileType", False) else _b.FileInfo
         yield kind(
             path=file.path,
             fileSize=file.fileSize if getattr(details, "fileSize", False) else None,

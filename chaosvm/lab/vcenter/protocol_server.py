@@ -66,6 +66,7 @@ _ANONYMOUS_METHODS = frozenset(
     (
         "RetrieveServiceContent",
         "Login",
+        "CloneSession",
         "Fetch",
         "RetrieveProperties",
         "RetrievePropertiesEx",

@@ -6,7 +6,6 @@ clients read, are written here because that is faster.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import datetime as dt
 import io
@@ -16,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 from xml.sax.saxutils import escape
 
-from pyVmomi import VmomiSupport, vmodl
+from pyVmomi import VmomiSupport, vim, vmodl
 from pyVmomi.Iso8601 import ISO8601Format
 from pyVmomi.SoapAdapter import SOAP_NSMAP, XMLNS_XSD, XMLNS_XSI, SoapSerializer
 from pyVmomi.VmomiSupport import DataObject, Enum, ManagedObject
@@ -44,6 +43,12 @@ _PREFIXES = {**SOAP_NSMAP, NAMESPACE: "", XMLNS_XSI: "xsi", XMLNS_XSD: "xsd"}
 _OPTIONAL = VmomiSupport.F_OPTIONAL
 _EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _KEY = re.compile(r'\[(?:"(.*)"|(.*))\]')
+# What the lab answers for properties that are declared with a more general type: paths lead
+# into it as well.
+_NARROWER = {
+    (vim.ClusterComputeResource, "configurationEx"): vim.cluster.ConfigInfoEx,
+    (vim.Datastore, "info"): vim.host.VmfsDatastoreInfo,
+}
 # Text that needs no escapes, which most is.
 _HARMLESS = re.compile(r"[\w .:/\[\]-]*")
 # Characters that are not allowed in XML.
@@ -176,9 +181,11 @@ def leaf_type(kind: Any, path: str) -> Any:
     It is ``object`` for a path into a list item, whose type is only known at run time.
     """
     declared = kind
-    for name in path.split("."):
+    for depth, name in enumerate(path.split(".")):
         key, bracket, _ = name.partition("[")
         declared = _type_of(declared, key, path)
+        if not depth and "." in path:
+            declared = _NARROWER.get((kind, key), declared)
         if bracket:
             if not issubclass(declared, list):
                 raise InvalidPath(path)
@@ -190,13 +197,9 @@ def _type_of(declared: Any, name: str, path: str) -> Any:
     try:
         if issubclass(declared, ManagedObject):
             return VmomiSupport.GetPropertyInfo(declared, name).type
-        # A cluster's configurationEx, for one, has a type derived from the declared one.
-        for kind in (declared, *declared.__subclasses__()):
-            with contextlib.suppress(KeyError, AttributeError):
-                return kind._GetPropertyInfo(name).type
+        return declared._GetPropertyInfo(name).type
     except (AttributeError, KeyError, TypeError):
-        pass
-    raise InvalidPath(path) from None
+        raise InvalidPath(path) from None
 
 
 def value_at(value: Any, declared: Any, path: str) -> Any:

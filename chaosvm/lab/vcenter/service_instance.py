@@ -27,6 +27,7 @@ from chaosvm.lab.vcenter.managed_object import (
 )
 from chaosvm.lab.vcenter.managers import (
     AuthorizationManager,
+    ExtensionManager,
     LicenseAssignmentManager,
     LicenseManager,
     PerformanceManager,
@@ -71,6 +72,7 @@ class Service:
             "authorizationManager": AuthorizationManager(self.inventory),
             "customFieldsManager": CustomFieldsManager(self.inventory),
             "eventManager": EventManager(self),
+            "extensionManager": ExtensionManager(self.inventory),
             "guestOperationsManager": guests,
             "licenseManager": LicenseManager(),
             "perfManager": PerformanceManager(self),

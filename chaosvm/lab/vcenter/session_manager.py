@@ -101,6 +101,7 @@ class Sessions:
         self._seconds = options.token_seconds
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}  # by cookie
+        self._tickets: dict[str, str] = {}  # user names
         self.logins = 0
         self.logouts = 0
 
@@ -135,6 +136,22 @@ class Sessions:
         if not self.account.matches(username, password):
             self._world.record(EventKind.LOGIN_FAILED, origin=Origin(user=username))
             return None
+        return self._open(username, client)
+
+    def new_ticket(self, session: interfaces.Session) -> str:
+        """A ticket with which another client can log in as the same user, once."""
+        ticket = f"cst-VCT-{secrets.token_hex(16)}"
+        with self._lock:
+            self._tickets[ticket] = session.user
+        return ticket
+
+    def clone(self, ticket: str, client: str) -> Session | None:
+        """Log in with a ticket; None if it is not valid."""
+        with self._lock:
+            username = self._tickets.pop(ticket, None)
+        return None if username is None else self._open(username, client)
+
+    def _open(self, username: str, client: str) -> Session:
         now = self._world.now
         session = Session(username, now, self._world.date_of(now), client)
         with self._lock:
@@ -191,6 +208,18 @@ class SessionManager(ManagedObject):
         if call.session is None:
             name, password = call.get("userName") or "", call.get("password") or ""
             new_session = self._sessions.login(name, password, call.client)
+        return self._answer(call, new_session)
+
+    @method("AcquireCloneTicket")
+    def acquire_clone_ticket(self, call: Call) -> str:
+        assert call.session is not None
+        return self._sessions.new_ticket(call.session)
+
+    @method("CloneSession")
+    def clone(self, call: Call) -> Any:
+        return self._answer(call, self._sessions.clone(call.get("cloneTicket") or "", call.client))
+
+    def _answer(self, call: Call, new_session: Session | None) -> Any:
         if new_session is None:
             raise SoapFault(
                 vim.fault.InvalidLogin(),
@@ -215,6 +244,6 @@ class SessionManager(ManagedObject):
         for key in call.get("sessionId") or ():
             session = next((each for each in self._sessions.all() if each.key == key), None)
             if session is None:
-                raise SoapFault(vim.fault.NotFound(), f"There is no session {key}.")
+                raise SoapFault(vim.fault.NotFound(), f"The session {key} could not be found.")
             if session is not call.session:
                 self._sessions.logout(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -11,6 +12,7 @@ from chaosvm.lab.vcenter.managed_object import Call, SoapFault, method
 from chaosvm.lab.vcenter.methods.upkeep import UpkeepMethods
 from chaosvm.lab.vcenter.property_tree import TREE, vm_property
 from chaosvm.lab.vcenter.property_xml import property_xml
+from chaosvm.lab.vcenter.states import POWER_STATES
 
 __all__ = ["VirtualMachine"]
 
@@ -26,6 +28,15 @@ class VirtualMachine(UpkeepMethods):
 
     def encode(self, path: str, version: str, session: Session | None) -> str:
         return property_xml(self.inventory, self.machine, path, version)
+
+    @method("AcquireTicket")
+    def acquire_ticket(self, call: Call) -> Any:
+        """A ticket for the console, behind which there is none."""
+        if POWER_STATES[self.machine.state] != "poweredOn":
+            raise SoapFault(vim.fault.InvalidPowerState(), "The virtual machine is not powered on.")
+        return vim.VirtualMachine.Ticket(
+            ticket=secrets.token_hex(8), cfgFile="", host="localhost", port=443
+        )
 
     @method("setCustomValue")
     def set_custom_value(self, call: Call) -> None:

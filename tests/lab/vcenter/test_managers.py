@@ -9,9 +9,9 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Lab, State, World
-from chaosvm.lab.simulation import HighAvailability
+from chaosvm.lab.simulation import HighAvailability, Origin
 from tests.lab.vcenter.conftest import task_ended
-from tests.lab.vcenter.test_reading import view
+from tests.lab.vcenter.test_reading import spec_of, view
 
 
 @pytest.fixture
@@ -123,6 +123,36 @@ def test_everything_has_the_evaluation_license(content: Any) -> None:
     assert content.licenseManager.DecodeLicense(license.licenseKey).name == license.name
 
 
+def test_licenses_are_added_labelled_and_assigned(content: Any) -> None:
+    manager, host = content.licenseManager, only(content, vim.HostSystem)
+    manager.AddLicense("AAAAA", [vim.KeyValue(key="team", value="a")])
+    manager.UpdateLicenseLabel("AAAAA", "team", "b")
+    assert [each.labels[0].value for each in manager.licenses if each.labels] == ["b"]
+    manager.licenseAssignmentManager.UpdateAssignedLicense(host._moId, "AAAAA")
+    (assigned,) = manager.licenseAssignmentManager.QueryAssignedLicenses(host._moId)
+    assert assigned.assignedLicense.licenseKey == "AAAAA"
+    manager.RemoveLicense("AAAAA")
+    with pytest.raises(vmodl.fault.InvalidArgument):
+        manager.RemoveLicense("AAAAA")
+
+
+def test_extensions_come_and_go(content: Any) -> None:
+    manager = content.extensionManager
+    assert "VirtualCenter" in {each.key for each in manager.extensionList}
+    made = vim.Extension(
+        key="com.example",
+        version="1",
+        description=vim.Description(label="", summary=""),
+        lastHeartbeatTime=dt.datetime.now(dt.UTC),
+    )
+    manager.RegisterExtension(made)
+    assert manager.FindExtension("com.example").version == "1"
+    manager.UnregisterExtension("com.example")
+    assert manager.FindExtension("com.example") is None
+    with pytest.raises(vim.fault.NotFound):
+        manager.UnregisterExtension("com.example")
+
+
 def test_the_account_is_in_the_directory(content: Any, lab: Lab) -> None:
     search = content.userDirectory.RetrieveUserGroups
     (found,) = search(None, lab.username, None, None, True, True, True)
@@ -131,7 +161,6 @@ def test_the_account_is_in_the_directory(content: Any, lab: Lab) -> None:
 
 
 def test_managers_of_nothing_say_so(content: Any) -> None:
-    assert content.extensionManager.FindExtension("com.example") is None
     assert content.ipPoolManager.QueryIpPools(only(content, vim.Datacenter)) == []
     assert not content.customizationSpecManager.DoesCustomizationSpecExist("x")
     with pytest.raises(vim.fault.NotFound):
@@ -194,6 +223,19 @@ def test_what_can_be_counted(content: Any) -> None:
         manager.QueryPerf([_Query(entity=host, intervalId=7)])
     with pytest.raises(vmodl.fault.InvalidArgument):
         manager.QueryPerfCounter([9999])
+
+
+def test_levels_of_counters_and_intervals_can_be_changed(content: Any) -> None:
+    manager = content.perfManager
+    key, mapping = _key(content, "cpu", "usage"), vim.PerformanceManager.CounterLevelMapping
+    manager.UpdateCounterLevelMapping([mapping(counterId=key, aggregateLevel=3)])
+    assert manager.QueryPerfCounter([key])[0].level == 3
+    manager.ResetCounterLevelMapping([key])
+    assert manager.QueryPerfCounter([key])[0].level == 1
+    interval = manager.historicalInterval[0]
+    interval.level = 2
+    manager.UpdatePerfInterval(interval)
+    assert manager.historicalInterval[0].level == 2
 
 
 # Browsers --------------------------------------------------------------------------------
@@ -277,3 +319,26 @@ def test_a_host_that_is_gone_shows_in_it_and_its_vms(content: Any, world: World)
     assert vm.runtime.connectionState == "disconnected"
     assert host.runtime.dasHostState.state == "uninitialized"
     assert content.perfManager.QueryPerf([_Query(entity=host)]) == []
+
+
+def test_what_happens_to_a_host_is_an_event_of_it(content: Any, world: World) -> None:
+    host = only(content, vim.HostSystem)
+    world.host_operations.disconnect(world.hosts[0].id, Origin(user="me"))
+    by_entity = vim.event.EventFilterSpec.ByEntity(entity=host, recursion="self")
+    (event,) = content.eventManager.QueryEvents(vim.event.EventFilterSpec(entity=by_entity))
+    assert isinstance(event, vim.event.HostDisconnectedEvent)
+    assert (event.host.host, event.userName) == (host, "me")
+    assert event.computeResource.computeResource == host.parent
+    by_entity = vim.event.EventFilterSpec.ByEntity(entity=host.parent, recursion="children")
+    assert content.eventManager.QueryEvents(vim.event.EventFilterSpec(entity=by_entity))
+
+
+def test_paths_lead_into_what_is_declared_more_generally(content: Any) -> None:
+    paths = ("configurationEx.drsConfig.enabled", "configurationEx.dasConfig")
+    made = view(content, vim.ClusterComputeResource)
+    spec = spec_of(made, vim.ClusterComputeResource, *paths)
+    (found,) = content.propertyCollector.RetrieveContents([spec])
+    assert {each.name: type(each.val) for each in found.propSet} == {
+        paths[0]: bool,
+        paths[1]: vim.cluster.DasConfigInfo,
+    }

@@ -12,7 +12,7 @@ from chaosvm.lab import vcenter
 
 FILES = sorted(Path(vcenter.__file__).parent.rglob("*.py"))
 TEXTS = [path.read_text("utf-8") for path in FILES]
-NAMES = {name for text in TEXTS for name in re.findall(r"\b(?:vim|vmodl)(?:\.\w+)+", text)}
+NAMES = {name for text in TEXTS for name in re.findall(r"(?<!\.)\b(?:vim|vmodl)(?:\.\w+)+", text)}
 METHODS = {
     name
     for text in TEXTS

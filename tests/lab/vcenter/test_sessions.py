@@ -178,3 +178,12 @@ def test_a_session_that_does_not_exist_cannot_be_ended(content: Any) -> None:
     with pytest.raises(vim.fault.NotFound):
         content.sessionManager.TerminateSession(["none"])
     assert len(content.sessionManager.sessionList) == 1
+
+
+def test_a_session_is_cloned_with_a_ticket_once(content: Any, lab: Lab, soap: Soap) -> None:
+    ticket = content.sessionManager.AcquireCloneTicket()
+    inner = f"<cloneTicket>{ticket}</cloneTicket>"
+    assert soap("CloneSession", "SessionManager", inner=inner).status_code == 200
+    assert len(content.sessionManager.sessionList) == 2
+    soap.session.cookies.clear()
+    assert "InvalidLoginFault" in soap("CloneSession", "SessionManager", inner=inner).text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from chaosvm.lab.simulation import Host
 from chaosvm.lab.vcenter.entities import DATASTORE_BYTES, Datastore, references
 from chaosvm.lab.vcenter.hosts.system import HostPart, object_key
-from chaosvm.lab.vcenter.managed_object import Call, managed_property, method
+from chaosvm.lab.vcenter.managed_object import Call, SoapFault, managed_property, method
 from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = ["HBA_PCI_ID", "DatastoreSystem", "StorageSystem"]
@@ -47,6 +47,32 @@ class StorageSystem(HostPart):
     def multipathStateInfo(self, session: Any = None) -> Any:
         path = _h.MultipathStateInfo.Path(name=self._path, pathState="active")
         return _h.MultipathStateInfo(path=[path])
+
+    @method("RetrieveDiskPartitionInfo")
+    def partitions(self, call: Call) -> list[Any]:
+        """The disk has one partition, the datastore's."""
+        disk = self._disk()
+        if any(path != disk.devicePath for path in call.get("devicePath") or ()):
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="devicePath"))
+        info, blocks = _h.DiskPartitionInfo, disk.capacity.block
+        attributes = info.Partition(
+            partition=1, startSector=2048, endSector=blocks - 1, type="vmfs", logical=False
+        )
+        place = info.BlockRange(
+            partition=1,
+            type="vmfs",
+            start=_h.DiskDimensions.Lba(blockSize=_BLOCK_BYTES, block=2048),
+            end=_h.DiskDimensions.Lba(blockSize=_BLOCK_BYTES, block=blocks - 1),
+        )
+        return [
+            info(
+                deviceName=disk.devicePath,
+                spec=info.Specification(
+                    partitionFormat="gpt", totalSectors=blocks, partition=[attributes]
+                ),
+                layout=info.Layout(total=disk.capacity, partition=[place]),
+            )
+        ]
 
     @method("RefreshStorageSystem", "RescanAllHba", "RescanHba", "RescanVmfs")
     def refresh(self, call: Call) -> None:

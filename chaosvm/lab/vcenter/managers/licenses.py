@@ -1,4 +1,4 @@
-"""LicenseManager and LicenseAssignmentManager: the evaluation license, for everything."""
+"""LicenseManager and LicenseAssignmentManager: by default the evaluation license, for all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab.vcenter.interfaces import Inventory
-from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, managed_property, method
+from chaosvm.lab.vcenter.managed_object import (
+    Call,
+    ManagedObject,
+    SoapFault,
+    managed_property,
+    method,
+)
 
 __all__ = ["LicenseAssignmentManager", "LicenseManager"]
 
@@ -33,10 +39,11 @@ class LicenseManager(ManagedObject):
 
     def __init__(self) -> None:
         super().__init__("LicenseManager")
+        self._licenses = {_EVALUATION: _license(_EVALUATION)}
 
     @managed_property
     def licenses(self, session: Any = None) -> Any:
-        return _l.LicenseInfo.Array([_license(_EVALUATION)])
+        return _l.LicenseInfo.Array(self._licenses.values())
 
     @managed_property
     def licenseAssignmentManager(self, session: Any = None) -> Any:
@@ -49,10 +56,6 @@ class LicenseManager(ManagedObject):
     @managed_property
     def sourceAvailable(self, session: Any = None) -> bool:
         return True
-
-    @managed_property
-    def licensedEdition(self, session: Any = None) -> str:
-        return ""
 
     @managed_property
     def evaluation(self, session: Any = None) -> Any:
@@ -71,6 +74,41 @@ class LicenseManager(ManagedObject):
     def has_feature(self, call: Call) -> bool:
         return True
 
+    # Changes ---------------------------------------------------------------------------
+
+    @method("AddLicense", "UpdateLicense")
+    def add(self, call: Call) -> Any:
+        key = call.get("licenseKey")
+        license = self._licenses.setdefault(key, _license(key))
+        for label in call.get("labels") or ():
+            _set_label(license, label.key, label.value)
+        return license
+
+    @method("RemoveLicense")
+    def remove(self, call: Call) -> None:
+        self._find(call)
+        del self._licenses[call.get("licenseKey")]
+
+    @method("UpdateLicenseLabel")
+    def set_label(self, call: Call) -> None:
+        _set_label(self._find(call), call.get("labelKey"), call.get("labelValue"))
+
+    @method("RemoveLicenseLabel")
+    def remove_label(self, call: Call) -> None:
+        _set_label(self._find(call), call.get("labelKey"), None)
+
+    def _find(self, call: Call) -> Any:
+        license = self._licenses.get(call.get("licenseKey"))
+        if license is None:
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="licenseKey"))
+        return license
+
+
+def _set_label(license: Any, key: str, value: str | None) -> None:
+    license.labels = [each for each in license.labels if each.key != key]
+    if value is not None:
+        license.labels.append(vim.KeyValue(key=key, value=value))
+
 
 class LicenseAssignmentManager(ManagedObject):
     kind = vim.LicenseAssignmentManager
@@ -80,6 +118,7 @@ class LicenseAssignmentManager(ManagedObject):
         super().__init__(self.MOID)
         self._inventory = inventory
         self._instance_uuid = instance_uuid
+        self._keys: dict[str, str] = {}  # by entity; others have the evaluation license
 
     @method("QueryAssignedLicenses")
     def query(self, call: Call) -> list[Any]:
@@ -89,8 +128,19 @@ class LicenseAssignmentManager(ManagedObject):
         requested = call.get("entityId")
         return [
             vim.LicenseAssignmentManager.LicenseAssignment(
-                entityId=entity, entityDisplayName=name, assignedLicense=_license(_EVALUATION)
+                entityId=entity,
+                entityDisplayName=name,
+                assignedLicense=_license(self._keys.get(entity, _EVALUATION)),
             )
             for entity, name in names.items()
             if requested in (None, "", entity)
         ]
+
+    @method("UpdateAssignedLicense")
+    def assign(self, call: Call) -> Any:
+        self._keys[call.get("entity")] = call.get("licenseKey")
+        return _license(call.get("licenseKey"))
+
+    @method("RemoveAssignedLicense")
+    def unassign(self, call: Call) -> None:
+        self._keys.pop(call.get("entityId"), None)

@@ -15,6 +15,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.simulation import Machine
+from chaosvm.lab.vcenter.compute_resources import Compute, ResourcePool
 from chaosvm.lab.vcenter.host_system import HostSystem
 from chaosvm.lab.vcenter.interfaces import Service
 from chaosvm.lab.vcenter.managed_object import (
@@ -108,6 +109,7 @@ _COUNTERS = {
     )
 }
 _VMS_ONLY = {_OS_UPTIME}
+_OF_CLUSTERS = (2, 6, 24, 98)
 
 
 class PerformanceManager(ManagedObject):
@@ -116,6 +118,13 @@ class PerformanceManager(ManagedObject):
     def __init__(self, service: Service) -> None:
         super().__init__("PerfMgr")
         self._service = service
+        self._counters = {each.key: each.info() for each in _COUNTERS.values()}
+        self._intervals = {
+            period: vim.HistoricalInterval(
+                key=key, samplingPeriod=period, name=name, length=length, level=1, enabled=True
+            )
+            for key, name, period, length in _INTERVALS
+        }
 
     @managed_property
     def description(self, session: Any = None) -> Any:
@@ -128,27 +137,44 @@ class PerformanceManager(ManagedObject):
 
     @managed_property
     def historicalInterval(self, session: Any = None) -> Any:
-        return vim.HistoricalInterval.Array(
-            vim.HistoricalInterval(
-                key=key, samplingPeriod=period, name=name, length=length, level=1, enabled=True
-            )
-            for key, name, period, length in _INTERVALS
-        )
+        return vim.HistoricalInterval.Array(self._intervals.values())
 
     @managed_property
     def perfCounter(self, session: Any = None) -> Any:
-        return _p.CounterInfo.Array(each.info() for each in _COUNTERS.values())
+        return _p.CounterInfo.Array(self._counters.values())
 
     @method("QueryPerfCounter")
     def counters(self, call: Call) -> list[Any]:
-        keys = call.get("counterId") or ()
-        if not all(key in _COUNTERS for key in keys):
-            raise _invalid("counterId")
-        return [_COUNTERS[key].info() for key in keys]
+        return [self._counter(key) for key in call.get("counterId") or ()]
 
     @method("QueryPerfCounterByLevel")
     def counters_by_level(self, call: Call) -> list[Any]:
-        return [each.info() for each in _COUNTERS.values() if each.level <= call.get("level")]
+        return [each for each in self._counters.values() if each.level <= call.get("level")]
+
+    @method("UpdateCounterLevelMapping")
+    def set_levels(self, call: Call) -> None:
+        for each in call.get("counterLevelMap") or ():
+            counter = self._counter(each.counterId)
+            counter.level = each.aggregateLevel or counter.level
+            counter.perDeviceLevel = each.perDeviceLevel or counter.perDeviceLevel
+
+    @method("ResetCounterLevelMapping")
+    def reset_levels(self, call: Call) -> None:
+        for key in call.get("counters") or ():
+            counter = self._counter(key)
+            counter.level = counter.perDeviceLevel = _COUNTERS[key].level
+
+    @method("UpdatePerfInterval")
+    def update_interval(self, call: Call) -> None:
+        interval = call.get("interval")
+        if interval.samplingPeriod not in self._intervals:
+            raise _invalid("interval.samplingPeriod")
+        self._intervals[interval.samplingPeriod] = interval
+
+    def _counter(self, key: int) -> Any:
+        if key not in self._counters:
+            raise _invalid("counterId")
+        return self._counters[key]
 
     @method("QueryPerfProviderSummary")
     def provider(self, call: Call) -> Any:
@@ -188,14 +214,17 @@ class PerformanceManager(ManagedObject):
         if isinstance(entity, HostSystem):
             booted = entity.host.booted_at if entity.host_up else None
             return {key: _host_sample(key, booted) for key in _COUNTERS if key not in _VMS_ONLY}
+        if isinstance(entity, (Compute, ResourcePool)):
+            return dict.fromkeys(_OF_CLUSTERS, lambda moment: 0)
         return {}
 
     def _result(self, spec: Any) -> Any:
         samples = self._samples(spec.entity)
         requested = [each.counterId for each in spec.metricId or ()] or list(samples)
         moments = self._moments(spec)
-        # A sample is left out of all series if one of the entity's own clock says it was off.
-        on = [each for each in moments if samples and samples[_UPTIME](each) is not None]
+        # There are no samples of a time at which the entity was off.
+        first = next(iter(samples.values()), lambda moment: None)
+        on = [each for each in moments if first(each) is not None]
         if not on:
             return None
         series = {

@@ -119,18 +119,6 @@ class DiagnosticManager(StubManager):
         )
 
 
-class ExtensionManager(StubManager):
-    """There are no extensions."""
-
-    @method("FindExtension", "QueryManagedBy")
-    def find(self, call: Call) -> None:
-        return None
-
-    @method("UnregisterExtension")
-    def unregister(self, call: Call) -> None:
-        raise SoapFault(vim.fault.NotFound(), f"no extension {call.get('extensionKey')!r}")
-
-
 class VStorageObjectManager(StubManager):
     """There are no first class disks."""
 
@@ -148,7 +136,6 @@ class VStorageObjectManager(StubManager):
 _SPECIAL: Mapping[str, type[StubManager]] = {
     "customizationSpecManager": CustomizationSpecManager,
     "diagnosticManager": DiagnosticManager,
-    "extensionManager": ExtensionManager,
     "vStorageObjectManager": VStorageObjectManager,
 }
 

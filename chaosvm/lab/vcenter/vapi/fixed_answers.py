@@ -38,6 +38,13 @@ _ANSWERS: Sequence[tuple[str, str, str, Any]] = (
         "/esx/settings/depot-content/base-images",
         [],
     ),
+    (
+        "esx.settings.clusters.enablement.software",
+        "get",
+        "/esx/settings/clusters/{cluster}/enablement/software",
+        {"enabled": False},
+    ),
+    ("vcenter.cluster.modules", "list", "/vcenter/cluster/modules", {"summaries": []}),
     ("vcenter.namespaces.instances", "list", "/vcenter/namespaces/instances", []),
     (
         "vcenter.namespace_management.clusters",
