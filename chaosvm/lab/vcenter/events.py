@@ -264,16 +264,24 @@ class _Filter:
 
         def test(event: Event) -> bool:
             vm = self._service.vm_by_id(event.vm_id)
-            if vm is None:
+            subject = vm or inventory.tree.hosts.get(event.host_id)
+            if subject is None:
                 return False
-            if vm.moid == moid:
+            if subject.moid == moid:
                 return bool(spec.recursion != "children")
             if spec.recursion == "self":
                 return False
-            ancestors: set[str] = self._service.ancestor_moids(vm)
-            return moid in ancestors
+            return moid in (self._service.ancestor_moids(vm) if vm else _containers(subject))
 
         return test
+
+
+def _containers(entity: Any) -> set[str]:
+    """The moids of what an entity is in."""
+    moids = set()
+    while (entity := entity.parent_entity) is not None:
+        moids.add(entity.moid)
+    return moids
 
 
 def _type_names(event: Event, kind: Any) -> set[str]:
