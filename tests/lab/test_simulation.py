@@ -44,6 +44,7 @@ def test_a_start_launches_boots_and_runs(slow_world: World, clock: FakeClock) ->
     assert slow_world.uptime(slow_world.vm("web")) == pytest.approx(1.0)
     assert [(e.kind, e.user, e.correlation_id) for e in slow_world.events] == [
         (EventKind.START_REQUESTED, "me", "c-1"),
+        (EventKind.POWERED_ON, "me", "c-1"),
         (EventKind.STARTED, "me", "c-1"),
     ]
 

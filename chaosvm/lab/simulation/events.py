@@ -32,7 +32,8 @@ class EventKind(Enum):
     REBOOT_NOT_SENT = auto()
     RESET_NOT_SENT = auto()
     MIGRATION_REFUSED = auto()
-    # Observed.
+    # Observed. Its process runs, and its guest is still booting; then its guest is up.
+    POWERED_ON = auto()
     STARTED = auto()
     RESUMED = auto()
     WENT_DOWN = auto()

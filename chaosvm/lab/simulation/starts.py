@@ -33,7 +33,7 @@ class Starts:
         """Start a VM that is off, or resume one that is suspended or paused."""
         host_id = host_id or self._world.choose_host(vm)
         if vm.state is State.PAUSED:
-            resumed = self._transitions.run_and_record(EventKind.RESUMED, origin)
+            resumed = self._transitions.run_and_record(EventKind.RESUMED, origin=origin)
             self._world.plan(vm, (self._world.durations.resume, resumed))
         elif vm.state is State.SUSPENDED:
             self._restore(vm, host_id, origin, waits_for_launch)
@@ -56,7 +56,9 @@ class Starts:
         self._record_start(EventKind.START_REQUESTED, vm, origin)
         restored = (
             self._world.durations.restore,
-            self._transitions.run_and_record(EventKind.STARTED, origin),
+            self._transitions.run_and_record(
+                EventKind.POWERED_ON, EventKind.STARTED, origin=origin
+            ),
         )
         if waits_for_launch:
             restoring = self._transitions.set_state(State.RESTORING)
@@ -78,13 +80,13 @@ class Starts:
             kind = EventKind.PAUSED_START_REQUESTED if paused else EventKind.START_REQUESTED
             self._record_start(kind, vm, origin)
         started = self._transitions.run_and_record(
-            EventKind.STATELESS_STARTED if stateless else EventKind.STARTED, origin
+            EventKind.STATELESS_STARTED if stateless else EventKind.STARTED, origin=origin
         )
         launch = self._world.durations.launch
         if paused:
             self._world.plan(vm, (launch, self._transitions.set_paused))
             return
-        booting = self._transitions.set_state(State.BOOTING)
+        booting = self._transitions.boot_and_record(origin)
         self._world.plan(vm, (launch, booting), (self._transitions.boot_seconds(vm), started))
 
     def _launch_stateless(self, vm: Machine, host_id: str | None, origin: Origin | None) -> None:

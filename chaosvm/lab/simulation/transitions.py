@@ -66,12 +66,20 @@ class Transitions:
         if self._world.has_vm(vm_id) and self._world.vm(vm_id).heartbeat == "yellow":
             self._world.change(vm_id, heartbeat_lost="red")
 
-    def run_and_record(self, kind: EventKind, origin: Origin | None) -> Callable[[Machine], None]:
+    def run_and_record(self, *kinds: EventKind, origin: Origin | None) -> Callable[[Machine], None]:
         def run(vm: Machine) -> None:
             self.set_running(vm)
-            self._world.record(kind, vm, origin)
+            for kind in kinds:
+                self._world.record(kind, vm, origin)
 
         return run
+
+    def boot_and_record(self, origin: Origin | None) -> Callable[[Machine], None]:
+        def boot(vm: Machine) -> None:
+            self._world.put(vm.changed(state=State.BOOTING))
+            self._world.record(EventKind.POWERED_ON, vm, origin)
+
+        return boot
 
     def set_suspended(self, vm: Machine) -> None:
         now = self._world.now

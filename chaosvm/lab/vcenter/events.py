@@ -30,7 +30,7 @@ _e = vim.event
 # (simulator/esx/event_manager.go). Kinds that are not listed have no vCenter event.
 _KINDS: Mapping[EventKind, tuple[Any, str]] = {
     EventKind.START_REQUESTED: (_e.VmStartingEvent, "{vm} on {host} is starting"),
-    EventKind.STARTED: (_e.VmPoweredOnEvent, "{vm} on {host} is powered on"),
+    EventKind.POWERED_ON: (_e.VmPoweredOnEvent, "{vm} on {host} is powered on"),
     EventKind.POWERED_OFF: (_e.VmStoppingEvent, "{vm} on {host} is stopping"),
     EventKind.POWERED_OFF_INSTEAD_OF_SHUTDOWN: (_e.VmStoppingEvent, "{vm} on {host} is stopping"),
     EventKind.SHUTDOWN_REQUESTED: (
