@@ -7,7 +7,61 @@ from chaoslib.types import Configuration, Secrets
 
 from chaosvm.activities.binding import Binding
 
-__all__ = ["plan_power_off", "plan_power_on", "plan_reboot", "plan_suspend", "saved_plan"]
+__all__ = [
+    "plan_outage",
+    "plan_power_off",
+    "plan_power_on",
+    "plan_reboot",
+    "plan_suspend",
+    "saved_plan",
+]
+
+
+def plan_outage(
+    platform: Binding,
+    vms: Dict[str, Any],
+    duration: float = 60,
+    parallel: int = 10,
+    graceful: bool = True,
+    timeout: float = 300,
+    on_timeout: str = "hard",
+    wait_for: str = "power",
+    waves: int = 1,
+    interval: float = 0,
+    path: str = "",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> Dict[str, Any]:
+    """
+    What `outage` with these arguments would do now. Nothing is touched.
+
+    Returns the same as `plan_power_off`, and `outage` takes it in the same way.
+    With `path`, the plan is also written to that file.
+
+    ```json
+    {
+      "type": "probe",
+      "name": "what-an-outage-would-do",
+      "provider": {
+        "type": "python",
+        "module": "$module",
+        "func": "plan_outage",
+        "arguments": {"vms": {"name": "web-*", "count": 1}, "duration": 120}
+      }
+    }
+    ```
+    """
+    service = platform.connect(configuration, secrets)
+    options = {
+        "duration": duration,
+        "graceful": graceful,
+        "timeout": timeout,
+        "on_timeout": on_timeout,
+        "wait_for": wait_for,
+        "waves": waves,
+        "interval": interval,
+    }
+    return saved_plan(path, lambda: service.plan("outage", vms, parallel, **options))
 
 
 def plan_power_off(

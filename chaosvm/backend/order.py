@@ -40,6 +40,12 @@ class Order:
     parallel: int = 1
     # The milestone that a VM has to reach once it is on, as it is written.
     wait_for: str = "power"
+    # The VMs are taken in so many waves, or one by one, and two waves start so many seconds
+    # apart.
+    waves: int = 1
+    interval: float = 0.0
+    # For an outage: the seconds for which VMs are held off before they are powered on again.
+    duration: float | None = None
     # The saved memory of a suspended VM may be discarded.
     discard_memory: bool = False
     # The operation restores a VM that an earlier one changed.
@@ -53,14 +59,25 @@ class Order:
     begun: float = field(default_factory=time.monotonic, compare=False)
 
     @property
+    def name(self) -> str:
+        """The action's name, for messages: an outage is a power off to the platform."""
+        return self.operation.value if self.duration is None else "outage"
+
+    @property
     def options(self) -> dict[str, Any]:
         """The options that apply to the operation, under their names as arguments."""
         options: dict[str, Any] = {"timeout": self.timeout, "parallel": self.parallel}
         if self.operation in (Operation.POWER_OFF, Operation.REBOOT):
             options["graceful"] = self.graceful
             options["on_timeout"] = self.on_timeout.value
-        if self.operation in (Operation.POWER_ON, Operation.REBOOT):
+        if self.operation in (Operation.POWER_ON, Operation.REBOOT) or self.duration is not None:
             options["wait_for"] = self.wait_for
+        if self.duration is not None:
+            options["duration"] = self.duration
+        if self.waves > 1:
+            options["waves"] = self.waves
+        if self.interval > 0:
+            options["interval"] = self.interval
         if self.discard_memory:
             options["discard_memory"] = True
         return options

@@ -35,7 +35,7 @@ logger = logging.getLogger("chaostoolkit")
 _MODULES = tuple(f"{platform.package}.actions" for platform in PLATFORMS)
 # The actions that respect chaosvm_dry_run. Others, such as an export, do not.
 _POWER = ("power_on", "power_off", "reboot", "suspend")
-_FUNCTIONS = (*_POWER, *(f"batch_{verb}" for verb in _POWER), "restore_power_states")
+_FUNCTIONS = (*_POWER, *(f"batch_{verb}" for verb in _POWER), "outage", "restore_power_states")
 
 
 def validate_control(control: Dict[str, Any]) -> None:

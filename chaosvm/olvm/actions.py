@@ -23,6 +23,7 @@ __all__ = [
     "batch_power_on",
     "batch_reboot",
     "batch_suspend",
+    "outage",
     "power_off",
     "power_on",
     "reboot",
@@ -36,6 +37,7 @@ suspend = OLVM.bind(actions.suspend)
 batch_power_on = OLVM.bind(batch_actions.batch_power_on)
 batch_reboot = OLVM.bind(batch_actions.batch_reboot)
 batch_suspend = OLVM.bind(batch_actions.batch_suspend)
+outage = OLVM.bind(batch_actions.outage)
 restore_power_states = OLVM.bind(actions.restore_power_states)
 
 
@@ -91,6 +93,8 @@ def batch_power_off(
     timeout: float = 300,
     on_timeout: str = "hard",
     discard_memory: bool = False,
+    waves: int = 1,
+    interval: float = 0,
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
@@ -101,9 +105,11 @@ def batch_power_off(
     `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`, and `count`
     or `percent` with a `seed`; `{"all": true}` selects every
     VM, `{"plan": "plan.json"}` those of a plan. At most `parallel` requests are
-    sent at once, and `timeout` seconds bound the whole batch. `graceful`,
-    `on_timeout` (`hard`, `fail` or `leave`) and `discard_memory` are those of
-    `power_off`.
+    sent at once, and `timeout` seconds bound the whole batch, or each wave.
+    `graceful`, `on_timeout` (`hard`, `fail` or `leave`) and `discard_memory`
+    are those of `power_off`. With `waves`, the VMs are taken in so many groups,
+    one after the other, until one fails; with `interval`, two groups, or VMs,
+    start at least so many seconds apart.
 
     Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
     the `seed` of the sample: pass it to draw the same VMs again. Fails if any
@@ -127,5 +133,6 @@ def batch_power_off(
     ```
     """
     platform = olvm(configuration, secrets)
-    batch = platform.batch_power_off(vms, parallel, graceful, timeout, on_timeout, discard_memory)
-    return batch.to_json()
+    return platform.batch_power_off(
+        vms, parallel, graceful, timeout, on_timeout, waves, interval, discard_memory
+    ).to_json()

@@ -85,6 +85,8 @@ class OLVMPlatform(VMService):
         graceful: bool = True,
         timeout: float = 300,
         on_timeout: str = "hard",
+        waves: int = 1,
+        interval: float = 0,
         discard_memory: bool = False,
     ) -> Batch:
         """Power off VMs; with ``discard_memory`` also suspended ones, whose memory is lost."""
@@ -96,6 +98,8 @@ class OLVMPlatform(VMService):
             timeout=timeout,
             on_timeout=on_timeout,
             discard_memory=discard_memory,
+            waves=waves,
+            interval=interval,
         )
 
     def system(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ __all__ = [
     "hosts_available",
     "inventory_summary",
     "list_vms",
+    "plan_outage",
     "plan_power_off",
     "plan_power_on",
     "plan_reboot",
@@ -62,6 +63,7 @@ hosts_available = OLVM.bind(server_probes.hosts_available)
 running_vms_at_least = OLVM.bind(server_probes.running_vms_at_least)
 vm_events = OLVM.bind(server_probes.vm_events)
 wait_for_state = OLVM.bind(server_probes.wait_for_state)
+plan_outage = OLVM.bind(plans.plan_outage)
 plan_power_on = OLVM.bind(plans.plan_power_on)
 plan_reboot = OLVM.bind(plans.plan_reboot)
 plan_suspend = OLVM.bind(plans.plan_suspend)

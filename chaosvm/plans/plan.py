@@ -48,7 +48,7 @@ class Plan:
             "plan": VERSION,
             "platform": self.platform,
             "server": self.server,
-            "operation": self.order.operation.value,
+            "operation": self.order.name,
             "options": self.order.options,
             "selection": self.selection,
             "seed": self.seed,
@@ -62,7 +62,7 @@ class Plan:
     def lines(self) -> Iterator[str]:
         """The plan in words, for the log."""
         drawn = "" if self.seed is None else f", drawn with seed {self.seed}"
-        yield f"{self.order.operation} of {len(self.previews)} VM(s){drawn}, on {self.server}:"
+        yield f"{self.order.name} of {len(self.previews)} VM(s){drawn}, on {self.server}:"
         for each in self.previews:
             warning = f" (it {each.warning})" if each.warning else ""
             yield f"  {each.vm}, {each.vm.power_state}: {each.will}{warning}"

@@ -34,11 +34,13 @@ class Preview:
 def preview(backend: Backend, vm: VM, order: Order) -> Preview:
     ready = "" if order.wait_for == "power" else f", then waits for {order.wait_for}"
     if already_satisfied(vm, order):
-        return Preview(vm, f"nothing: is {vm.power_state} already{ready}")
+        is_on = order.operation is Operation.POWER_ON
+        return Preview(vm, f"nothing: is {vm.power_state} already{ready if is_on else ''}")
     if reason := refusal_reason(backend, vm, order):
         return Preview(vm, f"refused: {reason}", refused=reason)
     step = first_command(vm.power_state, order)
-    will = f"{_description(backend, vm, order, step)}{ready}"
+    back = "" if order.duration is None else f", then off for {order.duration:g} s, then power on"
+    will = f"{_description(backend, vm, order, step)}{back}{ready}"
     if must_wait_for_stable_state(vm.power_state, order):
         will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"
     command = _first_command(backend, vm, order, step)

@@ -74,7 +74,7 @@ class PlanTarget:
 
         ``preview`` is used to compare each VM's plan with what would be done now.
         """
-        current = {"platform": platform, "server": server, "operation": order.operation.value}
+        current = {"platform": platform, "server": server, "operation": order.name}
         for key, value in current.items():
             if self._plan.get(key) != value:
                 raise _mismatch(f"the {key} {values.shown(self._plan.get(key))}", repr(value))

@@ -29,7 +29,9 @@ from chaosvm.plans import Plan, Preview, preview
 from chaosvm.power import in_flight, raise_if_refused, run_operation, wait_for_in_flight
 from chaosvm.runtime import Deadline, journal
 from chaosvm.service.context import Context
+from chaosvm.service.outage import Outage
 from chaosvm.service.targets import Target
+from chaosvm.service.waves import not_touched, run_in_waves
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Operations"]
@@ -62,7 +64,7 @@ class Operations:
         """
         choice = target.choice
         for vm, reason in choice.passed_over:
-            logger.info(f"{order.operation}: {vm} {reason}, so it is passed over")
+            logger.info(f"{order.name}: {vm} {reason}, so it is passed over")
         if self._context.safety.dry_run:
             return self._dry_run(order, target)
         raise_if_refused(self._context.backend, choice.vms, order)
@@ -72,14 +74,14 @@ class Operations:
         ):
             drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
             names = _named(choice.vms)
-            logger.info(f"{order.operation} of {len(choice.vms)} VM(s){drawn}: {names}")
-            outcomes = self._outcomes(choice.vms, order, deadline)
-            logger.info(summary_text(order.operation, outcomes, deadline.elapsed))
+            logger.info(f"{order.name} of {len(choice.vms)} VM(s){drawn}: {names}")
+            outcomes = self._carry_out(choice.vms, order, deadline)
+            logger.info(summary_text(order.name, outcomes, deadline.elapsed))
             self._count_reboots(order, outcomes)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:
             journal.keep_output(batch.to_json())
-            raise OperationFailed(failure_text(order.operation, outcomes, choice.seed), outcomes)
+            raise OperationFailed(failure_text(order.name, outcomes, choice.seed), outcomes)
         return batch
 
     def plan(self, order: Order, target: Target) -> Plan:
@@ -112,12 +114,18 @@ class Operations:
         counter.reserve_dry_run(
             request.entry, takes_down(order.operation), target.since, self._guard(request)
         )
-        if order.operation is Operation.POWER_ON:
+        if order.operation is Operation.POWER_ON or order.duration is not None:
             counter.mark_running({request.key(each.vm) for each in plan.previews})
-        outcomes = [dry_run_outcome(each.vm, order.operation, each.will) for each in plan.previews]
+        outcomes = [dry_run_outcome(each.vm, order.name, each.will) for each in plan.previews]
         return Batch(tuple(outcomes), plan.seed, target.choice.passed_over, plan.to_json())
 
     # Running -----------------------------------------------------------------------
+
+    def _carry_out(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> list[Outcome]:
+        backend, ledger = self._context.backend, self._context.ledger()
+        if order.duration is not None:
+            return Outage(backend, ledger, order, self._outcomes).run(vms, deadline)
+        return run_in_waves(backend, ledger, vms, order, deadline, self._outcomes)
 
     def _outcomes(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> list[Outcome]:
         """VMs with an earlier command still in flight come last.
@@ -136,7 +144,7 @@ class Operations:
             except ChaosVMError as error:
                 if not outcomes:
                     raise
-                outcomes += [_not_touched(vm, order, error) for vm in late]
+                outcomes += [not_touched(vm, order, str(error)) for vm in late]
         by_id = {outcome.id: outcome for outcome in outcomes}
         return [by_id[vm.id] for vm in vms]
 
@@ -186,22 +194,6 @@ class Operations:
             raise_if_exceeded(results, request)
 
         return check
-
-
-def _not_touched(vm: VM, order: Order, error: ChaosVMError) -> Outcome:
-    """Of a VM that could not be read again after others were changed."""
-    return Outcome(
-        name=vm.name,
-        id=vm.id,
-        platform=vm.platform,
-        operation=order.operation,
-        before=vm.power_state,
-        after=PowerState.UNKNOWN,
-        changed=False,
-        how=How.NONE,
-        seconds=0.0,
-        error=f"was not touched: {error}",
-    )
 
 
 def _named(vms: Sequence[VM]) -> str:

@@ -10,6 +10,8 @@ from chaosvm.settings import values
 
 __all__ = ["checked_order"]
 
+_MAX_WAVES = 1000
+_DAY = 86_400
 # What only the other operation can do.
 _FOREIGN = {Operation.POWER_OFF: OnTimeout.RESET, Operation.REBOOT: OnTimeout.HARD}
 
@@ -24,6 +26,12 @@ def checked_order(operation: str, timeout: Any, **options: Any) -> Order:
         options["on_timeout"] = _on_timeout(verb, options["on_timeout"])
     if "wait_for" in options:
         options["wait_for"] = str(Milestone.parse("wait_for", options["wait_for"]))
+    if "waves" in options:
+        options["waves"] = values.integer("waves", options["waves"], 1, _MAX_WAVES)
+    if "interval" in options:
+        options["interval"] = values.number("interval", options["interval"], 0, _DAY, "seconds")
+    if "duration" in options:
+        options["duration"] = values.number("duration", options["duration"], 0, _DAY, "seconds")
     seconds = values.timeout_seconds("timeout", timeout)
     return Order(operation=verb, timeout=seconds, **options)
 

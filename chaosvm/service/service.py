@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from enum import StrEnum
 from typing import Any
 
 from chaosvm.backend import Operation, Order
@@ -20,6 +21,7 @@ from chaosvm.restore import as_dry_run, raise_if_failed, restore
 from chaosvm.runtime import Deadline
 from chaosvm.selection import Selection
 from chaosvm.service.base import ServiceBase
+from chaosvm.service.counts import COUNTED_FIELDS, vm_counts
 from chaosvm.service.orders import checked_order
 from chaosvm.settings import values
 from chaosvm.vm import VM, PowerState
@@ -28,16 +30,15 @@ __all__ = ["VMService"]
 
 logger = logging.getLogger("chaostoolkit")
 
-# The fields that a summary counts.
-_COUNTED = (
-    "template",
-    "cpu_count",
-    "memory_mb",
-    "power_state",
-    "datacenter",
-    "cluster",
-    "host",
-)
+
+class _Verb(StrEnum):
+    """The actions that can be planned."""
+
+    POWER_ON = "power_on"
+    POWER_OFF = "power_off"
+    REBOOT = "reboot"
+    SUSPEND = "suspend"
+    OUTAGE = "outage"
 
 
 class VMService(ServiceBase):
@@ -88,19 +89,9 @@ class VMService(ServiceBase):
     def inventory_summary(self, vms: Any = None) -> dict[str, Any]:
         """Counts of VMs by power state, datacenter and cluster, and the server's version."""
         deadline = self._reading()
-        counted = self._read(vms, deadline, fields=_COUNTED)
-        return {
-            "platform": self.name,
-            **self.backend.server_info(deadline),
-            "vms": len(counted),
-            "templates": sum(vm.template for vm in counted),
-            "cpu_count": sum(vm.cpu_count or 0 for vm in counted),
-            "memory_mb": sum(vm.memory_mb or 0 for vm in counted),
-            "power_states": _counted(vm.power_state.value for vm in counted),
-            "datacenters": _counted(vm.datacenter for vm in counted),
-            "clusters": _counted(vm.cluster for vm in counted),
-            "hosts": _counted(vm.host for vm in counted),
-        }
+        counted = self._read(vms, deadline, fields=COUNTED_FIELDS)
+        info = self.backend.server_info(deadline)
+        return {"platform": self.name, **info, **vm_counts(counted)}
 
     # Acting ----------------------------------------------------------------------
 
@@ -143,10 +134,17 @@ class VMService(ServiceBase):
         return self._run_single("suspend", vm_name, timeout=timeout)
 
     def batch_power_on(
-        self, vms: Any, parallel: int = 10, timeout: float = 300, wait_for: str = "power"
+        self,
+        vms: Any,
+        parallel: int = 10,
+        timeout: float = 300,
+        wait_for: str = "power",
+        waves: int = 1,
+        interval: float = 0,
     ) -> Batch:
         """Power on all the selected VMs, and wait for a milestone of each."""
-        return self._run_batch("power_on", vms, parallel, timeout=timeout, wait_for=wait_for)
+        options = {"wait_for": wait_for, "waves": waves, "interval": interval}
+        return self._run_batch("power_on", vms, parallel, timeout=timeout, **options)
 
     def batch_power_off(
         self,
@@ -155,10 +153,19 @@ class VMService(ServiceBase):
         graceful: bool = True,
         timeout: float = 300,
         on_timeout: str = "hard",
+        waves: int = 1,
+        interval: float = 0,
     ) -> Batch:
         """Shut down the guests of all the selected VMs, or cut their power."""
         return self._run_batch(
-            "power_off", vms, parallel, graceful=graceful, timeout=timeout, on_timeout=on_timeout
+            "power_off",
+            vms,
+            parallel,
+            graceful=graceful,
+            timeout=timeout,
+            on_timeout=on_timeout,
+            waves=waves,
+            interval=interval,
         )
 
     def batch_reboot(
@@ -169,6 +176,8 @@ class VMService(ServiceBase):
         timeout: float = 300,
         on_timeout: str = "fail",
         wait_for: str = "power",
+        waves: int = 1,
+        interval: float = 0,
     ) -> Batch:
         """Reboot the guests of all the selected VMs, or reset them; wait for a milestone."""
         return self._run_batch(
@@ -179,11 +188,47 @@ class VMService(ServiceBase):
             timeout=timeout,
             on_timeout=on_timeout,
             wait_for=wait_for,
+            waves=waves,
+            interval=interval,
         )
 
-    def batch_suspend(self, vms: Any, parallel: int = 10, timeout: float = 300) -> Batch:
+    def batch_suspend(
+        self,
+        vms: Any,
+        parallel: int = 10,
+        timeout: float = 300,
+        waves: int = 1,
+        interval: float = 0,
+    ) -> Batch:
         """Suspend all the selected VMs."""
-        return self._run_batch("suspend", vms, parallel, timeout=timeout)
+        options = {"waves": waves, "interval": interval}
+        return self._run_batch("suspend", vms, parallel, timeout=timeout, **options)
+
+    def outage(
+        self,
+        vms: Any,
+        duration: float = 60,
+        parallel: int = 10,
+        graceful: bool = True,
+        timeout: float = 300,
+        on_timeout: str = "hard",
+        wait_for: str = "power",
+        waves: int = 1,
+        interval: float = 0,
+    ) -> Batch:
+        """Power the selected VMs off, hold them off for some seconds, and power them on again."""
+        return self._run_batch(
+            "power_off",
+            vms,
+            parallel,
+            graceful=graceful,
+            timeout=timeout,
+            on_timeout=on_timeout,
+            wait_for=wait_for,
+            waves=waves,
+            interval=interval,
+            duration=duration,
+        )
 
     def operate_by_id(self, operation: str, vm_id: str, vm_name: str, **options: Any) -> Outcome:
         """One operation on the VM of this id, for callers who know it from elsewhere.
@@ -211,10 +256,12 @@ class VMService(ServiceBase):
         Takes the options of the batch actions. The plan can be passed to the batch
         action of its operation instead of a selection.
         """
-        verb = values.choice("operation", operation, Operation)
-        given = _with_defaults(getattr(self, f"batch_{verb}"), options)
+        verb = values.choice("operation", operation, _Verb)
+        action = self.outage if verb is _Verb.OUTAGE else getattr(self, f"batch_{verb}")
+        given = _with_defaults(action, options)
         width = values.integer("parallel", parallel, 1, self.max_parallel)
-        order, _ = self._ordered(verb, parallel=width, **given)
+        sent = Operation.POWER_OFF if verb is _Verb.OUTAGE else verb
+        order, _ = self._ordered(sent, parallel=width, **given)
         wanted = self._targets.selection_or_plan(vms, order)
         target = self._targets.find(wanted, self._reading(), return_refused=True)
         plan = self._operations.plan(order, target)
@@ -284,11 +331,3 @@ def _with_defaults(action: Callable[..., Any], options: dict[str, Any]) -> dict[
             hint = values.suggestion(name, known)
             raise InvalidValue(f"unknown option {name!r}{hint}: known are {', '.join(known)}")
     return {**known, **options}
-
-
-def _counted(words: Iterable[str | None]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for word in words:
-        if word is not None:
-            counts[word] = counts.get(word, 0) + 1
-    return dict(sorted(counts.items()))

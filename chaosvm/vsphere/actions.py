@@ -18,6 +18,7 @@ __all__ = [
     "batch_power_on",
     "batch_reboot",
     "batch_suspend",
+    "outage",
     "power_off",
     "power_on",
     "reboot",
@@ -33,4 +34,5 @@ batch_power_on = VSPHERE.bind(batch_actions.batch_power_on)
 batch_power_off = VSPHERE.bind(batch_actions.batch_power_off)
 batch_reboot = VSPHERE.bind(batch_actions.batch_reboot)
 batch_suspend = VSPHERE.bind(batch_actions.batch_suspend)
+outage = VSPHERE.bind(batch_actions.outage)
 restore_power_states = VSPHERE.bind(actions.restore_power_states)

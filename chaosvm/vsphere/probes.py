@@ -21,6 +21,7 @@ __all__ = [
     "hosts_available",
     "inventory_summary",
     "list_vms",
+    "plan_outage",
     "plan_power_off",
     "plan_power_on",
     "plan_reboot",
@@ -64,6 +65,7 @@ running_vms_at_least = VSPHERE.bind(server_probes.running_vms_at_least)
 vm_events = VSPHERE.bind(server_probes.vm_events)
 wait_for_state = VSPHERE.bind(server_probes.wait_for_state)
 plan_power_off = VSPHERE.bind(plans.plan_power_off)
+plan_outage = VSPHERE.bind(plans.plan_outage)
 plan_power_on = VSPHERE.bind(plans.plan_power_on)
 plan_reboot = VSPHERE.bind(plans.plan_reboot)
 plan_suspend = VSPHERE.bind(plans.plan_suspend)

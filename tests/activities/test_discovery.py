@@ -25,7 +25,7 @@ ACTIONS = {
     f"{prefix}{verb}"
     for prefix in ("", "batch_")
     for verb in ("power_on", "power_off", "reboot", "suspend")
-} | {"restore_power_states"}
+} | {"outage", "restore_power_states"}
 PROBES = {
     "vm_info",
     "list_vms",
@@ -51,7 +51,7 @@ PROBES = {
     "vm_restarted_by_ha",
     "vm_uptime_seconds",
     "wait_for_state",
-    *(f"plan_{verb}" for verb in ("power_on", "power_off", "reboot", "suspend")),
+    *(f"plan_{verb}" for verb in ("outage", "power_on", "power_off", "reboot", "suspend")),
 }
 
 

@@ -1,0 +1,245 @@
+"""An outage: VMs are taken down, held off for some time, and powered on again.
+
+A VM that was off before stays off. Whatever ends the call, also a signal, the VMs that
+it has taken down are powered on before it ends; the ledger has them for undo and
+recovery all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from chaosvm.backend import Backend, Operation, Order
+from chaosvm.errors import ChaosVMError, LedgerError, PlatformError
+from chaosvm.ledger import Ledger
+from chaosvm.outcome import How, Outcome
+from chaosvm.runtime import Deadline
+from chaosvm.service.waves import (
+    EARLIER_FAILED,
+    Operate,
+    not_touched,
+    pause,
+    reread,
+    waves_of,
+)
+from chaosvm.vm import VM, PowerState
+
+__all__ = ["Outage"]
+
+logger = logging.getLogger("chaostoolkit")
+
+_ROUNDING = 0.001  # of two times that are subtracted
+_CHECK_INTERVAL = 10.0  # seconds between two readings of the VMs that are held off
+OFF, ON = PowerState.POWERED_OFF, PowerState.POWERED_ON
+
+
+@dataclass
+class _Wave:
+    """VMs that go down together; times are seconds since the outage began."""
+
+    vms: Sequence[VM]
+    down_at: float = 0.0
+    up_at: float = 0.0  # when they are due to be powered on
+    down: dict[str, Outcome] = field(default_factory=dict)
+    up: dict[str, Outcome] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)  # while they were held off
+
+    @property
+    def taken_down(self) -> list[VM]:
+        """The VMs that were running and may not be now."""
+        return [vm for vm in self.vms if (each := self.down.get(vm.id)) and _may_be_down(each)]
+
+
+class Outage:
+    """One outage; ``operate`` carries out an order on VMs."""
+
+    def __init__(self, backend: Backend, ledger: Ledger, order: Order, operate: Operate) -> None:
+        self._backend = backend
+        self._ledger = ledger
+        self._order = order
+        self._operate = operate
+        self._timer = Deadline(float("inf"), backend.clock)
+        self._checked_at = 0.0
+
+    def run(self, vms: Sequence[VM], deadline: Deadline) -> list[Outcome]:
+        """One outcome for each VM; ``deadline`` is that of the first wave's going down."""
+        waiting = [_Wave(wave) for wave in waves_of(vms, self._order)]
+        begun: list[_Wave] = []
+        why = EARLIER_FAILED
+        try:
+            while (waiting and not _failed(begun)) or self._held(begun):
+                if due := [wave for wave in self._held(begun) if wave.up_at <= self._now]:
+                    self._end(due)
+                elif waiting and not _failed(begun) and self._next_start(begun) <= self._now:
+                    begun.append(waiting.pop(0))
+                    self._begin(begun[-1], deadline, is_first=len(begun) == 1)
+                    deadline = Deadline(self._order.timeout, self._backend.clock)
+                else:
+                    self._wait(begun, bool(waiting))
+        except LedgerError as error:
+            why = str(error)
+            logger.warning(f"outage: {why}; what it has taken down is powered on now")
+            self._end(self._held(begun))
+        except BaseException:
+            logger.warning("outage: interrupted; what it has taken down is powered on now")
+            self._end(self._held(begun))
+            raise
+        outcomes = [self._outcome(wave, vm) for wave in begun for vm in wave.vms]
+        return outcomes + [not_touched(vm, self._order, why) for wave in waiting for vm in wave.vms]
+
+    @property
+    def _now(self) -> float:
+        return self._timer.elapsed
+
+    def _held(self, begun: Sequence[_Wave]) -> list[_Wave]:
+        return [wave for wave in begun if wave.taken_down and not wave.up]
+
+    def _next_start(self, begun: Sequence[_Wave]) -> float:
+        """With an interval waves overlap; without, each begins when the last one is back."""
+        if not begun:
+            return 0.0
+        if self._order.interval > 0:
+            return begun[-1].down_at + self._order.interval
+        return float("inf") if self._held(begun) else 0.0
+
+    # Going down ------------------------------------------------------------------------
+
+    def _begin(self, wave: _Wave, deadline: Deadline, is_first: bool) -> None:
+        wave.down_at = self._now
+        # If the operation is interrupted, any of its running VMs may be down.
+        wave.down = {vm.id: not_touched(vm, self._order, "interrupted") for vm in wave.vms}
+        order = replace(self._order, wait_for="power")
+        try:
+            vms = wave.vms if is_first else reread(self._backend, wave.vms, deadline)
+            outcomes = self._operate(vms, order, deadline)
+        except ChaosVMError as error:
+            if is_first or isinstance(error, LedgerError):
+                wave.down = {}
+                raise
+            outcomes = [not_touched(vm, self._order, str(error)) for vm in wave.vms]
+        wave.down = {outcome.id: outcome for outcome in outcomes}
+        hold = any(each.after is not ON for each in outcomes)
+        wave.up_at = self._now + (self._order.duration or 0.0) * hold
+        if count := sum(each.after is OFF for each in outcomes):
+            logger.info(f"outage: {count} VM(s) are off, for {self._order.duration:g} s")
+
+    # Holding ---------------------------------------------------------------------------
+
+    def _wait(self, begun: Sequence[_Wave], more: bool) -> None:
+        held = self._held(begun)
+        moments = [wave.up_at for wave in held] + [self._checked_at + _CHECK_INTERVAL]
+        if more and not _failed(begun):
+            moments.append(self._next_start(begun))
+        until = self._backend.clock.monotonic() + min(moments) - self._now + _ROUNDING
+        pause(self._backend, self._ledger, self._order, until)
+        if self._now >= self._checked_at + _CHECK_INTERVAL and held:
+            self._check(held)
+            left = max(wave.up_at for wave in held) - self._now
+            count = sum(len(wave.taken_down) for wave in held)
+            logger.info(f"outage: {count} VM(s) held off, {max(0.0, left):.0f} s left")
+
+    def _check(self, waves: Sequence[_Wave], must_know: bool = False) -> dict[str, VM]:
+        """Record which VMs did not stay down; returns all of them as they are."""
+        self._checked_at = self._now
+        ids = [vm.id for wave in waves for vm in wave.taken_down]
+        deadline = Deadline(self._backend.timeout, self._backend.clock)
+        try:
+            # It may return other VMs, too.
+            inventory = self._backend.inventory(deadline, only=ids)
+            vms = {vm.id: vm for vm in inventory if vm.id in ids}
+        except PlatformError as error:
+            if must_know:
+                raise
+            logger.debug(f"outage: the VMs could not be read: {error}")
+            return {}
+        for wave in waves:
+            for vm in wave.taken_down:
+                was_down = wave.down[vm.id].after is OFF
+                state = vms[vm.id].power_state if vm.id in vms else None
+                if was_down and state is not OFF and vm.id not in wave.problems:
+                    wave.problems[vm.id] = self._problem(state, wave.down_at)
+        return vms
+
+    def _problem(self, state: PowerState | None, down_at: float) -> str:
+        seconds = self._now - down_at
+        if state is None:
+            return f"was deleted while it was held off, within {seconds:.0f} s"
+        return f"did not stay off: it was {state} again within {seconds:.0f} s"
+
+    # Coming back -----------------------------------------------------------------------
+
+    def _end(self, waves: Sequence[_Wave]) -> None:
+        """Verify that the VMs are still down, and power them on."""
+        if not waves:
+            return
+        order = Order(
+            operation=Operation.POWER_ON,
+            timeout=self._order.timeout,
+            parallel=self._order.parallel,
+            wait_for=self._order.wait_for,
+            is_restore=True,
+        )
+        deadline = Deadline(order.timeout, self._backend.clock)
+        started = self._now
+        known = {vm.id: vm for wave in waves for vm in wave.taken_down}
+        try:
+            known |= self._check(waves, must_know=True)
+            outcomes = {each.id: each for each in self._operate([*known.values()], order, deadline)}
+        except ChaosVMError as error:
+            why = f"not powered on: {error}"
+            outcomes = {
+                vm.id: replace(not_touched(vm, order, ""), error=why) for vm in known.values()
+            }
+        for wave in waves:
+            wave.up = {
+                vm.id: replace(
+                    outcomes[vm.id],
+                    seconds=round(started + outcomes[vm.id].seconds, 3),
+                    milestones=_later(outcomes[vm.id], started),
+                )
+                for vm in wave.taken_down
+            }
+
+    # Outcomes --------------------------------------------------------------------------
+
+    def _outcome(self, wave: _Wave, vm: VM) -> Outcome:
+        down, up = wave.down[vm.id], wave.up.get(vm.id)
+        if up is None:
+            error = f"was not taken down: {down.error}" if down.error else None
+            return replace(down, operation=self._order.name, error=error)
+        errors = [
+            f"was not taken down: {down.error}" if down.error else None,
+            wave.problems.get(vm.id),
+            f"did not come back: {up.error}" if up.error else None,
+        ]
+        was_off = down.after is OFF
+        went_down = {"down": round(wave.down_at + down.seconds, 3)} if was_off else {}
+        came_back = {} if up.error else {"back": up.seconds}
+        return replace(
+            down,
+            operation=self._order.name,
+            after=up.after,
+            changed=down.changed or up.changed,
+            seconds=up.seconds,
+            error="; ".join(filter(None, errors)) or None,
+            milestones={**went_down, **(up.milestones or {}), **came_back},
+        )
+
+
+def _failed(waves: Sequence[_Wave]) -> bool:
+    outcomes = [each for wave in waves for each in (*wave.down.values(), *wave.up.values())]
+    return any(outcome.failed for outcome in outcomes) or any(wave.problems for wave in waves)
+
+
+def _may_be_down(outcome: Outcome) -> bool:
+    """True if it was running, and is off now or may become so."""
+    settled = outcome.after is ON and outcome.how is How.NONE and not outcome.failed
+    return outcome.before is not OFF and not settled
+
+
+def _later(outcome: Outcome, seconds: float) -> dict[str, float] | None:
+    """The milestones, counted from an earlier start."""
+    reached = outcome.milestones
+    return {key: round(at + seconds, 3) for key, at in reached.items()} if reached else None

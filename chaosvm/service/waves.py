@@ -1,0 +1,106 @@
+"""Operates on VMs in waves: each begins some time after the one before, and when that has ended."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+
+from chaosvm.backend import Backend, Order
+from chaosvm.errors import ChaosVMError, LedgerError
+from chaosvm.ledger import Ledger
+from chaosvm.outcome import How, Outcome
+from chaosvm.runtime import Deadline
+from chaosvm.vm import VM, PowerState
+
+__all__ = [
+    "EARLIER_FAILED",
+    "Operate",
+    "not_touched",
+    "pause",
+    "reread",
+    "run_in_waves",
+    "waves_of",
+]
+
+logger = logging.getLogger("chaostoolkit")
+
+# Carries out an order on VMs; one outcome for each.
+Operate = Callable[[Sequence[VM], Order, Deadline], list[Outcome]]
+
+_STEP = 0.5  # seconds between two checks whether the call has to stop
+EARLIER_FAILED = "an earlier wave failed"
+
+
+def waves_of(vms: Sequence[VM], order: Order) -> list[Sequence[VM]]:
+    """As many waves of about the same size; one by one if only an interval is given."""
+    count = order.waves if order.waves > 1 else len(vms) if order.interval > 0 else 1
+    count = max(1, min(count, len(vms)))
+    size, larger = divmod(len(vms), count)
+    ends = [number * size + min(number, larger) for number in range(count + 1)]
+    return [vms[start:end] for start, end in itertools.pairwise(ends)]
+
+
+def run_in_waves(
+    backend: Backend,
+    ledger: Ledger,
+    vms: Sequence[VM],
+    order: Order,
+    deadline: Deadline,
+    operate: Operate,
+) -> list[Outcome]:
+    """One outcome for each VM. After a failure no further wave begins.
+
+    Each wave but the first, which has ``deadline``, has the order's timeout for itself.
+    """
+    waves = waves_of(vms, order)
+    outcomes: list[Outcome] = []
+    clock, started = backend.clock, backend.clock.monotonic()
+    for number, wave in enumerate(waves):
+        try:
+            if number:
+                logger.info(f"{order.name}: wave {number} of {len(waves)} is done")
+                pause(backend, ledger, order, started + number * order.interval)
+                deadline = Deadline(order.timeout, clock)
+                wave = reread(backend, wave, deadline)
+            outcomes += operate(wave, order, deadline)
+        except ChaosVMError as error:
+            if not outcomes:
+                raise
+            return outcomes + [not_touched(vm, order, str(error)) for vm in vms[len(outcomes) :]]
+        if any(outcome.failed for outcome in outcomes):
+            break
+    return outcomes + [not_touched(vm, order, EARLIER_FAILED) for vm in vms[len(outcomes) :]]
+
+
+def reread(backend: Backend, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+    """The VMs of a later wave as they are now; one that was deleted is left to the operation."""
+    current = {vm.id: vm for vm in backend.inventory(deadline, only=[vm.id for vm in vms])}
+    return [current.get(vm.id, vm) for vm in vms]
+
+
+def pause(backend: Backend, ledger: Ledger, order: Order, until: float) -> None:
+    """Sleep until a moment on the backend's clock; raises LedgerError if the call has to stop."""
+    while True:
+        if why := ledger.blocked_reason(order, backend.name, backend.address):
+            raise LedgerError(why)
+        left = until - backend.clock.monotonic()
+        if left <= 0:
+            return
+        backend.clock.sleep(min(left, _STEP))
+
+
+def not_touched(vm: VM, order: Order, why: str) -> Outcome:
+    """A VM to which nothing was sent."""
+    return Outcome(
+        name=vm.name,
+        id=vm.id,
+        platform=vm.platform,
+        operation=order.name,
+        before=vm.power_state,
+        after=PowerState.UNKNOWN,
+        changed=False,
+        how=How.NONE,
+        seconds=0.0,
+        error=f"was not touched: {why}",
+    )
