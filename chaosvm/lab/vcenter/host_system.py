@@ -24,8 +24,8 @@ class HostSystem(HostMethods, hosts.HostQueries, Entity):
         super().__init__(inventory, moid, host.name, compute)
         self._host = host
         self.compute = compute
-        options = inventory.options_of(host)
-        self.systems = hosts.HostConfiguration(moid, host, compute.datacenter.store, options)
+        settings = inventory.settings_of(host)
+        self.systems = hosts.HostConfiguration(moid, host, compute.datacenter.store, settings)
 
     @property
     def host(self) -> Host:

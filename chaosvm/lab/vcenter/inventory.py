@@ -47,7 +47,7 @@ class Inventory:
         self.world = world
         self.fields = CustomFields(world)
         self.permissions = Permissions(ROOT, administrator)
-        self._host_options: dict[str, dict[str, Any]] = {}
+        self._host_settings: dict[str, dict[str, Any]] = {}
         self.own_events = OwnEvents(world)
         self.own_objects = OwnObjects()
         self._lock = threading.RLock()
@@ -70,9 +70,9 @@ class Inventory:
                 self._generation = generation
         return self._tree
 
-    def options_of(self, host: Host) -> dict[str, Any]:
-        """The advanced options of a host, which outlive its managed object."""
-        return self._host_options.setdefault(host.id, {})
+    def settings_of(self, host: Host) -> dict[str, Any]:
+        """What clients have set on a host, which outlives its managed objects."""
+        return self._host_settings.setdefault(host.id, {})
 
     def find(self, moid: str) -> ManagedObject | None:
         return self.tree.by_moid.get(moid) or find_snapshot(self, moid)

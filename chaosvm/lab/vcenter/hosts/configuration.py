@@ -9,7 +9,7 @@ from pyVmomi import vim
 
 from chaosvm.lab.simulation import Host
 from chaosvm.lab.vcenter.entities import Datastore
-from chaosvm.lab.vcenter.hosts.network import NetworkSystem, VirtualNicManager
+from chaosvm.lab.vcenter.hosts.network import NetworkSystem
 from chaosvm.lab.vcenter.hosts.services import (
     ADVANCED_OPTIONS,
     AutoStartManager,
@@ -18,11 +18,13 @@ from chaosvm.lab.vcenter.hosts.services import (
     FirewallSystem,
     HostAccessManager,
     ImageConfigManager,
+    LocalAccountManager,
     PowerSystem,
     ServiceSystem,
 )
 from chaosvm.lab.vcenter.hosts.storage import DatastoreSystem, StorageSystem
 from chaosvm.lab.vcenter.hosts.system import HostPart
+from chaosvm.lab.vcenter.hosts.vmkernel import VirtualNicManager
 from chaosvm.lab.vcenter.managed_object import ManagedObject
 from chaosvm.lab.vcenter.option_manager import OptionManager
 
@@ -30,7 +32,7 @@ __all__ = ["HostConfiguration"]
 
 # By property of the configManager. Parts of which nothing is modelled are plain HostParts.
 _PARTS: Mapping[str, type[HostPart]] = {
-    "accountManager": HostPart,
+    "accountManager": LocalAccountManager,
     "assignableHardwareManager": HostPart,
     "authenticationManager": HostPart,
     "autoStartManager": AutoStartManager,
@@ -85,16 +87,17 @@ class HostConfiguration:
     """Its parts, by property of the configManager."""
 
     def __init__(
-        self, host_moid: str, host: Host, datastore: Datastore, options: dict[str, Any]
+        self, host_moid: str, host: Host, datastore: Datastore, settings: dict[str, Any]
     ) -> None:
         number = int(host_moid.rpartition("-")[2])
+        options = settings.setdefault("options", {})
         for name, value in ADVANCED_OPTIONS.items():
             options.setdefault(name, value)
         self._parts: dict[str, ManagedObject] = {
-            **{name: part(name, number, host) for name, part in _PARTS.items()},
+            **{name: part(name, number, host, settings) for name, part in _PARTS.items()},
             "advancedOption": OptionManager(f"EsxHostAdvSettings-{number}", options),
-            "datastoreSystem": DatastoreSystem(number, host, datastore),
-            "storageSystem": StorageSystem(number, host, datastore),
+            "datastoreSystem": DatastoreSystem(number, host, settings, datastore),
+            "storageSystem": StorageSystem(number, host, settings, datastore),
         }
 
     def all(self) -> Iterable[ManagedObject]:

@@ -1,4 +1,7 @@
-"""The network of a host: a switch with two port groups, a network card and a VMkernel one."""
+"""The network of a host: at first one switch, two port groups and a VMkernel adapter.
+
+Port groups that clients add are the host's only: no VM can be connected to them.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +9,28 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
-from chaosvm.lab.simulation import Host
-from chaosvm.lab.vcenter.hosts.system import HostPart, object_key
+from chaosvm.lab.vcenter.hosts.system import HostPart, find, object_key
+from chaosvm.lab.vcenter.hosts.vmkernel import (
+    MANAGEMENT,
+    NETMASK,
+    STACK,
+    address_of,
+    mac_address,
+    vmkernel_nic,
+    vmkernel_nics,
+)
 from chaosvm.lab.vcenter.managed_object import Call, SoapFault, managed_property, method
 from chaosvm.lab.vcenter.serialization import data_object
 from chaosvm.lab.vcenter.states import VM_NETWORK
 
-__all__ = ["NIC_PCI_ID", "NetworkSystem", "VirtualNicManager"]
+__all__ = ["NIC_PCI_ID", "NetworkSystem"]
 
 _h = vim.host
-_MANAGEMENT = "Management Network"
-_SWITCH, _NIC, _VMKERNEL_NIC = "vSwitch0", "vmnic0", "vmk0"
+_SWITCH, _NIC = "vSwitch0", "vmnic0"
 NIC_PCI_ID = "0000:03:00.0"
 _PORTS = 1536
-_STACK = "defaultTcpipStack"
-_NETMASK = "255.255.0.0"
-# What a VMkernel adapter can be used for (HostVirtualNicManagerNicType of the API).
-_NIC_TYPES = (
-    "faultToleranceLogging",
-    "management",
-    "vmotion",
-    "vSphereProvisioning",
-    "vSphereReplication",
-    "vSphereReplicationNFC",
-    "vsan",
-    "vsanWitness",
-)
 
 
 class NetworkSystem(HostPart):
@@ -64,15 +61,15 @@ class NetworkSystem(HostPart):
 
     @managed_property
     def ipRouteConfig(self, session: Any = None) -> Any:
-        return _h.IpRouteConfig(defaultGateway=_gateway(_address(self.host, self.number)))
+        return _h.IpRouteConfig(defaultGateway=_gateway(address_of(self.host, self.number)))
 
     @managed_property
     def networkInfo(self, session: Any = None) -> Any:
         return _h.NetworkInfo(
-            vswitch=[_switch()],
-            portgroup=[_port_group(VM_NETWORK), _port_group(_MANAGEMENT)],
+            vswitch=[self._switch(*each) for each in self._switches.items()],
+            portgroup=[_port_group(spec) for spec in self._port_groups.values()],
             pnic=[self._nic()],
-            vnic=[vmkernel_nic(self.host, self.number)],
+            vnic=list(vmkernel_nics(self).values()),
             dnsConfig=self.dnsConfig(session),
             ipRouteConfig=self.ipRouteConfig(session),
             ipV6Enabled=False,
@@ -82,15 +79,17 @@ class NetworkSystem(HostPart):
 
     @managed_property
     def networkConfig(self, session: Any = None) -> Any:
-        nic = vmkernel_nic(self.host, self.number)
         return _h.NetworkConfig(
-            vswitch=[_h.VirtualSwitch.Config(name=_SWITCH, spec=_switch().spec)],
-            portgroup=[
-                _h.PortGroup.Config(spec=_port_group(name).spec)
-                for name in (VM_NETWORK, _MANAGEMENT)
+            vswitch=[
+                _h.VirtualSwitch.Config(name=name, spec=spec)
+                for name, spec in self._switches.items()
             ],
+            portgroup=[_h.PortGroup.Config(spec=spec) for spec in self._port_groups.values()],
             pnic=[_h.PhysicalNic.Config(device=_NIC, spec=self._nic().spec)],
-            vnic=[_h.VirtualNic.Config(device=nic.device, portgroup=_MANAGEMENT, spec=nic.spec)],
+            vnic=[
+                _h.VirtualNic.Config(device=nic.device, portgroup=nic.portgroup, spec=nic.spec)
+                for nic in vmkernel_nics(self).values()
+            ],
             dnsConfig=self.dnsConfig(session),
             ipRouteConfig=self.ipRouteConfig(session),
             ipV6Enabled=False,
@@ -107,10 +106,115 @@ class NetworkSystem(HostPart):
     def refresh(self, call: Call) -> None:
         """Nothing is cached."""
 
+    # Switches and port groups ----------------------------------------------------------
+
+    @property
+    def _switches(self) -> dict[str, Any]:
+        return self.setting("switches", lambda: {_SWITCH: _switch_spec([_NIC])})
+
+    @property
+    def _port_groups(self) -> dict[str, Any]:
+        return self.setting(
+            "port groups",
+            lambda: {name: _port_group_spec(name) for name in (VM_NETWORK, MANAGEMENT)},
+        )
+
+    def _switch(self, name: str, spec: Any) -> Any:
+        groups = [each.name for each in self._port_groups.values() if each.vswitchName == name]
+        nics = spec.bridge.nicDevice if spec.bridge is not None else []
+        return _h.VirtualSwitch(
+            name=name,
+            key=object_key(_h.VirtualSwitch, name),
+            numPorts=spec.numPorts,
+            numPortsAvailable=spec.numPorts,
+            mtu=spec.mtu or 1500,
+            portgroup=[object_key(_h.PortGroup, each) for each in groups],
+            pnic=[object_key(_h.PhysicalNic, each) for each in nics],
+            spec=spec,
+        )
+
+    @method("AddVirtualSwitch")
+    def add_switch(self, call: Call) -> None:
+        _raise_if_taken(self._switches, call.get("vswitchName"))
+        self._switches[call.get("vswitchName")] = call.get("spec") or _switch_spec([])
+
+    @method("UpdateVirtualSwitch")
+    def update_switch(self, call: Call) -> None:
+        find(self._switches, call.get("vswitchName"), "switch")
+        self._switches[call.get("vswitchName")] = call.get("spec")
+
+    @method("RemoveVirtualSwitch")
+    def remove_switch(self, call: Call) -> None:
+        """Its port groups go with it, unless one is in use."""
+        name = call.get("vswitchName")
+        find(self._switches, name, "switch")
+        groups = [each for each in self._port_groups.values() if each.vswitchName == name]
+        for each in groups:
+            self._raise_if_used(each.name)
+        for each in groups:
+            del self._port_groups[each.name]
+        del self._switches[name]
+
+    @method("AddPortGroup")
+    def add_port_group(self, call: Call) -> None:
+        spec = call.get("portgrp")
+        _raise_if_taken(self._port_groups, spec.name)
+        find(self._switches, spec.vswitchName, "switch")
+        self._port_groups[spec.name] = spec
+
+    @method("UpdatePortGroup")
+    def update_port_group(self, call: Call) -> None:
+        name, spec = call.get("pgName"), call.get("portgrp")
+        find(self._port_groups, name, "port group")
+        find(self._switches, spec.vswitchName, "switch")
+        if spec.name != name:
+            self._raise_if_used(name)
+            _raise_if_taken(self._port_groups, spec.name)
+        del self._port_groups[name]
+        self._port_groups[spec.name] = spec
+
+    @method("RemovePortGroup")
+    def remove_port_group(self, call: Call) -> None:
+        find(self._port_groups, call.get("pgName"), "port group")
+        self._raise_if_used(call.get("pgName"))
+        del self._port_groups[call.get("pgName")]
+
+    def _raise_if_used(self, port_group: str) -> None:
+        nics = vmkernel_nics(self).values()
+        if port_group == VM_NETWORK or any(nic.portgroup == port_group for nic in nics):
+            fault = vim.fault.ResourceInUse(name=port_group)
+            raise SoapFault(fault, f"The port group {port_group} is in use.")
+
+    # VMkernel adapters -----------------------------------------------------------------
+
+    @method("AddVirtualNic")
+    def add_nic(self, call: Call) -> str:
+        nics, port_group = vmkernel_nics(self), call.get("portgroup")
+        find(self._port_groups, port_group, "port group")
+        device = next(name for number in range(1000) if (name := f"vmk{number}") not in nics)
+        nics[device] = vmkernel_nic(device, port_group, call.get("nic"))
+        return device
+
+    @method("UpdateVirtualNic")
+    def update_nic(self, call: Call) -> None:
+        """Change what is given."""
+        spec = find(vmkernel_nics(self), call.get("device"), "adapter").spec
+        for info in spec._GetPropertyList():
+            given = getattr(call.get("nic"), info.name)
+            if given not in (None, []):
+                setattr(spec, info.name, given)
+
+    @method("RemoveVirtualNic")
+    def remove_nic(self, call: Call) -> None:
+        find(vmkernel_nics(self), call.get("device"), "adapter")
+        del vmkernel_nics(self)[call.get("device")]
+
+    # Others ----------------------------------------------------------------------------
+
     def _stack(self) -> Any:
         return _h.NetStackInstance(
-            key=_STACK,
-            name=_STACK,
+            key=STACK,
+            name=STACK,
             dnsConfig=self.dnsConfig(),
             ipRouteConfig=self.ipRouteConfig(),
             requestedMaxNumberOfConnections=11_000,
@@ -128,97 +232,47 @@ class NetworkSystem(HostPart):
             driver="lab",
             linkSpeed=speed,
             spec=_h.PhysicalNic.Specification(linkSpeed=speed),
-            mac=_mac(self.number, "56"),
+            mac=mac_address(self.number, "56"),
             autoNegotiateSupported=True,
         )
 
 
-class VirtualNicManager(HostPart):
-    """What the VMkernel adapter is used for: management."""
-
-    @managed_property
-    def info(self, session: Any = None) -> Any:
-        return _h.VirtualNicManagerInfo(netConfig=[self._config(each) for each in _NIC_TYPES])
-
-    @method("QueryNetConfig")
-    def query(self, call: Call) -> Any:
-        if call.get("nicType") not in _NIC_TYPES:
-            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="nicType"))
-        return self._config(call.get("nicType"))
-
-    def _config(self, nic_type: str) -> Any:
-        nic = vmkernel_nic(self.host, self.number)
-        # Candidates have keys of their own, as on an ESXi host.
-        nic.key = f"{nic_type}.{nic.key}"
-        return _h.VirtualNicManager.NetConfig(
-            nicType=nic_type,
-            multiSelectAllowed=True,
-            candidateVnic=[nic],
-            selectedVnic=[nic.key] if nic_type == "management" else [],
-        )
-
-
-def vmkernel_nic(host: Host, number: int) -> Any:
-    address = _h.IpConfig(dhcp=False, ipAddress=_address(host, number), subnetMask=_NETMASK)
-    return _h.VirtualNic(
-        device=_VMKERNEL_NIC,
-        key=object_key(_h.VirtualNic, _VMKERNEL_NIC),
-        portgroup=_MANAGEMENT,
-        spec=_h.VirtualNic.Specification(
-            ip=address,
-            mac=_mac(number, "60"),
-            portgroup=_MANAGEMENT,
-            mtu=1500,
-            tsoEnabled=True,
-            netStackInstanceKey=_STACK,
-        ),
-    )
-
-
-def _mac(number: int, last: str) -> str:
-    return f"00:50:56:{number >> 8 & 0x3F:02x}:{number & 0xFF:02x}:{last}"
-
-
-def _address(host: Host, number: int) -> str:
-    """The host's address, or a made-up one if that is a name."""
-    try:
-        return str(ipaddress.ip_address(host.address))
-    except ValueError:
-        return f"10.255.{number >> 8 & 0xFF}.{number & 0xFF}"
+def _raise_if_taken(names: dict[str, Any], name: str) -> None:
+    if name in names:
+        raise SoapFault(vim.fault.AlreadyExists(name=name), f"{name} exists.")
 
 
 def _gateway(address: str) -> str | None:
     """The first address of an IPv4 address's network."""
     if ":" in address:
         return None
-    return str(ipaddress.ip_interface(f"{address}/{_NETMASK}").network[1])
+    return str(ipaddress.ip_interface(f"{address}/{NETMASK}").network[1])
 
 
-def _switch() -> Any:
-    groups = [object_key(_h.PortGroup, name) for name in (VM_NETWORK, _MANAGEMENT)]
-    bridge = _h.VirtualSwitch.BondBridge(nicDevice=[_NIC])
-    return _h.VirtualSwitch(
-        name=_SWITCH,
-        key=object_key(_h.VirtualSwitch, _SWITCH),
-        numPorts=_PORTS,
-        numPortsAvailable=_PORTS,
-        mtu=1500,
-        portgroup=groups,
-        pnic=[object_key(_h.PhysicalNic, _NIC)],
-        spec=_h.VirtualSwitch.Specification(
-            numPorts=_PORTS, bridge=bridge, policy=_policy([_NIC]), mtu=1500
-        ),
+def _switch_spec(nics: Sequence[str]) -> Any:
+    bridge = _h.VirtualSwitch.BondBridge(nicDevice=list(nics)) if nics else None
+    return _h.VirtualSwitch.Specification(
+        numPorts=_PORTS, bridge=bridge, policy=_policy(nics), mtu=1500
     )
 
 
-def _port_group(name: str) -> Any:
+def _port_group_spec(name: str) -> Any:
+    return _h.PortGroup.Specification(
+        name=name, vlanId=0, vswitchName=_SWITCH, policy=_policy([_NIC])
+    )
+
+
+def _port_group(spec: Any) -> Any:
+    computed = _policy([_NIC])
+    for info in computed._GetPropertyList():
+        given = getattr(spec.policy, info.name)
+        if given:
+            setattr(computed, info.name, given)
     return _h.PortGroup(
-        key=object_key(_h.PortGroup, name),
-        vswitch=object_key(_h.VirtualSwitch, _SWITCH),
-        computedPolicy=_policy([_NIC]),
-        spec=_h.PortGroup.Specification(
-            name=name, vlanId=0, vswitchName=_SWITCH, policy=_policy([_NIC])
-        ),
+        key=object_key(_h.PortGroup, spec.name),
+        vswitch=object_key(_h.VirtualSwitch, spec.vswitchName),
+        computedPolicy=computed,
+        spec=spec,
     )
 
 

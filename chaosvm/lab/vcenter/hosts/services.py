@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyVmomi import VmomiSupport, vim
+from pyVmomi import VmomiSupport, vim, vmodl
 
-from chaosvm.lab.vcenter.hosts.system import HostPart
-from chaosvm.lab.vcenter.managed_object import Call, managed_property, method
+from chaosvm.lab.vcenter.hosts.system import HostPart, find
+from chaosvm.lab.vcenter.managed_object import Call, SoapFault, managed_property, method
 from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "FirewallSystem",
     "HostAccessManager",
     "ImageConfigManager",
+    "LocalAccountManager",
     "PowerSystem",
     "ServiceSystem",
 ]
@@ -63,51 +64,94 @@ _POWER_POLICIES = (("static", "High Performance"), ("dynamic", "Balanced"), ("lo
 
 
 class ServiceSystem(HostPart):
+    @property
+    def _services(self) -> dict[str, Any]:
+        return self.setting("services", _services)
+
     @managed_property
     def serviceInfo(self, session: Any = None) -> Any:
-        services = [
-            _h.Service(
-                key=key,
-                label=label,
-                required=False,
-                uninstallable=False,
-                running=running,
-                policy=policy,
-                sourcePackage=_h.Service.SourcePackage(
-                    sourcePackageName="esx-base", description=""
-                ),
-            )
-            for key, label, policy, running in _SERVICES
-        ]
-        return _h.ServiceInfo(service=services)
+        return _h.ServiceInfo(service=list(self._services.values()))
+
+    @method("StartService", "RestartService")
+    def start(self, call: Call) -> None:
+        find(self._services, call.get("id"), "service").running = True
+
+    @method("StopService")
+    def stop(self, call: Call) -> None:
+        find(self._services, call.get("id"), "service").running = False
+
+    @method("UpdateServicePolicy")
+    def set_policy(self, call: Call) -> None:
+        find(self._services, call.get("id"), "service").policy = call.get("policy")
 
     @method("RefreshServices")
     def refresh(self, call: Call) -> None:
         """Nothing is cached."""
 
 
+def _services() -> dict[str, Any]:
+    return {
+        key: _h.Service(
+            key=key,
+            label=label,
+            required=False,
+            uninstallable=False,
+            running=running,
+            policy=policy,
+            sourcePackage=_h.Service.SourcePackage(sourcePackageName="esx-base", description=""),
+        )
+        for key, label, policy, running in _SERVICES
+    }
+
+
 class FirewallSystem(HostPart):
+    @property
+    def _rulesets(self) -> dict[str, Any]:
+        return self.setting("rulesets", _rulesets)
+
     @managed_property
     def firewallInfo(self, session: Any = None) -> Any:
-        return _h.FirewallInfo(
-            defaultPolicy=_h.FirewallInfo.DefaultPolicy(incomingBlocked=True, outgoingBlocked=True),
-            ruleset=[
-                _h.Ruleset(
-                    key=key,
-                    label=label,
-                    required=False,
-                    rule=[_rule(*each) for each in rules],
-                    service=service,
-                    enabled=enabled,
-                    allowedHosts=_h.Ruleset.IpList(allIp=True),
-                )
-                for key, label, service, enabled, rules in _RULESETS
-            ],
+        policy = self.setting(
+            "firewall",
+            lambda: _h.FirewallInfo.DefaultPolicy(incomingBlocked=True, outgoingBlocked=True),
         )
+        return _h.FirewallInfo(defaultPolicy=policy, ruleset=list(self._rulesets.values()))
+
+    @method("EnableRuleset")
+    def enable(self, call: Call) -> None:
+        find(self._rulesets, call.get("id"), "ruleset").enabled = True
+
+    @method("DisableRuleset")
+    def disable(self, call: Call) -> None:
+        find(self._rulesets, call.get("id"), "ruleset").enabled = False
+
+    @method("UpdateRuleset")
+    def update(self, call: Call) -> None:
+        ruleset = find(self._rulesets, call.get("id"), "ruleset")
+        ruleset.allowedHosts = call.get("spec").allowedHosts
+
+    @method("UpdateDefaultPolicy")
+    def set_default(self, call: Call) -> None:
+        self.settings["firewall"] = call.get("defaultPolicy")
 
     @method("RefreshFirewall")
     def refresh(self, call: Call) -> None:
         """Nothing is cached."""
+
+
+def _rulesets() -> dict[str, Any]:
+    return {
+        key: _h.Ruleset(
+            key=key,
+            label=label,
+            required=False,
+            rule=[_rule(*each) for each in rules],
+            service=service,
+            enabled=enabled,
+            allowedHosts=_h.Ruleset.IpList(allIp=True),
+        )
+        for key, label, service, enabled, rules in _RULESETS
+    }
 
 
 def _rule(port: int, direction: str, protocol: str) -> Any:
@@ -115,11 +159,27 @@ def _rule(port: int, direction: str, protocol: str) -> Any:
 
 
 class DateTimeSystem(HostPart):
+    """The time zone of an ESXi host is always UTC."""
+
     @managed_property
     def dateTimeInfo(self, session: Any = None) -> Any:
+        config = self.setting("time", _h.DateTimeConfig)
         return _h.DateTimeInfo(
-            timeZone=_utc(), systemClockProtocol="ntp", ntpConfig=_h.NtpConfig(), enabled=False
+            timeZone=_utc(),
+            systemClockProtocol=config.protocol or "ntp",
+            ntpConfig=config.ntpConfig or _h.NtpConfig(),
+            enabled=bool(config.enabled),
         )
+
+    @method("UpdateDateTimeConfig")
+    def configure(self, call: Call) -> None:
+        given = call.get("config")
+        if given.timeZone not in (None, "", "UTC"):
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="config.timeZone"))
+        config = self.setting("time", _h.DateTimeConfig)
+        for name in ("ntpConfig", "protocol", "enabled"):
+            if getattr(given, name) is not None:
+                setattr(config, name, getattr(given, name))
 
     @method("QueryDateTime")
     def query(self, call: Call) -> dt.datetime:
@@ -141,14 +201,63 @@ def _utc() -> Any:
 class AutoStartManager(HostPart):
     @managed_property
     def config(self, session: Any = None) -> Any:
-        defaults = _h.AutoStartManager.SystemDefaults(
-            enabled=False,
-            startDelay=120,
-            stopDelay=120,
-            waitForHeartbeat=False,
-            stopAction="PowerOff",
+        vms = self.setting("started VMs", dict[str, Any])
+        return _h.AutoStartManager.Config(
+            defaults=self.setting("auto start", _start_defaults), powerInfo=list(vms.values())
         )
-        return _h.AutoStartManager.Config(defaults=defaults)
+
+    @method("ReconfigureAutostart")
+    def configure(self, call: Call) -> None:
+        """Change what is given: defaults, and VMs, of which -1 as order takes one out."""
+        spec, defaults = call.get("spec"), self.setting("auto start", _start_defaults)
+        for info in defaults._GetPropertyList():
+            given = getattr(spec.defaults, info.name, None)
+            if given is not None:
+                setattr(defaults, info.name, given)
+        vms = self.setting("started VMs", dict[str, Any])
+        for each in spec.powerInfo:
+            vms.pop(each.key._moId, None)
+            if each.startAction.lower() != "none":
+                vms[each.key._moId] = each
+
+
+def _start_defaults() -> Any:
+    return _h.AutoStartManager.SystemDefaults(
+        enabled=False,
+        startDelay=120,
+        stopDelay=120,
+        waitForHeartbeat=False,
+        stopAction="PowerOff",
+    )
+
+
+class LocalAccountManager(HostPart):
+    """Accounts of the host itself, which nobody logs in with."""
+
+    @method("CreateUser")
+    def create(self, call: Call) -> None:
+        name = call.get("user").id
+        if name in self._users:
+            raise SoapFault(vim.fault.AlreadyExists(name=name), f"The user {name} exists.")
+        self._users.add(name)
+
+    @method("UpdateUser")
+    def update(self, call: Call) -> None:
+        self._raise_if_unknown(call.get("user").id)
+
+    @method("RemoveUser")
+    def remove(self, call: Call) -> None:
+        self._raise_if_unknown(call.get("userName"))
+        self._users.remove(call.get("userName"))
+
+    @property
+    def _users(self) -> set[str]:
+        return self.setting("users", lambda: {"root"})
+
+    def _raise_if_unknown(self, name: str) -> None:
+        if name not in self._users:
+            fault = vim.fault.UserNotFound(principal=name, unresolved=True)
+            raise SoapFault(fault, f"The user {name} could not be found.")
 
 
 class CertificateManager(HostPart):
@@ -166,7 +275,11 @@ class CertificateManager(HostPart):
 class HostAccessManager(HostPart):
     @managed_property
     def lockdownMode(self, session: Any = None) -> Any:
-        return "lockdownDisabled"
+        return self.setting("lockdown", lambda: "lockdownDisabled")
+
+    @method("ChangeLockdownMode")
+    def change(self, call: Call) -> None:
+        self.settings["lockdown"] = call.get("mode")
 
     @method("QueryLockdownExceptions", "QuerySystemUsers", "RetrieveHostAccessControlEntries")
     def nobody(self, call: Call) -> list[Any]:
@@ -176,7 +289,11 @@ class HostAccessManager(HostPart):
 class ImageConfigManager(HostPart):
     @method("HostImageConfigGetAcceptance")
     def acceptance_level(self, call: Call) -> str:
-        return "partner"
+        return self.setting("acceptance", lambda: "partner")
+
+    @method("UpdateHostImageAcceptanceLevel")
+    def set_acceptance_level(self, call: Call) -> None:
+        self.settings["acceptance"] = call.get("newAcceptanceLevel")
 
     @method("HostImageConfigGetProfile")
     def profile(self, call: Call) -> Any:
@@ -199,7 +316,13 @@ class PowerSystem(HostPart):
 
     @managed_property
     def info(self, session: Any = None) -> Any:
-        return _h.PowerSystem.Info(currentPolicy=_power_policy(2))
+        return _h.PowerSystem.Info(currentPolicy=_power_policy(self.setting("power", lambda: 2)))
+
+    @method("ConfigurePowerPolicy")
+    def configure(self, call: Call) -> None:
+        if call.get("key") not in range(1, len(_POWER_POLICIES) + 1):
+            raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="key"))
+        self.settings["power"] = call.get("key")
 
 
 def _power_policy(number: int) -> Any:

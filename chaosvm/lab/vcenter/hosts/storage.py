@@ -21,8 +21,10 @@ _BLOCK_BYTES = 512
 
 
 class StorageSystem(HostPart):
-    def __init__(self, number: int, host: Host, datastore: Datastore) -> None:
-        super().__init__("storageSystem", number, host)
+    def __init__(
+        self, number: int, host: Host, settings: dict[str, Any], datastore: Datastore
+    ) -> None:
+        super().__init__("storageSystem", number, host, settings)
         self._datastore = datastore
 
     @managed_property
@@ -155,8 +157,10 @@ def _topology(adapter: Any, disk: Any) -> Any:
 
 
 class DatastoreSystem(HostPart):
-    def __init__(self, number: int, host: Host, datastore: Datastore) -> None:
-        super().__init__("datastoreSystem", number, host)
+    def __init__(
+        self, number: int, host: Host, settings: dict[str, Any], datastore: Datastore
+    ) -> None:
+        super().__init__("datastoreSystem", number, host, settings)
         self._datastore = datastore
 
     @managed_property
