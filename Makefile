@@ -84,7 +84,7 @@ clean: ## remove the environments and whatever was built
 # Of the platforms' SDKs only oVirt's needs a compiler. The quickstart does
 # without it where it cannot be had.
 
-QUICKSTART_EXTRAS := vsphere,lab
+QUICKSTART_EXTRAS := vsphere,lab,report
 ALL_EXTRAS := platforms,lab,report,test,bench,dev
 
 $(VENV)/.installed: $(PROJECT_FILES) $(VENV)/.extra-pins | $(BIN)/python
