@@ -66,7 +66,7 @@ class Entity(ManagedObject):
 
     @managed_property
     def overallStatus(self, session: Any = None) -> Any:
-        return vim.ManagedEntity.Status("green")
+        return vim.ManagedEntity.Status(self.inventory.alarms.status(self.moid))
 
     @managed_property
     def configStatus(self, session: Any = None) -> Any:
@@ -86,7 +86,17 @@ class Entity(ManagedObject):
 
     @managed_property
     def alarmActionsEnabled(self, session: Any = None) -> bool:
-        return True
+        return bool(self.inventory.alarms.actions_enabled(self.moid))
+
+    @managed_property
+    def triggeredAlarmState(self, session: Any = None) -> Any:
+        alarms = self.inventory.alarms
+        return vim.alarm.AlarmState.Array(alarms.values(alarms.triggered(self.moid)))
+
+    @managed_property
+    def declaredAlarmState(self, session: Any = None) -> Any:
+        alarms = self.inventory.alarms
+        return vim.alarm.AlarmState.Array(alarms.values(alarms.declared(self.moid)))
 
     @managed_property
     def permission(self, session: Any = None) -> Any:
@@ -94,9 +104,7 @@ class Entity(ManagedObject):
 
     configIssue = empty_property()
     customValue = empty_property()
-    declaredAlarmState = empty_property()
     disabledMethod = empty_property()
-    triggeredAlarmState = empty_property()
     value = empty_property()
 
 

@@ -213,6 +213,11 @@ class EventManager(ManagedObject):
         call.session.add(collector)
         return collector.reference
 
+    def since(self, number: int) -> list[Any]:
+        """The events after one, oldest first."""
+        events = self._supported_events()
+        return [self._converter.convert(event) for event in events if event.number > number]
+
     def find(self, spec: Any) -> list[Any]:
         matches = _Filter(self._service, spec, self._converter.kind_of).matches
         return [

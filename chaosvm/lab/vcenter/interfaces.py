@@ -41,6 +41,7 @@ class Inventory(Protocol):
     fields: Any
     permissions: Any
     own_events: Any
+    alarms: Any
     own_objects: Any
 
     @property

@@ -27,6 +27,7 @@ from chaosvm.lab.vcenter.states import VM_NETWORK
 from chaosvm.lab.vcenter.virtual_machine import VirtualMachine
 
 if TYPE_CHECKING:
+    from chaosvm.lab.vcenter.alarms import Alarms
     from chaosvm.lab.vcenter.tasks import Tasks
 
 __all__ = ["ROOT", "Inventory"]
@@ -39,6 +40,7 @@ class Inventory:
     """The managed objects, rebuilt when VMs, hosts or clusters are added or removed."""
 
     tasks: Tasks
+    alarms: Alarms
     notify: Callable[[Iterable[str]], None]
     world: World
     fields: CustomFields

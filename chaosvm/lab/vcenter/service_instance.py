@@ -12,6 +12,7 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.lab.options import Options
 from chaosvm.lab.simulation import Machine, NotFound, World
+from chaosvm.lab.vcenter.alarms import Alarms
 from chaosvm.lab.vcenter.custom_fields import CustomFieldsManager
 from chaosvm.lab.vcenter.entities import Folder
 from chaosvm.lab.vcenter.events import EventManager
@@ -26,6 +27,7 @@ from chaosvm.lab.vcenter.managed_object import (
     method,
 )
 from chaosvm.lab.vcenter.managers import (
+    AlarmManager,
     AuthorizationManager,
     ExtensionManager,
     LicenseAssignmentManager,
@@ -58,6 +60,9 @@ class Service:
         self.inventory = Inventory(world, options.username)
         self.inventory.tasks = Tasks(world, self.notify)
         self.inventory.notify = self.notify
+        self.inventory.alarms = Alarms(self.inventory)
+        self._alarm_manager = AlarmManager(self.inventory)
+        self._event_manager = EventManager(self)
         self.cache = ResponseCache()
         self.sessions = sessions
         self._lock = threading.Lock()
@@ -69,9 +74,10 @@ class Service:
         # By property of the service content.
         self.content: Mapping[str, ManagedObject] = {
             **stub_managers(),
+            "alarmManager": self._alarm_manager,
             "authorizationManager": AuthorizationManager(self.inventory),
             "customFieldsManager": CustomFieldsManager(self.inventory),
-            "eventManager": EventManager(self),
+            "eventManager": self._event_manager,
             "extensionManager": ExtensionManager(self.inventory),
             "guestOperationsManager": guests,
             "licenseManager": LicenseManager(),
@@ -99,7 +105,9 @@ class Service:
         managed_object = self._managers.get(moid)
         if managed_object is None and session is not None:
             managed_object = session.find(moid)
-        return managed_object or self.inventory.tasks.find(moid) or self.inventory.find(moid)
+        managed_object = managed_object or self.inventory.tasks.find(moid)
+        managed_object = managed_object or self._alarm_manager.find(moid)
+        return managed_object or self.inventory.find(moid)
 
     def follow(
         self, source: ManagedObject, path: str, session: Session | None
@@ -180,10 +188,17 @@ class Service:
     def _on_vms_changed(self, vms: Sequence[Machine]) -> None:
         """Complete the tasks of these VMs, then notify collectors."""
         ended = self.inventory.tasks.complete(vm.moid for vm in vms)
+        self._update_alarms(vms)
         moids = [*(vm.moid for vm in vms), *ended, EventManager.MOID, TaskManager.MOID]
         for session in self.sessions.all():
             moids += session.moids_of(HistoryCollector)
         self.notify(moids)
+
+    def _update_alarms(self, vms: Sequence[Machine]) -> None:
+        alarms = self.inventory.alarms
+        alarms.evaluate(vm.moid for vm in vms)
+        if alarms.watches_events:
+            alarms.notice(self._event_manager.since(alarms.last_event))
 
 
 class ServiceInstance(ManagedObject):

@@ -90,12 +90,14 @@ _ENTITY: Mapping[str, Leaf] = {
     "customValue": _custom_values,
     "value": _custom_values,
     "availableField": lambda inventory, vm: inventory.fields.definitions(),
-    "overallStatus": Constant("green"),
+    "overallStatus": lambda inventory, vm: inventory.alarms.status(vm.moid),
     "configStatus": Constant("green"),
     "guestHeartbeatStatus": lambda inventory, vm: vm.heartbeat,
-    "alarmActionsEnabled": Constant(True),
-    "triggeredAlarmState": _ABSENT,
-    "declaredAlarmState": _ABSENT,
+    "alarmActionsEnabled": lambda inventory, vm: inventory.alarms.actions_enabled(vm.moid),
+    "triggeredAlarmState": lambda inventory, vm: inventory.alarms.values(
+        inventory.alarms.triggered(vm.moid)
+    ),
+    "declaredAlarmState": _ABSENT,  # GetAlarmState has them
     "effectiveRole": Constant([-1]),
     "disabledMethod": _ABSENT,
     "snapshot": snapshot_info,

@@ -11,6 +11,7 @@ from pyVmomi import VmomiSupport, vim
 from chaosvm.lab import Guest, Lab, State, World
 from chaosvm.lab.simulation import HighAvailability
 from chaosvm.lab.vcenter import object_selection
+from chaosvm.lab.vcenter.alarms import Alarms
 from chaosvm.lab.vcenter.inventory import Inventory
 from chaosvm.lab.vcenter.property_tree import TREE, vm_property
 from chaosvm.lab.vcenter.property_xml import property_xml
@@ -46,7 +47,9 @@ def inventory(world: World) -> Inventory:
     )
     world.add_vm("plain", guest=Guest.without_agent(), template=True, attributes={"other": ""})
     inventory = Inventory(world)
-    inventory.tasks = Tasks(world, lambda moids: None)
+    inventory.notify = lambda moids: None
+    inventory.tasks = Tasks(world, inventory.notify)
+    inventory.alarms = Alarms(inventory)
     return inventory
 
 

@@ -6,6 +6,7 @@ tasks; and stubs of which nothing is modelled but that they exist.
 
 from __future__ import annotations
 
+from chaosvm.lab.vcenter.managers.alarms import AlarmManager
 from chaosvm.lab.vcenter.managers.authorization import AuthorizationManager
 from chaosvm.lab.vcenter.managers.extensions import ExtensionManager
 from chaosvm.lab.vcenter.managers.guest_operations import guest_operations
@@ -15,6 +16,7 @@ from chaosvm.lab.vcenter.managers.stubs import stub_managers
 from chaosvm.lab.vcenter.managers.users import UserDirectory
 
 __all__ = [
+    "AlarmManager",
     "AuthorizationManager",
     "ExtensionManager",
     "LicenseAssignmentManager",

@@ -17,7 +17,6 @@ __all__ = ["stub_managers"]
 
 # By property of the service content: methods that answer with nothing.
 _STUBS: Mapping[str, Sequence[str]] = {
-    "alarmManager": ("GetAlarm", "GetAlarmState"),
     "certificateManager": (),
     "clusterProfileManager": (),
     "complianceManager": ("QueryComplianceStatus", "QueryExpressionMetadata"),
