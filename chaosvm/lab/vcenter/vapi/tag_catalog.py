@@ -7,10 +7,10 @@ tier; "gold" belongs to a category named like its parent, or to "lab".
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from chaosvm.lab.simulation import Tag, tag_id
+from chaosvm.lab.simulation import Machine, Tag, tag_id
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.vapi.errors import VapiError
 
@@ -44,7 +44,6 @@ class TagCatalog:
         self._world = inventory.world
         self._categories: dict[str, Category] = {}
         self._tags: dict[str, CatalogTag] = {}
-        self._deleted: set[str] = set()
         # Tags by moid, of everything that is not a VM.
         self._attached: dict[str, list[str]] = {}
 
@@ -99,19 +98,19 @@ class TagCatalog:
         tag_id = f"urn:vmomi:InventoryServiceTag:{uuid.uuid4()}:GLOBAL"
         tag = CatalogTag(tag_id, category, name, f"{category.name}/{name}")
         self._tags[tag.id] = tag
-        self._add_to_world(tag)
+        self._world.create_tag(tag.full_name)
         return tag
 
     def rename_tag(self, tag: CatalogTag, name: str) -> None:
         others = (each.name for each in self.tags_in(tag.category.id) if each is not tag)
         self._raise_if_taken(name, others)
         old, tag.name, tag.full_name = tag.full_name, name, f"{tag.category.name}/{name}"
-        self._add_to_world(tag)
-        self._replace(old, tag.full_name)
+        if old != tag.full_name:
+            self._world.update_tag(old, name=tag.full_name)
 
     def delete_tag(self, tag_id: str) -> None:
         tag = self.tag(tag_id)
-        self._replace(tag.full_name, None)
+        self._world.delete_tag(tag.full_name)
         del self._tags[tag.id]
         for tags in self._attached.values():
             if tag.id in tags:
@@ -121,10 +120,19 @@ class TagCatalog:
 
     def attached(self, kind: str, moid: str) -> list[str]:
         """The ids of the tags on an object."""
+        return self.attached_to([(kind, moid)])[0]
+
+    def attached_to(self, objects: Iterable[tuple[str, str]]) -> list[list[str]]:
+        """The ids of the tags on each of these objects."""
         self._take_in_simulated()
-        vm = self._inventory.machines().get(moid)
+        ids = {tag.full_name: tag.id for tag in self._tags.values()}
+        machines = self._inventory.machines()
+        return [self._tags_on(kind, moid, machines.get(moid), ids) for kind, moid in objects]
+
+    def _tags_on(
+        self, kind: str, moid: str, vm: Machine | None, ids: Mapping[str, str]
+    ) -> list[str]:
         if vm is not None:
-            ids = {tag.full_name: tag.id for tag in self._tags.values()}
             return [ids[name] for name in vm.tags if name in ids]
         if kind == "VirtualMachine" or self._inventory.find(moid) is None:
             # The user needs the privilege to read each object, and nobody has it for a
@@ -171,14 +179,17 @@ class TagCatalog:
     # The simulation --------------------------------------------------------------------
 
     def _take_in_simulated(self) -> None:
-        known = {tag.full_name for tag in self._tags.values()} | self._deleted
-        for simulated in self._world.tags:
-            if simulated.name in known:
-                continue
-            category = self._category_named(_category_name(simulated))
-            number = f"urn:vmomi:InventoryServiceTag:{simulated.id}:GLOBAL"
-            name = simulated.name.rpartition("/")[2]
-            self._tags[number] = CatalogTag(number, category, name, simulated.name)
+        """Let the catalog have the tags that the simulation has, whoever has changed them."""
+        simulated = {tag.name: tag for tag in self._world.tags}
+        known = {tag.full_name: tag for tag in self._tags.values()}
+        for name in known.keys() - simulated.keys():
+            del self._tags[known[name].id]
+        for name, tag in simulated.items():
+            if name not in known:
+                category = self._category_named(_category_name(tag))
+                number = f"urn:vmomi:InventoryServiceTag:{tag.id}:GLOBAL"
+                last = name.rpartition("/")[2]
+                self._tags[number] = CatalogTag(number, category, last, name, tag.description)
 
     def _category_named(self, name: str) -> Category:
         for category in self._categories.values():
@@ -187,21 +198,6 @@ class TagCatalog:
         category_id = f"urn:vmomi:InventoryServiceCategory:{tag_id(name)}:GLOBAL"
         self._categories[category_id] = Category(category_id, name)
         return self._categories[category_id]
-
-    def _add_to_world(self, tag: CatalogTag) -> None:
-        self._deleted.discard(tag.full_name)
-        self._world.add_tag(tag.full_name)
-
-    def _replace(self, old: str, new: str | None) -> None:
-        """Rename a tag of all VMs, or remove it."""
-        if old == new:
-            return
-        with self._world.present():
-            self._deleted.add(old)
-            for vm in self._world.vms:
-                if old in vm.tags:
-                    names = [new if name == old else name for name in vm.tags]
-                    self._world.change(vm.id, tags=tuple(name for name in names if name))
 
     def _raise_if_taken(self, name: str, taken: Iterable[str]) -> None:
         if not name:

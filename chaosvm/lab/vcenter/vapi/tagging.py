@@ -193,14 +193,12 @@ class Tagging:
         return self._catalog.attached(*_dynamic_id(request.required("object_id")))
 
     def _tags_of_each(self, request: Request) -> list[Any]:
-        found = [
-            (each, self._catalog.attached(*_dynamic_id(each)))
-            for each in request.required("object_ids")
-        ]
+        objects = [_dynamic_id(each) for each in request.required("object_ids")]
+        found = zip(objects, self._catalog.attached_to(objects), strict=True)
         return [
             Structure(
                 f"{_SERVICE}.tag_association.object_to_tags",
-                object_id=_reference(*_dynamic_id(each)),
+                object_id=_reference(*each),
                 tag_ids=tags,
             )
             for each, tags in found
