@@ -14,7 +14,7 @@ from chaosvm.lab.vcenter.vm_config import merged
 
 __all__ = ["ClusterSettings"]
 
-_INFO = vim.cluster.ConfigInfoEx  # named here so that it is known as a type of configurationEx
+_INFO = vim.cluster.ConfigInfoEx
 # Settings of a ConfigSpecEx by their name in ConfigInfoEx.
 _PARTS = {
     "dasConfig": "dasConfig",
@@ -52,6 +52,7 @@ class ClusterSettings:
         return _INFO(
             vmSwapPlacement="vmDirectory",
             spbmEnabled=False,
+            vsanConfigInfo=vim.vsan.cluster.ConfigInfo(enabled=False),
             **{name: self._part(name) for name in _PARTS},
             **{name: list(self._given.get(name, {}).values()) for name in _LISTS},
         )

@@ -1,4 +1,4 @@
-"""Custom attributes: definitions, and values of VMs."""
+"""Custom attributes: definitions, and values of VMs and other entities."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ class CustomFields:
         self._new_keys = itertools.count(_FIRST_KEY)
         self._keys: dict[str, int] = {}
         self._scanned_vms: list[Machine] = []
+        # What an attribute is for, None for everything; and values of others than VMs, by moid.
+        self._types: dict[int, Any] = {}
+        self._values: dict[str, dict[int, str]] = {}
 
     def key(self, name: str) -> int:
         with self._lock:
@@ -54,11 +57,30 @@ class CustomFields:
         with self._lock:
             return name in self._keys
 
-    def add(self, name: str) -> int:
-        """Raises SoapFault if the name exists."""
+    def add(self, name: str, kind: Any) -> Any:
+        """The definition. Raises SoapFault if the name exists."""
         with self._lock:
             self._raise_if_taken(name)
-            return self._key(name)
+            key = self._key(name)
+            self._types[key] = kind
+            return self._definition(name, key)
+
+    def _definition(self, name: str, key: int) -> Any:
+        kind = self._types.get(key, vim.VirtualMachine)
+        return vim.CustomFieldsManager.FieldDef(
+            key=key, name=name, type=str, managedObjectType=kind
+        )
+
+    def of(self, moid: str) -> Any:
+        """The values of an entity that is no VM."""
+        with self._lock:
+            values = list(self._values.get(moid, {}).items())
+        value = vim.CustomFieldsManager.StringValue
+        return [value(key=key, value=text) for key, text in values]
+
+    def set_of(self, moid: str, key: int, value: str) -> None:
+        with self._lock:
+            self._values.setdefault(moid, {})[key] = value
 
     def set(self, vm: Machine, name: str, value: str) -> None:
         self._world.change(vm.id, attributes={**vm.attributes, name: value})
@@ -77,6 +99,8 @@ class CustomFields:
         self._replace(name, None)
         with self._lock:
             del self._keys[name]
+            for values in self._values.values():
+                values.pop(key, None)
 
     def definitions(self) -> Any:
         vms = self._world.vms
@@ -86,8 +110,8 @@ class CustomFields:
                     self.key(name)
             self._scanned_vms = vms
         with self._lock:
-            fields = list(self._keys.items())
-        return vim.CustomFieldsManager.FieldDef.Array([definition(*each) for each in fields])
+            fields = [self._definition(*each) for each in self._keys.items()]
+        return vim.CustomFieldsManager.FieldDef.Array(fields)
 
     def _raise_if_taken(self, name: str) -> None:
         if name in self._keys:
@@ -107,12 +131,6 @@ class CustomFields:
                     self._world.change(vm.id, attributes=attributes)
 
 
-def definition(name: str, key: int) -> Any:
-    return vim.CustomFieldsManager.FieldDef(
-        key=key, name=name, type=str, managedObjectType=vim.VirtualMachine
-    )
-
-
 class CustomFieldsManager(ManagedObject):
     kind = vim.CustomFieldsManager
     MOID = "CustomFieldsManager"
@@ -127,8 +145,7 @@ class CustomFieldsManager(ManagedObject):
 
     @method("AddCustomFieldDef")
     def add(self, call: Call) -> Any:
-        name = call.get("name")
-        return definition(name, self._inventory.fields.add(name))
+        return self._inventory.fields.add(call.get("name"), call.get("moType"))
 
     @method("RenameCustomFieldDef")
     def rename(self, call: Call) -> None:
@@ -142,6 +159,9 @@ class CustomFieldsManager(ManagedObject):
     def set(self, call: Call) -> None:
         entity, name = call.get("entity"), self._inventory.fields.name(call.get("key"))
         vm = self._inventory.machines().get(entity._moId)
-        if vm is None:
+        if vm is not None:
+            self._inventory.fields.set(vm, name, call.get("value"))
+        elif self._inventory.find(entity._moId) is not None:
+            self._inventory.fields.set_of(entity._moId, call.get("key"), call.get("value"))
+        else:
             raise SoapFault(vmodl.fault.ManagedObjectNotFound(obj=entity))
-        self._inventory.fields.set(vm, name, call.get("value"))

@@ -102,10 +102,16 @@ class Entity(ManagedObject):
     def permission(self, session: Any = None) -> Any:
         return self.inventory.permissions.of(self.moid)
 
+    @managed_property
+    def customValue(self, session: Any = None) -> Any:
+        return self.inventory.fields.of(self.moid)
+
+    @managed_property
+    def value(self, session: Any = None) -> Any:
+        return self.inventory.fields.of(self.moid)
+
     configIssue = empty_property()
-    customValue = empty_property()
     disabledMethod = empty_property()
-    value = empty_property()
 
 
 def references(kind: Any, entities: Any) -> Any:

@@ -132,6 +132,7 @@ _TOOLS = _settable(
         toolsUpgradePolicy="manual",
         syncTimeWithHostAllowed=True,
         syncTimeWithHost=False,
+        lastInstallInfo=vim.vm.ToolsConfigInfo.ToolsLastInstallInfo(counter=0),
     ),
 )
 _FLAGS = _settable(

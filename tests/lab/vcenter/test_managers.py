@@ -342,3 +342,15 @@ def test_paths_lead_into_what_is_declared_more_generally(content: Any) -> None:
         paths[0]: bool,
         paths[1]: vim.cluster.DasConfigInfo,
     }
+
+
+def test_other_entities_have_custom_attributes_too(content: Any) -> None:
+    fields, host = content.customFieldsManager, only(content, vim.HostSystem)
+    made = fields.AddCustomFieldDef(name="rack", moType=vim.HostSystem)
+    assert made.managedObjectType is vim.HostSystem
+    fields.SetField(host, made.key, "7")
+    assert [(each.key, each.value) for each in host.customValue] == [(made.key, "7")]
+    fields.RemoveCustomFieldDef(made.key)
+    assert host.customValue == []
+    with pytest.raises(vmodl.fault.InvalidArgument):
+        fields.SetField(host, made.key, "7")

@@ -9,17 +9,20 @@ from pyVmomi import vim
 
 from chaosvm.lab.simulation import Host
 from chaosvm.lab.vcenter.entities import Datastore
-from chaosvm.lab.vcenter.hosts.network import NetworkSystem
-from chaosvm.lab.vcenter.hosts.services import (
-    ADVANCED_OPTIONS,
+from chaosvm.lab.vcenter.hosts.administration import (
     AutoStartManager,
     CertificateManager,
-    DateTimeSystem,
-    FirewallSystem,
     HostAccessManager,
     ImageConfigManager,
     LocalAccountManager,
     PowerSystem,
+    VsanSystem,
+)
+from chaosvm.lab.vcenter.hosts.network import NetworkSystem
+from chaosvm.lab.vcenter.hosts.services import (
+    ADVANCED_OPTIONS,
+    DateTimeSystem,
+    FirewallSystem,
     ServiceSystem,
 )
 from chaosvm.lab.vcenter.hosts.storage import DatastoreSystem, StorageSystem
@@ -61,7 +64,7 @@ _PARTS: Mapping[str, type[HostPart]] = {
     "vFlashManager": HostPart,
     "virtualNicManager": VirtualNicManager,
     "vmotionSystem": HostPart,
-    "vsanSystem": HostPart,
+    "vsanSystem": VsanSystem,
 }
 # Properties of HostConfigInfo that are a property of a part.
 _INFO: Mapping[str, tuple[str, str]] = {
