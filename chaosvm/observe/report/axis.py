@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chaosvm.observe.report.drawing import Canvas
+from chaosvm.observe.report.drawing import Canvas, text_width
 from chaosvm.observe.report.words import clock_time, moment
 from chaosvm.observe.timeline import Run
 
@@ -47,9 +47,9 @@ class Axis:
     def of(cls, left: float, right: float, span: float, reach: float, many: bool) -> Axis:
         # Beside the end of the run there is room for its label.
         room = 0.0 if many else 66.0
-        width = right - left
-        needed = max(span / max(1 - room / width, 0.5), reach * 1.02, 0.001)
-        return cls(left, right, max(span, 0.001), span if many else needed)
+        width, span = right - left, max(span, 0.001)
+        needed = max(span / max(1 - room / width, 0.5), reach * 1.02)
+        return cls(left, right, span, span if many else needed)
 
     def x(self, seconds: float) -> float:
         share = min(max(seconds, 0.0), self.reach) / self.reach
@@ -89,14 +89,19 @@ class Axis:
         ended = "last record" if run.killed else "end"
         canvas.text("t11 soft", self.left, y + 16, "start")
         canvas.text("t11 soft", self.left, y + 29, f"{clock_time(run.started)} UTC")
-        canvas.text("t11 soft", self.end + 4, y + 16, f"{ended} {self.text_of_end()}")
-        canvas.text("t11 soft", self.end + 4, y + 29, clock_time(run.ended))
+        self._draw_end(canvas, y, f"{ended} {self.text_of_end()}", clock_time(run.ended))
         for seconds in self.ticks():
             if seconds > self.span:
                 break
             canvas.line("axis", self.x(seconds), y, self.x(seconds), y + 4)
             label = self.text(seconds)
             canvas.text("t11 soft mid", self.x(seconds), y + 16, label, unless_taken=True)
+
+    def _draw_end(self, canvas: Canvas, y: float, *lines: str) -> None:
+        for number, text in enumerate(lines):
+            width = text_width(text, 11)
+            x = min(self.end + 4, canvas.width - width)
+            canvas.text("t11 soft", x, y + 16 + 13 * number, text, unless_taken=True)
 
     def text_of_end(self) -> str:
         return f"{self.span:.1f} s" if self.span < 120 else moment(self.span, self.span)

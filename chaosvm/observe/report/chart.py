@@ -143,10 +143,12 @@ def _draw_interruption(canvas: Canvas, axis: Axis, story: Story, top: float, bot
     x = axis.x(at)
     canvas.line("stop", x, top, x, bottom)
     text = f"interrupted: {interruption.by}"
-    for y in (bottom - 4, bottom - 18, bottom + 41):
+    for step in range(20):
+        y = bottom - 4 - 14 * step
         if canvas.text("t11 bold tbad end halo", x - 5, y, text, unless_taken=True):
             return
-    canvas.text("t11 bold tbad halo", x + 5, bottom - 4, text, unless_taken=True)
+        if canvas.text("t11 bold tbad halo", x + 5, y, text, unless_taken=True):
+            return
 
 
 def _draw_legend(canvas: Canvas, story: Story, top: float) -> float:

@@ -117,8 +117,11 @@ class Canvas:
         self.path("oktick", f"M{_n(x - 2.8)} {_n(y + 0.2)}l2 2.2l3.6-4.6")
 
     def failed(self, x: float, y: float) -> None:
-        """A disc with a cross."""
-        self.labels.append(Label("✕", x - 6, y - 6, x + 6, y + 6))
+        """A disc with a cross, unless there is one already."""
+        label = Label("✕", x - 6, y - 6, x + 6, y + 6)
+        if any(label.overlaps(each) for each in self.labels):
+            return
+        self.labels.append(label)
         self.circle("fail", x, y, 6)
         self.path("cross", f"M{_n(x - 2.4)} {_n(y - 2.4)}l4.8 4.8m0-4.8l-4.8 4.8")
 

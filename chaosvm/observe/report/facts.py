@@ -160,7 +160,8 @@ def _distribution(story: Story) -> Fact:
     if unknown and not over:
         limits = f"{named([lane.machine.name for lane in unknown])} not judged"
     limits = limits or ("within the limits" if judged else "no limit set")
-    note = f"{min(seconds):.0f} to {max(seconds):.0f} s; slowest {slowest}; {limits}"
+    low, high = seconds_text(min(seconds)), seconds_text(max(seconds))
+    note = f"{low} to {high}; slowest {slowest}; {limits}"
     tone = "bad" if over else "good" if judged else "plain"
     value = ("✕ " if over else "") + seconds_text(median(seconds))
     return Fact("Down for", value, note, tone, small="median", ticks=Ticks(seconds))

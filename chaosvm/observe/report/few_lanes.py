@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chaosvm.observe.report.axis import Axis
 from chaosvm.observe.report.bands import draw_bands, draw_unknown_end
-from chaosvm.observe.report.drawing import Canvas, fitting
+from chaosvm.observe.report.drawing import Canvas, fitting, text_width
 from chaosvm.observe.report.lanes import Down, Lane, milestone_label
 from chaosvm.observe.report.rows import Guide
 from chaosvm.observe.report.story import Story
@@ -66,6 +66,8 @@ def _draw_labels(canvas: Canvas, axis: Axis, lane: Lane, middle: float) -> None:
     """Failures and causes first, then milestones; what does not fit is left to the tables."""
     y = middle - 16
     for failure in lane.failures:
+        canvas.failed(axis.x(failure.at), middle + 18)
+    for failure in lane.failures:
         _draw_failure(canvas, axis, failure.at, failure.text, middle)
     ons = {mark.at for mark in lane.marks if mark.label == "on"}
     for cause in sorted(lane.causes, key=lambda each: -each.at):
@@ -89,7 +91,6 @@ def _draw_labels(canvas: Canvas, axis: Axis, lane: Lane, middle: float) -> None:
 
 def _draw_failure(canvas: Canvas, axis: Axis, at: float, text: str, middle: float) -> None:
     x, y = axis.x(at), middle + 22
-    canvas.failed(x, y - 4)
     for width in (330, 220, 130):
         short = fitting(text, width, 11)
         label = canvas.measure("t11 end", x - 9, y, short)
@@ -110,7 +111,9 @@ def _draw_dimension(canvas: Canvas, axis: Axis, story: Story, lane: Lane, middle
         if down.recovery is not None:
             _draw_recovery(canvas, axis, lane, down, left, y)
     if not lane.is_back and not story.run.killed:
-        canvas.text("bold tbad", axis.end + 5, middle + 4, lane.still)
+        text = fitting(lane.still, 80, bold=True)
+        x = min(axis.end + 5, canvas.width - text_width(text, bold=True))
+        canvas.text("bold tbad halo", x, middle + 4, text, unless_taken=True)
 
 
 def _draw_recovery(

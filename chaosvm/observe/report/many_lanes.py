@@ -69,10 +69,10 @@ def _draw_tall(canvas: Canvas, axis: Axis, story: Story, lane: Lane, top: float)
         canvas.text("t11 soft", label.right + 8, middle + 4, fitting(host, 60, 11))
     draw_bands(canvas, axis, story, lane, middle, 15.2, 4.9)
     for failure in lane.failures[:2]:
+        canvas.failed(axis.x(failure.at), middle + 16)
+    for failure in lane.failures[:2]:
         _draw_reason(canvas, axis, failure.at, failure.text, middle)
-    if lane.failures and not lane.is_back:
-        pass
-    elif lane.downs and (explained := _explanation(story, lane)):
+    if lane.downs and (explained := _explanation(story, lane)):
         x = axis.x(lane.downs[0].begin) + 4
         canvas.text("t105 halo", x, middle + 20, explained, unless_taken=True)
     if story.run.killed:
@@ -90,7 +90,6 @@ def _explanation(story: Story, lane: Lane) -> str:
 
 def _draw_reason(canvas: Canvas, axis: Axis, at: float, text: str, middle: float) -> None:
     x, y = axis.x(at), middle + 20
-    canvas.failed(x, y - 4)
     short = fitting(text, 420, 10.5)
     label = canvas.measure("t105 end", x - 9, y, short)
     if label.left >= axis.left and canvas.text(
@@ -101,8 +100,11 @@ def _draw_reason(canvas: Canvas, axis: Axis, at: float, text: str, middle: float
 
 
 def _draw_down_for(canvas: Canvas, lane: Lane, y: float, size: str) -> None:
+    if lane.killed:
+        return  # its last state is drawn as not known
     if not lane.is_back:
-        canvas.text(f"{size} bold tbad end".strip(), RIGHT, y, lane.still)
+        text = fitting(lane.still, 58, bold=True)
+        canvas.text(f"{size} bold tbad end".strip(), RIGHT, y, text)
     elif lane.down_seconds is not None:
         over = " tbad bold" if lane.over_limit else ""
         text = ("✕ " if lane.over_limit else "") + seconds_text(lane.down_seconds)
@@ -119,7 +121,8 @@ def _draw_title(canvas: Canvas, lanes: Sequence[Lane], above: Sequence[Lane], to
         note += f", {len(above)} above"
     title = machine.cluster or machine.server
     canvas.line("rule", 0, top + 3, canvas.width, top + 3)
-    canvas.text("halo", 0, top + 18, [("bold", title), ("t11 soft", note)])
+    shown = fitting(title, 300, bold=True)
+    canvas.text("halo", 0, top + 18, [("bold", shown), ("t11 soft", fitting(note, 520, 12))])
     return top + 24
 
 

@@ -54,8 +54,8 @@ def undo_text(story: Story) -> tuple[str, str, list[str]]:
         return "soft", "", ["This run had no undo."]
     if story.is_dry:
         return "soft", "", ["Nothing was changed, so there was nothing to put back."]
-    if undo.began is None and not undo.outcomes:
-        return "soft", "", ["Undo did not run: its result was not recorded."]
+    if undo.began is None and not undo.outcomes and not undo.error:
+        return "ok", "✓ Nothing was left to undo.", []
     failed = [str(each.get("name")) for each in undo.outcomes if each.get("error")]
     total = len(undo.outcomes) or len(story.changed)
     more = []
@@ -124,7 +124,9 @@ def _kind_seen(change: Change, story: Story) -> str:
 
 
 def _with_cause(change: Change, seen: str) -> str:
-    return f"{seen}: {change.cause}" if change.cause else seen
+    if not change.cause or change.cause.startswith(seen):
+        return change.cause or seen
+    return f"{seen}: {change.cause}"
 
 
 def reboots(story: Story) -> list[str]:

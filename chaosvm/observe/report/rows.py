@@ -130,13 +130,15 @@ def draw_hypothesis(canvas: Canvas, axis: Axis, story: Story, top: float) -> flo
     if not known:
         return top
     canvas.text("bold", 0, top + 12, "hypothesis")
-    for at, met, phase in known:
-        x, y = max(axis.x(at), axis.left + 7), top + 8
-        (canvas.ok if met else canvas.failed)(x, y)
+    xs: list[float] = []
+    for at, met, _ in known:
+        xs.append(max([axis.x(at), axis.left + 7, *(x + 14 for x in xs)]))
+        (canvas.ok if met else canvas.failed)(xs[-1], top + 8)
+    for x, (_, met, phase) in reversed(list(zip(xs, known, strict=True))):
         text = f"{'met' if met else 'not met'} {phase.value}"
         kind = "tgood bold" if met else "tbad bold"
-        canvas.text(kind, x + 11, y + 4, text, unless_taken=True) or canvas.text(
-            f"{kind} end", x - 11, y + 4, text
+        canvas.text(kind, x + 11, top + 12, text, unless_taken=True) or canvas.text(
+            f"{kind} end", x - 11, top + 12, text, unless_taken=True
         )
     return top + 28
 

@@ -11,7 +11,14 @@ from chaosvm.backend import EventKind, ServerEvent
 from chaosvm.observe.timeline.model import ActivityRun, Change, Kind, Phase
 from chaosvm.vm import PowerState
 
-__all__ = ["all_recorded", "change_of_event", "merged", "with_causes", "with_outcomes"]
+__all__ = [
+    "all_recorded",
+    "change_of_event",
+    "merged",
+    "with_causes",
+    "with_outcomes",
+    "with_unknown",
+]
 
 _STATES = {
     EventKind.POWERED_ON: PowerState.POWERED_ON,
@@ -130,6 +137,25 @@ def _in_order(items: Sequence[_Item]) -> list[Change]:
         if not result or result[-1].value != change.value:
             result.append(change)
     return result
+
+
+def with_unknown(
+    changes: Sequence[Change], blind: Sequence[tuple[datetime, datetime]]
+) -> list[Change]:
+    """Nothing is known of power states while the server could not be read."""
+    result = list(changes)
+    for vm in dict.fromkeys(each.vm for each in changes if each.kind is Kind.POWER):
+        power = [each for each in changes if each.vm == vm and each.kind is Kind.POWER]
+        for begin, end in blind:
+            before = [each for each in power if each.at <= begin]
+            after = [each for each in power if each.at <= end]
+            if not before:
+                continue
+            unknown = PowerState.UNKNOWN.value
+            result.append(Change(at=begin, vm=vm, kind=Kind.POWER, value=unknown))
+            if after[-1] is before[-1]:
+                result.append(replace(before[-1], at=end, cause=None, source=None))
+    return sorted(result, key=lambda each: each.at)
 
 
 # Causes --------------------------------------------------------------------------------------

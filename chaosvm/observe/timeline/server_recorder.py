@@ -19,7 +19,7 @@ from chaosvm.backend import (
     Watch,
 )
 from chaosvm.errors import ChaosVMError, NotReported
-from chaosvm.observe.timeline.changes import all_recorded, change_of_event, merged
+from chaosvm.observe.timeline.changes import all_recorded, change_of_event, merged, with_unknown
 from chaosvm.observe.timeline.model import Change, Kind, Machine, Server
 from chaosvm.platforms import PLATFORMS
 from chaosvm.runtime import Deadline
@@ -61,6 +61,10 @@ class ServerRecorder:
         self._clocks: list[ServerTime] = []
         self._version: str | None = None
         self._gaps: list[str] = []
+        # From when to when the server could not be read.
+        self._blind: list[tuple[datetime, datetime]] = []
+        self._events_read = False
+        self._blind_since: datetime | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -114,7 +118,12 @@ class ServerRecorder:
 
     def changes(self) -> list[Change]:
         with self._lock:
-            return merged(self._observed, self._recorded)
+            changes = merged(self._observed, self._recorded)
+            blind = list(self._blind)
+            if self._blind_since is not None:
+                blind.append((self._blind_since, self._now()))
+        # The events tell what was not seen.
+        return changes if self._events_read else with_unknown(changes, blind)
 
     def description(self) -> Server:
         """The server; its clock is the mean of what was measured, at start and end."""
@@ -144,6 +153,7 @@ class ServerRecorder:
                     self._watch()
                 except ChaosVMError as error:
                     self._gap(f"{self._backend.address} could not be read for a time: {error}.")
+                    self._blind_since = self._blind_since or self._now()
                     self._stopping.wait(_RETRY_SECONDS)
         except Exception as error:  # noqa: BLE001  # a recorder must not disturb the run
             logger.warning(f"timeline: nothing more is recorded: {type(error).__name__}: {error}")
@@ -169,6 +179,9 @@ class ServerRecorder:
         observations = watch.poll(seconds, Deadline(_READ_SECONDS))
         at = self._now()
         with self._lock:
+            if self._blind_since is not None:
+                self._blind.append((self._blind_since, at))
+                self._blind_since = None
             for each in observations:
                 self._note_observation(each, at)
         if watch.pushed and not observations:
@@ -225,6 +238,7 @@ class ServerRecorder:
             self._recorded = [
                 change for event in events if (change := self._change_of(event, offset))
             ]
+            self._events_read = True
             if all_recorded(self._observed, self._recorded):
                 return
 

@@ -7,10 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chaosvm.observe.timeline import ActivityRun, Change, Kind, Phase
-from chaosvm.observe.timeline.changes import merged, with_causes
+from chaosvm.observe.timeline.changes import merged, with_causes, with_unknown
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
-STATES = {"on": "powered_on", "off": "powered_off", "moving": "transitioning", "held": "suspended"}
+STATES = {
+    "?": "unknown",
+    "on": "powered_on",
+    "off": "powered_off",
+    "moving": "transitioning",
+    "held": "suspended",
+}
 Steps = list[tuple[float, str]]
 
 
@@ -103,4 +109,20 @@ def test_what_others_did_has_no_cause() -> None:
     assert [each.cause for each in with_causes(changes([(0, "on"), (5, "off")]), [], {})] == [
         None,
         None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ([(0, "on")], [(0, "on"), (4, "?"), (6, "on")]),
+        ([(0, "on"), (6, "off")], [(0, "on"), (4, "?"), (6, "off")]),
+        ([(5, "on")], [(5, "on")]),
+    ],
+)
+def test_what_could_not_be_read_is_unknown(known: Steps, expected: Steps) -> None:
+    blind = [(START + timedelta(seconds=4), START + timedelta(seconds=6))]
+    found = with_unknown(changes(known), blind)
+    assert [(each.at, each.value) for each in found] == [
+        (each.at, each.value) for each in changes(expected)
     ]
