@@ -163,12 +163,13 @@ class GuestServices:
         async with self._turn:
             for listener in list(self._listeners):
                 self._close(listener)
-        clients = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in clients:
-            task.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-        # Transports close in the next iteration of the loop.
-        await asyncio.sleep(0)
+        # A connection that was just accepted starts a task when its first one ends.
+        while clients := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in clients:
+                task.cancel()
+            await asyncio.gather(*clients, return_exceptions=True)
+            # Transports close in the next iteration of the loop.
+            await asyncio.sleep(0)
 
 
 def _loopback_addresses(vm: Machine) -> list[str]:

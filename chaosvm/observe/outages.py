@@ -11,7 +11,7 @@ from chaosvm.backend import EventKind, ServerEvent
 __all__ = ["Outage", "outages", "was_restarted_by_ha"]
 
 _K = EventKind
-_DOWN = frozenset((_K.POWERED_OFF, _K.FAILED, _K.HA_FAILOVER, _K.SUSPENDED, _K.SHUTDOWN_FORCED))
+_DOWN = frozenset((_K.POWERED_OFF, _K.FAILED, _K.HA_FAILOVER, _K.SUSPENDED))
 # The guest goes down, and the VM stays on.
 _GUEST_DOWN = frozenset((_K.RESET, _K.REBOOT_REQUESTED))
 _UP = frozenset((_K.POWERED_ON, _K.RESUMED, _K.HA_RESTARTED))

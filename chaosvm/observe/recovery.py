@@ -11,6 +11,10 @@ from chaosvm.observe.outages import Outage
 
 __all__ = ["Recovery", "RecoveryRecord"]
 
+# Seconds after the beginning of an outage in which a VM that was not seen down may still be
+# shown as it was before: a server records an event and changes a state one after the other.
+_SETTLING = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
@@ -44,16 +48,18 @@ class RecoveryRecord:
         reached: bool,
         now: dt.datetime,
     ) -> Recovery:
-        """``reached`` and ``now`` are what the server reports at this moment."""
+        """``reached`` and ``now`` are what the server reports, read after its events."""
         begin = outage.down_at or now
         if milestone.kind == "power" and outage.up_at is not None and reached:
             return Recovery((outage.up_at - begin).total_seconds(), over=True)
         key = (vm_id, outage.number, str(milestone))
         with self._lock:
-            if reached and key not in self._reached:
-                self._reached[key] = (now, key not in self._not_reached)
-            elif not reached:
+            was_missed = key in self._not_reached
+            age = (now - begin).total_seconds()
+            if not reached:
                 self._not_reached.add(key)
+            elif outage.up_at is not None or was_missed or age > _SETTLING:
+                self._reached.setdefault(key, (now, not was_missed))
             end, at_most = self._reached.get(key, (None, False))
         seconds = ((end or now) - begin).total_seconds()
         return Recovery(max(0.0, seconds), over=end is not None, at_most=at_most)

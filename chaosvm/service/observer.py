@@ -15,6 +15,7 @@ from chaosvm.observe import (
     Milestone,
     NotBegun,
     Outage,
+    Recovery,
     RecoveryRecord,
     began,
     outages,
@@ -50,7 +51,9 @@ class VMObserver:
     def status(self, vm_name: str, deadline: Deadline | None = None) -> GuestStatus:
         """The status of the one VM of this name, id, UUID or path, and of its guest."""
         deadline = deadline or self.deadline()
-        vm = self._vm(vm_name, deadline)
+        return self._status(self._vm(vm_name, deadline), deadline)
+
+    def _status(self, vm: VM, deadline: Deadline) -> GuestStatus:
         found = self._backend.guest_statuses([vm], deadline).get(vm.id)
         if found is None:
             raise NoSuchVM(f"{vm} no longer exists")
@@ -129,20 +132,19 @@ class VMObserver:
 
     def moved_since(self, vm_name: str, since: Any) -> bool:
         """Has the VM been on another host since then, or is it now?"""
+        began(since)  # before anything is read
         deadline = self.deadline()
-        now = self.status(vm_name, deadline)
         vm = self._vm(vm_name, deadline)
-        events = self.events(since, deadline, [vm])
+        events, now = self.events(since, deadline, [vm]), self._status(vm, deadline)
         hosts = [host for event in events for host in (event.source_host, event.host) if host]
         if now.host is not None:
             hosts.append(now.host)
-        elif hosts:
-            raise NotReported(
-                f"{self._name} reports no host of {vm_name!r} now: it is {now.power_state}"
-            )
         if len(set(hosts)) > 1:
             logger.info(f"{vm} was on {' -> '.join(_without_repeats(hosts))}")
-        return len(set(hosts)) > 1
+            return True
+        if hosts and now.host is None:
+            raise NotReported(f"{self._name} reports no host of {vm} now: it is {now.power_state}")
+        return False
 
     def ha_restart(self, vm_name: str, since: Any) -> Outage | None:
         """The latest outage since then that high availability ended; None if there is none."""
@@ -169,45 +171,37 @@ class VMObserver:
         deadline = self.deadline()
         try:
             began(since)
-            status, vm = self.status(vm_name, deadline), self._vm(vm_name, deadline)
-            found = outages(self.events(since, deadline), vm.id, guest=goal.kind != "power")
         except NotBegun:
-            if not longest:
-                raise
-            found = []
+            if longest:
+                return 0.0
+            raise
+        vm = self._vm(vm_name, deadline)
+        found = outages(self.events(since, deadline), vm.id, guest=goal.kind != "power")
         if not found:
             if longest:
                 return 0.0
-            raise NotReached(f"{vm_name!r} has not gone down since {since}")
-        return self._seconds(vm, status, found, goal, longest, deadline)
-
-    def _seconds(
-        self,
-        vm: VM,
-        status: GuestStatus,
-        found: Sequence[Outage],
-        goal: Milestone,
-        limit: float,
-        deadline: Deadline,
-    ) -> float:
-        outage, now = found[0], self.clock(deadline).now
-        if outage.down_at is None:
-            raise NotReported(f"no event shows when {vm} went down")
-        reached = goal.reached(status, deadline)
-        if outage.guest_only and not self._recoveries.was_missed(vm.id, outage, goal):
-            # The guest may not have gone down yet.
-            booted = status.uptime_seconds
-            reached &= booted is not None and booted < (now - outage.down_at).total_seconds()
-        recovery = self._recoveries.measure(vm.id, outage, goal, reached, now)
+            raise NotReached(f"{vm} has not gone down since {since}")
+        recovery = self._recovery(vm, found[0], goal, deadline)
         if recovery.at_most:
-            logger.info(
-                f"{vm} had reached {goal} when it was first asked: this is the most it took"
-            )
-        if not recovery.over and not (limit and recovery.seconds <= limit):
+            logger.info(f"{vm} had reached {goal} when first asked: this is the most it took")
+        if not recovery.over and not recovery.seconds <= longest:
             raise NotReached(
                 f"{vm} has not reached {goal} again, {recovery.seconds:.0f} s after it went down"
             )
         return round(recovery.seconds, 3)
+
+    def _recovery(self, vm: VM, outage: Outage, goal: Milestone, deadline: Deadline) -> Recovery:
+        """Reads the status after the events, which an older one would contradict."""
+        if outage.down_at is None:
+            raise NotReported(f"no event shows when {vm} went down")
+        status, now = self._status(vm, deadline), self.clock(deadline).now
+        reached, age = goal.reached(status, deadline), (now - outage.down_at).total_seconds()
+        if reached and outage.guest_only:
+            uptime = status.uptime_seconds
+            booted = uptime is not None and uptime < age
+            if not booted and not self._recoveries.was_missed(vm.id, outage, goal):
+                return Recovery(age, over=False)  # the guest may not have gone down yet
+        return self._recoveries.measure(vm.id, outage, goal, reached, now)
 
     # Events ------------------------------------------------------------------------
 

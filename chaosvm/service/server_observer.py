@@ -7,7 +7,14 @@ from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from chaosvm.backend import Alarm, ClusterStatus, HostStatus, ServerEvent
-from chaosvm.errors import Interrupted, InvalidValue, NoSuchVM, NotReached, NotReported
+from chaosvm.errors import (
+    ConnectionFailed,
+    Interrupted,
+    InvalidValue,
+    NoSuchVM,
+    NotReached,
+    NotReported,
+)
 from chaosvm.runtime import Deadline, phase
 from chaosvm.selection import folded
 from chaosvm.service.observer import VMObserver
@@ -72,21 +79,22 @@ class ServerObserver:
         wanted = values.choice("state", state, PowerState)
         deadline = Deadline(values.timeout_seconds("timeout", timeout), self._backend.clock)
         chosen = self.chosen(vms, deadline, ("power_state",))
-        pause, current = _FIRST_PAUSE, phase()
+        pause, current, failed = _FIRST_PAUSE, phase(), ""
         missing = _not_in(chosen, wanted)
         while missing:
             if current.stopped_by:
-                raise Interrupted(
-                    f"no longer waited for: the run was stopped by {current.stopped_by}"
-                )
+                raise Interrupted(f"not waited for: the run was stopped by {current.stopped_by}")
             if deadline.remaining <= pause:
                 raise NotReached(
                     f"after {deadline.elapsed:.0f} s, {len(missing)} of {len(chosen)} VMs are not "
-                    f"{wanted}: {_names(missing, with_state=True)}"
+                    f"{wanted}: {_names(missing, with_state=True)}{failed}"
                 )
             deadline.sleep(pause)
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
-            missing = _not_in(self._again(missing, deadline), wanted)
+            try:
+                missing, failed = _not_in(self._again(missing, deadline), wanted), ""
+            except ConnectionFailed as error:
+                failed = f", when last read; then: {error}"
         return True
 
     def _again(self, vms: list[VM], deadline: Deadline) -> list[VM]:

@@ -76,7 +76,7 @@ def test_a_state_that_has_come_is_not_waited_for(platform: VMService) -> None:
 def test_who_is_not_there_in_time_is_named(platform: VMService) -> None:
     with pytest.raises(NotReached, match=r"1 of 4 VMs are not powered_on: 'app-01'.*powered_off"):
         platform.server_observer.wait_for_state(
-            {"names": ["web-01", "web-02", "web-03", "app-01"]}, "powered_on", 0.5
+            {"names": ["web-01", "web-02", "web-03", "app-01"]}, "powered_on", 2
         )
 
 
@@ -119,7 +119,7 @@ def test_the_events_of_a_selection(platform: VMService, backend: Backend) -> Non
 
 def test_a_recovery_is_measured_from_the_moment_the_vm_was_down(platform: VMService) -> None:
     observer, since = platform.vm_observer, now()
-    with pytest.raises(NotReached, match="has not gone down"):
+    with pytest.raises(NotReached, match=r"'web-02' \(.*has not gone down"):
         observer.recovery_seconds("web-02", since)
     assert observer.recovery_seconds("web-02", since, limit=60) == 0
     platform.power_off("web-02", graceful=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -20,37 +22,71 @@ PORT, HTTP_PORT = 4022, 4080
 PLATFORMS = ("vsphere", "olvm")
 
 
-@pytest.fixture
-def world() -> World:
+def made() -> World:
     """Three hosts of a highly available cluster, and a few VMs."""
-    made = World(durations=Durations(restart=0.1))
-    cluster = made.add_cluster("prod", made.add_datacenter("dc"), ha=HighAvailability(enabled=True))
+    world = World(durations=Durations(restart=0.1))
+    datacenter = world.add_datacenter("dc")
+    cluster = world.add_cluster("prod", datacenter, ha=HighAvailability(enabled=True))
     for number in range(3):
-        made.add_host(f"host-{number}", cluster)
+        world.add_host(f"host-{number}", cluster)
     services = (Service(PORT), Service(HTTP_PORT, http=True))
     for name in ("web-01", "web-02"):
-        made.add_vm(name, cluster=cluster, guest=Guest(services=services), highly_available=True)
-    made.add_vm("plain-01", cluster=cluster, highly_available=False)
-    return made
+        world.add_vm(name, cluster=cluster, guest=Guest(services=services), highly_available=True)
+    world.add_vm("plain-01", cluster=cluster, highly_available=False)
+    return world
 
 
-@pytest.fixture
-def lab(world: World) -> Iterator[Lab]:
-    with Lab(world, platforms=PLATFORMS) as running:
+@contextmanager
+def connection(lab: Lab, platform: str) -> Iterator[VMService]:
+    credentials: dict[str, Any] = {"username": lab.username, "password": lab.password}
+    credentials |= {"ca_file": lab.ca_file, "timeout": 20}
+    connected: VMService = (
+        VSpherePlatform(lab.vsphere_server, port=lab.vsphere_port, **credentials)
+        if platform == "vsphere"
+        else OLVMPlatform(lab.olvm_url, **credentials)
+    )
+    with connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab(made(), platforms=PLATFORMS) as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def kept(lab: Lab) -> list[Machine]:
+    """The VMs as they were made, with the addresses that the lab gave them."""
+    return list(lab.world.vms)
+
+
+@pytest.fixture
+def world(lab: Lab, kept: list[Machine]) -> Iterator[World]:
+    """As it was made, whatever a test has done."""
+    yield lab.world
+    for host in lab.world.hosts:
+        if not host.responding:
+            lab.world.outages.restore(host.name)
+    for vm in lab.world.vms:
+        if vm.name.startswith("many-"):
+            lab.world.remove_vm(vm.id)
+    for vm in kept:
+        lab.world.stick(vm.id, vm.state)  # nothing is planned for it any more
+        lab.world.change(vm.id, **{each.name: getattr(vm, each.name) for each in fields(vm)})
+
+
+@pytest.fixture(scope="module")
+def connected(lab: Lab) -> Iterator[dict[str, VMService]]:
+    with connection(lab, "vsphere") as vsphere, connection(lab, "olvm") as olvm:
+        yield {"vsphere": vsphere, "olvm": olvm}
+
+
 @pytest.fixture(params=PLATFORMS)
-def platform(request: pytest.FixtureRequest, lab: Lab) -> Iterator[VMService]:
-    credentials: dict[str, Any] = {"username": lab.username, "password": lab.password}
-    credentials |= {"ca_file": lab.ca_file, "timeout": 20}
-    made = (
-        VSpherePlatform(lab.vsphere_server, port=lab.vsphere_port, **credentials)
-        if request.param == "vsphere"
-        else OLVMPlatform(lab.olvm_url, **credentials)
-    )
-    with made:
-        yield made
+def platform(
+    request: pytest.FixtureRequest, connected: dict[str, VMService], world: World
+) -> VMService:
+    return connected[request.param]
 
 
 def machine(world: World, name: str) -> Machine:
@@ -118,22 +154,6 @@ def test_what_a_late_uptime_cannot_tell_is_a_failure(platform: VMService, world:
     lag = platform.vm_observer.status("web-01").uptime_lag
     with pytest.raises(NotReported, match="not known yet"):
         platform.vm_observer.rebooted_since("web-01", ago(platform, 3600 + lag / 2))
-
-
-@pytest.mark.parametrize("offset", [-3600, 3600])
-def test_the_clock_of_the_server_may_be_wrong(
-    platform: VMService, world: World, offset: float
-) -> None:
-    world.clock_offset = offset
-    time = platform.backend.server_time(Deadline(5))
-    assert time.offset == pytest.approx(offset, abs=2)
-    since = now()
-    platform.power_off("web-01", graceful=False)
-    platform.power_on("web-01")
-    observer = platform.vm_observer
-    measured = eventually(lambda: observer.recovery_seconds("web-01", since), NotReached)
-    assert 0 < measured < 30
-    assert observer.rebooted_since("web-01", since) is True
 
 
 # Ports -------------------------------------------------------------------------------------
@@ -229,21 +249,37 @@ def test_nothing_is_known_of_a_guest_on_a_lost_host(platform: VMService, world: 
         platform.server_observer.running_at_least({"names": ["plain-01"]}, 1)
 
 
-# Events ------------------------------------------------------------------------------------
+# Clocks and events, in labs of their own: what they record stays ----------------------------
 
 
-def test_a_server_that_forgets_its_events_is_not_believed(
-    platform: VMService, world: World
-) -> None:
-    since = now()
-    platform.power_off("web-01", graceful=False)
-    observer = platform.vm_observer
-    assert observer.ha_restart("web-01", since) is None
-    world.event_retention = 0.0
-    platform.power_on("web-01")
-    for ask in (observer.ha_restart, observer.moved_since, observer.recovery_seconds):
-        with pytest.raises(NotReported, match="no events from before"):
-            ask("web-01", since)
+@pytest.mark.parametrize("name", PLATFORMS)
+@pytest.mark.parametrize("offset", [-3600, 3600])
+def test_the_clock_of_the_server_may_be_wrong(name: str, offset: float) -> None:
+    with (
+        Lab(made(), platforms=[name], clock_offset=offset) as lab,
+        connection(lab, name) as platform,
+    ):
+        time = platform.backend.server_time(Deadline(5))
+        assert time.offset == pytest.approx(offset, abs=2)
+        observer, since = platform.vm_observer, now()
+        platform.power_off("web-01", graceful=False)
+        platform.power_on("web-01")
+        measured = eventually(lambda: observer.recovery_seconds("web-01", since), NotReached)
+        assert 0 < measured < 30
+        assert observer.rebooted_since("web-01", since) is True
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_a_server_that_forgets_its_events_is_not_believed(name: str) -> None:
+    with Lab(made(), platforms=[name]) as lab, connection(lab, name) as platform:
+        observer, since = platform.vm_observer, now()
+        platform.power_off("web-01", graceful=False)
+        assert observer.ha_restart("web-01", since) is None
+        lab.world.event_retention = 0.0
+        platform.power_on("web-01")
+        for ask in (observer.ha_restart, observer.moved_since, observer.recovery_seconds):
+            with pytest.raises(NotReported, match="no events from before"):
+                ask("web-01", since)
 
 
 # Cost --------------------------------------------------------------------------------------
