@@ -17,6 +17,7 @@ from pyVmomi import vim
 from chaosvm.lab.simulation import NotFound, Origin
 from chaosvm.lab.vcenter.alarm_expressions import SEVERITY, is_of, leaves, state_kinds, status
 from chaosvm.lab.vcenter.interfaces import Inventory
+from chaosvm.lab.vcenter.own_events import entity_argument
 from chaosvm.lab.vcenter.predefined_alarms import predefined_alarms
 
 __all__ = ["AlarmDefinition", "AlarmState", "Alarms"]
@@ -312,24 +313,14 @@ class Alarms:
         **fields: Any,
     ) -> None:
         name = entity.plain_name
-        argument = _e.ManagedEntityEventArgument(name=name, entity=entity.reference)
         fields |= {
             "alarm": _e.AlarmEventArgument(name=alarm.spec.name, alarm=_a.Alarm(alarm.moid)),
-            "entity": argument,
+            "entity": entity_argument(entity),
         }
         if source:
-            root = self._inventory.root
-            fields["source"] = _e.ManagedEntityEventArgument(
-                name=root.plain_name, entity=root.reference
-            )
-        words = text.format(alarm.spec.name, name).replace("{", "{{").replace("}", "}}")
-        events, machines = self._inventory.own_events, self._inventory.machines()
-        if entity.moid in machines:
-            events.of_vm(kind, words, machines[entity.moid], origin, **fields)
-        elif issubclass(entity.kind, vim.HostSystem):
-            events.of_host(kind, words, entity.host_id, origin, **fields)
-        else:
-            events.of_entity(kind, words, origin, **fields)
+            fields["source"] = entity_argument(self._inventory.root)
+        text = text.format(alarm.spec.name, name)
+        self._inventory.own_events.about(entity, kind, text, origin, **fields)
 
     def _tell(self, moids: Iterable[str]) -> None:
         """Let clients and caches know that the status of entities has changed."""

@@ -13,11 +13,11 @@ from chaosvm.lab.vcenter.history_collector import HistoryCollector
 from chaosvm.lab.vcenter.interfaces import Service
 from chaosvm.lab.vcenter.managed_object import (
     Call,
-    ManagedObject,
     SoapFault,
     managed_property,
     method,
 )
+from chaosvm.lab.vcenter.methods.posted_events import PostedEvents
 from chaosvm.lab.vcenter.own_events import OwnEvent
 from chaosvm.lab.vcenter.serialization import data_object
 
@@ -161,7 +161,7 @@ def _moid(reference: Any) -> str:
     return reference._moId if reference is not None else ""
 
 
-class EventManager(ManagedObject):
+class EventManager(PostedEvents):
     kind = _e.EventManager
     MOID = "EventManager"
 
@@ -243,9 +243,11 @@ class _Filter:
             begin, end = spec.time.beginTime, spec.time.endTime
             tests.append(lambda event: begin is None or event.at >= begin)
             tests.append(lambda event: end is None or event.at <= end)
-        names = set(spec.eventTypeId or ())
+        names, own = set(spec.eventTypeId or ()), service.inventory.own_events.find
         if names:
-            tests.append(lambda event: bool(names & _type_names(event, kind_of(event))))
+            tests.append(
+                lambda event: bool(names & _type_names(event, kind_of(event), own(event.number)))
+            )
         kinds = tuple(spec.type or ())
         if kinds:
             tests.append(lambda event: issubclass(kind_of(event), kinds))
@@ -289,13 +291,14 @@ def _containers(entity: Any) -> set[str]:
     return moids
 
 
-def _type_names(event: Event, kind: Any) -> set[str]:
+def _type_names(event: Event, kind: Any, own: OwnEvent | None) -> set[str]:
     name = kind._wsdlName
     return {
         name,
         f"vim.event.{name}",
         VmomiSupport.GetVmodlName(kind),
         _EVENT_TYPE_IDS.get(event.kind, name),
+        own.fields.get("eventTypeId", name) if own else name,
     }
 
 

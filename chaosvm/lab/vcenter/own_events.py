@@ -7,9 +7,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyVmomi import vim
+
 from chaosvm.lab.simulation import EventKind, Machine, Origin, World
 
-__all__ = ["OwnEvent", "OwnEvents"]
+__all__ = ["OwnEvent", "OwnEvents", "entity_argument"]
 
 _MOST = 100_000
 
@@ -36,13 +38,23 @@ class OwnEvents:
         with self._lock:
             return self._events.get(number)
 
-    def of_vm(self, kind: Any, text: str, vm: Machine, origin: Origin, **fields: Any) -> None:
+    def about(self, entity: Any, kind: Any, text: str, origin: Origin, /, **fields: Any) -> None:
+        """Record an event of any entity, whose text may have any characters."""
+        words = text.replace("{", "{{").replace("}", "}}")
+        if issubclass(entity.kind, vim.VirtualMachine):
+            self.of_vm(kind, words, entity.machine, origin, **fields)
+        elif issubclass(entity.kind, vim.HostSystem):
+            self.of_host(kind, words, entity.host_id, origin, **fields)
+        else:
+            self.of_entity(kind, words, origin, **fields)
+
+    def of_vm(self, kind: Any, text: str, vm: Machine, origin: Origin, /, **fields: Any) -> None:
         self._record(OwnEvent(kind, text, fields), vm, origin)
 
-    def of_host(self, kind: Any, text: str, host_id: str, origin: Origin, **fields: Any) -> None:
+    def of_host(self, kind: Any, text: str, host_id: str, origin: Origin, /, **fields: Any) -> None:
         self._record(OwnEvent(kind, text, fields, host_id), None, origin)
 
-    def of_entity(self, kind: Any, text: str, origin: Origin, **fields: Any) -> None:
+    def of_entity(self, kind: Any, text: str, origin: Origin, /, **fields: Any) -> None:
         self._record(OwnEvent(kind, text, fields), None, origin)
 
     def _record(self, event: OwnEvent, vm: Machine | None, origin: Origin) -> None:
@@ -52,3 +64,8 @@ class OwnEvents:
                 self._events[number] = event
                 while len(self._events) > _MOST:
                     self._events.popitem(last=False)
+
+
+def entity_argument(entity: Any) -> Any:
+    """An entity as a field of an event."""
+    return vim.event.ManagedEntityEventArgument(name=entity.plain_name, entity=entity.reference)

@@ -33,6 +33,7 @@ from chaosvm.lab.vcenter.managers import (
     LicenseAssignmentManager,
     LicenseManager,
     PerformanceManager,
+    ScheduledTaskManager,
     UserDirectory,
     guest_operations,
     stub_managers,
@@ -62,6 +63,7 @@ class Service:
         self.inventory.notify = self.notify
         self.inventory.alarms = Alarms(self.inventory)
         self._alarm_manager = AlarmManager(self.inventory)
+        self._scheduled_tasks = ScheduledTaskManager(self.inventory)
         self._event_manager = EventManager(self)
         self.cache = ResponseCache()
         self.sessions = sessions
@@ -82,6 +84,7 @@ class Service:
             "guestOperationsManager": guests,
             "licenseManager": LicenseManager(),
             "perfManager": PerformanceManager(self),
+            "scheduledTaskManager": self._scheduled_tasks,
             "searchIndex": SearchIndex(self.inventory),
             "sessionManager": SessionManager(sessions),
             "setting": VCenterOptions(),
@@ -107,6 +110,7 @@ class Service:
             managed_object = session.find(moid)
         managed_object = managed_object or self.inventory.tasks.find(moid)
         managed_object = managed_object or self._alarm_manager.find(moid)
+        managed_object = managed_object or self._scheduled_tasks.find(moid)
         return managed_object or self.inventory.find(moid)
 
     def follow(

@@ -12,6 +12,7 @@ from chaosvm.lab.vcenter.managers.extensions import ExtensionManager
 from chaosvm.lab.vcenter.managers.guest_operations import guest_operations
 from chaosvm.lab.vcenter.managers.licenses import LicenseAssignmentManager, LicenseManager
 from chaosvm.lab.vcenter.managers.performance import PerformanceManager
+from chaosvm.lab.vcenter.managers.scheduled_tasks import ScheduledTaskManager
 from chaosvm.lab.vcenter.managers.stubs import stub_managers
 from chaosvm.lab.vcenter.managers.users import UserDirectory
 
@@ -22,6 +23,7 @@ __all__ = [
     "LicenseAssignmentManager",
     "LicenseManager",
     "PerformanceManager",
+    "ScheduledTaskManager",
     "UserDirectory",
     "guest_operations",
     "stub_managers",

@@ -39,7 +39,6 @@ _STUBS: Mapping[str, Sequence[str]] = {
     "localizationManager": (),
     "ovfManager": (),
     "overheadMemoryManager": (),
-    "scheduledTaskManager": ("RetrieveEntityScheduledTask", "RetrieveObjectScheduledTask"),
     "serviceManager": ("QueryServiceList",),
     "siteInfoManager": (),
     "storageQueryManager": (),
