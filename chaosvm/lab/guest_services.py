@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import logging
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ __all__ = ["GuestServices"]
 
 _logger = logging.getLogger(__name__)
 _PER_COLUMN = 250  # addresses whose third byte differs
+_CHUNK = 65_536
 
 # Address and port.
 _Listener = tuple[str, int]
@@ -35,37 +37,44 @@ class GuestServices:
         self._world = world
         self._network = 16 + secrets.randbelow(200) if network is None else network
         self._addressed: set[str] = set()
-        self._listeners: dict[_Listener, asyncio.Server] = {}
         self._owners: dict[_Listener, str] = {}
-        self._clients: dict[_Listener, set[asyncio.StreamWriter]] = {}
+        self._servers: dict[_Listener, socket.socket] = {}
+        # One task for each connection.
+        self._tasks: dict[_Listener, set[asyncio.Task[None]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._turn = asyncio.Lock()
-        self._forget: Callable[[], None] = lambda: None
+        self._forget: Callable[[], None] | None = None
 
     @property
-    def prefix(self) -> str:
-        return f"127.{self._network}."
+    def prefixes(self) -> tuple[str, ...]:
+        """What the addresses of guests begin with: those given here, and those that they had."""
+        guests = (vm for vm in self._world.vms if vm.guest.services)
+        own = (address for vm in guests for address in _loopback_addresses(vm))
+        return (f"127.{self._network}.", *own)
 
     def start(self) -> None:
         """Raises InvalidValue if a port cannot be listened on."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="lab-guests", daemon=True
+        )
+        self._thread.start()
         self._forget = self._world.listen(self._on_change)
-        with_services = [vm for vm in self._world.vms if vm.guest.services]
-        for vm in with_services:
-            self._address(vm)
-            self._run(self._synchronize(vm.id, strict=True)).result()
+        for vm in self._world.vms:
+            if vm.guest.services:
+                self._address(vm)
+                self._run(self._synchronize(vm.id, strict=True)).result()
 
     def stop(self) -> None:
         """Close all ports. Idempotent."""
-        self._forget()
-        self._forget = lambda: None
-        loop, self._loop = self._loop, None
-        if loop is None or self._thread is None:
+        if self._forget is None or self._loop is None or self._thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._close_all(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
+        self._forget()
+        self._forget = None
+        self._run(self._close_all()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        loop.close()
+        self._loop.close()
 
     # The simulation --------------------------------------------------------------------
 
@@ -74,14 +83,16 @@ class GuestServices:
             if vm.guest.services:
                 if vm.id not in self._addressed:
                     self._address(vm)
-                self._run(self._synchronize(vm.id))
+                # Refused once the lab has stopped.
+                with contextlib.suppress(RuntimeError):
+                    self._run(self._synchronize(vm.id))
 
     def _address(self, vm: Machine) -> None:
         """Give a VM an address that this machine answers on, unless it has one."""
         self._addressed.add(vm.id)
         if not _loopback_addresses(vm):
             row, column = divmod(len(self._addressed), _PER_COLUMN)
-            self._world.change(vm.id, ip_addresses=(f"{self.prefix}{column}.{row + 1}",))
+            self._world.change(vm.id, ip_addresses=(f"127.{self._network}.{column}.{row + 1}",))
 
     def _wanted(self, vm_id: str) -> dict[_Listener, Service]:
         """What should be listened on for a VM now."""
@@ -90,7 +101,7 @@ class GuestServices:
         except NotFound:
             return {}
         linked = any(nic.connected and nic.plugged for nic in vm.nics)
-        if not (vm.guest_up and linked):
+        if self._forget is None or not (vm.guest_up and linked):
             return {}
         return {
             (address, service.port): service
@@ -98,82 +109,85 @@ class GuestServices:
             for service in vm.guest.services
         }
 
-    # In its own thread -----------------------------------------------------------------
-
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> Any:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(
-                target=self._loop.run_forever, name="lab-guests", daemon=True
-            )
-            self._thread.start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        assert self._loop is not None
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:
+            coroutine.close()
+            raise
+
+    # In its own thread -----------------------------------------------------------------
 
     async def _synchronize(self, vm_id: str, strict: bool = False) -> None:
         """Open and close ports as the state of the VM asks for."""
-        async with self._turn:
-            wanted = self._wanted(vm_id)
-            for listener in [each for each in self._owned(vm_id) if each not in wanted]:
+        wanted = self._wanted(vm_id)
+        for listener, owner in list(self._owners.items()):
+            if owner == vm_id and listener not in wanted:
                 self._close(listener)
-            for listener, service in wanted.items():
-                if listener not in self._listeners:
-                    await self._open(vm_id, listener, service, strict)
+        for listener, service in wanted.items():
+            if listener not in self._owners:
+                self._open(vm_id, listener, service, strict)
 
-    def _owned(self, vm_id: str) -> list[_Listener]:
-        return [each for each in self._listeners if self._owners[each] == vm_id]
-
-    async def _open(self, vm_id: str, listener: _Listener, service: Service, strict: bool) -> None:
+    def _open(self, vm_id: str, listener: _Listener, service: Service, strict: bool) -> None:
         try:
-            handle = partial(self._serve, listener, service)
-            self._listeners[listener] = await asyncio.start_server(handle, *listener)
-            self._owners[listener] = vm_id
+            server = socket.create_server(listener)
         except OSError as error:
             problem = f"port {listener[1]} of {listener[0]}, a guest's, cannot be listened on"
             if strict:
                 raise InvalidValue(f"{problem}: {error.strerror}") from None
             _logger.warning("%s: %s", problem, error.strerror)
+            return
+        server.setblocking(False)
+        self._owners[listener], self._servers[listener] = vm_id, server
+        tasks: set[asyncio.Task[None]] = set()
+        self._tasks[listener] = tasks
+        loop = asyncio.get_running_loop()
+        loop.add_reader(server, partial(_accept, server, service, tasks))
 
-    async def _serve(
-        self,
-        listener: _Listener,
-        service: Service,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        clients = self._clients.setdefault(listener, set())
-        clients.add(writer)
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                if service.http:
-                    await reader.readuntil(b"\r\n\r\n")
-                    writer.write(_http_response(service))
-                else:
-                    await reader.read()
-        finally:
-            clients.discard(writer)
-            writer.close()
-
-    def _close(self, listener: _Listener) -> None:
-        self._listeners.pop(listener).close()
-        self._owners.pop(listener)
-        for writer in self._clients.pop(listener, set()):
-            writer.transport.abort()
+    def _close(self, listener: _Listener) -> list[asyncio.Task[None]]:
+        del self._owners[listener]
+        server = self._servers.pop(listener)
+        asyncio.get_running_loop().remove_reader(server)
+        server.close()
+        tasks = list(self._tasks.pop(listener))
+        for task in tasks:
+            task.cancel()
+        return tasks
 
     async def _close_all(self) -> None:
-        async with self._turn:
-            for listener in list(self._listeners):
-                self._close(listener)
-        # A connection that was just accepted starts a task when its first one ends.
-        while clients := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in clients:
-                task.cancel()
-            await asyncio.gather(*clients, return_exceptions=True)
-            # Transports close in the next iteration of the loop.
-            await asyncio.sleep(0)
+        tasks = [task for listener in list(self._owners) for task in self._close(listener)]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _accept(server: socket.socket, service: Service, tasks: set[asyncio.Task[None]]) -> None:
+    try:
+        client, _ = server.accept()
+    except OSError:  # the client has left
+        return
+    client.setblocking(False)
+    task = asyncio.ensure_future(_serve(client, service))
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    # Here, as a task that is cancelled early never begins.
+    task.add_done_callback(lambda _: client.close())
+
+
+async def _serve(client: socket.socket, service: Service) -> None:
+    """Answer a request for HTTP; otherwise wait until the client leaves."""
+    loop, received = asyncio.get_running_loop(), b""
+    with contextlib.suppress(ConnectionError):
+        while chunk := await loop.sock_recv(client, _CHUNK):
+            received += chunk
+            if service.http and b"\r\n\r\n" in received:
+                await loop.sock_sendall(client, _http_response(service))
+                return
 
 
 def _loopback_addresses(vm: Machine) -> list[str]:
-    return [each for each in vm.ip_addresses if ipaddress.ip_address(each).is_loopback]
+    """Without 127.0.0.1, on which the lab itself listens, and whatever else there is."""
+    loopback = (each for each in vm.ip_addresses if ipaddress.ip_address(each).is_loopback)
+    return [each for each in loopback if each not in ("127.0.0.1", "::1")]
 
 
 def _http_response(service: Service) -> bytes:

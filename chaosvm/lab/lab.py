@@ -221,9 +221,9 @@ class Lab:
         return frozenset((server.host, server.port) for server in self._started_servers)
 
     @property
-    def guest_network(self) -> str:
+    def guest_networks(self) -> tuple[str, ...]:
         """What the addresses of guests with services begin with."""
-        return self._guests.prefix
+        return self._guests.prefixes
 
     def environment(self) -> dict[str, str]:
         """The environment variables that configure chaosvm for this lab."""

@@ -126,7 +126,7 @@ class RehearsalSession:
         self._lab = lab
         self._exit_stack.enter_context(_environment_variables(lab.environment()))
         self.foreign.allow_processes()
-        rehearsal.begin(lab.environment(), lab.addresses, lab.guest_network)
+        rehearsal.begin(lab.environment(), lab.addresses, lab.guest_networks)
         self._log_in()
         lab.latency = self._arguments.latency
         lab.rules(*source.rules)

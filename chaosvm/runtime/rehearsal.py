@@ -52,11 +52,11 @@ class _Rehearsal:
     environment: Mapping[str, str] = field(default_factory=dict)
     addresses: frozenset[Address] = frozenset()
     # What the addresses of the lab's guests begin with.
-    guests: str = ""
+    guests: tuple[str, ...] = ()
     blocked: str = ""
 
     def allows(self, host: str, port: int | None) -> bool:
-        return (host, port) in self.addresses or bool(self.guests and host.startswith(self.guests))
+        return (host, port) in self.addresses or host.startswith(self.guests)
 
 
 # Of the whole process, as activities run in several threads.
@@ -68,7 +68,9 @@ def block(reason: str) -> None:
     _set(_Rehearsal(blocked=reason))
 
 
-def begin(environment: Mapping[str, str], addresses: Iterable[Address], guests: str = "") -> None:
+def begin(
+    environment: Mapping[str, str], addresses: Iterable[Address], guests: tuple[str, ...] = ()
+) -> None:
     """Allow only these addresses from now on, and take settings from this environment.
 
     Neither is derived from the other, so a wrong environment allows no other address.

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from chaoslib.control import reset_global_controls
 
 from chaosvm.errors import InvalidValue
 from chaosvm.lab import Guest, Lab, Machine, State, World
+from chaosvm.lab import control as rehearsal_control
 from chaosvm.lab.simulation import Service
 from tests.lab.conftest import eventually
+from tests.production import activity, control, run
 
 TCP, HTTP = 18022, 18080
 GUEST = Guest(services=(Service(TCP), Service(HTTP, http=True, status=503, body="not now")))
@@ -104,3 +110,31 @@ def test_a_port_that_is_taken_is_an_error() -> None:
         world.add_vm("web", guest=Guest(services=(Service(port),)), ip_addresses=("127.15.0.1",))
         with pytest.raises(InvalidValue, match=rf"port {port} of 127\.15\.0\.1.*in use"):
             Lab(world, platforms=["dora"]).start()
+
+
+def test_probes_of_a_rehearsal_reach_guests(tmp_path: Path) -> None:
+    """Chaos Toolkit's own of HTTP, and chaosvm's of ports."""
+    where = "127.14.0.1"
+    url = f"http://{where}:{HTTP}/health"
+    asked = {"type": "probe", "name": "asked", "provider": {"type": "http", "url": url}}
+    is_open: dict[str, Any] = activity(
+        "chaosvm.vsphere.probes", "guest_port_open", vm_name="web-01", port=TCP
+    )
+    off = activity("chaosvm.vsphere.actions", "power_off", vm_name="web-01", graceful=False)
+    for each in (is_open, off):
+        del each["provider"]["secrets"]
+    guest = {"ports": {TCP: "tcp", HTTP: {"status": 201, "body": "it works"}}}
+    world = {"vms": [{"name": "web-01", "ip_addresses": [where], "guest": guest}]}
+    path = tmp_path / "control.json"
+    path.write_text(json.dumps({"rehearse": control(world=world)}))
+    method = [asked, is_open, off, asked, is_open]
+    try:
+        journal = run({"title": "t", "description": "d", "method": method}, tmp_path, path)
+    finally:
+        rehearsal_control.cleanup_control()
+        reset_global_controls()
+    before, opened, _, after, closed = journal["run"]
+    assert (before["output"]["status"], before["output"]["body"]) == (201, "it works")
+    assert opened["output"] is True
+    assert after["status"] == "failed"
+    assert closed["output"] is not True

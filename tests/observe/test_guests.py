@@ -193,7 +193,7 @@ def test_a_guest_that_reboots_is_not_back_before_it_is_down(
 
 
 def test_a_rehearsal_reaches_simulated_guests(platform: VMService, lab: Lab) -> None:
-    rehearsal.begin(lab.environment(), lab.addresses, lab.guest_network)
+    rehearsal.begin(lab.environment(), lab.addresses, lab.guest_networks)
     assert platform.vm_observer.port_is_open("web-01", PORT) is True
 
 
