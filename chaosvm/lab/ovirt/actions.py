@@ -15,7 +15,7 @@ from chaosvm.lab.ovirt.sso import own_id
 from chaosvm.lab.ovirt.statuses_and_events import message_status
 from chaosvm.lab.simulation import EventKind, Machine, Origin, State, User, World
 
-__all__ = ["ACTIONS", "ActionRequest", "run_action"]
+__all__ = ["ACTIONS", "ActionRequest", "is_making_a_snapshot", "run_action"]
 
 # The VM has a process. Paused and not responding VMs can be stopped, but not reset.
 _RUNNING = frozenset(
@@ -131,6 +131,12 @@ def _refuse_locked(context: _Context, action: str) -> None:
     if vm.busy_until <= context.world.now:
         return
     if vm.snapshot_busy:
+        if action == "start" and vm.state is State.DISKS_LOCKED:
+            raise context.refuse("Cannot run VM: VM is locked. Please try again in a few minutes.")
+        if action == "start" and is_making_a_snapshot(context.world, vm):
+            raise context.refuse(
+                f"Cannot {verb} VM. Snapshot is currently being created for VM {vm.name}."
+            )
         if action == "start":
             raise context.refuse(
                 f"Cannot {verb} VM. The VM is performing an operation on a Snapshot. Please wait "
@@ -140,6 +146,12 @@ def _refuse_locked(context: _Context, action: str) -> None:
     raise context.refuse(
         f"Cannot {verb} VM. Related operation is currently in progress. Please try again later."
     )
+
+
+def is_making_a_snapshot(world: World, vm: Machine) -> bool:
+    """True if a snapshot is being made, not removed or restored."""
+    made = vm.snapshots[-1].created_at + world.durations.snapshot if vm.snapshots else 0.0
+    return vm.snapshot_busy and abs(made - vm.busy_until) < 1e-6
 
 
 def _start(context: _Context) -> None:

@@ -93,6 +93,7 @@ def _read_only(registry: Registry) -> Sequence[Collection]:
     return (
         nodes("katelloerrata", "katello_errata", _refused(_NO_ERRATA)),
         nodes("storagedomains/{id}/images", "images", _refused(_NO_IMAGES)),
+        nodes("options", "system_options", _unlisted, find=_option),
         nodes("clusters/{id}/networkfilters", "network_filters", lambda call: _filters(registry)),
         nodes(
             "storagedomains/{id}/storageconnections",
@@ -118,6 +119,25 @@ def _refused(detail: str) -> Callable[[Call], Sequence[Node]]:
         raise Failure(400, detail)
 
     return refuse
+
+
+def _unlisted(call: Call) -> Sequence[Node]:
+    raise Failure(404)
+
+
+def _option(call: Call, name: str) -> Node | None:
+    """An option of the engine's configuration, for one version or for all."""
+    values = recorded("options").get(name, {})
+    wanted = call.parameters.get("version")
+    shown = [
+        node("system_option_value", text("value", content), text("version", version))
+        for version, content in values.items()
+        if wanted in (None, "", version)
+    ]
+    if not shown:
+        return None
+    members = (text("name", name), node("values", *shown))
+    return node("system_option", *members, href=f"{call.path}/{name}", id=name)
 
 
 def _filters(registry: Registry) -> Sequence[Node]:

@@ -93,6 +93,8 @@ def mandatory(element: Element, names: Sequence[str], parameter: str = "") -> No
 
 
 def _is_given(element: Element, path: str) -> bool:
+    if path.endswith("/id") and any(each.get("id") for each in element.findall(f"{path[:-3]}/*")):
+        return True
     found = element.find(path)
     return bool(value(element, path)) or (found is not None and len(found) > 0)
 

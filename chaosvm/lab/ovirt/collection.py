@@ -80,8 +80,11 @@ class Collection:
     restricted: bool = False
     # Links of its objects that can be followed, but lead nowhere.
     plain_links: frozenset[str] = frozenset()
-    # The response about an id that is not in it.
+    # The response about an id that is not in it, and to an action on one.
     missing: Callable[[str], Failure] = lambda item_id: Failure(404)
+    missing_in: Callable[[str], Failure] | None = None
+    # How a new object is shown, if not as later.
+    added: Callable[[Call, Any], Node] | None = None
 
     @property
     def singular(self) -> str:

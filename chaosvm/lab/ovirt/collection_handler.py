@@ -66,7 +66,7 @@ class CollectionHandler:
         body = await read_body(request, collection.singular)
         assert collection.add is not None
         added = collection.add(call, body)
-        shown = collection.described(call, added)
+        shown = (collection.added or collection.described)(call, added)
         path = f"{API}/v4{call.path}/{collection.id_of(added)}"
         location = {"Location": f"{request.scheme}://{request.host}{path}"}
         headers = location if collection.add_status == 201 else {}
@@ -99,7 +99,7 @@ class CollectionHandler:
         body = await read_body(request, "action")
         echoed = [text(tag, value(body, tag)) for tag in _ECHOED if value(body, tag) is not None]
         try:
-            item = self._item(collection, call, request)
+            item = self._item(collection, call, request, action)
             shown = None if IGNORED.get() else collection.actions[action](call, item, body)
         except Failure as failure:
             if failure.reason != answers.FAILED:
@@ -108,7 +108,8 @@ class CollectionHandler:
         if action in collection.pending:
             path = f"{call.path}/{collection.id_of(item)}"
             return answers.pending_action(request, path, action, [*echoed, *(shown or ())])
-        parts = [*echoed, *(shown or ())]
+        tags = {part.tag for part in shown or ()}
+        parts = [*(part for part in echoed if part.tag not in tags), *(shown or ())]
         if not any(part.tag == "status" for part in parts):
             parts.append(text("status", "complete"))
         parts.sort(key=lambda part: part.tag)
@@ -148,10 +149,14 @@ class CollectionHandler:
         if parent.item(call, ids[-1]) is None:
             raise Failure(404)
 
-    def _item(self, collection: Collection, call: Call, request: web.Request) -> Any:
+    def _item(
+        self, collection: Collection, call: Call, request: web.Request, action: str = ""
+    ) -> Any:
         name = id_names(collection.depth + 1)[-1]
         wanted = request.match_info[name].partition(";")[0]
         item = collection.item(call, wanted)
+        if item is None and action and collection.missing_in is not None:
+            raise collection.missing_in(action)
         if item is None:
             raise collection.missing(wanted)
         return item

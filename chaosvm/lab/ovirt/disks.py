@@ -202,7 +202,6 @@ class Disks:
 
     def _attach(self, call: Call, body: Element) -> Disk:
         vm = required_vm(call)
-        mandatory(body, ("bootable", "interface"))
         wanted = value(body, "disk/id")
         if wanted:
             disk = self._floating.pop(wanted, None)

@@ -31,6 +31,10 @@ _EMPTY = {
     "storageconnectionextensions": "storage_connection_extensions",
     "unmanagednetworks": "unmanaged_networks",
 }
+_ACCEPTED = (
+    *("approve", "commitnetconfig", "enrollcertificate", "forceselectspm", "install", "refresh"),
+    *("setupnetworks", "syncallnetworks", "upgrade", "upgradecheck", "copyhostnetworks"),
+)
 _FENCE_TYPES = ("manual", "restart", "start", "status", "stop")
 
 
@@ -45,11 +49,12 @@ def host_collections(overlay: Overlay) -> Sequence[Collection]:
             described=hosts.described,
             entity="HOST",
             update=hosts.update,
+            missing_in=_unknown_host,
             actions={
                 "activate": hosts.activate,
                 "deactivate": hosts.deactivate,
                 "fence": hosts.fence,
-                "refresh": _refresh,
+                **dict.fromkeys(_ACCEPTED, _accept),
             },
         ),
         nodes("hosts/{id}/statistics", "statistics", _statistics),
@@ -174,6 +179,11 @@ class _Hosts:
         return (_links(host), call.job(f"{kind.capitalize()}ing Host {host.name}"))
 
 
+def _unknown_host(action: str) -> Failure:
+    word = "maintenance" if action == "deactivate" else action
+    return Failure(400, f"[Cannot {word} Host. Invalid Host Id.]")
+
+
 def _origin(call: Call, body: Element) -> Origin:
     return replace(call.origin, reason=value(body, "reason"))
 
@@ -182,8 +192,9 @@ def _links(host: Host) -> Node:
     return representations.host_links(host)
 
 
-def _refresh(call: Call, host: Host, body: Element) -> Sequence[Node]:
-    return (_links(host), call.job(f"Refreshing Host {host.name} Capabilities"))
+def _accept(call: Call, host: Host, body: Element) -> Sequence[Node]:
+    """Nothing that the lab simulates changes."""
+    return (_links(host), call.job(f"Refreshing Host {host.name}"))
 
 
 def _host(call: Call) -> Host:

@@ -100,9 +100,8 @@ COLLECTIONS: Mapping[str, Sequence[str]] = {
 
 def filled(path: str, ids: Sequence[str]) -> str:
     """A path with ids in the place of ``{id}``."""
-    for item_id in ids:
-        path = path.replace("{id}", item_id, 1)
-    return path
+    first, *others = path.split("{id}", len(ids))
+    return first + "".join(f"{item_id}{rest}" for item_id, rest in zip(ids, others, strict=False))
 
 
 def href(*parts: object) -> str:

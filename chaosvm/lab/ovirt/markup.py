@@ -22,6 +22,7 @@ __all__ = [
     "Node",
     "actions",
     "from_element",
+    "leaf_text",
     "linked",
     "links",
     "moment",
@@ -62,6 +63,13 @@ _LISTS = {
 }
 # Elements that are objects in JSON even if they are empty.
 _OBJECTS = frozenset(("engine_backup", "pm_proxies"))
+# Elements whose values are texts, also if they are empty.
+_TEXTS = frozenset(
+    (
+        *("comment", "custom_kernel_cmdline", "data", "department", "description", "email"),
+        *("last_name", "name", "reported_kernel_cmdline", "value", "version_name"),
+    )
+)
 _TIMES = re.compile(r"(.*_)?(time|date)$")
 
 
@@ -127,8 +135,17 @@ def parsed(xml: str) -> list[Node]:
 def from_element(element: ElementTree.Element) -> Node:
     attributes = "".join(f" {name}={quoteattr(value)}" for name, value in element.attrib.items())
     children = [from_element(child) for child in element]
-    content = None if children or element.text is None else element.text
-    return Node(element.tag, attributes, children, content)
+    return Node(element.tag, attributes, children, None if children else leaf_text(element))
+
+
+def leaf_text(element: ElementTree.Element) -> str | None:
+    """The text of an element without children; None if it is a structure that is empty.
+
+    Clients tell an empty text, ``<a></a>``, from no value, ``<a/>``.
+    """
+    if element.text is None and element.tag in _TEXTS:
+        return ""
+    return element.text
 
 
 def actions(path: str, names: Sequence[str]) -> Node:

@@ -72,9 +72,11 @@ def _position(element: Element, tag: str) -> int:
     tags = [child.tag for child in element]
     first = next((i + 1 for i in range(len(tags) - 1, -1, -1) if tags[i] in _HEAD), 0)
     position = first
-    while position < len(tags) and tags[position] < tag and tags[position] not in REFERENCES:
+    while position < len(tags) and tags[position] < tag and tags[position] not in _ENDS:
         position += 1
     return position
 
 
+# The first references after the values; icons are among the values.
+_ENDS = REFERENCES.keys() - {"large_icon", "small_icon"}
 _HEAD = ("link", "name", "description", "comment", "actions")

@@ -34,7 +34,9 @@ class Queries:
     """Searches of all collections."""
 
     def __init__(self, world: World) -> None:
-        self._entities = {**search_entities(world), **stored_entities()}
+        stored = stored_entities()
+        by_name = {entity.name: entity for entity in stored.values()}
+        self._entities = {**by_name, **search_entities(world), **stored}
         self._cache = SearchCache(world, self._entities)
 
     def matches(self, request: web.Request, name: str, items: Sequence[Any]) -> Sequence[Any]:

@@ -81,7 +81,8 @@ class ReadHandler:
             text = self._followed(vm, followed, user, 0, restricted)
             return answers.answer(request, written(text))
         if (parameter(request, "all_content") or "").lower() == "true":
-            shown = self._vms.described(self._call(user), vm)
+            assert self._vms.added is not None
+            shown = self._vms.added(self._call(user), vm)
             return answers.answer(request, document(shown))
         return answers.answer(request, self._pages.one(vm, restricted=restricted))
 

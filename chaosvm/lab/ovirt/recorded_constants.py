@@ -202,3 +202,8 @@ ALL_CONTENT = (
     "<soundcard_enabled>true</soundcard_enabled><tpm_enabled>false</tpm_enabled>"
     "<virtio_scsi><enabled>true</enabled></virtio_scsi></vm>"
 )
+# What it shows in addition of a VM that was just added; the lab leaves out the OVF itself.
+ADDED = (
+    "<vm><initialization><configuration><data></data><type>ovf</type></configuration>"
+    "</initialization></vm>"
+)

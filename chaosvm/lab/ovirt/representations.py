@@ -180,14 +180,18 @@ def host_links(item: Host) -> Node:
     )
 
 
-def tag(world: World, item: Tag) -> Node:
-    """A tag of the list of all tags, which includes the root tag."""
+def tag(world: World, item: Tag, *, made: bool = False) -> Node:
+    """A tag of the list of all tags, which includes the root tag.
+
+    made: by a client, so that it only has the description that the client gave it.
+    """
     is_root = item.name == "root" and item.parent is None
+    description = item.description or ("" if made else item.name)
     item_id = ROOT_TAG if is_root else item.id
     return node(
         "tag",
         text("name", item.name),
-        text("description", item.description or item.name),
+        text("description", description) if description else None,
         None if is_root else linked("parent", "tags", parent_id(world, item)),
         href=href("tags", item_id),
         id=item_id,

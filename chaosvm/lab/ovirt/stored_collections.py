@@ -16,7 +16,7 @@ from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.bodies import value
 from chaosvm.lab.ovirt.collection import Action, Call, Collection
 from chaosvm.lab.ovirt.hrefs import API, REFERENCES
-from chaosvm.lab.ovirt.markup import Node, actions, links, node, text
+from chaosvm.lab.ovirt.markup import Node, actions, leaf_text, links, node, text
 from chaosvm.lab.ovirt.registry import Event, Kind, Registry, Stored, View, new_element
 
 __all__ = ["described", "referenced", "stored_collections"]
@@ -182,7 +182,8 @@ def _searches(own: str, names: Sequence[str]) -> list[Node]:
 
 
 def _is_link(child: Element) -> bool:
-    return child.tag in REFERENCES or child.tag.removesuffix("s") in REFERENCES
+    is_list = child.tag.removesuffix("s") in REFERENCES or child.tag.endswith("_labels")
+    return child.tag in REFERENCES or is_list
 
 
 def _node(element: Element) -> Node:
@@ -192,9 +193,10 @@ def _node(element: Element) -> Node:
         attributes = {"href": f"{API}/{collection}/{attributes['id']}", "id": attributes["id"]}
         if element.tag not in _NAMED:
             return node(element.tag, **attributes)
-    children: list[Node] = list(map(_node, element))
-    if children or element.text is None:
+    head = _HEAD if "id" in attributes else ()
+    ordered = sorted(element, key=lambda child: (child.tag not in head, child.tag))
+    children = list(map(_node, ordered))
+    content = leaf_text(element)
+    if children or attributes or content is None:
         return node(element.tag, *children, **attributes)
-    if attributes:
-        return node(element.tag, **attributes)
-    return text(element.tag, element.text)
+    return text(element.tag, content)

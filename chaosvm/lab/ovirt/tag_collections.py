@@ -34,14 +34,21 @@ _OTHERS = {
 
 
 def tag_collections(world: World) -> Sequence[Collection]:
+    made: set[str] = set()
+
+    def add(call: Call, body: Element) -> Tag:
+        tag = _add(call, body)
+        made.add(tag.id)
+        return tag
+
     return (
         Collection(
             path="tags",
             root="tags",
             items=lambda call: engine_tags(world),
-            described=lambda call, tag: representations.tag(world, tag),
+            described=lambda call, tag: representations.tag(world, tag, made=tag.id in made),
             id_of=lambda tag: ROOT_TAG if _is_root(tag) else str(tag.id),
-            add=_add,
+            add=add,
             update=_update,
             remove=_remove,
             restricted=True,

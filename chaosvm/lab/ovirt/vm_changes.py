@@ -158,6 +158,8 @@ class VmChanges:
             raise Failure(400, "Vm [name] required for add", "Incomplete parameters")
         if re.search(r"[^\w.\-]", name):
             raise Failure(400, _SPECIAL)
+        if len(name) > _MAX_NAME + 1:
+            raise Failure(400, "[size must be between 1 and 255, Attribute: vmStatic.name]")
         if len(name) > _MAX_NAME:
             raise Failure(400, f"[Cannot {word} VM. The given name is too long.]")
         try:

@@ -38,6 +38,7 @@ def vm_collection(changes: VmChanges, overlay: Overlay, previews: Previews) -> C
         find=_find,
         described=lambda call, vm: vm_node(call.world, vm, overlay, all_content=True),
         add=changes.add,
+        added=lambda call, vm: vm_node(call.world, vm, overlay, all_content=True, added=True),
         update=changes.update,
         remove=changes.remove,
         removes_by_job=True,
@@ -54,11 +55,20 @@ def vm_collection(changes: VmChanges, overlay: Overlay, previews: Previews) -> C
     )
 
 
-def vm_node(world: World, vm: Machine, overlay: Overlay, *, all_content: bool = False) -> Node:
+def vm_node(
+    world: World,
+    vm: Machine,
+    overlay: Overlay,
+    *,
+    all_content: bool = False,
+    added: bool = False,
+) -> Node:
     """A VM with what clients have set, and optionally with all that the engine can show."""
     shown = from_element(ElementTree.fromstring(vm_text(world, vm)))
     if all_content:
         shown = inserted(shown, ElementTree.fromstring(recorded_constants.ALL_CONTENT))
+    if added:
+        shown = inserted(shown, ElementTree.fromstring(recorded_constants.ADDED))
     return overlay.applied(vm.id, shown)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
+from chaosvm.lab.ovirt.actions import is_making_a_snapshot
 from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.bodies import flag, mandatory, value
 from chaosvm.lab.ovirt.collection import Call, Collection, nodes
@@ -85,6 +86,8 @@ def snapshot_collections(previews: Previews) -> Sequence[Collection]:
 class _Snapshots:
     def __init__(self, previews: Previews) -> None:
         self._previews = previews
+        # The last one that was removed of each VM, which is listed until that is done.
+        self._removed: dict[str, _Shown] = {}
 
     def listed(self, call: Call) -> Sequence[_Shown]:
         vm = vm_of(call)
@@ -93,6 +96,8 @@ class _Snapshots:
         active = _Shown(derived_id(vm.id, "snapshot"), "Active VM", "active", "ok")
         previewed = self._previews.of(vm.id)
         shown = [active, *(_shown(call, vm, each, previewed) for each in vm.snapshots)]
+        if vm.id in self._removed and _is_busy(call, vm):
+            shown.append(self._removed[vm.id])
         if previewed:
             before = derived_id(vm.id, "preview")
             shown.append(_Shown(before, "Active VM before the preview", "preview", "ok"))
@@ -135,6 +140,7 @@ class _Snapshots:
             raise Failure(409, f"[Cannot remove Snapshot. {detail}]")
         self._refuse(call, vm, "remove")
         call.world.snapshots.remove(vm.id, shown.id, origin=call.origin)
+        self._removed[vm.id] = replace(shown, status="locked")
 
     def restore(self, call: Call, shown: _Shown, body: Element) -> Sequence[Node]:
         vm = required_vm(call)
@@ -153,15 +159,16 @@ class _Snapshots:
             href=path,
             id=shown.id,
         )
-        return (call.job(f"Restoring VM {vm.name}"), restored)
+        return (text("async", False), call.job(f"Restoring VM {vm.name}"), restored)
 
     def _refuse(self, call: Call, vm: Machine, word: str) -> None:
         """Raise the engine's Failure while the VM's snapshots are busy."""
         cannot = f"[Cannot {word} Snapshot. "
         if self._previews.of(vm.id):
             raise Failure(409, f"{cannot}VM is previewing a Snapshot.]")
-        if vm.snapshot_busy and vm.busy_until > call.world.now:
-            reason = _MAKING.format(name=vm.name) if word == "create" else _BUSY
+        if _is_busy(call, vm):
+            making = is_making_a_snapshot(call.world, vm)
+            reason = _MAKING.format(name=vm.name) if making else _BUSY
             raise Failure(409, f"{cannot}{reason}]")
 
     def disks(self, call: Call) -> Sequence[Node]:
@@ -186,6 +193,10 @@ class _Snapshots:
         ]
 
 
+def _is_busy(call: Call, vm: Machine) -> bool:
+    return vm.snapshot_busy and vm.busy_until > call.world.now
+
+
 def _machine(call: Call) -> Machine:
     vm = required_vm(call)
     return next((each.machine for each in vm.snapshots if each.id == call.parents[1]), vm)
@@ -193,7 +204,7 @@ def _machine(call: Call) -> Machine:
 
 def _shown(call: Call, vm: Machine, snapshot: Snapshot, previewed: str | None) -> _Shown:
     is_newest = vm.snapshots[-1].id == snapshot.id
-    locked = is_newest and vm.snapshot_busy and vm.busy_until > call.world.now
+    locked = is_newest and is_making_a_snapshot(call.world, vm) and _is_busy(call, vm)
     status = "in_preview" if previewed == snapshot.id else "locked" if locked else "ok"
     return _Shown(snapshot.id, snapshot.name, "regular", status, snapshot)
 

@@ -160,7 +160,10 @@ def recorded_world(
         "Default", default, id=_CLUSTER, description="The default server cluster", version=(4, 8)
     )
     second = world.add_cluster("Second", default, version=(4, 8))
-    hosts = {name: world.add_host(name, cluster, id=host_id) for name, host_id in _HOSTS.items()}
+    hosts = {
+        name: world.add_host(name, cluster, id=host_id, address=f"127.0.0.{number}")
+        for number, (name, host_id) in enumerate(_HOSTS.items(), 2)
+    }
     for tag, parent in _TAGS.items():
         world.add_tag(tag, parent)
     for name, fields in _VMS.items():

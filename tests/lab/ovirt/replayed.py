@@ -84,11 +84,15 @@ def _xml(recorded: str, answered: str) -> list[str]:
 
 def _same_one(before: Any, now: Any) -> tuple[Any, Any]:
     """The first that both have, or else the first of each."""
-    named = {each.findtext("name"): each for each in now}
+    named = {_name(each): each for each in now}
     for each in before:
-        if each.findtext("name") in named:
-            return each, named[each.findtext("name")]
+        if _name(each) in named:
+            return each, named[_name(each)]
     return before[0], now[0]
+
+
+def _name(element: Any) -> str | None:
+    return element.findtext("name") or element.findtext("description")
 
 
 def _outline(element: Any, depth: int = 0) -> list[str]:

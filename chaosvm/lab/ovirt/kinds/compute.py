@@ -104,7 +104,6 @@ def _complete_affinity(call: Call, registry: Registry, element: Element) -> Elem
 
 
 def _refuse_blank(call: Call, registry: Registry, element: Element) -> Element:
-    registry.resolve(element, "cluster")
     if value(element, "template/name") == "Blank" or value(element, "template/id") == _BLANK:
         raise Failure(409, "[VM-Pool must be based on  non-blank Template.]")
     return element
@@ -151,6 +150,7 @@ COMPUTE: Sequence[Kind] = (
     Kind(
         path="affinitylabels",
         element="affinity_label",
+        links="hosts vms",
         defaults={"has_implicit_affinity_group": False, "read_only": False},
         taken="Affinity Label name is already in use.",
         added=(10380, "Affinity Label {name} was added. (User: {user})"),
@@ -261,7 +261,7 @@ COMPUTE: Sequence[Kind] = (
         entity="vmpools",
         added=(302, "VM Pool {name} (containing 0 VMs) was created by {user}."),
         removed=(304, "VM Pool {name} was removed by {user}."),
-        refers=("cluster", "template"),
+        refers=("cluster",),
         completes=_refuse_blank,
     ),
     Kind(
