@@ -114,7 +114,10 @@ class _RecordedRun:
         )
         written = write_files(self._with_interruption(timeline), self.folder)
         journal["chaosvm_timeline"] = _summary(timeline, written)
-        logger.info(f"the report of this run is {written.paths['html']}")
+        for reason in written.missing:
+            logger.warning(f"timeline: {reason}")
+        if page := written.paths.get("html"):
+            logger.info(f"the report of this run is {page}")
 
     def _files(self, ledgers: list[Ledger]) -> Dict[str, str]:
         """Those beside the report: links are relative."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from chaosvm.errors import InvalidValue
+from chaosvm.errors import InvalidValue, MissingExtra
 from chaosvm.observe.report import write_files
 from chaosvm.observe.timeline.build import build_timeline
 from chaosvm.observe.timeline.ledger_lines import read_ledger
@@ -36,7 +36,10 @@ def write_report(
         read_ledger(paths["Ledger"]) if ledger else None,
         files={name: path.name for name, path in paths.items()},
     )
-    return dict(write_files(timeline, target).paths)
+    written = write_files(timeline, target)
+    if written.missing:
+        raise MissingExtra("; ".join(written.missing))
+    return dict(written.paths)
 
 
 def _read_journal(path: Path) -> dict[str, Any]:

@@ -111,8 +111,11 @@ def drawn(timeline: Timeline) -> dict[str, list[tuple[datetime, str]]]:
     names = {vm.ref: vm.name for vm in timeline.vms}
     found: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
     for change in timeline.changes:
-        if change.kind is Kind.POWER and change.value != "transitioning":
-            found[names[change.vm]].append((change.at, change.value))
+        known = found[names[change.vm]]
+        passing = change.kind is not Kind.POWER or change.value == "transitioning"
+        # A guest that ignores a shutdown is on again.
+        if not passing and [state for _, state in known[-1:]] != [change.value]:
+            known.append((change.at, change.value))
     return {name: changes[1:] for name, changes in found.items()}
 
 

@@ -18,6 +18,7 @@ from chaosvm.settings.files import rehearsal_path, write_atomically
 
 __all__ = ["Rendered", "Written", "render", "write_files"]
 
+_LETTER = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text y="8">m</text></svg>'
 _NAMES = {
     "json": "timeline.json",
     "svg": "timeline.svg",
@@ -58,20 +59,29 @@ class Rendered:
     @property
     def png(self) -> bytes:
         """The chart in light colours, at twice its size."""
-        try:
-            import resvg_py
-        except ImportError as error:
-            raise MissingExtra(
-                "timeline.png needs resvg-py: pip install 'chaostoolkit-vm[report]'"
-            ) from error
-        return bytes(resvg_py.svg_to_bytes(svg_string=standalone(self._chart, dark=False), zoom=2))
+        # Few fonts have the first sign, and another font for the whole text is no match.
+        light = standalone(self._chart, dark=False).replace("✕", "×")
+        if _picture_of(_LETTER) == _picture_of(_LETTER.replace("m", "")):
+            raise MissingExtra("timeline.png needs a font, such as Debian's fonts-dejavu-core")
+        return _picture_of(light)
+
+
+def _picture_of(svg: str) -> bytes:
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise MissingExtra(
+            "timeline.png needs resvg-py: pip install 'chaostoolkit-vm[report]'"
+        ) from error
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=2))
 
 
 @dataclass(frozen=True)
 class Written:
-    """The files of a report, and what it says in short."""
+    """The files of a report, and what it says in short; ``missing`` is what others need."""
 
     paths: Mapping[str, Path]
+    missing: Sequence[str]
     sentences: Sequence[str]
     not_back: Sequence[str]
 
@@ -83,8 +93,8 @@ def render(timeline: Timeline) -> Rendered:
 def write_files(timeline: Timeline, folder: Path) -> Written:
     """Write the four files into a folder that exists.
 
-    In a rehearsal their names are those of a rehearsal. Raises MissingExtra without the
-    extra ``report``, after those that do not need it.
+    In a rehearsal their names are those of a rehearsal. Without the extra ``report`` there
+    are fewer of them.
     """
     paths = {kind: rehearsal_path(folder / name) for kind, name in _NAMES.items()}
     names = {
@@ -94,6 +104,11 @@ def write_files(timeline: Timeline, folder: Path) -> Written:
         "Picture": paths["png"].name,
     }
     rendered = Rendered(replace(timeline, files=names))
-    for kind, path in paths.items():
-        write_atomically(path, getattr(rendered, kind))
-    return Written(paths, rendered.sentences, rendered.not_back)
+    missing = []
+    for kind, path in tuple(paths.items()):
+        try:
+            write_atomically(path, getattr(rendered, kind))
+        except MissingExtra as error:
+            missing.append(str(error))
+            del paths[kind]
+    return Written(paths, missing, rendered.sentences, rendered.not_back)

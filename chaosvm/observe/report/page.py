@@ -31,11 +31,11 @@ def render_page(story: Story, chart: Chart) -> str:
             "the report needs Jinja2: pip install 'chaostoolkit-vm[report]'"
         ) from error
 
-    def unbroken(text: str) -> Markup:
+    def unbroken(text: str, most: int = _LONGEST_UNBROKEN) -> Markup:
         """Words with a hyphen, such as names of VMs, stay on one line."""
         words = [
             Markup('<span class="line">{}</span>').format(word)
-            if _is_name(word)
+            if _is_name(word, most)
             else Markup.escape(word)
             for word in text.split(" ")
         ]
@@ -96,8 +96,8 @@ def _values(story: Story) -> dict[str, Any]:
     }
 
 
-def _is_name(word: str) -> bool:
-    return "-" in word and len(word) <= _LONGEST_UNBROKEN
+def _is_name(word: str, most: int) -> bool:
+    return "-" in word and len(word) <= most
 
 
 def _guard_note(stopped: str | None) -> str:

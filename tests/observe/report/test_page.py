@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chaosvm import redaction
-from chaosvm.observe.report import render
+from chaosvm.observe.report import render, write_files
 from chaosvm.observe.timeline import Kind, Timeline
 from tests.observe import samples
 
@@ -239,3 +241,14 @@ def test_the_tables_hold_what_the_chart_shows() -> None:
         seen.add((change.vm, change.kind))
         if not first and change.cause:
             assert change.cause in text
+
+
+def test_without_the_extra_there_are_fewer_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("jinja2", "resvg_py"):
+        monkeypatch.setitem(sys.modules, module, None)
+    written = write_files(SAMPLES["three"], tmp_path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["timeline.json", "timeline.svg"]
+    assert set(written.paths) == {"json", "svg"}
+    assert [each.split()[-1] for each in written.missing] == ["'chaostoolkit-vm[report]'"] * 2

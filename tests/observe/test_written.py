@@ -1,0 +1,113 @@
+"""A report from a journal or a ledger, after the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaosvm.errors import ChaosVMError
+from chaosvm.observe import write_report
+from chaosvm.observe.timeline import read_timeline
+
+RUN = {
+    "kind": "run",
+    "version": 1,
+    "at": "2031-01-01T00:00:00+00:00",
+    "run": "r",
+    "experiment": "T",
+    "pid": 1,
+    "host": "h",
+    "boot": "b",
+}
+INTENT = {
+    "kind": "intent",
+    "at": "2031-01-01T00:00:02+00:00",
+    "run": "r",
+    "call": "c",
+    "platform": "vsphere",
+    "server": "vc.example.com",
+    "id": "vm-1",
+    "name": "web-01",
+    "instance_uuid": None,
+    "path": "/DC/vm/web-01",
+    "before": "powered_on",
+    "status": "poweredOn",
+    "operation": "power_off",
+    "restores": False,
+}
+OUTCOME = {
+    "kind": "outcome",
+    "at": "2031-01-01T00:00:09+00:00",
+    "call": "c",
+    "id": "vm-1",
+    "after": "powered_off",
+    "changed": True,
+    "how": "guest",
+    "error": None,
+    "pending": False,
+}
+
+
+def ledger(folder: Path, *lines: dict[str, Any]) -> Path:
+    path = folder / "ledger.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_a_ledger_without_an_outcome(tmp_path: Path) -> None:
+    paths = write_report(ledger=ledger(tmp_path, RUN, INTENT))
+    timeline = read_timeline(paths["json"])
+    assert timeline.run.killed
+    assert timeline.probes is None
+    assert [each.ended for each in timeline.activities] == [None]
+    page = paths["html"].read_text()
+    assert "its last record is from 00:00:02" in page
+    assert "It is not known whether" in page
+
+
+def test_a_ledger_with_an_outcome(tmp_path: Path) -> None:
+    timeline = read_timeline(write_report(ledger=ledger(tmp_path, RUN, INTENT, OUTCOME))["json"])
+    assert [(each.at.second, each.value) for each in timeline.changes] == [
+        (2, "powered_on"),
+        (9, "powered_off"),
+    ]
+    assert timeline.changes[1].cause == "guest shutdown"
+
+
+def test_the_last_run_of_a_ledger_counts(tmp_path: Path) -> None:
+    again = [{**RUN, "run": "s"}, {**INTENT, "run": "s", "call": "d", "id": "vm-2", "name": "b"}]
+    timeline = read_timeline(
+        write_report(ledger=ledger(tmp_path, RUN, INTENT, OUTCOME, *again))["json"]
+    )
+    assert [vm.name for vm in timeline.vms] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("journal", "[", "the journal journal.json cannot be read"),
+        ("journal", "{}", "journal.json is not a journal"),
+        ("ledger", "", "has no run in it"),
+        ("ledger", "nonsense\n", "is not a line of a ledger"),
+        (
+            "ledger",
+            json.dumps(RUN) + "\n" + json.dumps({**INTENT, "at": 1}) + "\n",
+            "cannot be used",
+        ),
+    ],
+)
+def test_a_file_that_is_none(name: str, content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.json"
+    path.write_text(content)
+    with pytest.raises(ChaosVMError, match=message):
+        write_report(**{name: path})
+
+
+def test_nothing_was_given(tmp_path: Path) -> None:
+    with pytest.raises(ChaosVMError, match="neither a journal nor a ledger"):
+        write_report()
+    with pytest.raises(ChaosVMError, match="is not a folder"):
+        write_report(ledger=ledger(tmp_path, RUN, INTENT), folder=tmp_path / "none")
