@@ -167,3 +167,25 @@ def test_json_rpc(lab: Lab, soap: Soap, world: World) -> None:
     assert call("com.vmware.cis.session", "delete", {}, session) == {"output": None}
     ended = call("com.vmware.cis.session", "get", {}, session)
     assert "com.vmware.vapi.std.errors.unauthenticated" in ended["error"]["ERROR"]
+
+
+def test_content_libraries(api: Api) -> None:
+    root = "/rest/com/vmware/content" if api.root == LEGACY else "/api/content"
+    spec = {"name": "images", "storage_backings": [{"type": "DATASTORE"}]}
+
+    def wrapped(name: str, body: Any) -> Any:
+        return {name: body} if api.root == LEGACY else body
+
+    def own(id: str) -> str:
+        return f"{root}/local-library/{TAG_ID[api.root].format(id)}"
+
+    id = api("POST", f"{root}/local-library", json=wrapped("create_spec", spec))
+    api("POST", f"{root}/local-library", (400,), json=wrapped("create_spec", spec))
+    assert api("GET", f"{root}/library") == [id]
+    action = "~action" if api.root == LEGACY else "action"
+    found = api("POST", f"{root}/library?{action}=find", json={"spec": {"name": "images"}})
+    assert found == [id]
+    api("PATCH", own(id), json=wrapped("update_spec", {"description": "d"}))
+    assert api("GET", own(id))["description"] == "d"
+    api("DELETE", own(id))
+    api("GET", own(id), (404,))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from chaosvm.lab.vcenter.interfaces import Service
 from chaosvm.lab.vcenter.session_manager import Sessions
+from chaosvm.lab.vcenter.vapi.cluster_modules import ClusterModules
+from chaosvm.lab.vcenter.vapi.content_library import ContentLibraries
 from chaosvm.lab.vcenter.vapi.fixed_answers import fixed_answers
 from chaosvm.lab.vcenter.vapi.inventory_lists import inventory_operations
 from chaosvm.lab.vcenter.vapi.login import Login
@@ -24,6 +26,8 @@ def automation_api(service: Service, sessions: Sessions) -> Rest:
     operations = [
         *Tagging(TagCatalog(inventory)).operations(),
         *inventory_operations(inventory),
+        *ContentLibraries(inventory).operations(),
+        *ClusterModules(inventory).operations(),
         *VirtualMachines(service).operations(),
         *fixed_answers(),
     ]

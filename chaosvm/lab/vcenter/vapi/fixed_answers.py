@@ -1,6 +1,6 @@
 """Services of which nothing is modelled, and that answer what a bare vCenter would.
 
-Content libraries, namespaces, images, data sets and policies: there are none. The appliance
+Items of libraries, namespaces, images, data sets and policies: there are none. The appliance
 is healthy, and has no proxy. Paths and structures are those of VMware's API reference.
 """
 
@@ -16,9 +16,6 @@ __all__ = ["fixed_answers"]
 # Service below com.vmware, operation, path, and answer. The method is GET, unless the path has
 # an action.
 _ANSWERS: Sequence[tuple[str, str, str, Any]] = (
-    ("content.library", "list", "/content/library", []),
-    ("content.library", "find", "/content/library?find", []),
-    ("content.local_library", "list", "/content/local-library", []),
     ("content.subscribed_library", "list", "/content/subscribed-library", []),
     ("content.library.item", "list", "/content/library/item", []),
     ("content.library.item", "find", "/content/library/item?find", []),
@@ -44,7 +41,6 @@ _ANSWERS: Sequence[tuple[str, str, str, Any]] = (
         "/esx/settings/clusters/{cluster}/enablement/software",
         {"enabled": False},
     ),
-    ("vcenter.cluster.modules", "list", "/vcenter/cluster/modules", {"summaries": []}),
     ("vcenter.namespaces.instances", "list", "/vcenter/namespaces/instances", []),
     (
         "vcenter.namespace_management.clusters",

@@ -42,6 +42,12 @@ _OPTIONAL: Mapping[str, frozenset[str]] = {
             "dns_values mac_address dns ip wins_servers nic"
         ),
         "com.vmware.vcenter.vm.guest.networking.interfaces.ip_config_info": "dhcp",
+        "com.vmware.content.library_model": (
+            "id creation_time description last_modified_time last_sync_time name "
+            "storage_backings type optimization_info version publish_info subscription_info "
+            "server_guid security_policy_id unset_security_policy_id state_info"
+        ),
+        "com.vmware.content.library.storage_backing": "datastore_id storage_uri",
         "com.vmware.vapi.std.localizable_message": "params localized",
     }.items()
 }
