@@ -24,8 +24,8 @@ AGAIN = $(MAKE) --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install system-packages system-sdk system-simulator \
-	vcsim quickstart quickstart-olvm test crash-test network-test mutants bench bench-lab lint format clean FORCE
+.PHONY: help install system-packages system-sdk system-simulator system-clients \
+	vcsim quickstart quickstart-olvm test clients crash-test network-test mutants bench bench-lab lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,12 @@ quickstart: $(VENV)/.installed-for-quickstart ## shut down VMs of a small lab, a
 
 test: $(VENV)/.installed build/vcsim ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# What passes is written to docs/clients.md, unless ARGS choose some of the tests.
+clients: $(VENV)/.installed-for-clients build/govc build/vcsim-newest build/ansible_collections ## drive other people's clients against the lab
+	@$(AGAIN) system-clients
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m clients \
+		$(if $(strip $(ARGS)),$(ARGS),tests/clients tests/contract --clients-table)
 
 crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, and see that all comes back
 	@$(BIN)/python -m pytest tests/e2e/test_crash.py --crashes 100 $(ARGS)
@@ -118,6 +124,38 @@ $(BIN)/python:
 		echo 'Name another one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@$(QUIETLY) $(PYTHON) -m venv $(VENV)
 
+$(VENV)/.installed-for-clients: $(VENV)/.installed
+	@echo 'Installing Ansible into $(VENV)'
+	@$(QUIETLY) $(PIP_INSTALL) -e '.[clients]' $(EXTRA_PINS:%='%')
+	@touch $@
+
+# --- Other people's clients -------------------------------------------------
+# govc and the newest simulator are Go modules, pinned by tests/clients/go.sum;
+# Ansible's collections are a small part of a large wheel.
+
+GO_BUILD = cd tests/clients && CGO_ENABLED=0 GO111MODULE=on GOFLAGS=-buildvcs=false \
+	$(QUIETLY) go build -trimpath -o $(CURDIR)/build/
+
+build/govc: tests/clients/govc/main.go tests/clients/go.sum
+	@echo 'Building $@'
+	@$(GO_BUILD)govc ./govc
+
+build/vcsim-newest: tests/clients/vcsim/main.go tests/clients/go.sum
+	@echo 'Building $@'
+	@$(GO_BUILD)vcsim-newest ./vcsim
+
+build/ansible_collections: tests/clients/ansible/requirements.txt $(VENV)/.installed-for-clients
+	@echo 'Unpacking the collections of Ansible into $@'
+	@rm -rf $@ build/ansible-wheel
+	@$(QUIETLY) $(BIN)/python -m pip download --disable-pip-version-check --no-input --no-deps \
+		--dest build/ansible-wheel --requirement $<
+	@cd build && $(abspath $(BIN))/python -c 'import sys, zipfile; \
+		wheel = zipfile.ZipFile(sys.argv[1]); \
+		wheel.extractall(members=[name for name in wheel.namelist() if name.startswith(tuple(sys.argv[2:]))])' \
+		ansible-wheel/*.whl $(addprefix ansible_collections/,community/vmware/ vmware/vmware/ ovirt/ovirt/)
+	@rm -rf build/ansible-wheel
+	@touch $@
+
 # --- The simulator ----------------------------------------------------------
 
 build/vcsim: $(wildcard tests/vcsim/*.go)
@@ -129,13 +167,16 @@ build/vcsim: $(wildcard tests/vcsim/*.go)
 # What is missing of them, under Debian's names.
 
 system-packages: ## install what the system lacks, all at once
-	@$(call need,$(PYTHON_LACKS) $(SDK_LACKS) $(SIMULATOR_LACKS))
+	@$(call need,$(PYTHON_LACKS) $(SDK_LACKS) $(SIMULATOR_LACKS) $(CLIENTS_LACK))
 
 system-sdk:
 	@$(call need,$(SDK_LACKS))
 
 system-simulator:
 	@$(call need,$(SIMULATOR_LACKS))
+
+system-clients:
+	@$(call need,$(CLIENTS_LACK))
 
 # python3.11, or plain python3: what the names of Python's packages start with.
 PYTHON_PACKAGE = $(or $(filter python3%,$(notdir $(PYTHON))),python3)
@@ -151,6 +192,10 @@ SDK_LACKS = \
 SIMULATOR_LACKS = \
 	$(shell command -v go >/dev/null || echo golang-go) \
 	$(shell test -d $(GOCODE)/src/github.com/vmware/govmomi/simulator || echo golang-github-vmware-govmomi-dev)
+
+CLIENTS_LACK = \
+	$(shell command -v fence_rhevm >/dev/null || echo fence-agents) \
+	$(shell command -v virsh >/dev/null || echo libvirt-clients)
 
 need = $(if $(strip $(1)),$(call apt-install,$(strip $(1))),:)
 demand = $(if $(strip $(1)),{ $(call name-packages,$(strip $(1))); exit 1; } >&2,:)

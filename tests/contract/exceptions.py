@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["EXCEPTIONS", "NEWER_MAY_PASS"]
+__all__ = ["CRASHES", "EXCEPTIONS", "NEWER_MAY_PASS"]
 
 _WITH_EVENTS = (
     "test_a_clean_stop_is_no_failover",
@@ -67,7 +67,47 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
         )
         for test in _WITH_EVENTS
     },
+    # What tests/vcsim corrects in the other one is in its way, and what both do, too.
+    ("test_a_datacenter_powers_on_many", "newest vcsim"): "PowerOnMultiVM_Task ends its process",
+    ("test_a_datacenter_tells_what_it_tried", "newest vcsim"): (
+        "PowerOnMultiVM_Task ends its process"
+    ),
+    ("test_a_guest_reboots", "newest vcsim"): "its guests reboot without a trace",
+    ("test_a_stranger_has_no_session", "newest vcsim"): "it refuses to tell",
+    ("test_a_script_lists_the_datastores_that_each_host_mounts", "newest vcsim"): (
+        "its hosts have mounted nothing, though they have datastores"
+    ),
+    ("test_an_event_says_what_when_and_where", "newest vcsim"): "its page may end before the event",
+    ("test_events_of_one_type", "newest vcsim"): "it only looks at eventTypeId",
+    ("test_the_latest_event_is_known", "newest vcsim"): "it does not keep latestEvent",
+    ("test_an_attribute_is_in_the_summary_too", "newest vcsim"): (
+        "it keeps custom values beside the summary only; both are documented"
+    ),
+    ("test_a_host_is_found_by_its_uuid", "newest vcsim"): "its hosts share one UUID",
+    ("test_a_search_within_a_datacenter", "newest vcsim"): "it searches everywhere",
+    ("test_the_service_says_what_it_is", "newest vcsim"): "its build is not a number",
+    ("test_a_task_names_its_vm", "newest vcsim"): "it puts the VM's id where its name belongs",
+    ("test_a_task_says_who_asked", "newest vcsim"): "it says that it did so itself",
+    ("test_a_wrong_state_fails_the_task", "newest vcsim"): (
+        "it suspends a VM that is off, and powers off and resets a suspended one"
+    ),
+    ("test_a_guest_without_tools_cannot_be_asked", "newest vcsim"): (
+        "it shuts down guests that have no VMware Tools"
+    ),
+    ("test_tools_stop_and_start_with_the_power", "newest vcsim"): "its Tools outlive the power",
+    ("test_a_heartbeat_of_a_running_guest", "newest vcsim"): "it has no heartbeats",
+    ("test_a_guest_without_tools_is_not_said_to_have_them", "newest vcsim"): (
+        "it does not say whether VMware Tools are installed"
+    ),
 }
+
+# Not even tried: no test would have a simulator after these.
+CRASHES = frozenset(
+    (
+        ("test_a_datacenter_powers_on_many", "newest vcsim"),
+        ("test_a_datacenter_tells_what_it_tried", "newest vcsim"),
+    )
+)
 
 NEWER_MAY_PASS = frozenset(
     (

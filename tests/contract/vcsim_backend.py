@@ -19,13 +19,16 @@ __all__ = ["VcsimBackend"]
 class VcsimBackend(VCenter):
     name = "vcsim"
     rule = staticmethod(rule)
-    _vcsim: Vcsim
+    _vcsim: Any
     _estate: Estate
 
     def start(self, opened: ExitStack) -> None:
         shape = {"datacenters": len(DATACENTERS), "cluster_hosts": 2, "standalone_hosts": 0}
         self._vcsim = opened.enter_context(Vcsim.start(**shape, vms=0))
         self._estate = opened.enter_context(Estate(self._vcsim))
+        self.add_all()
+
+    def add_all(self) -> None:
         for entry in self.entries:
             self._add(entry)
         self._kept = set(self.ids)

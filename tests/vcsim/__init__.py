@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import shutil
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -94,6 +95,7 @@ class Vcsim:
     """A running simulator. Create it with start(); leaving the `with` block stops it."""
 
     host = "127.0.0.1"
+    control_tls: ssl.SSLContext | None = None  # an administrator's door on this machine
 
     def __init__(
         self,

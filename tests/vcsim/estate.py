@@ -26,12 +26,14 @@ VM: TypeAlias = str | vim.VirtualMachine
 class Estate:
     def __init__(self, vcsim: Vcsim) -> None:
         self._vcsim = vcsim
+        self._tls = vcsim.control_tls
         self._instance = SmartConnect(
-            protocol="http",
+            protocol="https" if self._tls else "http",
             host=vcsim.host,
             port=vcsim.control,
             user=vcsim.username,
             pwd=vcsim.password,
+            sslContext=self._tls,
         )
         self.content = self._instance.RetrieveContent()
         self._rest_session: str | None = None
@@ -334,12 +336,15 @@ class Estate:
 
     def _rest_send(self, method: str, path: str, content: Any, headers: dict[str, str]) -> Any:
         request = urllib.request.Request(
-            f"http://{self._vcsim.host}:{self._vcsim.control}/rest/com/vmware/cis{path}",
+            f"{'https' if self._tls else 'http'}://{self._vcsim.host}:{self._vcsim.control}"
+            f"/rest/com/vmware/cis{path}",
             data=json.dumps(content).encode() if content is not None else b"",
             method=method,
             headers={"Content-Type": "application/json", **headers},
         )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)
+        )
         with opener.open(request, timeout=10) as answer:
             text = answer.read()
         return json.loads(text)["value"] if text else None

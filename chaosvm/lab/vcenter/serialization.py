@@ -63,9 +63,14 @@ def serialize(tag: str, value: Any, version: str, declared: Any = object) -> str
     """Serialize a value as an XML element, with xsi:type if ``declared`` is object."""
     if declared is object and isinstance(value, ManagedObject):
         return _reference(tag, value)
-    if declared is object and isinstance(value, VmomiSupport.Array) and _holds_references(value):
-        items = "".join(_reference("ManagedObjectReference", item) for item in value)
-        return f'<{tag} xsi:type="ArrayOfManagedObjectReference">{items}</{tag}>'
+    if declared is object and isinstance(value, VmomiSupport.Array):
+        if issubclass(value.Item, ManagedObject):
+            items = "".join(_reference("ManagedObjectReference", item) for item in value)
+            return f'<{tag} xsi:type="ArrayOfManagedObjectReference">{items}</{tag}>'
+        if issubclass(value.Item, DataObject):  # libvirt refuses items without their type
+            name = VmomiSupport.GetWsdlName(value.Item)
+            items = "".join(serialize(name, item, version) for item in value)
+            return f"{start_tag(tag, type(value))}{items}</{tag}>"
     out, serializer = _serializer(version)
     serializer.Serialize(value, _info(tag, declared, version))
     return out.getvalue()
@@ -110,10 +115,6 @@ def _reference(tag: str, value: Any) -> str:
     kind = VmomiSupport.GetWsdlName(type(value))
     moid = escape(value._moId)
     return f'<{tag} type="{kind}" xsi:type="ManagedObjectReference">{moid}</{tag}>'
-
-
-def _holds_references(value: Any) -> bool:
-    return issubclass(value.Item, ManagedObject)
 
 
 def element_writer(tag: str, declared: Any, version: str, with_type: bool) -> Callable[[Any], str]:

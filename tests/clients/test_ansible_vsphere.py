@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.clients import ansible_playbooks
+
+TASKS = ansible_playbooks.tasks("vsphere")
+
+
+@cache
+def results() -> dict[str, str]:
+    return ansible_playbooks.run("vsphere")
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.timeout(660)
+def test_task(task: str, judge: Any, clients_or_skip: Any) -> None:
+    judge("Ansible: vsphere", task, clients_or_skip(results)[task])
+
+
+def test_no_task_has_the_name_of_another() -> None:
+    assert len(TASKS) == len(set(TASKS)) >= 100
