@@ -23,6 +23,7 @@ from chaosvm.lab.vcenter.rule_faults import build_fault
 from chaosvm.lab.vcenter.serialization import InvalidPath
 from chaosvm.lab.vcenter.service_instance import Service
 from chaosvm.lab.vcenter.session_manager import COOKIE, Session, Sessions
+from chaosvm.lab.vcenter.storage_policies import StoragePolicies
 from chaosvm.lab.vcenter.vapi import automation_api, not_modelled
 
 __all__ = ["VCenterServer"]
@@ -67,6 +68,7 @@ _ANONYMOUS_METHODS = frozenset(
         "RetrieveServiceContent",
         "Login",
         "CloneSession",
+        "PbmRetrieveServiceContent",
         "Fetch",
         "RetrieveProperties",
         "RetrievePropertiesEx",
@@ -90,6 +92,7 @@ class VCenterServer:
         self._options = options
         self.sessions = Sessions(world, options)
         self._service = Service(world, options, self.sessions)
+        self._policies = StoragePolicies()
         self._rest = automation_api(self._service, self.sessions)
 
     # Interface to the server -------------------------------------------------------
@@ -109,6 +112,10 @@ class VCenterServer:
         return [
             Route("POST", "/sdk", self._soap, "/sdk", read_verb=self._parse_soap),
             Route("POST", "/sdk/", self._soap, "/sdk", read_verb=self._parse_soap),
+            *(
+                Route("POST", path, self._soap, "/pbm", read_verb=self._parse_soap)
+                for path in ("/pbm", "/pbm/", "/pbm/sdk")
+            ),
             Route("GET", versions, _versions, versions),
             Route("GET", "/guestFile", self._guest_file, "/guestFile"),
             Route("PUT", "/guestFile", self._guest_file, "/guestFile"),
@@ -168,8 +175,10 @@ class VCenterServer:
         soap_request = _SOAP_REQUEST.get()
         if not isinstance(soap_request, soap.Request):
             return self._fault(request, soap_request or SoapFault(vmodl.fault.InvalidRequest()))
-        version = soap.requested_version(request.headers.get("SOAPAction", ""))
-        session = self._session_of(request)
+        version = soap.requested_version(
+            request.headers.get("SOAPAction", ""), soap_request.namespace
+        )
+        session = self._session_of(request, soap_request.session_cookie)
         headers: dict[str, str] = {}
         call = Call(
             method=soap_request.method,
@@ -189,12 +198,16 @@ class VCenterServer:
             return self._fault(request, _not_found(soap_request.target))
         except InvalidPath as error:
             return self._fault(request, SoapFault(vmodl.query.InvalidProperty(name=str(error))))
-        body = soap.response_envelope(soap_request.method, soap_request.info, value, version)
+        body = soap.response_envelope(soap_request, value, version)
         return await _xml(request, body, headers)
 
     async def _invoke(self, soap_request: soap.Request, call: Call) -> Any:
-        target = self._service.find(soap_request.target._moId, call.session)
+        of_policies = soap_request.namespace == "urn:pbm"
+        objects = self._policies if of_policies else self._service
+        target = objects.find(soap_request.target._moId, call.session)
         if call.session is None and soap_request.method not in _ANONYMOUS_METHODS:
+            if of_policies:  # a service without the vCenter's own faults
+                raise SoapFault(vmodl.fault.SecurityError(), "The session is not authenticated.")
             raise not_authenticated(soap_request.target)
         if target is None:
             raise _not_found(soap_request.target)
@@ -209,8 +222,8 @@ class VCenterServer:
         value = handler(call)
         return await value if inspect.isawaitable(value) else value
 
-    def _session_of(self, request: web.Request) -> Session | None:
-        cookie = request.cookies.get(COOKIE)
+    def _session_of(self, request: web.Request, passed_on: str = "") -> Session | None:
+        cookie = request.cookies.get(COOKIE) or passed_on
         return self.sessions.by_cookie(cookie) if cookie else None
 
     def _fault(self, request: web.Request, soap_fault: SoapFault) -> web.Response:

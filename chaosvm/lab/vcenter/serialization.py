@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 NAMESPACE = "urn:vim25"
-_PREFIXES = {**SOAP_NSMAP, NAMESPACE: "", XMLNS_XSI: "xsi", XMLNS_XSD: "xsd"}
 _OPTIONAL = VmomiSupport.F_OPTIONAL
 _EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _KEY = re.compile(r'\[(?:"(.*)"|(.*))\]')
@@ -95,9 +94,16 @@ class _Serializer(SoapSerializer):  # type: ignore[misc]
         return attribute, f"{name}Reference" if typ is ManagedObject else name
 
 
+@lru_cache(maxsize=64)
+def _prefixes(version: str) -> dict[str, str]:
+    """The prefixes of namespaces; that of the version's service has none."""
+    own = VmomiSupport.GetWsdlNamespace(version)
+    return {**SOAP_NSMAP, own: "", XMLNS_XSI: "xsi", XMLNS_XSD: "xsd"}
+
+
 def _serializer(version: str) -> tuple[io.StringIO, Any]:
     out = io.StringIO()
-    serializer = _Serializer(out, version, _PREFIXES)
+    serializer = _Serializer(out, version, _prefixes(version))
     serializer.outermostAttrs = ""
     return out, serializer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -30,7 +31,12 @@ __all__ = [
 ]
 
 API_VERSION = "8.0.3.0"
-_NEWEST = VmomiSupport.versionMap[f"vim25/{API_VERSION}"]
+# The newest version of each service.
+_NEWEST = {
+    NAMESPACE: VmomiSupport.versionMap[f"vim25/{API_VERSION}"],
+    "urn:pbm": VmomiSupport.versionMap[f"pbm/{API_VERSION}"],
+}
+_SESSION_COOKIE = re.compile(rb"<(?:\w+:)?vcSessionCookie[^>]*>\s*\"?([^<\"]+)")
 _BODY = f"{XMLNS_SOAPENV}{NS_SEP}Body"
 _ENVELOPE_START = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -49,9 +55,12 @@ class Request:
     """A method call on a managed object."""
 
     method: str = ""
+    namespace: str = NAMESPACE
     info: Any = None  # pyvmomi's method info, None for an unknown method
     target: Any = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    # The cookie of a session as services besides the vCenter's own get it, in the header.
+    session_cookie: str = ""
 
 
 class _RequestParser(ExpatDeserializerNSHandlers):  # type: ignore[misc]
@@ -84,7 +93,8 @@ class _RequestParser(ExpatDeserializerNSHandlers):  # type: ignore[misc]
             return
         if not self.request.method:
             self.request.method = name
-            self.request.info = _method_info(name)
+            self.request.namespace = tag.rpartition(NS_SEP)[0]
+            self.request.info = _method_info(self.request.namespace, name)
         elif (declared := self._declared(name)) is not None:
             self._pending = name
             self._depth -= 1  # the deserializer handles the end tag
@@ -132,11 +142,11 @@ _FETCH = VmomiSupport.Object(
 )
 
 
-def _method_info(name: str) -> Any:
+def _method_info(namespace: str, name: str) -> Any:
     if name == "Fetch":
         return _FETCH
     try:
-        return VmomiSupport.GetWsdlMethod(NAMESPACE, name).info
+        return VmomiSupport.GetWsdlMethod(namespace, name).info
     except KeyError:
         return None
 
@@ -151,27 +161,30 @@ def parse_request(body: bytes) -> Request:
         ) from None
     if not request.method or request.target is None:
         raise SoapFault(vmodl.fault.InvalidRequest(), "there is no method in the request")
+    cookie = _SESSION_COOKIE.search(body)
+    request.session_cookie = cookie[1].decode() if cookie else ""
     return request
 
 
-def requested_version(action: str) -> str:
+def requested_version(action: str, namespace: str = NAMESPACE) -> str:
     """pyvmomi's name of the version in a SOAPAction header, the newest for an unknown one."""
-    requested = action.strip('"').removeprefix("urn:")
-    version = VmomiSupport.versionMap.get(requested)
-    if version is None or not VmomiSupport.IsChildVersion(_NEWEST, version):
-        return str(_NEWEST)
+    newest = _NEWEST.get(namespace, _NEWEST[NAMESPACE])
+    version = VmomiSupport.versionMap.get(action.strip('"').removeprefix("urn:"))
+    if version is None or not VmomiSupport.IsChildVersion(newest, version):
+        return str(newest)
     return str(version)
 
 
-def response_envelope(method: str, info: Any, value: Any, version: str) -> bytes:
+def response_envelope(request: Request, value: Any, version: str) -> bytes:
     """The envelope of a method's return value."""
     if isinstance(value, RawXml):
         content = value
-    elif value is None or info.result is type(None):
+    elif value is None or request.info.result is type(None):
         content = RawXml()
     else:
-        content = RawXml(serialize("returnval", value, version, info.result))
-    response = f'<{method}Response xmlns="{NAMESPACE}">{content}</{method}Response>'
+        content = RawXml(serialize("returnval", value, version, request.info.result))
+    name = f"{request.method}Response"
+    response = f'<{name} xmlns="{request.namespace}">{content}</{name}>'
     return f"{_ENVELOPE_START}{response}{_ENVELOPE_END}".encode()
 
 

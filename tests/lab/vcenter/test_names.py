@@ -37,4 +37,5 @@ def test_types_exist() -> None:
 
 def test_methods_exist() -> None:
     for name in METHODS - {"Fetch"}:  # pyvmomi's own
-        VmomiSupport.GetWsdlMethod("urn:vim25", name)
+        namespace = "urn:pbm" if name.startswith("Pbm") else "urn:vim25"
+        VmomiSupport.GetWsdlMethod(namespace, name)
