@@ -8,13 +8,14 @@ from typing import Any, Dict
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.activities.binding import Binding
+from chaosvm.selection import VMSelection
 
 __all__ = ["batch_power_off", "batch_power_on", "batch_reboot", "batch_suspend", "outage"]
 
 
 def batch_power_on(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     timeout: float = 300,
     wait_for: str = "power",
@@ -55,7 +56,7 @@ def batch_power_on(
 
 def batch_power_off(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     graceful: bool = True,
     timeout: float = 300,
@@ -110,7 +111,7 @@ def batch_power_off(
 
 def batch_reboot(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     graceful: bool = True,
     timeout: float = 300,
@@ -158,7 +159,7 @@ def batch_reboot(
 
 def batch_suspend(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     timeout: float = 300,
     waves: int = 1,
@@ -196,7 +197,7 @@ def batch_suspend(
 
 def outage(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     duration: float = 60,
     parallel: int = 10,
     graceful: bool = True,

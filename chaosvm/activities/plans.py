@@ -6,6 +6,7 @@ from typing import Any, Dict
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.activities.binding import Binding
+from chaosvm.selection import VMSelection
 
 __all__ = [
     "plan_outage",
@@ -19,7 +20,7 @@ __all__ = [
 
 def plan_outage(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     duration: float = 60,
     parallel: int = 10,
     graceful: bool = True,
@@ -66,7 +67,7 @@ def plan_outage(
 
 def plan_power_off(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     graceful: bool = True,
     timeout: float = 300,
@@ -109,7 +110,7 @@ def plan_power_off(
 
 def plan_power_on(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     timeout: float = 300,
     wait_for: str = "power",
@@ -143,7 +144,7 @@ def plan_power_on(
 
 def plan_reboot(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     graceful: bool = True,
     timeout: float = 300,
@@ -184,7 +185,7 @@ def plan_reboot(
 
 def plan_suspend(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     timeout: float = 300,
     path: str = "",

@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.activities.binding import Binding
+from chaosvm.selection import VMSelection
 
 __all__ = [
     "all_vms_have_power_state",
@@ -54,7 +55,7 @@ def vm_info(
 
 def list_vms(
     platform: Binding,
-    vms: Dict[str, Any] = None,
+    vms: VMSelection = None,
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
@@ -82,7 +83,7 @@ def list_vms(
 
 def count_vms(
     platform: Binding,
-    vms: Dict[str, Any] = None,
+    vms: VMSelection = None,
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> int:
@@ -167,7 +168,7 @@ def vm_has_power_state(
 
 def all_vms_have_power_state(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     expected: str = "powered_on",
     configuration: Configuration = None,
     secrets: Secrets = None,
@@ -197,7 +198,7 @@ def all_vms_have_power_state(
 
 def inventory_summary(
     platform: Binding,
-    vms: Dict[str, Any] = None,
+    vms: VMSelection = None,
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.activities.binding import Binding
+from chaosvm.selection import VMSelection
 
 __all__ = [
     "alarms_triggered",
@@ -22,7 +23,7 @@ __all__ = [
 
 def running_vms_at_least(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     minimum: int = 1,
     configuration: Configuration = None,
     secrets: Secrets = None,
@@ -52,7 +53,7 @@ def running_vms_at_least(
 
 def wait_for_state(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     state: str = "powered_on",
     timeout: float = 300,
     configuration: Configuration = None,
@@ -84,7 +85,7 @@ def wait_for_state(
 
 def vm_events(
     platform: Binding,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     since: str,
     configuration: Configuration = None,
     secrets: Secrets = None,

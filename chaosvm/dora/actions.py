@@ -5,15 +5,17 @@ environment, and run in the vCenter that is configured for that environment, whe
 moid and name must match. docs/dora.md explains environments and settings.
 """
 
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.dora import dora
+from chaosvm.dora.environments import EnvironmentNames, name_list
 from chaosvm.dora.export import Format, output_file, write
 from chaosvm.dora.inventory import EnvironmentInventory
 from chaosvm.dora.vcenter import operate_by_id
 from chaosvm.errors import PlatformError, SelectionError
+from chaosvm.selection import VMSelection
 from chaosvm.settings import values
 from chaosvm.vm import PowerState
 
@@ -27,7 +29,7 @@ __all__ = [
 
 
 def export_inventory(
-    environments: List[str],
+    environments: EnvironmentNames,
     path: str,
     format: str = "json",
     configuration: Configuration = None,
@@ -59,7 +61,7 @@ def export_inventory(
     """
     client = dora(configuration, secrets)
     file_format = values.choice("format", format, Format)
-    chosen = client.catalogue.choose(values.string_list("environments", environments))
+    chosen = client.catalogue.choose(name_list(environments))
     target = output_file("path", path)
     results = client.inventories([environment.name for environment in chosen])
     inventories = [each for each in results.values() if isinstance(each, EnvironmentInventory)]
@@ -77,7 +79,7 @@ def export_inventory(
 
 def validate_targets(
     environment: str,
-    vms: Dict[str, Any],
+    vms: VMSelection,
     power_state: str = "powered_on",
     configuration: Configuration = None,
     secrets: Secrets = None,

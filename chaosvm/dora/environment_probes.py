@@ -7,6 +7,7 @@ from chaoslib.types import Configuration, Secrets
 
 from chaosvm.dora import dora
 from chaosvm.dora.comparison import compare_with_vcenter
+from chaosvm.dora.environments import EnvironmentNames
 from chaosvm.dora.inventory import EnvironmentInventory
 from chaosvm.dora.vcenter import vcenter_of
 from chaosvm.errors import NoSuchVM, ProtocolError
@@ -83,7 +84,7 @@ def environment_inventory(
 
 
 def environment_summary(
-    environments: List[str] = None,
+    environments: EnvironmentNames = None,
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:

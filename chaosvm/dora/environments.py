@@ -7,10 +7,10 @@ from site to site: ``dora_environments`` adds to them and overrides them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaosvm.errors import InvalidValue
 from chaosvm.runtime import rehearsal
@@ -28,10 +28,18 @@ from chaosvm.vsphere.settings import VSphereSettings
 __all__ = [
     "Environment",
     "EnvironmentRegistry",
+    "EnvironmentNames",
     "builtin_environments",
+    "name_list",
     "parse_environments",
     "read_raw",
 ]
+
+if TYPE_CHECKING:
+    EnvironmentNames = Sequence[str] | str
+else:
+    # What discovery shows. For a list, `chaos init` takes each character for an item.
+    EnvironmentNames = str
 
 _EXAMPLE = (
     '{"Arvig-Staging": {"vcenter": "OracleQA", "pattern_path": "ORA-DEV", "vm_path": "ORA-DEV", '
@@ -100,7 +108,7 @@ class EnvironmentRegistry:
         if names is None:
             return list(self.environments)
         chosen: dict[str, Environment] = {}
-        for name in values.string_list(key, names, "names of environments, or of groups of them"):
+        for name in name_list(names, key):
             matches = [each for each in self.environments if name in (each.name, each.group)]
             if not matches:
                 raise self._unknown(key, name, self.groups)
@@ -114,6 +122,13 @@ class EnvironmentRegistry:
         if groups:
             choices += f"; groups are {', '.join(groups)}"
         return InvalidValue(f"{key}: unknown environment {name!r}{hint}; {choices}")
+
+
+def name_list(names: Any, key: str = "environments") -> tuple[str, ...]:
+    """Names of environments and groups: a list, or a string with commas."""
+    if isinstance(names, str):
+        names = [each for name in names.split(",") if (each := name.strip())] or names
+    return values.string_list(key, names, "names of environments, or of groups of them")
 
 
 def builtin_environments() -> EnvironmentRegistry:

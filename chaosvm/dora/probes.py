@@ -18,6 +18,7 @@ from chaosvm.dora.environment_probes import (
     list_environments,
     matches_platform,
 )
+from chaosvm.selection import VMSelection
 from chaosvm.settings import values
 from chaosvm.vm import PowerState
 
@@ -42,7 +43,7 @@ for _name in environment_probes.__all__:
 
 def list_vms(
     environment: str,
-    vms: Dict[str, Any] = None,
+    vms: VMSelection = None,
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
@@ -73,7 +74,7 @@ def list_vms(
 
 def count_vms(
     environment: str,
-    vms: Dict[str, Any] = None,
+    vms: VMSelection = None,
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> int:

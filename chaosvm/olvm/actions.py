@@ -17,6 +17,7 @@ from chaoslib.types import Configuration, Secrets
 from chaosvm.activities import actions, batch_actions
 from chaosvm.olvm import olvm
 from chaosvm.olvm.binding import OLVM
+from chaosvm.selection import VMSelection
 
 __all__ = [
     "batch_power_off",
@@ -87,7 +88,7 @@ def power_off(
 
 
 def batch_power_off(
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     graceful: bool = True,
     timeout: float = 300,

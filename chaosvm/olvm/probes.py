@@ -12,6 +12,7 @@ from chaoslib.types import Configuration, Secrets
 from chaosvm.activities import guest_probes, plans, probes, server_probes
 from chaosvm.olvm import olvm
 from chaosvm.olvm.binding import OLVM
+from chaosvm.selection import VMSelection
 
 __all__ = [
     "all_vms_have_power_state",
@@ -70,7 +71,7 @@ plan_suspend = OLVM.bind(plans.plan_suspend)
 
 
 def plan_power_off(
-    vms: Dict[str, Any],
+    vms: VMSelection,
     parallel: int = 10,
     graceful: bool = True,
     timeout: float = 300,

@@ -181,3 +181,11 @@ def test_the_companion_alone_says_what_is_missing(monkeypatch: pytest.MonkeyPatc
     companion = runpy.run_path(str(ROOT / "companion" / "chaosvm_discovery.py"))
     with pytest.raises(DiscoveryFailed, match="pip install chaostoolkit-vm"):
         companion["discover"]()
+
+
+@pytest.mark.parametrize("activity", activities(), ids=lambda each: f"{each['mod']}.{each['name']}")
+def test_every_argument_can_be_entered(activity: dict[str, Any]) -> None:
+    """`chaos init` converts what is typed; of these types only, to what was meant."""
+    implicit = ("configuration", "secrets")
+    arguments = [each for each in activity["arguments"] if each["name"] not in implicit]
+    assert {each["type"] for each in arguments} <= {"string", "integer", "number", "boolean"}
