@@ -191,6 +191,9 @@ GOOD = {
     "environment": "Paytv",
     "environments": ["Paytv"],
     "path": "written.json",
+    "since": "2026-11-30T10:00:00Z",
+    "host": "h",
+    "cluster": "c",
 }
 
 
