@@ -237,6 +237,34 @@ def test_a_lost_host_is_not_available(platform: VMService, world: World) -> None
     assert observer.host(world.hosts[1].name).connection.value == "connected"
 
 
+def test_a_cluster_has_room_for_the_vms_of_failed_hosts_or_not(
+    connected: dict[str, VMService], world: World
+) -> None:
+    observer = connected["vsphere"].server_observer
+    assert observer.has_failover_capacity("prod", 2) is True
+    assert observer.has_failover_capacity("prod", 3) is False
+    world.outages.lose(world.hosts[0].name)
+    eventually(lambda: observer.hosts_available("prod") == 2)
+    assert observer.has_failover_capacity("prod", 2) is False
+
+
+def test_an_engine_does_not_compute_the_capacity(connected: dict[str, VMService]) -> None:
+    with pytest.raises(NotReported, match="failover capacity"):
+        connected["olvm"].server_observer.has_failover_capacity("prod", 1)
+
+
+def test_an_alarm_is_triggered_by_a_lost_host(
+    connected: dict[str, VMService], world: World
+) -> None:
+    observer, lost = connected["vsphere"].server_observer, world.hosts[0].name
+    assert observer.alarms() == []
+    world.outages.lose(lost)
+    (alarm,) = eventually(observer.alarms)
+    assert (alarm.entity, alarm.status, alarm.acknowledged) == (lost, "red", False)
+    assert alarm.name
+    assert alarm.to_json()["at"] == alarm.at.isoformat()
+
+
 def test_nothing_is_known_of_a_guest_on_a_lost_host(platform: VMService, world: World) -> None:
     lost = platform.vm_observer.host("plain-01")
     world.outages.lose(lost)

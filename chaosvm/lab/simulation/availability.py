@@ -65,6 +65,15 @@ class Availability:
         reserved = sum(_reserved(each) for each in others if each.state.on_a_host)
         return bool(left) and reserved + _reserved(vm) <= left
 
+    def failures_tolerated(self, cluster_id: str) -> int:
+        """How many hosts, the largest first, may fail and leave room for all that runs."""
+        hosts = (each for each in self._world.hosts if each.cluster_id == cluster_id)
+        sizes = sorted(host.memory for host in hosts if host.usable)
+        vms = (each for each in self._world.vms if each.cluster_id == cluster_id)
+        reserved = sum(_reserved(vm) for vm in vms if vm.state.on_a_host)
+        left = (sum(sizes[:count]) for count in range(len(sizes) - 1, 0, -1))
+        return sum(memory >= reserved for memory in left)
+
     def _has_room(self, host: Host, vm: Machine) -> bool:
         if not _reserved(vm):
             return True

@@ -108,6 +108,14 @@ class ClusterCompute(ClusterMethods, Compute):
     kind = vim.ClusterComputeResource
     _SUMMARY = vim.ClusterComputeResource.Summary
 
+    @managed_property
+    def summary(self, session: Any = None) -> Any:
+        summary = super().summary(session)
+        if self.cluster is not None and self.cluster.ha.enabled:
+            availability = self.inventory.world.availability
+            summary.currentFailoverLevel = availability.failures_tolerated(self.cluster.id)
+        return summary
+
     actionHistory = empty_property()
     drsFault = empty_property()
     drsRecommendation = empty_property()
