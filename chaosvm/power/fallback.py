@@ -109,7 +109,8 @@ class Fallback(Progress):
                 how = How.GUEST if self.accepted else How.NONE
                 self._close(how=how, detail=f"{why}; left as it is", verified=verified)
             case _:
-                unknown = self.answer_lost or self.watch_lost
+                lost = self.answer_lost or self.watch_lost
+                unknown = lost and verified is Verified.UNVERIFIED
                 self._fail(why, unknown=unknown, verified=verified)
 
     def _on_reboot_timeout(self) -> None:
@@ -118,7 +119,7 @@ class Fallback(Progress):
         if request is None or not (self.accepted or request.awaiting_answer):
             self._give_up_guest(self._guest_timeout_text())
             return
-        lost = self.answer_lost or request.awaiting_answer or self.watch_lost
+        lost = self.answer_lost or request.awaiting_answer
         handle = request.handle
         running = handle is not None and handle.tracked and not request.finished
         running |= self.seen.going_down or self.seen.power_state is not self.target
