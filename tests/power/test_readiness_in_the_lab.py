@@ -1,0 +1,54 @@
+"""Guests of the lab whose agent, address and services come one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaosvm.errors import OperationFailed
+from chaosvm.lab import Durations, Guest, Lab, State, World
+from chaosvm.lab.simulation import Service
+from tests.power.test_reboots_in_the_lab import PLATFORMS
+
+PORT, HTTP = 18_022, 18_080
+
+
+@pytest.fixture(params=PLATFORMS)
+def platform(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    monkeypatch.chdir(tmp_path)
+    name: str = request.param
+    services = (Service(PORT), Service(HTTP, http=True), Service(HTTP + 1, http=True, status=503))
+    guest = Guest(agent_after=0.4, ip_after=0.8, services=services)
+    world = World(durations=Durations(boot=0.2))
+    world.add_vm("web", State.OFF, guest=guest)
+    with Lab(world, platforms=[name]) as lab:
+        platform: Any = PLATFORMS[name](lab)
+        yield platform
+        platform.disconnect()
+
+
+def test_each_milestone_is_reached_in_turn(platform: Any) -> None:
+    outcome = platform.power_on("web", timeout=60, wait_for=f"http:{HTTP}/health")
+    reached = dict(outcome.milestones)
+    assert list(reached)[-2:] == ["ip", f"http:{HTTP}/health"]
+    assert list(reached.values()) == sorted(reached.values())
+    if platform.name == "vsphere":
+        assert reached["ip"] - reached["power"] >= 0.5
+
+    again = platform.reboot("web", graceful=False, timeout=60, wait_for=f"port:{PORT}")
+    assert again.verified == "confirmed"
+    assert list(again.milestones)[-1] == f"port:{PORT}"
+
+
+def test_a_service_that_is_not_well_is_what_is_missing(platform: Any) -> None:
+    with pytest.raises(OperationFailed) as failed:
+        platform.power_on("web", timeout=5, wait_for=f"http:{HTTP + 1}")
+    (outcome,) = failed.value.outcomes
+    assert f"not ready after 5 s: 'http:{HTTP + 1}' is missing" in (outcome.error or "")
+    assert outcome.changed
+    assert platform.restore_power_states(timeout=60).changed == 1
