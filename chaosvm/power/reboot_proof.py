@@ -91,3 +91,5 @@ class RebootProof:
             self.contradiction = (
                 f"the guest has been up for {uptime:.0f} s, which is since before the request"
             )
+        elif self.evidence is None:
+            self.unknown = "the guest had been started too shortly before the request"

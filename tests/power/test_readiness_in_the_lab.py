@@ -26,6 +26,7 @@ def platform(
     guest = Guest(agent_after=0.4, ip_after=0.8, services=services)
     world = World(durations=Durations(boot=0.2))
     world.add_vm("web", State.OFF, guest=guest)
+    world.add_vm("old", guest=guest)
     with Lab(world, platforms=[name]) as lab:
         platform: Any = PLATFORMS[name](lab)
         yield platform
@@ -40,7 +41,7 @@ def test_each_milestone_is_reached_in_turn(platform: Any) -> None:
     if platform.name == "vsphere":
         assert reached["ip"] - reached["power"] >= 0.5
 
-    again = platform.reboot("web", graceful=False, timeout=60, wait_for=f"port:{PORT}")
+    again = platform.reboot("old", graceful=False, timeout=60, wait_for=f"port:{PORT}")
     assert again.verified == "confirmed"
     assert list(again.milestones)[-1] == f"port:{PORT}"
 
