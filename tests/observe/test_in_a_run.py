@@ -35,7 +35,8 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(autouse=True)
-def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where reports and ledgers are written
     for name, value in lab.environment().items():
         monkeypatch.setenv(name, value)
 
