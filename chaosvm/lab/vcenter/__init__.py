@@ -5,8 +5,8 @@ VMs, hosts and clusters changes the simulated world; what only a vCenter has, su
 folders and resource pools, is kept here. ``vapi`` has the vSphere Automation API.
 
 It does not provide vApps, distributed switches, storage policies, more than one datastore
-and one network per data center, files, or namespaces other than vim25. Permissions are kept
-and not enforced. Methods that are not simulated answer MethodNotFound. Messages are the
+and one network per data center, or namespaces other than vim25. Permissions are kept and
+not enforced. Methods that are not simulated answer MethodNotFound. Messages are the
 lab's own: clients can only rely on types and values.
 """
 

@@ -118,6 +118,14 @@ class DatastoreBrowser(ManagedObject):
                 for file, kind, size in vm_files(path, len(vm.disks))
                 if kind != "diskExtent"
             )
+        for path, own in self.inventory.own_objects.files_of(datastore.moid).items():
+            folder, _, name = path.rpartition("/")
+            if own is None:
+                content.setdefault(path, [])
+                content.setdefault(folder, []).append(_b.FolderInfo(path=name))
+            else:
+                kind = _b.FileInfo if own.capacity is None else _b.VmDiskInfo
+                content.setdefault(folder, []).append(kind(path=name, fileSize=own.size))
         return content
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from chaosvm.lab.vcenter.datastore_files import DatastoreFiles
+
 __all__ = ["OwnFolder", "OwnObjects", "OwnPool"]
 
 
@@ -47,6 +49,7 @@ class OwnObjects:
         self._settings: dict[str, dict[str, Any]] = {}
         # Machines that were unregistered, by the path of their configuration file.
         self.unregistered: dict[str, Any] = {}
+        self._files: dict[str, DatastoreFiles] = {}
         self._numbers = itertools.count(10_001)
 
     def new_moid(self, prefix: str) -> str:
@@ -57,6 +60,9 @@ class OwnObjects:
 
     def settings_of(self, id: str) -> dict[str, Any]:
         return self._settings.setdefault(id, {})
+
+    def files_of(self, datastore: str) -> DatastoreFiles:
+        return self._files.setdefault(datastore, DatastoreFiles())
 
     def subfolders(self, parent: str) -> Iterator[OwnFolder]:
         return (each for each in list(self.folders.values()) if each.parent == parent)

@@ -18,6 +18,7 @@ from chaosvm.lab.http_server import Route
 from chaosvm.lab.options import Options
 from chaosvm.lab.simulation import NotFound, Origin, World
 from chaosvm.lab.vcenter import soap
+from chaosvm.lab.vcenter.datastore_http import DatastoreHttp
 from chaosvm.lab.vcenter.managed_object import Call, SoapFault, not_authenticated
 from chaosvm.lab.vcenter.rule_faults import build_fault
 from chaosvm.lab.vcenter.serialization import InvalidPath
@@ -119,6 +120,7 @@ class VCenterServer:
             Route("GET", versions, _versions, versions),
             Route("GET", "/guestFile", self._guest_file, "/guestFile"),
             Route("PUT", "/guestFile", self._guest_file, "/guestFile"),
+            *DatastoreHttp(self._service.inventory, self._has_session).routes(),
             *self._rest.routes(),
         ]
 
@@ -158,6 +160,11 @@ class VCenterServer:
             return web.Response() if files.write(token, await request.read()) else page(404)
         content = files.read(token)
         return page(404) if content is None else web.Response(body=content)
+
+    def _has_session(self, request: web.Request) -> bool:
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        by_password = scheme.lower() == "basic" and self.sessions.account.matches_basic(credentials)
+        return by_password or self._session_of(request) is not None
 
     # SOAP ------------------------------------------------------------------------------
 

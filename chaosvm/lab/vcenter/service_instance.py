@@ -30,11 +30,13 @@ from chaosvm.lab.vcenter.managers import (
     AlarmManager,
     AuthorizationManager,
     ExtensionManager,
+    FileManager,
     LicenseAssignmentManager,
     LicenseManager,
     PerformanceManager,
     ScheduledTaskManager,
     UserDirectory,
+    VirtualDiskManager,
     guest_operations,
     stub_managers,
 )
@@ -81,6 +83,7 @@ class Service:
             "customFieldsManager": CustomFieldsManager(self.inventory),
             "eventManager": self._event_manager,
             "extensionManager": ExtensionManager(self.inventory),
+            "fileManager": FileManager(self.inventory, "FileManager"),
             "guestOperationsManager": guests,
             "licenseManager": LicenseManager(),
             "perfManager": PerformanceManager(self),
@@ -90,6 +93,7 @@ class Service:
             "setting": VCenterOptions(),
             "taskManager": TaskManager(self),
             "userDirectory": UserDirectory(options.username),
+            "virtualDiskManager": VirtualDiskManager(self.inventory, "virtualDiskManager"),
             "viewManager": ViewManager(self),
         }
         others: Sequence[ManagedObject] = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from chaosvm.lab.vcenter.managers.alarms import AlarmManager
 from chaosvm.lab.vcenter.managers.authorization import AuthorizationManager
 from chaosvm.lab.vcenter.managers.extensions import ExtensionManager
+from chaosvm.lab.vcenter.managers.files import FileManager, VirtualDiskManager
 from chaosvm.lab.vcenter.managers.guest_operations import guest_operations
 from chaosvm.lab.vcenter.managers.licenses import LicenseAssignmentManager, LicenseManager
 from chaosvm.lab.vcenter.managers.performance import PerformanceManager
@@ -20,11 +21,13 @@ __all__ = [
     "AlarmManager",
     "AuthorizationManager",
     "ExtensionManager",
+    "FileManager",
     "LicenseAssignmentManager",
     "LicenseManager",
     "PerformanceManager",
     "ScheduledTaskManager",
     "UserDirectory",
+    "VirtualDiskManager",
     "guest_operations",
     "stub_managers",
 ]
