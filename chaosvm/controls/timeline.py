@@ -31,7 +31,7 @@ import logging
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
@@ -51,6 +51,8 @@ __all__ = ["before_experiment_control", "configure_control", "validate_control"]
 
 logger = logging.getLogger("chaostoolkit")
 
+# At the end, for a list of VMs that was asked for shortly before.
+_SELECTION_SECONDS = 10.0
 _FOLDER = "the path of a folder that exists"
 
 
@@ -81,6 +83,7 @@ class _RecordedRun:
     vms: Any
     folder: Path
     recorder: Recorder = field(default_factory=Recorder)
+    selecting: List[threading.Thread] = field(default_factory=list)
 
     def begin(self) -> None:
         self.run.observers.append(self.recorder.follow)
@@ -90,7 +93,9 @@ class _RecordedRun:
     def select(self, connection: connections.Connection) -> None:
         """Record the selected VMs of a connection, without delaying its first use."""
         if isinstance(connection, VMService):
-            threading.Thread(target=self._select, args=(connection,), daemon=True).start()
+            thread = threading.Thread(target=self._select, args=(connection,), daemon=True)
+            self.selecting.append(thread)
+            thread.start()
 
     def _select(self, service: VMService) -> None:
         try:
@@ -102,6 +107,8 @@ class _RecordedRun:
         self.run.observers.remove(self.recorder.follow)
         if self.vms is not None:
             connections.unlisten(self.select)
+        for thread in self.selecting:
+            thread.join(_SELECTION_SECONDS)
         recording = self.recorder.stop()
         ledgers = [each for each in ledgers_of_run(self.run) if each.path.is_file()]
         timeline = build_timeline(
