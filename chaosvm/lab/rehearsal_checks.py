@@ -64,7 +64,8 @@ def find_mistakes(
     # What follows reads the arguments, which have to be right for that.
     return problems or [
         *read_needs(experiment, configuration)[1],
-        *find_misspellings(own, configuration, world),
+        *_misspelt_references(own, experiment),
+        *find_misspellings(own, configuration, world, load(Safety, configuration, {}).protect),
     ]
 
 
@@ -140,6 +141,17 @@ def _can_be_found(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _misspelt_references(
+    own: Iterable[Mapping[str, Any]], experiment: Mapping[str, Any]
+) -> Iterator[str]:
+    """Earlier activities that `since` names; anything else is a time."""
+    names = [str(each.get("name")) for each in activities(dict(experiment))]
+    for activity in own:
+        since = (activity["provider"].get("arguments") or {}).get("since")
+        if isinstance(since, str) and since not in names and (meant := _meant(since, names)):
+            yield f"since is {since!r} in {activity.get('name')!r}: did you mean {meant!r}?"
 
 
 # Settings --------------------------------------------------------------------------------

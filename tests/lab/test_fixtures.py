@@ -87,6 +87,16 @@ def test_a_plan_says_how_a_vm_is_and_acting_on_it_adds_none(verb: str, state: St
     assert made(plan, act) == {"a": state}
 
 
+def test_what_probes_of_hosts_and_numbers_need() -> None:
+    running = probe("running_vms_at_least", vms={"name": "a-*"}, minimum=5)
+    assert made(steady=[running]) == dict.fromkeys((f"a-0{number}" for number in range(1, 6)), ON)
+    world = World()
+    made(steady=[probe("hosts_available", [1, 9], cluster="gold")], world=world)
+    made(steady=[probe("host_connection_state", "connected", host="esx-77")], world=world)
+    assert "gold" in [each.name for each in world.clusters]
+    assert "esx-77" in [each.name for each in world.hosts]
+
+
 def test_what_comes_later_does_not() -> None:
     first = action("power_off", vm_name="a")
     then = action("power_on", vm_name="a")

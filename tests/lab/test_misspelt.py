@@ -60,6 +60,7 @@ EXPERIMENT = {
         activity("probe", "vm_power_state", vm_name="shop-frontend"),
         activity("action", "batch_reboot", vms={**WEB, "count": 1}),
         activity("action", "batch_power_off", vms={"folder": "data", "host": "esx-01"}),
+        activity("probe", "hosts_available", cluster="test"),
     ],
     "rollbacks": [activity("action", "power_on", vm_name="app-02")],
 }
@@ -103,6 +104,8 @@ def test_as_it_is_meant_it_passes(tmp_path: Path) -> None:
         ('"production"', '"prodution"', 0),
         ('"data"', '"dta"', 0),
         ("esx-01", "exs-01", 0),
+        ('"test"', '"tset"', 0),
+        ("db-*", "bd-*", 0),
         # Keys, which Chaos Toolkit ignores if it does not know them.
         ('"rollbacks"', '"rolbacks"', 0),
         ('"steady-state-hypothesis"', '"steady-state-hypotesis"', 0),
