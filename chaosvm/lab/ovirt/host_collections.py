@@ -152,6 +152,12 @@ class _Hosts:
                 'operational", "Maintenance" or "Connecting".]',
             )
         call.world.outages.confirm_rebooted(host.id, _origin(call, body))
+        call.note(
+            348,
+            f"All VMs' status on Non Responsive Host {host.name} were changed to 'Down' by "
+            "{user}",
+            host_id=host.id,
+        )
         return (_links(host),)
 
     def _fence_by_power(self, call: Call, host: Host, body: Element, kind: str) -> Sequence[Node]:

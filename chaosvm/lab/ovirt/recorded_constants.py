@@ -52,10 +52,6 @@ VM = {
         <time_zone><name>Etc/GMT</name></time_zone><type>server</type>
         <usb><enabled>false</enabled></usb>
         <virtio_scsi_multi_queues_enabled>false</virtio_scsi_multi_queues_enabled>""",
-    "fqdn": """
-        <cpu_profile href="/ovirt-engine/api/cpuprofiles/58ca604e-01a7-003f-01de-000000000250"
-        id="58ca604e-01a7-003f-01de-000000000250"/>
-        <quota id="657c3c3a-ec54-11f1-bcd7-02fc00000001"/>""",
     "guest_time_zone": """
         <guest_time_zone><name>UTC</name><utc_offset>+00:00</utc_offset></guest_time_zone>""",
 }

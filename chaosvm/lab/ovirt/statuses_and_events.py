@@ -193,6 +193,53 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         NORMAL,
         "Manual fence for host {host} was started.",
     ),
+    # Recorded: host-events-failure, host-deactivate-reason and snap-*; codes of power
+    # management are from the engine's class AuditLogType.
+    EventKind.HOST_FENCED: (539, NORMAL, "Auto fence for host {host} was started."),
+    EventKind.HOST_MAINTENANCE_REQUESTED: (
+        600,
+        NORMAL,
+        "Host {host} was switched to Maintenance mode by {user}{reason}.",
+    ),
+    EventKind.HOST_ACTIVATED: (16, NORMAL, "Activation of host {host} initiated by {user}."),
+    EventKind.HOST_REBOOT_REQUESTED: (41, NORMAL, "Host {host} was restarted by {user}."),
+    EventKind.HOST_SHUTDOWN_REQUESTED: (21, NORMAL, "Host {host} was stopped by {user}."),
+    EventKind.HOST_START_REQUESTED: (20, NORMAL, "Host {host} was started by {user}."),
+    EventKind.RESTART_FAILED: (
+        9603,
+        ERROR,
+        "Restart of the Highly Available VM {vm} failed.",
+    ),
+    EventKind.SNAPSHOT_REQUESTED: (
+        45,
+        NORMAL,
+        "Snapshot '{detail}' creation for VM '{vm}' was initiated by {user}.",
+    ),
+    EventKind.SNAPSHOT_CREATED: (
+        68,
+        NORMAL,
+        "Snapshot '{detail}' creation for VM '{vm}' has been completed.",
+    ),
+    EventKind.SNAPSHOT_REVERT_REQUESTED: (
+        46,
+        NORMAL,
+        "Snapshot-Preview {detail} for VM {vm} was initiated by {user}.",
+    ),
+    EventKind.SNAPSHOT_REVERTED: (
+        71,
+        NORMAL,
+        "Snapshot-Preview {detail} for VM {vm} has been completed.",
+    ),
+    EventKind.SNAPSHOT_REMOVAL_REQUESTED: (
+        342,
+        NORMAL,
+        "Snapshot '{detail}' deletion for VM '{vm}' was initiated by {user}.",
+    ),
+    EventKind.SNAPSHOT_REMOVED: (
+        356,
+        NORMAL,
+        "Snapshot '{detail}' deletion for VM '{vm}' has been completed.",
+    ),
     EventKind.LOGGED_IN: (
         30,
         NORMAL,
@@ -210,6 +257,7 @@ EVENTS: Mapping[EventKind, tuple[int, str, str]] = {
         "your login information or contact the system administrator.'.",
     ),
 }
+_MAINTENANCE_WITHOUT_REASON = 620
 # The engine only has events for starts that a user requested.
 _ONLY_IF_REQUESTED = frozenset((EventKind.STARTED, EventKind.RESUMED, EventKind.STATELESS_STARTED))
 
@@ -236,6 +284,8 @@ def event_text(world: World, event: Event) -> EventText:
         note = event.note
         return EventText(note.code, note.severity, note.text, authorized_name(event.user))
     code, severity, text = EVENTS[event.kind]
+    if event.kind is EventKind.HOST_MAINTENANCE_REQUESTED and not event.reason:
+        code = _MAINTENANCE_WITHOUT_REASON
     host = world.host(event.host_id)
     user = authorized_name(event.user) if event.kind is not EventKind.LOGIN_FAILED else event.user
     filled = text.format(

@@ -150,6 +150,9 @@ class _Snapshots:
             raise Failure(409, "[Cannot preview Snapshot. At least one of the VMs is not down.]")
         self._refuse(call, vm, "preview")
         call.world.snapshots.revert(vm.id, shown.id, call.origin, locked=True)
+        committing = f"Committing a Snapshot-Preview for VM {vm.name}"
+        call.note(94, f"{committing} was initialized by {{user}}.", vm)
+        call.note(95, f"{committing} has been completed.", vm)
         path = f"{call.path}/{shown.id}"
         restored = node(
             "snapshot",

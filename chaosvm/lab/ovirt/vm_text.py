@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from chaosvm.lab.ovirt import recorded_constants
 from chaosvm.lab.ovirt.hrefs import VM_ACTIONS, VM_COLLECTIONS, href
+from chaosvm.lab.ovirt.kinds.compute import cpu_profile_id, quota_id
 from chaosvm.lab.ovirt.markup import Node, actions, links, node, parsed, text
 from chaosvm.lab.ovirt.statuses_and_events import STATUSES
 from chaosvm.lab.ovirt.templates import BLANK
@@ -86,7 +87,10 @@ class _Writer:
         yield line("stateless", str(vm.stateless).lower())
         yield _static("cluster", depth)
         yield self._link("cluster", "clusters", vm.cluster_id)
-        yield _static("fqdn", depth)
+        yield self._link("cpu_profile", "cpuprofiles", cpu_profile_id(vm.cluster_id))
+        cluster = self._world.cluster(vm.cluster_id)
+        quota = quota_id(cluster.datacenter_id if cluster else None)
+        yield f'{self._indent}<quota id="{quota}"/>\n'
 
     def guest(self) -> Iterator[str]:
         """What the guest agent reports."""
