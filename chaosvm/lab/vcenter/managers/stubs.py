@@ -73,7 +73,7 @@ class StubManager(ManagedObject):
 class CustomizationSpecManager(StubManager):
     """There are no customization specifications."""
 
-    @method("DoesCustomizationSpecExist", "IsGuestOsCustomizable")
+    @method("DoesCustomizationSpecExist")
     def exists(self, call: Call) -> bool:
         return False
 
