@@ -29,6 +29,7 @@ from chaosvm.lab.vcenter.managed_object import (
 from chaosvm.lab.vcenter.managers import (
     AlarmManager,
     AuthorizationManager,
+    CryptoManager,
     ExtensionManager,
     FileManager,
     LicenseAssignmentManager,
@@ -80,6 +81,7 @@ class Service:
             **stub_managers(),
             "alarmManager": self._alarm_manager,
             "authorizationManager": AuthorizationManager(self.inventory),
+            "cryptoManager": CryptoManager(self.inventory),
             "customFieldsManager": CustomFieldsManager(self.inventory),
             "eventManager": self._event_manager,
             "extensionManager": ExtensionManager(self.inventory),

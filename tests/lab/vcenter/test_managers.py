@@ -165,6 +165,8 @@ def test_managers_of_nothing_say_so(content: Any) -> None:
     assert not content.customizationSpecManager.DoesCustomizationSpecExist("x")
     with pytest.raises(vim.fault.NotFound):
         content.customizationSpecManager.GetCustomizationSpec("x")
+    assert content.cryptoManager.ListKmipServers(None) == []
+    assert task_ended(content.cryptoManager.RetrieveKmipServersStatus([])).state == "success"
     (log, *_) = content.diagnosticManager.QueryDescriptions()
     assert len(content.diagnosticManager.BrowseDiagnosticLog(None, log.key, 5, 2).lineText) == 2
     with pytest.raises(vmodl.fault.MethodNotFound, match="not modelled"):

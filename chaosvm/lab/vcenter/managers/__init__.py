@@ -11,6 +11,7 @@ from chaosvm.lab.vcenter.managers.authorization import AuthorizationManager
 from chaosvm.lab.vcenter.managers.extensions import ExtensionManager
 from chaosvm.lab.vcenter.managers.files import FileManager, VirtualDiskManager
 from chaosvm.lab.vcenter.managers.guest_operations import guest_operations
+from chaosvm.lab.vcenter.managers.key_providers import CryptoManager
 from chaosvm.lab.vcenter.managers.licenses import LicenseAssignmentManager, LicenseManager
 from chaosvm.lab.vcenter.managers.performance import PerformanceManager
 from chaosvm.lab.vcenter.managers.scheduled_tasks import ScheduledTaskManager
@@ -20,6 +21,7 @@ from chaosvm.lab.vcenter.managers.users import UserDirectory
 __all__ = [
     "AlarmManager",
     "AuthorizationManager",
+    "CryptoManager",
     "ExtensionManager",
     "FileManager",
     "LicenseAssignmentManager",

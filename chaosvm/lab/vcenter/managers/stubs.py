@@ -20,7 +20,6 @@ _STUBS: Mapping[str, Sequence[str]] = {
     "certificateManager": (),
     "clusterProfileManager": (),
     "complianceManager": ("QueryComplianceStatus", "QueryExpressionMetadata"),
-    "cryptoManager": ("ListKeys", "ListKmipServers", "ListKmsClusters", "QueryCryptoKeyStatus"),
     "datastoreNamespaceManager": (),
     "dvSwitchManager": (
         "QueryAvailableDvsSpec",
@@ -49,7 +48,6 @@ _STUBS: Mapping[str, Sequence[str]] = {
 }
 # Types that a vCenter has instead of the one that the service content declares.
 _KINDS: Mapping[str, Any] = {
-    "cryptoManager": vim.encryption.CryptoManagerKmip,
     "vStorageObjectManager": vim.vslm.vcenter.VStorageObjectManager,
 }
 
