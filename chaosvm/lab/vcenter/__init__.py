@@ -4,10 +4,12 @@ It follows the API's public documentation and govmomi's simulator. What clients 
 VMs, hosts and clusters changes the simulated world; what only a vCenter has, such as
 folders and resource pools, is kept here. ``vapi`` has the vSphere Automation API.
 
-It does not provide vApps, distributed switches, storage policies, more than one datastore
-and one network per data center, or namespaces other than vim25. Permissions are kept and
-not enforced. Methods that are not simulated answer MethodNotFound. Messages are the
-lab's own: clients can only rely on types and values.
+It does not provide vApps, distributed switches, more than one datastore and one network
+per data center, or namespaces other than vim25 and (to list storage policies) pbm.
+Permissions are kept and not enforced, and VMs are idle, so their counters are zero, uptimes
+aside. Each property has its declared type, and those that the API always has, a value.
+Methods that are not simulated answer MethodNotFound. Messages are the lab's own: clients can
+only rely on types and values.
 """
 
 from __future__ import annotations
