@@ -17,13 +17,13 @@ __all__ = [
     "merged",
     "with_causes",
     "with_outcomes",
+    "with_restarts",
     "with_unknown",
 ]
 
 _STATES = {
     EventKind.POWERED_ON: PowerState.POWERED_ON,
     EventKind.RESUMED: PowerState.POWERED_ON,
-    EventKind.HA_RESTARTED: PowerState.POWERED_ON,
     EventKind.POWERED_OFF: PowerState.POWERED_OFF,
     EventKind.FAILED: PowerState.POWERED_OFF,
     EventKind.SUSPENDED: PowerState.SUSPENDED,
@@ -41,7 +41,7 @@ def change_of_event(event: ServerEvent, vm: str, at: datetime, recorder: str) ->
     """The change that an event records; None if it is about something else."""
     source = f"{recorder}, event {event.type}"
     if state := _STATES.get(event.kind):
-        cause = _cause_of_event(event)
+        cause = "failed" if event.kind is EventKind.FAILED else None
         return Change(at=at, vm=vm, kind=Kind.POWER, value=state.value, cause=cause, source=source)
     if tools := _TOOLS.get(event.kind):
         return Change(at=at, vm=vm, kind=Kind.TOOLS, value=tools, source=source)
@@ -50,10 +50,24 @@ def change_of_event(event: ServerEvent, vm: str, at: datetime, recorder: str) ->
     return None
 
 
-def _cause_of_event(event: ServerEvent) -> str | None:
-    if event.kind is EventKind.HA_RESTARTED:
-        return f"restarted by HA on {event.host}" if event.host else "restarted by HA"
-    return "failed" if event.kind is EventKind.FAILED else None
+def with_restarts(
+    changes: Sequence[Change], restarts: Sequence[tuple[str, datetime, str]]
+) -> list[Change]:
+    """Say what high availability restarted: a VM, when, and the words for it.
+
+    Its event may come before or after the VM is on.
+    """
+    result = list(changes)
+    for vm, at, cause in restarts:
+        found = next((n for n, each in enumerate(result) if _is_restart(each, vm, at)), None)
+        if found is not None:
+            result[found] = replace(result[found], cause=cause)
+    return result
+
+
+def _is_restart(change: Change, vm: str, at: datetime) -> bool:
+    is_start = change.kind is Kind.POWER and change.value == PowerState.POWERED_ON.value
+    return change.vm == vm and is_start and change.cause is None and change.at >= at - _APART
 
 
 def merged(observed: Sequence[Change], events: Sequence[Change]) -> list[Change]:

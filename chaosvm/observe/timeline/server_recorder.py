@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from chaosvm.backend import (
     Backend,
+    EventKind,
     GuestStatus,
     Observation,
     Operation,
@@ -19,7 +20,13 @@ from chaosvm.backend import (
     Watch,
 )
 from chaosvm.errors import ChaosVMError, NotReported
-from chaosvm.observe.timeline.changes import all_recorded, change_of_event, merged, with_unknown
+from chaosvm.observe.timeline.changes import (
+    all_recorded,
+    change_of_event,
+    merged,
+    with_restarts,
+    with_unknown,
+)
 from chaosvm.observe.timeline.model import Change, Kind, Machine, Server
 from chaosvm.platforms import PLATFORMS
 from chaosvm.runtime import Deadline
@@ -57,6 +64,7 @@ class ServerRecorder:
         self._vms: dict[str, VM] = {}
         self._observed: list[Change] = []
         self._recorded: list[Change] = []
+        self._restarts: list[tuple[str, datetime, str]] = []
         self._last: dict[tuple[str, Kind], str] = {}
         self._clocks: list[ServerTime] = []
         self._version: str | None = None
@@ -118,7 +126,7 @@ class ServerRecorder:
 
     def changes(self) -> list[Change]:
         with self._lock:
-            changes = merged(self._observed, self._recorded)
+            changes = with_restarts(merged(self._observed, self._recorded), self._restarts)
             blind = list(self._blind)
             if self._blind_since is not None:
                 blind.append((self._blind_since, self._now()))
@@ -238,6 +246,11 @@ class ServerRecorder:
             self._recorded = [
                 change for event in events if (change := self._change_of(event, offset))
             ]
+            self._restarts = [
+                (self._ref(event.vm_id or ""), event.at - offset, _restart_text(event))
+                for event in events
+                if event.kind is EventKind.HA_RESTARTED
+            ]
             self._events_read = True
             if all_recorded(self._observed, self._recorded):
                 return
@@ -259,6 +272,10 @@ class ServerRecorder:
 
     def _ref(self, vm_id: str) -> str:
         return machine_ref(self._backend.name, self._backend.address, vm_id)
+
+
+def _restart_text(event: ServerEvent) -> str:
+    return f"restarted by HA on {event.host}" if event.host else "restarted by HA"
 
 
 class _Guests:
