@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from chaosvm.ledger.file import LedgerFile
+from chaosvm.ledger.folder import prune_ledgers
 from chaosvm.ledger.history import TARGET_STATES, Key, OperationRecord, VMRecord
 from chaosvm.ledger.ledger import Ledger, block_run, ledger_for_run, ledgers_of_run
 
@@ -19,4 +20,5 @@ __all__ = [
     "block_run",
     "ledger_for_run",
     "ledgers_of_run",
+    "prune_ledgers",
 ]

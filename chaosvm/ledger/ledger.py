@@ -27,6 +27,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ from chaosvm.errors import LedgerError
 from chaosvm.ledger import file as ledger_file
 from chaosvm.ledger.calls import Calls
 from chaosvm.ledger.file import VERSION, LedgerFile, open_shared
+from chaosvm.ledger.folder import FOLDER, PATTERN, make_folder
 from chaosvm.ledger.history import History, VMRecord
+from chaosvm.ledger.reading import boot_id, read
 from chaosvm.outcome import Outcome
 from chaosvm.runtime import experiment, supervision
 from chaosvm.vm import VM, PowerState
@@ -46,26 +49,11 @@ __all__ = ["Ledger", "block_run", "close_all", "ledger_for_run", "ledgers_of_run
 logger = logging.getLogger("chaostoolkit")
 
 
-def read(path: Path) -> History:
-    """The history in a ledger; raises LedgerError if the file is not a ledger."""
-    history = History(_boot_id())
-    for number, line in LedgerFile(path).lines():
-        try:
-            if line["kind"] == "intent" and line["run"] not in history.runs:
-                raise ValueError(f"run {line['run']!r} does not begin before it")
-            history.add(line)
-        except (KeyError, ValueError, TypeError) as error:
-            raise LedgerError(
-                f"{path}, line {number}, is not a line of a ledger: {error}"
-            ) from None
-    return history
-
-
 class Ledger:
     """The ledger of one run. Thread-safe.
 
-    The file is created, and locked for this process, just before the first change. ``now``
-    returns the time, with its time zone.
+    The file is created, and locked for this process, just before the first change;
+    ``prepare`` is called before that. ``now`` returns the time, with its time zone.
     """
 
     def __init__(
@@ -73,12 +61,14 @@ class Ledger:
         path: Path,
         title: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         self.run = f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self.history = History(_boot_id())
+        self.history = History(boot_id())
         self._title = title
         self._now = now
+        self._prepare = prepare
         self._file: LedgerFile | None = None
         self._has_header = False
         self._warned = False
@@ -255,6 +245,7 @@ class Ledger:
 
     def _append(self, lines: list[dict[str, Any]], sync: bool) -> None:
         if self._file is None:
+            self._prepare()
             self._file = open_shared(self.path)
         if not self._has_header:
             header = self._header()
@@ -273,7 +264,7 @@ class Ledger:
             "experiment": self._title,
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "boot": _boot_id(),
+            "boot": boot_id(),
             "by": f"chaosvm {chaosvm.__version__}",
         }
 
@@ -288,16 +279,17 @@ _ledgers: dict[tuple[experiment.RunContext | None, Path | None], Ledger] = {}
 _ledgers_lock = threading.RLock()  # reentrant: a signal handler may block a run at any time
 
 
-def ledger_for_run(path: Path | None) -> Ledger:
+def ledger_for_run(path: Path | None, keep_days: float = 0) -> Ledger:
     """The ledger of the current run: the experiment's or, outside of one, the process's.
 
-    ``path`` comes from the settings; by default each run has its own file next to the journal.
+    Both come from the settings. Without a path each run has its own file, in a folder next
+    to the journal, from which old files with nothing to restore are removed.
     """
     supervision.watch()
     run = experiment.current_run()
     with _ledgers_lock:
         if (run, path) not in _ledgers:
-            ledger = Ledger(path or _default_path(run), run.title if run else None)
+            ledger = _new_ledger(path, keep_days, run)
             for blocked, why in _blocked_runs:
                 if blocked is run:
                     ledger.block(why)
@@ -331,6 +323,14 @@ def close_all() -> None:
     ledger_file.close_all()
 
 
+def _new_ledger(path: Path | None, keep_days: float, run: experiment.RunContext | None) -> Ledger:
+    title = run.title if run else None
+    if path is not None:
+        return Ledger(path, title)
+    path = _default_path(run)
+    return Ledger(path, title, prepare=partial(make_folder, path.parent, keep_days))
+
+
 def _default_folder(run: experiment.RunContext | None) -> Path:
     """The journal's folder, or else the working directory."""
     journal = run.journal_path if run else None
@@ -339,11 +339,5 @@ def _default_folder(run: experiment.RunContext | None) -> Path:
 
 def _default_path(run: experiment.RunContext | None) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return _default_folder(run) / f"chaosvm-ledger-{stamp}-{secrets.token_hex(3)}.jsonl"
-
-
-def _boot_id() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None  # not Linux
+    name = PATTERN.replace("*", f"{stamp}-{secrets.token_hex(3)}")
+    return _default_folder(run) / FOLDER / name

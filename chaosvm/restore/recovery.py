@@ -79,7 +79,7 @@ def _restore(
     deadline = Deadline(values.timeout_seconds("timeout", timeout))
     width = values.integer("parallel", parallel, 1, Backend.max_parallel)
     forced = values.boolean("force", force)
-    source = _resume(ledger) if ledger != "" else ledger_for_run(safety.ledger)
+    source = _resume(ledger) if ledger != "" else ledger_for_run(safety.ledger, safety.ledger_days)
     outcomes: list[Outcome] = []
     platforms = [each for each in connections if records_to_restore(source, each)]
     for number, platform in enumerate(platforms):

@@ -22,7 +22,7 @@ class Context:
 
     def ledger(self) -> Ledger:
         """The ledger of the run that this call is part of."""
-        return ledger_for_run(self.safety.ledger)
+        return ledger_for_run(self.safety.ledger, self.safety.ledger_days)
 
     def counter(self) -> RunCounter:
         """What the run has changed so far, for the guards."""

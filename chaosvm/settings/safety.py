@@ -66,6 +66,10 @@ def _vms(key: str, value: Any) -> int:
     return values.integer(key, value, 0, _MOST_VMS)
 
 
+def _days(key: str, value: Any) -> float:
+    return values.number(key, value, 0, 36_500, "days")
+
+
 def _share(key: str, value: Any) -> float:
     return values.number(key, value, 0, 100)
 
@@ -131,6 +135,8 @@ class Safety(Settings):
     # The file that records what a run changes; by default a new one next to the
     # journal. Always so in a rehearsal: its ledger describes the lab's VMs only.
     ledger: Path | None = setting(_path, None, rehearsed=False)
+    # How long ledgers with nothing left to restore are kept; 0 for ever.
+    ledger_days: float = setting(_days, 30.0)
     # How many VMs a run may change, and which share of them.
     max_vms: int | None = setting(_vms, None, combine=min)
     max_percent: Percent | None = setting(_percent, None, combine=_lower)

@@ -159,7 +159,7 @@ def die(chaos: Chaos, command: list[str], number: int, after: float, begins: str
 
 
 def ledgers(chaos: Chaos) -> list[Path]:
-    return sorted(chaos.folder.glob("chaosvm-ledger-*.jsonl"))
+    return sorted(chaos.folder.rglob("chaosvm-ledger-*.jsonl"))
 
 
 def recover(chaos: Chaos, ledger: Path) -> dict[str, Any]:

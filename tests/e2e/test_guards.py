@@ -167,7 +167,7 @@ def test_a_dry_run_by_setting(
     assert "dry run: power_off of 2 VM(s), drawn with seed 1" in chaos.console
     assert "powered_on: hard power off" in chaos.console
     assert off(world) == set()
-    assert list(chaos.folder.glob("chaosvm-ledger-*")) == []
+    assert list(chaos.folder.rglob("chaosvm-ledger-*")) == []
     changes = ("ShutdownGuest", "PowerOffVM", "/shutdown", "/stop")
     assert not [asked for asked in lab.requests() if any(verb in asked for verb in changes)]
 
@@ -176,7 +176,7 @@ def test_a_recovery_can_be_rehearsed(
     chaos: Chaos, lab: Lab, world: World, experiment: Experiment, activity: Activity, name: str
 ) -> None:
     chaos.run(experiment([activity("action", "batch_power_off", vms=some(0, 2))]))
-    (ledger,) = chaos.folder.glob("chaosvm-ledger-*")
+    (ledger,) = chaos.folder.rglob("chaosvm-ledger-*")
     before = ledger.read_bytes()
     restore = activity("action", "restore_power_states", ledger=str(ledger))
     dry = chaos.run(experiment([restore], configuration={"chaosvm_dry_run": True}))
@@ -223,7 +223,7 @@ def test_what_dry_leaves_out_is_told(
         None,
     ]
     assert off(world) == set()
-    assert list(chaos.folder.glob("chaosvm-ledger-*")) == []
+    assert list(chaos.folder.rglob("chaosvm-ledger-*")) == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dry", "probes"], ["--dry", "pause"]], ids=str)

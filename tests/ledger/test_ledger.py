@@ -18,7 +18,7 @@ from chaoslib.experiment import run_experiment
 from chaosvm.backend import Order, PowerCommand
 from chaosvm.errors import LedgerError
 from chaosvm.guards import going_down
-from chaosvm.ledger import Ledger, ledger_for_run
+from chaosvm.ledger import Ledger, ledger_for_run, reading
 from chaosvm.ledger import ledger as ledgers
 from chaosvm.ledger.history import History
 from chaosvm.outcome import How, Outcome
@@ -816,10 +816,10 @@ def test_without_an_outcome_it_may_be_either(ledger: Ledger) -> None:
 def test_without_a_request_it_is_as_it_was_unless_the_machine_died(
     ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, boot: str, left: set[PowerState]
 ) -> None:
-    monkeypatch.setattr(ledgers, "_boot_id", lambda: "same")
+    monkeypatch.setattr(ledgers, "boot_id", lambda: "same")
     ledger = Ledger(path)
     record_intent(ledger, make_order(), machine(1))
-    monkeypatch.setattr(ledgers, "_boot_id", lambda: boot)
+    monkeypatch.setattr(reading, "boot_id", lambda: boot)
     (record,) = ledgers.read(path)
     assert record.last.possible_states - {PowerState.TRANSITIONING} == left
 

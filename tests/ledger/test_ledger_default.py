@@ -62,7 +62,7 @@ def test_its_name_has_the_time_and_no_two_are_the_same(
     made = [ledgers._default_path(run(tmp_path / "journal.json")) for _ in range(20)]
     assert len(set(made)) == 20
     for path in made:
-        assert path.parent == tmp_path
+        assert path.parent == tmp_path / "chaosvm-ledgers"
         named = re.fullmatch(r"chaosvm-ledger-(\d{8}T\d{6})Z-[0-9a-f]{6}\.jsonl", path.name)
         assert named
         stamp = datetime.strptime(named[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)

@@ -1,0 +1,79 @@
+"""The folder of ledgers beside the journal, and the removal of those that nobody needs."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from chaosvm.errors import LedgerError
+from chaosvm.ledger.reading import read
+
+__all__ = ["FOLDER", "PATTERN", "make_folder", "prune_ledgers"]
+
+logger = logging.getLogger("chaostoolkit")
+
+FOLDER = "chaosvm-ledgers"
+PATTERN = "chaosvm-ledger-*.jsonl"
+_SECONDS_PER_DAY = 86_400
+
+
+def make_folder(folder: Path, keep_days: float) -> None:
+    """Make it, for its owner only, and remove old ledgers from it.
+
+    If it cannot be made, opening the ledger will say why.
+    """
+    with suppress(OSError):
+        folder.mkdir(mode=0o700)
+        _sync(folder.parent)
+    prune_ledgers(folder, keep_days)
+
+
+def prune_ledgers(folder: Path, keep_days: float) -> list[Path]:
+    """Remove ledgers that are older and have nothing left to restore; returns their paths.
+
+    Kept are those in use by a run, those that cannot be read, and all of them if
+    ``keep_days`` is 0.
+    """
+    if not keep_days:
+        return []
+    oldest = time.time() - keep_days * _SECONDS_PER_DAY
+    removed = [path for path in sorted(folder.glob(PATTERN)) if _remove(path, oldest)]
+    if removed:
+        logger.info(f"removed {len(removed)} old ledger(s) with nothing to restore from {folder}")
+    return removed
+
+
+def _remove(path: Path, oldest: float) -> bool:
+    try:
+        if path.is_symlink() or path.stat().st_mtime > oldest or _is_in_use(path):
+            return False
+        if any(read(path)):  # VMs that are not known to be restored
+            return False
+        path.unlink()
+    except (OSError, LedgerError):
+        return False
+    return True
+
+
+def _is_in_use(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _sync(folder: Path) -> None:
+    """Otherwise the folder might be lost if the machine dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

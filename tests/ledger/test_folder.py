@@ -1,0 +1,110 @@
+"""The folder of ledgers, and what is removed from it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from chaosvm.ledger import Ledger, prune_ledgers
+from chaosvm.ledger import ledger as ledgers
+from chaosvm.ledger.folder import make_folder
+from tests.fakes import OFF, FakePlatform
+
+DAYS = 30
+
+
+def age(path: Path, days: float) -> None:
+    moment = time.time() - days * 86_400
+    os.utime(path, (moment, moment))
+
+
+@pytest.fixture
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePlatform:
+    monkeypatch.setattr(ledgers, "_default_folder", lambda run: tmp_path)
+    made = FakePlatform()
+    made.add("web-1")
+    return made
+
+
+def one_run(platform: FakePlatform, restored: bool) -> Path:
+    """An old ledger of a run in which a VM went off, and perhaps came back."""
+    ledgers.close_all()
+    platform.power_off("web-1")
+    path = ledgers.ledger_for_run(None).path
+    if restored:
+        platform.restore_power_states()
+    ledgers.close_all()
+    age(path, DAYS + 1)
+    return path
+
+
+def test_only_its_owner_can_enter_it(platform: FakePlatform, tmp_path: Path) -> None:
+    platform.power_off("web-1")
+    folder = tmp_path / "chaosvm-ledgers"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [path.suffix for path in folder.iterdir()] == [".jsonl"]
+
+
+def test_an_old_one_with_nothing_to_restore_is_removed(platform: FakePlatform) -> None:
+    path = one_run(platform, restored=True)
+    assert prune_ledgers(path.parent, DAYS) == [path]
+    assert not path.exists()
+
+
+def test_one_with_a_vm_that_is_not_back_is_kept(platform: FakePlatform) -> None:
+    path = one_run(platform, restored=False)
+    assert prune_ledgers(path.parent, DAYS) == []
+    assert path.exists()
+
+
+@pytest.mark.parametrize(("days", "kept"), [(DAYS + 2, True), (0, True), (DAYS, False)])
+def test_younger_ones_are_kept_and_all_with_0(
+    platform: FakePlatform, days: float, kept: bool
+) -> None:
+    path = one_run(platform, restored=True)
+    prune_ledgers(path.parent, days)
+    assert path.exists() is kept
+
+
+def test_one_in_use_is_kept(platform: FakePlatform) -> None:
+    path = one_run(platform, restored=True)
+    Ledger.resumed(path)
+    age(path, DAYS + 1)
+    assert prune_ledgers(path.parent, DAYS) == []
+
+
+@pytest.mark.parametrize("text", ["not a ledger", '{"kind": "intent"}\n'])
+def test_one_that_cannot_be_read_is_kept(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "chaosvm-ledger-x.jsonl"
+    path.write_text(text)
+    age(path, DAYS + 1)
+    assert prune_ledgers(tmp_path, DAYS) == []
+
+
+def test_other_files_and_links_are_kept(platform: FakePlatform, tmp_path: Path) -> None:
+    path = one_run(platform, restored=True)
+    elsewhere = tmp_path / "elsewhere.jsonl"
+    path.rename(elsewhere)
+    link = path.parent / "chaosvm-ledger-link.jsonl"
+    link.symlink_to(elsewhere)
+    assert prune_ledgers(path.parent, DAYS) == []
+    assert elsewhere.exists()
+
+
+def test_the_next_run_removes_them(platform: FakePlatform) -> None:
+    path = one_run(platform, restored=True)
+    platform.power_off("web-1")
+    assert not path.exists()
+    assert platform.get_vm("web-1").power_state is OFF
+
+
+def test_what_a_person_keeps_in_another_folder_is_not_looked_at(
+    platform: FakePlatform, tmp_path: Path
+) -> None:
+    path = one_run(platform, restored=True)
+    make_folder(tmp_path / "another", DAYS)
+    assert path.exists()
