@@ -64,7 +64,9 @@ mutants: $(VENV)/.installed ## change the code at random, and see that tests not
 	@$(BIN)/mutmut run --max-children $(WORKERS) $(ARGS)
 	@$(BIN)/python -m tests.mutants
 
+# Without Go's modules govc is left out.
 bench: $(VENV)/.installed build/vcsim ## measure what it costs, beside what could be used instead
+	@$(AGAIN) build/govc || true
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-lab: $(VENV)/.installed build/vcsim ## measure the lab, beside the simulator

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import ssl
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ParserCreate
 
@@ -18,8 +20,10 @@ from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.properties import ALL_PATHS
 from chaosvm.vsphere.traversals import inventory_spec, vms_with_location_spec
 
-__all__ = ["INVENTORY", "PROBE", "SLOW"]
+__all__ = ["GOVC", "INVENTORY", "PROBE", "SLOW"]
 
+# As `make bench` builds it, where Go modules can be had, or as it is installed.
+GOVC = shutil.which("govc", path=f"{Path('build').resolve()}:{os.environ['PATH']}") or ""
 Target = dict[str, Any]
 _collector = vmodl.query.PropertyCollector
 
@@ -149,7 +153,7 @@ def _vm_fields(vm: Any) -> tuple[Any, ...]:
 def govc(target: Target) -> Callable[[], int]:
     """The govc command, including its startup."""
     paths = [path for path in ALL_PATHS["VirtualMachine"] if path != "customValue"]
-    command = ["govc", "object.collect", "-json", "-type", "m", "/", *paths]
+    command = [GOVC, "object.collect", "-json", "-type", "m", "/", *paths]
     environment = {
         **os.environ,
         "GOVC_URL": f"https://{target['server']}:{target['port']}/sdk",
