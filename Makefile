@@ -25,7 +25,7 @@ AGAIN = $(MAKE) --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help install system-packages system-sdk system-simulator system-clients \
-	vcsim quickstart quickstart-olvm test clients crash-test network-test mutants bench bench-lab lint format clean FORCE
+	vcsim quickstart quickstart-olvm docs test clients crash-test network-test mutants bench bench-lab lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,11 @@ bench: $(VENV)/.installed build/vcsim ## measure what it costs, beside what coul
 
 bench-lab: $(VENV)/.installed build/vcsim ## measure the lab, beside the simulator
 	@$(BIN)/python -m benchmarks.lab $(ARGS)
+
+docs: $(VENV)/.installed ## build the documentation site, as build/site
+	@$(BIN)/python docs/generate.py
+	@$(QUIETLY) $(BIN)/zensical build --clean --strict
+	@echo 'Open build/site/index.html'
 
 lint: $(VENV)/.installed ## check style, format and types
 	@$(BIN)/ruff check .
