@@ -86,9 +86,10 @@ class Alarms:
         return alarm
 
     def _add(self, entity: str, spec: Any, user: str) -> AlarmDefinition:
+        now = self._world.now  # before the lock: the simulation has one of its own
         with self._lock:
             moid = f"alarm-{next(self._numbers)}"
-            alarm = AlarmDefinition(moid, entity, spec, user, self._world.now)
+            alarm = AlarmDefinition(moid, entity, spec, user, now)
             self._definitions[moid] = alarm
             return alarm
 
@@ -161,12 +162,13 @@ class Alarms:
 
     def acknowledge(self, alarm: AlarmDefinition, entity: Any, origin: Origin) -> bool:
         """False if the alarm is not triggered on the entity."""
+        now = self._world.now
         with self._lock:
             state = self._states.get((alarm.moid, entity.moid))
             if state is None or state.status == "green":
                 return False
             self._states[alarm.moid, entity.moid] = replace(
-                state, acknowledged_by=origin.user or "", acknowledged_at=self._world.now
+                state, acknowledged_by=origin.user or "", acknowledged_at=now
             )
         kind = _e.AlarmAcknowledgedEvent
         self._record(kind, "Acknowledged alarm '{0}' on {1}", alarm, entity, origin, source=True)
@@ -248,12 +250,13 @@ class Alarms:
         return self._last_event
 
     def _set(self, alarm: AlarmDefinition, entity: Any, status: str) -> list[_Change]:
+        now = self._world.now
         with self._lock:
             key = (alarm.moid, entity.moid)
             before = self._states.get(key)
             if status == (before.status if before else "green"):
                 return []
-            after = AlarmState(alarm.moid, entity.moid, status, self._world.now)
+            after = AlarmState(alarm.moid, entity.moid, status, now)
             self._states[key] = after
             return [(before, after)]
 

@@ -189,3 +189,22 @@ def test_content_libraries(api: Api) -> None:
     assert api("GET", own(id))["description"] == "d"
     api("DELETE", own(id))
     api("GET", own(id), (404,))
+
+
+def test_cards_and_hosts_are_disconnected_and_connected(api: Api, world: World) -> None:
+    vm = f"{api.root}/vcenter/vm/{moid(world)}"
+    (card,) = api("GET", f"{vm}/hardware/ethernet")
+    (host,) = api("GET", f"{api.root}/vcenter/host")
+    join = "/" if api.root == LEGACY else "?action="
+    nic = f"{vm}/hardware/ethernet/{card['nic']}"
+    api("POST", f"{nic}{join}disconnect")
+    assert [each.connected for each in world.vm("web").nics] == [False]
+    api("POST", f"{nic}{join}disconnect", (400,))
+    api("POST", f"{nic}{join}connect")
+    assert api("GET", nic)["state"] == "CONNECTED"
+    own = f"{api.root}/vcenter/host/{host['host']}"
+    api("POST", f"{own}{join}disconnect")
+    (found,) = api("GET", f"{api.root}/vcenter/host")
+    assert found["connection_state"] == "DISCONNECTED"
+    api("POST", f"{own}{join}connect")
+    api("POST", f"{own}{join}connect", (400,))

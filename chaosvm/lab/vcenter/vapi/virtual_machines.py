@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 from chaosvm.lab.simulation import Origin
 from chaosvm.lab.vcenter.interfaces import Service
-from chaosvm.lab.vcenter.managed_object import Call, SoapFault
+from chaosvm.lab.vcenter.managed_object import Call
 from chaosvm.lab.vcenter.vapi import hardware
+from chaosvm.lab.vcenter.vapi.connections import call_task, connections
 from chaosvm.lab.vcenter.vapi.errors import VapiError
 from chaosvm.lab.vcenter.vapi.inventory_lists import filtered
 from chaosvm.lab.vcenter.vapi.operations import Operation, Request, operation_table
@@ -27,7 +27,6 @@ _POWER_METHODS = {
     "reset": ("ResetVM_Task", None),
 }
 _GUEST_METHODS = {"shutdown": "ShutdownGuest", "reboot": "RebootGuest", "standby": "StandbyGuest"}
-_POLL_SECONDS = 0.01
 _MOST_LISTED = 4000  # vSphere Automation API, VM.list
 _VM = "com.vmware.vcenter.vm"
 
@@ -58,6 +57,7 @@ class VirtualMachines:
             *guest,
         )
         yield from hardware.operations(self.find)
+        yield from connections(self._inventory, self.find)
 
     def find(self, request: Request) -> VirtualMachine:
         moid = request.required("vm")
@@ -122,15 +122,7 @@ class VirtualMachines:
         return run
 
     async def _call(self, vm: VirtualMachine, method: str, origin: Origin) -> None:
-        """Carry out a SOAP method, and wait for its task."""
-        handler = vm.handler(method)
-        assert handler is not None
-        reference = handler(Call(method, {}, None, "", origin, {}))
-        task = self._inventory.tasks.find(reference._moId)
-        while (info := task.info()).state == "running":
-            await asyncio.sleep(_POLL_SECONDS)
-        if info.error is not None:
-            raise SoapFault(info.error, info.error.msg)
+        await call_task(self._inventory, vm, method, {}, origin)
 
     def _guest_power(self, request: Request) -> Any:
         vm = self.find(request)
