@@ -437,6 +437,31 @@ def special_runs() -> dict[str, Timeline]:
             base,
             limits=(Limit(vm_name="web-03", seconds=30.0, milestone="port:443"),),
         ),
+        "rebooted": replace(
+            base,
+            changes=readings,
+            limits=(),
+            activities=(
+                _activity(
+                    "reboot-web-01",
+                    5,
+                    20,
+                    [
+                        outcome(
+                            base.vms[0],
+                            "reboot",
+                            ON,
+                            ON,
+                            15.0,
+                            changed=True,
+                            how="guest",
+                            verified="confirmed",
+                            evidence="the guest's uptime fell from 3614 s to 2 s",
+                        )
+                    ],
+                ),
+            ),
+        ),
         "left off": replace(
             base,
             changes=tuple(each for each in base.changes if each.at < at(50)),

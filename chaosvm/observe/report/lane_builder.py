@@ -7,6 +7,7 @@ from datetime import datetime
 
 from chaosvm.observe.report.lanes import (
     DOWN,
+    NOT_READINESS,
     ON,
     READYING,
     Cause,
@@ -108,7 +109,10 @@ def _lane(
         machine=machine,
         segments=_segments(states, ready),
         marks=marks,
-        causes=[Cause(at, each.cause) for at, each in power if each.cause],
+        causes=[
+            *(Cause(at, each.cause) for at, each in power if each.cause),
+            *(Cause(each.ended, _reboot_text(each)) for each in operations if _rebooted(each)),
+        ],
         downs=downs,
         failures=[
             Failure(each.ended, str(each.outcome["error"]), each.activity, each.outcome)
@@ -122,6 +126,18 @@ def _lane(
         killed=killed,
         touched=acted_on or bool(operations) or len(power) > 1,
     )
+
+
+def _rebooted(operation: Operation) -> bool:
+    outcome = operation.outcome
+    return outcome.get("operation") == "reboot" and bool(outcome.get("changed"))
+
+
+def _reboot_text(operation: Operation) -> str:
+    """Its power state is the same before and after, so only this tells."""
+    how = "reset" if operation.outcome.get("how") == "hard" else "rebooted"
+    verified = operation.outcome.get("verified")
+    return f"{how}, {verified}" if verified else how
 
 
 def _explained(at: float, change: Change, operations: Sequence[Operation]) -> bool:
@@ -214,7 +230,7 @@ def _milestones(
         Mark(each.began + float(seconds), milestone_label(name))
         for each in operations
         for name, seconds in (each.outcome.get("milestones") or {}).items()
-        if seconds is not None and name not in ("power", "on")
+        if seconds is not None and name not in NOT_READINESS
     ]
     seen = [
         Mark(_seconds(each.at, start), milestone_label(each.kind.value))

@@ -11,6 +11,7 @@ from chaosvm.observe.timeline import ActivityRun, Change, Kind, Limit, Machine
 
 __all__ = [
     "DOWN",
+    "NOT_READINESS",
     "Cause",
     "Down",
     "Failure",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 ON, OFF, READYING, UNKNOWN = "powered_on", "powered_off", "readying", "unknown"
+# Milestones of an outcome that do not say how ready a VM is.
+NOT_READINESS = ("power", "on", "down", "back")
 DOWN = (OFF, "suspended", "paused")
 
 

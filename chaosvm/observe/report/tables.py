@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from chaosvm.observe.report.lanes import Lane, Operation, milestone_label
+from chaosvm.observe.report.lanes import NOT_READINESS, Lane, Operation, milestone_label
 from chaosvm.observe.report.story import Story
 from chaosvm.observe.report.words import joined, moment, platform_title, seconds_text, state_word
 from chaosvm.observe.timeline import ActivityRun, Change, Check, Phase, Probe
@@ -165,7 +165,7 @@ def how_text(outcome: Mapping[str, Any]) -> str:
     reached = [
         f"{milestone_label(name)} after {float(seconds):.1f} s"
         for name, seconds in milestones.items()
-        if seconds is not None and name not in ("power", "on")
+        if seconds is not None and name not in NOT_READINESS
     ]
     parts += [", ".join(reached)] if reached else []
     if verified := outcome.get("verified"):

@@ -215,6 +215,8 @@ def _cause(activity: ActivityRun, outcome: Mapping[str, Any], value: str) -> str
     if outcome.get("after") != value and not passes:
         return None
     if value == PowerState.POWERED_ON.value:
+        if outcome.get("operation") == "reboot":
+            return None
         by = {Phase.ROLLBACK: " by the rollback", Phase.UNDO: " by undo"}.get(activity.phase, "")
         return f"powered on{by}"
     if value == PowerState.POWERED_OFF.value:

@@ -218,6 +218,11 @@ SAID: dict[str, list[str]] = {
     "nothing": ["No VM was selected.", "The experiment has no hypothesis", "no undo"],
     "clocks": ["The clock of vcenter.example.com:443 is 5 min 0 s ahead of", "could not be read."],
     "slow": ["over its limit of 30 s", "✕ 38.0 s"],
+    "rebooted": [
+        "web-01 was rebooted by its guest.",
+        "rebooted, confirmed",
+        "Reboots: web-01: confirmed (the guest's uptime fell from 3614 s to 2 s).",
+    ],
     "left off": ["web-02 is still off, because no host has memory", "✕ 0 of 1 restored."],
 }
 
