@@ -52,7 +52,10 @@ class ClusterSettings:
         return _INFO(
             vmSwapPlacement="vmDirectory",
             spbmEnabled=False,
-            vsanConfigInfo=vim.vsan.cluster.ConfigInfo(enabled=False),
+            vsanConfigInfo=vim.vsan.cluster.ConfigInfo(
+                enabled=False,
+                defaultConfig=vim.vsan.cluster.ConfigInfo.HostDefaultInfo(autoClaimStorage=False),
+            ),
             **{name: self._part(name) for name in _PARTS},
             **{name: list(self._given.get(name, {}).values()) for name in _LISTS},
         )
