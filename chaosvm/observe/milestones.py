@@ -18,7 +18,8 @@ __all__ = ["Milestone", "usable_addresses"]
 
 _KINDS = ("power", "tools", "ip", "port", "http", "https")
 _EXPECTED = (
-    "power, tools, ip, port:NUMBER, http:PORT/PATH at the guest's address, or the URL of a service"
+    "power, tools (or agent), ip, port:NUMBER, http:PORT/PATH at the guest's address, or the URL "
+    "of a service"
 )
 _MAX_PORT = 65535
 
@@ -38,6 +39,8 @@ class Milestone:
         text = values.string(key, value, _EXPECTED)
         if text in ("power", "tools", "ip"):
             return cls(text, text)
+        if text == "agent":  # as it is called on some platforms
+            return cls(text, "tools")
         scheme, _, rest = text.partition(":")
         if scheme in ("http", "https") and rest.startswith("//"):
             return cls(_checked_url(key, text), scheme, path=text)

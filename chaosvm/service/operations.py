@@ -21,6 +21,7 @@ from chaosvm.outcome import (
     Batch,
     How,
     Outcome,
+    Verified,
     dry_run_outcome,
     failure_text,
     summary_text,
@@ -159,10 +160,12 @@ class Operations:
 
     def _count_reboots(self, order: Order, outcomes: Sequence[Outcome]) -> None:
         """A VM runs before and after a reboot: only the outcome says whether it went down."""
+        known = (None, Verified.CONFIRMED)
         done = [each for each in outcomes if each.how is not How.NONE]
         unknown = [each for each in outcomes if each.after is PowerState.UNKNOWN]
-        ended = {self._context.key(each.id) for each in done if not each.failed}
-        unseen = {self._context.key(each.id) for each in (*done, *unknown) if each.failed}
+        confirmed = [each for each in done if not each.failed and each.verified in known]
+        ended = {self._context.key(each.id) for each in confirmed}
+        unseen = {self._context.key(each.id) for each in (*done, *unknown)} - ended
         if order.operation is not Operation.REBOOT:
             unseen = set()
         self._context.counter().record_reboots(ended, unseen)

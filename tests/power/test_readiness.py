@@ -58,6 +58,7 @@ def test_by_default_it_is_ready_when_it_is_on(platform: FakePlatform) -> None:
     ("wait_for", "milestones"),
     [
         ("tools", {"power": 2, "tools": 22}),
+        ("agent", {"power": 2, "tools": 22, "agent": 22}),
         ("ip", {"power": 2, "tools": 22, "ip": 32}),
     ],
 )
@@ -145,7 +146,7 @@ def test_a_batch_is_read_together(platform: FakePlatform) -> None:
     assert platform.guests_read < 120
 
 
-@pytest.mark.parametrize("value", ["agent!", "port:", "port:0", "port:99999", "", None, 22])
+@pytest.mark.parametrize("value", ["agents", "port:", "port:0", "port:99999", "", None, 22])
 def test_a_milestone_that_does_not_exist_is_refused_first(
     platform: FakePlatform, value: Any
 ) -> None:
