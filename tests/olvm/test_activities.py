@@ -136,7 +136,7 @@ def test_the_system_is_discovered_where_it_is_configured(
 
 def test_without_settings_only_the_activities_are_discovered() -> None:
     found = discover()
-    assert len(found["activities"]) == 34
+    assert len(found["activities"]) == 36
     assert {activity["mod"] for activity in found["activities"]} == {
         "chaosvm.olvm.actions",
         "chaosvm.olvm.probes",
@@ -149,5 +149,5 @@ def test_an_engine_that_cannot_be_reached_does_not_stop_discovery(
 ) -> None:
     monkeypatch.setenv("OLVM_PASSWORD", "wrong")
     found = discover()
-    assert len(found["activities"]) == 34
+    assert len(found["activities"]) == 36
     assert "refused user" in found["system"]["error"]

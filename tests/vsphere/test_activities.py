@@ -128,5 +128,5 @@ def test_a_vcenter_that_cannot_be_reached_does_not_stop_discovery(
 ) -> None:
     monkeypatch.setenv("VSPHERE_PASSWORD", "wrong")
     found = discover()
-    assert len(found["activities"]) == 37
+    assert len(found["activities"]) == 39
     assert "refused user" in found["system"]["error"]
