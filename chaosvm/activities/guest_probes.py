@@ -314,13 +314,15 @@ def recovery_seconds(
     guest reports an address), `port:22` (accepts TCP connections), `http:8080/path`
     (answers a GET with a status below 400) or the URL of a service. The server
     records when a VM was powered on. When the other milestones were reached is
-    known from when this probe first saw them, so it should be called repeatedly, as
-    a continuous hypothesis does.
+    known from when this probe first saw them, so it should be called while the VM
+    recovers.
 
     Fails if the VM has not gone down, or has not reached the milestone again. With
     a `limit` in seconds it is only judged once it is back or the limit has passed:
-    until then, the seconds so far are returned (0 if it has not gone down). So in a
-    hypothesis, give the upper end of the tolerance as the `limit`.
+    the probe waits until then. A continuous check of the hypothesis does not wait,
+    but gets the seconds so far. Where the VM has not gone down, as before the
+    method, it is 0. So in a hypothesis, give the upper end of the tolerance as the
+    `limit`.
 
     `since` is a time such as "2026-11-30T10:00:00Z", or the name of an earlier
     activity of this run: then it is when that activity began. It is compared with

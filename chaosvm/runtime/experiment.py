@@ -25,6 +25,7 @@ __all__ = [
     "Importing",
     "Phase",
     "RunContext",
+    "checking_continuously",
     "command",
     "event_registry",
     "current_experiment",
@@ -158,6 +159,14 @@ def rolling_back() -> bool:
     """True if this is called from the run's rollbacks, in the main thread."""
     stack = _stack(sys._getframe())
     return any(_is_function(frame, "chaoslib.run", "run_rollback") for frame in stack)
+
+
+def checking_continuously() -> bool:
+    """True if this is called by a check of the hypothesis while the method runs."""
+    stack = _stack(sys._getframe())
+    return any(
+        _is_function(frame, "chaoslib.run", "run_hypothesis_continuously") for frame in stack
+    )
 
 
 def is_marked_dry() -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chaosvm.backend import GuestStatus, ServerEvent, ServerTime, ToolsStatus
-from chaosvm.errors import NoSuchVM, NotReached, NotReported
+from chaosvm.errors import Interrupted, NoSuchVM, NotReached, NotReported
 from chaosvm.observe import (
     Milestone,
     NotBegun,
@@ -23,7 +23,8 @@ from chaosvm.observe import (
     usable_addresses,
     was_restarted_by_ha,
 )
-from chaosvm.runtime import Deadline
+from chaosvm.runtime import Deadline, phase
+from chaosvm.runtime.experiment import checking_continuously
 from chaosvm.service.context import Context
 from chaosvm.service.reader import InventoryReader
 from chaosvm.settings import values
@@ -35,6 +36,8 @@ logger = logging.getLogger("chaostoolkit")
 
 _MAX_PORT = 65535
 _MAX_LIMIT = 86400.0
+# Seconds between two looks at a recovery that is waited for.
+_PAUSE, _MIN_PAUSE = 1.0, 0.05
 _OFF = (PowerState.POWERED_OFF, PowerState.SUSPENDED)
 
 
@@ -162,33 +165,50 @@ class VMObserver:
     ) -> float:
         """Seconds from the moment the VM went down, first after ``since``, to the milestone.
 
-        Raises NotReached if it is not there again. With a ``limit``, that is only so
-        once more than these seconds have passed: before, the seconds so far are
-        returned, and 0 as long as the VM has not gone down.
+        Raises NotReached if it is not there again. With a ``limit``, waits for it until
+        these seconds have passed since the VM went down; a continuous check of the
+        hypothesis does not wait, but returns the seconds so far. Then 0 stands for a VM
+        that has not gone down.
         """
         goal = Milestone.parse("milestone", milestone)
         longest = values.number("limit", limit, 0, _MAX_LIMIT, "seconds")
-        deadline = self.deadline()
         try:
             began(since)
         except NotBegun:
             if longest:
                 return 0.0
             raise
+        current, waits = phase(), not checking_continuously()
+        while True:
+            recovery = self._recovery_since(vm_name, since, goal)
+            if recovery is None and not longest:
+                raise NotReached(f"{vm_name!r} has not gone down since {since}")
+            if recovery is None or recovery.over:
+                return round(recovery.seconds, 3) if recovery else 0.0
+            if not longest or recovery.seconds > longest:
+                raise NotReached(
+                    f"{vm_name!r} has not reached {goal} again, {recovery.seconds:.0f} s after it "
+                    "went down"
+                )
+            if not waits:
+                return round(recovery.seconds, 3)
+            if current.stopped_by:
+                raise Interrupted(f"not waited for: the run was stopped by {current.stopped_by}")
+            # Long enough to be past the limit when it is read for the last time.
+            pause = min(_PAUSE, longest - recovery.seconds + _MIN_PAUSE)
+            Deadline(pause, self._backend.clock).sleep(pause)
+
+    def _recovery_since(self, vm_name: str, since: Any, goal: Milestone) -> Recovery | None:
+        """The recovery from the first outage since then; None if there was no outage."""
+        deadline = self.deadline()
         vm = self._vm(vm_name, deadline)
         found = outages(self.events(since, deadline), vm.id, guest=goal.kind != "power")
         if not found:
-            if longest:
-                return 0.0
-            raise NotReached(f"{vm} has not gone down since {since}")
+            return None
         recovery = self._recovery(vm, found[0], goal, deadline)
         if recovery.at_most:
             logger.info(f"{vm} had reached {goal} when first asked: this is the most it took")
-        if not recovery.over and not recovery.seconds <= longest:
-            raise NotReached(
-                f"{vm} has not reached {goal} again, {recovery.seconds:.0f} s after it went down"
-            )
-        return round(recovery.seconds, 3)
+        return recovery
 
     def _recovery(self, vm: VM, outage: Outage, goal: Milestone, deadline: Deadline) -> Recovery:
         """Reads the status after the events, which an older one would contradict."""

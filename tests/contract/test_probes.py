@@ -119,16 +119,14 @@ def test_the_events_of_a_selection(platform: VMService, backend: Backend) -> Non
 
 def test_a_recovery_is_measured_from_the_moment_the_vm_was_down(platform: VMService) -> None:
     observer, since = platform.vm_observer, now()
-    with pytest.raises(NotReached, match=r"'web-02' \(.*has not gone down"):
+    with pytest.raises(NotReached, match="has not gone down"):
         observer.recovery_seconds("web-02", since)
     assert observer.recovery_seconds("web-02", since, limit=60) == 0
     platform.power_off("web-02", graceful=False)
     with pytest.raises(NotReached, match="has not reached power again"):
         observer.recovery_seconds("web-02", since)
-    assert 0 <= observer.recovery_seconds("web-02", since, limit=60) < 60
     platform.power_on("web-02")
-    platform.server_observer.wait_for_state({"names": ["web-02"]}, "powered_on", 10)
-    measured = observer.recovery_seconds("web-02", since)
+    measured = observer.recovery_seconds("web-02", since, limit=60)
     assert 0 < measured < 60
     assert observer.recovery_seconds("web-02", since) == pytest.approx(measured, abs=2)
 
@@ -136,16 +134,8 @@ def test_a_recovery_is_measured_from_the_moment_the_vm_was_down(platform: VMServ
 def test_a_limit_that_has_passed_is_a_failure(platform: VMService) -> None:
     since = now()
     platform.power_off("web-03", graceful=False)
-    observer, so_far = platform.vm_observer, 0.0
-
-    def ask_until_the_limit_has_passed() -> None:
-        nonlocal so_far
-        while so_far <= 0.3:
-            so_far = observer.recovery_seconds("web-03", since, "tools", limit=0.3)
-
-    with pytest.raises(NotReached, match="has not reached tools again"):
-        ask_until_the_limit_has_passed()
-    assert so_far <= 0.3
+    with pytest.raises(NotReached, match=r"has not reached tools again, [1-9]"):
+        platform.vm_observer.recovery_seconds("web-03", since, "tools", limit=0.6)
 
 
 @pytest.mark.parametrize("limit", [-1, "soon", True])

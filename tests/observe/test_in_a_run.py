@@ -28,8 +28,9 @@ def shop() -> Iterator[str]:
 def lab() -> Iterator[Lab]:
     """A VM whose guest is ready at once, and one whose agent does not come."""
     world = World()
-    world.add_vm(VM)
-    world.add_vm(LATE, guest=Guest(agent_after=600))
+    # An engine tells of an agent only by what it reports, such as addresses.
+    world.add_vm(VM, ip_addresses=("10.0.0.1",))
+    world.add_vm(LATE, ip_addresses=("10.0.0.2",), guest=Guest(agent_after=600))
     with Lab(world, platforms=["vsphere", "olvm"]) as running:
         yield running
 
@@ -95,6 +96,21 @@ def test_since_is_the_beginning_of_an_earlier_activity(platform: str, tmp_path: 
     assert "powered_off" not in {each["kind"] for each in told["later"]}
     assert "did you mean 'off'" in told["misspelt"]
     assert "has not begun in this run" in told["too-early"]
+
+
+@pytest.mark.parametrize("platform", ["vsphere", "olvm"])
+def test_a_recovery_is_waited_for_after_the_method(platform: str, tmp_path: Path, lab: Lab) -> None:
+    vm = next(vm for vm in lab.world.vms if vm.name == VM)
+    lab.world.change(vm.id, guest=Guest(agent_after=1.5))
+    arguments = {"vm_name": VM, "since": "off", "milestone": "tools", "limit": 60}
+    recovers = step(platform, "recovery_seconds", "recovers", **arguments)
+    hypothesis = {"title": "-", "probes": [{**recovers, "tolerance": [0, 60]}]}
+    journal = run(experiment(*cycle(platform), **{"steady-state-hypothesis": hypothesis}), tmp_path)
+    lab.world.change(vm.id, guest=Guest())
+    after = journal["steady_states"]["after"]
+    assert (journal["deviated"], after["steady_state_met"]) == (False, True)
+    assert 1.5 <= after["probes"][0]["output"] < 60
+    assert journal["steady_states"]["before"]["probes"][0]["output"] == 0
 
 
 @pytest.mark.parametrize("platform", ["vsphere", "olvm"])

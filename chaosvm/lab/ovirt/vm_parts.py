@@ -78,8 +78,9 @@ def _statistics(call: Call) -> Sequence[Node]:
 
 
 def _reported_devices(call: Call, vm: Machine) -> Sequence[Node]:
-    """Devices as reported by the guest agent; none without one."""
-    if not (vm.state.on_a_host and vm.guest.agent and vm.ip_addresses):
+    """Devices as reported by the guest agent; none without one, or before it has begun."""
+    silent = vm.agent_starting or vm.addresses_missing or not vm.guest.agent
+    if silent or not (vm.state.on_a_host and vm.ip_addresses):
         return ()
     item_id = derived_id(vm.id, "eth0")
     ips = [

@@ -95,7 +95,8 @@ class _Writer:
     def guest(self) -> Iterator[str]:
         """What the guest agent reports."""
         vm = self._vm
-        if vm.state.on_a_host and vm.guest.agent and vm.fqdn:
+        agent = vm.guest.agent and not vm.agent_starting
+        if vm.state.on_a_host and agent and vm.fqdn:
             yield self._line("fqdn", vm.fqdn)
             yield _guest(vm.os, self._depth)
             yield _static("guest_time_zone", self._depth)
