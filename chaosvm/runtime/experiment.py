@@ -177,6 +177,15 @@ def is_marked_dry() -> bool:
     return bool(mark) and not isinstance(mark, Dry) and mark not in ("probes", "pause")
 
 
+def secret_groups() -> tuple[Any, set[str]]:
+    """Return the groups of secrets that the current activity names, and those that exist."""
+    for frame in _stack(sys._getframe()):
+        if _is_function(frame, "chaoslib.provider.python", "run_python_activity"):
+            known = frame.f_locals.get("secrets") or {}
+            return frame.f_locals["activity"]["provider"].get("secrets", ()), set(known)
+    return (), set()
+
+
 def event_registry() -> Any:
     """Return the registry of the run's event handlers; None outside of Chaos Toolkit."""
     stack = _stack(sys._getframe())

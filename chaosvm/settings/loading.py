@@ -20,7 +20,7 @@ from typing import Any, ClassVar, TypeVar
 
 from chaosvm.errors import InvalidValue
 from chaosvm.redaction import hide_password
-from chaosvm.runtime import rehearsal
+from chaosvm.runtime import experiment, rehearsal
 from chaosvm.runtime.documents import read_text
 from chaosvm.settings import values
 
@@ -115,6 +115,7 @@ def load(
     lab = rehearsal.environment()
     configuration = _checked_group("configuration", configuration)
     secrets = _checked_group("secrets", secrets)
+    _refuse_undeclared_groups()
     environment = os.environ if environment is None else environment
     fields = {f"{cls.prefix}_{field.name}": field for field in dataclasses.fields(cls)}
     _refuse_secrets_in_configuration(fields, configuration)
@@ -138,6 +139,19 @@ def load(
         )
     _require(loaded, required, _unused_variables(cls.prefix, fields, environment))
     return cls(**loaded)
+
+
+def _refuse_undeclared_groups() -> None:
+    """Chaos Toolkit passes nothing for them, and the environment's settings would be used."""
+    groups, known = experiment.secret_groups()
+    if isinstance(groups, str):
+        raise InvalidValue(f"the provider's secrets are {groups!r}: give a list, [{groups!r}]")
+    for group in groups or ():
+        if group not in known:
+            raise InvalidValue(
+                f"the provider names the group of secrets {group!r}, which the experiment does not "
+                f"declare{values.suggestion(group, known)}"
+            )
 
 
 def configured(cls: type[Settings], environment: Mapping[str, str] | None = None) -> bool:
