@@ -49,7 +49,7 @@ test: $(VENV)/.installed build/vcsim ## run the tests
 # What passes is written to docs/clients.md, unless ARGS choose some of the tests.
 clients: $(VENV)/.installed-for-clients build/govc build/vcsim-newest build/ansible_collections ## drive other people's clients against the lab
 	@$(AGAIN) system-clients
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m clients \
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m clients \
 		$(if $(strip $(ARGS)),$(ARGS),tests/clients tests/contract --clients-table)
 
 crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, and see that all comes back

@@ -19,7 +19,7 @@ from tests.clients.servers import BUILD, NotBuilt
 __all__ = ["run", "tasks"]
 
 _PLAYBOOKS = Path(__file__).parent / "ansible"
-_WITHIN = 600
+_WITHIN = 900
 
 
 def tasks(playbook: str) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PAGE", "claimed", "write"]
+__all__ = ["write"]
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+_PAGE = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 _BEGIN, _END = "<!-- what passes -->\n", "<!-- end -->"
 _PASSED, _FAILED = ("passed", "xpassed"), ("failed", "xfailed")
 
@@ -21,17 +21,10 @@ def write(stats: Mapping[str, Iterable[Any]]) -> None:
         f"| {family} | {passed[family]} of {all_of[family]} | {simulator.get(family, '')} |\n"
         for family in sorted(all_of)
     ]
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+    before, _, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     after = rest.partition(_END)[2]
     head = "| client | the lab | newest simulator |\n|---|---|---|\n"
-    PAGE.write_text(f"{before}{_BEGIN}{head}{''.join(rows)}{_END}{after}", encoding="utf-8")
-
-
-def claimed() -> dict[str, int]:
-    """How many pass of each family, as the page says."""
-    inside = PAGE.read_text(encoding="utf-8").partition(_BEGIN)[2].partition(_END)[0]
-    rows = [line.strip("| ").split(" | ") for line in inside.splitlines()[2:]]
-    return {row[0]: int(row[1].split()[0]) for row in rows}
+    _PAGE.write_text(f"{before}{_BEGIN}{head}{''.join(rows)}{_END}{after}", encoding="utf-8")
 
 
 def _count(stats: Mapping[str, Iterable[Any]], outcomes: Iterable[str]) -> Counter[str]:
