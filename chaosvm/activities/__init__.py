@@ -1,7 +1,7 @@
 """The activities that Chaos Toolkit calls, each defined once for all platforms.
 
-``actions``, ``batch_actions``, ``plans``, ``probes``, ``guest_probes`` and
-``server_probes`` have the definitions.
+``actions``, ``batch_actions``, ``plans``, ``probes``, ``guest_probes``,
+``recovery_probes`` and ``server_probes`` have the definitions.
 :class:`Binding` turns them into a platform's own functions.
 """
 

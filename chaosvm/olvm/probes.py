@@ -9,7 +9,7 @@ from typing import Any, Dict
 
 from chaoslib.types import Configuration, Secrets
 
-from chaosvm.activities import guest_probes, plans, probes, server_probes
+from chaosvm.activities import guest_probes, plans, probes, recovery_probes, server_probes
 from chaosvm.olvm import olvm
 from chaosvm.olvm.binding import OLVM
 from chaosvm.selection import VMSelection
@@ -53,11 +53,11 @@ inventory_summary = OLVM.bind(probes.inventory_summary)
 guest_ip_addresses = OLVM.bind(guest_probes.guest_ip_addresses)
 guest_port_open = OLVM.bind(guest_probes.guest_port_open)
 guest_tools_running = OLVM.bind(guest_probes.guest_tools_running)
-recovery_seconds = OLVM.bind(guest_probes.recovery_seconds)
+recovery_seconds = OLVM.bind(recovery_probes.recovery_seconds)
 vm_host = OLVM.bind(guest_probes.vm_host)
-vm_moved_since = OLVM.bind(guest_probes.vm_moved_since)
+vm_moved_since = OLVM.bind(recovery_probes.vm_moved_since)
 vm_rebooted_since = OLVM.bind(guest_probes.vm_rebooted_since)
-vm_restarted_by_ha = OLVM.bind(guest_probes.vm_restarted_by_ha)
+vm_restarted_by_ha = OLVM.bind(recovery_probes.vm_restarted_by_ha)
 vm_uptime_seconds = OLVM.bind(guest_probes.vm_uptime_seconds)
 host_connection_state = OLVM.bind(server_probes.host_connection_state)
 hosts_available = OLVM.bind(server_probes.hosts_available)

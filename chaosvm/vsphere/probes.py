@@ -5,7 +5,7 @@ cannot read the vCenter raises an error; it never returns "no VMs" or "not
 powered on" instead. docs/vsphere.md explains settings and selection.
 """
 
-from chaosvm.activities import guest_probes, plans, probes, server_probes
+from chaosvm.activities import guest_probes, plans, probes, recovery_probes, server_probes
 from chaosvm.vsphere.binding import VSPHERE
 
 __all__ = [
@@ -51,11 +51,11 @@ guest_heartbeat = VSPHERE.bind(guest_probes.guest_heartbeat)
 guest_ip_addresses = VSPHERE.bind(guest_probes.guest_ip_addresses)
 guest_port_open = VSPHERE.bind(guest_probes.guest_port_open)
 guest_tools_running = VSPHERE.bind(guest_probes.guest_tools_running)
-recovery_seconds = VSPHERE.bind(guest_probes.recovery_seconds)
+recovery_seconds = VSPHERE.bind(recovery_probes.recovery_seconds)
 vm_host = VSPHERE.bind(guest_probes.vm_host)
-vm_moved_since = VSPHERE.bind(guest_probes.vm_moved_since)
+vm_moved_since = VSPHERE.bind(recovery_probes.vm_moved_since)
 vm_rebooted_since = VSPHERE.bind(guest_probes.vm_rebooted_since)
-vm_restarted_by_ha = VSPHERE.bind(guest_probes.vm_restarted_by_ha)
+vm_restarted_by_ha = VSPHERE.bind(recovery_probes.vm_restarted_by_ha)
 vm_uptime_seconds = VSPHERE.bind(guest_probes.vm_uptime_seconds)
 alarms_triggered = VSPHERE.bind(server_probes.alarms_triggered)
 cluster_has_failover_capacity = VSPHERE.bind(server_probes.cluster_has_failover_capacity)
