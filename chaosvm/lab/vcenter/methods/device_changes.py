@@ -31,6 +31,7 @@ _KINDS: Sequence[tuple[Any, int, str]] = (
     (_d.VirtualUSBXHCIController, 14000, "USB xHCI controller"),
     (_d.VirtualUSB, 7100, "USB"),
     (_d.VirtualSCSIController, 1001, "SCSI controller"),
+    (_d.VirtualIDEController, 202, "IDE"),
     (_d.VirtualAHCIController, 15000, "SATA controller"),
     (_d.VirtualNVMEController, 31000, "NVME controller"),
     (_d.VirtualTPM, 11000, "Virtual TPM"),
