@@ -2,7 +2,7 @@
 
 Declare it in the experiment, or rehearse an unchanged experiment with
 ``chaos run --control-file examples/rehearse.yaml experiment.json``. All arguments
-are optional; docs/lab.md describes them and what a rehearsal does not prevent.
+are optional; docs/rehearsals.md describes them and what a rehearsal does not prevent.
 
 ```json
 {

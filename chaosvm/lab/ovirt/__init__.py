@@ -8,7 +8,7 @@ hosts, clusters, templates, networks, profiles, quotas, affinity, users and perm
 
 What the engine shares with other platforms is in the simulated world; ``kinds`` has tables
 of what only it has. It does not provide session cookies, Kerberos, the contents of disks,
-backups, consoles or external providers. docs/lab.md lists known differences.
+backups, consoles or external providers. docs/lab-fidelity.md lists known differences.
 """
 
 from __future__ import annotations
