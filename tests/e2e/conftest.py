@@ -79,7 +79,7 @@ class Chaos:
 
     def everything_written(self) -> str:
         files = [path for path in self.folder.rglob("*") if path.is_file()]
-        return "\n".join([self.console, *(path.read_text() for path in files)])
+        return "\n".join([self.console, *(path.read_text(errors="replace") for path in files)])
 
 
 @pytest.fixture
