@@ -2,8 +2,7 @@
 
 Probes change nothing. Each is bounded by the setting ``dora_timeout``, and raises
 rather than guess: an unreachable Dora is never reported as "no VMs". Dora is 30 to
-60 seconds behind its vCenters. docs/dora.md explains environments, settings and
-selection.
+60 seconds behind its vCenters. docs/dora.md explains environments and settings.
 """
 
 from typing import Any, Dict, List

@@ -33,7 +33,7 @@ def _in_path(key: str, value: Any) -> str:
 
 @dataclass(frozen=True)
 class DoraSettings(Settings):
-    """See ``docs/dora.md``. ``timeout`` in seconds bounds a probe."""
+    """See ``docs/settings.md``. ``timeout`` in seconds bounds a probe."""
 
     prefix: ClassVar[str] = "dora"
     essential: ClassVar[tuple[str, ...]] = ("host", "username", "password")

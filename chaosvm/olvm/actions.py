@@ -6,8 +6,8 @@ a rollback: a VM already in the requested state is left alone, with ``changed``
 false. ``timeout`` in seconds bounds the whole call, login included. The
 engine's own VM (hosted engine) and protected VMs are always refused. Outcomes
 have the ``correlation_id`` of the engine's events for the request.
-docs/safety.md explains protected VMs, limits for a run, plans and dry runs;
-docs/olvm.md settings, selection and outcomes.
+docs/platforms.md explains how an action works, docs/olvm.md what differs on
+oVirt, and docs/safety.md protected VMs, limits for a run, plans and dry runs.
 """
 
 from typing import Any, Dict

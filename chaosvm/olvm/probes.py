@@ -2,7 +2,7 @@
 
 Probes change nothing. Each is bounded by the setting ``olvm_timeout``. A probe
 that cannot read the engine fails: it never returns "no VMs" or "not powered on"
-instead. docs/olvm.md explains settings and selection.
+instead. docs/observing.md explains what is read, docs/olvm.md what it needs.
 """
 
 from typing import Any, Dict

@@ -41,7 +41,7 @@ def address_of(url: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class OLVMSettings(Settings):
-    """See ``docs/olvm.md``. ``timeout`` in seconds bounds a probe, and each request."""
+    """See ``docs/settings.md``. ``timeout`` in seconds bounds a probe, and each request."""
 
     prefix: ClassVar[str] = "olvm"
     essential: ClassVar[tuple[str, ...]] = ("url", "username", "password")

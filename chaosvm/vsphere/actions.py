@@ -6,8 +6,8 @@ serve as rollbacks: a VM that is already in the requested state is left alone,
 with ``changed`` false. ``timeout`` in seconds limits the whole call, including
 the login. Templates, VMs managed by vCenter (agents such as vCLS), fault
 tolerance secondaries, the vCenter's own VM and protected VMs are refused.
-docs/safety.md explains protection, limits for a whole run, plans and dry runs;
-docs/vsphere.md explains settings, selection and outcomes.
+docs/platforms.md explains how an action works, docs/vsphere.md what differs on
+vSphere, and docs/safety.md protection, limits for a whole run, plans and dry runs.
 """
 
 from chaosvm.activities import actions, batch_actions

@@ -2,7 +2,8 @@
 
 Probes change nothing. The setting ``vsphere_timeout`` limits each. A probe that
 cannot read the vCenter raises an error; it never returns "no VMs" or "not
-powered on" instead. docs/vsphere.md explains settings and selection.
+powered on" instead. docs/observing.md explains what is read, docs/vsphere.md what it
+needs.
 """
 
 from chaosvm.activities import guest_probes, plans, probes, recovery_probes, server_probes

@@ -13,7 +13,7 @@ __all__ = ["VSphereSettings"]
 
 @dataclass(frozen=True)
 class VSphereSettings(Settings):
-    """See ``docs/vsphere.md``. ``timeout`` in seconds limits a probe, and each single request."""
+    """See ``docs/settings.md``. ``timeout`` in seconds limits a probe, and each single request."""
 
     prefix: ClassVar[str] = "vsphere"
     essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")
