@@ -5,13 +5,14 @@ environment, and run in the vCenter that is configured for that environment, whe
 moid and name must match. docs/dora.md explains environments and settings.
 """
 
+from datetime import UTC, datetime
 from typing import Any, Dict
 
 from chaoslib.types import Configuration, Secrets
 
 from chaosvm.dora import dora
 from chaosvm.dora.environments import EnvironmentNames, name_list
-from chaosvm.dora.export import Format, output_file, write
+from chaosvm.dora.export import Export, choose_format, output_file, write
 from chaosvm.dora.inventory import EnvironmentInventory
 from chaosvm.dora.vcenter import operate_by_id
 from chaosvm.errors import PlatformError, SelectionError
@@ -31,7 +32,7 @@ __all__ = [
 def export_inventory(
     environments: EnvironmentNames,
     path: str,
-    format: str = "json",
+    format: str = None,
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
@@ -39,36 +40,39 @@ def export_inventory(
     Write the inventory of environments to a file, atomically.
 
     `environments` are names of environments or of groups (`paytv`,
-    `production`, `staging`). `format` is `json` (VMs and hypervisors, as
-    `environment_inventory` returns them) or `csv` (a line for each VM). An
-    existing file is replaced only when the new one is complete; if any of the
-    environments cannot be read, nothing is written and the action fails.
-    Returns `path`, `format`, `environments` and `vms` (their number).
+    `production`, `staging`), or `all`. Without `format`, the suffix of `path`
+    decides: `json` (VMs and hypervisors, as `environment_inventory` returns
+    them), `csv` (a line for each VM), `md` or `html` (a report to read, with the
+    time, the Dora server, and tables of hypervisors and VMs; HTML needs the
+    extra `report`). Any other suffix is written as JSON. An existing file is
+    replaced only when the new one is complete; if any of the environments cannot
+    be read, nothing is written and the action fails. Returns `path`, `format`,
+    `environments` and `vms` (their number).
 
     ```json
     {
       "type": "action",
-      "name": "export-staging",
+      "name": "report-on-staging",
       "provider": {
         "type": "python",
         "module": "chaosvm.dora.actions",
         "func": "export_inventory",
-        "arguments": {"environments": ["staging"], "path": "staging.json"},
+        "arguments": {"environments": ["staging"], "path": "staging.html"},
         "secrets": ["dora"]
       }
     }
     ```
     """
     client = dora(configuration, secrets)
-    file_format = values.choice("format", format, Format)
     chosen = client.catalogue.choose(name_list(environments))
     target = output_file("path", path)
+    file_format = choose_format(format, target)
     results = client.inventories([environment.name for environment in chosen])
     inventories = [each for each in results.values() if isinstance(each, EnvironmentInventory)]
     errors = [f"{name}: {each}" for name, each in results.items() if each not in inventories]
     if errors:
         raise PlatformError(f"{target} was not written: {'; '.join(errors)}")
-    write(inventories, target, file_format)
+    write(Export(inventories, client.settings.host, datetime.now(UTC)), target, file_format)
     return {
         "path": str(target),
         "format": file_format.value,

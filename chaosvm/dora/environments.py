@@ -41,6 +41,8 @@ else:
     # What discovery shows. For a list, `chaos init` takes each character for an item.
     EnvironmentNames = str
 
+# In place of names: every environment. No environment or group can be called that.
+ALL = "all"
 _EXAMPLE = (
     '{"Arvig-Staging": {"vcenter": "OracleQA", "pattern_path": "ORA-DEV", "vm_path": "ORA-DEV", '
     '"host_filter": "dev1", "vsphere": {"server": "vcenter.example.com"}}}'
@@ -104,12 +106,12 @@ class EnvironmentRegistry:
         raise self._unknown(key, checked, ())
 
     def choose(self, names: Any, key: str = "environments") -> list[Environment]:
-        """Return the environments of these names and groups, or all for None."""
+        """Return the environments of these names and groups; all for None or the word ``all``."""
         if names is None:
             return list(self.environments)
         chosen: dict[str, Environment] = {}
         for name in name_list(names, key):
-            matches = [each for each in self.environments if name in (each.name, each.group)]
+            matches = [each for each in self.environments if name in (each.name, each.group, ALL)]
             if not matches:
                 raise self._unknown(key, name, self.groups)
             chosen.update({each.name: each for each in matches})
@@ -117,10 +119,10 @@ class EnvironmentRegistry:
 
     def _unknown(self, key: str, name: str, groups: Iterable[str]) -> InvalidValue:
         names = [each.name for each in self.environments]
-        hint = values.suggestion(name, (*names, *groups))
+        hint = values.suggestion(name, (*names, *groups, *((ALL,) if groups else ())))
         choices = f"environments are {', '.join(names)}"
         if groups:
-            choices += f"; groups are {', '.join(groups)}"
+            choices += f"; groups are {', '.join(groups)}; {ALL} is every environment"
         return InvalidValue(f"{key}: unknown environment {name!r}{hint}; {choices}")
 
 
@@ -146,7 +148,7 @@ def parse_environments(key: str, value: Any) -> EnvironmentRegistry:
         raise values.invalid(key, raw, f"a mapping such as {_EXAMPLE}")
     environments = {each.name: each for each in builtin_environments().environments}
     for name, entry in raw.items():
-        entry_key = f"{key}.{values.string(key, name, 'names of environments')}"
+        entry_key = f"{key}.{_name(key, name)}"
         checked = values.mapping(entry_key, entry, _KEYS, '{"vcenter": "OracleQA"}')
         changes = {field: item for field, item in checked.items() if item is not None}
         existing = environments.get(name)
@@ -214,6 +216,13 @@ def _credentials(key: str, value: Any) -> str:
     return prefix
 
 
+def _name(key: str, value: Any) -> str:
+    name = values.string(key, value, "the name of an environment or of a group")
+    if name == ALL:
+        raise values.invalid(key, value, f"another name, as {ALL!r} is every environment")
+    return name
+
+
 def _host_filter(key: str, value: Any) -> str:
     return "" if value == "" else values.string(key, value)
 
@@ -233,7 +242,7 @@ _VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {
     "credentials": _credentials,
 }
 _KEYS: dict[str, Callable[[str, Any], Any]] = {
-    "group": values.string,
+    "group": _name,
     "vcenter": values.string,
     "pattern_path": values.string,
     "vm_path": values.string,

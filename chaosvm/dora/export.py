@@ -1,19 +1,22 @@
-"""Writes inventories to JSON or CSV files, atomically."""
+"""Writes inventories to files, atomically: as data (JSON, CSV) or as a report to read."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from chaosvm.dora.inventory import EnvironmentInventory
-from chaosvm.settings import output_file, write_atomically
+from chaosvm.dora.report import InventoryReport, to_html, to_markdown
+from chaosvm.settings import output_file, values, write_atomically
 
-__all__ = ["Format", "output_file", "write"]
+__all__ = ["Export", "Format", "choose_format", "output_file", "write"]
 
 _COLUMNS = (
     "environment",
@@ -39,24 +42,52 @@ _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 class Format(StrEnum):
     JSON = "json"
     CSV = "csv"
+    MARKDOWN = "md"
+    HTML = "html"
 
 
-def write(inventories: Sequence[EnvironmentInventory], path: Path, file_format: Format) -> None:
+_SUFFIXES = {
+    **{f".{each}": each for each in Format},
+    ".markdown": Format.MARKDOWN,
+    ".htm": Format.HTML,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Inventories, and where and when they were read."""
+
+    inventories: Sequence[EnvironmentInventory]
+    server: str
+    read: datetime
+
+    @property
+    def report(self) -> InventoryReport:
+        return InventoryReport(self.inventories, self.server, self.read)
+
+
+def choose_format(given: Any, path: Path) -> Format:
+    """The given format, else that of the file's suffix; JSON for any other suffix."""
+    if given is None:
+        return _SUFFIXES.get(path.suffix.lower(), Format.JSON)
+    return values.choice("format", given, Format)
+
+
+def write(export: Export, path: Path, file_format: Format) -> None:
     """Write a file; an existing one is replaced only when the new one is complete."""
-    text = _as_csv(inventories) if file_format is Format.CSV else _as_json(inventories)
-    write_atomically(path, text)
+    write_atomically(path, _RENDERERS[file_format](export))
 
 
-def _as_json(inventories: Sequence[EnvironmentInventory]) -> str:
-    content = {"environments": [inventory.to_json() for inventory in inventories]}
+def _as_json(export: Export) -> str:
+    content = {"environments": [inventory.to_json() for inventory in export.inventories]}
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
-def _as_csv(inventories: Sequence[EnvironmentInventory]) -> str:
+def _as_csv(export: Export) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore")
     writer.writeheader()
-    for inventory in inventories:
+    for inventory in export.inventories:
         for vm in inventory.vms:
             row = {**vm.metadata, **vm.to_json(), "group": inventory.environment.group}
             writer.writerow({column: _cell(row.get(column)) for column in _COLUMNS})
@@ -67,3 +98,11 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_FORMULA_PREFIXES):
         return f"'{value}"
     return value
+
+
+_RENDERERS: Mapping[Format, Callable[[Export], str]] = {
+    Format.JSON: _as_json,
+    Format.CSV: _as_csv,
+    Format.MARKDOWN: lambda export: to_markdown(export.report),
+    Format.HTML: lambda export: to_html(export.report),
+}

@@ -291,7 +291,7 @@ def test_export_csv(dora: Dora, run: Run, tmp_path: Path) -> None:
     assert [first["environment"], second["environment"]] == [ENV, ENV]
 
 
-@pytest.mark.parametrize("form", ["json", "csv"])
+@pytest.mark.parametrize("form", ["json", "csv", "md", "html"])
 def test_an_environment_that_fails_keeps_the_old_file(
     dora: Dora, run: Run, tmp_path: Path, form: str
 ) -> None:
@@ -310,7 +310,7 @@ def test_an_environment_that_fails_keeps_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("form", ["json", "csv"])
+@pytest.mark.parametrize("form", ["json", "csv", "md", "html"])
 def test_half_a_character_leaves_nothing_behind(
     dora: Dora, run: Run, tmp_path: Path, form: str
 ) -> None:
@@ -349,7 +349,7 @@ def test_other_arguments_of_an_export(dora: Dora, run: Run, tmp_path: Path) -> N
     path = str(tmp_path / "x")
     with pytest.raises(InvalidValue, match="format"):
         run(actions.export_inventory, [ENV], path, format="xml")
-    for environments in ([], None, ["stagin"], 3):
+    for environments in ([], None, ["stagin"], 3, "*", "All"):
         with pytest.raises(InvalidValue, match="environments"):
             run(actions.export_inventory, environments, path)
     assert dora.requests == []

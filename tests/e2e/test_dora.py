@@ -71,6 +71,19 @@ def test_inventory(chaos: Chaos) -> None:
     assert [step["status"] for step in journal["run"]] == ["succeeded"] * len(journal["run"])
 
 
+def test_a_report_on_all_environments(chaos: Chaos) -> None:
+    journal = chaos.run(EXAMPLES / "dora_all_environments.json")
+    assert (journal["status"], journal["deviated"]) == ("completed", False), chaos.console
+    assert [step["status"] for step in journal["run"]] == ["succeeded"] * 3
+    assert [step["output"]["format"] for step in journal["run"]] == ["html", "json", "csv"]
+    page = (chaos.folder / "environments.html").read_text("utf-8")
+    assert page.count(">web-01<") == 13
+    data = json.loads((chaos.folder / "environments.json").read_text("utf-8"))
+    assert [len(each["vms"]) for each in data["environments"]] == [2] * 13
+    rows = (chaos.folder / "environments.csv").read_text("utf-8").splitlines()
+    assert len(rows) == 1 + 13 * 2
+
+
 def test_a_target_that_is_missing_stops_the_experiment(
     chaos: Chaos, world: World, experiment: Any
 ) -> None:

@@ -2,65 +2,25 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any
 
 import chaosvm
-from chaosvm.errors import MissingExtra
 from chaosvm.observe.report import proof, tables
 from chaosvm.observe.report.chart import Chart
 from chaosvm.observe.report.facts import facts
+from chaosvm.observe.report.html import TEMPLATES, page_style, render_html
 from chaosvm.observe.report.sentences import banners, three_sentences
 from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.style import DARK, FONT, LIGHT, chart_style, variables
+from chaosvm.observe.report.style import chart_style
 from chaosvm.observe.report.words import count, date_time, platform_title
 
 __all__ = ["render_page"]
 
-_LONGEST_UNBROKEN = 40
-_TEMPLATES = files(__package__) / "templates"
-
 
 def render_page(story: Story, chart: Chart) -> str:
-    """The whole page; everything from outside is escaped by the template."""
-    try:
-        from jinja2 import DictLoader, Environment, StrictUndefined
-        from markupsafe import Markup
-    except ImportError as error:
-        raise MissingExtra(
-            "the report needs Jinja2: pip install 'chaostoolkit-vm[report]'"
-        ) from error
-
-    def unbroken(text: str, most: int = _LONGEST_UNBROKEN) -> Markup:
-        """Words with a hyphen, such as names of VMs, stay on one line."""
-        words = [
-            Markup('<span class="line">{}</span>').format(word)
-            if _is_name(word, most)
-            else Markup.escape(word)
-            for word in text.split(" ")
-        ]
-        return Markup(" ").join(words)
-
-    environment = Environment(
-        loader=DictLoader({"page": (_TEMPLATES / "report.html.j2").read_text("utf-8")}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["unbroken"] = unbroken
-    # The chart escapes what it shows by itself, and the style holds nothing from outside.
-    markup = {"chart": Markup(chart.svg()), "style": Markup(_style())}
-    page: str = environment.get_template("page").render(**_values(story), **markup)
-    return page.lstrip()
-
-
-def _style() -> str:
-    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
-    rules = (_TEMPLATES / "report.css").read_text("utf-8")
-    return (
-        f":root{{{variables(LIGHT)}}}\n{dark}\nbody{{font-family:{FONT}}}\n{rules}{chart_style()}"
-    )
+    """The whole page; the chart escapes what it shows by itself."""
+    markup = {"chart": chart.svg(), "style": page_style() + chart_style()}
+    return render_html(TEMPLATES / "report.html.j2", _values(story), markup)
 
 
 def _values(story: Story) -> dict[str, Any]:
@@ -94,10 +54,6 @@ def _values(story: Story) -> dict[str, Any]:
         "files": list(timeline.files.items()),
         "written": date_time(timeline.written),
     }
-
-
-def _is_name(word: str, most: int) -> bool:
-    return "-" in word and len(word) <= most
 
 
 def _guard_note(stopped: str | None) -> str:

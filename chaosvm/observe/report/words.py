@@ -26,6 +26,7 @@ __all__ = [
     "rounded",
     "seconds_text",
     "state_word",
+    "visible",
     "without_secrets",
 ]
 
@@ -57,9 +58,14 @@ def without_secrets(timeline: Timeline) -> Timeline:
     return shown
 
 
+def visible(text: str) -> str:
+    """The text with a replacement character for each that cannot be shown."""
+    return _CONTROL.sub("\ufffd", text)
+
+
 def clean(text: str) -> str:
     """The text without what is never shown: see docs/report.md."""
-    shown = redacted(_CONTROL.sub("\ufffd", text))
+    shown = redacted(visible(text))
     shown = _URL.sub(r"\1\2", shown)
     shown = _USER.sub(r"\1 ***", _PATH.sub("", shown))
     return shown if len(shown) <= _MAX_LENGTH else f"{shown[: _MAX_LENGTH - 1]}…"
