@@ -84,10 +84,10 @@ def _xml(recorded: str, answered: str) -> list[str]:
 
 def _same_one(before: Any, now: Any) -> tuple[Any, Any]:
     """The first that both have, or else the first of each."""
-    named = {_name(each): each for each in now}
+    named = {name: each for each in now if (name := _name(each))}
     for each in before:
-        if _name(each) in named:
-            return each, named[_name(each)]
+        if (name := _name(each)) in named:
+            return each, named[name]
     return before[0], now[0]
 
 
