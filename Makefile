@@ -25,7 +25,7 @@ AGAIN = $(MAKE) --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help install system-packages system-sdk system-simulator system-clients \
-	vcsim quickstart quickstart-olvm docs test clients crash-test network-test mutants bench bench-lab lint format clean FORCE
+	vcsim quickstart quickstart-olvm docs test package-test clients crash-test network-test mutants bench bench-lab lint format clean FORCE
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ quickstart: $(VENV)/.installed-for-quickstart ## shut down VMs of a small lab, a
 
 test: $(VENV)/.installed build/vcsim ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+package-test: $(VENV)/.installed ## build the distributions, and try them in fresh environments
+	@$(BIN)/python -m pytest -m packaging tests/packaging $(ARGS)
 
 # What passes is written to docs/clients.md, unless ARGS choose some of the tests.
 clients: $(VENV)/.installed-for-clients build/govc build/vcsim-newest build/ansible_collections ## drive other people's clients against the lab
