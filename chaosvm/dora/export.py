@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from chaosvm.dora.inventory import EnvironmentInventory
-from chaosvm.dora.report import InventoryReport, to_html, to_markdown
 from chaosvm.settings import output_file, values, write_atomically
 
 __all__ = ["Export", "Format", "choose_format", "output_file", "write"]
@@ -61,10 +60,6 @@ class Export:
     server: str
     read: datetime
 
-    @property
-    def report(self) -> InventoryReport:
-        return InventoryReport(self.inventories, self.server, self.read)
-
 
 def choose_format(given: Any, path: Path) -> Format:
     """The given format, else that of the file's suffix; JSON for any other suffix."""
@@ -100,9 +95,24 @@ def _cell(value: Any) -> Any:
     return value
 
 
+def _as_markdown(export: Export) -> str:
+    # Imported here: discovery needs no reports.
+    from chaosvm.dora import report
+
+    return report.to_markdown(
+        report.InventoryReport(export.inventories, export.server, export.read)
+    )
+
+
+def _as_html(export: Export) -> str:
+    from chaosvm.dora import report
+
+    return report.to_html(report.InventoryReport(export.inventories, export.server, export.read))
+
+
 _RENDERERS: Mapping[Format, Callable[[Export], str]] = {
     Format.JSON: _as_json,
     Format.CSV: _as_csv,
-    Format.MARKDOWN: lambda export: to_markdown(export.report),
-    Format.HTML: lambda export: to_html(export.report),
+    Format.MARKDOWN: _as_markdown,
+    Format.HTML: _as_html,
 }
