@@ -28,8 +28,10 @@ def test_a_rehearsal_answers_probes_of_what_production_has(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     off = probe(platform, "power_off", vm_name="shop-07", graceful=False)
-    off |= {"type": "action", "name": "off"}
-    off["provider"]["module"] = f"chaosvm.{platform}.actions"
+    on = probe(platform, "power_on", vm_name="shop-07")
+    for name, each in (("off", off), ("on", on)):
+        each |= {"type": "action", "name": name}
+        each["provider"]["module"] = f"chaosvm.{platform}.actions"
     made = experiment(
         probe(platform, "guest_port_open", vm_name="shop-07", port=8443),
         probe(platform, "guest_tools_running", vm_name="shop-07"),
@@ -37,6 +39,7 @@ def test_a_rehearsal_answers_probes_of_what_production_has(
         probe(platform, "hosts_available", cluster="gold"),
         probe(platform, "host_connection_state", host="esx-42.example.com"),
         off,
+        on,
         probe(platform, "recovery_seconds", vm_name="shop-07", since="off", limit=60),
     )
     journal = run(made, tmp_path, CONTROL_FILE)
