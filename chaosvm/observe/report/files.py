@@ -12,13 +12,18 @@ from chaosvm.observe.report.chart import draw_chart, standalone
 from chaosvm.observe.report.page import render_page
 from chaosvm.observe.report.sentences import three_sentences
 from chaosvm.observe.report.story import Story
+from chaosvm.observe.report.style import FONT
 from chaosvm.observe.report.words import without_secrets
 from chaosvm.observe.timeline import Timeline, to_json
 from chaosvm.settings.files import rehearsal_path, write_atomically
 
 __all__ = ["Rendered", "Written", "render", "write_files"]
 
-_LETTER = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text y="8">m</text></svg>'
+# In the chart's fonts: the renderer's own default may be missing where one of these is not.
+_LETTER = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">'
+    f"<text y='8' font-family='{FONT}'>m</text></svg>"
+)
 _NAMES = {
     "json": "timeline.json",
     "svg": "timeline.svg",
@@ -61,7 +66,7 @@ class Rendered:
         """The chart in light colours, at twice its size."""
         # Few fonts have the first sign, and another font for the whole text is no match.
         light = standalone(self._chart, dark=False).replace("✕", "×")
-        if _picture_of(_LETTER) == _picture_of(_LETTER.replace("m", "")):
+        if _picture_of(_LETTER) == _picture_of(_LETTER.replace(">m<", "><")):
             raise MissingExtra("timeline.png needs a font, such as Debian's fonts-dejavu-core")
         return _picture_of(light)
 
