@@ -111,3 +111,19 @@ def test_nothing_was_given(tmp_path: Path) -> None:
         write_report()
     with pytest.raises(ChaosVMError, match="is not a folder"):
         write_report(ledger=ledger(tmp_path, RUN, INTENT), folder=tmp_path / "none")
+
+
+def test_a_recovery_is_told_beside_the_run_that_was_killed(tmp_path: Path) -> None:
+    later = {"at": "2031-01-01T00:01:00+00:00", "call": "d"}
+    run = {**RUN, "run": "s", "experiment": None, "at": later["at"]}
+    restored = {**INTENT, **later, "run": "s", "operation": "power_on", "restores": True}
+    on = {**OUTCOME, **later, "after": "powered_on", "how": "hard"}
+    lines = [RUN, INTENT, OUTCOME, run, {**restored, "before": "powered_off"}, on]
+    paths = write_report(ledger=ledger(tmp_path, *lines))
+    page = paths["html"].read_text()
+    assert "<h1>T</h1>" in page
+    assert "its last record is from 00:00:09" in page
+    assert "It was recovered afterwards; the recovery ended at 00:01:00." in page
+    assert "web-01 was shut down by its guest." in page
+    assert "web-01 runs again: a recovery powered on web-01." in page
+    assert "To do" not in page

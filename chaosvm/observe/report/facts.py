@@ -107,7 +107,7 @@ def _back(story: Story) -> Fact:
     changed, missing = story.changed, story.not_back
     if not changed:
         return Fact(title, "Nothing changed", "no VM was changed by this run")
-    if story.run.killed:
+    if missing and all(lane.killed for lane in missing):
         note = f"{named([lane.machine.name for lane in missing])} not known to be back"
         return Fact(title, "Not known", note, "bad")
     value = f"{len(changed) - len(missing)} of {count(len(changed), 'VM')}"

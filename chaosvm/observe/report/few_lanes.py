@@ -37,7 +37,7 @@ def draw_few(
         _draw_rings(canvas, guides, lane, middle)
         _draw_dimension(canvas, axis, story, lane, middle)
         _draw_labels(canvas, axis, lane, middle)
-        if story.run.killed:
+        if lane.killed:
             draw_unknown_end(canvas, axis, lane, middle, _BAND)
         canvas.add("</g>")
     return top + height * len(story.lanes) + (4 if height > 60 else 18)
@@ -110,7 +110,7 @@ def _draw_dimension(canvas: Canvas, axis: Axis, story: Story, lane: Lane, middle
             continue
         if down.recovery is not None:
             _draw_recovery(canvas, axis, lane, down, left, y)
-    if not lane.is_back and not story.run.killed:
+    if not lane.is_back and not lane.killed:
         text = fitting(lane.still, 80, bold=True)
         x = min(axis.end + 5, canvas.width - text_width(text, bold=True))
         canvas.text("bold tbad halo", x, middle + 4, text, unless_taken=True)

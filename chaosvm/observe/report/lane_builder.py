@@ -46,11 +46,17 @@ def lanes_of(timeline: Timeline) -> list[Lane]:
             limits.get(machine.name),
             start,
             span,
-            timeline.run.killed,
+            timeline.run.killed and not _recovered(timeline, operations.get(machine.ref, [])),
             machine.ref in acted_on,
         )
         for machine in timeline.vms
     ]
+
+
+def _recovered(timeline: Timeline, operations: Sequence[Operation]) -> bool:
+    """True if a recovery after the killed run tells how the VM is."""
+    killed_at = timeline.run.killed_at
+    return killed_at is not None and any(each.activity.began >= killed_at for each in operations)
 
 
 def _operations(timeline: Timeline) -> dict[str, list[Operation]]:

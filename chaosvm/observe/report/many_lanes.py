@@ -75,7 +75,7 @@ def _draw_tall(canvas: Canvas, axis: Axis, story: Story, lane: Lane, top: float)
     if lane.downs and (explained := _explanation(story, lane)):
         x = axis.x(lane.downs[0].begin) + 4
         canvas.text("t105 halo", x, middle + 20, explained, unless_taken=True)
-    if story.run.killed:
+    if lane.killed:
         draw_unknown_end(canvas, axis, lane, middle, 15.2)
     _draw_down_for(canvas, lane, middle + 4, "")
     canvas.add("</g>")
@@ -161,7 +161,7 @@ def _draw_narrow(canvas: Canvas, axis: Axis, story: Story, lane: Lane, top: floa
     name = fitting(lane.machine.name, axis.left - 74, 10.5)
     canvas.text("t105 end", axis.left - 8, top + 9.4, name)
     draw_bands(canvas, axis, story, lane, top + 5.8, 8.0, 2.6)
-    if story.run.killed:
+    if lane.killed:
         draw_unknown_end(canvas, axis, lane, top + 5.8, 8.0)
     _draw_down_for(canvas, lane, top + 9.4, "t105")
     canvas.add("</g>")

@@ -43,7 +43,7 @@ def _to_do(story: Story, lane: Lane) -> ToDo:
     if lane.hosts:
         where += f", {'was' if lane.last_state != 'powered_on' else 'is'} on {lane.hosts[-1]}"
     reason = lane.failures[-1].text.rstrip(".") if lane.failures else ""
-    what = "check" if story.run.killed else _OPERATIONS.get(lane.first_state, "restore")
+    what = "check" if lane.killed else _OPERATIONS.get(lane.first_state, "restore")
     return ToDo(what, lane.machine.name, where, reason)
 
 
@@ -51,7 +51,7 @@ def undo_text(story: Story) -> tuple[str, str, list[str]]:
     """A class, the sentence in bold, and more sentences."""
     undo = story.timeline.undo
     if undo is None:
-        return "soft", "", ["This run had no undo."]
+        return "soft", "", [_no_undo(story)]
     if story.is_dry:
         return "soft", "", ["Nothing was changed, so there was nothing to put back."]
     if undo.began is None and not undo.outcomes and not undo.error:
@@ -80,6 +80,14 @@ def undo_text(story: Story) -> tuple[str, str, list[str]]:
     if not total:
         return "ok", "✓ Nothing was changed.", more
     return "ok", f"✓ {total} of {total} as they were before the run.", more
+
+
+def _no_undo(story: Story) -> str:
+    if story.run.killed_at:
+        return "The run was killed before it could undo anything more; a recovery came afterwards."
+    if story.run.killed:
+        return "Not recorded: the run was killed, and its ledger does not tell."
+    return "This run had no undo."
 
 
 def seen_text(change: Change, story: Story) -> str:

@@ -35,12 +35,14 @@ def banners(story: Story) -> list[str]:
     if run.mode is Mode.DRY_RUN:
         found.append("Dry run. Nothing was changed; this is what would have been done.")
     if run.killed:
-        last = clock_time(run.ended)
+        last = clock_time(run.killed_at or run.ended)
         source = "ledger" if story.timeline.probes is None else "journal and the ledger"
         found.append(
             f"This run was killed; its last record is from {last}. "
             f"This page was written later, from the {source}."
         )
+    if run.killed_at:
+        found.append(f"It was recovered afterwards; the recovery ended at {clock_time(run.ended)}.")
     for server in story.timeline.servers:
         ahead = server.clock_ahead
         if ahead is not None and abs(ahead) > 60:
@@ -152,7 +154,7 @@ def _third(story: Story) -> str:
     changed, missing = story.changed, story.not_back
     if not changed:
         return "There was nothing to put back."
-    if story.run.killed:
+    if story.run.killed and missing and all(lane.killed for lane in missing):
         names = named([lane.machine.name for lane in missing])
         return f"It is not known whether {names} {'is' if len(missing) == 1 else 'are'} back."
     if not missing:
@@ -184,7 +186,7 @@ def _all_back(story: Story, changed: Sequence[Lane]) -> str:
     by = [
         *_by_whom(story, Phase.METHOD, "the method"),
         *_by_whom(story, Phase.ROLLBACK, "the rollback"),
-        *_by_whom(story, Phase.UNDO, "undo"),
+        *_by_whom(story, Phase.UNDO, "a recovery" if story.run.killed_at else "undo"),
     ]
     undo = story.timeline.undo
     if undo is not None and undo.began and not _by_whom(story, Phase.UNDO, "undo"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class LedgerStory:
-    """The last run in a ledger; ``run`` ends with its last line."""
+    """The last run in a ledger that did more than restore, and its recovery if there was one."""
 
     run: Run
     machines: Sequence[Machine]
@@ -44,14 +45,22 @@ def read_ledger(path: Path) -> LedgerStory:
     starts = [number for number, line in enumerate(lines) if line["kind"] == "run"]
     if not starts:
         raise InvalidValue(f"{path.name} has no run in it: nothing was changed")
-    header, own = lines[starts[-1]], lines[starts[-1] + 1 :]
+    runs = [lines[begin:end] for begin, end in pairwise([*starts, len(lines)])]
+    last = max((n for n, run in enumerate(runs) if _acts(run)), default=len(runs) - 1)
+    (header, *own), recovery = runs[last], [line for run in runs[last + 1 :] for line in run[1:]]
     try:
-        return _story(header, own)
+        return _story(header, own, recovery)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidValue(f"{path.name} has a line that cannot be used: {error!r}") from None
 
 
-def _story(header: Line, lines: Sequence[Line]) -> LedgerStory:
+def _acts(run: Sequence[Line]) -> bool:
+    """False for a recovery, which only restores."""
+    return any(line["kind"] == "intent" and not line.get("restores") for line in run)
+
+
+def _story(header: Line, own: Sequence[Line], recovery: Sequence[Line]) -> LedgerStory:
+    lines = [*own, *recovery]
     machines: dict[str, Machine] = {}
     calls: dict[str, list[Line]] = {}
     for line in lines:
@@ -59,7 +68,8 @@ def _story(header: Line, lines: Sequence[Line]) -> LedgerStory:
         if line["kind"] == "intent":
             machine = _machine(line)
             machines.setdefault(machine.ref, machine)
-    started = _time(header)
+    # The first intents are noted just before the run is.
+    started = min([_time(header), *map(_time, lines)])
     places = {(each.platform, each.server) for each in machines.values()}
     return LedgerStory(
         run=Run(
@@ -68,6 +78,7 @@ def _story(header: Line, lines: Sequence[Line]) -> LedgerStory:
             ended=max([started, *map(_time, lines)]),
             id=str(header["run"]),
             killed=True,
+            killed_at=max([started, *map(_time, own)]) if recovery else None,
         ),
         machines=list(machines.values()),
         servers=[

@@ -66,7 +66,8 @@ class Interruption:
 class Run:
     """``status`` is the journal's; ``killed`` is true if the run never came to its end.
 
-    ``ended`` is then the time of its last record.
+    ``ended`` is then the time of its last record. If its ledger was recovered afterwards, that
+    is the recovery's, and ``killed_at`` is the last one of the run itself.
     """
 
     title: str
@@ -77,6 +78,7 @@ class Run:
     deviated: bool = False
     mode: Mode = Mode.REAL
     killed: bool = False
+    killed_at: datetime | None = None
     interruption: Interruption | None = None
     strategies: str | None = None
 
