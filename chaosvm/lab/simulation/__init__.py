@@ -5,7 +5,7 @@ It is independent of the protocols that the lab's servers speak.
 
 from __future__ import annotations
 
-from chaosvm.lab.simulation.availability import Availability
+from chaosvm.lab.simulation.availability import Availability, reserved_memory
 from chaosvm.lab.simulation.compute import (
     Cluster,
     Datacenter,
@@ -72,5 +72,6 @@ __all__ = [
     "default_disk",
     "default_nic",
     "derived_id",
+    "reserved_memory",
     "tag_id",
 ]

@@ -6,7 +6,7 @@ from chaosvm.lab.simulation.compute import Cluster, Host
 from chaosvm.lab.simulation.inventory import Inventory
 from chaosvm.lab.simulation.machine import Machine
 
-__all__ = ["Availability"]
+__all__ = ["Availability", "reserved_memory"]
 
 _MIB = 1024**2
 # In this order, as vSphere documents it for ClusterDasVmSettings.
@@ -36,7 +36,7 @@ class Availability:
 
         None if none has room for what is reserved for the VM.
         """
-        hosts = [host for host in self._world.usable_hosts(vm) if self._has_room(host, vm)]
+        hosts = [host for host in self._world.usable_hosts(vm) if self.has_room(host, vm)]
         failover = self._cluster(vm).ha.failover_hosts
         for choice in (
             [host for host in hosts if host.name in failover],
@@ -46,6 +46,11 @@ class Availability:
             if choice:
                 return self._world.least_loaded(choice)
         return None
+
+    def unreserved(self, host: Host) -> int:
+        """The bytes of memory that are left to be reserved on a host."""
+        on_host = (each for each in self._world.vms if each.host_id == host.id)
+        return host.memory - sum(map(reserved_memory, on_host))
 
     def admits(self, vm: Machine, host_id: str | None = None) -> bool:
         """Whether admission control lets a user start the VM, on this host or at all.
@@ -62,23 +67,22 @@ class Availability:
         sizes = sorted(host.memory for host in self._world.usable_hosts(vm))
         left = sum(sizes[: max(0, len(sizes) - rules.failures)])
         others = (each for each in self._world.vms if each.cluster_id == cluster.id)
-        reserved = sum(_reserved(each) for each in others if each.state.on_a_host)
-        return bool(left) and reserved + _reserved(vm) <= left
+        reserved = sum(reserved_memory(each) for each in others if each.state.on_a_host)
+        return bool(left) and reserved + reserved_memory(vm) <= left
 
     def failures_tolerated(self, cluster_id: str) -> int:
         """How many hosts, the largest first, may fail and leave room for all that runs."""
         hosts = (each for each in self._world.hosts if each.cluster_id == cluster_id)
         sizes = sorted(host.memory for host in hosts if host.usable)
         vms = (each for each in self._world.vms if each.cluster_id == cluster_id)
-        reserved = sum(_reserved(vm) for vm in vms if vm.state.on_a_host)
+        reserved = sum(reserved_memory(vm) for vm in vms if vm.state.on_a_host)
         left = (sum(sizes[:count]) for count in range(len(sizes) - 1, 0, -1))
         return sum(memory >= reserved for memory in left)
 
-    def _has_room(self, host: Host, vm: Machine) -> bool:
-        if not _reserved(vm):
-            return True
-        on_host = (each for each in self._world.vms if each.host_id == host.id)
-        return sum(map(_reserved, on_host)) + _reserved(vm) <= host.memory
+    def has_room(self, host: Host, vm: Machine) -> bool:
+        """Whether what is reserved for the VM fits on a host."""
+        needed = reserved_memory(vm)
+        return not needed or needed <= self.unreserved(host)
 
     def _cluster(self, vm: Machine) -> Cluster:
         cluster = self._world.cluster(vm.cluster_id)
@@ -86,6 +90,6 @@ class Availability:
         return cluster
 
 
-def _reserved(vm: Machine) -> int:
+def reserved_memory(vm: Machine) -> int:
     """The bytes of memory that a host must have for it."""
     return vm.limits.memory.reservation * _MIB

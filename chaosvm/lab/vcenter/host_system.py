@@ -25,7 +25,9 @@ class HostSystem(HostMethods, hosts.HostQueries, Entity):
         self._host = host
         self.compute = compute
         settings = inventory.settings_of(host)
-        self.systems = hosts.HostConfiguration(moid, host, compute.datacenter.store, settings)
+        self.systems = hosts.HostConfiguration(
+            moid, host, compute.datacenter.store, settings, inventory.world
+        )
 
     @property
     def host(self) -> Host:

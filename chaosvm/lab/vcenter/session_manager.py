@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 import threading
 import uuid
@@ -31,12 +30,12 @@ _LOCALE = "en"
 class Session:
     """One login, with the views and collectors created in it."""
 
-    def __init__(self, user: str, now: float, started: dt.datetime, client: str) -> None:
+    def __init__(self, user: str, world: World, client: str) -> None:
         self.key = str(uuid.uuid4())
         self.cookie = secrets.token_hex(20)
         self.user = user
-        self.login_time = now
-        self.started = started
+        self._world = world
+        self.login_time = world.now
         self.client = client
         self.calls = 0
         self.alive = True
@@ -80,8 +79,8 @@ class Session:
             key=self.key,
             userName=self.user,
             fullName=self.user,
-            loginTime=self.started,
-            lastActiveTime=dt.datetime.now(dt.UTC),
+            loginTime=self._world.date_of(self.login_time),
+            lastActiveTime=self._world.date_of(self._world.now),
             locale=_LOCALE,
             messageLocale=_LOCALE,
             extensionSession=False,
@@ -152,8 +151,7 @@ class Sessions:
         return None if username is None else self._open(username, client)
 
     def _open(self, username: str, client: str) -> Session:
-        now = self._world.now
-        session = Session(username, now, self._world.date_of(now), client)
+        session = Session(username, self._world, client)
         with self._lock:
             self._sessions[session.cookie] = session
             self.logins += 1

@@ -72,6 +72,7 @@ _SYSTEMS = {
 _OTHER_SYSTEM = "otherGuest64"
 # Ids and names of the guest systems that VMs can be created with.
 GUEST_SYSTEMS = (*_SYSTEMS.values(), (_OTHER_SYSTEM, "Other (64-bit)"))
+_IDS_BY_NAME = {name: id for id, name in GUEST_SYSTEMS}
 
 _ESCAPES = {"%": "%25", "/": "%2f", "\\": "%5c"}
 _UNESCAPES = {escape: character for character, escape in _ESCAPES.items()}
@@ -91,7 +92,9 @@ def question_of(vm: Machine) -> str | None:
 def guest_id(system: str) -> str:
     if system.endswith(("Guest", "Guest64")):
         return system  # as a client has set it
-    return _SYSTEMS[system][0] if system in _SYSTEMS else _OTHER_SYSTEM
+    if system in _SYSTEMS:
+        return _SYSTEMS[system][0]
+    return _IDS_BY_NAME.get(system, _OTHER_SYSTEM)  # inventories have full names
 
 
 def system_of(guest_id: str) -> str:

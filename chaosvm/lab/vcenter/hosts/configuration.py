@@ -7,7 +7,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from chaosvm.lab.simulation import Host
+from chaosvm.lab.simulation import Host, World
 from chaosvm.lab.vcenter.entities import Datastore
 from chaosvm.lab.vcenter.hosts.administration import (
     AutoStartManager,
@@ -43,7 +43,6 @@ _PARTS: Mapping[str, type[HostPart]] = {
     "cacheConfigurationManager": HostPart,
     "certificateManager": CertificateManager,
     "cpuScheduler": HostPart,
-    "dateTimeSystem": DateTimeSystem,
     "diagnosticSystem": HostPart,
     "esxAgentHostManager": HostPart,
     "firewallSystem": FirewallSystem,
@@ -90,7 +89,12 @@ class HostConfiguration:
     """Its parts, by property of the configManager."""
 
     def __init__(
-        self, host_moid: str, host: Host, datastore: Datastore, settings: dict[str, Any]
+        self,
+        host_moid: str,
+        host: Host,
+        datastore: Datastore,
+        settings: dict[str, Any],
+        world: World,
     ) -> None:
         number = int(host_moid.rpartition("-")[2])
         options = settings.setdefault("options", {})
@@ -99,6 +103,7 @@ class HostConfiguration:
         self._parts: dict[str, ManagedObject] = {
             **{name: part(name, number, host, settings) for name, part in _PARTS.items()},
             "advancedOption": OptionManager(f"EsxHostAdvSettings-{number}", options),
+            "dateTimeSystem": DateTimeSystem(number, host, settings, world),
             "datastoreSystem": DatastoreSystem(number, host, settings, datastore),
             "storageSystem": StorageSystem(number, host, settings, datastore),
         }

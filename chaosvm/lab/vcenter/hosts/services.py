@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 from pyVmomi import VmomiSupport, vim, vmodl
 
+from chaosvm.lab.simulation import Host, World
 from chaosvm.lab.vcenter.hosts.system import HostPart, find
 from chaosvm.lab.vcenter.managed_object import Call, SoapFault, managed_property, method
 
@@ -148,6 +149,12 @@ def _rule(port: int, direction: str, protocol: str) -> Any:
 class DateTimeSystem(HostPart):
     """The time zone of an ESXi host is always UTC."""
 
+    def __init__(
+        self, number: int, host: Host, settings: MutableMapping[str, Any], world: World
+    ) -> None:
+        super().__init__("dateTimeSystem", number, host, settings)
+        self._world = world
+
     @managed_property
     def dateTimeInfo(self, session: Any = None) -> Any:
         config = self.setting("time", _h.DateTimeConfig)
@@ -170,7 +177,7 @@ class DateTimeSystem(HostPart):
 
     @method("QueryDateTime")
     def query(self, call: Call) -> dt.datetime:
-        return dt.datetime.now(dt.UTC)
+        return self._world.date_of(self._world.now)
 
     @method("QueryAvailableTimeZones")
     def time_zones(self, call: Call) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab.fault_injection import IGNORED
-from chaosvm.lab.simulation import Machine, Origin, State
+from chaosvm.lab.simulation import Machine, Origin, State, reserved_memory
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.managed_object import Call, ManagedObject, SoapFault, method
 from chaosvm.lab.vcenter.methods.task_method import run_task, task_method
@@ -23,6 +23,7 @@ from chaosvm.lab.vcenter.tasks import Pending, Task
 __all__ = ["PowerMethods", "MultiVMPowerOn"]
 
 _WRONG_STATE = "The attempted operation cannot be performed in the current state."
+_NO_FAILOVER = "Insufficient resources to satisfy configured failover level for vSphere HA."
 
 
 class PowerMethods(ManagedObject):
@@ -72,7 +73,7 @@ class PowerMethods(ManagedObject):
         durations = self.inventory.world.durations
         _raise_if(_power_on_fault(self.machine))
         self._require_host()
-        self.inventory.world.power.start(self.vm_id, origin)
+        self.inventory.world.power.start(self.vm_id, origin, host_id=self._host_with_room())
         return Pending(
             lambda: POWER_STATES[self.machine.state] == "poweredOn",
             max(durations.launch, durations.restore),
@@ -85,6 +86,23 @@ class PowerMethods(ManagedObject):
         moves = cluster is not None and cluster.drs.enabled and bool(world.usable_hosts(vm))
         if host is not None and not host.usable and not moves:
             raise SoapFault(vim.fault.InvalidHostState(host=self.inventory.host_of(vm)))
+
+    def _host_with_room(self) -> str | None:
+        """Where what is reserved for the VM fits, and a failover still has room."""
+        vm, world = self.machine, self.inventory.world
+        hosts, cluster = world.usable_hosts(vm), world.cluster(vm.cluster_id)
+        if cluster is not None and not cluster.drs.enabled and vm.home_id is not None:
+            hosts = [host for host in hosts if host.id == vm.home_id]
+        if not hosts:
+            return None
+        fitting = [host for host in hosts if world.availability.has_room(host, vm)]
+        if not fitting:
+            raise _insufficient_memory(max(map(world.availability.unreserved, hosts)), vm)
+        admitted = [host for host in fitting if world.availability.admits(vm, host.id)]
+        if not admitted:
+            raise SoapFault(vim.fault.InsufficientFailoverResourcesFault(), _NO_FAILOVER)
+        home = [host for host in admitted if host.id == vm.home_id]
+        return world.least_loaded(home or admitted)
 
     @task_method("PowerOffVM_Task")
     def power_off(self, call: Call) -> Pending:
@@ -155,6 +173,14 @@ class PowerMethods(ManagedObject):
                 self.inventory.world.change(vm.id, question=None)
             if vm.state is State.PAUSED:
                 self.inventory.world.power.start(vm.id, call.origin)
+
+
+def _insufficient_memory(left: int, vm: Machine) -> SoapFault:
+    """Both of its fields are in bytes."""
+    fault = vim.fault.InsufficientMemoryResourcesFault(
+        unreserved=max(0, left), requested=reserved_memory(vm)
+    )
+    return SoapFault(fault, "The host does not have sufficient memory resources.")
 
 
 def _raise_if(fault: Any) -> None:

@@ -1,0 +1,77 @@
+"""Starts that a cluster has no room for, and what else a vCenter derives from its world."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from pyVmomi import vim
+
+from chaosvm.lab import Lab, State, World
+from chaosvm.lab.simulation import Allocation, HighAvailability, Limits
+from tests.lab.vcenter.conftest import connected, left, task_ended
+from tests.lab.vcenter.test_power import machine
+
+GIB = 1024**3
+_MOMENT = dt.timedelta(minutes=5)
+_RESERVED = Limits(memory=Allocation(reservation=200 * 1024))
+
+
+@pytest.fixture
+def small(world: World) -> World:
+    """Two hosts of 256 GiB, and three VMs of which each needs most of one."""
+    world.add_host("second", memory=256 * GIB)  # next to the first, which is as large
+    for name in ("a", "b", "c"):
+        world.add_vm(name, State.OFF)
+        world.change(name, limits=_RESERVED)
+    return world
+
+
+def started(content: Any, name: str) -> Any:
+    return task_ended(machine(content, name).PowerOn()).error
+
+
+def test_a_start_that_leaves_no_room_for_a_failover_is_refused(small: World, content: Any) -> None:
+    small.change_cluster(small.clusters[0].id, ha=HighAvailability(enabled=True))
+    assert started(content, "a") is None
+    assert isinstance(started(content, "b"), vim.fault.InsufficientFailoverResourcesFault)
+    assert small.vm("b").state is State.OFF
+
+
+def test_no_more_is_reserved_than_a_host_has(small: World, content: Any) -> None:
+    assert started(content, "a") is None
+    assert started(content, "b") is None
+    error = started(content, "c")
+    assert isinstance(error, vim.fault.InsufficientMemoryResourcesFault)
+    assert (error.requested, error.unreserved) == (200 * GIB, 56 * GIB)
+
+
+def test_all_times_are_those_of_the_server(world: World) -> None:
+    world.add_vm("web")
+    with Lab(world, platforms=["vsphere"], clock_offset=86_400) as lab:
+        instance = connected(lab)
+        content = instance.RetrieveContent()
+        vm = machine(content, "web")
+        now = instance.CurrentTime()
+        session = content.sessionManager.currentSession
+        times = {
+            "host": vm.runtime.host.configManager.dateTimeSystem.QueryDateTime(),
+            "login": session.loginTime,
+            "active": session.lastActiveTime,
+        }
+        wrong = {name: time for name, time in times.items() if abs(time - now) > _MOMENT}
+        assert not wrong
+        up = dt.timedelta(seconds=vm.summary.quickStats.uptimeSeconds)
+        assert abs(vm.runtime.bootTime - (now - up)) < _MOMENT
+        left(instance)
+
+
+def test_a_guest_system_is_known_by_its_full_name(world: World, content: Any) -> None:
+    world.add_vm("web")
+    world.change("web", os="Red Hat Enterprise Linux 9 (64-bit)")
+    config = machine(content, "web").config
+    assert (config.guestId, config.guestFullName) == (
+        "rhel9_64Guest",
+        "Red Hat Enterprise Linux 9 (64-bit)",
+    )
