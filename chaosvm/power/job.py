@@ -6,6 +6,7 @@ close with an outcome. It sends nothing itself and gets the time only from its d
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from chaosvm.errors import (
     PerhapsBusy,
     VMGone,
 )
+from chaosvm.outcome import Outcome
 from chaosvm.power.fallback import Fallback
 from chaosvm.power.precheck import (
     already_satisfied,
@@ -168,6 +170,15 @@ class Job(Fallback):
     def stop(self, why: str) -> None:
         """Close the job because the call has to stop."""
         self._abandon("was abandoned", why)
+
+    @property
+    def outcome_so_far(self) -> Outcome:
+        """Its outcome or, as long as it is open, that of a call that is interrupted now."""
+        if not self.open:
+            return self.outcome
+        interrupted = copy.copy(self)
+        interrupted.stop("the run was interrupted")
+        return interrupted.outcome
 
     def _abandon(self, what: str, why: str) -> None:
         if self.waits_for_guest:

@@ -54,12 +54,14 @@ def run_operation(
     deadline: Deadline,
     ledger: Ledger,
     all_or_none: bool = True,
+    so_far: dict[str, Outcome] | None = None,
 ) -> list[Outcome]:
     """Apply the order to every VM; returns one outcome for each, in the same order.
 
     Raises OperationRefused, with nothing touched, if the operation is impossible for one of them
     in its present state; without ``all_or_none`` only that VM fails. Raises LedgerError, with
-    nothing touched, if it cannot be recorded first. Later failures are in the outcomes.
+    nothing touched, if it cannot be recorded first. Later failures are in the outcomes. ``so_far``
+    gets the outcomes by id, also if the call is interrupted: then some may be unknown.
     """
     if all_or_none:
         raise_if_refused(backend, vms, order)
@@ -74,8 +76,12 @@ def run_operation(
     if any(job.open for job in jobs):
         _notify_observers(backend, [job.vm for job in jobs])
         ended = partial(_ended, jobs)
-        with traced(backend.address, ended, deadline.elapsed):
-            _Run(backend, jobs, order, deadline, ledger).run()
+        try:
+            with traced(backend.address, ended, deadline.elapsed):
+                _Run(backend, jobs, order, deadline, ledger).run()
+        finally:
+            if so_far is not None:
+                so_far.update({job.vm.id: job.outcome_so_far for job in jobs})
     return [job.outcome for job in jobs]
 
 

@@ -1,7 +1,7 @@
 """Completes Chaos Toolkit's journal where it would leave something out.
 
-By itself, an activity that fails has no output there, a run that continues after a
-signal is ``completed``, and only Chaos Toolkit's own ``--dry`` makes a dry run.
+By itself, an activity that fails or is interrupted has no output there, a run that continues
+after a signal is ``completed``, and only Chaos Toolkit's own ``--dry`` makes a dry run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = [
     "record_dry_run",
     "record_interruption",
     "restore_output",
+    "unwrap_output",
 ]
 
 _OUTPUT_KEY = "chaosvm_output"
@@ -25,16 +26,23 @@ _ACTIONS = "actions"
 
 
 def keep_output(output: dict[str, Any]) -> None:
-    """Keep the output of the current activity, which is about to fail, for the journal."""
+    """Keep the output of the current activity, which fails or is interrupted, for the journal."""
     entry = experiment.journal_entry()
     if entry is not None:
         entry[_OUTPUT_KEY] = output
 
 
+def unwrap_output() -> None:
+    """Make the kept output of a batch that of its only VM."""
+    outcomes = (experiment.journal_entry() or {}).get(_OUTPUT_KEY, {}).get("outcomes")
+    if outcomes:
+        keep_output(outcomes[0])
+
+
 def restore_output(entry: dict[str, Any]) -> None:
-    """Give a failed activity the output that was kept for it."""
+    """Give a failed or interrupted activity the output that was kept for it."""
     output = entry.pop(_OUTPUT_KEY, None)
-    if output is not None and entry.get("status") == "failed" and entry.get("output") is None:
+    if output is not None and entry.get("status") != "succeeded" and entry.get("output") is None:
         entry["output"] = output
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+
+from chaoslib.exceptions import InterruptExecution
 
 from chaosvm.backend import Operation, Order
 from chaosvm.errors import ChaosVMError, OperationFailed
@@ -16,7 +19,6 @@ from chaosvm.guards import (
     raise_if_exceeded,
     takes_down,
 )
-from chaosvm.ledger import Ledger
 from chaosvm.outcome import (
     Batch,
     How,
@@ -29,6 +31,7 @@ from chaosvm.outcome import (
 from chaosvm.plans import Plan, Preview, preview
 from chaosvm.power import in_flight, raise_if_refused, run_operation, wait_for_in_flight
 from chaosvm.runtime import Deadline, journal
+from chaosvm.selection import SelectionResult
 from chaosvm.service.context import Context
 from chaosvm.service.outage import Outage
 from chaosvm.service.targets import Target
@@ -40,6 +43,7 @@ __all__ = ["Operations"]
 logger = logging.getLogger("chaostoolkit")
 
 _MOST_NAMED = 20
+_INTERRUPTIONS = (InterruptExecution, KeyboardInterrupt, SystemExit)
 
 
 class Operations:
@@ -52,8 +56,8 @@ class Operations:
         """As :meth:`run`, for a target of one VM."""
         try:
             batch = self.run(order, target, deadline)
-        except OperationFailed as failed:
-            journal.keep_output(failed.outcomes[0].to_json())
+        except BaseException:
+            journal.unwrap_output()
             raise
         return replace(batch.outcomes[0], plan=batch.plan)
 
@@ -76,7 +80,7 @@ class Operations:
             drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
             names = _named(choice.vms)
             logger.info(f"{order.name} of {len(choice.vms)} VM(s){drawn}: {names}")
-            outcomes = self._carry_out(choice.vms, order, deadline)
+            outcomes = self._carry_out(choice, order, deadline)
             logger.info(summary_text(order.name, outcomes, deadline.elapsed))
             self._count_reboots(order, outcomes)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
@@ -122,13 +126,34 @@ class Operations:
 
     # Running -----------------------------------------------------------------------
 
-    def _carry_out(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> list[Outcome]:
+    def _carry_out(
+        self, choice: SelectionResult, order: Order, deadline: Deadline
+    ) -> list[Outcome]:
         backend, ledger = self._context.backend, self._context.ledger()
-        if order.duration is not None:
-            return Outage(backend, ledger, order, self._outcomes).run(vms, deadline)
-        return run_in_waves(backend, ledger, vms, order, deadline, self._outcomes)
+        so_far: dict[str, Outcome] = {}
+        operate = partial(self._outcomes, so_far)
+        try:
+            if order.duration is not None:
+                return Outage(backend, ledger, order, operate, so_far).run(choice.vms, deadline)
+            return run_in_waves(backend, ledger, choice.vms, order, deadline, operate)
+        except _INTERRUPTIONS:
+            if so_far:
+                self._keep_outcomes(choice, order, so_far)
+            raise
 
-    def _outcomes(self, vms: Sequence[VM], order: Order, deadline: Deadline) -> list[Outcome]:
+    def _keep_outcomes(
+        self, choice: SelectionResult, order: Order, so_far: Mapping[str, Outcome]
+    ) -> None:
+        """An interrupted activity has output, too: what is known of each VM by now."""
+        interrupted = [
+            so_far.get(vm.id) or not_touched(vm, order, "the run was interrupted")
+            for vm in choice.vms
+        ]
+        journal.keep_output(Batch(tuple(interrupted), choice.seed, choice.passed_over).to_json())
+
+    def _outcomes(
+        self, so_far: dict[str, Outcome], vms: Sequence[VM], order: Order, deadline: Deadline
+    ) -> list[Outcome]:
         """VMs with an earlier command still in flight come last.
 
         The run has changed those before, so whatever they need now adds nothing
@@ -138,10 +163,10 @@ class Operations:
         ledger.register_backend(backend)
         late = in_flight(backend, vms, ledger, order)
         ready = [vm for vm in vms if vm not in late]
-        outcomes = run_operation(backend, ready, order, deadline, ledger)
+        outcomes = run_operation(backend, ready, order, deadline, ledger, so_far=so_far)
         if late:
             try:
-                outcomes += self._when_settled(late, order, deadline, ledger)
+                outcomes += self._when_settled(late, order, deadline, so_far)
             except ChaosVMError as error:
                 if not outcomes:
                     raise
@@ -150,13 +175,13 @@ class Operations:
         return [by_id[vm.id] for vm in vms]
 
     def _when_settled(
-        self, late: Sequence[VM], order: Order, deadline: Deadline, ledger: Ledger
+        self, late: Sequence[VM], order: Order, deadline: Deadline, so_far: dict[str, Outcome]
     ) -> list[Outcome]:
-        backend = self._context.backend
+        backend, ledger = self._context.backend, self._context.ledger()
         settled = wait_for_in_flight(backend, late, ledger, deadline, order)
         # A VM that was deleted meanwhile fails like any other.
         again = [settled[vm.id] or vm for vm in late]
-        return run_operation(backend, again, order, deadline, ledger, all_or_none=False)
+        return run_operation(backend, again, order, deadline, ledger, False, so_far)
 
     def _count_reboots(self, order: Order, outcomes: Sequence[Outcome]) -> None:
         """A VM runs before and after a reboot: only the outcome says whether it went down."""

@@ -53,13 +53,24 @@ class _Wave:
 
 
 class Outage:
-    """One outage; ``operate`` carries out an order on VMs."""
+    """One outage; ``operate`` carries out an order on VMs.
 
-    def __init__(self, backend: Backend, ledger: Ledger, order: Order, operate: Operate) -> None:
+    It adds each outcome to ``so_far``, which gets those of the outage if that is interrupted.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        ledger: Ledger,
+        order: Order,
+        operate: Operate,
+        so_far: dict[str, Outcome],
+    ) -> None:
         self._backend = backend
         self._ledger = ledger
         self._order = order
         self._operate = operate
+        self._so_far = so_far
         self._timer = Deadline(float("inf"), backend.clock)
         self._checked_at = 0.0
 
@@ -84,10 +95,27 @@ class Outage:
             self._end(self._held(begun))
         except BaseException:
             logger.warning("outage: interrupted; what it has taken down is powered on now")
-            self._end(self._held(begun))
+            try:
+                self._end(self._held(begun))
+            finally:
+                self._so_far.update({each.id: each for each in self._interrupted(begun)})
             raise
-        outcomes = [self._outcome(wave, vm) for wave in begun for vm in wave.vms]
-        return outcomes + [not_touched(vm, self._order, why) for wave in waiting for vm in wave.vms]
+        return self._outcomes(begun) + [
+            not_touched(vm, self._order, why) for wave in waiting for vm in wave.vms
+        ]
+
+    def _interrupted(self, begun: Sequence[_Wave]) -> list[Outcome]:
+        """The outcomes of the waves that have begun; unknown where even the end was interrupted."""
+        for wave in self._held(begun):
+            why = "the power on was interrupted, its outcome is unknown"
+            wave.up = {
+                vm.id: replace(not_touched(vm, self._order, ""), error=why)
+                for vm in wave.taken_down
+            }
+        return [
+            replace(each, detail=each.detail or "the outage was interrupted")
+            for each in self._outcomes([wave for wave in begun if wave.down])
+        ]
 
     @property
     def _now(self) -> float:
@@ -119,6 +147,9 @@ class Outage:
                 wave.down = {}
                 raise
             outcomes = [not_touched(vm, self._order, str(error)) for vm in wave.vms]
+        except BaseException:
+            wave.down |= {vm.id: self._so_far[vm.id] for vm in wave.vms if vm.id in self._so_far}
+            raise
         wave.down = {outcome.id: outcome for outcome in outcomes}
         hold = any(each.after is not ON for each in outcomes)
         wave.up_at = self._now + (self._order.duration or 0.0) * hold
@@ -203,6 +234,9 @@ class Outage:
             }
 
     # Outcomes --------------------------------------------------------------------------
+
+    def _outcomes(self, waves: Sequence[_Wave]) -> list[Outcome]:
+        return [self._outcome(wave, vm) for wave in waves for vm in wave.vms]
 
     def _outcome(self, wave: _Wave, vm: VM) -> Outcome:
         down, up = wave.down[vm.id], wave.up.get(vm.id)

@@ -110,7 +110,10 @@ def test_in_an_action_of_ours(chaos: Chaos, lab: Lab, world: World, platform: st
     command = play(chaos, shut_down(platform, "first"), cut(platform, "second"))
     journal = interrupt(chaos, command, lambda: changes(lab) == 4)
     assert journal["status"] == "interrupted"
-    assert [run["activity"]["name"] for run in journal["run"]] == ["shut-down-first"]
+    (run,) = journal["run"]
+    assert run["activity"]["name"] == "shut-down-first"
+    assert {each["after"] for each in run["output"]["outcomes"]} == {"unknown"}
+    assert len(run["output"]["outcomes"]) == 4
     assert journal["interruption"]["name"] == "SIGTERM"
     assert changes(lab) == 4
     assert states(world, "second") == {State.RUNNING}

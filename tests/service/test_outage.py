@@ -11,6 +11,7 @@ from chaosvm.backend import PowerCommand
 from chaosvm.errors import CommandFailed, GuardStopped, InvalidValue, OperationFailed
 from chaosvm.ledger import ledger_for_run
 from chaosvm.outcome import Batch, How, Outcome
+from chaosvm.runtime import experiment
 from chaosvm.settings import Safety
 from tests.fakes import OFF, ON, FakePlatform, does, fails, ignores
 
@@ -25,6 +26,18 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePlatform:
     for number in range(4):
         platform.add(f"web-{number}")
     return platform
+
+
+@pytest.fixture
+def entry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The journal's entry of the activity."""
+    entry: dict[str, Any] = {"activity": {}}
+    monkeypatch.setattr(experiment, "journal_entry", lambda: entry)
+    return entry
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def outcomes(act: Any) -> dict[str, Outcome]:
@@ -98,7 +111,7 @@ def test_a_guest_that_goes_down_late_comes_back_too(platform: FakePlatform) -> N
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(20)])
 def test_an_interruption_while_held_brings_them_back_first(
-    platform: FakePlatform, error: BaseException
+    platform: FakePlatform, error: BaseException, entry: dict[str, Any]
 ) -> None:
     def interrupt() -> None:
         raise error
@@ -109,6 +122,52 @@ def test_an_interruption_while_held_brings_them_back_first(
     assert {machine.state for machine in platform.machines.values()} == {ON}
     assert platform.clock.now < 1_040
     assert ledger_for_run(None).vm_records() == []
+    kept = {each["name"]: each for each in entry["chaosvm_output"]["outcomes"]}
+    web = kept["web-0"]
+    assert (web["after"], web["changed"], web["detail"]) == (
+        "powered_on",
+        True,
+        "the outage was interrupted",
+    )
+    assert "error" not in web
+    assert 30 <= web["milestones"]["back"] <= 40
+    assert len(kept) == 4
+
+
+def test_an_interruption_while_going_down_leaves_outcomes(
+    platform: FakePlatform, entry: dict[str, Any]
+) -> None:
+    platform.on("web-1", ASK, does(seconds=40))
+    platform.clock.at(20, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        platform.outage(ALL, duration=60, waves=2)
+    kept = {each["name"]: each for each in entry["chaosvm_output"]["outcomes"]}
+    assert "error" not in kept["web-0"]
+    assert "its outcome is unknown: the run was interrupted" in kept["web-1"]["error"]
+    assert kept["web-3"]["error"] == "was not touched: the run was interrupted"
+
+
+def test_an_interruption_leaves_outcomes(platform: FakePlatform, entry: dict[str, Any]) -> None:
+    platform.on("web-1", ASK, ignores())
+    platform.clock.at(20, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        platform.batch_power_off({"names": ["web-0", "web-1"]})
+    done, unknown = entry["chaosvm_output"]["outcomes"]
+    assert (done["after"], done["changed"]) == ("powered_off", True)
+    assert unknown["after"] == "unknown"
+
+
+def test_an_interruption_of_one_vm_leaves_its_outcome(
+    platform: FakePlatform, entry: dict[str, Any]
+) -> None:
+    platform.on("web-1", PowerCommand.REBOOT_GUEST, ignores())
+    platform.clock.at(20, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        platform.reboot("web-1")
+    assert (entry["chaosvm_output"]["name"], entry["chaosvm_output"]["after"]) == (
+        "web-1",
+        "unknown",
+    )
 
 
 def test_a_run_that_is_stopped_while_held_brings_them_back(platform: FakePlatform) -> None:
