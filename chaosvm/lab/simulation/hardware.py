@@ -86,12 +86,13 @@ class Limits:
 def default_nic(vm_id: str, moid: str, number: int = 0) -> Nic:
     """A network card with a MAC address that no other VM has, as a vCenter assigns them."""
     index = int(moid.rpartition("-")[2])
-    mac = (0x50, 0x56, index >> 16 & 0x3F, index >> 8 & 0xFF, index & 0xFF)
+    # The first byte of a card's own address is even; that of a group of cards is odd.
+    mac = (number << 1 & 0xFF, 0x50, 0x56, index >> 16 & 0x3F, index >> 8 & 0xFF, index & 0xFF)
     return Nic(
         id=derived_id(vm_id, f"nic{number + 1}"),
         key=_FIRST_NIC + number,
         name=f"nic{number + 1}",
-        mac=f"{number:02x}:" + ":".join(f"{part:02x}" for part in mac),
+        mac=":".join(f"{part:02x}" for part in mac),
     )
 
 

@@ -84,8 +84,11 @@ class Task(ManagedObject):
         self.method_name = method_name
         self.description = description
         self.user = origin.user or ""
+        self.reason: Any = vim.TaskReasonUser(userName=self.user)
         self.pending: Pending | None = None
         self.ended: Callable[[Task], None] = lambda task: None
+        # What else is told once it has ended, such as the scheduled task that began it.
+        self.followed_by: Callable[[Any], None] = lambda fault: None
         self.start = world.now
         self.end: float | None = None
         self.canceled = False
@@ -94,10 +97,12 @@ class Task(ManagedObject):
 
     def succeed(self, result: Any = None) -> None:
         self._result, self.end = result, self._world.now
+        self.followed_by(None)
 
     def fail(self, fault: Any, message: str) -> None:
         fault.msg = message
         self._fault, self.end = fault, self._world.now
+        self.followed_by(fault)
 
     @managed_property
     def info(self, session: Any = None) -> Any:
@@ -111,7 +116,7 @@ class Task(ManagedObject):
             state=self.state,
             cancelled=self.canceled,
             cancelable=self._cancelable,
-            reason=vim.TaskReasonUser(userName=self.user),
+            reason=self.reason,
             queueTime=self._moment(self.start),
             startTime=self._moment(self.start),
             eventChainId=int(self.moid.rpartition("-")[2]),
@@ -140,6 +145,13 @@ class Task(ManagedObject):
     def refuse_update(self, call: Call) -> None:
         """Only the extension that created a task may update it, and none creates any."""
         raise SoapFault(vmodl.fault.NotSupported(), "The task does not belong to an extension.")
+
+    def follow(self, reason: Any, followed_by: Callable[[Any], None]) -> None:
+        """Say why it began, and tell its fault, None for success, once it has ended."""
+        with self._world.present():
+            self.reason, self.followed_by = reason, followed_by
+            if self.end is not None:
+                followed_by(self._fault)
 
     @property
     def state(self) -> str:

@@ -44,7 +44,8 @@ def in_seconds(instance: Any, seconds: float) -> dt.datetime:
 def test_a_task_runs_at_its_time(manager: Any, instance: Any, vm: Any, world: World) -> None:
     task = manager.CreateScheduledTask(vm, power_off("now", runAt=in_seconds(instance, 0.1)))
     assert manager.RetrieveEntityScheduledTask(vm) == [task]
-    eventually(lambda: world.vm("web").state is State.OFF)
+    eventually(lambda: task.info.state == "success")
+    assert world.vm("web").state is State.OFF
     info = task.info
     assert (info.state, info.nextRunTime, info.entity) == ("success", None, vm)
     assert info.activeTask.info.descriptionId == "VirtualMachine.powerOff"
@@ -67,6 +68,23 @@ def test_a_task_is_run_and_removed_by_hand(
     wanted = _e.EventFilterSpec(eventTypeId=["ScheduledTaskEvent", "ScheduledTaskRemovedEvent"])
     (removed,) = content.eventManager.QueryEvents(wanted)
     assert removed.scheduledTask.name == "later"
+
+
+def test_a_task_fails_if_its_method_does(
+    manager: Any, instance: Any, content: Any, vm: Any
+) -> None:
+    spec = power_off("on", runAt=in_seconds(instance, 3600))
+    spec.action.name = vim.VirtualMachine.PowerOn
+    task = manager.CreateScheduledTask(vm, spec)
+    task.RunScheduledTask()
+    info = task.info
+    assert (info.state, type(info.error)) == ("error", vim.fault.InvalidPowerState)
+    reason = info.activeTask.info.reason
+    assert isinstance(reason, vim.TaskReasonSchedule)
+    assert reason.scheduledTask == task
+    wanted = _e.EventFilterSpec(eventTypeId=["ScheduledTaskFailedEvent"])
+    (failed,) = content.eventManager.QueryEvents(wanted)
+    assert isinstance(failed.reason, vim.fault.InvalidPowerState)
 
 
 def test_events_are_posted(content: Any, vm: Any) -> None:

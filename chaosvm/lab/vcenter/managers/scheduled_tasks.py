@@ -116,6 +116,7 @@ class ScheduledTask(ManagedObject):
         self._plan = 0
         self._next: dt.datetime | None = None
         self._previous: dt.datetime | None = None
+        self._state = "queued"
         self._error: Any = None
         self._task: Any = None
 
@@ -135,7 +136,7 @@ class ScheduledTask(ManagedObject):
             lastModifiedUser=self._origin.user or "",
             nextRunTime=self._next,
             prevRunTime=self._previous,
-            state="error" if self._error is not None else "success" if self._previous else "queued",
+            state=self._state,
             error=self._error,
             activeTask=self._task,
             **spec,
@@ -179,17 +180,29 @@ class ScheduledTask(ManagedObject):
     def _run(self) -> None:
         self._previous = self._world.date_of(self._world.now)
         self.record(_e.ScheduledTaskStartedEvent, "Running", self._origin)
+        self._task = None
         try:
-            result, self._error = self._act(), None
+            result = self._act()
         except (SoapFault, NotFound) as error:
-            self._error = getattr(error, "fault", None) or vmodl.fault.SystemError(
-                reason=str(error)
-            )
-            self._error.msg = str(error)
-            self.record(_e.ScheduledTaskFailedEvent, "Failed", self._origin, reason=self._error)
+            fault = getattr(error, "fault", None) or vmodl.fault.SystemError(reason=str(error))
+            fault.msg = str(error)
+            self._end(fault)
             return
-        self._task = result if isinstance(result, vim.Task) else None
-        self.record(_e.ScheduledTaskCompletedEvent, "Completed", self._origin)
+        task = self._inventory.tasks.find(result._moId) if isinstance(result, vim.Task) else None
+        if task is None:
+            self._end(None)
+            return
+        self._task, self._state = result, "running"
+        reason = vim.TaskReasonSchedule(name=self.spec.name, scheduledTask=self.reference)
+        task.follow(reason, self._end)
+
+    def _end(self, fault: Any) -> None:
+        """It ends as its task does."""
+        self._error, self._state = fault, "success" if fault is None else "error"
+        if fault is None:
+            self.record(_e.ScheduledTaskCompletedEvent, "Completed", self._origin)
+        else:
+            self.record(_e.ScheduledTaskFailedEvent, "Failed", self._origin, reason=fault)
 
     def _act(self) -> Any:
         """Call the method of the action on the entity."""
