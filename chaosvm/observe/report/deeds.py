@@ -7,7 +7,7 @@ from typing import Any
 
 from chaosvm.observe.report.lanes import outcome_ref
 from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import joined, platform_title
+from chaosvm.observe.report.words import joined, moment, platform_title
 from chaosvm.observe.timeline import Phase
 
 __all__ = ["reason", "sentence_of", "what_was_done"]
@@ -39,12 +39,37 @@ _REVERSED = {"power_on": "powered on", "power_off": "powered off", "suspend": "s
 
 
 def what_was_done(story: Story) -> str:
+    """Also what prevented it: an interruption, and activities that failed as a whole."""
+    return " ".join(filter(None, [_interruption(story), _done(story), _failed(story)]))
+
+
+def _interruption(story: Story) -> str:
+    interruption = story.run.interruption
+    if interruption is None:
+        return ""
+    when = f" at {moment(story.at(interruption.at), story.span)}" if interruption.at else ""
+    return f"The run was interrupted{when}: {reason(interruption.by)}."
+
+
+def _failed(story: Story) -> str:
+    failed = [each for _, each in story.failed_activities if each.phase is not Phase.UNDO]
+    if not failed or story.timeline.stopped_by_guard:
+        return ""
+    if len(failed) == 1:
+        return f"{failed[0].name} failed: {reason(failed[0].error or '')}."
+    first = f"{failed[0].name}: {reason(failed[0].error or '')}"
+    return f"{len(failed)} activities failed without an outcome; the first was {first}."
+
+
+def _done(story: Story) -> str:
     if story.timeline.stopped_by_guard:
         stopped = sentence_of(f"A guard stopped {story.timeline.stopped_by_guard}")
         return f"{stopped} {_deeds_sentence(story)}" if _deeds(story) else stopped
     if story.met(Phase.BEFORE) is False and not story.method_was_run:
         return "The method was not run."
     if not _deeds(story):
+        if story.failed_activities and not story.lanes:
+            return ""
         return "No VM was changed." if story.lanes else "No VM was selected."
     return _deeds_sentence(story)
 

@@ -45,6 +45,7 @@ def _values(story: Story) -> dict[str, Any]:
         "no_probes": _no_probes(story),
         "outage": bool(story.outages),
         **_outcomes(story),
+        "failed_activities": story.failed_activities,
         "guards": timeline.guards,
         "guard_note": _guard_note(timeline.stopped_by_guard),
         "undo": proof.undo_text(story),

@@ -82,6 +82,15 @@ class Story:
             runs.append(undo_activity(self.timeline))
         return list(enumerate(sorted(runs, key=lambda each: each.began), 1))
 
+    @cached_property
+    def failed_activities(self) -> list[tuple[int, ActivityRun]]:
+        """Those whose error is not told by the outcome of a VM, such as a refusal."""
+        return [
+            (number, each)
+            for number, each in self.activities
+            if each.error and not any(outcome.get("error") for outcome in each.outcomes)
+        ]
+
     def number_of(self, activity: ActivityRun) -> int:
         return next((n for n, each in self.activities if each == activity), 0)
 

@@ -269,12 +269,23 @@ def _told(
         begun = max(activity.began, (activity.ended or ended) - timedelta(seconds=longest))
         for outcome in activity.outcomes:
             vm = refs[_key(outcome)]
-            at = begun + timedelta(seconds=float(outcome.get("seconds") or 0))
-            before, after = str(outcome.get("before")), str(outcome.get("after"))
-            for time, value in ((activity.began, before), (at, after)):
+            before = (activity.began, str(outcome.get("before")))
+            for time, value in (before, *_states_told(outcome, begun)):
                 if known.get(vm) != value and not (value == "unknown" and vm in known):
                     changes.append(
                         Change(at=time, vm=vm, kind=Kind.POWER, value=value, source=source)
                     )
                     known[vm] = value
     return sorted(changes, key=lambda each: each.at)
+
+
+def _states_told(outcome: Mapping[str, Any], begun: datetime) -> list[tuple[datetime, str]]:
+    """An outage tells in its milestones when the VM was down, and when it was back."""
+    end = begun + timedelta(seconds=float(outcome.get("seconds") or 0))
+    after = str(outcome.get("after"))
+    milestones = outcome.get("milestones") or {}
+    down, back = milestones.get("down"), milestones.get("back")
+    if outcome.get("operation") != "outage" or down is None:
+        return [(end, after)]
+    off = (begun + timedelta(seconds=float(down)), PowerState.POWERED_OFF.value)
+    return [off, (end if back is None else begun + timedelta(seconds=float(back)), after)]

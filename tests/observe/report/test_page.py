@@ -14,7 +14,7 @@ import pytest
 
 from chaosvm import redaction
 from chaosvm.observe.report import render, write_files
-from chaosvm.observe.timeline import Kind, Timeline
+from chaosvm.observe.timeline import ActivityRun, Kind, Phase, Timeline
 from tests.observe import samples
 
 SAMPLES = samples.all_samples()
@@ -257,3 +257,18 @@ def test_without_the_extra_there_are_fewer_files(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["timeline.json", "timeline.svg"]
     assert set(written.paths) == {"json", "svg"}
     assert [each.split()[-1] for each in written.missing] == ["'chaostoolkit-vm[report]'"] * 2
+
+
+def test_an_activity_that_is_refused_says_why() -> None:
+    three = SAMPLES["three"]
+    error = "reboot refused, and nothing was touched: parallel is 100"
+    refused = ActivityRun(name="reboot-all", phase=Phase.METHOD, began=samples.at(1), error=error)
+    alone = page_of(replace(three, activities=(refused,), changes=(), vms=(), undo=None)).text
+    assert _squeezed(f"reboot-all failed: {error}.") in _squeezed(alone)
+    assert "No VM was selected" not in alone
+    beside = page_of(replace(three, activities=(refused, *three.activities))).text
+    assert beside.count(error) >= 2  # in the story, and in a table
+
+
+def test_an_interruption_is_in_the_story() -> None:
+    assert "The run was interrupted" in page_of(SAMPLES["interrupted"]).text

@@ -188,3 +188,14 @@ def test_without_a_recording_the_outcomes_tell_the_changes() -> None:
     ]
     assert timeline.changes[1].cause == "guest shutdown"
     assert timeline.activities[0].vms == (timeline.vms[0].ref,)
+
+
+def test_an_outage_tells_when_the_vm_was_down_and_back() -> None:
+    action = {"type": "action", "name": "a"}
+    times = {"operation": "outage", "after": "powered_on", "milestones": {"down": 0.5, "back": 2.0}}
+    timeline = build_timeline(journal(run=[entry(action, 2, {**OUTCOME, **times})]))
+    assert [(each.at.microsecond, each.value, each.cause) for each in timeline.changes] == [
+        (0, "powered_on", None),
+        (500_000, "powered_off", "guest shutdown"),
+        (0, "powered_on", "powered on"),
+    ]
