@@ -35,7 +35,7 @@ from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
 from chaosvm.lab import network_block
 from chaosvm.lab.declaration import check_declaration, find_mistake
-from chaosvm.lab.foreign_activities import record_skipped
+from chaosvm.lab.foreign_activities import is_chaosvm_activity, record_skipped
 from chaosvm.runtime import Importing, current_experiment, rehearsal
 
 if TYPE_CHECKING:
@@ -171,7 +171,24 @@ class _RunFinished(RunEventHandler):  # type: ignore[misc]  # chaoslib is untype
     def finish(self, journal: dict[str, Any]) -> None:
         global _events
         _events = None
+        begun = _session is not None and _session.has_begun
         _close_session(_OVER)
+        if begun:
+            _record_failures(journal)
+
+
+def _record_failures(journal: dict[str, Any]) -> None:
+    """Let the run end as failed if an activity of chaosvm did, which Chaos Toolkit does not."""
+    runs = (*journal.get("run", ()), *journal.get("rollbacks", ()))
+    failed = [
+        repr(run["activity"].get("name"))
+        for run in runs
+        if run.get("status") == "failed" and is_chaosvm_activity(run["activity"])
+    ]
+    if failed:
+        logger.error(f"rehearsal: not passed, as these activities failed: {', '.join(failed)}")
+        if journal.get("status") == "completed":
+            journal["status"] = "failed"
 
 
 def _start_session(arguments: dict[str, Any]) -> RehearsalSession:

@@ -193,5 +193,9 @@ def _misspelt_secrets(
     for activity in own:
         names = activity["provider"].get("secrets") or ()
         for name in [names] if isinstance(names, str) else names:
-            if name not in secrets and (meant := _meant(name, secrets)):
-                yield f"{activity.get('name')!r} has the secrets {name!r}: did you mean {meant!r}?"
+            if name not in secrets:
+                hint = suggestion(str(name), secrets)
+                yield (
+                    f"{activity.get('name')!r} names the group of secrets {name!r}{hint}, "
+                    "which the experiment does not declare"
+                )

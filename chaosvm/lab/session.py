@@ -139,7 +139,7 @@ class RehearsalSession:
         secrets: Mapping[str, Any],
     ) -> None:
         """Let the experiment begin, provided that its settings lead to the lab only."""
-        from chaosvm.lab.fixtures import cast
+        from chaosvm.lab.fixtures import NONE_MATCHES, WORLD_HINT, cast
 
         self._verify(configuration, secrets)
         self._raise_if_platform_missing(experiment)
@@ -150,6 +150,8 @@ class RehearsalSession:
         if mistakes := find_mistakes(experiment, configuration, secrets, world):
             raise InvalidValue("; ".join(mistakes))
         lines = cast(experiment, configuration, world) if self._arguments.cast else []
+        if missing := [line for line in lines if line.startswith(NONE_MATCHES)]:
+            raise InvalidValue(f"{'; '.join(missing)}. {WORLD_HINT}")
         names = join_names([platform_title(each) for each in self.lab.platforms])
         logger.info(
             f"rehearsal: a lab with {len(world.vms)} VMs stands in for {names}; "

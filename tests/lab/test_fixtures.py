@@ -264,7 +264,7 @@ def test_every_example_can_be_rehearsed(
     monkeypatch.setenv("VM_NAME", "payments-*" if "batch" in name else "payments-01")
     monkeypatch.setenv("TARGET_ENVIRONMENT", "Here")
     monkeypatch.setenv("TARGET_ENVIRONMENTS", "Here")
-    environments = tmp_path / "environments.json"
+    environments = tmp_path / "coordinates.json"  # the example writes environments.json
     environments.write_text(json.dumps({"Here": HERE}), encoding="utf-8")
     monkeypatch.setenv("DORA_ENVIRONMENTS", str(environments))
     with serving() as port:
@@ -362,7 +362,7 @@ def test_what_cannot_be_made_up_is_told(told: dict[str, Any], said: str) -> None
     parts = {"steady": [told]} if told["type"] == "probe" else {}
     method = [] if parts else [told]
     lines = cast(experiment(*method, **parts), {}, world)
-    assert [said in line for line in lines if line.startswith("not added: ")] == [True]
+    assert [said in line for line in lines if line.startswith("not added")] == [True]
     assert world.vms == before
 
 

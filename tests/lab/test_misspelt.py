@@ -193,12 +193,46 @@ def test_what_is_made_up_is_told(tmp_path: Path, logs: pytest.LogCaptureFixture)
     assert "shop-frontend" in told[-1]
 
 
-def test_a_sample_of_less_than_one_vm_fails_as_for_real(tmp_path: Path) -> None:
+def test_a_sample_of_less_than_one_vm_fails_as_for_real(
+    tmp_path: Path, logs: pytest.LogCaptureFixture
+) -> None:
     made = deepcopy(EXPERIMENT)
     made["method"] = [
         activity("action", "batch_power_off", vms={"name": name, "percent": 33})
         for name in ("web-*", "mine-*")
     ]
-    run = rehearse(made, tmp_path)["run"]
+    names = [repr(each["name"]) for each in made["method"]]
+    journal = rehearse(made, tmp_path)
+    run = journal["run"]
     assert [step["status"] for step in run] == ["failed", "failed"]
     assert "33 % of 3 VMs rounds down to 0" in str(run[0]["exception"])
+    # Chaos Toolkit alone goes on to "completed", and the command to 0.
+    assert journal["status"] == "failed"
+    last = [record.getMessage() for record in logs.records if record.levelname == "ERROR"][-1]
+    assert last == f"rehearsal: not passed, as these activities failed: {', '.join(names)}"
+
+
+@pytest.mark.parametrize(
+    ("vms", "secrets", "said"),
+    [
+        ({"regex": "^wbe-.*"}, [], "a regular expression yields no names"),
+        ({"ids": ["vm-100l"]}, [], "'vm-100l' is no VM id on vsphere"),
+        ({"name": "web-*"}, ["nowhere"], "names the group of secrets 'nowhere', which the"),
+        ({"regex": "^cache-.*"}, [], ""),  # fewer VMs than are made up, but one
+    ],
+)
+def test_what_cannot_succeed_is_not_begun(
+    tmp_path: Path,
+    vms: dict[str, Any],
+    secrets: list[str],
+    said: str,
+    logs: pytest.LogCaptureFixture,
+) -> None:
+    made = deepcopy(EXPERIMENT)
+    made["method"] = [activity("action", "batch_power_off", vms=vms)]
+    made["method"][0]["provider"]["secrets"] = secrets
+    journal = rehearse(made, tmp_path)
+    assert (journal["status"], journal["run"] == []) == (
+        ("interrupted", True) if said else ("completed", False)
+    )
+    assert said in logs.text
