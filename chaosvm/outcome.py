@@ -78,6 +78,8 @@ class Outcome:
     verified: Verified | None = None
     evidence: str | None = None
     milestones: Mapping[str, float] | None = field(default=None, hash=False)
+    # The milestone that a VM has not reached which is on, but not ready.
+    missing: str | None = field(default=None, hash=False, compare=False)
     # What would have been done, in a dry run.
     plan: dict[str, Any] | None = field(default=None, hash=False, compare=False)
 
@@ -178,7 +180,8 @@ def summary_text(operation: str, outcomes: Sequence[Outcome], seconds: float) ->
     "power_off: 3 of 3 off (2 by guest, 1 forced) in 41 s".
     """
     word, target = _DONE.get(operation, ("done", None))
-    failed = [outcome for outcome in outcomes if outcome.failed]
+    unready = [outcome for outcome in outcomes if outcome.missing and outcome.after is target]
+    failed = [outcome for outcome in outcomes if outcome.failed and outcome not in unready]
     others = [outcome for outcome in outcomes if not outcome.failed]
     unverified = [outcome for outcome in others if outcome.verified is Verified.UNVERIFIED]
     done = [
@@ -186,16 +189,29 @@ def summary_text(operation: str, outcomes: Sequence[Outcome], seconds: float) ->
         for outcome in others
         if target in (None, outcome.after) and outcome.verified in (None, Verified.CONFIRMED)
     ]
-    text = f"{operation}: {len(done)} of {len(outcomes)} {word}{_means(operation, done)}"
+    reached = "ready" if unready else word
+    text = f"{operation}: {len(done)} of {len(outcomes)} {reached}{_means(operation, done)}"
+    if unready:
+        text += f", {len(unready)} {word}, not ready: {_missing_text(unready)},"
     if unverified:
         text += f", {len(unverified)} unverified,"
     if left := len(others) - len(done) - len(unverified):
         text += f", {left} left as {'it is' if left == 1 else 'they are'},"
     if failed:
-        more = len(failed) - _MAX_NAMED_IN_SUMMARY
-        named = ", ".join(str(outcome) for outcome in failed[:_MAX_NAMED_IN_SUMMARY])
-        text += f", {len(failed)} failed: {named}{f' and {more} more' if more > 0 else ''},"
+        text += f", {len(failed)} failed: {_first([str(outcome) for outcome in failed])},"
     return f"{text} in {seconds:.{0 if seconds >= 10 else 1}f} s".replace(",,", ",")
+
+
+def _missing_text(unready: Sequence[Outcome]) -> str:
+    if len(unready) == 1:
+        return f"{unready[0].missing} is missing"
+    return _first([f"{outcome} ({outcome.missing} is missing)" for outcome in unready])
+
+
+def _first(texts: Sequence[str]) -> str:
+    more = len(texts) - _MAX_NAMED_IN_SUMMARY
+    named = ", ".join(texts[:_MAX_NAMED_IN_SUMMARY])
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def _means(operation: str, outcomes: Sequence[Outcome]) -> str:

@@ -124,6 +124,17 @@ def test_a_summary_says_how_many_by_which_means_and_how_long():
         "power_off: 3 of 8 off (2 by guest, 1 forced), 1 left as it is, 4 failed: 'e' (id-e), "
         "'f' (id-f), 'g' (id-g) and 1 more, in 4.2 s"
     )
+    unready = [
+        outcome(name, after=on, error="is powered_on, but not ready", missing="port:99")
+        for name in "ab"
+    ]
+    assert summary_text("power_on", unready[:1], 30) == (
+        "power_on: 0 of 1 ready, 1 on, not ready: port:99 is missing, in 30 s"
+    )
+    assert summary_text("power_on", [*unready, *failed[:1]], 30) == (
+        "power_on: 0 of 3 ready, 2 on, not ready: 'a' (id-a) (port:99 is missing), "
+        "'b' (id-b) (port:99 is missing), 1 failed: 'e' (id-e), in 30 s"
+    )
     already = outcome("a", after=on, how=How.NONE)
     started = outcome("b", after=on, how=How.HARD)
     assert summary_text("power_on", [already, started], 2) == (

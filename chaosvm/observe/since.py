@@ -20,7 +20,8 @@ class NotBegun(InvalidValue):
 def began(since: object) -> dt.datetime:
     """The time on this machine's clock; a time without a zone is UTC.
 
-    Raises InvalidValue, and NotBegun for an activity that has not begun yet.
+    Raises InvalidValue, also for a time in the future, of which nothing can be known,
+    and NotBegun for an activity that has not begun yet.
     """
     text = values.string("since", since, _EXPECTED)
     names = activity_names()
@@ -34,4 +35,7 @@ def began(since: object) -> dt.datetime:
     except ValueError:
         hint = values.suggestion(text, names)
         raise InvalidValue(f"{values.invalid('since', text, _EXPECTED)}{hint}") from None
-    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    time = time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    if time > dt.datetime.now(dt.UTC):
+        raise values.invalid("since", text, "a time that has passed")
+    return time

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from chaosvm.backend import OnTimeout, Operation, PowerCommand
 from chaosvm.outcome import How, Verified
 from chaosvm.power.progress import Progress
 from chaosvm.power.request import Request
 
 __all__ = ["Fallback"]
-
-logger = logging.getLogger("chaostoolkit")
 
 
 class Fallback(Progress):
@@ -87,7 +83,7 @@ class Fallback(Progress):
             self._close(detail=f"had become {self.target} by itself")
 
     def _fall_back(self, command: PowerCommand, message: str, why: str) -> None:
-        logger.info(f"{self.vm}: {message}")
+        self.notice = message
         self.fallback_reason = why
         self.accepted = self.answer_lost = False
         self.queued = None

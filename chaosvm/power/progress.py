@@ -57,6 +57,7 @@ class Progress:
         self._repeated_error: tuple[str, float] = ("", 0.0)  # its text, and since when
         self.guest_asked = False  # a guest shutdown was accepted, or may have been
         self.fallback_reason: str | None = None  # why the power is cut
+        self.notice: str | None = None  # for the log: that it falls back, and why
         self.restarting = False  # stopping and starting, because reset is not supported
         self.stopped = False  # ... and the stop is done, so the VM is off because of us
         self.correlation_id: str | None = None
@@ -293,6 +294,7 @@ class Progress:
             seconds=round(self.deadline.elapsed, 3),
             milestones=self.readiness.seconds,
             error=error,
+            missing=str(self.readiness.missing) if error else None,
         )
 
     # Parts of messages -------------------------------------------------------------

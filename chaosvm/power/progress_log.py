@@ -22,11 +22,14 @@ class ProgressLog:
         self._name = f"restore, {operation}" if order.is_restore else operation
         self._deadline = deadline
         self._next_at = _FIRST
+        self._closed, self._closed_at = 0, 0.0
         self._next_warning_at = 0.0
 
     def report(self, closed: int, failed: int, total: int) -> None:
         """Log how many VMs are done, and how long the others will take at this rate."""
         elapsed = self._deadline.elapsed
+        if closed != self._closed:
+            self._closed, self._closed_at = closed, elapsed
         if elapsed < self._next_at:
             return
         self._next_at = elapsed + _INTERVAL
@@ -45,8 +48,9 @@ class ProgressLog:
             self._next_warning_at = elapsed + _INTERVAL
 
     def _time_left(self, closed: int, total: int) -> str:
-        remaining = self._deadline.remaining
-        if not closed:
+        """An estimate, unless it was wrong: nothing has finished for longer than that."""
+        remaining, elapsed = self._deadline.remaining, self._deadline.elapsed
+        estimate = elapsed * (total - closed) / closed if closed else 0.0
+        if elapsed - self._closed_at > estimate:
             return f"at most {remaining:.0f} s"
-        estimate = self._deadline.elapsed * (total - closed) / closed
         return f"about {min(estimate, remaining):.0f} s"

@@ -45,6 +45,8 @@ _MAX_WAIT_IN_BACKGROUND = 1.0
 # pile up, which keeps the number of requests small.
 _PAUSE_PER_VM = 0.005
 _MAX_PAUSE = 0.5
+# In a line of the log.
+_MAX_NAMED = 3
 
 
 def run_operation(
@@ -157,6 +159,7 @@ class _Run:
                 with dispatcher.jobs_lock:
                     dispatcher.stop()
                     self._record_outcomes()
+                    self._log_notices()
                     self._log_interruption()
 
     def _initial_states(self, watch: Watch) -> list[Observation]:
@@ -190,6 +193,7 @@ class _Run:
                     job.decide()
                 self._record_outcomes()
             watch.unwatch([job.vm.id for job in self._jobs.values() if not job.open])
+            self._log_notices()
             self._log_progress()
 
     def _send_due(self, dispatcher: Dispatcher) -> None:
@@ -292,6 +296,18 @@ class _Run:
 
     def _open(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.open]
+
+    def _log_notices(self) -> None:
+        """One line for all VMs of which the same is to be said."""
+        groups: dict[str, list[Job]] = {}
+        for job in self._jobs.values():
+            if job.notice is not None:
+                groups.setdefault(job.notice, []).append(job)
+                job.notice = None
+        for notice, jobs in groups.items():
+            more = len(jobs) - _MAX_NAMED
+            named = _names(jobs[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+            logger.info(f"{named}: {notice}")
 
     def _log_progress(self) -> None:
         outcomes = [job.outcome for job in self._jobs.values() if not job.open]

@@ -148,6 +148,8 @@ def _log(outcomes: Sequence[Outcome]) -> None:
             logger.error(f"{RESTORE}: {outcome} {outcome.error}")
         elif outcome.changed:
             logger.debug(f"{RESTORE}: {outcome} is {outcome.after} again")
+        elif outcome.detail == f"is {outcome.after} already":
+            logger.debug(f"{RESTORE}: {outcome} {outcome.detail}")
         else:
             logger.info(f"{RESTORE}: {outcome} {outcome.detail}")
 

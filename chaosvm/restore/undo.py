@@ -36,6 +36,7 @@ logger = logging.getLogger("chaostoolkit")
 T = TypeVar("T")
 
 _STOP_REASON = "what the run has changed is being restored"
+_MAX_NAMED = 20  # in a line of the log
 _MIN_TIME, _RETRY_INTERVAL = 0.1, 2.0  # seconds
 
 
@@ -214,7 +215,8 @@ class _Restore:
         self, operation: Operation, pairs: Sequence[tuple[VMRecord, VM]], deadline: Deadline
     ) -> list[tuple[VMRecord, VM]]:
         vms = [vm for _, vm in pairs]
-        names = ", ".join(str(vm) for vm in vms)
+        more = f" and {len(vms) - _MAX_NAMED} more" if len(vms) > _MAX_NAMED else ""
+        names = ", ".join(str(vm) for vm in vms[:_MAX_NAMED]) + more
         logger.info(f"{RESTORE}: {operation} of {len(vms)} VM(s): {names}")
         try:
             outcomes = _with_retry(deadline, lambda: self._run(operation, vms, deadline))

@@ -254,6 +254,7 @@ class Outage:
         return replace(
             down,
             operation=self._order.name,
+            missing=up.missing if not any(errors[:2]) else None,
             after=up.after,
             changed=down.changed or up.changed,
             seconds=up.seconds,

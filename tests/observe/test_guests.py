@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chaosvm.errors import NotReached, NotReported
+from chaosvm.errors import InvalidValue, NotReached, NotReported
 from chaosvm.lab import Guest, Lab, Machine, World
 from chaosvm.lab.simulation import Durations, HighAvailability, Service
 from chaosvm.olvm import OLVMPlatform
@@ -154,6 +154,20 @@ def test_what_a_late_uptime_cannot_tell_is_a_failure(platform: VMService, world:
     lag = platform.vm_observer.status("web-01").uptime_lag
     with pytest.raises(NotReported, match="not known yet"):
         platform.vm_observer.rebooted_since("web-01", ago(platform, 3600 + lag / 2))
+
+
+def test_nothing_is_known_of_the_future(platform: VMService) -> None:
+    observer, since = platform.vm_observer, "2999-01-01T00:00:00Z"
+    for ask in (
+        observer.rebooted_since,
+        observer.moved_since,
+        observer.ha_restart,
+        observer.recovery_seconds,
+    ):
+        with pytest.raises(InvalidValue, match=r"since is '2999-01.*a time that has passed"):
+            ask("web-01", since)
+    with pytest.raises(InvalidValue, match="since"):
+        platform.server_observer.events({"names": ["web-01"]}, since)
 
 
 # Ports -------------------------------------------------------------------------------------

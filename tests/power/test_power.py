@@ -1624,6 +1624,31 @@ def test_progress_is_logged_during_a_batch(platform, logs):
     assert 5 <= len(messages) <= 11
 
 
+def test_an_estimate_that_was_wrong_is_not_repeated(platform, logs):
+    for number in range(10):
+        platform.add(f"web-{number}")
+    platform.on("web-0", PowerCommand.POWER_OFF, does(seconds=60))
+
+    run(platform, "power_off", graceful=False)
+
+    messages = [each.message for each in logs.records if each.message.endswith(" s left")]
+    assert len(messages) > 2
+    assert all("9 of 10 done" in each and "at most" in each for each in messages)
+
+
+def test_a_fallback_of_many_is_one_line(platform, logs):
+    for number in range(5):
+        platform.add(f"web-{number}")
+        platform.on(f"web-{number}", PowerCommand.SHUTDOWN_GUEST, ignores())
+
+    run(platform, "power_off", graceful=True, on_timeout="hard")
+
+    (message,) = [each for each in logs.messages if "cutting its power" in each]
+    assert message.startswith(
+        "'web-0' (vm-1), 'web-1' (vm-2), 'web-2' (vm-3) and 2 more: the guest"
+    )
+
+
 def test_an_outage_is_logged_as_often_as_progress(platform, logs):
     platform.add("web")
     platform.on("web", PowerCommand.POWER_OFF, does(seconds=60))

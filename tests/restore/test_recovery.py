@@ -90,6 +90,16 @@ def test_a_vm_that_is_left_alone_is_logged(logs: pytest.LogCaptureFixture) -> No
     assert "'web-1' (vm-1) left alone: it is suspended" in logs.text
 
 
+def test_vms_that_are_back_already_are_only_counted(logs: pytest.LogCaptureFixture) -> None:
+    platform = FakePlatform()
+    ledger = lost(platform)
+    platform.change("web-1", state=ON)
+    restore(ledger, lambda: platform)
+    shown = [each.getMessage() for each in logs.records if each.levelname != "DEBUG"]
+    assert not [each for each in shown if "is powered_on already" in each]
+    assert any("restore: 1 of 1 restored (1 already)" in each for each in shown)
+
+
 @pytest.mark.parametrize("path", ["missing.jsonl", "."])
 def test_a_ledger_that_is_not_there(tmp_path: Path, path: str) -> None:
     with pytest.raises(InvalidValue, match=r"^ledger is .*there is no such file"):
