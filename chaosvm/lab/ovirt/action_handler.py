@@ -28,6 +28,18 @@ __all__ = ["ActionHandler"]
 _FAILING_WITH_FAULT = ("maintenance", "screenshot", "ticket")
 _ECHOED_OPTIONS = ("async", "force", "grace_period", "maintenance_enabled", "pause", "reason")
 
+# Descriptions of jobs, as in the engine's ExecutionMessages.properties.
+_JOBS = {
+    "start": "Launching",
+    "stop": "Stopping",
+    "shutdown": "Shutting down",
+    "suspend": "Performing Hibernate action on",
+    "migrate": "Migrating",
+    "cancelmigration": "Canceling migration of",
+    "reboot": "Rebooting",  # this and the next are guesses
+    "reset": "Resetting",
+}
+
 
 class ActionHandler:
     """Runs actions, and responds as the engine does."""
@@ -43,6 +55,8 @@ class ActionHandler:
             vm_id = unique_id(request)
             options = await action_options(request, action)
             echoed = [text(name, options[name]) for name in _ECHOED_OPTIONS if name in options]
+            if "host" in options:
+                echoed.append(node("host", id=options["host"]))
             try:
                 if not IGNORED.get():
                     await self._run(request, action, vm_id, user, options)
@@ -106,7 +120,7 @@ class ActionHandler:
     ) -> web.Response:
         with self._world.present():
             vm = vm_links(self._world.vm(vm_id)) if self._world.has_vm(vm_id) else None
-        job = _link_to(self._jobs.begin(f"{action.capitalize()} of VM {vm_id}"))
+        job = _link_to(self._jobs.begin(self._job_text(action, vm_id)))
         children = [job, *echoed, text("status", "complete")]
         children.sort(key=lambda child: child.tag)
         return answers.answer(request, document(node("action", *children, vm)))
@@ -116,7 +130,7 @@ class ActionHandler:
         task_id = f"{uuid.uuid4()}%2C{uuid.uuid4()}"
         path = href("vms", vm_id, "suspend")
         job = _link_to(
-            self._jobs.begin(f"Hibernating VM {vm_id}", partial(self._is_suspending, vm_id))
+            self._jobs.begin(self._job_text("suspend", vm_id), partial(self._is_suspending, vm_id))
         )
         others = [each for each in echoed if each.tag != "async"]
         children = [text("async", True), job, *others, text("status", "pending")]
@@ -130,6 +144,11 @@ class ActionHandler:
             id=task_id,
         )
         return answers.answer(request, document(pending), 202)
+
+    def _job_text(self, action: str, vm_id: str) -> str:
+        with self._world.present():
+            name = self._world.vm(vm_id).name if self._world.has_vm(vm_id) else vm_id
+        return f"{_JOBS.get(action, action.capitalize() + ' of')} VM {name}"
 
     def _is_suspending(self, vm_id: str) -> bool:
         with self._world.present():

@@ -94,7 +94,7 @@ def run_action(world: World, action: str, vm_id: str, request: ActionRequest) ->
                 world.record(
                     EventKind.START_REFUSED, vm, request.origin, vm_id=vm_id, detail=detail
                 )
-            elif action == "migrate" and vm is not None and failure.status == 409:
+            elif action == "migrate" and vm is not None and failure.status in (400, 409):
                 world.record(EventKind.MIGRATION_REFUSED, vm, request.origin, detail=failure.detail)
             raise
 
@@ -257,7 +257,8 @@ def _migrate(context: _Context) -> None:
     vm, world = context.vm, context.world
     if vm.state not in _MIGRATABLE:
         raise context.refuse("Cannot migrate VM. VM is not running.")
-    if not any(host.id != vm.host_id for host in world.usable_hosts(vm)):
+    target = _wanted_host(context) if "host" in context.options else None
+    if target is None and not any(host.id != vm.host_id for host in world.usable_hosts(vm)):
         host = world.host(vm.host_id)
         reason = (
             f"The host {host.name if host else ''} did not satisfy internal filter Migration "
@@ -267,7 +268,18 @@ def _migrate(context: _Context) -> None:
             "Cannot migrate VM. There is no host that satisfies current scheduling constraints. "
             f"See below for details:, {reason}, {reason}"
         )
-    world.power.migrate(vm.id, context.origin)
+    world.power.migrate(vm.id, context.origin, target)
+
+
+def _wanted_host(context: _Context) -> str:
+    """The destination that a request names. Raises Failure."""
+    wanted, vm = context.options["host"], context.vm
+    host = next((each for each in context.world.hosts if wanted in (each.id, each.name)), None)
+    if host is None:
+        raise context.refuse("Cannot migrate VM. Invalid Host Id.", 400)
+    if host.id == vm.host_id or host not in context.world.usable_hosts(vm):
+        raise context.refuse(_NO_HOSTS, 400)
+    return host.id
 
 
 def _ticket(context: _Context) -> None:
@@ -303,6 +315,8 @@ def _needs_running(word: str) -> Callable[[_Context], None]:
     """Always refused: its effect on a running VM is not simulated."""
 
     def refuse(context: _Context) -> None:
+        if context.vm.state is State.RUNNING:
+            raise context.refuse(f"Cannot {word} VM. The lab does not model it.")
         raise context.wrong_state(word)
 
     return refuse

@@ -111,6 +111,8 @@ async def action_options(request: web.Request, action: str) -> Mapping[str, str]
     if any(child.tag not in _ACTION for child in root):
         raise invalid
     options = {child.tag: child.text or "" for child in root}
+    if (host := root.find("host")) is not None:
+        options["host"] = host.get("id") or host.findtext("id") or host.findtext("name") or ""
     for name in _BOOLEANS & options.keys():
         if options[name] not in ("true", "false", "0", "1"):
             raise Failure(
@@ -139,4 +141,6 @@ def _json_options(body: bytes, invalid: Failure) -> Mapping[str, str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, dict):  # a host
+        return str(value.get("id") or value.get("name") or "")
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -132,8 +132,6 @@ EXCHANGES: Mapping[str, str] = {
     "act-migrate-while-paused": _LOOPBACK,
     "act-migrate-while-powering-up": _LOOPBACK,
     "act-migrate-while-reboot-in-progress": _LOOPBACK,
-    "act-migrate-to-own-host": "the destination of a migration is not modelled",
-    "act-migrate-to-unknown-host": "likewise",
     "act-start-on-unknown-host": "the host of a start is not modelled",
     "act-migrate-while-migrating": _MIGRATING,
     "act-start-while-migrating": _MIGRATING,
