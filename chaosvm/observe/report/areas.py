@@ -8,7 +8,7 @@ from chaosvm.observe.report.axis import Axis
 from chaosvm.observe.report.drawing import Canvas
 from chaosvm.observe.report.lanes import DOWN, Lane
 
-__all__ = ["down_steps", "draw_area", "draw_vms_down"]
+__all__ = ["down_steps", "draw_area", "draw_reboots", "draw_vms_down"]
 
 
 def down_steps(lanes: Sequence[Lane]) -> list[tuple[float, int]]:
@@ -44,6 +44,13 @@ def draw_area(canvas: Canvas, axis: Axis, lanes: Sequence[Lane], top: float, hei
         points.append(f"V{level:.1f}")
     points.append(f"H{axis.end:.1f}V{base:.1f}Z")
     canvas.path("area", "".join(points))
+
+
+def draw_reboots(canvas: Canvas, axis: Axis, lanes: Sequence[Lane], top: float, h: float) -> None:
+    """A line for each reboot: the power states do not show it."""
+    xs = sorted({round(axis.x(at), 1) for lane in lanes for at in lane.reboots})
+    if xs:
+        canvas.path("dim", "".join(f"M{x:.1f} {top:.1f}v{h:g}" for x in xs))
 
 
 def draw_vms_down(canvas: Canvas, axis: Axis, lanes: Sequence[Lane], top: float) -> float:

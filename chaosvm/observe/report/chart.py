@@ -165,6 +165,8 @@ def _draw_legend(canvas: Canvas, story: Story, top: float) -> float:
         )
     if len(story.lanes) > many_lanes.MOST_LANES:
         items.append(("area", "VMs down, of all on the host"))
+    if story.many and any(lane.reboots for lane in story.lanes):
+        items.append(("reboot", "rebooted"))
     if any(lane.failures for lane in story.lanes):
         items.append(("failed", "failed"))
     for sign, text in items:
@@ -184,6 +186,8 @@ def _draw_sign(canvas: Canvas, sign: str, x: float, y: float, many: bool) -> Non
         canvas.line("guide", x + 20, y - 8, x + 20, y + 6)
         if not many:
             canvas.circle("ring", x + 20, y + 4, 3.2)
+    elif sign == "reboot":
+        canvas.path("dim", f"M{x + 20:.1f} {y - 6:.1f}v12")
     elif sign == "area":
         canvas.rect("area", x, y - 6, 28, 12)
     elif sign == "failed":

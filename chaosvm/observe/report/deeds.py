@@ -7,12 +7,14 @@ from typing import Any
 
 from chaosvm.observe.report.lanes import outcome_ref
 from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import joined, moment, platform_title
+from chaosvm.observe.report.words import joined, moment, named, platform_title
 from chaosvm.observe.timeline import Phase
 
 __all__ = ["reason", "sentence_of", "what_was_done"]
 
 _FEW = 3
+# Up to this many VMs that failed are named.
+_MOST_FAILED = 20
 # What was done: of one VM, and of several.
 _DEEDS = {
     ("power_off", "guest"): ("was shut down by its guest", "were shut down by their guests"),
@@ -98,9 +100,23 @@ def _deeds(story: Story) -> dict[tuple[str, str], Mapping[str, Any]]:
 
 def _deed(outcome: Mapping[str, Any]) -> tuple[str, str]:
     operation, how = str(outcome.get("operation")), str(outcome.get("how"))
+    if outcome.get("error") and outcome.get("verified") == "unverified":
+        return operation, "unverified"
+    if missing := _missing(outcome):
+        return operation, f"not ready: {missing}"
     if outcome.get("error"):
         return operation, "failed"
     return operation, how if outcome.get("changed") else "unchanged"
+
+
+def _missing(outcome: Mapping[str, Any]) -> str:
+    """What a VM lacks to be ready that was started; nothing if it was not, or is ready."""
+    if not outcome.get("changed"):
+        return ""
+    _, found, rest = str(outcome.get("error") or "").partition("but not ready after ")
+    return (
+        rest.partition(": ")[2].replace("'", "").replace(" is missing", " missing") if found else ""
+    )
 
 
 def _clause(deed: tuple[str, str], outcomes: Sequence[Mapping[str, Any]], total: int) -> str:
@@ -108,17 +124,23 @@ def _clause(deed: tuple[str, str], outcomes: Sequence[Mapping[str, Any]], total:
     operation, how = deed
     if how == "failed":
         verb = f"failed to {_infinitive(operation)}"
+    elif how == "unverified":
+        verb = "may have rebooted, but gave no proof of it"
+    elif how.startswith("not ready"):
+        done = {"power_on": "powered on", "reboot": "rebooted"}.get(operation, "brought back")
+        was, are = ("was", "is") if len(names) == 1 else ("were", "are")
+        verb = f"{was} {done}, and {are} on, {how}"
     elif how == "unchanged":
-        verb = (
-            f"{'was' if len(names) == 1 else 'were'} left as {'it' if len(names) == 1 else 'they'} "
-        )
-        verb += "was" if len(names) == 1 else "were"
+        verb = "was left as it was" if len(names) == 1 else "were left as they were"
     else:
         one, several = _DEEDS.get(deed, _DEEDS.get((operation, "hard"), _plain(operation)))
         verb = one if len(names) == 1 else several
     if how == "fallback_hard" and len(names) == 1:
         verb += f" after {_ignored_seconds(outcomes[0])}"
-    return f"{_whom(names, outcomes, total)} {verb}"
+    went_well = how not in ("failed", "unverified") and not how.startswith("not ready")
+    counted = went_well or len(names) > _MOST_FAILED
+    whom = _whom(names, outcomes, total) if counted else named(names)
+    return f"{whom} {verb}"
 
 
 def _plain(operation: str) -> tuple[str, str]:

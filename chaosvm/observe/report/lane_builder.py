@@ -127,6 +127,7 @@ def _lane(
         ],
         operations=operations,
         others=[(at, each) for at, each in power[1:] if not _explained(at, each, operations)],
+        reboots=[each.ended for each in operations if _rebooted(each)],
         hosts=list(dict.fromkeys([*filter(None, [machine.host]), *hosts])),
         limit=limit,
         killed=killed,

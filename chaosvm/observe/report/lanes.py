@@ -103,6 +103,7 @@ class Lane:
     failures: Sequence[Failure] = ()
     operations: Sequence[Operation] = ()
     others: Sequence[tuple[float, Change]] = ()
+    reboots: Sequence[float] = ()
     hosts: Sequence[str] = ()
     limit: Limit | None = None
     killed: bool = False

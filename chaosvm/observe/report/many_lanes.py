@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
-from chaosvm.observe.report.areas import draw_area, draw_vms_down
+from chaosvm.observe.report.areas import draw_area, draw_reboots, draw_vms_down
 from chaosvm.observe.report.axis import Axis
 from chaosvm.observe.report.bands import draw_bands, draw_unknown_end
 from chaosvm.observe.report.drawing import Canvas, fitting
@@ -68,6 +68,7 @@ def _draw_tall(canvas: Canvas, axis: Axis, story: Story, lane: Lane, top: float)
     if host and label.right + 70 < axis.left:
         canvas.text("t11 soft", label.right + 8, middle + 4, fitting(host, 60, 11))
     draw_bands(canvas, axis, story, lane, middle, 15.2, 4.9)
+    draw_reboots(canvas, axis, [lane], middle - 6, 12.0)
     for failure in lane.failures[:2]:
         canvas.failed(axis.x(failure.at), middle + 16)
     for failure in lane.failures[:2]:
@@ -161,6 +162,7 @@ def _draw_narrow(canvas: Canvas, axis: Axis, story: Story, lane: Lane, top: floa
     name = fitting(lane.machine.name, axis.left - 74, 10.5)
     canvas.text("t105 end", axis.left - 8, top + 9.4, name)
     draw_bands(canvas, axis, story, lane, top + 5.8, 8.0, 2.6)
+    draw_reboots(canvas, axis, [lane], top + 1.4, 8.8)
     if lane.killed:
         draw_unknown_end(canvas, axis, lane, top + 5.8, 8.0)
     _draw_down_for(canvas, lane, top + 9.4, "t105")
@@ -183,6 +185,7 @@ def _draw_group_as_areas(
         canvas.text("t105", 0, y + 11, fitting(host, axis.left - 60, 10.5))
         canvas.text("t105 soft end", axis.left - 8, y + 11, count(len(on_host), "VM"))
         draw_area(canvas, axis, on_host, y, 15.0)
+        draw_reboots(canvas, axis, on_host, y + 3, 9.0)
         seconds = sorted(lane.down_seconds for lane in on_host if lane.down_seconds is not None)
         if seconds:
             canvas.text("t105 end", RIGHT, y + 11, seconds_text(seconds[len(seconds) // 2]))

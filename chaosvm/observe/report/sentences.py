@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaosvm.observe.report.deeds import reason, sentence_of, what_was_done
-from chaosvm.observe.report.lanes import Lane
+from chaosvm.observe.report.lanes import Lane, outcome_ref
 from chaosvm.observe.report.story import Outage, Story
 from chaosvm.observe.report.words import (
     clock_time,
@@ -198,15 +198,16 @@ def _all_back(story: Story, changed: Sequence[Lane]) -> str:
 
 
 def _by_whom(story: Story, phase: Phase, who: str) -> list[str]:
-    by_operation: dict[str, list[str]] = {}
+    by_operation: dict[str, dict[tuple[str, str], str]] = {}  # a VM counts once
     for _, activity in story.activities:
         if activity.phase is phase:
             for outcome in activity.outcomes:
                 if outcome.get("changed") and _restores(outcome, phase):
-                    by_operation.setdefault(_restored_to(outcome), []).append(str(outcome["name"]))
+                    vms = by_operation.setdefault(_restored_to(outcome), {})
+                    vms[outcome_ref(outcome)] = str(outcome["name"])
     return [
-        f"{who} {verb} {joined(names) if len(names) <= _FEW else f'{len(names)} of them'}"
-        for verb, names in by_operation.items()
+        f"{who} {verb} {joined(list(vms.values())) if len(vms) <= _FEW else f'{len(vms)} of them'}"
+        for verb, vms in by_operation.items()
     ]
 
 

@@ -272,3 +272,62 @@ def test_an_activity_that_is_refused_says_why() -> None:
 
 def test_an_interruption_is_in_the_story() -> None:
     assert "The run was interrupted" in page_of(SAMPLES["interrupted"]).text
+
+
+VM = samples.machine("web-01", 1, "esx-01")
+
+
+def run_of(*outcomes: Any) -> Timeline:
+    """A run with one action that had these outcomes."""
+    acted = ActivityRun(
+        name="a", phase=Phase.METHOD, began=samples.at(1), ended=samples.at(9), outcomes=outcomes
+    )
+    return replace(SAMPLES["three"], activities=(acted,), changes=(), vms=(VM,), undo=None)
+
+
+@pytest.mark.parametrize(
+    ("operation", "more", "said"),
+    [
+        (
+            "reboot",
+            {"error": "is powered_on, but not ready after 12 s: 'port:99' is missing"},
+            "web-01 was rebooted, and is on, not ready: port:99 missing.",
+        ),
+        (
+            "power_on",
+            {"error": "is powered_on, but not ready after 12 s: 'ip' is missing"},
+            "web-01 was powered on, and is on, not ready: ip missing.",
+        ),
+        (
+            "reboot",
+            {"error": "it is unknown", "verified": "unverified", "changed": False},
+            "web-01 may have rebooted, but gave no proof of it.",
+        ),
+        ("reboot", {"error": "no", "changed": False}, "web-01 failed to reboot, because no."),
+    ],
+)
+def test_what_was_done_in_spite_of_an_error(
+    operation: str, more: dict[str, Any], said: str
+) -> None:
+    outcome = samples.outcome(
+        VM, operation, "powered_on", "powered_on", 2, **{"changed": True, **more}
+    )
+    assert _squeezed(said) in _squeezed(page_of(run_of(outcome)).text)
+
+
+def test_a_vm_that_was_powered_on_twice_counts_once() -> None:
+    on = samples.outcome(VM, "power_on", "powered_off", "powered_on", 2)
+    text = page_of(replace(run_of(on, on, on, on), changes=tuple(samples.power(VM)))).text
+    assert _squeezed("the method powered on web-01.") in _squeezed(text)
+
+
+@pytest.mark.parametrize("number", [60, 200])
+def test_the_chart_of_many_vms_has_a_line_for_each_reboot(number: int) -> None:
+    machines = [samples.machine(f"vm-{n}", n, "esx-01") for n in range(number)]
+    outcomes = [
+        samples.outcome(vm, "reboot", "powered_on", "powered_on", 2, changed=True)
+        for vm in machines
+    ]
+    timeline = replace(run_of(*outcomes), vms=tuple(machines))
+    assert "rebooted</text>" in render(timeline).svg
+    assert "rebooted</text>" not in render(replace(timeline, activities=())).svg
