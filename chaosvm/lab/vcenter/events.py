@@ -18,7 +18,7 @@ from chaosvm.lab.vcenter.managed_object import (
     method,
 )
 from chaosvm.lab.vcenter.methods.posted_events import PostedEvents
-from chaosvm.lab.vcenter.own_events import OwnEvent
+from chaosvm.lab.vcenter.own_events import OWN_KINDS, OwnEvent
 from chaosvm.lab.vcenter.serialization import data_object
 
 __all__ = ["EventHistoryCollector", "EventManager"]
@@ -60,6 +60,10 @@ _KINDS: Mapping[EventKind, tuple[Any, str]] = {
         _e.HostDisconnectedEvent,
         "Disconnected from {host} in {datacenter}",
     ),
+    EventKind.HOST_MAINTENANCE_REQUESTED: (
+        _e.EnteringMaintenanceModeEvent,
+        "Host {host} in {datacenter} has started to enter maintenance mode",
+    ),
     EventKind.HOST_IN_MAINTENANCE: (
         _e.EnteredMaintenanceModeEvent,
         "Host {host} in {datacenter} has entered maintenance mode",
@@ -96,7 +100,7 @@ class _EventConverter:
         if event.kind in _EVENT_TYPE_IDS:
             extra["eventTypeId"] = _EVENT_TYPE_IDS[event.kind]
         if kind is _e.UserLoginSessionEvent:
-            extra |= {"sessionId": "", "ipAddress": "127.0.0.1", "locale": "en"}
+            extra |= {"sessionId": event.detail or "", "ipAddress": "127.0.0.1", "locale": "en"}
         if kind is _e.VmMigratedEvent and host is not None:
             extra |= {"host": self._host_called(event.detail), "sourceHost": _host_argument(host)}
         if kind is _e.VmStartingEvent or issubclass(kind, _e.VmEvent):
@@ -118,7 +122,15 @@ class _EventConverter:
     def kind_of(self, event: Event) -> Any:
         """The class of an event, None for one that a vCenter does not have."""
         own = self._own_event(event)
+        if own is None and event.kind is EventKind.RESTARTED and not self._has_ha(event):
+            return None
         return own.kind if own else _KINDS.get(event.kind, (None,))[0]
+
+    def _has_ha(self, event: Event) -> bool:
+        """False if an engine has restarted the VM, not the HA of its cluster."""
+        vm = self._service.vm_by_id(event.vm_id)
+        cluster = self._service.inventory.world.cluster(vm.cluster_id) if vm else None
+        return cluster is None or cluster.ha.enabled
 
     def _location(self, event: Event) -> dict[str, Any]:
         vm, host = self._service.vm_by_id(event.vm_id), self._host(event)
@@ -181,7 +193,7 @@ class EventManager(PostedEvents):
 
     @managed_property
     def description(self, session: Any = None) -> Any:
-        kinds = {kind for kind, _ in _KINDS.values()}
+        kinds = {kind for kind, _ in _KINDS.values()} | OWN_KINDS
         infos = [
             _e.EventDescription.EventDetail(
                 key=kind,

@@ -11,8 +11,34 @@ from pyVmomi import vim
 
 from chaosvm.lab.simulation import EventKind, Machine, Origin, World
 
-__all__ = ["OwnEvent", "OwnEvents", "entity_argument"]
+__all__ = ["OWN_KINDS", "OwnEvent", "OwnEvents", "entity_argument"]
 
+_e = vim.event
+# The classes of the events that are recorded here.
+OWN_KINDS = frozenset(
+    (
+        _e.AlarmAcknowledgedEvent,
+        _e.AlarmClearedEvent,
+        _e.AlarmCreatedEvent,
+        _e.AlarmReconfiguredEvent,
+        _e.AlarmRemovedEvent,
+        _e.AlarmStatusChangedEvent,
+        _e.ClusterReconfiguredEvent,
+        _e.GeneralUserEvent,
+        _e.ScheduledTaskCompletedEvent,
+        _e.ScheduledTaskCreatedEvent,
+        _e.ScheduledTaskFailedEvent,
+        _e.ScheduledTaskReconfiguredEvent,
+        _e.ScheduledTaskRemovedEvent,
+        _e.ScheduledTaskStartedEvent,
+        _e.VmClonedEvent,
+        _e.VmCreatedEvent,
+        _e.VmReconfiguredEvent,
+        _e.VmRegisteredEvent,
+        _e.VmRemovedEvent,
+        _e.VmRenamedEvent,
+    )
+)
 _MOST = 100_000
 
 

@@ -155,7 +155,7 @@ class Sessions:
         with self._lock:
             self._sessions[session.cookie] = session
             self.logins += 1
-        self._world.record(EventKind.LOGGED_IN, origin=Origin(user=username))
+        self._world.record(EventKind.LOGGED_IN, origin=Origin(user=username), detail=session.key)
         return session
 
     def logout(self, session: interfaces.Session) -> None:

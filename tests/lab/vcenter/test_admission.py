@@ -6,12 +6,14 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Lab, State, World
-from chaosvm.lab.simulation import Allocation, HighAvailability, Limits
+from chaosvm.lab.simulation import Allocation, EventKind, HighAvailability, Limits
+from tests.lab.conftest import eventually
 from tests.lab.vcenter.conftest import connected, left, task_ended
 from tests.lab.vcenter.test_power import machine
+from tests.lab.vcenter.test_reading import view
 
 GIB = 1024**3
 _MOMENT = dt.timedelta(minutes=5)
@@ -75,3 +77,51 @@ def test_a_guest_system_is_known_by_its_full_name(world: World, content: Any) ->
         "rhel9_64Guest",
         "Red Hat Enterprise Linux 9 (64-bit)",
     )
+
+
+def events(content: Any, *names: str) -> list[Any]:
+    found = content.eventManager.QueryEvents(vim.event.EventFilterSpec(eventTypeId=list(names)))
+    return [*found]
+
+
+def test_events_of_hosts_clusters_and_logins(small: World, content: Any) -> None:
+    vm = machine(content, "a")
+    cluster = vm.resourcePool.owner
+    assert (
+        task_ended(
+            cluster.ReconfigureComputeResource_Task(vim.cluster.ConfigSpecEx(), modify=True)
+        ).error
+        is None
+    )
+    assert len(events(content, "ClusterReconfiguredEvent")) == 1
+    assert task_ended(cluster.host[0].EnterMaintenanceMode_Task(timeout=0)).error is None
+    assert len(events(content, "EnteringMaintenanceModeEvent")) == 1
+    (login,) = events(content, "UserLoginSessionEvent")
+    assert login.sessionId == content.sessionManager.currentSession.key
+    described = {each.key for each in content.eventManager.description.eventInfo}
+    assert {type(login), vim.event.VmReconfiguredEvent} <= described
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_only_ha_of_the_cluster_restarts_vms_on_a_vcenter(
+    small: World, content: Any, enabled: bool
+) -> None:
+    small.change_cluster(small.clusters[0].id, ha=HighAvailability(enabled=enabled))
+    small.add_vm("ha", highly_available=True)
+    small.power.crash("ha")
+    eventually(lambda: any(each.kind is EventKind.RESTARTED for each in small.events))
+    assert bool(events(content, "com.vmware.vc.ha.VmRestartedByHAEvent")) is enabled
+
+
+def test_another_cluster_needs_a_pool(small: World, content: Any) -> None:
+    small.add_host("far", small.add_cluster("other", small.datacenter(_datacenter(small))))
+    far = next(host for host in view(content, vim.HostSystem).view if host.name == "far")
+    vm = machine(content, "a")
+    error = task_ended(vm.Relocate(vim.vm.RelocateSpec(host=far))).error
+    assert isinstance(error, vmodl.fault.InvalidArgument)
+    pool = far.parent.resourcePool
+    assert task_ended(vm.Relocate(vim.vm.RelocateSpec(host=far, pool=pool))).error is None
+
+
+def _datacenter(world: World) -> str | None:
+    return world.clusters[0].datacenter_id

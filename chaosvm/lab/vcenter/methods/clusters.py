@@ -29,7 +29,18 @@ class ComputeMethods(ManagedObject):
 
     @task_method("ReconfigureComputeResource_Task")
     def reconfigure(self, call: Call) -> None:
+        self._reconfigure(call)
+
+    def _reconfigure(self, call: Call) -> None:
         self.apply(call.get("spec"), bool(call.get("modify")))
+        if issubclass(self.kind, vim.ClusterComputeResource):
+            text = f"Reconfigured cluster {self.plain_name}"
+            named = _e.ComputeResourceEventArgument(
+                name=self.plain_name, computeResource=self.reference
+            )
+            self.inventory.own_events.about(
+                self, _e.ClusterReconfiguredEvent, text, call.origin, computeResource=named
+            )
 
     def apply(self, spec: Any, modify: bool = True) -> None:
         """A standalone host's settings are about its swap files, and are not modelled."""
@@ -67,7 +78,7 @@ class ClusterMethods(ComputeMethods):
 
     @task_method("ReconfigureCluster_Task")
     def reconfigure_cluster(self, call: Call) -> None:
-        self.apply(call.get("spec"), bool(call.get("modify")))
+        self._reconfigure(call)
 
     @task_method("AddHost_Task")
     def add_host(self, call: Call) -> Any:

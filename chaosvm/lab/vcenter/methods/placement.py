@@ -72,6 +72,9 @@ class PlacementMethods(ReconfigurationMethods):
             target = world.host(entity.host_id)
             if target is None or not target.usable:
                 raise SoapFault(_host_fault(target), f"{entity.plain_name} is not available.")
+            if pool is None and target.cluster_id != self.machine.cluster_id:
+                fault = vmodl.fault.InvalidArgument(invalidProperty="pool")
+                raise SoapFault(fault, "A host of another cluster needs a pool of that cluster.")
             return target
         if pool is None:
             return None
