@@ -39,6 +39,31 @@ def house(*vms: dict[str, Any], **more: Any) -> Described:
     return load({**HOUSE, "vms": list(vms), **more})
 
 
+@pytest.mark.parametrize(
+    ("fields", "hostname"),
+    [
+        ({}, "web-01.lab.example"),
+        ({"name": "Web 01 (old)"}, "web-01-old.lab.example"),
+        ({"hostname": "web.example"}, "web.example"),
+        ({"guest": "without_agent"}, None),
+    ],
+)
+def test_a_guest_with_an_agent_has_a_host_name(
+    fields: dict[str, Any], hostname: str | None
+) -> None:
+    (vm,) = house({"name": "web-01", **fields}).world.vms
+    assert vm.fqdn == hostname
+
+
+def test_tools_of_a_plain_vm_are_seen_to_run() -> None:
+    """An engine tells that an agent runs only by what it reports."""
+    with Lab({**HOUSE, "vms": [{"name": "web-01", "state": "off"}]}, platforms=("olvm",)) as lab:
+        credentials = {"username": lab.username, "password": lab.password}
+        with OLVMPlatform(lab.olvm_url, ca_file=lab.ca_file, **credentials) as platform:
+            outcome = platform.power_on("web-01", timeout=20, wait_for="tools")
+            assert list(outcome.milestones or ()) == ["power", "tools"]
+
+
 def test_places() -> None:
     made = house({"name": "vm"}).world
     north, south = made.datacenters

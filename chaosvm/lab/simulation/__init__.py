@@ -15,7 +15,7 @@ from chaosvm.lab.simulation.compute import (
 )
 from chaosvm.lab.simulation.durations import Durations
 from chaosvm.lab.simulation.events import Event, EventKind, Note, Origin
-from chaosvm.lab.simulation.guest import Guest, GuestStatus, Service
+from chaosvm.lab.simulation.guest import Guest, GuestStatus, Service, default_hostname
 from chaosvm.lab.simulation.hardware import (
     DEFAULT_NETWORK,
     Allocation,
@@ -70,6 +70,7 @@ __all__ = [
     "User",
     "World",
     "default_disk",
+    "default_hostname",
     "default_nic",
     "derived_id",
     "reserved_memory",

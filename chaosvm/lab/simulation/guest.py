@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-__all__ = ["Guest", "GuestStatus", "Service"]
+__all__ = ["Guest", "GuestStatus", "Service", "default_hostname"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +81,9 @@ class GuestStatus:
     uptime: float | None
     boots: int
     rebooting: bool
+
+
+def default_hostname(name: str) -> str:
+    """The host name of the guest of a VM of this name."""
+    label = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
+    return f"{label or 'vm'}.lab.example"

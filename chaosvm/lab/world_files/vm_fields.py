@@ -8,11 +8,13 @@ from typing import Any
 from chaosvm.lab.simulation import (
     Allocation,
     Cluster,
+    Guest,
     Host,
     Limits,
     Machine,
     World,
     default_disk,
+    default_hostname,
     default_nic,
 )
 from chaosvm.lab.world_files import converters as words
@@ -114,6 +116,9 @@ def add_described_vm(
     """Add a VM with these fields of a world file."""
     busy_for, stuck = fields.pop("busy_for", 0), fields.pop("stuck", False)
     nics, disks, snapshots = (fields.pop(key, None) for key in ("nics", "disks", "snapshots"))
+    if fields.get("guest", Guest()).agent:
+        # A guest with an agent reports something, by which a client knows that it runs.
+        fields.setdefault("hostname", default_hostname(fields["name"]))
     vm = world.add_vm(cluster=cluster, host=host, **words.renamed(fields, _NAMES))
     if nics is not None:
         world.change(vm.id, nics=tuple(_nic(vm, *each) for each in enumerate(nics)))
