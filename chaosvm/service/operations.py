@@ -81,7 +81,8 @@ class Operations:
             names = _named(choice.vms)
             logger.info(f"{order.name} of {len(choice.vms)} VM(s){drawn}: {names}")
             outcomes = self._carry_out(choice, order, deadline)
-            logger.info(summary_text(order.name, outcomes, deadline.elapsed))
+            waited = "" if order.wait_for == "power" else f", waited for {order.wait_for}"
+            logger.info(f"{summary_text(order.name, outcomes, deadline.elapsed)}{waited}")
             self._count_reboots(order, outcomes)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)
         if batch.failed:

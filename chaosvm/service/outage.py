@@ -30,6 +30,7 @@ __all__ = ["Outage"]
 
 logger = logging.getLogger("chaostoolkit")
 
+_MAX_NAMED = 3  # in a line of the log
 _ROUNDING = 0.001  # of two times that are subtracted
 _CHECK_INTERVAL = 10.0  # seconds between two readings of the VMs that are held off
 OFF, ON = PowerState.POWERED_OFF, PowerState.POWERED_ON
@@ -153,8 +154,12 @@ class Outage:
         wave.down = {outcome.id: outcome for outcome in outcomes}
         hold = any(each.after is not ON for each in outcomes)
         wave.up_at = self._now + (self._order.duration or 0.0) * hold
-        if count := sum(each.after is OFF for each in outcomes):
-            logger.info(f"outage: {count} VM(s) are off, for {self._order.duration:g} s")
+        if off := [str(each) for each in outcomes if each.after is OFF]:
+            named = ", ".join(off[:_MAX_NAMED])
+            more = f" and {len(off) - _MAX_NAMED} more" if len(off) > _MAX_NAMED else ""
+            logger.info(
+                f"outage: {len(off)} VM(s) are off, for {self._order.duration:g} s: {named}{more}"
+            )
 
     # Holding ---------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ def test_down_held_and_back(platform: FakePlatform, logs: pytest.LogCaptureFixtu
     assert (off.after, off.changed, off.how, off.error) == (OFF, False, How.NONE, None)
     assert platform.steps("web-3") == []
     assert "outage: 3 of 4 down and back (3 by guest), 1 left as it is, in 6" in logs.text
+    named = "'web-0' (vm-1), 'web-1' (vm-2), 'web-2' (vm-3) and 1 more"
+    assert f"outage: 4 VM(s) are off, for 60 s: {named}" in logs.text
     held = [each.message for each in logs.records if "held off" in each.message]
     assert 5 <= len(held) <= 7
     assert ledger_for_run(None).vm_records() == []
@@ -185,6 +188,21 @@ def test_a_killed_outage_is_restored_by_undo(platform: FakePlatform) -> None:
     assert platform.machine("web-0").state is OFF
     assert platform.restore_power_states().changed == 1
     assert platform.machine("web-0").state is ON
+
+
+def test_more_waves_than_vms_are_a_warning(
+    platform: FakePlatform, logs: pytest.LogCaptureFixture
+) -> None:
+    platform.outage(ALL, duration=5, waves=9)
+    assert "outage: 9 waves of 4 VM(s) are 4 waves" in logs.text
+
+
+def test_the_summary_says_what_was_waited_for(
+    platform: FakePlatform, logs: pytest.LogCaptureFixture
+) -> None:
+    platform.change("web-0", state=OFF)
+    platform.power_on("web-0", wait_for="tools")
+    assert re.search(r"power_on: 1 of 1 on in [\d.]+ s, waited for tools", logs.text)
 
 
 def test_it_waits_until_the_vms_are_ready(platform: FakePlatform) -> None:
