@@ -125,3 +125,14 @@ def test_another_cluster_needs_a_pool(small: World, content: Any) -> None:
 
 def _datacenter(world: World) -> str | None:
     return world.clusters[0].datacenter_id
+
+
+def test_a_card_needs_a_network_that_exists(small: World, content: Any) -> None:
+    card = vim.vm.device.VirtualE1000(
+        key=-1,
+        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName="no such network"),
+    )
+    change = vim.vm.device.VirtualDeviceSpec(device=card, operation="add")
+    task = machine(content, "a").ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change]))
+    assert isinstance(task_ended(task).error, vim.fault.InvalidDeviceBacking)
+    assert len(small.vm("a").nics) == 1

@@ -141,9 +141,22 @@ def _network_name(inventory: Inventory, vm: Machine) -> Callable[[Any], str]:
                 fault = vmodl.fault.ManagedObjectNotFound(obj=network)
                 raise SoapFault(fault, "The network does not exist.")
             return str(found.plain_name)
-        return str(getattr(backing, "deviceName", None) or inventory.network_of(vm).plain_name)
+        own = str(inventory.network_of(vm).plain_name)
+        wanted = str(getattr(backing, "deviceName", None) or own)
+        if wanted != own and wanted not in _network_names(inventory):
+            fault = vim.fault.InvalidDeviceBacking(property="backing.deviceName", deviceIndex=0)
+            raise SoapFault(fault, f"There is no network '{wanted}'.")
+        return wanted
 
     return name
+
+
+def _network_names(inventory: Inventory) -> set[str]:
+    """The networks that cards of VMs are on, and the port groups of hosts."""
+    world = inventory.world
+    groups = (inventory.settings_of(host).get("port groups", ()) for host in world.hosts)
+    cards = {nic.network for vm in world.vms for nic in vm.nics}
+    return cards.union(*groups)
 
 
 def _topology(vm: Machine, spec: Any) -> Topology:
