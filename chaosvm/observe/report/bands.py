@@ -33,7 +33,8 @@ def draw_bands(
         height = thin if segment.state == ON else thick
         begin, end = (moment(each, story.span) for each in (segment.begin, segment.end))
         title = f"{lane.machine.name}: {segment_word(segment.state)}, {begin} to {end}"
-        canvas.states.add(segment.state)
+        if segment.end > segment.begin:
+            canvas.states.add(segment.state)
         kind = f"b-{segment.state}"
         canvas.rect(kind, left, middle - height / 2, max(right - left, 1.2), height, title)
         _draw_text(canvas, segment, left, right, middle, thick, rings)

@@ -173,12 +173,17 @@ def _outage(story: Story) -> Fact:
         return Fact(title, "Not judged", "no probe was run")
     if story.timeline.probes is None:
         return Fact(title, "Not recorded", "there is no journal of this run")
-    if not any(story.during(probe) for probe in story.probes):
+    checked = [probe for probe in story.probes if story.during(probe)]
+    if not checked:
         return Fact(title, "Not checked", "no probe was run during the method")
-    if not story.outages:
-        checks = max(len(story.during(probe)) for probe in story.probes)
+    # How many VMs run is not how the service is.
+    of_service = [probe for probe in checked if not probe.of_vms]
+    title = title if of_service else "Failed checks"
+    found = [each for probe in of_service or checked for each in story.outages_of(probe)]
+    if not found:
+        checks = max(len(story.during(probe)) for probe in of_service or checked)
         return Fact(title, "None", f"no check failed during the method, of {checks}")
-    worst = max(story.outages, key=lambda each: each.end - each.begin)
+    worst = max(found, key=lambda each: each.end - each.begin)
     outages = story.outages_of(worst.probe)
     failed = sum(len(each.checks) for each in outages)
     total = len(story.during(worst.probe))

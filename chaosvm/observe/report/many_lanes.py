@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ _MOST_TALL = 20
 _LANE = 11.6
 _MOST_HOSTS = 60
 RIGHT = 878.0
+# An error begins with the VM's state; there is room for the point of it only.
+_STATE_FIRST = re.compile(r"^is \w+(?: after [\d.]+ s)?, (?:and|but) ")
 K = TypeVar("K", bound=Hashable)
 
 
@@ -91,13 +94,16 @@ def _explanation(story: Story, lane: Lane) -> str:
 
 def _draw_reason(canvas: Canvas, axis: Axis, at: float, text: str, middle: float) -> None:
     x, y = axis.x(at), middle + 20
-    short = fitting(text, 420, 10.5)
-    label = canvas.measure("t105 end", x - 9, y, short)
-    if label.left >= axis.left and canvas.text(
-        "t105 end halo tbad", x - 9, y, short, unless_taken=True
-    ):
-        return
-    canvas.text("t105 halo tbad", x + 9, y, short, unless_taken=True)
+    point = _STATE_FIRST.sub("", text)
+    for width in (420, 240, 120):
+        short = fitting(point, width, 10.5)
+        label = canvas.measure("t105 end", x - 9, y, short)
+        if label.left >= axis.left and canvas.text(
+            "t105 end halo tbad", x - 9, y, short, unless_taken=True
+        ):
+            return
+        if canvas.text("t105 halo tbad", x + 9, y, short, unless_taken=True):
+            return
 
 
 def _draw_down_for(canvas: Canvas, lane: Lane, y: float, size: str) -> None:

@@ -39,7 +39,8 @@ def to_do(story: Story) -> list[ToDo]:
 
 
 def _to_do(story: Story, lane: Lane) -> ToDo:
-    where = f"{lane.machine.id} on {lane.machine.server}"
+    server = lane.machine.server  # a journal alone does not have it
+    where = f"{lane.machine.id} on {server}" if server else lane.machine.id
     if lane.hosts:
         where += f", {'was' if lane.last_state != 'powered_on' else 'is'} on {lane.hosts[-1]}"
     reason = lane.failures[-1].text.rstrip(".") if lane.failures else ""
@@ -84,7 +85,7 @@ def undo_text(story: Story) -> tuple[str, str, list[str]]:
 
 def _no_undo(story: Story) -> str:
     if story.run.killed_at:
-        return "The run was killed before it could undo anything more; a recovery came afterwards."
+        return "This run was killed; a recovery came afterwards."
     if story.run.killed:
         return "Not recorded: the run was killed, and its ledger does not tell."
     return "This run had no undo."

@@ -113,7 +113,10 @@ def _say_where_unchecked(
     if not times:
         return
     if during:
-        text = "checked only during the method"
+        method = [a for _, a in story.activities if a.phase is Phase.METHOD]
+        ended = max((story.at(a.ended) for a in method if a.ended), default=0.0)
+        until_its_end = times[-1] + 2 * (times[-1] - times[0]) / len(times) >= ended
+        text = "checked only during the method" if until_its_end else "not checked"
         canvas.text(
             "t11 soft", axis.x(times[-1]) + 8, y + 4, text, unless_taken=True
         ) or canvas.text("t11 soft", axis.x(times[-1]) + 8, y + 4, "not checked", unless_taken=True)

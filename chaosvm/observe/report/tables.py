@@ -64,7 +64,8 @@ def _during(story: Story, probe: Probe) -> list[Cell]:
         return [("soft", "not checked")]
     failed = [check for check in checks if not check.met]
     if probe.judged_when_back:
-        late = [check for check in failed if check.value is not None]  # past its limit
+        # With a limit, it fails only past that: without, as long as the VM is not back.
+        late = [each for each in failed if each.value is not None or checks[0].met]
         return [_verdict(late[-1])] if late else [("soft", "judged once it is back")]
     if not failed:
         return [_verdict(checks[-1]), ("", f" in all {len(checks)} checks")]
@@ -253,11 +254,17 @@ def failure_rows(story: Story) -> list[dict[str, str]]:
             "error": failure.text,
             "seconds": f"{float(failure.outcome.get('seconds') or 0):.1f}",
             "back": "yes" if lane.is_back else "",
-            "now": f"{state_word(lane.last_state)} again" if lane.is_back else lane.still,
+            "now": _now(lane),
         }
         for lane in story.lanes
         for failure in lane.failures
     ]
+
+
+def _now(lane: Lane) -> str:
+    if not lane.is_back:
+        return lane.still
+    return state_word(lane.last_state) + (" again" if lane.downs else "")
 
 
 def dense_rows(story: Story) -> list[dict[str, str]]:

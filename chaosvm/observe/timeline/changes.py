@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +34,7 @@ _TOOLS = {EventKind.TOOLS_RUNNING: "running", EventKind.TOOLS_STOPPED: "not_runn
 _APART = timedelta(seconds=10)
 # These take a VM down and up again.
 _PASS_OTHER_STATES = ("reboot", "outage")
+_UNKNOWN = PowerState.UNKNOWN.value
 _BEFORE, _AFTER = timedelta(seconds=1), timedelta(seconds=2)
 
 
@@ -243,7 +244,7 @@ def with_outcomes(
             by_vm.setdefault(change.vm, []).append(change)
     missing = [
         told
-        for told in _told(activities, refs, ended)
+        for told in _told(activities, refs, ended, by_vm)
         if not _is_known(told, by_vm.get(told.vm, ()))
     ]
     return sorted([*changes, *missing], key=lambda each: each.at)
@@ -258,7 +259,10 @@ def _is_known(told: Change, changes: Sequence[Change]) -> bool:
 
 
 def _told(
-    activities: Sequence[ActivityRun], refs: Mapping[tuple[str, str], str], ended: datetime
+    activities: Sequence[ActivityRun],
+    refs: Mapping[tuple[str, str], str],
+    ended: datetime,
+    recorded: Container[str],
 ) -> list[Change]:
     """The states of VMs that the outcomes of a run tell."""
     changes: list[Change] = []
@@ -269,9 +273,12 @@ def _told(
         begun = max(activity.began, (activity.ended or ended) - timedelta(seconds=longest))
         for outcome in activity.outcomes:
             vm = refs[_key(outcome)]
-            before = (activity.began, str(outcome.get("before")))
-            for time, value in (before, *_states_told(outcome, begun)):
-                if known.get(vm) != value and not (value == "unknown" and vm in known):
+            ends = str(outcome.get("before")), str(outcome.get("after"))
+            before = (activity.began, ends[0])
+            for time, value in (before, *_states_told(outcome, begun, vm in recorded)):
+                # An outcome that does not know the state takes back nothing.
+                told = value != _UNKNOWN or vm not in known or value not in ends
+                if known.get(vm) != value and told:
                     changes.append(
                         Change(at=time, vm=vm, kind=Kind.POWER, value=value, source=source)
                     )
@@ -279,13 +286,20 @@ def _told(
     return sorted(changes, key=lambda each: each.at)
 
 
-def _states_told(outcome: Mapping[str, Any], begun: datetime) -> list[tuple[datetime, str]]:
-    """An outage tells in its milestones when the VM was down, and when it was back."""
+def _states_told(
+    outcome: Mapping[str, Any], begun: datetime, recorded: bool
+) -> list[tuple[datetime, str]]:
+    """An outage tells in its milestones when the VM was down, and when it was back.
+
+    Where neither they nor a recording tell, its state in between is unknown.
+    """
     end = begun + timedelta(seconds=float(outcome.get("seconds") or 0))
     after = str(outcome.get("after"))
     milestones = outcome.get("milestones") or {}
     down, back = milestones.get("down"), milestones.get("back")
-    if outcome.get("operation") != "outage" or down is None:
+    if outcome.get("operation") != "outage" or not outcome.get("changed"):
         return [(end, after)]
+    if down is None or (back is not None and back <= down):
+        return [(end, after)] if recorded else [(begun, _UNKNOWN), (end, after)]
     off = (begun + timedelta(seconds=float(down)), PowerState.POWERED_OFF.value)
     return [off, (end if back is None else begun + timedelta(seconds=float(back)), after)]

@@ -86,6 +86,7 @@ def read_probes(journal: Journal) -> list[Probe]:
             expected=_expected(probe),
             checks=tuple(sorted(checks.get(str(probe.get("name")), ()), key=lambda each: each.at)),
             judged_when_back=_provider(probe).get("func") == _RECOVERY,
+            of_vms=str(_provider(probe).get("module")).startswith("chaosvm."),
         )
         for probe in hypothesis.get("probes") or ()
     ]

@@ -161,6 +161,8 @@ class Probe:
     checks: tuple[Check, ...] = ()
     # It fails until a VM is back, and is judged afterwards.
     judged_when_back: bool = False
+    # It is one of this package's, which tell of VMs rather than of the service.
+    of_vms: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import pytest
 
 from chaosvm import redaction
 from chaosvm.observe.report import render, write_files
-from chaosvm.observe.timeline import ActivityRun, Kind, Phase, Timeline
+from chaosvm.observe.timeline import ActivityRun, Kind, Phase, Probe, Timeline
 from tests.observe import samples
 
 SAMPLES = samples.all_samples()
@@ -331,3 +331,46 @@ def test_the_chart_of_many_vms_has_a_line_for_each_reboot(number: int) -> None:
     timeline = replace(run_of(*outcomes), vms=tuple(machines))
     assert "rebooted</text>" in render(timeline).svg
     assert "rebooted</text>" not in render(replace(timeline, activities=())).svg
+
+
+def test_the_service_is_not_a_count_of_vms() -> None:
+    """Where a probe asks the service, its outages count."""
+    three = SAMPLES["three"]
+    service = replace(
+        next(each for each in three.probes or () if not each.judged_when_back),
+        checks=tuple(samples.checks(1, 20, 1, (0, 0))),
+    )
+    failing = tuple(samples.checks(1, 20, 1, (4, 9)))
+    counted = replace(service, name="thirty-run", of_vms=True, checks=failing)
+    text = page_of(replace(three, probes=(counted, service))).text
+    assert "no check failed during the method, of 20" in text
+    assert _squeezed("Failed checks 5 s") in _squeezed(
+        page_of(replace(three, probes=(counted,))).text
+    )
+    assert "checked only during the method" not in text  # the method went on
+    assert "not checked" in text
+
+
+def test_a_recovery_past_its_limit_is_not_judged_later() -> None:
+    failed = [
+        replace(check, met=number == 0, value="0.0" if number == 0 else None, error="12 s")
+        for number, check in enumerate(samples.checks(1, 4, 1, (0, 0)))
+    ]
+    probe = Probe(name="back", expected="10 s", checks=tuple(failed), judged_when_back=True)
+    text = page_of(replace(SAMPLES["three"], probes=(probe,))).text
+    assert "✕ 12 s" in text
+    assert "judged once it is back" not in text
+
+
+def test_a_vm_that_never_went_off_is_not_on_again() -> None:
+    machines = [samples.machine(f"vm-{n}", n, "esx-01") for n in range(13)]
+    error = "is powered_on after 45 s, and it is unknown whether it rebooted"
+    outcomes = [
+        samples.outcome(vm, "reboot", "powered_on", "powered_on", 2, error=error) for vm in machines
+    ]
+    changes = [change for vm in machines for change in samples.power(vm)]
+    timeline = replace(run_of(*outcomes), vms=tuple(machines), changes=tuple(changes))
+    page = render(timeline)
+    assert "✓ on<" in page.html
+    assert "on again" not in page.html
+    assert ">it is unknown whether it rebooted<" in page.svg

@@ -199,3 +199,11 @@ def test_an_outage_tells_when_the_vm_was_down_and_back() -> None:
         (500_000, "powered_off", "guest shutdown"),
         (0, "powered_on", "powered on"),
     ]
+
+
+@pytest.mark.parametrize("times", [{}, {"down": 3.0, "back": 2.0}])
+def test_an_outage_without_usable_times_is_unknown(times: dict[str, float]) -> None:
+    outage = {**OUTCOME, "operation": "outage", "after": "powered_on", "milestones": times}
+    timeline = build_timeline(journal(run=[entry({"type": "action", "name": "a"}, 2, outage)]))
+    values = [each.value for each in timeline.changes]
+    assert values[-2:] == ["unknown", "powered_on"]
