@@ -40,6 +40,8 @@ _EXPERIMENT_KEYS = (
 _ACTIVITY_KEYS = (
     *("type", "name", "ref", "provider", "tolerance", "pauses", "background", "controls", "dry"),
 )
+_PAUSE_KEYS = ("before", "after")
+_CONTROL_KEYS = ("name", "provider", "scope", "automatic")
 _PROVIDER_KEYS = ("type", "module", "func", "arguments", "secrets", "timeout")
 
 
@@ -65,7 +67,7 @@ def find_mistakes(
     return problems or [
         *read_needs(experiment, configuration)[1],
         *_misspelt_references(own, experiment),
-        *find_misspellings(own, configuration, world, load(Safety, configuration, {}).protect),
+        *find_misspellings(own, configuration, world, load(Safety, configuration, {})),
     ]
 
 
@@ -77,8 +79,26 @@ def _misspelt_keys(experiment: Mapping[str, Any]) -> Iterator[str]:
     for each in activities(dict(experiment)):
         name = f"the activity {each.get('name')!r}"
         yield from _misspelt(each, _ACTIVITY_KEYS, name)
+        yield from _misspelt(_mapping(each, "pauses"), _PAUSE_KEYS, f"the pauses of {name}")
         if each["provider"].get("type") == "python":
             yield from _misspelt(each["provider"], _PROVIDER_KEYS, f"the provider of {name}")
+    for control in _controls(experiment):
+        name = f"the control {control.get('name')!r}"
+        yield from _misspelt(control, _CONTROL_KEYS, name)
+        yield from _misspelt(
+            _mapping(control, "provider"), _PROVIDER_KEYS, f"the provider of {name}"
+        )
+
+
+def _mapping(part: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What is below a key; empty if that is no mapping, which Chaos Toolkit reports."""
+    value = part.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _controls(experiment: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for part in (experiment, *activities(dict(experiment))):
+        yield from (each for each in part.get("controls") or () if isinstance(each, Mapping))
 
 
 def _misspelt(mapping: Mapping[str, Any], known: Iterable[str], where: str) -> Iterator[str]:
@@ -127,13 +147,11 @@ def _own_modules() -> list[str]:
 
 def _unusable_controls(experiment: Mapping[str, Any]) -> Iterator[str]:
     """Chaos Toolkit goes on without a control whose module it cannot find."""
-    for part in (experiment, *activities(dict(experiment))):
-        for control in part.get("controls") or ():
-            provider = control.get("provider") if isinstance(control, Mapping) else None
-            module = provider.get("module") if isinstance(provider, Mapping) else None
-            if isinstance(module, str) and not _can_be_found(module):
-                name = control.get("name")
-                yield f"the control {name!r} has the module {module!r}, which is not there"
+    for control in _controls(experiment):
+        module = _mapping(control, "provider").get("module")
+        if isinstance(module, str) and not _can_be_found(module):
+            name = control.get("name")
+            yield f"the control {name!r} has the module {module!r}, which is not there"
 
 
 def _can_be_found(module: str) -> bool:

@@ -36,10 +36,19 @@ WEB = {"name": "web-*", "cluster": "prod", "tag": "production"}
 EXPERIMENT = {
     "title": "The shop goes on",
     "description": "while a VM is off",
-    "configuration": {"vsphere_server": "vcenter.example", "chaosvm_protect": "db-*"},
+    "configuration": {
+        "vsphere_server": "vcenter.example",
+        "chaosvm_protect": "db-*",
+        "chaosvm_protect_tag": "data",
+    },
     "secrets": {"vc": {"vsphere_username": "chaos", "vsphere_password": "secret"}},
     "controls": [
-        {"name": "undo", "provider": {"type": "python", "module": "chaosvm.controls.undo"}}
+        {"name": "undo", "provider": {"type": "python", "module": "chaosvm.controls.undo"}},
+        {
+            "name": "told",
+            "provider": {"type": "python", "module": "chaosvm.controls.summary", "arguments": {}},
+            "scope": "after",
+        },
     ],
     "steady-state-hypothesis": {
         "title": "It runs",
@@ -57,7 +66,10 @@ EXPERIMENT = {
             timeout=30,
             on_timeout="fail",
         ),
-        activity("probe", "vm_power_state", vm_name="shop-frontend"),
+        {
+            **activity("probe", "vm_power_state", vm_name="shop-frontend"),
+            "pauses": {"before": 0, "after": 0},
+        },
         activity("action", "batch_reboot", vms={**WEB, "count": 1}),
         activity("action", "batch_power_off", vms={"folder": "data", "host": "esx-01"}),
         activity("probe", "hosts_available", cluster="test"),
@@ -106,11 +118,17 @@ def test_as_it_is_meant_it_passes(tmp_path: Path) -> None:
         ("esx-01", "exs-01", 0),
         ('"test"', '"tset"', 0),
         ("db-*", "bd-*", 0),
+        ('"chaosvm_protect_tag": "data"', '"chaosvm_protect_tag": "dta"', 0),
         # Keys, which Chaos Toolkit ignores if it does not know them.
         ('"rollbacks"', '"rolbacks"', 0),
         ('"steady-state-hypothesis"', '"steady-state-hypotesis"', 0),
         ('"arguments"', '"argument"', 0),
         ('"tolerance"', '"tolerence"', 0),
+        ('"pauses"', '"pausse"', 0),
+        ('"after": 0', '"aftr": 0', 0),
+        # In controls.
+        ('"arguments": {}', '"argumnts": {}', 0),
+        ('"scope"', '"scpe"', 0),
         ("chaosvm.controls.undo", "chaosvm.controls.udno", 0),
         # Words of the language that experiments are written in.
         ("vm_name", "vmname", 1),
@@ -218,7 +236,7 @@ def test_a_sample_of_less_than_one_vm_fails_as_for_real(
         ({"regex": "^wbe-.*"}, [], "a regular expression yields no names"),
         ({"ids": ["vm-100l"]}, [], "'vm-100l' is no VM id on vsphere"),
         ({"name": "web-*"}, ["nowhere"], "names the group of secrets 'nowhere', which the"),
-        ({"regex": "^cache-.*"}, [], ""),  # fewer VMs than are made up, but one
+        ({"regex": "^lb-.*"}, [], ""),  # fewer VMs than are made up, but one
     ],
 )
 def test_what_cannot_succeed_is_not_begun(
