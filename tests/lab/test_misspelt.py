@@ -72,6 +72,7 @@ EXPERIMENT = {
         },
         activity("action", "batch_reboot", vms={**WEB, "count": 1}),
         activity("action", "batch_power_off", vms={"folder": "data", "host": "esx-01"}),
+        activity("probe", "count_vms", vms={"guest_os": "Red Hat*"}),
         activity("probe", "hosts_available", cluster="test"),
     ],
     "rollbacks": [activity("action", "power_on", vm_name="app-02")],
@@ -116,6 +117,7 @@ def test_as_it_is_meant_it_passes(tmp_path: Path) -> None:
         ('"production"', '"prodution"', 0),
         ('"data"', '"dta"', 0),
         ("esx-01", "exs-01", 0),
+        ("Red Hat*", "Red Hatt*", 0),
         ('"test"', '"tset"', 0),
         ("db-*", "bd-*", 0),
         ('"chaosvm_protect_tag": "data"', '"chaosvm_protect_tag": "dta"', 0),
@@ -175,6 +177,12 @@ def test_with_one_misspelt_word_it_does_not(
         ("webfrontend", "web-frontend"),
         ("wbe-*", "web-01"),
         ("prd", "prod"),
+        ("porud", "prod"),
+        ("webs-01", "web-01"),
+        ("chace-01", "cache-01"),
+        ("app-l", "app-01"),
+        ("Red Hatt*", "Red Hat Enterprise Linux 9 (64-bit)"),
+        ("Red Hat Enterprize Linux*", "Red Hat Enterprise Linux 9 (64-bit)"),
         ("prodution", "production"),
     ],
 )
@@ -196,6 +204,9 @@ def test_a_near_miss(written: str, meant: str) -> None:
         ("db-01", "lb-01"),
         ("web-*", "app-01"),
         ("prod", "prod-2"),
+        ("node-l", "node-02"),
+        ("shop-07", "shop-70"),
+        ("Debian GNU/Linux 12*", "Debian GNU/Linux 11 (64-bit)"),
     ],
 )
 def test_names_that_differ(one: str, other: str) -> None:
