@@ -230,6 +230,14 @@ def test_each_wave_of_an_outage_begins_when_the_last_one_is_back(platform: FakeP
     assert [command for _, command in second] == [DOWN, DOWN, UP, UP]
 
 
+def test_a_wave_has_its_own_time_however_long_the_last_one_took(platform: FakePlatform) -> None:
+    found = outcomes(lambda: platform.outage(ALL, duration=900, waves=2, timeout=60))
+    assert not any(each.error for each in found.values())
+    for each in found.values():
+        assert each.milestones is not None
+        assert 895 <= each.milestones["back"] - each.milestones["down"] < 960
+
+
 def test_outages_that_overlap(platform: FakePlatform) -> None:
     found = outcomes(lambda: platform.outage(ALL, duration=60, interval=20, graceful=False))
     downs = {name: at for name, command, at in sent(platform) if command is DOWN}
