@@ -7,7 +7,7 @@ VENV := .venv
 EXTRA_PINS :=
 ARGS :=
 # Tests wait more than they compute, so more of them run at once than there are cores.
-WORKERS := 3
+WORKERS := 4
 
 # Where Debian and Ubuntu put the sources of packaged Go libraries.
 GOCODE := /usr/share/gocode
