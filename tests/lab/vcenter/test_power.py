@@ -209,9 +209,10 @@ def test_events_are_told(content: Any, vm: Any, lab: Lab) -> None:
 
 
 def test_every_kind_of_event_can_be_read(content: Any, world: World) -> None:
-    from chaosvm.lab.simulation import EventKind, Origin
+    from chaosvm.lab.simulation import EventKind, HighAvailability, Origin
 
     vm = world.add_vm("web")
+    world.change_cluster(vm.cluster_id, ha=HighAvailability(enabled=True))
     for kind in EventKind:
         world.record(kind, vm, Origin(user="somebody"))
     found = content.eventManager.QueryEvents(vim.event.EventFilterSpec())
