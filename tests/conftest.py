@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from chaosvm import redaction
 from chaosvm.activities import connections
 from chaosvm.ledger import ledger
 from chaosvm.runtime import login, rehearsal
+
+# Ignored in what a shell has started in the background, and so in its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast the machine is at the moment is not what is tested.
 hypothesis.settings.register_profile(

@@ -21,7 +21,7 @@ from tests.network import KINDS, Fault, Network
 from tests.olvm.conftest import VM, sent
 from tests.olvm.test_stress import ACTS, TIMEOUT, wrong
 
-GRACE = 1.0
+GRACE = 4.0
 # A delay on the way, and what the lab takes for anything.
 LONGEST = 1.0
 

@@ -24,7 +24,7 @@ from tests.vcsim import Rule, Vcsim, rule
 from tests.vcsim.estate import Estate
 
 VM, OTHER = "DC0_H0_VM0", "DC0_H0_VM1"
-TIMEOUT, GRACE = 4.0, 1.0
+TIMEOUT, GRACE = 4.0, 4.0
 # The longest time that a task or a guest takes, and the longest delay of the network.
 LONGEST = 1.0
 
