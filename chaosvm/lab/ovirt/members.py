@@ -69,7 +69,7 @@ class _Lists:
         self._element = element
 
     def items(self, call: Call) -> Sequence[Element]:
-        return list(self._owner(call).element.find(self._tag) or ())
+        return self._owner(call).element.findall(f"{self._tag}/*")
 
     def add(self, call: Call, body: Element) -> Element:
         if value(body, "id") is None and value(body, "name") is None:
@@ -114,7 +114,7 @@ def _labels_of(registry: Registry, path: str, tag: str) -> Collection:
         return [
             label
             for label in registry.all(kind)
-            if any(each.get("id") == call.parent for each in label.element.find(tag) or ())
+            if any(each.get("id") == call.parent for each in label.element.findall(f"{tag}/*"))
         ]
 
     def change(call: Call, label: Stored, add: bool) -> Stored:

@@ -94,7 +94,7 @@ class _Store:
     def remove(self, call: Call, stored: Stored) -> None:
         self._refuse_protected(stored, "remove")
         lists, fault = self._kind.in_use
-        if any(len(stored.element.find(each) or ()) for each in lists):
+        if any(stored.element.find(f"{each}/*") is not None for each in lists):
             raise Failure(409, f"[{fault}]")
         self._registry.drop(self._kind, self._parents(call), stored.id)
         self._record(call, self._kind.removed, stored)
