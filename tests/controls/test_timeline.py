@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,8 +18,8 @@ from chaoslib.experiment import run_experiment
 from chaoslib.types import Schedule, Strategy
 
 from chaosvm.activities import connections
-from chaosvm.lab import Lab, World
-from chaosvm.lab.simulation import EventKind
+from chaosvm.lab import Lab, State, World
+from chaosvm.lab.simulation import EventKind, HighAvailability
 from chaosvm.observe import write_report
 from chaosvm.observe.timeline import Kind, Phase, Timeline, read_timeline
 from tests.fakes import FakePlatform
@@ -40,7 +41,8 @@ def lab() -> Iterator[Lab]:
     world = World()
     for number in range(1, 61):
         world.add_vm(f"web-{number:02d}")
-    world.add_vm("ha-01", highly_available=True)
+    vm = world.add_vm("ha-01", highly_available=True)
+    world.change_cluster(vm.cluster_id, ha=HighAvailability(enabled=True))
     with Lab(world, platforms=PLATFORMS) as running:
         yield running
 
@@ -203,7 +205,13 @@ _world = World()
 
 def crash() -> str:
     """Not by this package: its process dies, and high availability restarts it."""
+    restarted = threading.Event()
+    stop_listening = _world.listen(
+        lambda vms: restarted.set() if any(vm.state is State.RUNNING for vm in vms) else None
+    )
     _world.power.crash("ha-01")
+    assert restarted.wait(60)
+    stop_listening()
     return "crashed"
 
 
