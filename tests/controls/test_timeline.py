@@ -42,7 +42,7 @@ def lab() -> Iterator[Lab]:
     for number in range(1, 61):
         world.add_vm(f"web-{number:02d}")
     vm = world.add_vm("ha-01", highly_available=True)
-    world.change_cluster(vm.cluster_id, ha=HighAvailability(enabled=True))
+    world.change_cluster(vm.cluster_id, ha=HighAvailability(enabled=True, admission_control=False))
     with Lab(world, platforms=PLATFORMS) as running:
         yield running
 
