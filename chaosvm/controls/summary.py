@@ -20,9 +20,10 @@ settings, and in a file for `chaos run --control-file`.
 import logging
 from typing import Any, Dict
 
-from chaoslib.run import EventHandlerRegistry, RunEventHandler
+from chaoslib.run import EventHandlerRegistry
 
 from chaosvm.controls.declaration import check, log_errors, validate
+from chaosvm.controls.last_handler import LastHandler
 from chaosvm.observe import journal_outcomes, outcome_table
 
 __all__ = ["configure_control", "validate_control"]
@@ -38,21 +39,10 @@ def validate_control(control: Dict[str, Any]) -> None:
 @log_errors
 def configure_control(event_registry: EventHandlerRegistry = None, **kwargs: Any) -> None:
     """Listen for the end of the run."""
-    if event_registry is None:
-        return
-    if not any(isinstance(each, _Summary) for each in event_registry.handlers):
-        event_registry.register(_Summary(event_registry))
+    _Summary.register_once(event_registry)
 
 
-class _Summary(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
-    def __init__(self, registry: EventHandlerRegistry) -> None:
-        self._registry = registry
-
-    def running(self, *args: Any, **kwargs: Any) -> None:
-        """Come last, after an undo at the very end."""
-        others = [each for each in self._registry.handlers if each is not self]
-        self._registry.handlers = [*others, self]
-
+class _Summary(LastHandler):
     @log_errors
     def finish(self, journal: Dict[str, Any]) -> None:
         outcomes = list(journal_outcomes(journal))

@@ -33,11 +33,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Dict, List
 
-from chaoslib.run import EventHandlerRegistry, RunEventHandler
+from chaoslib.run import EventHandlerRegistry
 
 from chaosvm.activities import connections
 from chaosvm.controls.declaration import check, validate
 from chaosvm.controls.guards_in_force import guards_in_force
+from chaosvm.controls.last_handler import LastHandler
 from chaosvm.errors import ChaosVMError, InvalidValue
 from chaosvm.ledger import Ledger, ledgers_of_run
 from chaosvm.observe.report import Written, write_files
@@ -154,15 +155,7 @@ def _summary(timeline: Timeline, written: Written) -> Dict[str, Any]:
 _recorded: Dict[int, _RecordedRun] = {}
 
 
-class _Handler(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
-    def __init__(self, registry: EventHandlerRegistry) -> None:
-        self._registry = registry
-
-    def running(self, *args: Any, **kwargs: Any) -> None:
-        """Come last, after an undo at the very end."""
-        others = [each for each in self._registry.handlers if each is not self]
-        self._registry.handlers = [*others, self]
-
+class _Handler(LastHandler):
     def finish(self, journal: Dict[str, Any]) -> None:
         recorded = _recorded.pop(id(journal), None)
         if recorded is None:
@@ -180,10 +173,7 @@ def validate_control(control: Dict[str, Any]) -> None:
 
 def configure_control(event_registry: EventHandlerRegistry = None, **kwargs: Any) -> None:
     """Listen for the end of the run, whatever happens to it."""
-    if event_registry is None:
-        return
-    if not any(isinstance(each, _Handler) for each in event_registry.handlers):
-        event_registry.register(_Handler(event_registry))
+    _Handler.register_once(event_registry)
 
 
 def before_experiment_control(

@@ -80,7 +80,7 @@ class Rest:
 
 
 def not_modelled(request: web.Request) -> web.Response:
-    """The answer to a path that is none of an operation."""
+    """The answer to a path that belongs to no operation."""
     message = f"The lab does not model {request.method} {request.path}."
     return _error(VapiError("not_found", message), request.path.startswith("/rest/"))
 

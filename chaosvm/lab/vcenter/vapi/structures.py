@@ -55,7 +55,7 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Structure(dict[str, Any]):
-    """A structure with its fields; a field that is None is unset."""
+    """A structure with its fields; None leaves a field unset."""
 
     def __init__(self, name: str, /, **fields: Any) -> None:
         super().__init__({key: value for key, value in fields.items() if value is not None})

@@ -179,7 +179,7 @@ class TagCatalog:
     # The simulation --------------------------------------------------------------------
 
     def _take_in_simulated(self) -> None:
-        """Let the catalog have the tags that the simulation has, whoever has changed them."""
+        """Take over changes that were made to the simulation's tags elsewhere."""
         simulated = {tag.name: tag for tag in self._world.tags}
         known = {tag.full_name: tag for tag in self._tags.values()}
         for name in known.keys() - simulated.keys():
