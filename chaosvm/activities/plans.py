@@ -72,6 +72,8 @@ def plan_power_off(
     graceful: bool = True,
     timeout: float = 300,
     on_timeout: str = "hard",
+    waves: int = 1,
+    interval: float = 0,
     path: str = "",
     configuration: Configuration = None,
     secrets: Secrets = None,
@@ -82,9 +84,10 @@ def plan_power_off(
     Selects the VMs, draws the sample, and checks limits (such as
     `chaosvm_max_vms`) and refusals. Returns `plan` (its version), `platform`,
     `server`, `operation`, `options`, `selection`, `seed`, `possible` (true if
-    nothing would be refused), `vms` (each with `id`, `name`, `power_state` and
-    what `will` be done), `passed_over`, `refused` and `guards`. With `path`,
-    the plan is also written to that file, atomically.
+    nothing would be refused), `vms` (each with `id`, `name`, `power_state`, what
+    `will` be done and, with `waves` or `interval`, its `wave`), `passed_over`,
+    `refused` and `guards`. With `path`, the plan is also written to that file,
+    atomically.
 
     `batch_power_off` takes a plan in place of a selection:
     `{"plan": "plan.json"}`. It acts on the same VMs then, and is refused if one
@@ -104,7 +107,13 @@ def plan_power_off(
     ```
     """
     service = platform.connect(configuration, secrets)
-    options = {"graceful": graceful, "timeout": timeout, "on_timeout": on_timeout}
+    options = {
+        "graceful": graceful,
+        "timeout": timeout,
+        "on_timeout": on_timeout,
+        "waves": waves,
+        "interval": interval,
+    }
     return saved_plan(path, lambda: service.plan("power_off", vms, parallel, **options))
 
 
@@ -114,6 +123,8 @@ def plan_power_on(
     parallel: int = 10,
     timeout: float = 300,
     wait_for: str = "power",
+    waves: int = 1,
+    interval: float = 0,
     path: str = "",
     configuration: Configuration = None,
     secrets: Secrets = None,
@@ -138,7 +149,7 @@ def plan_power_on(
     ```
     """
     service = platform.connect(configuration, secrets)
-    options = {"timeout": timeout, "wait_for": wait_for}
+    options = {"timeout": timeout, "wait_for": wait_for, "waves": waves, "interval": interval}
     return saved_plan(path, lambda: service.plan("power_on", vms, parallel, **options))
 
 
@@ -150,6 +161,8 @@ def plan_reboot(
     timeout: float = 300,
     on_timeout: str = "fail",
     wait_for: str = "power",
+    waves: int = 1,
+    interval: float = 0,
     path: str = "",
     configuration: Configuration = None,
     secrets: Secrets = None,
@@ -179,6 +192,8 @@ def plan_reboot(
         "timeout": timeout,
         "on_timeout": on_timeout,
         "wait_for": wait_for,
+        "waves": waves,
+        "interval": interval,
     }
     return saved_plan(path, lambda: service.plan("reboot", vms, parallel, **options))
 
@@ -188,6 +203,8 @@ def plan_suspend(
     vms: VMSelection,
     parallel: int = 10,
     timeout: float = 300,
+    waves: int = 1,
+    interval: float = 0,
     path: str = "",
     configuration: Configuration = None,
     secrets: Secrets = None,
@@ -212,7 +229,7 @@ def plan_suspend(
     ```
     """
     service = platform.connect(configuration, secrets)
-    options = {"timeout": timeout}
+    options = {"timeout": timeout, "waves": waves, "interval": interval}
     return saved_plan(path, lambda: service.plan("suspend", vms, parallel, **options))
 
 

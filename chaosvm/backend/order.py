@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from chaosvm.runtime import Phase, audit_reason, phase
 
 __all__ = ["OnTimeout", "Operation", "Order"]
+
+T = TypeVar("T")
 
 
 class Operation(StrEnum):
@@ -92,3 +96,11 @@ class Order:
         if self.on_timeout in (OnTimeout.HARD, OnTimeout.RESET):
             return self.timeout - min(30.0, self.timeout / 5)
         return self.timeout
+
+    def waves_of(self, vms: Sequence[T]) -> list[Sequence[T]]:
+        """As many waves of about the same size; one by one if only an interval is given."""
+        count = self.waves if self.waves > 1 else len(vms) if self.interval > 0 else 1
+        count = max(1, min(count, len(vms)))
+        size, larger = divmod(len(vms), count)
+        ends = [number * size + min(number, larger) for number in range(count + 1)]
+        return [vms[start:end] for start, end in itertools.pairwise(ends)]

@@ -53,7 +53,7 @@ class Plan:
             "selection": self.selection,
             "seed": self.seed,
             "possible": self.possible,
-            "vms": [_preview_json(each) for each in self.previews],
+            "vms": [_preview_json(each, wave) for wave, each in self._by_wave()],
             "passed_over": _reasons(self.passed_over),
             "refused": _reasons(self.refused),
             "guards": [result.to_json() for result in self.guard_results],
@@ -62,16 +62,34 @@ class Plan:
     def lines(self) -> Iterator[str]:
         """The plan in words, for the log."""
         drawn = "" if self.seed is None else f", drawn with seed {self.seed}"
-        yield f"{self.order.name} of {len(self.previews)} VM(s){drawn}, on {self.server}:"
-        for each in self.previews:
+        yield (
+            f"{self.order.name} of {len(self.previews)} VM(s){drawn}, on {self.server}"
+            f"{self._waves_text()}:"
+        )
+        for wave, each in self._by_wave():
+            place = "" if wave is None else f"wave {wave}: "
             warning = f" (it {each.warning})" if each.warning else ""
-            yield f"  {each.vm}, {each.vm.power_state}: {each.will}{warning}"
+            yield f"  {place}{each.vm}, {each.vm.power_state}: {each.will}{warning}"
         for vm, reason in self.passed_over:
             yield f"  {vm} {reason}, so it is passed over"
         for vm, reason in self.protected_vms:
             yield f"  {vm} {reason}: refused"
         for result in self.guard_results:
             yield f"  {result}: {'in order' if result.ok else 'stopped'}"
+
+    def _by_wave(self) -> list[tuple[int | None, Preview]]:
+        """The previews with the number of their wave, if there is more than one."""
+        waves = self.order.waves_of(self.previews)
+        if len(waves) == 1:
+            return [(None, each) for each in self.previews]
+        return [(number, each) for number, wave in enumerate(waves, 1) for each in wave]
+
+    def _waves_text(self) -> str:
+        count = len(self.order.waves_of(self.previews))
+        if count == 1:
+            return ""
+        apart = f", {self.order.interval:g} s apart" if self.order.interval else ""
+        return f", in {count} waves{apart}"
 
     def text(self) -> str:
         return json.dumps(self.to_json(), ensure_ascii=False, indent=2) + "\n"
@@ -86,9 +104,9 @@ def save_plan(path: str, make: Callable[[], Plan]) -> dict[str, Any]:
     return plan.to_json()
 
 
-def _preview_json(preview: Preview) -> dict[str, Any]:
+def _preview_json(preview: Preview, wave: int | None) -> dict[str, Any]:
     vm = preview.vm
-    content = {
+    content: dict[str, Any] = {
         "id": vm.id,
         "name": vm.name,
         "instance_uuid": vm.instance_uuid,
@@ -100,7 +118,11 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
         "will": preview.will,
         "changes": preview.changes,
     }
-    return {**content, "caution": preview.warning} if preview.warning else content
+    if wave is not None:
+        content["wave"] = wave
+    if preview.warning:
+        content["caution"] = preview.warning
+    return content
 
 
 def _reasons(vms: Iterable[tuple[VM, str]]) -> list[dict[str, Any]]:

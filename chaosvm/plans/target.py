@@ -28,8 +28,8 @@ from chaosvm.vm import VM
 
 __all__ = ["PlanTarget", "not_a_plan"]
 
-# Options that decide what is done to a VM.
-_BINDING = ("graceful", "on_timeout", "discard_memory")
+# Options that decide what is done to a VM, for how long, and to how many of them at once.
+_BINDING = ("graceful", "on_timeout", "discard_memory", "duration", "waves", "interval")
 # Fields of a VM that must not change. The host may: clusters move VMs all the time.
 _FIXED = ("datacenter", "cluster")
 

@@ -75,15 +75,16 @@ class VMIndex:
         if missing:
             raise _no_such_vm(missing, self._vms)
 
-    def resolve(self, words: Iterable[str], by_id: bool = False) -> set[str]:
-        """The ids of the VMs; raises AmbiguousVM for a word that fits two of them."""
-        ids: set[str] = set()
+    def resolve(self, words: Iterable[str], by_id: bool = False) -> list[VM]:
+        """The VMs, in the order of the words; raises AmbiguousVM for one that fits two of them."""
+        found: dict[str, VM] = {}
         for word in words:
             matches = self.find(word, by_id)
             if len(matches) > 1:
                 raise _ambiguous(word, matches)
-            ids.update(vm.id for vm in matches)
-        return ids
+            for vm in matches:
+                found.setdefault(vm.id, vm)
+        return list(found.values())
 
 
 def find_one(inventory: Sequence[VM], vm_name: str, key: str = "vm_name") -> VM:

@@ -134,6 +134,7 @@ class Selection:
     def _matching(self, inventory: Iterable[VM], must_exist: bool) -> list[VM]:
         """Every matching VM, before any sample is drawn; none is not an error.
 
+        They are sorted by name, or in the order in which ``names`` or ``ids`` has them.
         Raises AmbiguousVM for a name of two VMs that match the other keys and, if
         ``must_exist``, NoSuchVM for a name that no VM in the inventory has.
         """
@@ -147,8 +148,7 @@ class Selection:
                 by_id, words = key == "ids", self._keys[key]
                 if must_exist:
                     VMIndex(everything).require(words, by_id)
-                named = VMIndex(matching).resolve(words, by_id)
-                matching = [vm for vm in matching if vm.id in named]
+                matching = VMIndex(matching).resolve(words, by_id)
         return matching
 
     def choose(
@@ -206,8 +206,8 @@ class Selection:
     def _sample(self, matching: list[VM], seed: int, enough: bool = True) -> list[VM]:
         """A sample; with ``enough``, raises NoSuchVM if too few VMs match."""
         size = self._sample_size(len(matching), enough)
-        ranked = sorted(matching, key=lambda vm: _rank(seed, vm))
-        return sorted(ranked[:size], key=lambda vm: (vm.name, vm.id))
+        drawn = {vm.id for vm in sorted(matching, key=lambda vm: _rank(seed, vm))[:size]}
+        return [vm for vm in matching if vm.id in drawn]
 
     def _sample_size(self, matching: int, enough: bool) -> int:
         if "count" in self._keys:

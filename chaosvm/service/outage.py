@@ -41,6 +41,7 @@ class _Wave:
     """VMs that go down together; times are seconds since the outage began."""
 
     vms: Sequence[VM]
+    label: str = ""  # for the log, if there is more than one
     down_at: float = 0.0
     up_at: float = 0.0  # when they are due to be powered on
     down: dict[str, Outcome] = field(default_factory=dict)
@@ -77,7 +78,7 @@ class Outage:
 
     def run(self, vms: Sequence[VM], deadline: Deadline) -> list[Outcome]:
         """One outcome for each VM; ``deadline`` is that of the first wave's going down."""
-        waiting = [_Wave(wave) for wave in waves_of(vms, self._order)]
+        waiting = _labelled(waves_of(vms, self._order))
         begun: list[_Wave] = []
         why = EARLIER_FAILED
         try:
@@ -158,9 +159,8 @@ class Outage:
         if off := [str(each) for each in outcomes if each.after is OFF]:
             named = ", ".join(off[:_MAX_NAMED])
             more = f" and {len(off) - _MAX_NAMED} more" if len(off) > _MAX_NAMED else ""
-            logger.info(
-                f"outage: {len(off)} VM(s) are off, for {self._order.duration:g} s: {named}{more}"
-            )
+            count, seconds = f"{len(off)} VM(s)", f"{self._order.duration:g} s"
+            logger.info(f"outage: {wave.label}{count} are off, for {seconds}: {named}{more}")
 
     # Holding ---------------------------------------------------------------------------
 
@@ -267,6 +267,12 @@ class Outage:
             error="; ".join(filter(None, errors)) or None,
             milestones={**went_down, **(up.milestones or {}), **came_back},
         )
+
+
+def _labelled(waves: Sequence[Sequence[VM]]) -> list[_Wave]:
+    if len(waves) == 1:
+        return [_Wave(waves[0])]
+    return [_Wave(vms, f"wave {number} of {len(waves)}: ") for number, vms in enumerate(waves, 1)]
 
 
 def _failed(waves: Sequence[_Wave]) -> bool:

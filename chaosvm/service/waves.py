@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable, Sequence
 
@@ -33,14 +32,12 @@ EARLIER_FAILED = "an earlier wave failed"
 
 
 def waves_of(vms: Sequence[VM], order: Order) -> list[Sequence[VM]]:
-    """As many waves of about the same size; one by one if only an interval is given."""
-    count = order.waves if order.waves > 1 else len(vms) if order.interval > 0 else 1
-    if count > len(vms):
-        logger.warning(f"{order.name}: {count} waves of {len(vms)} VM(s) are {len(vms)} waves")
-    count = max(1, min(count, len(vms)))
-    size, larger = divmod(len(vms), count)
-    ends = [number * size + min(number, larger) for number in range(count + 1)]
-    return [vms[start:end] for start, end in itertools.pairwise(ends)]
+    """The waves; a warning if they are fewer than the order has."""
+    waves = order.waves_of(vms)
+    if order.waves > len(waves):
+        count = len(waves)
+        logger.warning(f"{order.name}: {order.waves} waves of {count} VM(s) are {count} waves")
+    return waves
 
 
 def run_in_waves(

@@ -210,6 +210,24 @@ def test_refusals_are_foreseen_where_the_action_would_raise(platform: FakePlatfo
         platform.batch_power_off({"names": ["web-0", "web-1", "db"]})
 
 
+def test_a_plan_shows_the_waves(platform: FakePlatform, logs: pytest.LogCaptureFixture) -> None:
+    options = {"graceful": False, "waves": 2, "interval": 30}
+    plan = platform.plan("reboot", {"names": ["web-3", "web-1", "web-0"]}, **options)
+    shown = plan.to_json()
+    waves = [(vm["name"], vm["wave"]) for vm in shown["vms"]]
+    assert waves == [("web-3", 1), ("web-1", 1), ("web-0", 2)]
+    assert shown["options"].items() >= {"waves": 2, "interval": 30}.items()
+    assert "reboot of 3 VM(s), on fake.example.com, in 2 waves, 30 s apart:" in logs.text
+    assert "  wave 2: 'web-0' (vm-1), powered_on: reset" in logs.text
+    with pytest.raises(PlanOutdated, match="the plan is for waves=2, and this is waves=None"):
+        platform.batch_reboot(plan, graceful=False)
+    assert [each.name for each in platform.batch_reboot(plan, **options).outcomes] == [
+        "web-3",
+        "web-1",
+        "web-0",
+    ]
+
+
 def test_a_plan_of_nothing_is_an_error(platform: FakePlatform) -> None:
     with pytest.raises(NoSuchVM):
         platform.plan("power_off", {"name": "nothing-*"})

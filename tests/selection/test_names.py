@@ -72,8 +72,8 @@ def test_each_word_must_match_at_most_one_vm(vms, words):
         with pytest.raises(AmbiguousVM):
             index.resolve(words)
     else:
-        expected = {vm.id for matches in by_word.values() for vm in matches}
-        assert index.resolve(words) == expected
+        expected = dict.fromkeys(vm.id for matches in by_word.values() for vm in matches)
+        assert [vm.id for vm in index.resolve(words)] == list(expected)
     if all(by_word.values()):
         index.require(words)
     else:

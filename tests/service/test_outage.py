@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from chaosvm.backend import PowerCommand
-from chaosvm.errors import CommandFailed, GuardStopped, InvalidValue, OperationFailed
+from chaosvm.errors import (
+    CommandFailed,
+    GuardStopped,
+    InvalidValue,
+    OperationFailed,
+    PlanOutdated,
+)
 from chaosvm.ledger import ledger_for_run
 from chaosvm.outcome import Batch, How, Outcome
 from chaosvm.runtime import experiment
@@ -220,8 +226,11 @@ def test_guards_hold(platform: FakePlatform) -> None:
 # Waves -----------------------------------------------------------------------------------
 
 
-def test_each_wave_of_an_outage_begins_when_the_last_one_is_back(platform: FakePlatform) -> None:
+def test_each_wave_of_an_outage_begins_when_the_last_one_is_back(
+    platform: FakePlatform, logs: pytest.LogCaptureFixture
+) -> None:
     platform.outage(ALL, duration=60, waves=2, graceful=False)
+    assert "outage: wave 2 of 2: 2 VM(s) are off, for 60 s: 'web-2'" in logs.text
     order = [(name, command) for name, command, _ in sent(platform)]
     first, second = order[:4], order[4:]
     assert {name for name, _ in first} == {"web-0", "web-1"}
@@ -263,6 +272,13 @@ def test_a_batch_in_waves(platform: FakePlatform, options: dict[str, Any]) -> No
     starts = [at for _, _, at in sent(platform)]
     apart = options.get("interval", 1)
     assert starts == pytest.approx([number * apart for number in range(4)], abs=4)
+
+
+def test_waves_keep_the_order_in_which_vms_are_named(platform: FakePlatform) -> None:
+    named = {"names": ["web-2", "web-0", "vm-4", "web-1"]}
+    batch = platform.batch_reboot(named, graceful=False, waves=2)
+    assert {name for name, _ in platform.sent[:2]} == {"web-2", "web-0"}
+    assert [each.name for each in batch.outcomes] == ["web-2", "web-0", "web-3", "web-1"]
 
 
 def test_a_later_wave_is_read_again(platform: FakePlatform) -> None:
@@ -315,7 +331,9 @@ def test_a_plan_says_what_an_outage_would_do(platform: FakePlatform) -> None:
         "then waits for tools"
     )
     assert plan["options"].items() >= options.items()
-    platform.outage(plan, duration=120)
+    with pytest.raises(PlanOutdated, match="the plan is for waves=2, and this is waves=None"):
+        platform.outage(plan, duration=120)
+    platform.outage(plan, duration=120, waves=2)
     assert platform.steps("web-0") == [ASK, UP]
     with pytest.raises(Exception, match="the plan is for the operation 'outage'"):
         platform.batch_power_off(plan)
