@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chaoslib.exceptions import ActivityFailed
+from chaoslib.exceptions import ActivityFailed, InterruptExecution
 
 from chaosvm.redaction import printable, redacted
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chaosvm.vm import PowerState
 
 __all__ = [
+    "INTERRUPTIONS",
     "LASTING",
     "AmbiguousVM",
     "AnswerLost",
@@ -145,6 +146,8 @@ class NotReported(PlatformError):
 
 # A retry does not help, and may lock the account: a person has to act first.
 LASTING = (CertificateRejected, LoginFailed, NotInRehearsal, PermissionDenied)
+# What ends an activity when its run is stopped.
+INTERRUPTIONS = (InterruptExecution, KeyboardInterrupt, SystemExit)
 
 
 # Why one request for one VM failed ---------------------------------------------

@@ -26,9 +26,9 @@ def recovery_seconds(
     clock. `milestone` is `power` (powered on), `tools` ($tools run), `ip` (the
     guest reports an address), `port:22` (accepts TCP connections), `http:8080/path`
     (answers a GET with a status below 400) or the URL of a service. The server
-    records when a VM was powered on. When the other milestones were reached is
-    known from when this probe first saw them, so it should be called while the VM
-    recovers.
+    records when a VM was powered on. When another milestone was reached is known
+    from an action of this run that waited for it (`wait_for`), or else from when
+    this probe first saw it: then it should be called while the VM recovers.
 
     Fails if the VM has not gone down, or has not reached the milestone again. With
     a `limit` in seconds it is only judged once it is back or the limit has passed:

@@ -101,6 +101,10 @@ class VMRecord:
     operations: list[OperationRecord] = field(default_factory=list)
 
     @property
+    def key(self) -> Key:
+        return (self.platform, self.server, self.id)
+
+    @property
     def last(self) -> OperationRecord:
         return self.operations[-1]
 

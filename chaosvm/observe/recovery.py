@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaosvm.observe.milestones import Milestone
 from chaosvm.observe.outages import Outage
+from chaosvm.outcome import How, Outcome
 
 __all__ = ["Recovery", "RecoveryRecord"]
 
@@ -32,13 +34,53 @@ class RecoveryRecord:
     """Remembers when a milestone was first seen to be reached after each outage.
 
     A server records when a VM was powered on, but not when its guest was ready: that
-    is known only as exactly as it is asked for.
+    is known only as exactly as it is asked for, by a probe or by an action that waits.
     """
 
     def __init__(self) -> None:
         self._reached: dict[tuple[str, int, str], tuple[dt.datetime, bool]] = {}
         self._not_reached: set[tuple[str, int, str]] = set()
+        # What actions saw, by VM and milestone, on this process's monotonic clock.
+        self._seen: dict[tuple[str, str], list[float]] = {}
         self._lock = threading.Lock()
+
+    def record(self, outcomes: Sequence[Outcome], began: float) -> None:
+        """Keep when an action that began then saw each milestone.
+
+        A VM that it did not change may have been there before it looked.
+        """
+        changed = [each for each in outcomes if each.how is not How.NONE]
+        with self._lock:
+            for outcome in changed:
+                for milestone, seconds in (outcome.milestones or {}).items():
+                    self._seen.setdefault((outcome.id, milestone), []).append(began + seconds)
+
+    def seen(
+        self,
+        vm_id: str,
+        outages: Sequence[Outage],
+        milestone: Milestone,
+        now: dt.datetime,
+        monotonic: float,
+    ) -> Recovery | None:
+        """What an action saw of a guest after the first of the outages, before the next one.
+
+        ``now`` and ``monotonic`` are the same moment on the server's clock and on ours. When a VM
+        was powered on, the server itself records.
+        """
+        outage, next_down = outages[0], next((each.down_at for each in outages[1:]), None)
+        is_back = outage.up_at is not None or outage.guest_only
+        if outage.down_at is None or not is_back or milestone.kind == "power":
+            return None
+        with self._lock:
+            # Tools are recorded whatever is waited for, and "agent" is another word for them.
+            names = dict.fromkeys((str(milestone), milestone.kind))
+            moments = [at for name in names for at in self._seen.get((vm_id, name), ())]
+        times = sorted(now - dt.timedelta(seconds=monotonic - at) for at in moments)
+        end = next((at for at in times if at > outage.down_at), None)
+        if end is None or (next_down is not None and end > next_down):
+            return None
+        return Recovery((end - outage.down_at).total_seconds(), over=True)
 
     def measure(
         self,

@@ -12,13 +12,14 @@ from typing import Any
 
 from chaosvm.backend import Backend
 from chaosvm.errors import ChaosVMError
-from chaosvm.ledger import Ledger, ledger_for_run
+from chaosvm.ledger import Key, Ledger, ledger_for_run
 from chaosvm.outcome import Batch, Outcome, summary_text
 from chaosvm.platforms import PLATFORMS, Platform
 from chaosvm.restore.results import (
     RESTORE,
     as_dry_run,
     error_text,
+    kept_if_interrupted,
     not_restored,
     raise_if_failed,
 )
@@ -81,11 +82,15 @@ def _restore(
     forced = values.boolean("force", force)
     source = _resume(ledger) if ledger != "" else ledger_for_run(safety.ledger, safety.ledger_days)
     outcomes: list[Outcome] = []
-    platforms = [each for each in connections if records_to_restore(source, each)]
-    for number, platform in enumerate(platforms):
-        share = deadline.share(len(platforms) - number)
-        connect = connections[platform]
-        outcomes += restore_from(source, platform, connect, share, width, forced, safety.dry_run)
+    records = {each: records_to_restore(source, each) for each in connections}
+    platforms = [each for each in connections if records[each]]
+    with kept_if_interrupted([each for found in records.values() for each in found]) as so_far:
+        for number, platform in enumerate(platforms):
+            share = deadline.share(len(platforms) - number)
+            connect, dry = connections[platform], safety.dry_run
+            outcomes += restore_from(
+                source, platform, connect, share, width, forced, dry, so_far=so_far
+            )
     if not platforms:
         names = " and ".join(connections)
         logger.info(f"nothing to restore on {names} in {source.path}")
@@ -101,8 +106,11 @@ def restore_from(
     parallel: int,
     force: bool,
     dry_run: bool = False,
+    so_far: dict[Key, Outcome] | None = None,
 ) -> list[Outcome]:
     """Restore the VMs of a platform on all its servers; returns one outcome for each.
+
+    ``so_far`` gets the outcomes, also if the call is interrupted.
 
     Uses the run's own connection to a server, or else ``connect`` if that leads to the same
     server. Each server gets its share of the time, so that a dead one does not keep the others
@@ -116,7 +124,7 @@ def restore_from(
         share = Deadline(seconds, deadline.clock)
         try:
             backend = _backend(ledger, platform, server, connect)
-            outcomes += restore(backend, ledger, share, parallel, force, dry_run)
+            outcomes += restore(backend, ledger, share, parallel, force, dry_run, so_far)
         except Exception as error:  # noqa: BLE001  # the other servers are restored all the same
             why = f"was not restored: {error_text(error)}"
             outcomes += [not_restored(record, why) for record in records if record.server == server]

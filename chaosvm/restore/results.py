@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
-from chaosvm.errors import ChaosVMError, OperationFailed
-from chaosvm.ledger import VMRecord
+from chaosvm.errors import INTERRUPTIONS, ChaosVMError, OperationFailed
+from chaosvm.ledger import Key, VMRecord
 from chaosvm.outcome import Batch, How, Outcome, dry_run_outcome, failure_text
 from chaosvm.restore.states import SUSPENDED, next_operation, target_state
 from chaosvm.runtime import journal
@@ -18,6 +19,7 @@ __all__ = [
     "as_dry_run",
     "cannot_restore",
     "error_text",
+    "kept_if_interrupted",
     "not_restored",
     "preview",
     "raise_if_failed",
@@ -27,6 +29,19 @@ __all__ = [
 logger = logging.getLogger("chaostoolkit")
 
 RESTORE = "restore"
+
+
+@contextmanager
+def kept_if_interrupted(records: Sequence[VMRecord]) -> Iterator[dict[Key, Outcome]]:
+    """Collects outcomes, which are also those of an activity that is interrupted."""
+    so_far: dict[Key, Outcome] = {}
+    try:
+        yield so_far
+    except INTERRUPTIONS:
+        why = "was not restored: the run was interrupted"
+        outcomes = [so_far.get(record.key) or not_restored(record, why) for record in records]
+        journal.keep_output(Batch(tuple(outcomes)).to_json())
+        raise
 
 
 def raise_if_failed(outcomes: Sequence[Outcome]) -> Batch:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from chaosvm.backend import Backend, OnTimeout, Operation, Order
 from chaosvm.errors import LASTING, PlatformError
-from chaosvm.ledger import Ledger, VMRecord
+from chaosvm.ledger import Key, Ledger, VMRecord
 from chaosvm.outcome import Outcome, dry_run_outcome
 from chaosvm.power import POLL_INTERVAL, InFlightCheck, run_operation
 from chaosvm.restore.results import (
@@ -57,32 +57,25 @@ def restore(
     parallel: int,
     force: bool = False,
     dry_run: bool = False,
+    so_far: dict[Key, Outcome] | None = None,
 ) -> list[Outcome]:
     """Restore every VM that the ledger has of this server; returns one outcome for each.
 
     Stops what the run is still doing on this server. ``force`` includes VMs that somebody else
     has changed since. ``dry_run`` stops and does nothing, and the outcomes say what would be
     done. Retries while the server is unavailable; raises PlatformError if it stays so.
+    ``so_far`` gets the outcomes, also if the call is interrupted.
     """
     if not dry_run:
         ledger.stop(backend.name, backend.address, _STOP_REASON)
     records = records_to_restore(ledger, backend.name, backend.address)
     restoring = _Restore(backend, ledger, parallel, force, dry_run)
-    waiting, halfway = records, deadline.elapsed + deadline.remaining / 2
-    while waiting:
-        try:
-            check = _read(backend, ledger, waiting, deadline)
-        except Exception as error:
-            if not restoring.outcomes:
-                raise
-            restoring.record_failure(waiting, error)
-            break
-        ready, waiting = restoring.partition(waiting, check, deadline.elapsed >= halfway)
-        restoring.process(ready, check, deadline.share(2) if waiting else deadline)
-        deadline.sleep(POLL_INTERVAL if waiting else 0)
-        if deadline.passed:
-            restoring.time_out(waiting, check, deadline)
-            break
+    try:
+        restoring.run(records, deadline)
+    finally:
+        if so_far is not None:
+            place = (backend.name, backend.address)
+            so_far.update({(*place, vm_id): each for vm_id, each in restoring.outcomes.items()})
     return [restoring.outcomes[record.id] for record in records]
 
 
@@ -117,6 +110,23 @@ class _Restore:
     force: bool
     dry_run: bool
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def run(self, records: Sequence[VMRecord], deadline: Deadline) -> None:
+        waiting, halfway = records, deadline.elapsed + deadline.remaining / 2
+        while waiting:
+            try:
+                check = _read(self.backend, self.ledger, waiting, deadline)
+            except Exception as error:
+                if not self.outcomes:
+                    raise
+                self.record_failure(waiting, error)
+                return
+            ready, waiting = self.partition(waiting, check, deadline.elapsed >= halfway)
+            self.process(ready, check, deadline.share(2) if waiting else deadline)
+            deadline.sleep(POLL_INTERVAL if waiting else 0)
+            if deadline.passed:
+                self.time_out(waiting, check, deadline)
+                return
 
     def partition(
         self, waiting: Sequence[VMRecord], check: InFlightCheck, halfway: bool
@@ -218,19 +228,33 @@ class _Restore:
         more = f" and {len(vms) - _MAX_NAMED} more" if len(vms) > _MAX_NAMED else ""
         names = ", ".join(str(vm) for vm in vms[:_MAX_NAMED]) + more
         logger.info(f"{RESTORE}: {operation} of {len(vms)} VM(s): {names}")
+        so_far: dict[str, Outcome] = {}
         try:
-            outcomes = _with_retry(deadline, lambda: self._run(operation, vms, deadline))
+            outcomes = _with_retry(deadline, lambda: self._run(operation, vms, deadline, so_far))
         except Exception as error:  # noqa: BLE001  # the other VMs have to be restored all the same
             self.record_failure((record for record, _ in pairs), error)
             return []
+        except BaseException:
+            self._add(so_far.values())
+            raise
         left: list[tuple[VMRecord, VM]] = []
         for (record, vm), outcome in zip(pairs, outcomes, strict=True):
-            self.outcomes[record.id] = replace(outcome, operation=RESTORE)
-            if not outcome.failed and outcome.after is not target_state(record):
+            if outcome.failed or outcome.after is target_state(record):
+                self._add([outcome])
+            else:
                 left.append((record, replace(vm, power_state=outcome.after)))
         return left
 
-    def _run(self, operation: Operation, vms: Sequence[VM], deadline: Deadline) -> list[Outcome]:
+    def _add(self, outcomes: Iterable[Outcome]) -> None:
+        self.outcomes |= {each.id: replace(each, operation=RESTORE) for each in outcomes}
+
+    def _run(
+        self,
+        operation: Operation,
+        vms: Sequence[VM],
+        deadline: Deadline,
+        so_far: dict[str, Outcome],
+    ) -> list[Outcome]:
         seconds = max(deadline.remaining, _MIN_TIME)
         order = Order(
             operation=operation,
@@ -241,4 +265,4 @@ class _Restore:
             is_restore=True,
         )
         own_deadline = Deadline(seconds, self.backend.clock)
-        return run_operation(self.backend, vms, order, own_deadline, self.ledger, all_or_none=False)
+        return run_operation(self.backend, vms, order, own_deadline, self.ledger, False, so_far)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chaosvm.backend import Backend
 from chaosvm.guards import RunCounter, counter_for
 from chaosvm.ledger import Ledger, ledger_for_run
 from chaosvm.ledger.history import Key
+from chaosvm.observe import RecoveryRecord
 from chaosvm.settings import Safety
 
 __all__ = ["Context"]
@@ -19,6 +20,7 @@ class Context:
 
     backend: Backend
     safety: Safety
+    recoveries: RecoveryRecord = field(default_factory=RecoveryRecord)
 
     def ledger(self) -> Ledger:
         """The ledger of the run that this call is part of."""

@@ -16,7 +16,6 @@ from chaosvm.observe import (
     NotBegun,
     Outage,
     Recovery,
-    RecoveryRecord,
     began,
     outages,
     port_open,
@@ -47,7 +46,7 @@ class VMObserver:
     def __init__(self, context: Context, reader: InventoryReader) -> None:
         self._backend = context.backend
         self._reader = reader
-        self._recoveries = RecoveryRecord()
+        self._recoveries = context.recoveries
 
     # Guests ----------------------------------------------------------------------
 
@@ -205,16 +204,24 @@ class VMObserver:
         found = outages(self.events(since, deadline), vm.id, guest=goal.kind != "power")
         if not found:
             return None
-        recovery = self._recovery(vm, found[0], goal, deadline)
+        recovery = self._recovery(vm, found, goal, deadline)
         if recovery.at_most:
             logger.info(f"{vm} had reached {goal} when first asked: this is the most it took")
         return recovery
 
-    def _recovery(self, vm: VM, outage: Outage, goal: Milestone, deadline: Deadline) -> Recovery:
-        """Reads the status after the events, which an older one would contradict."""
+    def _recovery(
+        self, vm: VM, found: Sequence[Outage], goal: Milestone, deadline: Deadline
+    ) -> Recovery:
+        """From the first of the outages.
+
+        Reads the status after the events, which an older one would contradict.
+        """
+        outage = found[0]
         if outage.down_at is None:
             raise NotReported(f"no event shows when {vm} went down")
         status, now = self._status(vm, deadline), self.clock(deadline).now
+        if seen := self._recoveries.seen(vm.id, found, goal, now, self._backend.clock.monotonic()):
+            return seen
         reached, age = goal.reached(status, deadline), (now - outage.down_at).total_seconds()
         if reached and outage.guest_only:
             uptime = status.uptime_seconds

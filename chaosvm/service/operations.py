@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from chaoslib.exceptions import InterruptExecution
-
 from chaosvm.backend import Operation, Order
-from chaosvm.errors import ChaosVMError, OperationFailed
+from chaosvm.errors import INTERRUPTIONS, ChaosVMError, OperationFailed
 from chaosvm.guards import (
     GuardRequest,
     Usage,
@@ -43,7 +41,6 @@ __all__ = ["Operations"]
 logger = logging.getLogger("chaostoolkit")
 
 _MOST_NAMED = 20
-_INTERRUPTIONS = (InterruptExecution, KeyboardInterrupt, SystemExit)
 
 
 class Operations:
@@ -137,7 +134,7 @@ class Operations:
             if order.duration is not None:
                 return Outage(backend, ledger, order, operate, so_far).run(choice.vms, deadline)
             return run_in_waves(backend, ledger, choice.vms, order, deadline, operate)
-        except _INTERRUPTIONS:
+        except INTERRUPTIONS:
             if so_far:
                 self._keep_outcomes(choice, order, so_far)
             raise
@@ -172,6 +169,7 @@ class Operations:
                 if not outcomes:
                     raise
                 outcomes += [not_touched(vm, order, str(error)) for vm in late]
+        self._context.recoveries.record(outcomes, backend.clock.monotonic() - deadline.elapsed)
         by_id = {outcome.id: outcome for outcome in outcomes}
         return [by_id[vm.id] for vm in vms]
 

@@ -17,7 +17,13 @@ from chaosvm.errors import InvalidValue, NoSuchVM, OperationRefused
 from chaosvm.ledger import Ledger
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.plans import Plan
-from chaosvm.restore import as_dry_run, raise_if_failed, restore
+from chaosvm.restore import (
+    as_dry_run,
+    kept_if_interrupted,
+    raise_if_failed,
+    records_to_restore,
+    restore,
+)
 from chaosvm.runtime import Deadline
 from chaosvm.selection import Selection
 from chaosvm.service.base import ServiceBase
@@ -289,9 +295,10 @@ class VMService(ServiceBase):
         forced = values.boolean("force", force)
         deadline = Deadline(seconds, self.clock)
         dry = self.safety.dry_run if dry_run is None else dry_run
-        batch = raise_if_failed(
-            restore(self.backend, ledger or self._context.ledger(), deadline, width, forced, dry)
-        )
+        source = ledger or self._context.ledger()
+        with kept_if_interrupted(records_to_restore(source, self.name, self.address)) as so_far:
+            outcomes = restore(self.backend, source, deadline, width, forced, dry, so_far)
+        batch = raise_if_failed(outcomes)
         return as_dry_run(batch) if dry and dry_run is None else batch
 
     def _read(

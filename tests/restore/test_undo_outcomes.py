@@ -12,9 +12,11 @@ from chaosvm.backend import PowerCommand
 from chaosvm.errors import OperationFailed
 from chaosvm.ledger import Ledger
 from chaosvm.outcome import How, Outcome
+from chaosvm.restore import restore_on
+from chaosvm.runtime import experiment
 from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
-from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
+from tests.fakes import OFF, ON, SUSPENDED, FakePlatform, ignores
 
 TRANSITIONING = PowerState.TRANSITIONING
 
@@ -147,3 +149,32 @@ def test_what_was_passing_is_taken_for_what_it_led_to(
     touched(platform, ledger, state, status=status)
     platform.change("web-1", state=wanted)
     assert restored(platform) == nothing_done(wanted, detail=f"is {wanted} already")
+
+
+@pytest.mark.parametrize("by", ["service", "activity"])
+def test_an_interrupted_restore_leaves_the_outcomes_so_far(
+    platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    entry: dict[str, Any] = {"activity": {}}
+    monkeypatch.setattr(experiment, "journal_entry", lambda: entry)
+    monkeypatch.chdir(tmp_path)
+    for name, state in {"back": ON, "asked": ON, "saved": SUSPENDED}.items():
+        platform.add(name, state)
+    platform.power_on("saved")
+    platform.batch_power_off({"names": ["back", "asked"]})
+    platform.on("asked", PowerCommand.POWER_ON, ignores())
+    platform.clock.at(20, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        platform.restore_power_states() if by == "service" else restore_on(
+            "fake", lambda: platform.backend, None, None, 600, 10, False, ""
+        )
+    kept = {each["name"]: each for each in entry["chaosvm_output"]["outcomes"]}
+    assert list(kept) == ["asked", "back", "saved"]
+    assert {each["operation"] for each in kept.values()} == {"restore"}
+    assert (kept["back"]["after"], kept["back"]["changed"]) == ("powered_on", True)
+    assert "error" not in kept["back"]
+    assert "its outcome is unknown: the run was interrupted" in kept["asked"]["error"]
+    assert kept["saved"]["error"] == "was not restored: the run was interrupted"
