@@ -32,6 +32,8 @@ class LabBackend(Backend):
 
     rule = staticmethod(rule)
     platform_served: ClassVar[str]
+    # How the lab counts a request for a step, with {} in place of its verb.
+    request: ClassVar[str]
     _lab: Lab
     _world: World
 
@@ -86,6 +88,13 @@ class LabBackend(Backend):
             return Power.SUSPENDED
         return Power.ON if state.on_a_host else Power.OFF
 
+    def sent(self) -> dict[str, int]:
+        asked = self._lab.requests()
+        counts = {
+            step: asked.get(self.request.format(verb), 0) for step, verb in self.verbs.items()
+        }
+        return {step: count for step, count in counts.items() if count}
+
     def sessions(self) -> dict[str, int]:
         return self._lab.sessions()
 
@@ -117,6 +126,7 @@ class LabBackend(Backend):
 class LabVCenter(LabBackend, VCenter):
     name = "lab vCenter"
     platform_served = "vsphere"
+    request = "POST /sdk {}"
 
     @property
     def address(self) -> dict[str, Any]:
@@ -131,15 +141,11 @@ class LabVCenter(LabBackend, VCenter):
     def id_of(self, vm: Machine) -> str:
         return vm.moid
 
-    def sent(self) -> dict[str, int]:
-        asked = self._lab.requests()
-        counts = {verb: asked.get(f"POST /sdk {word}", 0) for verb, word in self.verbs.items()}
-        return {verb: count for verb, count in counts.items() if count}
-
 
 class LabEngine(LabBackend):
     name = "lab engine"
     platform_served = "olvm"
+    request = "POST /api/vms/{{id}}/{}"
     verbs = _ENGINE_VERBS
 
     def made(self, **replaced: Any) -> VMService:
@@ -153,10 +159,3 @@ class LabEngine(LabBackend):
 
     def id_of(self, vm: Machine) -> str:
         return vm.id
-
-    def sent(self) -> dict[str, int]:
-        asked = self._lab.requests()
-        counts = {
-            verb: asked.get(f"POST /api/vms/{{id}}/{word}", 0) for verb, word in self.verbs.items()
-        }
-        return {verb: count for verb, count in counts.items() if count}

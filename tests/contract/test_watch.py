@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from chaosvm.backend import PowerCommand
 from chaosvm.runtime import Deadline
 from chaosvm.service import VMService
 from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend
+from tests.contract.estate import Entry, Power
 from tests.fakes import FakeClock
 
-# Ids that no VM has.
-NOBODY = {"vsphere": "vm-999999", "olvm": "00000000-0000-0000-0000-000000000001"}
 ORDER = checked_order("power_off", 60)
 
 
@@ -53,9 +50,10 @@ def test_a_look_comes_before_the_end_of_the_deadline(platform: VMService, backen
 
 
 def test_a_vm_that_is_gone_is_told(platform: VMService, backend: Backend) -> None:
-    vms = platform.list_vms({"names": ["web-01", "app-01"]})
-    gone = replace(vms[0], id=NOBODY[platform.name])
+    backend.add(Entry(name="late-01", power=Power.OFF))
+    gone, stays = (platform.get_vm(name) for name in ("late-01", "app-01"))
+    backend.remove("late-01")
     deadline = Deadline(20)
-    with platform.backend.watch([gone, vms[1]], ORDER, deadline) as watch:
+    with platform.backend.watch([gone, stays], ORDER, deadline) as watch:
         told = {each.vm_id: each.exists for each in watch.poll(0, deadline)}
-    assert told == {gone.id: False, vms[1].id: True}
+    assert told == {gone.id: False, stays.id: True}
