@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-__all__ = ["PLATFORMS", "Platform"]
+__all__ = ["PLATFORMS", "Platform", "platform_title"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ PLATFORMS = (
     Platform("olvm", "OLVM", "chaosvm.olvm.settings:OLVMSettings", "chaosvm.olvm:olvm"),
     Platform("dora", "Dora", "chaosvm.dora.settings:DoraSettings", "chaosvm.dora:dora", acts=False),
 )
+
+
+def platform_title(name: str) -> str:
+    """The platform's name in sentences; the name itself if there is no such platform."""
+    return next((each.title for each in PLATFORMS if each.name == name), name)
 
 
 def _load(path: str) -> Any:

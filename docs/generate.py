@@ -17,7 +17,6 @@ from typing import Any
 import chaosvm
 import chaosvm.controls
 import chaosvm.lab.control
-from chaosvm.lab.power_summary import platform_title
 from chaosvm.platforms import PLATFORMS
 
 FOLDER = Path(__file__).resolve().parent / "activities"
@@ -39,8 +38,7 @@ def main() -> None:
 def pages() -> dict[str, str]:
     """The text of each page, by the name of its file."""
     activities = chaosvm.discover(discover_system=False)["activities"]
-    names = [platform.name for platform in PLATFORMS]
-    groups = {name: (platform_title(name), f"chaosvm.{name}.") for name in names}
+    groups = {each.name: (each.title, f"{each.package}.") for each in PLATFORMS}
     groups["all-platforms"] = ("All platforms at once", "chaosvm.actions")
     found = {
         f"{name}.md": _platform_page(title, [a for a in activities if a["mod"].startswith(start)])

@@ -17,7 +17,7 @@ FLOORS = (
     ("lab",),
     ("controls", "actions"),
     ("dora",),
-    ("vsphere", "olvm"),
+    tuple(each.name for each in REGISTRY if each.acts),
     ("activities",),
     ("service",),
     ("plans", "restore"),

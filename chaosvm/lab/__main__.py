@@ -17,8 +17,9 @@ import logzero
 
 from chaosvm.errors import ChaosVMError, InvalidValue
 from chaosvm.lab.activity_log import Watching
-from chaosvm.lab.power_summary import join_names, platform_title, power_changes
+from chaosvm.lab.power_summary import join_names, power_changes
 from chaosvm.lab.world_files import load, ready_made
+from chaosvm.platforms import platform_title
 from chaosvm.settings import values
 
 if TYPE_CHECKING:

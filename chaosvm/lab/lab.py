@@ -27,7 +27,8 @@ from chaosvm.settings import values
 
 __all__ = ["Lab", "installed"]
 
-# Module, required packages and extras of each platform.
+# Module, required packages and extras of each platform. Fixed ports are numbered in this order,
+# and only the last platform may have several.
 _PLATFORMS = {
     "vsphere": ("chaosvm.lab.vcenter", ("pyVmomi",), "lab,vsphere"),
     "olvm": ("chaosvm.lab.ovirt", ("ovirtsdk4", "pycurl"), "lab,olvm"),

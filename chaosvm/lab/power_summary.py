@@ -1,4 +1,4 @@
-"""A summary of power changes, and names for messages."""
+"""A summary of power changes, and lists of names for messages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from chaosvm.lab.simulation import EventKind, World
 
-__all__ = ["cast_summary", "join_names", "power_changes", "platform_title"]
+__all__ = ["cast_summary", "join_names", "power_changes"]
 
 _MAX_VMS = 20
-_PLATFORMS = {"vsphere": "vSphere", "olvm": "OLVM", "dora": "Dora"}
 _DESCRIPTIONS = {
     EventKind.START_REQUESTED: "power on requested",
     EventKind.POWERED_OFF: "powered off hard",
@@ -43,11 +42,6 @@ def power_changes(world: World) -> list[str]:
     lines = [f"{names[vm_id]}: {', then '.join(steps)}" for vm_id, steps in descriptions.items()]
     more = len(lines) - _MAX_VMS
     return lines[:_MAX_VMS] + ([f"and {more} more VMs"] if more > 0 else [])
-
-
-def platform_title(platform: str) -> str:
-    """The display name of a platform."""
-    return _PLATFORMS.get(platform, platform)
 
 
 def join_names(names: Sequence[str]) -> str:

@@ -22,10 +22,10 @@ from chaosvm.lab.foreign_activities import (
     activities,
     is_chaosvm_activity,
 )
-from chaosvm.lab.power_summary import cast_summary, join_names, platform_title, power_changes
+from chaosvm.lab.power_summary import cast_summary, join_names, power_changes
 from chaosvm.lab.rehearsal_checks import find_mistakes
 from chaosvm.lab.world_files import load as load_world
-from chaosvm.platforms import PLATFORMS
+from chaosvm.platforms import PLATFORMS, platform_title
 from chaosvm.runtime import rehearsal
 from chaosvm.settings import Settings, load, values
 

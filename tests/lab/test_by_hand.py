@@ -92,7 +92,7 @@ def test_it_runs_until_a_signal(number: int, start: Start, tmp_path: Path) -> No
         (["--world", "not-there.yaml"], "not-there.yaml"),
         (
             ["--platforms", "vsphere,hyperv"],
-            "no platform 'hyperv': expected one of vsphere, olvm, dora",
+            "no platform 'hyperv': expected one of vsphere, olvm,",
         ),
         (["--latency", "soon"], "--latency is 'soon'"),
     ],

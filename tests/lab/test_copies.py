@@ -15,6 +15,7 @@ from chaosvm.errors import InvalidValue
 from chaosvm.lab import Guest, Lab, State, World, load
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.olvm import probes as olvm
+from chaosvm.platforms import PLATFORMS
 from chaosvm.vm import VM
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere import probes as vsphere
@@ -109,7 +110,7 @@ def test_what_discovery_tells_of_an_engine(estate: Lab, tmp_path: Path) -> None:
 def test_what_discovery_tells_of_everything(estate: Lab, tmp_path: Path) -> None:
     """The lab shows one world on both platforms, and so do two copies in one."""
     found = chaosvm.discover()
-    assert found["system"].keys() == {"vsphere", "olvm", "dora"}
+    assert found["system"].keys() == {each.name for each in PLATFORMS}
     copy = load(written(found, tmp_path)).world
     # Each VM of the engine has the id that the vCenter tells as its instance UUID.
     assert sorted(vm.moid for vm in copy.vms) == sorted(vm.moid for vm in estate.world.vms)

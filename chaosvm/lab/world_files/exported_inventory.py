@@ -14,6 +14,7 @@ from typing import Any
 from chaosvm.errors import InvalidValue
 from chaosvm.lab.simulation import World
 from chaosvm.lab.world_files.inventory_copy import Copy, unescape
+from chaosvm.platforms import PLATFORMS
 from chaosvm.settings import values
 from chaosvm.vm import PowerState
 
@@ -24,7 +25,7 @@ logger = logging.getLogger("chaostoolkit")
 Record = dict[str, Any]
 
 # In order of precedence: where several platforms export a VM, the first one wins.
-_PLATFORMS = ("vsphere", "olvm", "dora")
+_PLATFORMS = tuple(each.name for each in PLATFORMS)
 _REQUIRED_KEYS = ("name", "power_state")
 _STRING = ((str,), "a string")
 _INTEGER = ((int,), "a whole number")

@@ -7,8 +7,9 @@ from typing import Any
 
 from chaosvm.observe.report.lanes import outcome_ref
 from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import joined, moment, named, platform_title
+from chaosvm.observe.report.words import joined, moment, named
 from chaosvm.observe.timeline import Phase
+from chaosvm.platforms import platform_title
 
 __all__ = ["reason", "sentence_of", "what_was_done"]
 

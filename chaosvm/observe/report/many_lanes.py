@@ -13,7 +13,8 @@ from chaosvm.observe.report.drawing import Canvas, fitting
 from chaosvm.observe.report.lanes import Lane
 from chaosvm.observe.report.rows import Guide
 from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import count, moment, platform_title, seconds_text
+from chaosvm.observe.report.words import count, moment, seconds_text
+from chaosvm.platforms import platform_title
 
 __all__ = ["MOST_LANES", "draw_many"]
 

@@ -12,7 +12,8 @@ from chaosvm.observe.report.html import TEMPLATES, page_style, render_html
 from chaosvm.observe.report.sentences import banners, three_sentences
 from chaosvm.observe.report.story import Story
 from chaosvm.observe.report.style import chart_style
-from chaosvm.observe.report.words import count, date_time, platform_title
+from chaosvm.observe.report.words import count, date_time
+from chaosvm.platforms import platform_title
 
 __all__ = ["render_page"]
 

@@ -13,10 +13,10 @@ from chaosvm.observe.report.words import (
     duration,
     moment,
     named,
-    platform_title,
     state_word,
 )
 from chaosvm.observe.timeline import Change, Kind, Server
+from chaosvm.platforms import platform_title
 
 __all__ = ["ToDo", "clock_note", "environment", "evidence", "head", "reboots", "to_do", "undo_text"]
 

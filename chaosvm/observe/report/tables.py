@@ -9,8 +9,9 @@ from typing import Any
 
 from chaosvm.observe.report.lanes import NOT_READINESS, Lane, Operation, milestone_label
 from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import joined, moment, platform_title, seconds_text, state_word
+from chaosvm.observe.report.words import joined, moment, seconds_text, state_word
 from chaosvm.observe.timeline import ActivityRun, Change, Check, Phase, Probe
+from chaosvm.platforms import platform_title
 
 __all__ = [
     "ProbeRow",

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Any
 
 from chaosvm.observe.timeline import Timeline
-from chaosvm.platforms import PLATFORMS
 from chaosvm.redaction import redacted
 
 __all__ = [
@@ -22,7 +21,6 @@ __all__ = [
     "joined",
     "moment",
     "named",
-    "platform_title",
     "rounded",
     "seconds_text",
     "state_word",
@@ -41,7 +39,6 @@ _URL = re.compile(
 )
 _PATH = re.compile(r"(?<![\w.:/<-])/(?:[\w.@+~%-]+/)+(?=[\w.@+~%-])")
 _USER = re.compile(r"\b(user(?:name)?:?) (['\"])[^'\"]*\2")
-_PLATFORMS = {each.name: each.title for each in PLATFORMS}
 _STATES = {
     "powered_on": "on",
     "powered_off": "off",
@@ -140,10 +137,6 @@ def named(names: Sequence[str]) -> str:
     if len(names) <= _MAX_NAMED:
         return joined(names)
     return f"{', '.join(names[:_MAX_NAMED])} and {len(names) - _MAX_NAMED} more"
-
-
-def platform_title(platform: str) -> str:
-    return _PLATFORMS.get(platform, platform)
 
 
 def state_word(state: str) -> str:

@@ -28,7 +28,7 @@ from chaosvm.observe.timeline.changes import (
     with_unknown,
 )
 from chaosvm.observe.timeline.model import Change, Kind, Machine, Server
-from chaosvm.platforms import PLATFORMS
+from chaosvm.platforms import platform_title
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 
@@ -256,7 +256,7 @@ class ServerRecorder:
                 return
 
     def _change_of(self, event: ServerEvent, offset: timedelta) -> Change | None:
-        name = next((each.title for each in PLATFORMS if each.name == self._backend.name), "server")
+        name = platform_title(self._backend.name)
         return change_of_event(event, self._ref(event.vm_id or ""), event.at - offset, name)
 
     def _read_version(self, deadline: Deadline) -> None:
