@@ -20,20 +20,20 @@ def restore_power_states(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Restore every VM in the ledger to the state it had before, on every platform.
+    Restore the power state of every VM in the ledger, on every platform.
 
-    The same as `restore_power_states` of each platform that the ledger names.
-    Platforms are restored one after the other and share `timeout`, so that one
-    that does not answer leaves time for the others. A platform that the ledger
-    does not name needs no settings.
+    Calls `restore_power_states` for each platform that the ledger names, one after
+    the other; other platforms need no settings. They share `timeout` (seconds), so
+    that a platform that does not answer leaves time for the others. At most
+    `parallel` VMs are restored at once. VMs that were changed externally since are
+    left alone, unless `force` is true.
 
-    With `ledger`, the path of the file that another run has left behind, what
-    that run changed is restored, also after a crash. Without it, what this run
-    has changed so far.
+    With `ledger`, the path of another run's ledger, that run is undone, even after
+    a crash; otherwise this run, as far as it has come.
 
-    Returns `outcomes` (one for each VM in the ledger, with `detail` where it was
-    left alone), `changed` and `failed` (how many). Fails if any VM could not be
-    restored, and names each with the reason.
+    Returns `outcomes` (one for each changed VM, with `detail` if it was left
+    alone), and the numbers `changed` and `failed`. Fails if a VM could not be
+    restored; the error names each with the reason.
 
     ```json
     {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,14 @@ from chaosvm.platforms import PLATFORMS
 FOLDER = Path(__file__).resolve().parent / "activities"
 # Chaos Toolkit passes these by itself.
 IMPLICIT = ("configuration", "secrets")
+# More than discovery shows, which has only the types that `chaos init` can ask for.
+TYPES = {
+    "vms": "[selection](../selection.md)",
+    "environments": "string, or list of strings",
+    **dict.fromkeys(
+        ("timeout", "interval", "duration", "limit", "tolerance_seconds"), "number, in seconds"
+    ),
+}
 NOTE = "<!-- Written by docs/generate.py from the docstrings: edit those. -->"
 
 Activity = Mapping[str, Any]
@@ -61,7 +70,8 @@ def _platform_page(title: str, activities: Sequence[Activity]) -> str:
 
 
 def _summary(activities: Sequence[Activity]) -> Iterator[str]:
-    yield f"In the module `{activities[0]['mod']}`."
+    module = import_module(activities[0]["mod"])
+    yield f"Module `{module.__name__}`: {_linked((module.__doc__ or '').strip())}"
     yield ""
     yield "| name | in short |"
     yield "|---|---|"
@@ -82,11 +92,16 @@ def _activity(activity: Activity) -> Iterator[str]:
         yield "|---|---|---|"
         for each in arguments:
             default = f"`{json.dumps(each['default'])}`" if "default" in each else "required"
-            yield f"| `{each['name']}` | {each['type']} | {default} |"
+            kind = TYPES.get(each["name"], each["type"])
+            yield f"| `{each['name']}` | {kind} | {default} |"
         yield ""
     yield f"Returns: {activity['return_type']}."
     yield ""
-    yield activity["doc"]
+    yield _linked(activity["doc"])
+
+
+def _linked(doc: str) -> str:
+    return re.sub(r"docs/([\w-]+\.md)", r"[\1](../\1)", doc)
 
 
 def _controls_page() -> str:
@@ -97,7 +112,7 @@ def _controls_page() -> str:
     lines = ["# Controls", "", NOTE]
     for module in (*controls, chaosvm.lab.control):
         lines += ["", f"## `{module.__name__}` {{ #{module.__name__.rpartition('.')[2]} }}", ""]
-        lines.append((module.__doc__ or "").strip())
+        lines.append(_linked((module.__doc__ or "").strip()))
     return "\n".join(lines) + "\n"
 
 

@@ -27,19 +27,16 @@ def power_on(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power on a VM; a suspended one resumes. A VM that is on is left alone.
+    Power on a VM, or resume a suspended one. A VM that is on is left alone.
 
-    `vm_name` is $vm_name, and must match one VM. $power_on
+    `vm_name` is $vm_name. $power_on
 
-    `wait_for` is what the VM has to reach within `timeout` seconds: `power`
-    (default), `tools` ($tools_run), `ip` (an address other than a link-local one),
-    `port:22` (a TCP port at that address), `http:8080/health` or `https:...`
-    (an answer below 400 there), or the URL of a service. A VM that is on is
-    waited for as well.
+    `wait_for` is what the VM must reach within `timeout` seconds: $wait_for. It
+    also applies to a VM that is already on.
 
-    Returns the outcome: $outcome, and with `wait_for` also `milestones`, the
-    seconds after which each was reached. Fails when the VM is not on in time,
-    or on and not ready; the error names the milestone that is missing.
+    Returns the outcome: $outcome; with `wait_for` also `milestones` (seconds until
+    each was reached). Fails if the VM is not on in time, or on but not ready; the
+    error names the missing milestone.
 
     ```json
     {
@@ -72,9 +69,9 @@ def power_off(
 
     $power_off
 
-    `vm_name` is $vm_name. Returns the outcome: $outcome. `how` is `guest`,
-    `hard`, `fallback_hard` (the guest did not shut down, so its power was cut)
-    or `none`.
+    `vm_name` is $vm_name. Returns the outcome: $outcome. `how` is `guest`, `hard`,
+    `fallback_hard` (the guest did not shut down, so the power was cut) or `none`.
+    Fails if the VM is not off in time, unless `on_timeout` is `leave`.
 
     ```json
     {
@@ -109,19 +106,19 @@ def reboot(
     """
     Reboot a running VM: its guest, or with `graceful` false a reset.
 
-    $reboot Neither request is ever sent twice. A VM that is not running is
-    refused.
+    $reboot No request is sent twice. A VM that is not running is refused.
 
     `vm_name` is $vm_name. If the guest does not reboot, `on_timeout` decides:
-    `reset` resets the VM, `fail` (default) fails the action, `leave` leaves it
-    without failing. The guest has `timeout` seconds, minus a fifth (30 at most)
-    that is reserved for a reset if one may follow. `wait_for` is that of
-    `power_on`: what the VM has to reach after the reboot, within `timeout`.
+    `reset` resets the VM, `fail` (the default) fails the action, `leave` leaves the
+    VM as it is without failing. The guest has `timeout` seconds; with `reset`, the
+    last fifth (30 seconds at most) is reserved for the reset. `wait_for` is what
+    the VM must reach afterwards, also within `timeout`, such as `tools` or
+    `port:22`, as for `power_on`.
 
-    Returns the outcome: $outcome, and `verified`: `confirmed` with the
-    `evidence`; `unverified` if it cannot be known, for the reason in `detail`;
-    or `not_rebooted`. `how` is `guest`, `hard` or `fallback_hard` (reset after
-    the guest did not reboot).
+    Returns the outcome: $outcome, and `verified`: `confirmed`, with the `evidence`;
+    `unverified` if it cannot be known, for the reason in `detail`; or
+    `not_rebooted`. `how` is `guest`, `hard` or `fallback_hard` (reset because the
+    guest did not reboot).
 
     ```json
     {
@@ -148,11 +145,11 @@ def suspend(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Suspend a running VM to disk; `power_on` resumes it where it was.
+    Suspend a running VM to disk. `power_on` resumes it.
 
-    A VM that is suspended is left alone; one that is $not_suspendable is
-    refused. `vm_name` is $vm_name. Returns the outcome: $outcome. Fails when
-    the VM is not suspended after `timeout` seconds.
+    `vm_name` is $vm_name. A suspended VM is left alone. A VM that is
+    $not_suspendable is refused. Returns the outcome: $outcome. Fails if the VM is
+    not suspended within `timeout` seconds.
 
     ```json
     {
@@ -180,22 +177,23 @@ def restore_power_states(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Restore every VM that this run has changed to its power state from before.
+    Restore the power state of every VM that this run has changed.
 
-    Made for `rollbacks`. The ledger has the VMs that the run has changed, and
-    the state of each before the first change; the VM changed last is restored
-    first. A VM that is in its original state is left alone. So is a VM that
-    was changed externally since, unless `force` is true. For requests whose
-    result is unknown, it first waits, half of `timeout` at most. A VM that was
-    off is shut down again, hard if its guest does not shut down. A VM that was
-    suspended and is off now cannot be restored: that is a failure.
+    For `rollbacks`. The ledger records the state of each VM before its first
+    change. The VM that was changed last is restored first. A VM that is already in
+    its original state is left alone; so is one that was changed externally since,
+    unless `force` is true. Requests whose outcome is unknown are waited for first,
+    for half of `timeout` (seconds) at most. To power a VM off, its guest is shut
+    down; if it does not, the power is cut. A VM that was suspended and is off now
+    cannot be restored, and fails.
 
     With `ledger`, the path of another run's ledger, that run is undone instead,
-    also after a crash. It does not connect if there is nothing to undo.
+    even after a crash. If there is nothing to undo, no connection is made. At most
+    `parallel` VMs are restored at once.
 
     Returns `outcomes` (one for each changed VM, with `detail` if it was left
-    alone), `changed` and `failed` (how many). Fails if any VM could not be
-    restored; the error names each and the reason.
+    alone), and the numbers `changed` and `failed`. Fails if a VM could not be
+    restored; the error names each with the reason.
 
     ```json
     {

@@ -25,17 +25,14 @@ def batch_power_on(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power on all the selected VMs; suspended ones resume.
+    Power on the selected VMs, or resume suspended ones, as `power_on` does for one.
 
-    `vms` is a selection: $selection; `{"all": true}` is every VM,
-    `{"plan": "plan.json"}` the VMs of a plan. At most `parallel` requests are
-    in flight at once. `timeout` is in seconds, for all VMs together. `wait_for`
-    is that of `power_on`, such as `tools` or `port:22`: what each VM has to reach.
-    `waves` and `interval` are those of `batch_power_off`.
+    $selected
 
-    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` of the sample. Fails if any VM failed;
-    the error names each and the reason, and the journal has all outcomes.
+    `wait_for` is what each VM must reach, such as `tools` or `port:22`, as for
+    `power_on`. `waves` and `interval` are those of `batch_power_off`.
+
+    $batch
 
     ```json
     {
@@ -67,23 +64,17 @@ def batch_power_off(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power off all the selected VMs, as `power_off` does for one.
+    Power off the selected VMs, as `power_off` does for one.
 
-    `vms` is a selection: $selection; `{"all": true}` is every VM,
-    `{"plan": "plan.json"}` the VMs of a plan. At most `parallel` requests are
-    in flight at once. `timeout` is in seconds, for all VMs together, or for
-    each wave. `graceful` and `on_timeout` (`hard`, `fail` or `leave`) are those
-    of `power_off`.
+    $selected
 
-    With `waves`, the VMs are taken in so many groups, one after the other: if a
-    VM fails, no further group is touched, and its VMs fail, too. With
-    `interval`, two groups start at least so many seconds apart; without
-    `waves`, each VM is a group.
+    `graceful` and `on_timeout` (`hard`, `fail` or `leave`) are those of
+    `power_off`. With `waves`, the VMs are split into that many groups, one after
+    the other; after a failure no further group is touched, and its VMs fail, too.
+    With `interval`, groups start at least that many seconds apart; without `waves`,
+    each VM is a group.
 
-    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` of the sample: use it to draw the same VMs again. Fails if any
-    VM failed; the error names each and the reason, and the journal has all
-    outcomes.
+    $batch
 
     ```json
     {
@@ -123,16 +114,17 @@ def batch_reboot(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Reboot all the selected VMs, as `reboot` does for one.
+    Reboot the selected VMs, as `reboot` does for one.
 
-    `vms` is a selection: $selection; `{"all": true}` is every VM. All
-    of them must be running: add `"power_state": "powered_on"` to be sure.
-    `on_timeout` (`reset`, `fail` or `leave`) and `wait_for` are those of `reboot`,
-    `waves` and `interval` those of `batch_power_off`: a rolling reboot.
+    $selected All of them must be running: add `"power_state": "powered_on"` to be
+    sure.
 
-    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` of the sample. Fails if any VM failed;
-    the error names each and the reason, and the journal has all outcomes.
+    `graceful` and `on_timeout` (`reset`, `fail` or `leave`) are those of `reboot`.
+    `wait_for` is what each VM must reach afterwards, such as `tools` or `port:22`,
+    as for `power_on`. `waves` and `interval` are those of `batch_power_off`: a
+    rolling reboot.
+
+    $batch
 
     ```json
     {
@@ -168,15 +160,12 @@ def batch_suspend(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Suspend all the selected VMs, as `suspend` does for one.
+    Suspend the selected VMs, as `suspend` does for one.
 
-    `vms` is a selection: $selection; `{"all": true}` is every VM. None
-    of them may be off: add `"power_state": "powered_on"` to be sure. `waves`
-    and `interval` are those of `batch_power_off`.
+    $selected None of them may be off: add `"power_state": "powered_on"` to be sure.
+    `waves` and `interval` are those of `batch_power_off`.
 
-    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` of the sample. Fails if any VM failed;
-    the error names each and the reason, and the journal has all outcomes.
+    $batch
 
     ```json
     {
@@ -210,26 +199,29 @@ def outage(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power the selected VMs off, hold them off for a while, and power them on again.
+    Power the selected VMs off, keep them off for a while, and power them on again.
 
-    `duration` is how long they are held off, in seconds, from when the last of
-    them is off. `vms`, `parallel`, `graceful` and `on_timeout` are those of
-    `batch_power_off`, `wait_for` is that of `power_on`. `timeout` is for going
-    down, and again for coming back. A VM that is off already stays off.
+    $selected It applies to powering off, and again to powering on. A VM that is
+    already off stays off.
 
-    With `waves`, the VMs are taken in so many groups: each goes down when the
-    last one is back or, with `interval`, so many seconds after the last one.
-    With `interval` alone, each VM is a group. After a failure no further group
+    `duration` is how long the VMs are kept off, in seconds, from when the last of
+    them is off. `graceful` and `on_timeout` (`hard`, `fail` or `leave`) are those
+    of `power_off`. `wait_for` is what each VM must reach afterwards, such as
+    `tools` or `port:22`, as for `power_on`.
+
+    With `waves`, the VMs are split into that many groups: each goes down when the
+    previous one is back or, with `interval`, that many seconds after the previous
+    one. With `interval` alone, each VM is a group. After a failure no further group
     goes down.
 
-    To check a hypothesis meanwhile, run it in the background, or with
-    `--hypothesis-strategy continuously`. Whatever ends the outage, a signal
-    too, the VMs are powered on before it ends; if that fails, or the process is
-    killed, undo and recovery restore them.
+    To check a hypothesis during the outage, run it in the background, or with
+    `--hypothesis-strategy continuously`. The VMs are powered on however the outage
+    ends, even by a signal. If that fails, or the process is killed, undo or
+    recovery restores them.
 
-    Returns `outcomes` (one for each VM, with `milestones`: the seconds until it
-    was `down` and `back`), `changed`, `failed` and the `seed` of the sample.
-    Fails if a VM did not go down, did not stay off, or did not come back.
+    Returns `outcomes` (one for each VM, with `milestones`: the seconds until it was
+    `down` and `back`), the numbers `changed` and `failed`, and the `seed` of the
+    sample. Fails if a VM did not go down, did not stay off, or did not come back.
 
     ```json
     {

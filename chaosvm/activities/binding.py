@@ -28,6 +28,34 @@ R = TypeVar("R")
 Connect = Callable[[Mapping[str, Any] | None, Mapping[str, Any] | None], "VMService"]
 
 _WIDTH = 80
+# The words that are the same on every platform; they may contain ``$names`` themselves.
+_SHARED = {
+    "vms": (
+        '`vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as described in '
+        "docs/selection.md."
+    ),
+    "selected": (
+        '`vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as described in '
+        'docs/selection.md, or a plan: `{"plan": "plan.json"}`. At most `parallel` requests are '
+        "in flight at once. `timeout` is in seconds, for all VMs together, or for each wave."
+    ),
+    "wait_for": (
+        "`power` (the default), `tools` ($tools_run), `ip` (an address that is not link-local), "
+        "`port:22` (this TCP port of the guest is open), `http:8080/health` or `https:...` (a "
+        "GET at its address answers with a status below 400), or the URL of a service"
+    ),
+    "batch": (
+        "Returns `outcomes` (one for each VM), the numbers `changed` and `failed`, and `seed` "
+        "(draws the same sample again; null without a sample). Fails if a VM failed; the error "
+        "names each with the reason, and the journal has all outcomes."
+    ),
+    "since": (
+        '`since` is a time such as "2026-11-30T10:00:00Z" (UTC if it has no zone), or the name '
+        "of an earlier activity of this run, for the time when it began. A difference between "
+        "the clocks of the server and this machine is corrected."
+    ),
+    "events": "Fails if the server does not keep events from that long ago.",
+}
 
 
 @dataclass(frozen=True)
@@ -76,5 +104,6 @@ def _substituted(text: str, words: Mapping[str, str]) -> str:
 def _paragraph(text: str, words: Mapping[str, str]) -> str:
     if "$" not in text:
         return text
+    text = Template(text).safe_substitute(_SHARED)
     filled = re.sub(r"\s+", " ", Template(text).substitute(words)).strip()
     return textwrap.fill(filled, _WIDTH, break_on_hyphens=False, break_long_words=False)

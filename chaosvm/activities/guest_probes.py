@@ -27,9 +27,10 @@ def vm_uptime_seconds(
     secrets: Secrets = None,
 ) -> float:
     """
-    Seconds since the guest system booted.
+    Return the seconds since the guest system booted.
 
-    $uptime Fails if the uptime is not known, and says why.
+    `vm_name` is $vm_name. $uptime Fails, with the reason, if the uptime is not
+    known.
 
     ```json
     {
@@ -56,12 +57,12 @@ def vm_rebooted_since(
     secrets: Secrets = None,
 ) -> bool:
     """
-    True if the guest system has booted since then.
+    True if the guest system has booted since a given time.
 
-    `since` is a time such as "2026-11-30T10:00:00Z", or the name of an earlier
-    activity of this run: then it is when that activity began. It is compared with
-    the server's clock, whose difference from this machine's is measured. Fails if the
-    guest's uptime is not known, or too old to tell: $uptime
+    `vm_name` is $vm_name. $since
+
+    The guest's uptime decides. $uptime Fails if the uptime is not known, or not
+    recent enough to decide.
 
     ```json
     {
@@ -87,9 +88,9 @@ def guest_tools_running(
     secrets: Secrets = None,
 ) -> bool:
     """
-    True if $tools run in the guest.
+    True if $tools_running in the guest.
 
-    $tools_unknown
+    `vm_name` is $vm_name. $tools_unknown
 
     ```json
     {
@@ -115,10 +116,10 @@ def guest_heartbeat(
     secrets: Secrets = None,
 ) -> str:
     """
-    The heartbeat of the guest: green, yellow, red or gray.
+    Return the heartbeat of the guest: `green`, `yellow`, `red` or `gray`.
 
-    Gray means that $tools are not running; red that they have sent no heartbeat
-    for a while. Fails if the VM's host is not connected.
+    `vm_name` is $vm_name. Gray means that $tools are not running, red that they
+    have sent no heartbeat for a while. Fails if the VM's host is not connected.
 
     ```json
     {
@@ -144,10 +145,10 @@ def guest_ip_addresses(
     secrets: Secrets = None,
 ) -> List[str]:
     """
-    The IP addresses that the guest reports through $tools.
+    Return the IP addresses that the guest reports through $tools.
 
-    The list is empty if the VM is off or suspended. Fails if the VM is on and its
-    guest reports none.
+    `vm_name` is $vm_name. The list is empty if the VM is off or suspended. Fails if
+    the VM is on and its guest reports no address.
 
     ```json
     {
@@ -175,10 +176,10 @@ def guest_port_open(
     """
     True if the guest accepts a TCP connection to `port` from this machine.
 
-    Each address that the guest reports is tried, for three seconds at most. False
-    if all refuse the connection or do not answer, or if the VM is off. Fails if the
-    VM is on and its guest reports no address, or if this machine cannot send
-    anything there.
+    `vm_name` is $vm_name. Each address that the guest reports is tried, for three
+    seconds at most. False if all refuse the connection or do not answer, or if the
+    VM is off. Fails if the VM is on and its guest reports no address, or if this
+    machine cannot send to it.
 
     ```json
     {
@@ -204,9 +205,9 @@ def vm_host(
     secrets: Secrets = None,
 ) -> str:
     """
-    The name of the host that the VM is on.
+    Return the name of the host that the VM is on.
 
-    $vm_host
+    `vm_name` is $vm_name. $vm_host
 
     ```json
     {

@@ -34,10 +34,10 @@ def plan_outage(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    What `outage` with these arguments would do now. Nothing is touched.
+    Return what `outage` would do now with these arguments. Nothing is touched.
 
-    Returns the same as `plan_power_off`, and `outage` takes it in the same way.
-    With `path`, the plan is also written to that file.
+    Returns a plan like that of `plan_power_off`, which `outage` accepts in the same
+    way. With `path`, it is also written to that file.
 
     ```json
     {
@@ -79,19 +79,19 @@ def plan_power_off(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    What `batch_power_off` with these arguments would do now. Nothing is touched.
+    Return what `batch_power_off` would do now with these arguments. Nothing is
+    touched.
 
-    Selects the VMs, draws the sample, and checks limits (such as
-    `chaosvm_max_vms`) and refusals. Returns `plan` (its version), `platform`,
-    `server`, `operation`, `options`, `selection`, `seed`, `possible` (true if
-    nothing would be refused), `vms` (each with `id`, `name`, `power_state`, what
-    `will` be done and, with `waves` or `interval`, its `wave`), `passed_over`,
-    `refused` and `guards`. With `path`, the plan is also written to that file,
-    atomically.
+    Selects the VMs, draws the sample, and checks limits (such as `chaosvm_max_vms`)
+    and refusals. Returns `plan` (its version), `platform`, `server`, `operation`,
+    `options`, `selection`, `seed`, `possible` (false if anything would be refused),
+    `vms` (each with `id`, `name`, `power_state`, what `will` be done and, with
+    `waves` or `interval`, its `wave`), `passed_over`, `refused` and `guards`. With
+    `path`, the plan is also written to that file, atomically.
 
-    `batch_power_off` takes a plan in place of a selection:
-    `{"plan": "plan.json"}`. It acts on the same VMs then, and is refused if one
-    of them was renamed, is gone or is in another power state.
+    `batch_power_off` accepts the plan in place of a selection: `{"plan":
+    "plan.json"}`. It then acts on the same VMs, and is refused if one of them was
+    renamed or deleted, or is in another power state.
 
     ```json
     {
@@ -130,10 +130,11 @@ def plan_power_on(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    What `batch_power_on` with these arguments would do now. Nothing is touched.
+    Return what `batch_power_on` would do now with these arguments. Nothing is
+    touched.
 
-    Returns the same as `plan_power_off`, and `batch_power_on` takes it in the same
-    way. With `path`, the plan is also written to that file.
+    Returns a plan like that of `plan_power_off`, which `batch_power_on` accepts in
+    the same way. With `path`, it is also written to that file.
 
     ```json
     {
@@ -168,10 +169,11 @@ def plan_reboot(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    What `batch_reboot` with these arguments would do now. Nothing is touched.
+    Return what `batch_reboot` would do now with these arguments. Nothing is
+    touched.
 
-    Returns the same as `plan_power_off`, and `batch_reboot` takes it in the same
-    way. With `path`, the plan is also written to that file.
+    Returns a plan like that of `plan_power_off`, which `batch_reboot` accepts in
+    the same way. With `path`, it is also written to that file.
 
     ```json
     {
@@ -210,10 +212,11 @@ def plan_suspend(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    What `batch_suspend` with these arguments would do now. Nothing is touched.
+    Return what `batch_suspend` would do now with these arguments. Nothing is
+    touched.
 
-    Returns the same as `plan_power_off`, and `batch_suspend` takes it in the same
-    way. With `path`, the plan is also written to that file.
+    Returns a plan like that of `plan_power_off`, which `batch_suspend` accepts in
+    the same way. With `path`, it is also written to that file.
 
     ```json
     {

@@ -28,14 +28,13 @@ def vm_info(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    All properties of one VM.
+    Return all properties of one VM.
 
-    `vm_name` is $vm_name. Returns `name`, `id`, `platform`, `power_state`,
-    `status` (the platform's own word), `instance_uuid`, `path`, `datacenter`,
-    `cluster`, `host`, `folder`, `cpu_count`, `memory_mb` (MiB), `guest_os`,
-    `tools_status`, `hostname`, `ip_addresses`, `tags`, `template` and
-    `metadata` ($metadata); null for what the platform does not report. Fails if
-    the name matches no VM, or several.
+    `vm_name` is $vm_name. Returns `name`, `id`, `platform`, `power_state`, `status`
+    (as the platform calls it), `instance_uuid`, `path`, `datacenter`, `cluster`,
+    `host`, `folder`, `cpu_count`, `memory_mb` (MiB), `guest_os`, `tools_status`,
+    `hostname`, `ip_addresses`, `tags`, `template` and `metadata` ($metadata); null
+    for what the platform does not report. Fails if no VM matches, or several.
 
     ```json
     {
@@ -60,10 +59,9 @@ def list_vms(
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
     """
-    The VMs that match a selection, or all VMs; each as `vm_info` returns it.
+    List the VMs that match a selection, or all VMs, each as `vm_info` returns it.
 
-    $list_vms `vms` is a selection: $selection. If no VM matches, the list is
-    empty.
+    $vms $list_vms If no VM matches, the list is empty.
 
     ```json
     {
@@ -88,7 +86,9 @@ def count_vms(
     secrets: Secrets = None,
 ) -> int:
     """
-    The number of VMs that match a selection, or of all VMs.
+    Count the VMs that match a selection, or all VMs.
+
+    $vms If no VM matches, the result is 0.
 
     ```json
     {
@@ -114,10 +114,10 @@ def vm_power_state(
     secrets: Secrets = None,
 ) -> str:
     """
-    The power state of one VM.
+    Return the power state of one VM.
 
-    $vm_power_state To compare with one state, `vm_has_power_state` is the
-    simpler probe.
+    `vm_name` is $vm_name. The state is $power_states. Fails if no VM matches, or
+    several. To compare with one state, use `vm_has_power_state`.
 
     ```json
     {
@@ -146,8 +146,8 @@ def vm_has_power_state(
     """
     True if one VM is in the expected power state.
 
-    `expected` is $expected. Fails, rather than return false, if the name matches
-    no VM, or several.
+    `vm_name` is $vm_name. `expected` is $expected. Fails, instead of returning
+    false, if no VM matches, or several.
 
     ```json
     {
@@ -176,8 +176,8 @@ def all_vms_have_power_state(
     """
     True if all the selected VMs are in the expected power state.
 
-    The log names those that are not. Fails, rather than return true, if no VM
-    matches the selection.
+    $vms `expected` is $expected. VMs in another state
+    are logged. Fails, instead of returning true, if no VM matches.
 
     ```json
     {
@@ -203,11 +203,11 @@ def inventory_summary(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Counts of the server's VMs.
+    Count the server's VMs, their CPUs and memory.
 
-    Returns $summary, the sums `cpu_count` and `memory_mb` (MiB), and the number
-    of VMs by `power_states`, `datacenters`, `clusters` and `hosts`. With a
-    selection as `vms`, only the VMs that match are counted.
+    Returns $summary, the sums `cpu_count` and `memory_mb` (MiB), and the number of
+    VMs by `power_states`, `datacenters`, `clusters` and `hosts`. With `vms`, a
+    selection, only the VMs that match are counted.
 
     ```json
     {

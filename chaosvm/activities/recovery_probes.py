@@ -20,27 +20,22 @@ def recovery_seconds(
     secrets: Secrets = None,
 ) -> float:
     """
-    Seconds from the moment the VM went down until it reached a milestone again.
+    Return the seconds from when the VM went down until it reached a milestone
+    again.
 
-    Counted from the first time that it went down after `since`, on the server's
-    clock. `milestone` is `power` (powered on), `tools` ($tools run), `ip` (the
-    guest reports an address), `port:22` (accepts TCP connections), `http:8080/path`
-    (answers a GET with a status below 400) or the URL of a service. The server
-    records when a VM was powered on. When another milestone was reached is known
-    from an action of this run that waited for it (`wait_for`), or else from when
-    this probe first saw it: then it should be called while the VM recovers.
+    `vm_name` is $vm_name. `milestone` is $wait_for. The time is counted from when the
+    VM first went down after `since`. The server records when a VM was powered on. Any
+    other milestone was reached when an action of this run that waited for it
+    (`wait_for`) saw it, or else when this probe first sees it: call the probe while
+    the VM recovers.
 
-    Fails if the VM has not gone down, or has not reached the milestone again. With
-    a `limit` in seconds it is only judged once it is back or the limit has passed:
-    the probe waits until then. A continuous check of the hypothesis does not wait,
-    but gets the seconds so far. Where the VM has not gone down, as before the
-    method, it is 0. So in a hypothesis, give the upper end of the tolerance as the
-    `limit`.
+    Without a `limit`, it fails if the VM has not gone down or has not reached the
+    milestone again. With a `limit` in seconds, it waits until the VM is back or the
+    limit has passed; before the VM has gone down, it returns 0. A continuous check
+    of the hypothesis does not wait, but gets the seconds so far. In a hypothesis,
+    set `limit` to the upper end of the tolerance.
 
-    `since` is a time such as "2026-11-30T10:00:00Z", or the name of an earlier
-    activity of this run: then it is when that activity began. It is compared with
-    the server's clock, whose difference from this machine's is measured. Fails if
-    the server keeps no events from that far back.
+    $since $events
 
     ```json
     {
@@ -73,13 +68,11 @@ def vm_moved_since(
     secrets: Secrets = None,
 ) -> bool:
     """
-    True if the VM has been on another host since then, or is on another one now.
+    True if the VM has been on another host since a given time, even if it is back.
 
-    The log names the hosts, in order. A VM that has moved and come back has moved.
-    `since` is a time such as "2026-11-30T10:00:00Z", or the name of an earlier
-    activity of this run: then it is when that activity began. It is compared with
-    the server's clock, whose difference from this machine's is measured. Fails if
-    the server keeps no events from that far back.
+    `vm_name` is $vm_name. The log names the hosts, in order.
+
+    $since $events
 
     ```json
     {
@@ -106,16 +99,13 @@ def vm_restarted_by_ha(
     secrets: Secrets = None,
 ) -> bool:
     """
-    True if high availability has restarted the VM since then.
+    True if high availability has restarted the VM since a given time.
 
-    The log says on which host it ran before and after, and for how many seconds it
-    was down; or why it was not restarted: a VM that was powered off or shut down
-    on request has stopped cleanly, and high availability leaves it alone.
+    `vm_name` is $vm_name. The log names the hosts before and after, and the seconds
+    that the VM was down; or why it was not restarted. High availability leaves a VM
+    alone that was powered off or shut down on request.
 
-    `since` is a time such as "2026-11-30T10:00:00Z", or the name of an earlier
-    activity of this run: then it is when that activity began. It is compared with
-    the server's clock, whose difference from this machine's is measured. Fails if
-    the server keeps no events from that far back.
+    $since $events
 
     ```json
     {

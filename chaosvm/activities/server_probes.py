@@ -31,8 +31,8 @@ def running_vms_at_least(
     """
     True if at least `minimum` of the selected VMs are powered on.
 
-    `vms` is a selection: $selection. Fails if no VM matches, or if it depends on
-    VMs whose state the server does not know.
+    $vms Fails if no VM matches, or if the result
+    depends on VMs whose state is unknown to the server.
 
     ```json
     {
@@ -60,10 +60,10 @@ def wait_for_state(
     secrets: Secrets = None,
 ) -> bool:
     """
-    Waits until all the selected VMs are in a power state, and returns true.
+    Wait until all the selected VMs are in a power state, and return true.
 
-    `vms` is a selection: $selection. `state` is $expected. Fails after `timeout`
-    seconds, and names the VMs that are not there yet and their states.
+    $vms `state` is $expected. Fails after `timeout`
+    seconds; the error names the VMs in another state.
 
     ```json
     {
@@ -91,17 +91,15 @@ def vm_events(
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
     """
-    The server's events about the selected VMs since then, oldest first.
+    Return the server's events about the selected VMs since a given time, oldest
+    first.
 
-    Each has `at` (on the server's clock), `kind` (such as powered_off, migrated or
-    ha_restarted; `other` for what is not about power or availability), `type` (the
-    server's own name or code), `text`, `vm`, `vm_id` and `host`. `vms` is a
-    selection: $selection.
+    $vms Each event has `at` (on the server's clock),
+    `kind` (such as `powered_off`, `migrated` or `ha_restarted`; `other` if it is
+    not about power or availability), `type` (the server's own name or code),
+    `text`, `vm`, `vm_id` and `host`.
 
-    `since` is a time such as "2026-11-30T10:00:00Z", or the name of an earlier
-    activity of this run: then it is when that activity began. It is compared with
-    the server's clock, whose difference from this machine's is measured. Fails if
-    the server keeps no events from that far back.
+    $since $events
 
     ```json
     {
@@ -127,11 +125,11 @@ def host_connection_state(
     secrets: Secrets = None,
 ) -> str:
     """
-    How the server and a host are connected.
+    Return the state of the connection between the server and a host.
 
-    One of connected, connecting (lost, and being restored), disconnected (on
-    purpose: the host is not monitored), not_responding, or unknown. $host_state
-    `host` is a name or an id.
+    `host` is a name or an id. The state is `connected`, `connecting` (lost, and
+    being restored), `disconnected` (on purpose: the host is not monitored),
+    `not_responding` or `unknown`. $host_state
 
     ```json
     {
@@ -157,10 +155,10 @@ def hosts_available(
     secrets: Secrets = None,
 ) -> int:
     """
-    How many hosts of a cluster can run VMs now.
+    Count the hosts of a cluster that can run VMs now.
 
-    They are connected, powered on and not in maintenance. The log names the others.
-    `cluster` is a name or an id.
+    `cluster` is a name or an id. Hosts count if they are connected, powered on and
+    not in maintenance. The log names the others.
 
     ```json
     {
@@ -187,10 +185,12 @@ def cluster_has_failover_capacity(
     secrets: Secrets = None,
 ) -> bool:
     """
-    True if so many hosts of the cluster can fail, and their VMs be restarted.
+    True if this many hosts of a cluster can fail and their VMs be restarted
+    elsewhere.
 
-    It is the server's own computation, from what is reserved for the running VMs.
-    False if high availability is off. Fails if the server does not compute it.
+    `cluster` is a name or an id, `hosts` the number of hosts. The server computes
+    it from what is reserved for the running VMs. False if high availability is off.
+    Fails if the server does not compute it.
 
     ```json
     {
@@ -216,9 +216,9 @@ def alarms_triggered(
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
     """
-    The alarms that are triggered, newest first.
+    Return the triggered alarms, newest first.
 
-    Each has `name`, `status` (yellow or red), `entity`, `entity_id`, `at` and
+    Each has `name`, `status` (`yellow` or `red`), `entity`, `entity_id`, `at` and
     `acknowledged`. If there is none, the list is empty.
 
     ```json

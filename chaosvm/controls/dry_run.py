@@ -1,16 +1,16 @@
-"""Shows what ``chaos run --dry`` leaves out: the plan of each power action.
+"""Logs the plan of each power action that ``chaos run --dry`` skips.
 
-With ``--dry actions`` or ``--dry activities``, Chaos Toolkit does not call actions
-at all. With this control each power action of this package is planned instead,
-and the plan is logged: which VMs, what would be done to each, which are passed over
-or refused, and what the guards say. Nothing is changed. An action that would fail
-is logged as a warning, and the run continues.
+With ``--dry actions`` or ``--dry activities``, Chaos Toolkit does not call actions at
+all. This control plans each power action of this package instead, and logs the plan:
+the VMs, what would be done to each, which are passed over or refused, and the limits.
+Nothing is changed. An action that would fail is logged as a warning, and the run
+continues. The control takes no arguments.
 
 ```json
 {
   "controls": [
     {
-      "name": "tell-what-a-dry-run-leaves-out",
+      "name": "plan-the-skipped-actions",
       "provider": {"type": "python", "module": "chaosvm.controls.dry_run"}
     }
   ]

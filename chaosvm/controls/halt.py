@@ -1,14 +1,12 @@
 """Stops the experiment when one of this package's actions fails.
 
-Chaos Toolkit continues with the next activity when an action fails. With this
-control the run is interrupted instead, and the rollback strategy decides what
-happens then. If the action ran in the background, the run stops before the next
-activity begins. An action that fails during the rollbacks stops nothing, but the
-run ends as ``failed``.
+Without it, Chaos Toolkit continues with the next activity. With it the run is
+interrupted, and the rollback strategy decides whether rollbacks are played. If the
+action runs in the background, the run stops before the next activity begins. A
+rollback that fails stops nothing, but the run ends as ``failed``.
 
-With ``when`` set to ``after_method`` instead of ``at_once``, the rest of the method
-is played first. This is for actions that do not depend on each other, but whose
-failure must not be taken for success.
+The argument ``when`` is ``at_once`` (the default) or ``after_method``: the rest of the
+method is played first, for actions that do not depend on each other.
 
 ```json
 {

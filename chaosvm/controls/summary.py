@@ -1,9 +1,9 @@
-"""Logs a table at the end of the run: what became of each VM, by which means, and how long it took.
+"""Logs a table of outcomes at the end of the run: how each VM ended up, and in how many seconds.
 
-The table has a line for each VM that was changed, and for each that an action failed
-for: of the method, the rollbacks and the undo. It shows 20 lines at most; the journal
-has all outcomes. The control takes no arguments, and works in an experiment, in the
-settings, and in a file for `chaos run --control-file`.
+The table has a line for each VM that was changed or failed, in the method, the
+rollbacks or the undo: 20 at most; the journal has all outcomes. The control takes no
+arguments. It works in an experiment, in the settings, and in a file for
+``chaos run --control-file``.
 
 ```json
 {

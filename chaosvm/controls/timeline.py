@@ -1,8 +1,8 @@
-"""Records what happens to VMs during the run, and draws it: timeline and report.
+"""Records what happens to VMs during the run, as a timeline and a report.
 
-From the start to the end, each change of power, tools, address and host of the VMs
-that the experiment acts on is recorded, over the run's own connections. At the end of
-the run, after any undo, four files are written beside the journal: ``timeline.json``
+During the whole run, each change of power, tools, address and host of the VMs that the
+experiment acts on is recorded, over the run's own connections. At the end of the run,
+after any undo, four files are written beside the journal: ``timeline.json``
 (docs/timeline.md), ``timeline.svg``, ``timeline.png`` and ``report.html``
 (docs/report.md). The journal has a summary under ``chaosvm_timeline``.
 
@@ -21,9 +21,9 @@ the run, after any undo, four files are written beside the journal: ``timeline.j
 }
 ```
 
-Both arguments are optional: ``vms`` selects VMs that are recorded as well, on each
-platform that the run connects to; ``folder`` is where the files are written. The
-control never changes a run: an error of its own is a warning. It needs the extra
+Both arguments are optional. ``vms``, a selection, adds VMs to record, on each platform
+that the run connects to; ``folder`` is an existing folder to write the files to. The
+control never fails a run: its own errors are logged as warnings. It needs the extra
 ``report``.
 """
 

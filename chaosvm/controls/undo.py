@@ -1,11 +1,10 @@
 """Restores what the experiment changed, however the experiment ends.
 
-At the end of the run, after its rollbacks, every VM that the run changed and that
-is not restored yet is brought back to its earlier state: also if the run was
-interrupted or its hypothesis failed, and with any ``--rollback-strategy``. This
-does what ``restore_power_states`` does, on every server that was touched. The
-outcomes are in the journal, under ``chaosvm_undo``; a run that could not be undone
-has the status ``failed``.
+At the end of the run, after its rollbacks, every VM that the run changed is restored
+to its earlier power state, as ``restore_power_states`` does, on every server: even if
+the run was interrupted or its hypothesis failed, and with any
+``--rollback-strategy``. The outcomes are in the journal, under ``chaosvm_undo``. If a
+VM cannot be restored, the run has the status ``failed``.
 
 ```json
 {
@@ -22,10 +21,10 @@ has the status ``failed``.
 }
 ```
 
-``timeout`` limits the restore, in seconds (600); ``parallel`` is how many VMs are
-restored at once (10); with ``force``, VMs are restored even if somebody else has
-changed them since. During the restore, Ctrl-C, SIGTERM and SIGHUP have to be sent
-twice. Closing the terminal (SIGHUP) interrupts the run like Ctrl-C.
+All arguments are optional: ``timeout`` in seconds bounds the restore (600),
+``parallel`` is how many VMs are restored at once (10), and ``force`` also restores VMs
+that were changed externally since (false). To interrupt the restore, send Ctrl-C,
+SIGTERM or SIGHUP twice. Closing the terminal (SIGHUP) interrupts the run like Ctrl-C.
 """
 
 import logging

@@ -2,7 +2,7 @@
 
 Dora itself is only read. Power actions look up the VM in Dora's inventory of the
 environment, and run in the vCenter that is configured for that environment, where
-moid and name must match. docs/dora.md explains environments and settings.
+moid and name must match. See docs/dora.md for environments and settings.
 """
 
 from datetime import UTC, datetime
@@ -39,15 +39,15 @@ def export_inventory(
     """
     Write the inventory of environments to a file, atomically.
 
-    `environments` are names of environments or of groups (`paytv`,
-    `production`, `staging`), or `all`. Without `format`, the suffix of `path`
-    decides: `json` (VMs and hypervisors, as `environment_inventory` returns
-    them), `csv` (a line for each VM), `md` or `html` (a report to read, with the
-    time, the Dora server, and tables of hypervisors and VMs; HTML needs the
-    extra `report`). Any other suffix is written as JSON. An existing file is
-    replaced only when the new one is complete; if any of the environments cannot
-    be read, nothing is written and the action fails. Returns `path`, `format`,
-    `environments` and `vms` (their number).
+    `environments` are names of environments or groups (`paytv`, `production`,
+    `staging`), or `all`. `format` is `json` (VMs and hypervisors, as
+    `environment_inventory` returns them), `csv` (a line for each VM), `md` or
+    `html` (a report with the time, the Dora server, and tables of hypervisors and
+    VMs; HTML needs the extra `report`). Without `format`, the suffix of `path`
+    decides, and any other suffix means `json`.
+
+    Returns `path`, `format`, `environments` and `vms` (how many). Fails if any
+    environment cannot be read; an existing file is then left as it is.
 
     ```json
     {
@@ -89,16 +89,16 @@ def validate_targets(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Fail unless all targets exist, are unambiguous and have a power state.
+    Fail unless all selected VMs exist and are in a power state.
 
-    `vms` is a selection: `names`, `name`, `regex`, `ids` (moids), `datacenter`,
-    `cluster`, `host`, `folder`, `guest_os`, `power_state`, `exclude`, and
-    `count` or `percent` with a `seed`. Every name in `names` must match exactly
-    one VM. Returns `environment`, the `targets`, each with `name`, `id`,
-    `power_state` and `host`, and the `seed` of a sample, or null.
+    `vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as
+    described in docs/selection.md. Each of `names` must match exactly one VM.
+    `power_state` is `powered_on`, `powered_off` or `suspended`. Returns
+    `environment`, `targets` (each with `name`, `id`, `power_state` and `host`) and
+    `seed` (of the sample, or null).
 
-    Chaos Toolkit continues after a failed action: declare the control
-    `chaosvm.controls.halt` to stop the experiment instead.
+    Chaos Toolkit continues after a failed action; with the control
+    `chaosvm.controls.halt` the experiment stops instead.
 
     ```json
     {
@@ -141,19 +141,18 @@ def power_on(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power on a VM that Dora finds, through its environment's vCenter.
+    Power on a VM found through Dora, or resume it. A VM that is on is left alone.
 
-    A suspended VM resumes; a running VM is not changed. `timeout` in seconds
-    bounds the operation in the vCenter, `dora_timeout` the lookup in Dora.
-    `wait_for` is what the VM has to reach: `power`, `tools`, `ip`, `port:22`,
-    `http:8080/health`, or a URL, as for the action of vSphere.
+    `vm_name` is the name, moid or path of exactly one VM in Dora. The VM with that
+    moid in the environment's vCenter (`vsphere` in `dora_environments`) is operated
+    on; if its name differs, the action fails. `timeout` (seconds) bounds the
+    operation in the vCenter, `dora_timeout` the lookup in Dora.
 
-    `vm_name` is a name, a moid or a path that matches exactly one VM in Dora's
-    inventory of the `environment`. The operation runs in the vCenter configured
-    for the environment (`vsphere` in `dora_environments`), on the VM with that
-    moid. If it has another name there, nothing is touched and the action fails.
-    Returns the outcome: `name`, `id`, `platform`, `operation`, `before`,
-    `after`, `changed`, `how` and `seconds`.
+    `wait_for` is what the VM must reach: `power` (the default), `tools`, `ip`,
+    `port:22`, `http:8080/health`, or the URL of a service, as in vSphere's
+    `power_on`. Returns the outcome: `name`, `id`, `platform`, `operation`, `before`
+    and `after` (power states), `changed`, `how` and `seconds`. Fails if the VM is
+    not on, or not ready, in time.
 
     ```json
     {
@@ -186,20 +185,21 @@ def power_off(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power off a VM that Dora finds, through its environment's vCenter.
+    Power off a VM found through Dora. A VM that is off is left alone.
 
-    With `graceful` the guest is shut down; if that fails or takes too long,
-    `on_timeout` decides: `hard` cuts the power, `fail` fails the action, `leave`
-    leaves the VM running. Without `graceful` the power is cut at once. `timeout`
-    in seconds bounds the operation in the vCenter, `dora_timeout` the lookup in
-    Dora.
+    `vm_name` is the name, moid or path of exactly one VM in Dora. The VM with that
+    moid in the environment's vCenter (`vsphere` in `dora_environments`) is operated
+    on; if its name differs, the action fails. `timeout` (seconds) bounds the
+    operation in the vCenter, `dora_timeout` the lookup in Dora.
 
-    `vm_name` is a name, a moid or a path that matches exactly one VM in Dora's
-    inventory of the `environment`. The operation runs in the vCenter configured
-    for the environment (`vsphere` in `dora_environments`), on the VM with that
-    moid. If it has another name there, nothing is touched and the action fails.
-    Returns the outcome: `name`, `id`, `platform`, `operation`, `before`,
-    `after`, `changed`, `how` and `seconds`.
+    With `graceful` the guest is shut down, which needs VMware Tools. If it does not
+    shut down, `on_timeout` decides: `hard` cuts the power, `fail` fails the action,
+    `leave` leaves the VM running without failing. Without `graceful` the power is
+    cut at once.
+
+    Returns the outcome: `name`, `id`, `platform`, `operation`, `before` and `after`
+    (power states), `changed`, `how` and `seconds`. Fails if the VM is not off in
+    time, unless `on_timeout` is `leave`.
 
     ```json
     {
@@ -233,19 +233,23 @@ def reboot(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Reboot a running VM that Dora finds, through its environment's vCenter.
+    Reboot a running VM found through Dora: its guest, or with `graceful` false a
+    reset.
 
-    With `graceful` the guest reboots, which needs VMware Tools; without, the VM
-    is reset. `timeout` in seconds bounds the operation in the vCenter,
-    `dora_timeout` the lookup in Dora. `on_timeout` (`reset`, `fail` or `leave`)
-    and `wait_for` are those of the action of vSphere.
+    `vm_name` is the name, moid or path of exactly one VM in Dora. The VM with that
+    moid in the environment's vCenter (`vsphere` in `dora_environments`) is operated
+    on; if its name differs, the action fails. `timeout` (seconds) bounds the
+    operation in the vCenter, `dora_timeout` the lookup in Dora.
 
-    `vm_name` is a name, a moid or a path that matches exactly one VM in Dora's
-    inventory of the `environment`. The operation runs in the vCenter configured
-    for the environment (`vsphere` in `dora_environments`), on the VM with that
-    moid. If it has another name there, nothing is touched and the action fails.
-    Returns the outcome: `name`, `id`, `platform`, `operation`, `before`,
-    `after`, `changed`, `how` and `seconds`.
+    A guest reboot needs VMware Tools. If the guest does not reboot, `on_timeout`
+    decides: `reset` resets the VM, `fail` (the default) fails the action, `leave`
+    leaves the VM as it is without failing. `wait_for` is what the VM must reach
+    afterwards: `power` (the default), `tools`, `ip`, `port:22`, `http:8080/health`,
+    or the URL of a service, as in vSphere's `reboot`.
+
+    Returns the outcome: `name`, `id`, `platform`, `operation`, `before` and `after`
+    (power states), `changed`, `how` and `seconds`. Also returns `verified`, as
+    vSphere's `reboot` does.
 
     ```json
     {

@@ -30,11 +30,10 @@ def list_environments(
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
     """
-    List the environments: the built-in ones and the user's own.
+    List the environments, built-in and user-defined. Sends no request to Dora.
 
-    Each has `name`, `group`, the coordinates `vcenter`, `pattern_path`,
-    `vm_path` and `host_filter`, and `vsphere` (the settings of its vCenter, or
-    null). Sends no request to Dora.
+    Each has `name`, `group`, the coordinates `vcenter`, `pattern_path`, `vm_path`
+    and `host_filter`, and `vsphere` (the settings of its vCenter, or null).
 
     ```json
     {
@@ -61,10 +60,10 @@ def environment_inventory(
     """
     Return all VMs and hypervisors of an environment.
 
-    Returns `environment`, `group`, `coordinates` (as sent to Dora), `counts`,
-    `vms` (each as `vm_info` returns it) and `hypervisors` (`name`, `address`,
-    `type`, `connection_status`, `cpu_usage_percent`, `memory_usage_percent`,
-    and `metadata` for all other fields).
+    Returns `environment`, `group`, `coordinates` (as sent to Dora), `counts`, `vms`
+    (each as `vm_info` returns it) and `hypervisors` (each with `name`, `address`,
+    `type`, `connection_status`, `cpu_usage_percent`, `memory_usage_percent`, and
+    `metadata` for all other fields).
 
     ```json
     {
@@ -89,14 +88,14 @@ def environment_summary(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Count VMs and hypervisors of several environments; of all by default.
+    Count the VMs and hypervisors of several environments, of all by default.
 
-    `environments` are names of environments or of groups (`paytv`,
-    `production`, `staging`). They are read in parallel. Returns `environments`,
-    by name with `group` and `counts` (`vms`, `hypervisors`,
-    `hypervisors_connected`, `power_states`) or the `error` that prevented
-    reading it; `failed`, the names of those with an error; and `vms`, the number
-    of VMs in the others. Fails only if none could be read.
+    `environments` are names of environments or groups (`paytv`, `production`,
+    `staging`). Returns `environments`, by name, each with `group` and `counts`
+    (`vms`, `hypervisors`, `hypervisors_connected`, `power_states`), or with the
+    `error` if it could not be read; `failed`, the names of those that could not be
+    read; and `vms`, the number of VMs in the others. Fails only if none could be
+    read.
 
     ```json
     {
@@ -133,9 +132,9 @@ def hypervisors_connected(
     secrets: Secrets = None,
 ) -> bool:
     """
-    True if all the environment's hypervisors are connected; logs those that are not.
+    True if all hypervisors of an environment are connected. The others are logged.
 
-    Fails for an environment without hypervisors, and if Dora does not report the
+    Fails if the environment has no hypervisors, or if Dora does not report the
     connection status of one.
 
     ```json
@@ -180,18 +179,17 @@ def matches_platform(
     Compare Dora's VMs with those of the environment's vCenter, by moid.
 
     The vCenter is the one configured for the environment (`vsphere` in
-    `dora_environments`). Its VMs are compared if they run on the environment's
-    hypervisors, as Dora names them, or if Dora knows them. Dora lags 30 to 60
-    seconds, so both are read again every 5 seconds until they agree, or until
-    `tolerance_seconds` have passed. Only differences that every comparison found
-    are returned.
+    `dora_environments`). Compared are its VMs that run on the environment's
+    hypervisors, as Dora names them, or that Dora lists. Dora lags 30 to 60 seconds
+    behind, so both are read again every 5 seconds until they agree or
+    `tolerance_seconds` have passed. Only differences found in every comparison are
+    returned.
 
-    Returns `matches`, `compared` (VMs on both sides), `only_in_dora`,
-    `only_in_vcenter`, `different_state`, `different_name` and `told_twice`
-    (moids that Dora lists with two names or power states; each a list with `id`
-    and `name`), `without_moid` (VMs that cannot be compared), `hosts` and
-    `seconds`. Fails if either side cannot be read, or if there is no VM to
-    compare.
+    Returns `matches`, `compared` (the number of VMs on both sides), `only_in_dora`,
+    `only_in_vcenter`, `different_state`, `different_name` and `told_twice` (moids
+    that Dora lists with two names or power states), each a list of VMs with `id`
+    and `name`; `without_moid` (VMs that cannot be compared), `hosts` and `seconds`.
+    Fails if either side cannot be read, or if there is no VM to compare.
 
     ```json
     {

@@ -1,8 +1,8 @@
 """Probes of Dora's inventory, for steady states, validation and comparison.
 
-Probes change nothing. Each is bounded by the setting ``dora_timeout``, and raises
-rather than guess: an unreachable Dora is never reported as "no VMs". Dora is 30 to
-60 seconds behind its vCenters. docs/dora.md explains environments and settings.
+Probes change nothing. Each is bounded by the setting ``dora_timeout``. A probe that
+cannot read Dora fails; it never returns "no VMs" instead. Dora lags 30 to 60 seconds
+behind its vCenters. See docs/dora.md for environments and settings.
 """
 
 from typing import Any, Dict, List
@@ -47,12 +47,12 @@ def list_vms(
     secrets: Secrets = None,
 ) -> List[Dict[str, Any]]:
     """
-    List the VMs of an environment that match a selection, or all, each as from `vm_info`.
+    List the VMs of an environment that match a selection, or all VMs, each as
+    `vm_info` returns it.
 
-    `vms` is a selection: `names`, `name`, `regex`, `ids` (moids), `datacenter`,
-    `cluster`, `host`, `folder`, `guest_os`, `power_state`, `exclude`, and
-    `count` or `percent` with a `seed`. The list is empty if no VM matches; an
-    environment without any VM is logged as a warning with its coordinates.
+    `vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as
+    described in docs/selection.md. If no VM matches, the list is empty. An
+    environment without VMs is logged as a warning, with its coordinates.
 
     ```json
     {
@@ -78,7 +78,10 @@ def count_vms(
     secrets: Secrets = None,
 ) -> int:
     """
-    Count the VMs of an environment that match a selection, or all.
+    Count the VMs of an environment that match a selection, or all VMs.
+
+    `vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as
+    described in docs/selection.md. If no VM matches, the result is 0.
 
     ```json
     {
@@ -107,12 +110,12 @@ def vm_info(
     """
     Return everything that Dora reports about one VM.
 
-    `vm_name` is a name, a moid or a path. Returns `name`, `id` (the moid),
-    `platform` ("dora"), `power_state`, `status` (as Dora spells it), `path`,
+    `vm_name` is the name, moid or path of exactly one VM. Returns `name`, `id` (the
+    moid), `platform` ("dora"), `power_state`, `status` (as Dora calls it), `path`,
     `datacenter`, `cluster`, `host`, `folder`, `cpu_count`, `memory_mb` (MiB),
-    `guest_os`, and in `metadata` the `environment`, `vcenter`,
-    `cpu_usage_percent`, `memory_usage_percent` and all other fields; null for
-    what Dora does not report. Fails if no VM matches, or more than one.
+    `guest_os`, and in `metadata` the `environment`, `vcenter`, `cpu_usage_percent`,
+    `memory_usage_percent` and all other fields; null for what Dora does not report.
+    Fails if no VM matches, or several.
 
     ```json
     {
@@ -140,8 +143,8 @@ def vm_exists(
     """
     True if the environment's inventory has a VM with this name, moid or path.
 
-    Also true if several VMs match. False only if the inventory was read and the
-    VM is not in it.
+    Also true if several VMs match. Fails, instead of returning false, if the
+    inventory cannot be read.
 
     ```json
     {
@@ -172,7 +175,9 @@ def vm_power_state(
     """
     Return the power state of one VM in Dora, which may be a minute old.
 
-    One of `powered_on`, `powered_off`, `suspended` and `unknown`.
+    `vm_name` is the name, moid or path of exactly one VM. The state is
+    `powered_on`, `powered_off`, `suspended` or `unknown`. Fails if no VM matches,
+    or several.
 
     ```json
     {
@@ -200,7 +205,12 @@ def vm_has_power_state(
     secrets: Secrets = None,
 ) -> bool:
     """
-    True if the VM has this power state in Dora, which may be a minute old.
+    True if one VM is in the expected power state in Dora, which may be a minute
+    old.
+
+    `vm_name` is the name, moid or path of exactly one VM. `expected` is
+    `powered_on`, `powered_off` or `suspended`. Fails, instead of returning false,
+    if no VM matches, or several.
 
     ```json
     {

@@ -1,8 +1,8 @@
-"""Rehearses an experiment: a lab stands in for every platform, whatever is configured.
+"""Rehearses an experiment: simulated servers replace every platform, whatever is configured.
 
 Declare it in the experiment, or rehearse an unchanged experiment with
-``chaos run --control-file examples/rehearse.yaml experiment.json``. All arguments
-are optional; docs/rehearsals.md describes them and what a rehearsal does not prevent.
+``chaos run --control-file examples/rehearse.yaml experiment.json``. All arguments are
+optional. See docs/rehearsals.md for them, and for what a rehearsal does not prevent.
 
 ```json
 {
@@ -19,8 +19,8 @@ are optional; docs/rehearsals.md describes them and what a rehearsal does not pr
 }
 ```
 
-A process that has imported this module is for rehearsals only: before, between
-and after them chaosvm refuses to connect.
+A process that has imported this module is for rehearsals only: outside of them,
+chaosvm refuses to connect.
 """
 
 from __future__ import annotations

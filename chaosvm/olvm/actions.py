@@ -1,13 +1,12 @@
 """Power actions on the VMs of an oVirt engine, such as OLVM's.
 
-Every action validates its arguments and settings, finds the VMs in the
-inventory, and only then sends a request. It is idempotent, so it also serves as
-a rollback: a VM already in the requested state is left alone, with ``changed``
-false. ``timeout`` in seconds bounds the whole call, login included. The
-engine's own VM (hosted engine) and protected VMs are always refused. Outcomes
-have the ``correlation_id`` of the engine's events for the request.
-docs/platforms.md explains how an action works, docs/olvm.md what differs on
-oVirt, and docs/safety.md protected VMs, limits for a run, plans and dry runs.
+An action validates its arguments and settings, finds the VMs in the inventory, and
+only then sends commands. Actions are idempotent, so they also serve as rollbacks: a
+VM that is already in the requested state is left alone, with ``changed`` false.
+``timeout`` bounds the whole call, login included. The engine's own VM (hosted
+engine) and protected VMs are refused. See docs/outcomes.md for results,
+docs/power.md for ``wait_for``, outages and waves, docs/safety.md for protection,
+limits, plans and dry runs, and docs/olvm.md for what differs on oVirt.
 """
 
 from typing import Any, Dict
@@ -52,22 +51,23 @@ def power_off(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power off a VM. A VM that is down is left alone.
+    Power off a VM. A VM that is off is left alone.
 
-    With `graceful` the guest is asked to shut down. If it is still up after
-    `timeout` seconds, or the engine gives up on it, `on_timeout` decides:
-    `hard` stops the VM, `fail` fails the action, `leave` leaves it running
-    without failing. For `hard`, the last fifth of the timeout (30 seconds at
-    most) is reserved for the stop. Without `graceful` the VM is stopped at
-    once, as if the plug were pulled. Stopping a suspended VM discards its saved
-    memory, and is refused unless `discard_memory` is true.
+    With `graceful` the guest is shut down. If it does not shut down, or the engine
+    gives up on it, `on_timeout` decides: `hard` stops the VM, `fail` fails the
+    action, `leave` leaves the VM running without failing. The guest has `timeout`
+    seconds; with `hard`, the last fifth (30 seconds at most) is reserved for the
+    stop. Without `graceful` the VM is stopped at once, as if the plug were pulled.
+    Stopping a suspended VM discards its saved memory, and is refused unless
+    `discard_memory` is true.
 
-    `vm_name` is a name, an id or a path (/data centre/cluster/name). Returns
-    the outcome: `name`, `id`, `platform`, `operation`, `before`, `after`,
-    `changed`, `seconds`, `correlation_id` and `how`, which is `guest`, `hard`,
-    `fallback_hard` (the guest did not shut down, so the VM was stopped),
-    `engine_converted` (the engine turned the shutdown into a hard stop, as it
-    does without guest agent and ACPI) or `none`.
+    `vm_name` is the name, id or path (/data center/cluster/name) of exactly one VM.
+    Returns the outcome: `name`, `id`, `platform`, `operation`, `before` and `after`
+    (power states), `changed`, `how`, `seconds` and `correlation_id` (of the
+    engine's events). `how` is `guest`, `hard`, `fallback_hard` (the guest did not
+    shut down, so the VM was stopped), `engine_converted` (the engine turned the
+    shutdown into a stop, as it does without guest agent and ACPI) or `none`. Fails
+    if the VM is not off in time, unless `on_timeout` is `leave`.
 
     ```json
     {
@@ -100,21 +100,22 @@ def batch_power_off(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Power off all selected VMs, as `power_off` does for one.
+    Power off the selected VMs, as `power_off` does for one.
 
-    `vms` is a selection: `names`, `name`, `regex`, `ids`, `datacenter`,
-    `cluster`, `host`, `tag`, `guest_os`, `power_state`, `exclude`, and `count`
-    or `percent` with a `seed`; `{"all": true}` selects every
-    VM, `{"plan": "plan.json"}` those of a plan. At most `parallel` requests are
-    sent at once, and `timeout` seconds bound the whole batch, or each wave.
-    `graceful`, `on_timeout` (`hard`, `fail` or `leave`) and `discard_memory`
-    are those of `power_off`. With `waves`, the VMs are taken in so many groups,
-    one after the other, until one fails; with `interval`, two groups, or VMs,
-    start at least so many seconds apart.
+    `vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as
+    described in docs/selection.md, or a plan: `{"plan": "plan.json"}`. At most
+    `parallel` requests are in flight at once. `timeout` is in seconds, for all VMs
+    together, or for each wave.
 
-    Returns `outcomes` (one for each VM), `changed` and `failed` (how many) and
-    the `seed` of the sample: pass it to draw the same VMs again. Fails if any
-    VM failed, with the reason for each and the outcomes of the others.
+    `graceful`, `on_timeout` (`hard`, `fail` or `leave`) and `discard_memory` are
+    those of `power_off`. With `waves`, the VMs are split into that many groups, one
+    after the other; after a failure no further group is touched, and its VMs fail,
+    too. With `interval`, groups start at least that many seconds apart; without
+    `waves`, each VM is a group.
+
+    Returns `outcomes` (one for each VM), the numbers `changed` and `failed`, and
+    `seed` (draws the same sample again; null without a sample). Fails if a VM
+    failed; the error names each with the reason, and the journal has all outcomes.
 
     ```json
     {

@@ -1,8 +1,8 @@
 """Probes of the VMs of an oVirt engine, for steady states and methods.
 
 Probes change nothing. Each is bounded by the setting ``olvm_timeout``. A probe
-that cannot read the engine fails: it never returns "no VMs" or "not powered on"
-instead. docs/observing.md explains what is read, docs/olvm.md what it needs.
+that cannot read the engine fails; it never returns "no VMs" or "not powered on"
+instead. See docs/observing.md for what is read, docs/olvm.md for the privileges.
 """
 
 from typing import Any, Dict
@@ -77,23 +77,26 @@ def plan_power_off(
     timeout: float = 300,
     on_timeout: str = "hard",
     discard_memory: bool = False,
+    waves: int = 1,
+    interval: float = 0,
     path: str = "",
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    What `batch_power_off` with these arguments would do now. Changes nothing.
+    Return what `batch_power_off` would do now with these arguments. Nothing is
+    touched.
 
-    Selects the VMs, draws the sample, checks the guards (`chaosvm_max_vms` and
-    the others) and predicts what would be refused. Returns `plan` (its version),
-    `platform`, `server`, `operation`, `options`, `selection`, `seed`,
-    `possible` (false if it would be refused), `vms` (each with `id`, `name`,
-    `power_state` and what `will` be done), `passed_over`, `refused` and
-    `guards`. With a `path` the plan is also written to that file, atomically.
+    Selects the VMs, draws the sample, and checks limits (such as `chaosvm_max_vms`)
+    and refusals. Returns `plan` (its version), `platform`, `server`, `operation`,
+    `options`, `selection`, `seed`, `possible` (false if anything would be refused),
+    `vms` (each with `id`, `name`, `power_state`, what `will` be done and, with
+    `waves` or `interval`, its `wave`), `passed_over`, `refused` and `guards`. With
+    `path`, the plan is also written to that file, atomically.
 
-    A plan can replace the selection in `batch_power_off`:
-    `{"plan": "plan.json"}`. It selects the same VMs, and is refused if one of
-    them was renamed or deleted, or is in another power state.
+    `batch_power_off` accepts the plan in place of a selection: `{"plan":
+    "plan.json"}`. It then acts on the same VMs, and is refused if one of them was
+    renamed or deleted, or is in another power state.
 
     ```json
     {
@@ -109,6 +112,12 @@ def plan_power_off(
     ```
     """
     platform = olvm(configuration, secrets)
-    options = {"graceful": graceful, "timeout": timeout, "on_timeout": on_timeout}
-    options["discard_memory"] = discard_memory
+    options = {
+        "graceful": graceful,
+        "timeout": timeout,
+        "on_timeout": on_timeout,
+        "discard_memory": discard_memory,
+        "waves": waves,
+        "interval": interval,
+    }
     return plans.saved_plan(path, lambda: platform.plan("power_off", vms, parallel, **options))

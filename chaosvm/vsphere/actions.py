@@ -1,13 +1,13 @@
 """Power actions on the VMs of a vCenter.
 
-Every action validates its arguments and settings, finds the VMs in the
-inventory, and only then sends commands. Actions are idempotent, so they also
-serve as rollbacks: a VM that is already in the requested state is left alone,
-with ``changed`` false. ``timeout`` in seconds limits the whole call, including
-the login. Templates, VMs managed by vCenter (agents such as vCLS), fault
-tolerance secondaries, the vCenter's own VM and protected VMs are refused.
-docs/platforms.md explains how an action works, docs/vsphere.md what differs on
-vSphere, and docs/safety.md protection, limits for a whole run, plans and dry runs.
+An action validates its arguments and settings, finds the VMs in the inventory, and
+only then sends commands. Actions are idempotent, so they also serve as rollbacks: a
+VM that is already in the requested state is left alone, with ``changed`` false.
+``timeout`` bounds the whole call, login included. Templates, VMs managed by vCenter
+(agents such as vCLS), fault tolerance secondaries, the vCenter's own VM and protected
+VMs are refused. See docs/outcomes.md for results, docs/power.md for ``wait_for``,
+outages and waves, docs/safety.md for protection, limits, plans and dry runs, and
+docs/vsphere.md for what differs on vSphere.
 """
 
 from chaosvm.activities import actions, batch_actions

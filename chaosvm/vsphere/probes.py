@@ -1,9 +1,8 @@
 """Probes of the VMs of a vCenter, for steady states and methods.
 
-Probes change nothing. The setting ``vsphere_timeout`` limits each. A probe that
-cannot read the vCenter raises an error; it never returns "no VMs" or "not
-powered on" instead. docs/observing.md explains what is read, docs/vsphere.md what it
-needs.
+Probes change nothing. Each is bounded by the setting ``vsphere_timeout``. A probe
+that cannot read the vCenter fails; it never returns "no VMs" or "not powered on"
+instead. See docs/observing.md for what is read, docs/vsphere.md for the privileges.
 """
 
 from chaosvm.activities import guest_probes, plans, probes, recovery_probes, server_probes

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from chaoslib.discovery.discover import discover_actions
 
-from chaosvm.activities import Binding, actions, batch_actions
+from chaosvm.activities import Binding, actions, batch_actions, plans
 from chaosvm.olvm import actions as olvm
+from chaosvm.olvm import probes as olvm_probes
 from chaosvm.vsphere import actions as vsphere
 
 
@@ -62,3 +63,19 @@ def test_every_definition_is_bound_and_discovered(platform: Any) -> None:
     assert {each["name"] for each in found} == set(platform.__all__)
     assert {each["mod"] for each in found} == {platform.__name__}
     assert all("$" not in each["doc"] and platform.__name__ in each["doc"] for each in found)
+
+
+@pytest.mark.parametrize(
+    ("definition", "own"),
+    [
+        (actions.power_off, olvm.power_off),
+        (batch_actions.batch_power_off, olvm.batch_power_off),
+        (plans.plan_power_off, olvm_probes.plan_power_off),
+    ],
+)
+def test_what_a_platform_defines_itself_takes_the_shared_arguments(
+    definition: Any, own: Any
+) -> None:
+    _, *shared_arguments = inspect.signature(definition).parameters
+    arguments = list(inspect.signature(own).parameters)
+    assert [each for each in arguments if each != "discard_memory"] == shared_arguments
