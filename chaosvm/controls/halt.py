@@ -3,7 +3,8 @@
 Without it, Chaos Toolkit continues with the next activity. With it the run is
 interrupted, and the rollback strategy decides whether rollbacks are played. If the
 action runs in the background, the run stops before the next activity begins. A
-rollback that fails stops nothing, but the run ends as ``failed``.
+rollback that fails stops nothing, but the run ends as ``failed``. So does a run whose
+hypothesis was not met before the method; Chaos Toolkit alone calls it ``completed``.
 
 The argument ``when`` is ``at_once`` (the default) or ``after_method``: the rest of the
 method is played first, for actions that do not depend on each other.
@@ -133,11 +134,17 @@ def after_method_control(context: Dict[str, Any], **kwargs: Any) -> None:
 def after_experiment_control(
     context: Dict[str, Any], state: Dict[str, Any] = None, **kwargs: Any
 ) -> None:
-    """Record in the journal why the run was stopped, or that rollbacks failed."""
+    """Record in the journal why the run was stopped or failed."""
     journal = state if state is not None else {}
     if _reasons and journal.get("status") == "interrupted" and not journal.get("interruption"):
         journal["interruption"] = {"kind": "control", "name": __name__, "reason": _reasons[0]}
-    if _failed_rollbacks and journal.get("status") == "completed":
+    if journal.get("status") != "completed":
+        return
+    before = (journal.get("steady_states") or {}).get("before") or {}
+    if before.get("steady_state_met") is False:
+        logger.error("the hypothesis was not met before the method, so the method was not run")
+        journal["status"] = "failed"
+    if _failed_rollbacks:
         logger.error(f"these rollbacks failed: {_named(_failed_rollbacks)}")
         journal["status"] = "failed"
 

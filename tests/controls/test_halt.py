@@ -48,3 +48,18 @@ def test_a_failure_does_not_stop_the_rollbacks() -> None:
     halt.after_rollback_control({})
     with pytest.raises(InterruptExecution):
         halt.after_activity_control(activity(), FAILED)
+
+
+@pytest.mark.parametrize(
+    ("before", "status"),
+    [
+        ({"steady_state_met": False}, "failed"),
+        ({"steady_state_met": True}, "completed"),
+        ({"steady_state_met": None}, "completed"),  # no hypothesis
+        (None, "completed"),  # its strategy is after-method-only
+    ],
+)
+def test_a_run_that_did_not_begin_is_no_success(before: Any, status: str) -> None:
+    journal = {"status": "completed", "steady_states": {"before": before}}
+    halt.after_experiment_control({}, journal)
+    assert journal["status"] == status

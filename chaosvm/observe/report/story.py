@@ -155,9 +155,9 @@ class Story:
 
     @cached_property
     def shown_probes(self) -> list[Probe]:
-        """The probes with a strip in the chart: those that failed, or else the first."""
+        """The probes with a strip in the chart: those that failed, or else one of the service."""
         failed = list({outage.probe.name: outage.probe for outage in self.outages}.values())
         if failed:
             return failed[:3]
         judged = [probe for probe in self.probes if probe.checks and not probe.judged_when_back]
-        return judged[:1]
+        return sorted(judged, key=lambda probe: probe.of_vms)[:1]

@@ -351,6 +351,18 @@ def test_the_service_is_not_a_count_of_vms() -> None:
     assert "not checked" in text
 
 
+def test_the_chart_prefers_a_probe_of_the_service() -> None:
+    three = SAMPLES["three"]
+    service = replace(
+        next(each for each in three.probes or () if not each.judged_when_back),
+        checks=tuple(samples.checks(1, 20, 1, (0, 0))),
+    )
+    counted = replace(service, name="thirty-run", of_vms=True)
+    svg = render(replace(three, probes=(counted, service))).svg
+    assert service.name in svg
+    assert counted.name not in svg
+
+
 def test_a_recovery_past_its_limit_is_not_judged_later() -> None:
     failed = [
         replace(check, met=number == 0, value="0.0" if number == 0 else None, error="12 s")
