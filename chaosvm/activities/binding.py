@@ -13,10 +13,12 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import wraps
 from string import Template
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+
+from chaosvm.activities.words import Words
 
 if TYPE_CHECKING:
     from chaosvm.service import VMService
@@ -67,12 +69,12 @@ class Binding:
 
     name: str
     connect: Connect
-    words: Mapping[str, str]
+    words: Words
 
     def bind(self, definition: Callable[Concatenate[Binding, P], R]) -> Callable[P, R]:
         """The platform's own function.
 
-        Raises KeyError if the docstring has a ``$name`` that is not in ``words``.
+        Raises KeyError if the docstring has a ``$name`` for which there are no words.
         """
 
         @wraps(definition)
@@ -89,8 +91,13 @@ class Binding:
         del bound.__wrapped__
         # The calling module exports it, as with namedtuple.
         bound.__module__ = sys._getframe(1).f_globals["__name__"]
-        words = {"module": bound.__module__, **self.words}
-        bound.__doc__ = _substituted(inspect.getdoc(definition) or "", words)
+        words = {name: text for name, text in asdict(self.words).items() if text is not None}
+        words["module"] = bound.__module__
+        try:
+            bound.__doc__ = _substituted(inspect.getdoc(definition) or "", words)
+        except KeyError as missing:
+            error = f"{self.name} has no words for {missing}, as {definition.__name__} needs"
+            raise KeyError(error) from None
         return cast("Callable[P, R]", activity)
 
 

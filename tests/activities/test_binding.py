@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import MISSING, fields
+from string import Template
 from typing import Any
 
 import pytest
 from chaoslib.discovery.discover import discover_actions
 
-from chaosvm.activities import Binding, actions, batch_actions, plans
+from chaosvm.activities import (
+    Binding,
+    Words,
+    actions,
+    batch_actions,
+    guest_probes,
+    plans,
+    probes,
+    recovery_probes,
+    server_probes,
+)
+from chaosvm.activities.binding import _SHARED
 from chaosvm.olvm import actions as olvm
 from chaosvm.olvm import probes as olvm_probes
 from chaosvm.vsphere import actions as vsphere
@@ -16,7 +29,7 @@ from chaosvm.vsphere import actions as vsphere
 
 def shared(platform: Binding, vm_name: str, timeout: float = 5) -> dict[str, Any]:
     """
-    Touch a VM, $which.
+    Touch a VM, $vm_name.
 
     ```json
     {"module": "$module"}
@@ -25,7 +38,9 @@ def shared(platform: Binding, vm_name: str, timeout: float = 5) -> dict[str, Any
     return {"platform": platform.name, "vm_name": vm_name, "timeout": timeout}
 
 
-BINDING = Binding("toy", lambda configuration, secrets: None, {"which": "a toy"})  # type: ignore[arg-type,return-value]
+REQUIRED = [each.name for each in fields(Words) if each.default is MISSING]
+WORDS = Words(**dict.fromkeys(REQUIRED, "a toy"))
+BINDING = Binding("toy", lambda configuration, secrets: None, WORDS)  # type: ignore[arg-type,return-value]
 bound = BINDING.bind(shared)
 
 
@@ -52,8 +67,22 @@ def test_its_docstring_has_the_words_of_the_platform() -> None:
 
 
 def test_a_word_that_is_missing_is_an_error_at_import() -> None:
-    with pytest.raises(KeyError, match="which"):
-        Binding("toy", BINDING.connect, {}).bind(shared)
+    with pytest.raises(KeyError, match="toy has no words for 'uptime', as vm_uptime_seconds"):
+        BINDING.bind(guest_probes.vm_uptime_seconds)
+
+
+def test_the_required_words_do_for_what_every_platform_has() -> None:
+    for module in (actions, batch_actions, probes):
+        for name in {*module.__all__} - {"power_off"}:
+            BINDING.bind(getattr(module, name))
+
+
+def test_each_word_is_in_a_docstring() -> None:
+    modules = (actions, batch_actions, guest_probes, probes, recovery_probes, server_probes)
+    docstrings = [getattr(each, name).__doc__ for each in modules for name in each.__all__]
+    texts = (*docstrings, *_SHARED.values())
+    found = {name for text in texts for name in Template(text).get_identifiers()}
+    assert found - {"module", *_SHARED} == {each.name for each in fields(Words)}
 
 
 @pytest.mark.parametrize("platform", [vsphere, olvm], ids=["vsphere", "olvm"])
