@@ -37,7 +37,8 @@ def _tables(results: list[Result]) -> str:
     parts = [f"Python {report['python']}, {system}; {versions}."]
     for title in dict.fromkeys(result.what for result in results):
         parts.append(f"### {title}")
-        parts.append(format_table([result for result in results if result.what == title]))
+        rows = [result for result in results if result.what == title]
+        parts.append(format_table(rows, titled=True))
     return "\n\n".join(parts) + "\n"
 
 

@@ -200,14 +200,18 @@ def _peak_mb() -> float:
 _HEAD = ("what", "VMs", "way", "wall s", "CPU s", "peak MB", "requests", "x floor")
 
 
-def format_table(results: Sequence[Result]) -> str:
-    """A Markdown table, which is also readable on a terminal."""
-    rows = [_HEAD, *(_row(result) for result in results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+def format_table(results: Sequence[Result], titled: bool = False) -> str:
+    """A Markdown table, which is also readable on a terminal.
+
+    Below a title, the column that would repeat it is left out.
+    """
+    first = 1 if titled else 0
+    rows = [row[first:] for row in (_HEAD, *map(_row, results))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - first)]
     lines = [
         "| "
         + " | ".join(
-            cell.ljust(width) if column in (0, 2) else cell.rjust(width)
+            cell.ljust(width) if column + first in (0, 2) else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         + " |"
