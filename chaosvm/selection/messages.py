@@ -11,7 +11,7 @@ from chaosvm.errors import InvalidValue
 from chaosvm.selection.keys import FILTERS, KEYS
 from chaosvm.selection.names import VMIndex
 from chaosvm.settings import values
-from chaosvm.vm import VM
+from chaosvm.vm import VM, PowerState
 
 __all__ = ["EXAMPLE", "all_blocked", "bare_string_error", "no_match", "too_small_percent"]
 
@@ -44,7 +44,8 @@ def no_match(spec: Mapping[str, Any], checked: Mapping[str, Any], inventory: Seq
         if not remaining:
             before = f"{_vms_match(len(matching))} {' and '.join(matched)}; " if matched else ""
             none = f"none {KEYS[key].verb} {_described(key, spec[key])}"
-            return f"{_no_vm_fits(spec)} ({known}): {before}{none}{_existing_values(key, matching)}"
+            hint = _existing_values(key, matching) + _without_host(checked, inventory)
+            return f"{_no_vm_fits(spec)} ({known}): {before}{none}{hint}"
         matched.append(_described(key, spec[key]))
         matching = remaining
     return f"{_no_vm_fits(spec)}: {known}"
@@ -85,6 +86,18 @@ def _existing_values(key: str, vms: Iterable[VM]) -> str:
     value_of = KEYS[key].value_of
     existing = {value for vm in vms if (value := value_of(vm))} if value_of else None
     return f". {KEYS[key].plural}: {_shortened(sorted(existing), ', ')}" if existing else ""
+
+
+def _without_host(checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:
+    """The VMs that do not match because they are off, on a platform where they are on no host."""
+    if "host" not in checked:
+        return ""
+    off = [vm for vm in inventory if vm.host is None and vm.power_state is PowerState.POWERED_OFF]
+    for key in (*FILTERS, "names", "ids"):
+        if key in checked and key != "host":
+            off = _remaining(key, checked[key], off)
+    listed = _shortened([repr(vm.name) for vm in off], ", ")
+    return f". Powered off, and so on no host: {listed}" if off else ""
 
 
 def _shortened(words: Iterable[str], separator: str) -> str:

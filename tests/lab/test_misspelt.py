@@ -184,6 +184,7 @@ def test_with_one_misspelt_word_it_does_not(
         ("Red Hatt*", "Red Hat Enterprise Linux 9 (64-bit)"),
         ("Red Hat Enterprize Linux*", "Red Hat Enterprise Linux 9 (64-bit)"),
         ("prodution", "production"),
+        ("production1", "production"),
     ],
 )
 def test_a_near_miss(written: str, meant: str) -> None:
@@ -204,6 +205,9 @@ def test_a_near_miss(written: str, meant: str) -> None:
         ("db-01", "lb-01"),
         ("web-*", "app-01"),
         ("prod", "prod-2"),
+        ("prod", "prod1"),
+        ("production", "production-2"),
+        ("production1", "production2"),
         ("node-l", "node-02"),
         ("shop-07", "shop-70"),
         ("Debian GNU/Linux 12*", "Debian GNU/Linux 11 (64-bit)"),

@@ -397,6 +397,8 @@ def test_a_place_that_is_not_there(wanted: dict[str, str], said: list[str]) -> N
         ("w.yaml", b"a: [", "cannot be read as YAML"),
         ("w.yaml", b"\xff\xfe\x00", "cannot be read"),
         ("w.yaml", b"", "None"),
+        ("w.yaml", b"vms:\n- {name: web-{01..03}}", "line 2. A range needs quotes there"),
+        ("w.yaml", b"vms: [{name: {01..03}}]", ". A range needs quotes there"),
         ("w.csv", b"a,b\n1,2\n", "needs the columns"),
         ("w.csv", b"", "needs the columns"),
     ],

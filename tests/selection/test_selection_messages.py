@@ -77,9 +77,21 @@ def test_the_argument_is_named(key: str) -> None:
             {"name": "web*", "cluster": "c3"},
             "2 VMs match name 'web*'; none is in cluster 'c3'. Clusters: c1, c2",
         ),
-        ({"name": "db", "host": "q"}, "1 VM matches name 'db'; none is on host 'q'"),
+        (
+            {"name": "db", "host": "q"},
+            "1 VM matches name 'db'; none is on host 'q'. Powered off, and so on no host: 'db'",
+        ),
+        (
+            {"host": "h1", "power_state": "powered_off"},
+            "1 VM matches host 'h1'; none has power_state 'powered_off'. "
+            "Power states: powered_on. Powered off, and so on no host: 'db'",
+        ),
+        (
+            {"host": "h1", "power_state": "suspended"},
+            "1 VM matches host 'h1'; none has power_state 'suspended'. Power states: powered_on",
+        ),
         ({"folder": "q"}, "none is in folder 'q'. Folders: prod/web, web"),
-        ({"host": "q"}, "none is on host 'q'. Hosts: h1"),
+        ({"host": "q"}, "none is on host 'q'. Hosts: h1. Powered off, and so on no host: 'db'"),
         ({"datacenter": "q"}, "none is in datacenter 'q'. Datacenters: d"),
         ({"guest_os": "q"}, "none has guest_os 'q'. Guest systems: Linux"),
         (

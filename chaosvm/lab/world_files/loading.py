@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -30,6 +31,10 @@ from chaosvm.settings import values
 __all__ = ["Described", "Source", "load", "ready_made"]
 
 _READY_MADE = resources.files("chaosvm.lab.world_files") / "ready_made"
+# To YAML, the braces of a range begin a mapping where a value begins, and between brackets.
+_UNQUOTED_RANGE = re.compile(r"""([\[{,][^"'\n]*|:\s*)\{\d+\.\.\d+\}""")
+_RANGE_AS_KEY = re.compile(r"'\d+\.\.\d+'")
+_QUOTE_IT = '. A range needs quotes there, as in "web-{01..03}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ def load(source: Source) -> Described:
     try:
         return _described(name, data)
     except InvalidValue as error:
-        raise InvalidValue(f"{name}: {error}") from None
+        hint = _QUOTE_IT if _RANGE_AS_KEY.search(str(error)) else ""
+        raise InvalidValue(f"{name}: {error}{hint}") from None
 
 
 def _described(name: str, data: Any) -> Described:
@@ -108,4 +114,5 @@ def _parsed(name: str, suffix: str, text: str) -> Any:
         return parse_yaml(text)
     except (ValueError, csv.Error) as error:
         kind = suffix.removeprefix(".").upper() or "YAML"
-        raise InvalidValue(f"{name}: cannot be read as {kind}: {error}") from None
+        hint = _QUOTE_IT if _UNQUOTED_RANGE.search(text) else ""
+        raise InvalidValue(f"{name}: cannot be read as {kind}: {error}{hint}") from None
