@@ -1,10 +1,9 @@
-"""A first experiment: one VM of each tier of a small shop shut down, and powered on again.
+"""A first experiment: shuts down one VM of each tier of a small shop, and powers it on again.
 
-Run by `make quickstart`, or from the repository's root by
-`python -m examples.quickstart`. Starts the lab with the world "small", has Chaos
-Toolkit run quickstart.json on it, says what happened and leaves nothing behind.
-Where oVirt's SDK is not installed, it runs what is left of the experiment without
-it: the half on vSphere.
+Run it with `make quickstart`, or from the repository's root with
+`python -m examples.quickstart`. It starts the lab with the world "small", runs
+quickstart.json on it with Chaos Toolkit, prints what happened and leaves no files
+behind. Without oVirt's SDK, it runs only the half of the experiment on vSphere.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-# Until there is something to clean up, Ctrl-C needs no traceback.
+# Until there is something to clean up, Ctrl-C just exits.
 signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 from chaosvm.errors import ChaosVMError  # noqa: E402
@@ -31,7 +30,7 @@ from chaosvm.observe import journal_activities, journal_outcomes, outcome_table 
 EXPERIMENT = Path(__file__).resolve().with_name("quickstart.json")
 SDKS = {"vsphere": ("pyVmomi",), "olvm": ("ovirtsdk4", "pycurl")}
 TIERS = {"vsphere": "web-", "olvm": "app-"}
-# For Chaos Toolkit to write its journal and log out, once it was interrupted.
+# For Chaos Toolkit to write its journal and log out after an interruption.
 ENDING_SECONDS = 5.0
 BOOTING_SECONDS = 5.0
 
@@ -62,27 +61,27 @@ def main() -> int:
 
 
 def experiment(platforms: list[str], folder: Path) -> Path:
-    """The experiment or, where a platform is missing, a copy without its activities."""
+    """The experiment or, if a platform is missing, a copy without its activities."""
     if set(platforms) == set(SDKS):
         return EXPERIMENT
-    told = json.loads(EXPERIMENT.read_text(encoding="utf-8"))
+    content = json.loads(EXPERIMENT.read_text(encoding="utf-8"))
     modules = tuple(f"chaosvm.{name}." for name in platforms)
-    hypothesis = told["steady-state-hypothesis"]
-    for part, key in ((hypothesis, "probes"), (told, "method"), (told, "rollbacks")):
+    hypothesis = content["steady-state-hypothesis"]
+    for part, key in ((hypothesis, "probes"), (content, "method"), (content, "rollbacks")):
         part[key] = [each for each in part[key] if each["provider"]["module"].startswith(modules)]
     path = folder / EXPERIMENT.name
-    path.write_text(json.dumps(told), encoding="utf-8")
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
 def run(path: Path, lab: Lab, folder: Path) -> Journal:
-    """The journal of the run; an empty one if Chaos Toolkit did not get so far."""
-    # A copy is gone by the time that anybody could try the command.
-    told = EXPERIMENT
-    shown = told.relative_to(Path.cwd()) if told.is_relative_to(Path.cwd()) else told
+    """The journal of the run; empty if Chaos Toolkit has not written one."""
+    # Not the path of a copy, which is deleted at the end.
+    cwd = Path.cwd()
+    shown = EXPERIMENT.relative_to(cwd) if EXPERIMENT.is_relative_to(cwd) else EXPERIMENT
     half = "" if path == EXPERIMENT else "  # a copy without its half on OLVM"
     print(f"$ chaos run {shown}{half}", flush=True)
-    # The settings file does not exist: nobody's own controls take part.
+    # This settings file does not exist, so the user's own controls are left out.
     options = ["--no-version-check", "--settings", str(folder / "settings.yaml")]
     command = [*options, "run", str(path)]
     with subprocess.Popen(
@@ -98,7 +97,7 @@ def run(path: Path, lab: Lab, folder: Path) -> Journal:
 
 
 def environment(lab: Lab) -> dict[str, str]:
-    """The user's environment, with the lab in place of any platform, and no proxy before it."""
+    """The user's environment, with the lab in place of any platform, and without a proxy."""
     ours = ("VSPHERE_", "OLVM_", "DORA_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     return kept | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | lab.environment()
@@ -113,7 +112,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def settled(lab: Lab) -> dict[str, State]:
-    """How the VMs are: a vCenter calls one on while its guest still boots, so wait for that."""
+    """The final states: a vCenter reports a VM as on while its guest still boots, so wait."""
     until = time.monotonic() + BOOTING_SECONDS
     while any(vm.state is State.BOOTING for vm in lab.world.vms) and time.monotonic() < until:
         time.sleep(0.05)
@@ -121,7 +120,7 @@ def settled(lab: Lab) -> dict[str, State]:
 
 
 def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> int:
-    """Print what happened; the exit code."""
+    """Print what happened; returns the exit code."""
     status = "deviated" if journal.get("deviated") else journal.get("status", "not run")
     changed = [outcome for outcome in journal_outcomes(journal) if outcome["changed"]]
     print(f"\nThe experiment: {status}, in {journal.get('duration', 0):.1f} s. What changed:")
@@ -131,8 +130,8 @@ def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> 
         print(f"  failed: {failure}")
     tiers = tuple(TIERS[platform] for platform in platforms)
     ends = {name: state for name, state in states.items() if name.startswith(tiers)}
-    told = ", ".join(f"{name} {state}" for name, state in ends.items())
-    print(f"Final state in the lab: {told}.")
+    final = ", ".join(f"{name} {state}" for name, state in ends.items())
+    print(f"Final state in the lab: {final}.")
     print("The lab is stopped and its files are removed.")
     went_off = {each["platform"] for each in changed if each["after"] == "powered_off"}
     back = all(state is State.RUNNING for state in ends.values())
@@ -140,7 +139,7 @@ def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> 
 
 
 def failures(journal: Journal) -> Iterator[str]:
-    """The last line of what each failed activity raised."""
+    """The last line of the exception of each failed activity."""
     for activity in journal_activities(journal):
         if activity["status"] == "failed":
             lines = "".join(activity.get("exception", ())).strip().splitlines()

@@ -9,7 +9,7 @@ arguments. It works in an experiment, in the settings, and in a file for
 {
   "controls": [
     {
-      "name": "show-what-became-of-each-vm",
+      "name": "summarize-the-run",
       "provider": {"type": "python", "module": "chaosvm.controls.summary"}
     }
   ]

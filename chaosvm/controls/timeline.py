@@ -10,7 +10,7 @@ after any undo, four files are written beside the journal: ``timeline.json``
 {
   "controls": [
     {
-      "name": "draw-what-happened",
+      "name": "record-a-timeline",
       "provider": {
         "type": "python",
         "module": "chaosvm.controls.timeline",
