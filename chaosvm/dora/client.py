@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -186,11 +186,12 @@ class DoraClient:
                 for environment, result in zip(chosen, workers.map(read, chosen), strict=True)
             }
         errors = {name: each for name, each in results.items() if isinstance(each, ChaosVMError)}
-        for name, error in errors.items():
-            logger.warning(f"environment {name!r} could not be read: {error}")
+        causes = [f"{', '.join(names)}: {text}" for text, names in _by_text(errors).items()]
         if len(errors) == len(results):
-            details = "; ".join(f"{name}: {error}" for name, error in errors.items())
-            raise type(next(iter(errors.values())))(f"no environment could be read: {details}")
+            error = next(iter(errors.values()))
+            raise type(error)(f"no environment could be read: {'; '.join(causes)}")
+        for cause in causes:
+            logger.warning(f"environments that could not be read: {cause}")
         return results
 
     # Requests --------------------------------------------------------------------
@@ -247,6 +248,14 @@ class DoraClient:
         _require_ok(response, endpoint)
         self._token = _parse_token(response.content, endpoint)
         hide_session(self._token)
+
+
+def _by_text(errors: Mapping[str, ChaosVMError]) -> dict[str, list[str]]:
+    """The environments that failed, by message: most causes concern all of them."""
+    names: dict[str, list[str]] = {}
+    for name, error in errors.items():
+        names.setdefault(str(error), []).append(name)
+    return names
 
 
 def _parse_token(content: bytes, endpoint: str) -> str:

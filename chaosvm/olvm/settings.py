@@ -26,11 +26,17 @@ def _api_url(key: str, value: Any) -> str:
     except ValueError:  # an invalid port or IPv6 address
         usable = False
     if not usable or parts.scheme not in ("https", "http") or not _URL.fullmatch(url):
-        raise values.invalid(key, value, _EXPECTED)
+        host = url.partition("/")[0]
+        is_host = not host.endswith(":") and settings.is_host(host.partition(":")[0])
+        raise values.invalid(key, value, _expected_instead(f"https://{host}" if is_host else ""))
     if not parts.path.endswith("/api"):
-        hint = f"{parts.scheme}://{parts.netloc}/ovirt-engine/api"
-        raise values.invalid(key, value, f"{_EXPECTED}; did you mean {hint!r}?")
+        raise values.invalid(key, value, _expected_instead(f"{parts.scheme}://{parts.netloc}"))
     return url
+
+
+def _expected_instead(origin: str) -> str:
+    hint = f"; did you mean '{origin}/ovirt-engine/api'?" if origin else ""
+    return f"{_EXPECTED}{hint}"
 
 
 def address_of(url: str) -> tuple[str, int]:

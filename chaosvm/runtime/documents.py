@@ -16,6 +16,7 @@ from chaosvm.errors import InvalidValue
 __all__ = [
     "PRIVATE",
     "UnusableFile",
+    "in_quotes",
     "open_regular",
     "parse_json",
     "parse_yaml",
@@ -44,6 +45,14 @@ _YAML_ERRORS = (
 
 class UnusableFile(ValueError):
     """Why a file is not read or written; the caller adds the file's name."""
+
+
+def in_quotes(text: str) -> bool:
+    """True if the text begins and ends with a quote.
+
+    Chaos Toolkit does not remove the quotes around a value in a ``.env`` file.
+    """
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
 def open_regular(path: Path, flags: int) -> int:

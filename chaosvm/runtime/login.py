@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from chaosvm.errors import DeadlinePassed, LoginFailed
 from chaosvm.runtime.deadline import Clock, Deadline
+from chaosvm.runtime.documents import in_quotes
 
 __all__ = ["Login"]
 
@@ -22,6 +23,11 @@ __all__ = ["Login"]
 # account: within 3 minutes on a vCenter, in total on an engine.
 _PAUSE_IF_ACCEPTED, _PAUSE = 30.0, 600.0
 _BACKOFF = 4.0
+
+_QUOTED = (
+    ". The user name or password is in quotes, which were sent too: if they come from a .env "
+    "file, remove them"
+)
 
 _SALT = secrets.token_bytes(32)
 
@@ -74,6 +80,7 @@ class Login:
         self._log_in = log_in
         self._address = address
         self._credentials = _credentials(address, username, password)
+        self._hint = _QUOTED if in_quotes(username) or in_quotes(password) else ""
         self.valid = False
         self.generation = 0
 
@@ -107,8 +114,8 @@ class Login:
         try:
             self._log_in(deadline)
         except LoginFailed as error:
-            credentials.refuse(str(error), clock)
-            raise
+            credentials.refuse(f"{error}{self._hint}", clock)
+            raise LoginFailed(credentials.reason) from error
         credentials.accept()
 
     def forget(self) -> None:

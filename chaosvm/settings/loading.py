@@ -12,11 +12,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import ipaddress
+import logging
 import os
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
 
 from chaosvm.errors import InvalidValue
 from chaosvm.redaction import hide_password
@@ -25,6 +27,8 @@ from chaosvm.runtime.documents import read_text
 from chaosvm.settings import values
 
 __all__ = ["Settings", "ca_file", "host_name", "is_host", "load", "port", "refuse_user", "setting"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _IPV6 = 6
 # Letters of any script; underscores are not allowed in host names, but in use.
@@ -137,7 +141,11 @@ def load(
             f"the lab of this rehearsal has no {cls.prefix}: is it missing in its `platforms`, "
             f"or the extra {cls.prefix} not installed?"
         )
-    _require(loaded, required, _unused_variables(cls.prefix, fields, environment))
+    unused = _unused_variables(cls.prefix, fields, environment)
+    _require(loaded, required, unused)
+    for variable, key in unused.items():
+        if lab is None and fields[key].name not in loaded:
+            _warn(f"{variable} is set but not used: did you mean {key.upper()}?")
     return cls(**loaded)
 
 
@@ -239,6 +247,11 @@ def _unused_variables(
     return {name: key for name, key in similar.items() if key}
 
 
+@functools.cache  # once in a process, as each activity loads its settings
+def _warn(message: str) -> None:
+    logger.warning(message)
+
+
 def _similar_key(prefix: str, key: str, fields: Iterable[str]) -> str | None:
     """The known key of which this one is a synonym or a misspelling, if any."""
     start = len(prefix) + 1
@@ -284,8 +297,17 @@ def host_name(key: str, value: Any) -> str:
     refuse_user(key, value, expected)
     host = values.string(key, value, expected).strip()
     if not is_host(host):
-        raise values.invalid(key, value, expected)
+        raise values.invalid(key, value, f"{expected}{_host_in(host)}")
     return host.strip("[]")
+
+
+def _host_in(url: str) -> str:
+    """Suggests the host of a URL, or of an address with a port."""
+    try:
+        host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
+    except ValueError:
+        return ""
+    return f"; did you mean {host!r}?" if is_host(host) else ""
 
 
 def refuse_user(key: str, value: Any, expected: str) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chaosvm.errors import InvalidValue
+from chaosvm.runtime.documents import in_quotes
 
 __all__ = [
     "boolean",
@@ -88,6 +89,8 @@ def shown(value: Any) -> str:
 
 
 def invalid(key: str, value: Any, expected: str) -> InvalidValue:
+    if isinstance(value, str) and in_quotes(value.strip()):
+        expected = f"{expected}; remove the quotes around it"
     return InvalidValue(f"{key} is {shown(value)}, which cannot be used: expected {expected}")
 
 

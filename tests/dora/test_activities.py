@@ -211,7 +211,7 @@ def test_targets_as_planned(dora: Dora, run: Run) -> None:
     target = {"power_state": "powered_on", "host": "esx-1.example.com"}
     assert run(actions.validate_targets, ENV, {"names": ["b", "a"]}) == {
         "environment": ENV,
-        "targets": [{"name": "a", "id": "vm-1", **target}, {"name": "b", "id": "vm-2", **target}],
+        "targets": [{"name": "b", "id": "vm-2", **target}, {"name": "a", "id": "vm-1", **target}],
         "seed": None,
     }
     found = run(actions.validate_targets, ENV, {"names": ["c"]}, power_state="powered_off")

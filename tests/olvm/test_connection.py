@@ -133,9 +133,10 @@ def test_a_slash_at_the_end_of_the_url_does_not_matter(
 
 
 @pytest.mark.parametrize("path", ["", "/", "/ovirt-engine", "/ovirt-engine/", "/ovirt-engine/apis"])
-def test_a_url_without_api_gets_a_hint(path: str) -> None:
+@pytest.mark.parametrize("scheme", ["", "https://"])
+def test_a_url_without_api_gets_a_hint(path: str, scheme: str) -> None:
     with pytest.raises(InvalidValue) as caught:
-        OLVMPlatform(f"https://engine.example.com:8443{path}", "admin@internal", "secret")
+        OLVMPlatform(f"{scheme}engine.example.com:8443{path}", "admin@internal", "secret")
     assert "did you mean 'https://engine.example.com:8443/ovirt-engine/api'?" in str(caught.value)
 
 

@@ -53,6 +53,14 @@ def test_a_refused_password_is_not_tried_again() -> None:
     assert server.logins == 1
 
 
+@pytest.mark.parametrize(("password", "hinted"), [("'secret'", True), ("sec'ret'", False)])
+def test_quotes_around_a_refused_password_are_pointed_out(password: str, hinted: bool) -> None:
+    server = Server(LoginFailed("wrong user name or password"))
+    user = server.login(password)
+    assert ("is in quotes" in refused(server, user)) is hinted
+    assert ("is in quotes" in refused(server, user)) is hinted
+
+
 def test_another_connection_does_not_try_a_refused_password_either() -> None:
     server = Server(LoginFailed("wrong"))
     refused(server, server.login())

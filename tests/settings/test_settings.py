@@ -131,6 +131,31 @@ def test_a_variable_is_not_offered_for_what_is_set():
         load(VSphere, None, None, environment)
 
 
+def test_a_variable_that_is_perhaps_meant_for_an_optional_setting_is_warned_about(caplog):
+    settings._warn.cache_clear()
+    environment = {"VSPHERE_CAFILE": "ca.pem", "VSPHERE_PORT_NUMBER": "8443", "VSPHERE_X": "x"}
+    for _ in range(2):
+        load(VSphere, {**CONFIGURATION, "vsphere_port": 443}, SECRETS, environment)
+    warning = "VSPHERE_CAFILE is set but not used: did you mean VSPHERE_CA_FILE?"
+    assert caplog.messages == [warning]
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("https://vcenter/ui", "; did you mean 'vcenter'?"),
+        ("vcenter:443", "; did you mean 'vcenter'?"),
+        ("[::1]:443", "; did you mean '::1'?"),
+        ('"vcenter"', "; remove the quotes around it"),
+        ("https://", "path"),
+    ],
+)
+def test_a_server_that_is_no_host_gets_a_hint(given, hint):
+    with pytest.raises(InvalidValue) as refused:
+        loaded(vsphere_server=given)
+    assert str(refused.value).endswith(hint)
+
+
 def test_settings_of_others_are_ignored():
     configuration = {"olvm_url": "https://engine", "my_vsphere_server": "x", "duration": 5}
     assert loaded(**configuration).server == "vcenter.example.org"
