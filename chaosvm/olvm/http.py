@@ -48,6 +48,7 @@ def new_request(
     curl.setopt(pycurl.SSL_VERIFYHOST, 0 if settings.insecure else 2)
     if settings.ca_file is not None:
         curl.setopt(pycurl.CAINFO, settings.ca_file)
+        curl.unsetopt(pycurl.CAPATH)  # the system's CAs, which Debian's libcurl trusts as well
     return curl
 
 

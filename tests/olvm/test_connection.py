@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 from collections import defaultdict
@@ -12,8 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pycurl
 import pytest
 import trustme
+from cryptography import x509
 
 from chaosvm.errors import (
     AnswerLost,
@@ -58,6 +61,34 @@ def test_another_ca_is_rejected(connect: Connect, lab: Lab, tmp_path: Path) -> N
     with pytest.raises(CertificateRejected):
         connect(ca_file=str(other)).count_vms()
     assert lab.requests() == {}
+
+
+def test_only_the_ca_file_is_trusted(
+    connect: Connect, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's libcurl also trusts a folder of CAs, whatever CAINFO is."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    pem = Path(lab.ca_file).read_bytes()
+    (tmp_path / f"{subject_hash(pem)}.0").write_bytes(pem)
+
+    class DebianCurl(pycurl.Curl):
+        def __init__(self) -> None:
+            self.setopt(pycurl.CAPATH, str(tmp_path))
+
+    monkeypatch.setattr(pycurl, "Curl", DebianCurl)
+    assert connect(ca_file=None).count_vms() == 3
+    with pytest.raises(CertificateRejected):
+        connect(ca_file=str(other)).count_vms()
+
+
+def subject_hash(pem: bytes) -> str:
+    """As OpenSSL names a certificate in a folder of CAs."""
+    subject = x509.load_pem_x509_certificate(pem).subject
+    lower = [x509.NameAttribute(each.oid, str(each.value).lower()) for each in subject]
+    content = x509.Name(lower).public_bytes()[2:]  # without the header of the sequence
+    digest = hashlib.sha1(content, usedforsecurity=False).digest()
+    return f"{int.from_bytes(digest[:4], 'little'):08x}"
 
 
 def test_another_ca_is_rejected_after_the_login_as_well(
