@@ -250,7 +250,7 @@ def failure_text(operation: str, outcomes: Sequence[Outcome], seed: int | None =
     if seed is not None:
         text += f". They were drawn with seed {seed}"
     if max(len(failed), *(len(group) for group in groups.values())) > _MAX_NAMED:
-        text += ". The output of this activity in the journal, and the ledger, have all of them"
+        text += ". The journal and the ledger have all of them"
     return text
 
 

@@ -47,7 +47,9 @@ def _system(
 ) -> dict[str, Any] | None:
     if not configured(settings):
         variables = ", ".join(f"{settings.prefix}_{name}".upper() for name in settings.essential)
-        logger.info(f"{package}: only activities are discovered, as {variables} are not all set")
+        logger.info(
+            f"{package}: only activities are discovered; for the inventory, set {variables}"
+        )
         return None
     try:
         return describe()

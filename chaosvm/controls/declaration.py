@@ -110,9 +110,9 @@ def _find_mistake(control: Dict[str, Any], arguments: Arguments) -> str:
 
 def _find_scope_mistake(control: Mapping[str, Any]) -> str:
     if control.get("scope") is not None:
-        return f"{_name(control)} must not have a scope: it has to be called before and after"
+        return f"{_name(control)} must not have a scope: it must be called before and after"
     if not _is_of_experiment(control):
-        return f"{_name(control)} has to be among the controls of the experiment itself"
+        return f"{_name(control)} must be among the controls of the experiment itself"
     return ""
 
 

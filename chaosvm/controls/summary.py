@@ -49,7 +49,7 @@ class _Summary(LastHandler):
         if not outcomes:
             logger.info("no VM was operated on")
             return
-        logger.info(f"what became of {len({each.get('id') for each in outcomes})} VM(s):")
+        logger.info(f"outcomes of {len({each.get('id') for each in outcomes})} VM(s):")
         for line in outcome_table(outcomes):
             logger.info(f"  {line}")
 

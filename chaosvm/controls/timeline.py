@@ -54,7 +54,7 @@ logger = logging.getLogger("chaostoolkit")
 
 # At the end, for a list of VMs that was asked for shortly before.
 _SELECTION_SECONDS = 10.0
-_FOLDER = "the path of a folder that exists"
+_FOLDER = "the path of an existing folder"
 
 
 def _selection(key: str, value: Any) -> Selection:
@@ -163,7 +163,7 @@ class _Handler(LastHandler):
         try:
             recorded.finish(journal)
         except Exception as error:  # noqa: BLE001  # it must not change how the run ends
-            logger.warning(f"timeline: there is no complete report: {error or repr(error)}")
+            logger.warning(f"timeline: the report is not complete: {error or repr(error)}")
 
 
 def validate_control(control: Dict[str, Any]) -> None:

@@ -100,8 +100,8 @@ class GuardResult:
             return f"{self.key} cannot be checked for {self.scope}: {self.unchecked}"
         if self.key == "chaosvm_min_running":
             return (
-                f"{self.key} is {self.limit}: of the {self.of} VMs of {self.scope}, "
-                f"{self.so_far} run, and {self.would_be} would be left"
+                f"{self.key} is {self.limit}: of the {self.of} VMs in {self.scope}, "
+                f"{self.so_far} running now, {self.would_be} after this action"
             )
         limit = f"{self.key} is {self.limit}"
         if self.percent is not None:

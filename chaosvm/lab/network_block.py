@@ -216,7 +216,7 @@ def _check_process() -> None:
 
 def _blocked_error(host: str, port: Any) -> ConnectionBlocked:
     return ConnectionBlocked(
-        f"{host}:{port} was not connected to: a rehearsal sends nothing to the servers that "
+        f"no connection to {host}:{port}: a rehearsal sends nothing to the servers that "
         "the experiment is configured for"
     )
 

@@ -25,7 +25,7 @@ class StateDirectory:
             status = self.path.stat()
         except OSError as error:
             raise InvalidValue(
-                f"state_dir is {str(path)!r}, which cannot be used: {error.strerror}"
+                f"state_dir is {str(path)!r}, and cannot be used: {error.strerror}"
             ) from None
         if status.st_uid != os.getuid() or status.st_mode & 0o077:
             raise InvalidValue(

@@ -184,7 +184,7 @@ class OLVMBackend(Backend):
                 return "is paused, and suspend needs a running VM"
         if order.operation is Operation.POWER_OFF and suspended and not order.discard_memory:
             return (
-                "is suspended, and powering it off throws its saved memory away: power it on "
+                "is suspended, and powering it off discards its saved memory: power it on "
                 "first, or give discard_memory"
             )
         if order.operation is Operation.REBOOT and vm.power_state in (

@@ -111,7 +111,7 @@ class OLVMClient:
         except (AnswerTooLarge, DeadlinePassed):
             raise
         except (ConnectionFailed, ProtocolError) as error:
-            logger.debug(f"reading once more: {error}")
+            logger.debug(f"reading again: {error}")
             return self._with_token(send, deadline)
 
     # Changing -----------------------------------------------------------------------

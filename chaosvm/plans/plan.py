@@ -75,7 +75,7 @@ class Plan:
         for vm, reason in self.protected_vms:
             yield f"  {vm} {reason}: refused"
         for result in self.guard_results:
-            yield f"  {result}: {'in order' if result.ok else 'stopped'}"
+            yield f"  {result}: {'ok' if result.ok else 'stopped'}"
 
     def _by_wave(self) -> list[tuple[int | None, Preview]]:
         """The previews with the number of their wave, if there is more than one."""

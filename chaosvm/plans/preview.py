@@ -42,7 +42,7 @@ def preview(backend: Backend, vm: VM, order: Order) -> Preview:
     back = "" if order.duration is None else f", then off for {order.duration:g} s, then power on"
     will = f"{_description(backend, vm, order, step)}{back}{ready}"
     if must_wait_for_stable_state(vm.power_state, order):
-        will = f"waits until it is not {vm.status} any more, then {will} if that is still needed"
+        will = f"waits until it is no longer {vm.status}, then {will} if still needed"
     command = _first_command(backend, vm, order, step)
     return Preview(vm, will, command, changes=True, warning=backend.warning_for(vm, order))
 

@@ -122,7 +122,7 @@ class PlanTarget:
     def _changes(self, planned: Mapping[str, Any], vm: VM | None) -> Iterator[str]:
         """What has changed about a VM since it was planned."""
         if vm is None or vm.instance_uuid != planned.get("instance_uuid"):
-            yield "is gone"
+            yield "no longer exists"
             return
         if vm.name != planned["name"]:
             yield f"was renamed to {vm.name!r}"
@@ -133,7 +133,7 @@ class PlanTarget:
                 before = values.shown(planned[part])
                 yield f"was in the {part} {before} and is in {getattr(vm, part)!r}"
         if not self.in_scope(vm):
-            yield f"does not match {json.dumps(self.given, ensure_ascii=False)} any more"
+            yield f"no longer matches {json.dumps(self.given, ensure_ascii=False)}"
         if self._preview is not None:
             preview = self._preview(vm)
             if preview.step != planned["step"]:

@@ -128,7 +128,7 @@ def wait_for_in_flight(
     latest: dict[str, VM | None] = {vm.id: vm for vm in vms}
     waiting = list(vms)
     names = ", ".join(str(vm) for vm in waiting)
-    logger.info(f"waiting for the end of what was sent earlier to {names}")
+    logger.info(f"waiting for the end of earlier requests to {names}")
     wait = Deadline(deadline.remaining * _WAIT_SHARE, deadline.clock)
     while True:
         check = InFlightCheck.read(backend, ledger, [vm.id for vm in waiting], deadline)

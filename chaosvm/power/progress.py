@@ -304,7 +304,7 @@ class Progress:
         seconds = f"{self.deadline.elapsed:.0f} s"
         if self.guest_asked or (self.request is not None and self.request.awaiting_answer):
             return f"the guest did not {does} in {seconds}{self._question_text()}"
-        return f"the guest could not be asked in {seconds}{self._blocked_text()}"
+        return f"the guest could not be asked to {does} in {seconds}{self._blocked_text()}"
 
     def _done_so_far_text(self) -> str:
         if self.stopped:

@@ -78,7 +78,7 @@ class RebootProof:
             if uptime < before or uptime < expected - lag - _ROUNDING:
                 return f"the guest's uptime fell from {before:.0f} s to {uptime:.0f} s"
         if asked - lag - uptime - _ROUNDING > self.sent_at:
-            return f"the guest has been up for {uptime:.0f} s, which is since after the request"
+            return f"the guest has been up for {uptime:.0f} s, so it booted after the request"
         return None
 
     def _contradict(self, uptime: float, measured: float, answered: float) -> None:
@@ -89,7 +89,7 @@ class RebootProof:
             self.too_old = "the uptime that the server reports may be from before the request"
         elif answered - uptime < self.sent_at:
             self.contradiction = (
-                f"the guest has been up for {uptime:.0f} s, which is since before the request"
+                f"the guest has been up for {uptime:.0f} s, so it booted before the request"
             )
         elif self.evidence is None:
-            self.unknown = "the guest had been started too shortly before the request"
+            self.unknown = "the guest booted too shortly before the request"

@@ -323,7 +323,7 @@ class _Run:
         unsent = [job for job in jobs if job.command is None]
         text = "nothing was sent"
         if sent:
-            text = f"sent to {_names(sent)}, whose outcome is not known"
+            text = f"sent to {_names(sent)}, whose outcome is unknown"
             text += f"; not sent to {_names(unsent)}" if unsent else ""
         logger.warning(f"{self._order.operation} was interrupted: {text}")
 

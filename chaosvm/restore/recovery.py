@@ -143,8 +143,8 @@ def _backend(ledger: Ledger, platform: str, server: str, connect: Connect | None
     backend = connect()
     if backend.address != server:
         raise ChaosVMError(
-            f"it is on {server}, and the settings lead to {backend.address}: restore it with the "
-            f"settings for {server}, under the same name"
+            f"it is on {server}, but the settings lead to {backend.address}: restore it with the "
+            f"settings for {server}, under this same name"
         )
     return backend
 
@@ -176,7 +176,7 @@ def _on_unknown_platforms(ledger: Ledger, requested: Iterable[str]) -> list[Outc
 
 
 def _resume(ledger: str) -> Ledger:
-    expected = "the path of a ledger, as a run wrote it"
+    expected = "the path of a ledger"
     path = values.path("ledger", ledger, expected)
     try:
         exists, path = path.is_file(), path.absolute()

@@ -81,9 +81,9 @@ def preview(record: VMRecord, vm: VM) -> Outcome:
 def cannot_restore(record: VMRecord, vm: VM) -> Outcome:
     """A VM whose target state cannot be reached from its present one."""
     target = target_state(record)
-    why = f"is {vm.power_state}, from where it cannot be brought to {target}"
+    why = f"is {vm.power_state}, and cannot be brought from there to {target}"
     if target is SUSPENDED:
-        why = f"was suspended, and is {vm.power_state}: the memory that was saved is lost"
+        why = f"was suspended, and is now {vm.power_state}: its saved memory is lost"
     return unchanged(record, vm.power_state, error=why)
 
 

@@ -198,8 +198,8 @@ class _Restore:
         return unchanged(
             record,
             vm.power_state,
-            detail=f"left alone: it is {vm.power_state}, and this run did not leave it so: "
-            "it was changed by something else since (force=true restores it anyway)",
+            detail=f"left alone: it is {vm.power_state}, which is not how this run left it, so "
+            "something else has changed it since (force=true restores it anyway)",
         )
 
     def _apply_next_operations(

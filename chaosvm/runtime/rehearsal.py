@@ -34,14 +34,14 @@ __all__ = [
 
 CONTROL = "chaosvm.lab.control"
 NOT_YET = (
-    "a rehearsal was requested and has not begun; one that the experiment itself declares "
+    "a rehearsal was requested but has not begun; one that the experiment itself declares "
     "begins after the probes in its configuration"
 )
 
 _NOT_CALLED = (
-    f"Chaos Toolkit has not called {CONTROL}. It ignores a control whose module it does not "
-    "find or whose file it cannot read, and calls one that the experiment itself declares only "
-    "after the probes in the configuration"
+    f"Chaos Toolkit has not called {CONTROL}. It ignores a control whose module or file it "
+    "cannot load, and calls one that the experiment itself declares only after the probes in the "
+    "configuration"
 )
 
 Address = tuple[str, int]
@@ -110,7 +110,7 @@ def require_allowed(host: str, port: int | None) -> None:
     rehearsal = _current()
     if rehearsal is not None and not rehearsal.allows(host, port):
         raise NotInRehearsal(
-            f"{host}:{port} was not connected to: in a rehearsal only the lab's platforms are"
+            f"no connection to {host}:{port}: a rehearsal connects only to its simulated servers"
         )
 
 
@@ -119,10 +119,10 @@ def _current() -> _Rehearsal | None:
     # Chaos Toolkit runs the probes in an experiment's configuration before it loads any
     # control, and does not report a control that it cannot load.
     if _rehearsal is None and (place := find_declaration()):
-        block(f"a rehearsal was requested in {place} and has not begun: {_NOT_CALLED}")
+        block(f"a rehearsal was requested in {place} but has not begun: {_NOT_CALLED}")
     rehearsal = _rehearsal
     if rehearsal is not None and rehearsal.blocked:
-        raise NotInRehearsal(f"nothing was connected to: {rehearsal.blocked}")
+        raise NotInRehearsal(f"no connection was made: {rehearsal.blocked}")
     return rehearsal
 
 

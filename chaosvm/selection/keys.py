@@ -45,7 +45,7 @@ def _power_states(key: str, value: Any) -> tuple[PowerState, ...]:
 
 def _all(key: str, value: Any) -> bool:
     if values.boolean(key, value) is not True:
-        raise values.invalid(key, value, "true; leave the key out otherwise")
+        raise values.invalid(key, value, "true; otherwise leave the key out")
     return True
 
 

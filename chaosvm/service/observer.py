@@ -206,7 +206,9 @@ class VMObserver:
             return None
         recovery = self._recovery(vm, found, goal, deadline)
         if recovery.at_most:
-            logger.info(f"{vm} had reached {goal} when first asked: this is the most it took")
+            logger.info(
+                f"{vm} had already reached {goal} when first read: the time is an upper bound"
+            )
         return recovery
 
     def _recovery(

@@ -94,10 +94,10 @@ class Outage:
                     self._wait(begun, bool(waiting))
         except LedgerError as error:
             why = str(error)
-            logger.warning(f"outage: {why}; what it has taken down is powered on now")
+            logger.warning(f"outage: {why}; powering on what it has taken down")
             self._end(self._held(begun))
         except BaseException:
-            logger.warning("outage: interrupted; what it has taken down is powered on now")
+            logger.warning("outage: interrupted; powering on what it has taken down")
             try:
                 self._end(self._held(begun))
             finally:
@@ -175,7 +175,7 @@ class Outage:
             self._check(held)
             left = max(wave.up_at for wave in held) - self._now
             count = sum(len(wave.taken_down) for wave in held)
-            logger.info(f"outage: {count} VM(s) held off, {max(0.0, left):.0f} s left")
+            logger.info(f"outage: {count} VM(s) kept off, {max(0.0, left):.0f} s left")
 
     def _check(self, waves: Sequence[_Wave], must_know: bool = False) -> dict[str, VM]:
         """Record which VMs did not stay down; returns all of them as they are."""
@@ -202,7 +202,7 @@ class Outage:
     def _problem(self, state: PowerState | None, down_at: float) -> str:
         seconds = self._now - down_at
         if state is None:
-            return f"was deleted while it was held off, within {seconds:.0f} s"
+            return f"was deleted while it was kept off, within {seconds:.0f} s"
         return f"did not stay off: it was {state} again within {seconds:.0f} s"
 
     # Coming back -----------------------------------------------------------------------

@@ -69,8 +69,8 @@ class ServerObserver:
         unknown = [vm for vm in chosen if vm.power_state is PowerState.UNKNOWN]
         if len(running) < least <= len(running) + len(unknown):
             raise NotReported(
-                f"{len(running)} of {len(chosen)} VMs run, and whether these do is not known: "
-                f"{_names(unknown)}"
+                f"{len(running)} of {len(chosen)} VMs are running, and it is unknown whether these "
+                f"are: {_names(unknown)}"
             )
         return len(running) >= least
 
@@ -104,7 +104,7 @@ class ServerObserver:
         }
         gone = [vm for vm in vms if vm.id not in found]
         if gone:
-            raise NoSuchVM(f"no longer there: {_names(gone)}")
+            raise NoSuchVM(f"these VMs no longer exist: {_names(gone)}")
         return [found[vm_id] for vm_id in ids]
 
     def events(self, vms: Any, since: Any) -> list[ServerEvent]:
@@ -166,7 +166,7 @@ def _only(what: str, wanted: str, known: Sequence[T]) -> T:
         return found[0]
     count = f"{len(found)} {what}s are" if found else f"no {what} is"
     names = ", ".join(sorted(each.name for each in known)[:_MOST_NAMED]) or "none"
-    raise InvalidValue(f"{count} called {wanted!r}; there are: {names}")
+    raise InvalidValue(f"{count} called {wanted!r}; known are {names}")
 
 
 def _names(vms: list[VM], with_state: bool = False) -> str:

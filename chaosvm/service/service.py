@@ -222,7 +222,7 @@ class VMService(ServiceBase):
         waves: int = 1,
         interval: float = 0,
     ) -> Batch:
-        """Power the selected VMs off, hold them off for some seconds, and power them on again."""
+        """Power the selected VMs off, keep them off for some seconds, and power them on again."""
         return self._run_batch(
             "power_off",
             vms,
@@ -246,10 +246,10 @@ class VMService(ServiceBase):
         def check(vms: Sequence[VM]) -> None:
             vm = next((vm for vm in vms if vm.id == vm_id), None)
             if vm is None:
-                raise NoSuchVM(f"no VM has the id {vm_id!r}, where {vm_name!r} should be")
+                raise NoSuchVM(f"no VM has the id {vm_id!r}, which is that of {vm_name!r}")
             if vm.name != vm_name:
                 raise OperationRefused(
-                    f"refused, and nothing was touched: {vm_id} is {vm.name!r} and not {vm_name!r}"
+                    f"refused, and nothing was touched: {vm_id} is {vm.name!r}, not {vm_name!r}"
                 )
 
         order, deadline = self._ordered(operation, **options)

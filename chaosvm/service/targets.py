@@ -77,7 +77,7 @@ class TargetFinder:
             try:
                 return self._choose(wanted, narrowed, since, deadline, return_refused)
             except NoSuchVM as error:
-                logger.debug(f"reading everything: {error}")
+                logger.debug(f"reading the whole inventory: {error}")
         vms = self._reader.candidates(wanted, whole, deadline)
         check(vms)
         if whole or wanted.only is None:

@@ -36,7 +36,7 @@ def waves_of(vms: Sequence[VM], order: Order) -> list[Sequence[VM]]:
     waves = order.waves_of(vms)
     if order.waves > len(waves):
         count = len(waves)
-        logger.warning(f"{order.name}: {order.waves} waves of {count} VM(s) are {count} waves")
+        logger.warning(f"{order.name}: waves is {order.waves}, but {count} VM(s) make only {count}")
     return waves
 
 

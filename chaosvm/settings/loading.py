@@ -208,7 +208,7 @@ def _converted(field: dataclasses.Field[Any], key: str, value: Any) -> Any:
     except InvalidValue:
         # The original message shows the value.
         raise InvalidValue(
-            f"{key} cannot be used: expected a string that is not empty, without control characters"
+            f"{key} cannot be used: expected a non-empty string, without control characters"
         ) from None
 
 
@@ -229,7 +229,7 @@ def _require(
             if key in missing
         )
         raise InvalidValue(
-            f"not set: {keys}. {hints}Give {'it' if len(missing) == 1 else 'them'} in the "
+            f"not set: {keys}. {hints}Set {'it' if len(missing) == 1 else 'them'} in the "
             "experiment's configuration or secrets (and name the group of secrets under the "
             f"activity's provider), or in the environment as {keys.upper()}"
         )
@@ -313,7 +313,7 @@ def _host_in(url: str) -> str:
 def refuse_user(key: str, value: Any, expected: str) -> None:
     """Raises InvalidValue, without the value, for user:password@host and the like."""
     if "@" in (value if isinstance(value, str) else values.shown(value)):
-        raise InvalidValue(f"{key} has an @ in it: expected {expected}")
+        raise InvalidValue(f"{key} contains an @: expected {expected}")
 
 
 def is_host(host: str) -> bool:

@@ -91,7 +91,7 @@ def shown(value: Any) -> str:
 def invalid(key: str, value: Any, expected: str) -> InvalidValue:
     if isinstance(value, str) and in_quotes(value.strip()):
         expected = f"{expected}; remove the quotes around it"
-    return InvalidValue(f"{key} is {shown(value)}, which cannot be used: expected {expected}")
+    return InvalidValue(f"{key} is {shown(value)}: expected {expected}")
 
 
 def closest(
@@ -115,13 +115,13 @@ def suggestion(word: Any, known: Iterable[str], synonyms: Mapping[str, str] | No
     return "" if close is None else f" (did you mean {close!r}?)"
 
 
-def string(key: str, value: Any, expected: str = "a string that is not empty") -> str:
+def string(key: str, value: Any, expected: str = "a non-empty string") -> str:
     if isinstance(value, str) and not value.strip():
         raise InvalidValue(f"{key} is empty: {_remedy(key, expected)}")
     if not isinstance(value, str):
         raise invalid(key, value, expected)
     if _PLACEHOLDER.search(value):
-        raise invalid(key, value, f"{expected}; the variable in it has no value")
+        raise invalid(key, value, f"{expected}; the variable in it is not set")
     if unusable := _UNUSABLE.search(value):
         raise invalid(key, value, f"{expected}, without the character {unusable[0]!a}")
     return value
@@ -131,15 +131,15 @@ def _remedy(key: str, expected: str) -> str:
     """What to do about an empty string: most come from a variable that is not set."""
     if key == "vm_name":  # all the examples take it from a variable
         return "set VM_NAME, or --var vm_name=NAME"
-    return f"expected {expected}; if it comes from a variable, set that"
+    return f"expected {expected}; if it comes from a variable, set the variable"
 
 
 def secret(key: str, value: Any, any_character: bool = False) -> str:
     """A password or the like, unchanged; the error does not show it."""
     if not isinstance(value, str) or not value.strip():
-        raise InvalidValue(f"{key} cannot be used: expected a string that is not empty")
+        raise InvalidValue(f"{key} cannot be used: expected a non-empty string")
     if not any_character and _UNUSABLE.search(value):
-        raise InvalidValue(f"{key} cannot be used: it holds a character that cannot be sent")
+        raise InvalidValue(f"{key} cannot be used: it contains a character that cannot be sent")
     return value
 
 

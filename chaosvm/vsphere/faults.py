@@ -117,15 +117,13 @@ def command_error(fault: Any) -> CommandFailed:
         state = POWER_STATES.get(str(fault.existingState), PowerState.UNKNOWN)
         return InWrongState(f"the VM is {fault.existingState}", state)
     if isinstance(fault, vim.fault.QuestionPending):
-        return CommandFailed(
-            "a question about the VM has to be answered in the vSphere Client first"
-        )
+        return CommandFailed("a question about the VM must be answered in the vSphere Client first")
     if isinstance(fault, vim.fault.TaskInProgress):
         return Busy("another task is running on the VM")
     if isinstance(fault, vim.fault.ConcurrentAccess):
         return Busy("something else changed the VM at the same time")
     if is_outcome_unknown(fault):
-        return AnswerLost(f"the vCenter does not know what became of it ({fault_text(fault)})")
+        return AnswerLost(f"the vCenter does not know whether it was done ({fault_text(fault)})")
     if isinstance(fault, vim.fault.ToolsUnavailable):
         return GuestUnavailable("VMware Tools are not running in the guest")
     if isinstance(fault, vmodl.fault.ManagedObjectNotFound):

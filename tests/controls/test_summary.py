@@ -49,7 +49,7 @@ def run(controls: tuple[str, ...], **vms: Any) -> dict[str, Any]:
 def table(logs: pytest.LogCaptureFixture) -> list[list[str]]:
     """The lines of the table, which are the last of the log."""
     lines = [record.message for record in logs.records if record.levelname == "INFO"]
-    start = max(n for n, line in enumerate(lines) if line.startswith("what became of "))
+    start = max(n for n, line in enumerate(lines) if line.startswith("outcomes of "))
     return [line.split() for line in lines[start + 1 :]]
 
 

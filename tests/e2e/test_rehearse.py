@@ -278,7 +278,7 @@ def test_nothing_is_run_when_it_cannot_be_set_up(
     assert "the rehearsal could not be set up, so nothing was run" in logs.text
     # Nor does Python connect any more.
     for connect in (production.connect_vsphere, production.connect_olvm):
-        with pytest.raises(NotInRehearsal, match="nothing was connected to"):
+        with pytest.raises(NotInRehearsal, match="no connection was made"):
             connect(real.port)
     assert real.connections == 0
     assert not record.exists()

@@ -87,7 +87,7 @@ def test_a_control_that_chaos_toolkit_does_not_find(
         experiment["controls"] = [MISSPELT]
     chaos(*before, *chaos.command(experiment, *behind))
     assert statuses(chaos.journal()) == ["failed"] * 6
-    assert "nothing was connected to: a rehearsal was requested in " in chaos.console
+    assert "no connection was made: a rehearsal was requested in " in chaos.console
     assert real.connections == 0
 
 

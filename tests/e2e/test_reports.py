@@ -237,4 +237,4 @@ def test_without_arguments_below_it_nothing_is_run(chaos: Chaos, lab: Lab) -> No
 def test_undo_for_one_activity_is_refused(chaos: Chaos) -> None:
     made = experiment(lose() | {"controls": [control("undo")]})
     assert chaos(*chaos.command(made)) == 1
-    assert "has to be among the controls of the experiment itself" in chaos.console
+    assert "must be among the controls of the experiment itself" in chaos.console

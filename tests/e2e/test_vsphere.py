@@ -211,7 +211,7 @@ def test_an_interruption_during_a_wait_ends_soon_and_rollbacks_put_things_back(
     chaos.finish(process, within=30)
     assert time.monotonic() - start < 20
     assert "was interrupted: sent to" in chaos.console
-    assert "waiting for the end of what was sent earlier" in chaos.console
+    assert "waiting for the end of earlier requests" in chaos.console
     assert asked(vcsim, "PowerOffVM_Task") == 0
     assert set(estate.power_states().values()) == {"poweredOn"}
 

@@ -140,7 +140,7 @@ def test_how_to_write_patterns_in_a_string(given: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         load(Safety, None, None, {"CHAOSVM_PROTECT": given})
     assert str(refused.value) == (
-        f"chaosvm_protect is {given!r}, which cannot be used: expected a glob or a list of globs, "
+        f"chaosvm_protect is {given!r}: expected a glob or a list of globs, "
         'such as ["db-*", "vcenter"]; in a string, separate patterns with commas, without quotes'
     )
 
@@ -477,7 +477,7 @@ def test_survivors_are_kept_and_those_down_already_are_none(platform: FakePlatfo
     with pytest.raises(GuardStopped) as stopped:
         platform.reboot("web-2")
     assert "chaosvm_min_running is 7: of the 10 VMs" in str(stopped.value)
-    assert "7 run, and 6 would be left" in str(stopped.value)
+    assert "7 running now, 6 after this action" in str(stopped.value)
     assert "lower chaosvm_min_running" in str(stopped.value)
     assert platform.batch_power_on({"all": True}).changed == 3
     assert platform.reboot("web-2").changed
@@ -500,7 +500,7 @@ def test_what_takes_no_running_vm_down_passes_although_too_few_run(
         platform.change(f"web-{number}", state=SUSPENDED)
     guarded(platform, min_running=5)
     assert platform.batch_power_off({"names": ["web-0", "web-1"]}, graceful=False).changed == 2
-    with pytest.raises(GuardStopped, match="1 run, and 0 would be left"):
+    with pytest.raises(GuardStopped, match="1 running now, 0 after this action"):
         off(platform, "web-2", "web-9")
     assert record(platform) == {"web-0", "web-1"}
 
@@ -518,7 +518,7 @@ def test_a_vm_whose_guest_is_shutting_down_does_not_count_as_running(
     guarded(platform, min_running=9)
     platform.on("web-0", PowerCommand.SHUTDOWN_GUEST, ignores())
     assert platform.power_off("web-0", timeout=5, on_timeout="leave").changed is False
-    with pytest.raises(GuardStopped, match="9 run, and 8 would be left"):
+    with pytest.raises(GuardStopped, match="9 running now, 8 after this action"):
         platform.power_off("web-1")
 
 
@@ -527,7 +527,7 @@ def test_a_vm_with_an_unconfirmed_reboot_does_not_count_as_running(platform: Fak
     platform.on("web-0", PowerCommand.REBOOT_GUEST, ignores())
     with pytest.raises(OperationFailed):
         platform.reboot("web-0", timeout=5)
-    with pytest.raises(GuardStopped, match="9 run, and 8 would be left"):
+    with pytest.raises(GuardStopped, match="9 running now, 8 after this action"):
         platform.power_off("web-1")
     platform.on("web-0", PowerCommand.REBOOT_GUEST, does())
     assert platform.reboot("web-0").changed
@@ -564,7 +564,7 @@ def test_a_reading_from_before_another_action_ended_is_not_believed(
         return seen
 
     platform.inventory = read  # type: ignore[method-assign]
-    with pytest.raises(GuardStopped, match="9 run, and 8 would be left"):
+    with pytest.raises(GuardStopped, match="9 running now, 8 after this action"):
         off(platform, "web-1")
     assert record(platform) == {"web-0"}
 

@@ -303,8 +303,8 @@ LEAST = GuardResult("chaosvm_min_running", "the matching inventory", 8, 9, 7, Fa
         ),
         (
             LEAST,
-            "chaosvm_min_running is 8: of the 10 VMs of the matching inventory, 9 run, "
-            "and 7 would be left",
+            "chaosvm_min_running is 8: of the 10 VMs in the matching inventory, 9 running now, "
+            "7 after this action",
             "select fewer VMs, or lower chaosvm_min_running",
         ),
     ],

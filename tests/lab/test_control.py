@@ -338,7 +338,7 @@ def test_an_experiment_that_was_never_run_is_not_mixed_up(tmp_path: Path) -> Non
 def test_what_could_not_be_set_up_is_blocked(tmp_path: Path) -> None:
     with pytest.raises(InterruptExecution, match="other_actions is stop"):
         control.before_experiment_control(experiment(process(tmp_path)), other_actions="stop")
-    with pytest.raises(NotInRehearsal, match="nothing was connected to: the rehearsal could not"):
+    with pytest.raises(NotInRehearsal, match="no connection was made: the rehearsal could not"):
         rehearsal.require_allowed("127.0.0.1", 443)
     with pytest.raises(InterruptExecution, match="'touch-touched' was not run"):
         control.before_activity_control(process(tmp_path))

@@ -624,6 +624,6 @@ def test_neither_password_nor_token_is_logged(
     platform.power_off(VM, graceful=False)
     platform.disconnect()
     eventually(lambda: logs.text)
-    assert "reading once more" in logs.text
+    assert "reading again" in logs.text
     assert len(set(tokens)) == 1
     assert not [secret for secret in (lab.password, *tokens) if secret in logs.text]

@@ -275,7 +275,7 @@ def test_a_suspended_vm_is_not_powered_off(
     platform: OLVMPlatform, world: World, lab: Lab, graceful: bool
 ) -> None:
     world.change(VM, state=State.SUSPENDED)
-    with pytest.raises(OperationRefused, match=r"throws its saved memory away.*discard_memory"):
+    with pytest.raises(OperationRefused, match=r"discards its saved memory.*discard_memory"):
         platform.power_off(VM, graceful=graceful)
     with pytest.raises(OperationRefused, match=VM):
         platform.batch_power_off({"all": True}, graceful=graceful)
@@ -312,7 +312,7 @@ def test_a_vm_that_is_being_suspended_is_not_powered_off_when_it_is(
     """While it is saved it is busy; afterwards a stop would throw its memory away."""
     world.change(VM, state=State.SAVING)
     lab.rules(when(LOOK, lambda: world.change(VM, state=State.SUSPENDED), skip=2))
-    with pytest.raises(OperationFailed, match="throws its saved memory away"):
+    with pytest.raises(OperationFailed, match="discards its saved memory"):
         platform.power_off(VM, graceful=graceful, timeout=60)
     assert world.vm(VM).state is State.SUSPENDED
 

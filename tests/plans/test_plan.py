@@ -168,7 +168,7 @@ def test_planning_touches_nothing_and_notes_nothing(platform: FakePlatform) -> N
             "power_off",
             PowerState.TRANSITIONING,
             {},
-            "waits until it is not poweredOn any more, then hard power off if that is still needed",
+            "waits until it is no longer poweredOn, then hard power off if still needed",
         ),
     ],
 )
@@ -290,7 +290,7 @@ def test_the_vms_of_a_plan_and_no_others(platform: FakePlatform, given: Any) -> 
     ("what", "description"),
     [
         ({"state": SUSPENDED}, "was powered_on and is suspended"),
-        ({"exists": False}, "is gone"),
+        ({"exists": False}, "no longer exists"),
     ],
 )
 def test_a_world_that_has_drifted(
@@ -310,7 +310,7 @@ def test_a_world_that_has_drifted(
     [
         ({"name": "web-x"}, "was renamed to 'web-x'"),
         ({"name": "WEB-2"}, "was renamed to 'WEB-2'"),
-        ({"instance_uuid": "other"}, "is gone"),
+        ({"instance_uuid": "other"}, "no longer exists"),
     ],
 )
 def test_another_vm_under_its_id(
@@ -328,8 +328,8 @@ def test_another_vm_under_its_id(
     [
         (VMS, {"cluster": "c2"}, "was in the cluster 'c1' and is in 'c2'"),
         (VMS, {"datacenter": "dc"}, "was in the datacenter None and is in 'dc'"),
-        ({"host": "h1"}, {"host": "h2"}, 'does not match {"host": "h1"} any more'),
-        ({"tag": "web"}, {"tags": ()}, 'does not match {"tag": "web"} any more'),
+        ({"host": "h1"}, {"host": "h2"}, 'no longer matches {"host": "h1"}'),
+        ({"tag": "web"}, {"tags": ()}, 'no longer matches {"tag": "web"}'),
     ],
 )
 def test_a_vm_that_is_not_any_more_where_it_was(

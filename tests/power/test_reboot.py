@@ -71,7 +71,7 @@ def test_a_guest_whose_uptime_was_unknown_before(platform: FakePlatform) -> None
     platform.clock.at(10, lambda: platform.change("web", uptime_unknown=None))
     outcome = reboot(platform)
     assert outcome.verified is CONFIRMED
-    assert "since after the request" in (outcome.evidence or "")
+    assert "booted after the request" in (outcome.evidence or "")
 
 
 @pytest.mark.parametrize("lag", [0, 20])
@@ -93,7 +93,7 @@ def test_a_guest_started_just_before_whose_uptime_is_old(platform: FakePlatform)
     platform.on("web", ASKED, quietly(seconds=1))
     outcome = reboot(platform)
     assert (outcome.verified, outcome.error) == (UNVERIFIED, None)
-    assert "started too shortly before the request" in (outcome.detail or "")
+    assert "booted too shortly before the request" in (outcome.detail or "")
 
 
 def test_an_uptime_that_may_be_older_than_the_request_proves_nothing(

@@ -47,7 +47,7 @@ def test_settings_that_lead_elsewhere_restore_nothing(logs: pytest.LogCaptureFix
     platform, other = FakePlatform(), Elsewhere()
     other.add("web-1", OFF)
     (outcome,) = restore(lost(platform), lambda: other)
-    assert "it is on fake.example.com, and the settings lead to other.example.com" in outcome.error
+    assert "it is on fake.example.com, but the settings lead to other.example.com" in outcome.error
     assert state(other) is OFF
     assert outcome.error in logs.text
 

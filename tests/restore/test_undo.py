@@ -176,7 +176,7 @@ def test_an_externally_changed_vm_is_left_alone(platform: FakePlatform, ledger: 
     (outcome,) = platform.restore_power_states().outcomes
     assert states(platform) == {"web-1": SUSPENDED}
     assert not outcome.changed
-    assert "changed by something else since" in (outcome.detail or "")
+    assert "something else has changed it since" in (outcome.detail or "")
     platform.restore_power_states(force=True)
     assert states(platform) == {"web-1": ON}
 
@@ -214,7 +214,9 @@ def test_memory_that_is_lost_cannot_be_put_back(platform: FakePlatform, ledger: 
     platform.add("web-1", SUSPENDED)
     platform.power_on("web-1")
     platform.power_off("web-1")
-    with pytest.raises(OperationFailed, match="was suspended, and is powered_off: the memory"):
+    with pytest.raises(
+        OperationFailed, match="was suspended, and is now powered_off: its saved memory"
+    ):
         platform.restore_power_states()
 
 
@@ -662,7 +664,7 @@ def test_a_vm_that_was_powered_off_externally_is_not_ours(
     platform.on("web-1", PowerCommand.POWER_OFF, was_faster)
     assert not platform.power_off("web-1", graceful=False).changed
     (outcome,) = platform.restore_power_states().outcomes
-    assert "changed by something else since" in (outcome.detail or "")
+    assert "something else has changed it since" in (outcome.detail or "")
     assert states(platform) == {"web-1": OFF}
 
 

@@ -89,8 +89,8 @@ def test_a_vm_that_is_back_already(off: FakePlatform) -> None:
 def test_a_vm_that_somebody_else_has_changed(off: FakePlatform) -> None:
     off.change("web-1", state=SUSPENDED)
     detail = (
-        "left alone: it is suspended, and this run did not leave it so: it was "
-        "changed by something else since (force=true restores it anyway)"
+        "left alone: it is suspended, which is not how this run left it, so "
+        "something else has changed it since (force=true restores it anyway)"
     )
     assert restored(off) == nothing_done(SUSPENDED, detail=detail)
     assert restored(off, force=True)["after"] == "powered_on"
@@ -112,7 +112,7 @@ def test_memory_that_is_lost(platform: FakePlatform, ledger: Ledger) -> None:
     platform.add("web-1", SUSPENDED)
     platform.power_on("web-1")
     platform.change("web-1", state=OFF)
-    error = "was suspended, and is powered_off: the memory that was saved is lost"
+    error = "was suspended, and is now powered_off: its saved memory is lost"
     assert failed(platform, force=True) == nothing_done(OFF, error=error)
 
 

@@ -122,7 +122,7 @@ def test_discovery_asks_the_lab_what_is_configured(monkeypatch: pytest.MonkeyPat
 def test_a_blocked_rehearsal_allows_no_connection() -> None:
     rehearsal.block("it rains")
     for ask in (rehearsal.environment, lambda: rehearsal.require_allowed("127.0.0.1", 1111)):
-        with pytest.raises(NotInRehearsal, match="nothing was connected to: it rains"):
+        with pytest.raises(NotInRehearsal, match="no connection was made: it rains"):
             ask()
     assert not rehearsal.is_on()
     rehearsal.forget()
@@ -221,5 +221,5 @@ def test_the_module_of_the_control_keeps_a_process_from_connecting() -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert "a rehearsal was requested and has not begun" in done.stdout
+    assert "a rehearsal was requested but has not begun" in done.stdout
     assert done.stderr == ""

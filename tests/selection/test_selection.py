@@ -268,7 +268,7 @@ BARE = "a bare string is not taken, so that nothing is selected by accident: did
         ("plan.json", f'vms is \'plan.json\'; {BARE} {{"plan": "plan.json"}}?'),
         ('{"name": x}', """vms is '{"name": x}', which is not JSON (Expecting value: line 1"""),
         ("{" * 100, "vms is '{{{"),
-        ("${vms}", "vms is '${vms}', which cannot be used: expected a mapping such as"),
+        ("${vms}", "vms is '${vms}': expected a mapping such as"),
         ("", "vms is empty: expected a mapping such as"),
         ("w" * 201, "vms is 'www"),
     ],

@@ -82,7 +82,7 @@ def test_down_held_and_back(platform: FakePlatform, logs: pytest.LogCaptureFixtu
     assert "outage: 3 of 4 down and back (3 by guest), 1 left as it is, in 6" in logs.text
     named = "'web-0' (vm-1), 'web-1' (vm-2), 'web-2' (vm-3) and 1 more"
     assert f"outage: 4 VM(s) are off, for 60 s: {named}" in logs.text
-    held = [each.message for each in logs.records if "held off" in each.message]
+    held = [each.message for each in logs.records if "kept off" in each.message]
     assert 5 <= len(held) <= 7
     assert ledger_for_run(None).vm_records() == []
 
@@ -200,7 +200,7 @@ def test_more_waves_than_vms_are_a_warning(
     platform: FakePlatform, logs: pytest.LogCaptureFixture
 ) -> None:
     platform.outage(ALL, duration=5, waves=9)
-    assert "outage: 9 waves of 4 VM(s) are 4 waves" in logs.text
+    assert "outage: waves is 9, but 4 VM(s) make only 4" in logs.text
 
 
 def test_the_summary_says_what_was_waited_for(

@@ -100,7 +100,7 @@ def test_all_missing_keys_are_named_at_once(source):
 
 
 def test_only_what_is_missing_is_named():
-    with pytest.raises(InvalidValue, match=r"not set: vsphere_password\. Give it") as refused:
+    with pytest.raises(InvalidValue, match=r"not set: vsphere_password\. Set it") as refused:
         load(VSphere, CONFIGURATION, {"vsphere_username": "admin"}, {})
     assert "vsphere_server" not in str(refused.value)
 
@@ -120,14 +120,14 @@ def test_a_variable_that_is_set_but_not_used_is_named(variable, expected):
     with pytest.raises(InvalidValue) as refused:
         load(VSphere, None, None, environment)
     message = str(refused.value)
-    assert f". {variable} is set but not used: did you mean {expected}? Give them in" in message
+    assert f". {variable} is set but not used: did you mean {expected}? Set them in" in message
     assert message.count("not used") == 1
     assert PASSWORD not in message
 
 
 def test_a_variable_is_not_offered_for_what_is_set():
     environment = {"VSPHERE_HOST": "x", "VSPHERE_SERVER": "vcenter"}
-    with pytest.raises(InvalidValue, match=r"not set: vsphere_username, vsphere_password\. Give"):
+    with pytest.raises(InvalidValue, match=r"not set: vsphere_username, vsphere_password\. Set"):
         load(VSphere, None, None, environment)
 
 
@@ -515,7 +515,7 @@ def test_an_invalid_engine_url_is_refused(url):
     ],
 )
 def test_a_password_in_an_engines_url_is_not_shown(url):
-    with pytest.raises(InvalidValue, match="olvm_url has an @") as refused:
+    with pytest.raises(InvalidValue, match="olvm_url contains an @") as refused:
         load(OLVMSettings, {"olvm_url": url}, {"olvm_username": "x", "olvm_password": "x"}, {})
     assert PASSWORD not in str(refused.value)
 
