@@ -52,7 +52,10 @@ def _system(
         )
         return None
     try:
-        return describe()
+        system = describe()
     except ChaosVMError as error:
         logger.warning(f"{package}: the system is not discovered: {error}")
         return {"error": str(error)}
+    if counts := system.get("counts"):
+        logger.info(f"{package}: discovered {counts['vms']} VM(s), {counts['hosts']} host(s)")
+    return system

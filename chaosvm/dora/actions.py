@@ -5,6 +5,7 @@ environment, and run in the vCenter that is configured for that environment, whe
 moid and name must match. See docs/dora.md for environments and settings.
 """
 
+import logging
 from datetime import UTC, datetime
 from typing import Any, Dict
 
@@ -27,6 +28,8 @@ __all__ = [
     "reboot",
     "validate_targets",
 ]
+
+logger = logging.getLogger("chaostoolkit")
 
 
 def export_inventory(
@@ -73,11 +76,13 @@ def export_inventory(
     if errors:
         raise PlatformError(f"{target} was not written: {'; '.join(errors)}")
     write(Export(inventories, client.settings.host, datetime.now(UTC)), target, file_format)
+    vms = sum(len(inventory.vms) for inventory in inventories)
+    logger.info(f"wrote {target}: {vms} VM(s) of {len(inventories)} environment(s)")
     return {
         "path": str(target),
         "format": file_format.value,
         "environments": [inventory.environment.name for inventory in inventories],
-        "vms": sum(len(inventory.vms) for inventory in inventories),
+        "vms": vms,
     }
 
 

@@ -92,8 +92,9 @@ def _restore(
                 source, platform, connect, share, width, forced, dry, so_far=so_far
             )
     if not platforms:
-        names = " and ".join(connections)
-        logger.info(f"nothing to restore on {names} in {source.path}")
+        # A run has no ledger until it changes something.
+        where = f"in {source.path}" if source.path.exists() else "because nothing was changed"
+        logger.info(f"nothing to restore on {' and '.join(connections)} {where}")
     batch = raise_if_failed([*outcomes, *_on_unknown_platforms(source, connections)])
     return as_dry_run(batch) if safety.dry_run else batch
 

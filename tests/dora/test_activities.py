@@ -256,7 +256,10 @@ def test_power_without_a_vcenter_asks_nothing(dora: Dora, run: Run) -> None:
 # export_inventory --------------------------------------------------------------
 
 
-def test_export_json(dora: Dora, run: Run, tmp_path: Path) -> None:
+def test_export_json(
+    dora: Dora, run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "chaostoolkit")
     dora.of["EPB-Staging"] = {"vms": [vm("wéb", "vm-1"), vm("b", "vm-2")]}
     path = tmp_path / "staging.json"
     found = run(actions.export_inventory, ["staging"], str(path))
@@ -272,6 +275,7 @@ def test_export_json(dora: Dora, run: Run, tmp_path: Path) -> None:
     (epb,) = [each for each in written if each["environment"] == "EPB-Staging"]
     assert [each["name"] for each in epb["vms"]] == ["b", "wéb"]
     assert list(tmp_path.iterdir()) == [path]
+    assert caplog.messages[-1] == f"wrote {path}: 4 VM(s) of 3 environment(s)"
 
 
 def test_export_csv(dora: Dora, run: Run, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 from chaoslib.experiment import ensure_experiment_is_valid
 from chaoslib.loader import load_experiment
 
+from chaosvm.dora.environments import parse_environments
 from chaosvm.examples import __main__ as copying
 from chaosvm.platforms import PLATFORMS
 from chaosvm.settings import Safety
@@ -19,7 +20,7 @@ FOLDER = Path(copying.__file__).parent
 EXPERIMENTS = sorted(
     path
     for path in (*FOLDER.glob("*.json"), *FOLDER.glob("*.yaml"))
-    if path.name not in ("rehearse.yaml", "vars.yaml")
+    if path.name not in ("dora_environments.example.yaml", "rehearse.yaml", "vars.yaml")
 )
 
 
@@ -89,6 +90,14 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "file").write_text("")
     assert copying.main([str(tmp_path / "file" / "folder")]) == 1
     assert "Not a directory" in capsys.readouterr().err
+
+
+def test_the_environments_are_valid() -> None:
+    registry = parse_environments(
+        "dora_environments", str(FOLDER / "dora_environments.example.yaml")
+    )
+    assert dict(registry.find("EPB-Staging").vsphere or ())["credentials"] == "epb"
+    assert registry.find("My-Lab").group == "lab"
 
 
 def test_variables_of_the_yaml_file_are_declared() -> None:

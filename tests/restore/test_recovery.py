@@ -136,6 +136,11 @@ def test_what_is_on_another_platform_that_is_known_is_for_its_own_action(platfor
     assert restored.outcomes == ()
 
 
+def test_a_run_that_changed_nothing_names_no_ledger(logs: pytest.LogCaptureFixture) -> None:
+    restore_on("fake", FakePlatform, None, None, 60, 10, False, "")
+    assert logs.messages[-1] == "nothing to restore on fake because nothing was changed"
+
+
 def test_an_unexpected_error_does_not_keep_the_other_server(
     monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
 ) -> None:
