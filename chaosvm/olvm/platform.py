@@ -9,7 +9,7 @@ from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.runtime import Deadline
 from chaosvm.service import VMService
-from chaosvm.settings import Safety, load
+from chaosvm.settings import Safety
 
 __all__ = ["OLVMPlatform"]
 
@@ -28,6 +28,7 @@ class OLVMPlatform(VMService):
     """
 
     backend: OLVMBackend
+    backend_class = OLVMBackend
 
     def __init__(
         self,
@@ -47,14 +48,7 @@ class OLVMPlatform(VMService):
             insecure=insecure,
             timeout=timeout,
         )
-        super().__init__(OLVMBackend(settings), safety or load(Safety, None, None))
-
-    @classmethod
-    def from_settings(cls, settings: OLVMSettings, safety: Safety | None = None) -> OLVMPlatform:
-        """From validated settings."""
-        platform = cls.__new__(cls)
-        VMService.__init__(platform, OLVMBackend(settings), safety or load(Safety, None, None))
-        return platform
+        super().__init__(OLVMBackend(settings), safety)
 
     @property
     def settings(self) -> OLVMSettings:

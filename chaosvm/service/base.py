@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from chaosvm.backend import Backend
 from chaosvm.runtime import Clock, Deadline
@@ -14,7 +14,7 @@ from chaosvm.service.protection import Protection
 from chaosvm.service.reader import InventoryReader
 from chaosvm.service.server_observer import ServerObserver
 from chaosvm.service.targets import TargetFinder
-from chaosvm.settings import Safety
+from chaosvm.settings import Safety, Settings, load
 
 __all__ = ["ServiceBase"]
 
@@ -25,9 +25,13 @@ _LONGEST_LOGOUT = 10.0
 class ServiceBase:
     """Has a backend, guards and a ledger; the verbs are in ``service.py``."""
 
-    def __init__(self, backend: Backend, safety: Safety) -> None:
+    # The platform's backend, which is made from its settings.
+    backend_class: ClassVar[type[Any]]
+
+    def __init__(self, backend: Backend, safety: Safety | None = None) -> None:
+        """``safety`` is read from the environment by default."""
         self.backend = backend
-        self._context = Context(backend, safety)
+        self._context = Context(backend, safety or load(Safety, None, None))
         self._reader = InventoryReader(backend)
         self._protection = Protection(self._context)
         self._targets = TargetFinder(self._context, self._reader, self._protection)
@@ -36,6 +40,13 @@ class ServiceBase:
         self.server_observer = ServerObserver(
             self.vm_observer, self._targets, self._reader, self._protection
         )
+
+    @classmethod
+    def from_settings(cls, settings: Settings, safety: Safety | None = None) -> Self:
+        """A platform from settings that are already validated."""
+        service = cls.__new__(cls)
+        ServiceBase.__init__(service, cls.backend_class(settings), safety)
+        return service
 
     @property
     def safety(self) -> Safety:

@@ -6,7 +6,7 @@ from typing import Any
 
 from chaosvm.runtime import Deadline
 from chaosvm.service import VMService
-from chaosvm.settings import Safety, load
+from chaosvm.settings import Safety
 from chaosvm.vsphere.backend import VSphereBackend
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -26,6 +26,7 @@ class VSpherePlatform(VMService):
     """
 
     backend: VSphereBackend
+    backend_class = VSphereBackend
 
     def __init__(
         self,
@@ -47,16 +48,7 @@ class VSpherePlatform(VMService):
             insecure=insecure,
             timeout=timeout,
         )
-        super().__init__(VSphereBackend(settings), safety or load(Safety, None, None))
-
-    @classmethod
-    def from_settings(
-        cls, settings: VSphereSettings, safety: Safety | None = None
-    ) -> VSpherePlatform:
-        """From settings that are already validated."""
-        platform = cls.__new__(cls)
-        VMService.__init__(platform, VSphereBackend(settings), safety or load(Safety, None, None))
-        return platform
+        super().__init__(VSphereBackend(settings), safety)
 
     @property
     def settings(self) -> VSphereSettings:
