@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import logging
 import re
-import socket
 import ssl
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,9 +19,6 @@ from urllib.parse import quote, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from chaosvm.dora.settings import DoraSettings
 from chaosvm.errors import (
@@ -35,6 +31,7 @@ from chaosvm.errors import (
 )
 from chaosvm.runtime import Deadline, rehearsal
 from chaosvm.runtime.deadline_http import DeadlineBudget
+from chaosvm.runtime.deadline_requests import deadline_session
 from chaosvm.runtime.unpacking import MOST_WHOLE, unpacked
 
 __all__ = ["Response", "Transport"]
@@ -45,7 +42,6 @@ Query = Mapping[str, str]
 
 # Seconds before each retry.
 _RETRY_DELAYS = (0.2, 0.4, 0.8)
-_CONNECTIONS = 32
 
 _HTTP_ERRORS = (
     requests.RequestException,
@@ -95,35 +91,6 @@ class Response:
     location: str | None = None
 
 
-def _bounded_pool(pool: Any, base: Any, budget: DeadlineBudget) -> Any:
-    """Return a pool class whose connections time out with the budget of the calling thread."""
-
-    class BoundedConnection(base):  # type: ignore[misc]  # either of two bases
-        response_class = staticmethod(budget.response)
-
-        def connect(self) -> None:
-            self.timeout = budget.seconds()
-            super().connect()
-
-        def _new_conn(self) -> socket.socket:
-            return budget.create_connection((self.host, self.port))
-
-    return type(pool.__name__, (pool,), {"ConnectionCls": BoundedConnection})
-
-
-class _Adapter(HTTPAdapter):
-    def __init__(self, budget: DeadlineBudget) -> None:
-        self._budget = budget
-        super().__init__(pool_connections=4, pool_maxsize=_CONNECTIONS)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _bounded_pool(HTTPConnectionPool, HTTPConnection, self._budget),
-            "https": _bounded_pool(HTTPSConnectionPool, HTTPSConnection, self._budget),
-        }
-
-
 class Transport:
     """Sends GET requests from any thread, over pooled connections."""
 
@@ -163,15 +130,10 @@ class Transport:
         self._session.close()
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        # Proxies would see the credentials, and .netrc would replace them.
-        session.trust_env = False
-        # requests parses the target of a redirect even if it does not follow it.
-        session.get_redirect_target = lambda response: None  # type: ignore
+        session = deadline_session(self._budget)
         session.verify = self._settings.ca_file or True
         session.headers["Accept"] = "application/json"
         session.headers["Accept-Encoding"] = "gzip"
-        session.mount(f"{self._settings.scheme}://", _Adapter(self._budget))
         return session
 
     def _send(

@@ -1,7 +1,8 @@
 """What a call runs in: its experiment, its deadline, its login, and a rehearsal that redirects it.
 
-Nothing here depends on a platform. ``documents``, ``deadline_http`` and ``unpacking``
-are imported as modules, so that only those who need them load their dependencies.
+Nothing here depends on a platform. ``documents``, ``deadline_http``,
+``deadline_requests`` and ``unpacking`` are imported as modules, so that only those who
+need them load their dependencies.
 """
 
 from __future__ import annotations
