@@ -167,16 +167,19 @@ class Backend(Protocol):
     ) -> CommandHandle:
         """Send one request about one VM and return when the server has accepted it.
 
+        It is sent once. ``vm`` is as it was selected, and may be on another host since.
         Raises:
 
         - ``Busy``: nothing was done, try again
+        - ``PerhapsBusy``: the same, unless the message stays the same
         - ``InWrongState``: the VM's power state does not allow it
         - ``GuestUnavailable``: the guest cannot receive the request
         - ``NotSupported``: the platform cannot do this to the VM
         - ``VMGone``: the VM does not exist
         - ``CommandFailed``: refused for good
         - ``AnswerLost``: it is unknown whether it was, or will be, done
-        - ``ConnectionFailed``: the request never left
+        - ``ConnectionFailed``, with ``DeadlinePassed``: the request never left
+        - any other ``PlatformError``: refused for good
         """
 
     @abstractmethod

@@ -52,7 +52,8 @@ class CommandHandle:
     """A request that the platform has accepted, or may have.
 
     If it is ``tracked``, a :class:`~chaosvm.backend.Watch` reports when the request
-    itself has ended; otherwise only the VM's power state shows its effect.
+    itself has ended, and it is not done before; otherwise only the VM's power state
+    shows its effect.
     ``reference`` is for the backend's own use, such as a task.
     """
 

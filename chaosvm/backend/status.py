@@ -63,8 +63,8 @@ class GuestStatus:
 
     ``uptime_seconds`` is the time since the guest itself booted, and may be
     ``uptime_lag`` seconds old. ``started_at`` is when the VM was last powered on,
-    on the server's clock: a reboot of the guest does not change it. ``evidence`` has
-    the platform's own values, under its own names.
+    on the server's clock: a reboot of the guest does not change it, and another value
+    proves another start. ``evidence`` has the platform's own values, under its own names.
     """
 
     vm_id: str

@@ -19,15 +19,20 @@ __all__ = ["Observation", "Watch"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Everything a watch knows about one VM at one moment."""
+    """Everything a watch knows about one VM at one moment.
+
+    It replaces the VM's previous observation: what still holds, such as ``rebooted`` or
+    ``question``, is repeated. Only ``ended`` may be reported once.
+    """
 
     vm_id: str
     power_state: PowerState
     exists: bool = True
-    # This request has ended, with ``error`` if it failed.
+    # This request, the object passed to ``track``, has ended, with ``error`` if it failed.
+    # The errors are those of ``Backend.send``, and have the same consequences.
     ended: CommandHandle | None = None
     error: CommandFailed | None = None
-    # There is proof that the guest went down and came back.
+    # There is proof that the guest went down and came back since the watch began.
     rebooted: bool = False
     reboot_evidence: str | None = None
     # The guest went down, and has not come back.
@@ -60,13 +65,15 @@ class Watch(ABC):
 
     @abstractmethod
     def track(self, handles: Sequence[CommandHandle]) -> None:
-        """Report the end of these requests, too."""
+        """Report the end of these requests, too, even if they have ended already."""
 
     @abstractmethod
     def poll(self, seconds: float, deadline: Deadline) -> list[Observation]:
         """Return what has changed since the last call, waiting up to ``seconds`` for a change.
 
-        The first call returns the current state of every VM.
+        The first call returns the current state of every VM. Later ones may repeat
+        states that have not changed. If it raises PlatformError, it is called again,
+        unless a retry does not help (``chaosvm.errors.LASTING``).
         """
 
     def unwatch(self, vm_ids: Sequence[str]) -> None:  # noqa: B027  # optional
