@@ -32,7 +32,7 @@ __all__ = ["Described", "Source", "load", "ready_made"]
 
 _READY_MADE = resources.files("chaosvm.lab.world_files") / "ready_made"
 # To YAML, the braces of a range begin a mapping where a value begins, and between brackets.
-_UNQUOTED_RANGE = re.compile(r"""([\[{,][^"'\n]*|:\s*)\{\d+\.\.\d+\}""")
+_UNQUOTED_RANGE = re.compile(r"""([\[{,][^\[{,"'\n]*|:\s*)\{\d+\.\.\d+\}""")
 _RANGE_AS_KEY = re.compile(r"'\d+\.\.\d+'")
 _QUOTE_IT = '. A range needs quotes there, as in "web-{01..03}"'
 
