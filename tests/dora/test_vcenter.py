@@ -85,7 +85,7 @@ def test_guards_and_dry_runs_are_for_dora_too(lab: Lab, world: World) -> None:
 
 def test_a_vm_of_another_name_there_is_left_alone(late: Lab, world: World) -> None:
     world.change("web-01", name="payments")
-    with pytest.raises(OperationRefused, match="is 'payments' and not 'web-01'"):
+    with pytest.raises(OperationRefused, match="is 'payments', not 'web-01'"):
         actions.power_off(ENVIRONMENT, "web-01", graceful=False)
     assert SWITCHED not in late.requests()
 
