@@ -9,6 +9,7 @@ processes, so Chaos Toolkit may not start any unless the rehearsal allows it.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 import socket
@@ -20,14 +21,33 @@ from typing import Any
 from chaosvm.dora.environments import read_raw
 from chaosvm.errors import InvalidValue, NotInRehearsal
 from chaosvm.olvm.settings import address_of
+from chaosvm.platforms import PLATFORMS
 from chaosvm.runtime import rehearsal
+from chaosvm.settings import Settings, loading
 
 __all__ = ["ConnectionBlocked", "install", "hosts", "block_servers", "allow_processes", "describe"]
 
 _CONNECT_EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
-# Settings that name a host, and their default ports.
-_HOST_KEYS = {"vsphere_server": (443,), "dora_host": (8000, 51051)}
-_PORT_KEYS = ("vsphere_port", "dora_api_port", "dora_auth_port")
+
+
+def _defaults(settings: type[Settings], convert: Any) -> dict[str, Any]:
+    """The default of each setting with this converter, by its key."""
+    fields = dataclasses.fields(settings)
+    return {
+        f"{settings.prefix}_{field.name}": field.default
+        for field in fields
+        if field.metadata["convert"] is convert
+    }
+
+
+_SETTINGS = tuple(platform.load_settings() for platform in PLATFORMS)
+_PORT_KEYS = frozenset(key for each in _SETTINGS for key in _defaults(each, loading.port))
+# Settings that name a host, and the default ports there.
+_HOST_KEYS = {
+    key: tuple(_defaults(each, loading.port).values())
+    for each in _SETTINGS
+    for key in _defaults(each, loading.host_name)
+}
 
 
 class ConnectionBlocked(NotInRehearsal, ConnectionRefusedError):

@@ -16,6 +16,7 @@ from chaoslib.control import reset_global_controls
 
 from chaosvm.errors import NotInRehearsal
 from chaosvm.lab import control, network_block
+from chaosvm.platforms import PLATFORMS, Platform
 from chaosvm.runtime import rehearsal
 from tests.production import CONTROL_FILE, Production, read, run, switch
 from tests.production import control as declared
@@ -250,6 +251,22 @@ def test_where_servers_are_named(
     assert refused("192.0.2.7", 443)
     assert refused("192.0.2.7", 9)
     assert not refused("127.0.0.1", 9)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda each: each.name)
+def test_every_address_in_the_settings_of_a_platform(
+    platform: Platform, real: Production, fresh: None
+) -> None:
+    prefix = f"{platform.name}_"
+    configuration = {k: v for k, v in real.configuration().items() if k.startswith(prefix)}
+    arguments = configuration | {f"{prefix}{name}": "me" for name in ("username", "password")}
+    settings = platform.load_settings().of(
+        **{key.removeprefix(prefix): value for key, value in arguments.items()}
+    )
+    assert settings.addresses
+    assert not any(refused(*address) for address in settings.addresses)
+    network_block.block_servers(configuration)
+    assert all(refused(*address) for address in settings.addresses)
 
 
 @pytest.mark.parametrize("value", [None, 3, "", {}, "https://[", "::::", ["x"], "/not/there.yaml"])
