@@ -169,10 +169,12 @@ class DoraClient:
     ) -> dict[str, EnvironmentInventory | ChaosVMError]:
         """Read several environments in parallel, all by default.
 
-        The result has the inventory or the error of each, by name. Raises if all failed.
+        The result has the inventory or the error of each, by name. Raises if the login failed, or
+        all of them.
         """
         chosen = self.catalogue.choose(environments)
         deadline = self._new_deadline()
+        self._login.ensure(deadline)
 
         def read(environment: Environment) -> EnvironmentInventory | ChaosVMError:
             try:

@@ -203,7 +203,10 @@ def _translate(error: BaseException, endpoint: str, deadline: Deadline) -> Platf
     if any(isinstance(cause, _TRUNCATED) for cause in causes):
         return ConnectionFailed(f"{endpoint} closed the connection within a response")
     if any(isinstance(cause, http.client.RemoteDisconnected) for cause in causes):
-        return ConnectionFailed(f"{endpoint} closed the connection without a response")
+        return ConnectionFailed(
+            f"{endpoint} closed the connection without a response: are the port and dora_scheme "
+            "right?"
+        )
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror:
             return ConnectionFailed(

@@ -21,7 +21,14 @@ from chaosvm.dora.inventory import (
     parse_items,
     parse_vms,
 )
-from chaosvm.errors import AmbiguousVM, InvalidValue, NoSuchVM, PlatformError, ProtocolError
+from chaosvm.errors import (
+    AmbiguousVM,
+    InvalidValue,
+    LoginFailed,
+    NoSuchVM,
+    PlatformError,
+    ProtocolError,
+)
 from chaosvm.vm import VM, PowerState
 from tests.dora.conftest import LOGIN, VMS, Dora, host, silent, status, vm
 
@@ -394,6 +401,13 @@ def test_all_that_fail_raise_each_cause_once(dora: Dora, client: DoraClient) -> 
         client.inventories("staging")
     assert f"{', '.join(STAGING)}: " in str(caught.value)
     assert str(caught.value).count("404") == 1
+
+
+def test_a_refused_login_is_reported_once(dora: Dora, client: DoraClient) -> None:
+    dora.always[LOGIN] = status(401)
+    with pytest.raises(LoginFailed, match=r"^127\S+ \(GetLoginToken\): Dora refused the [^;]*$"):
+        client.inventories()
+    assert dora.count(LOGIN) == 1
 
 
 def test_all_of_them_by_default(dora: Dora, client: DoraClient) -> None:
