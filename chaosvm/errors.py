@@ -29,6 +29,7 @@ __all__ = [
     "CertificateRejected",
     "ChaosVMError",
     "CommandFailed",
+    "ConnectionBlocked",
     "ConnectionFailed",
     "DeadlinePassed",
     "GuardStopped",
@@ -41,10 +42,13 @@ __all__ = [
     "LoginFailed",
     "MissingExtra",
     "NoSuchVM",
+    "NotBegun",
     "NotInRehearsal",
     "NotReached",
     "NotReported",
+    "NotSentInTime",
     "NotSupported",
+    "ObjectDeleted",
     "OperationFailed",
     "OperationRefused",
     "PerhapsBusy",
@@ -52,6 +56,8 @@ __all__ = [
     "PlanOutdated",
     "PlatformError",
     "ProtocolError",
+    "RequestNotSent",
+    "RequestRefused",
     "SelectionError",
     "VMGone",
 ]
@@ -76,6 +82,10 @@ class InvalidValue(ChaosVMError, ValueError):
 
     def __init__(self, message: object = "") -> None:
         ActivityFailed.__init__(self, printable(str(message)))
+
+
+class NotBegun(InvalidValue):
+    """The activity that ``since`` names has not begun in this run."""
 
 
 class MissingExtra(ChaosVMError):
@@ -116,6 +126,22 @@ class DeadlinePassed(ConnectionFailed):
     """The deadline of the call, or of one request, has passed."""
 
 
+class RequestNotSent(ConnectionFailed):
+    """The request did not leave this machine, so it cannot have been carried out."""
+
+
+class NotSentInTime(RequestNotSent, DeadlinePassed):
+    """The deadline passed before the request left."""
+
+
+class RequestRefused(PlatformError):
+    """The server rejected the request itself; in some cases because the user lacks a privilege."""
+
+
+class ObjectDeleted(PlatformError):
+    """An object no longer exists, or the user may not see it."""
+
+
 class CertificateRejected(PlatformError):
     """The server's TLS certificate could not be verified."""
 
@@ -138,6 +164,10 @@ class AnswerTooLarge(ProtocolError):
 
 class NotInRehearsal(PlatformError):
     """During a rehearsal nothing may be sent to this server; nothing was."""
+
+
+class ConnectionBlocked(NotInRehearsal, ConnectionRefusedError):
+    """Looks like a connection refused by the server, so that all clients handle it."""
 
 
 class NotReported(PlatformError):

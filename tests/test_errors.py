@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 from chaoslib.exceptions import ActivityFailed
 
+import chaosvm
 from chaosvm import errors
 from chaosvm.errors import ChaosVMError
 from chaosvm.vm import PowerState
@@ -23,8 +27,25 @@ def test_every_error_is_recorded_by_chaos_toolkit_as_a_failed_activity(error):
 
 
 def test_every_error_is_exported():
-    classes = [name for name in errors.__all__ if name != "LASTING"]
+    classes = [name for name in errors.__all__ if inspect.isclass(getattr(errors, name))]
     assert sorted(classes) == sorted(error.__name__ for error in OURS)
+
+
+def subclasses(error: type[Exception]) -> Iterator[type[Exception]]:
+    for each in error.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
+def test_no_message_begins_with_the_name_of_an_internal_module() -> None:
+    """Chaos Toolkit puts an error's class before its message."""
+    for module in pkgutil.walk_packages(chaosvm.__path__, "chaosvm."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    found = {f"{each.__module__}.{each.__name__}" for each in subclasses(ChaosVMError)}
+    assert {name for name in found if name.startswith("chaosvm.")} == {
+        f"chaosvm.errors.{each.__name__}" for each in OURS if each is not ChaosVMError
+    }
 
 
 def test_an_invalid_value_is_a_value_error():

@@ -19,13 +19,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from chaosvm.dora.environments import read_raw
-from chaosvm.errors import InvalidValue, NotInRehearsal
+from chaosvm.errors import ConnectionBlocked, InvalidValue, NotInRehearsal
 from chaosvm.olvm.settings import address_of
 from chaosvm.platforms import PLATFORMS
 from chaosvm.runtime import rehearsal
 from chaosvm.settings import Settings, loading
 
-__all__ = ["ConnectionBlocked", "install", "hosts", "block_servers", "allow_processes", "describe"]
+__all__ = ["install", "hosts", "block_servers", "allow_processes", "describe"]
 
 _CONNECT_EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
@@ -48,10 +48,6 @@ _HOST_KEYS = {
     for each in _SETTINGS
     for key in _defaults(each, loading.host_name)
 }
-
-
-class ConnectionBlocked(NotInRehearsal, ConnectionRefusedError):
-    """Looks like a connection refused by the server, so that all clients handle it."""
 
 
 class _Block:

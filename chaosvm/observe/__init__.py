@@ -11,7 +11,7 @@ from chaosvm.observe.milestones import Milestone, usable_addresses
 from chaosvm.observe.outages import Outage, outages, was_restarted_by_ha
 from chaosvm.observe.reach import answers_http, port_open
 from chaosvm.observe.recovery import Recovery, RecoveryRecord
-from chaosvm.observe.since import NotBegun, began
+from chaosvm.observe.since import began
 from chaosvm.observe.summary import journal_activities, journal_outcomes, outcome_table
 from chaosvm.observe.telemetry import traced
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Milestone",
-    "NotBegun",
     "Outage",
     "Recovery",
     "RecoveryRecord",

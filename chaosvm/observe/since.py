@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from chaosvm.errors import InvalidValue
+from chaosvm.errors import InvalidValue, NotBegun
 from chaosvm.runtime.activity_times import activity_began, activity_names
 from chaosvm.settings import values
 
-__all__ = ["NotBegun", "began"]
+__all__ = ["began"]
 
 _EXPECTED = "an ISO 8601 time such as 2026-11-30T10:00:00Z, or the name of an activity of this run"
-
-
-class NotBegun(InvalidValue):
-    """The activity that ``since`` names has not begun in this run."""
 
 
 def began(since: object) -> dt.datetime:

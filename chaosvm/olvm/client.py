@@ -18,12 +18,12 @@ from chaosvm.errors import (
     ConnectionFailed,
     DeadlinePassed,
     LoginFailed,
+    NotSentInTime,
     PlatformError,
     ProtocolError,
+    RequestNotSent,
 )
 from chaosvm.olvm.faults import (
-    NotSentInTime,
-    RequestNotSent,
     action_refused,
     page_text,
     parse_xml,

@@ -11,17 +11,17 @@ from chaosvm.errors import (
     CertificateRejected,
     ConnectionFailed,
     DeadlinePassed,
+    NotSentInTime,
     PermissionDenied,
     PlatformError,
     ProtocolError,
+    RequestNotSent,
+    RequestRefused,
 )
 from chaosvm.olvm.settings import OLVMSettings
 
 __all__ = [
     "ActionRefused",
-    "NotSentInTime",
-    "RequestNotSent",
-    "RequestRefused",
     "action_refused",
     "curl_error",
     "not_an_engine",
@@ -52,18 +52,6 @@ _NOT_TLS = re.compile(r"wrong version number|packet length too long|unknown prot
 # The reason of a fault that gives none.
 _NO_REASON = "Operation Failed"
 _MAX_TEXT = 300
-
-
-class RequestNotSent(ConnectionFailed):
-    """The request did not leave this machine, so it cannot have been carried out."""
-
-
-class NotSentInTime(RequestNotSent, DeadlinePassed):
-    """The deadline passed before the request left."""
-
-
-class RequestRefused(PlatformError):
-    """The engine answered 400; in some cases because the user lacks a privilege to read."""
 
 
 class ActionRefused(Exception):

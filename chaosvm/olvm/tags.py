@@ -12,10 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from chaosvm.errors import PermissionDenied, ProtocolError
+from chaosvm.errors import PermissionDenied, ProtocolError, RequestRefused
 from chaosvm.olvm.bulk_reads import map_parallel
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.faults import RequestRefused
 from chaosvm.olvm.search import TagPattern, by_tag
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline

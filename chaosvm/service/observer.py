@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from chaosvm.backend import GuestStatus, ServerEvent, ServerTime, ToolsStatus
-from chaosvm.errors import Interrupted, NoSuchVM, NotReached, NotReported
+from chaosvm.errors import Interrupted, NoSuchVM, NotBegun, NotReached, NotReported
 from chaosvm.observe import (
     Milestone,
-    NotBegun,
     Outage,
     Recovery,
     began,

@@ -27,7 +27,7 @@ from chaosvm.backend import (
     events_of,
     runs_server,
 )
-from chaosvm.errors import GuestUnavailable, PlatformError
+from chaosvm.errors import GuestUnavailable, ObjectDeleted, PlatformError
 from chaosvm.runtime import Deadline
 from chaosvm.selection import folded
 from chaosvm.vm import VM, PowerState
@@ -49,7 +49,7 @@ from chaosvm.vsphere.name_cache import NameCache, read_vms_by_id
 from chaosvm.vsphere.properties import ALL_PATHS, paths_for_fields
 from chaosvm.vsphere.running_tasks import vms_with_running_tasks
 from chaosvm.vsphere.settings import VSphereSettings
-from chaosvm.vsphere.tags import ObjectDeleted, Tag, TagReader
+from chaosvm.vsphere.tags import Tag, TagReader
 from chaosvm.vsphere.uptimes import GuestUptimes
 from chaosvm.vsphere.watch import VSphereWatch
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chaosvm.errors import PlatformError, ProtocolError
+from chaosvm.errors import ObjectDeleted, PlatformError, ProtocolError
 from chaosvm.redaction import hide_session
 from chaosvm.runtime import Deadline, Login
 from chaosvm.runtime.documents import parse_json
@@ -20,7 +20,7 @@ from chaosvm.vsphere.faults import connection_error, login_refused
 from chaosvm.vsphere.settings import VSphereSettings
 from chaosvm.vsphere.transport import Transport
 
-__all__ = ["ObjectDeleted", "Tag", "TagReader"]
+__all__ = ["Tag", "TagReader"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -47,10 +47,6 @@ class Tag:
 
 class _Unauthorized(Exception):
     pass
-
-
-class ObjectDeleted(PlatformError):
-    """One of the VMs or tags no longer exists, or the user may not see it."""
 
 
 class TagReader:

@@ -28,10 +28,10 @@ from chaosvm.errors import (
     LoginFailed,
     PlatformError,
     ProtocolError,
+    RequestNotSent,
 )
 from chaosvm.lab import Lab, State, World, rule, when
 from chaosvm.olvm import OLVMPlatform, client, http, sso
-from chaosvm.olvm.faults import RequestNotSent
 from chaosvm.olvm.http import HttpChannel
 from chaosvm.runtime import Deadline
 from tests.olvm.conftest import DB, OTHER, VM, Connect, at_most, eventually, sent
