@@ -25,8 +25,10 @@ Place = tuple[str, str]
 class Calls:
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
-        # By call and VM: when the request was answered, None while it is in flight.
-        self._answered_at: dict[tuple[str, str], datetime | None] = {}
+        # By call and VM, on a clock that nobody sets: when the request was answered, None while
+        # it is in flight, and when its outcome was recorded.
+        self._answered_at: dict[tuple[str, str], float | None] = {}
+        self._ended_at: dict[tuple[str, str], float] = {}
         self._recorded_at: dict[Key, float] = {}  # the last line about each VM
         self._blocked_reason: str | None = None
         # Calls that began at this time or earlier are stopped, for this reason.
@@ -64,9 +66,12 @@ class Calls:
     def record_request(self, call: str, vm_id: str) -> None:
         self._answered_at[call, vm_id] = None
 
-    def record_answer(self, call: str, vm_id: str, now: datetime) -> None:
+    def record_answer(self, call: str, vm_id: str, moment: float) -> None:
         if (call, vm_id) in self._answered_at:
-            self._answered_at[call, vm_id] = now
+            self._answered_at[call, vm_id] = moment
+
+    def record_outcome(self, call: str, vm_id: str, moment: float) -> None:
+        self._ended_at[call, vm_id] = moment
 
     def record_line(self, call: str, vm_id: str) -> None:
         if place := self._places.get(call):
@@ -76,17 +81,41 @@ class Calls:
         return self._recorded_at.get(key, 0.0) >= moment
 
     def seconds_left(
-        self, vm_id: str, operation: OperationRecord, now: datetime, shows_shutdowns: bool
+        self,
+        vm_id: str,
+        operation: OperationRecord,
+        now: datetime,
+        moment: float,
+        shows_shutdowns: bool,
     ) -> float:
-        """For how many more seconds the last request may take effect."""
-        since = self._answered_at.get((operation.call, vm_id), operation.sent_at)
-        if since is None:
+        """For how many more seconds the last request may take effect.
+
+        ``now`` and ``moment`` are the same time, for requests of other processes and of this one.
+        """
+        call = (operation.call, vm_id)
+        if call in self._answered_at:
+            age = _age(moment, self._answered_at[call], self._ended_at.get(call), operation)
+        else:
+            sent, ended = _seconds(operation.sent_at), _seconds(operation.ended_at)
+            age = _age(now.timestamp(), sent, ended, operation)
+        if age is None:
             return _REQUEST_SECONDS
-        if operation.ended_at is not None and not operation.is_guest_command:
-            # Until then the VM was watched without a result.
-            since = max(since, operation.ended_at)
         hidden = operation.is_guest_command and not shows_shutdowns
-        limit = _GUEST_SECONDS if hidden else _REQUEST_SECONDS
-        # If the clock was set back, the request counts as new.
-        age = max(0.0, (now - since).total_seconds())
-        return max(0.0, limit - age)
+        return max(0.0, (_GUEST_SECONDS if hidden else _REQUEST_SECONDS) - age)
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()
+
+
+def _age(
+    now: float, since: float | None, ended: float | None, operation: OperationRecord
+) -> float | None:
+    """Seconds since a request was sent or answered; None if that is not known."""
+    if since is None:
+        return None
+    if ended is not None and not operation.is_guest_command:
+        # Until then the VM was watched without a result.
+        since = max(since, ended)
+    # If the clock was set back, the request counts as new.
+    return max(0.0, now - since)

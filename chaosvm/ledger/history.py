@@ -230,7 +230,13 @@ class History:
         record = self._vm_records.get(key)
         if record is None or not operation.is_restore or operation.pending:
             return
-        if operation.after is record.original:
+        if operation.after is not record.original:
+            return
+        # While a restore waits for its guest, another call may have begun to change the VM again.
+        begun = next(n for n, each in enumerate(record.operations) if each is operation)
+        if later := record.operations[begun + 1 :]:
+            self._vm_records[key] = replace(record, operations=later)
+        else:
             del self._vm_records[key]
 
 

@@ -25,6 +25,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -53,7 +54,8 @@ class Ledger:
     """The ledger of one run. Thread-safe.
 
     The file is created, and locked for this process, just before the first change;
-    ``prepare`` is called before that. ``now`` returns the time, with its time zone.
+    ``prepare`` is called before that. ``now`` returns the time, with its time zone, and
+    ``moment`` the seconds on a clock that nobody sets.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Ledger:
         title: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         prepare: Callable[[], None] = lambda: None,
+        moment: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
         self.run = f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.history = History(boot_id())
         self._title = title
         self._now = now
+        self._moment = moment
         self._prepare = prepare
         self._file: LedgerFile | None = None
         self._has_header = False
@@ -142,7 +146,7 @@ class Ledger:
     def record_answer(self, vm_id: str, order: Order) -> None:
         """The request was answered, or its answer was lost: it is no longer in flight."""
         with self._lock:
-            self._calls.record_answer(order.call_id, vm_id, self._now())
+            self._calls.record_answer(order.call_id, vm_id, self._moment())
 
     def record_outcomes(self, outcomes: Sequence[tuple[Outcome, bool]], order: Order) -> None:
         """Write the outcomes, each with whether a request may still take effect.
@@ -165,6 +169,8 @@ class Ledger:
         ]
         with self._lock:
             self._write(lines, sync=False, needed=False)
+            for outcome, _ in outcomes:
+                self._calls.record_outcome(order.call_id, outcome.id, self._moment())
 
     def block(self, why: str) -> None:
         """From now on, allow only restores."""
@@ -214,9 +220,9 @@ class Ledger:
         so only the request itself has to be waited for.
         """
         with self._lock:
-            now = self._now()
+            now, moment = self._now(), self._moment()
             left = [
-                self._calls.seconds_left(record.id, operation, now, shows_shutdowns)
+                self._calls.seconds_left(record.id, operation, now, moment, shows_shutdowns)
                 for operation in record.unconfirmed
             ]
         return max(left, default=0.0)

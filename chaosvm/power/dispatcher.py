@@ -34,6 +34,7 @@ class Dispatcher:
         self._ledger = ledger
         self._workers = ThreadPoolExecutor(order.parallel, thread_name_prefix="chaosvm-send")
         self._has_worker = False
+        self._not_started: set[Job] = set()  # ended, as there was no worker to send their command
         self._waiting: deque[Job] = deque()
         self._sending = 0
         self._answers: SimpleQueue[tuple[Job, Answer | BaseException]] = SimpleQueue()
@@ -68,11 +69,14 @@ class Dispatcher:
             self._workers.submit(self._work, job, command)
             self._has_worker = True
         except RuntimeError as error:  # no thread can be started, or the interpreter shuts down
-            # The executor has queued it all the same: an existing worker will take it.
+            # The executor has queued it all the same: a worker will take it, now or later.
             if not self._has_worker:
+                self._not_started.add(job)
                 self._add_answer(job, Answer(command, error=CommandFailed(f"not sent: {error}")))
 
     def _work(self, job: Job, command: PowerCommand) -> None:
+        if job in self._not_started:
+            return
         answer: Answer | BaseException
         try:
             answer = self._send(job, command)

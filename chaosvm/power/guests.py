@@ -75,7 +75,11 @@ class GuestReader:
         status, milestone = job.readiness.status, job.readiness.missing
         if status is None or milestone is None or job.vm.id in self._attempts:
             return
-        attempt = self._workers.submit(self._reaches, milestone, status)
+        try:
+            attempt = self._workers.submit(self._reaches, milestone, status)
+        except RuntimeError as error:  # no thread can be started
+            job.readiness.problem = f"no connection was tried: {error}"
+            return
         self._attempts[job.vm.id] = (milestone, attempt)
 
     def _reaches(self, milestone: Milestone, status: GuestStatus) -> bool:

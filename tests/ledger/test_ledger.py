@@ -31,13 +31,19 @@ SERVER = "fake.example.com"
 
 class Now:
     def __init__(self) -> None:
-        self.moment = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+        self.time = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+        self.moment = 0.0
 
     def __call__(self) -> datetime:
-        return self.moment
+        return self.time
 
     def later(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
+        self.moment += seconds
+        self.set(seconds)
+
+    def set(self, seconds: float) -> None:
+        """Somebody sets the clock, so many seconds ahead."""
+        self.time += timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ def now() -> Now:
 
 @pytest.fixture
 def ledger(path: Path, now: Now) -> Ledger:
-    return Ledger(path, "Do we survive?", now)
+    return Ledger(path, "Do we survive?", now, moment=lambda: now.moment)
 
 
 def machine(number: int = 1, state: PowerState = ON) -> VM:
@@ -779,6 +785,24 @@ def test_a_restore_that_may_still_happen_is_not_over(ledger: Ledger, path: Path)
         assert original_states(history) == {"web-1": ON}
 
 
+def test_what_another_call_changes_during_a_restore_is_not_forgotten(
+    ledger: Ledger, path: Path
+) -> None:
+    """The restored VM is on, and its restore waits until it is ready."""
+    off, back, again = make_order(), make_order("power_on", is_restore=True), make_order()
+    record_intent(ledger, off, machine())
+    ledger.record_outcomes([(outcome(machine(), off, OFF), False)], off)
+    record_intent(ledger, back, machine(1, OFF))
+    record_intent(ledger, again, machine())
+    ledger.record_request("vm-1", PowerCommand.SHUTDOWN_GUEST, again)
+    ledger.record_outcomes([(outcome(machine(1, OFF), back, ON), False)], back)
+    ledger.record_outcomes([(outcome(machine(), again, OFF), False)], again)
+    for history in (ledger.history, ledgers.read(path)):
+        (record,) = history
+        assert (record.original, record.last.call) == (ON, again.call_id)
+        assert record.possible_states == {OFF}
+
+
 def test_the_first_state_counts(ledger: Ledger, path: Path) -> None:
     for operation, state, after in (("power_off", ON, OFF), ("power_on", OFF, ON)):
         order, vm = make_order(operation), machine(1, state)
@@ -861,7 +885,22 @@ def test_what_was_sent_is_expected_for_a_while(
     assert ledger.seconds_in_flight(record) == patience
     now.later(1)
     assert ledger.seconds_in_flight(record) == patience - 1
+    for seconds in (1000, -5000):
+        now.set(seconds)
+        assert ledger.seconds_in_flight(record) == patience - 1
     now.later(patience)
     assert ledger.seconds_in_flight(record) == 0
-    now.later(-500)  # somebody set the clock back
-    assert ledger.seconds_in_flight(record) == patience
+
+
+def test_a_request_of_another_process_counts_as_new_if_the_clock_was_set_back(
+    ledger: Ledger, path: Path, now: Now
+) -> None:
+    order = make_order()
+    record_intent(ledger, order, machine())
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, order)
+    now.later(14)
+    (record,) = ledgers.read(path)
+    other = Ledger(path, now=now)
+    assert other.seconds_in_flight(record) == 1
+    now.set(-500)
+    assert other.seconds_in_flight(record) == 15

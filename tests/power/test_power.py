@@ -1592,6 +1592,26 @@ def test_threads_that_cannot_be_started(platform, monkeypatch, started):
         assert platform.sent == []
 
 
+def test_a_thread_that_starts_later_does_not_send_what_has_failed(platform, monkeypatch):
+    start, count = threading.Thread.start, itertools.count()
+
+    def fails_once(thread: threading.Thread) -> None:
+        if next(count) == 0:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    for name in ("web-0", "web-1"):
+        platform.add(name)
+    monkeypatch.setattr(threading.Thread, "start", fails_once)
+
+    first, second = run(platform, "power_off", graceful=False, parallel=1)
+
+    assert first.error == "refused the hard power off: not sent: can't start new thread"
+    assert second.error is None
+    _workers_end()
+    assert platform.sent == [("web-1", PowerCommand.POWER_OFF)]
+
+
 def _workers_end() -> None:
     for thread in threading.enumerate():
         if thread.name.startswith("chaosvm-send"):

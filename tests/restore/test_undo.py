@@ -54,7 +54,9 @@ def ledger(platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The ledger of every call in the test, on the platform's clock."""
     start = datetime(2026, 3, 1, tzinfo=UTC)
     made = Ledger(
-        tmp_path / "ledger.jsonl", now=lambda: start + timedelta(seconds=platform.clock.now)
+        tmp_path / "ledger.jsonl",
+        now=lambda: start + timedelta(seconds=platform.clock.now),
+        moment=platform.clock.monotonic,
     )
     monkeypatch.setattr(platform._context, "ledger", lambda: made)
     return made
@@ -290,7 +292,7 @@ def test_a_request_whose_answer_was_lost_is_resolved_by_looking(
     with pytest.raises(Died):
         platform.batch_power_off({"all": True}, graceful=False)
     platform.trouble_watching()
-    resumed = Ledger(ledger.path, now=ledger._now)
+    resumed = Ledger(ledger.path, now=ledger._now, moment=ledger._moment)
     resumed.history = ledger.history
     outcomes = restore(platform, resumed, Deadline(60, platform.clock), 10)
     platform.clock.sleep(100)
@@ -785,7 +787,7 @@ def test_each_of_two_runs_puts_back_what_it_found(
     left: PowerState,
 ) -> None:
     """One run powered it on after it had found it off, as the other run had left it."""
-    other = Ledger(tmp_path / "other.jsonl", now=ledger._now)
+    other = Ledger(tmp_path / "other.jsonl", now=ledger._now, moment=ledger._moment)
     platform.add("web-1")
     platform.power_off("web-1")
     monkeypatch.setattr(platform._context, "ledger", lambda: other)
