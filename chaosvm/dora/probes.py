@@ -161,7 +161,7 @@ def vm_exists(
     }
     ```
     """
-    name = values.string("vm_name", vm_name)
+    name = values.vm_name(vm_name)
     vms = dora(configuration, secrets).list_vms(environment)
     return any(vm.answers_to(name) for vm in vms)
 

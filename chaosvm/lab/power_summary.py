@@ -50,9 +50,9 @@ def join_names(names: Sequence[str]) -> str:
 
 
 def cast_summary(lines: Sequence[str]) -> str:
-    """What was made up for a rehearsal, from the lines about it."""
+    """What was made up for a rehearsal, from the lines about it; empty if nothing was."""
     names = [line.split("'")[1] for line in lines if line.startswith("added VM ")]
-    missing = len(lines) - len(names)
+    missing = sum(line.startswith("not added") for line in lines)
     parts = []
     if names:
         shown = join_names(names[:_MAX_VMS] + (["others"] if len(names) > _MAX_VMS else []))

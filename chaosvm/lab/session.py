@@ -169,8 +169,8 @@ class RehearsalSession:
             if self.has_begun:
                 for line in power_changes(self.lab.world):
                     logger.info(f"rehearsal: {line}")
-                if self._cast:
-                    logger.warning(f"rehearsal: {cast_summary(self._cast)}")
+                if summary := cast_summary(self._cast):
+                    logger.warning(f"rehearsal: {summary}")
             connections.close_all()
         finally:
             self.has_begun = False

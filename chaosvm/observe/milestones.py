@@ -46,8 +46,7 @@ class Milestone:
             return cls(_checked_url(key, text), scheme, path=text)
         match = re.fullmatch(r"(\d{1,5})(/\S*)?", rest)
         if scheme not in ("port", "http", "https") or match is None:
-            hint = values.suggestion(scheme, _KINDS)
-            raise InvalidValue(f"{values.invalid(key, text, _EXPECTED)}{hint}")
+            raise InvalidValue(f"{values.invalid(key, text, _EXPECTED)}{_hint(text)}")
         port, path = int(match[1]), match[2] or ""
         if not 0 < port <= _MAX_PORT or (scheme == "port" and path):
             raise values.invalid(key, text, _EXPECTED)
@@ -106,6 +105,15 @@ def _is_link_local(address: str) -> bool:
 
 def _in_url(address: str) -> str:
     return f"[{address}]" if ":" in address else address
+
+
+def _hint(text: str) -> str:
+    """What was probably meant: ``port:22`` for ``prot:22``, ``port 22`` and ``22``."""
+    match = re.fullmatch(r"(\D*?)\W*(\d{1,5})", text)
+    word, number = match.groups() if match is not None else (text.partition(":")[0], "")
+    kind = values.closest(word or "port", _KINDS)
+    meant = f"{kind}:{number}" if kind in ("port", "http", "https") and number else kind
+    return f" (did you mean {meant!r}?)" if kind and meant != text else ""
 
 
 def _checked_url(key: str, text: str) -> str:

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 _STOP_REASON = "what the run has changed is being restored"
 _MAX_NAMED = 20  # in a line of the log
-_MIN_TIME, _RETRY_INTERVAL = 0.1, 2.0  # seconds
+_MIN_TIME, _RETRY_INTERVAL, _LOG_INTERVAL = 0.1, 2.0, 15.0  # seconds
 
 
 def records_to_restore(ledger: Ledger, platform: str, server: str | None = None) -> list[VMRecord]:
@@ -110,6 +110,7 @@ class _Restore:
     force: bool
     dry_run: bool
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    _next_line_at: float = 0.0  # of the log
 
     def run(self, records: Sequence[VMRecord], deadline: Deadline) -> None:
         waiting, halfway = records, deadline.elapsed + deadline.remaining / 2
@@ -123,6 +124,7 @@ class _Restore:
                 return
             ready, waiting = self.partition(waiting, check, deadline.elapsed >= halfway)
             self.process(ready, check, deadline.share(2) if waiting else deadline)
+            self._log_waiting(waiting, check, deadline)
             deadline.sleep(POLL_INTERVAL if waiting else 0)
             if deadline.passed:
                 self.time_out(waiting, check, deadline)
@@ -171,6 +173,20 @@ class _Restore:
         for _ in range(MAX_OPERATIONS):
             todo = self._apply_next_operations(todo, deadline)
         self.outcomes |= {record.id: cannot_restore(record, vm) for record, vm in todo}
+
+    def _log_waiting(
+        self, waiting: Sequence[VMRecord], check: InFlightCheck, deadline: Deadline
+    ) -> None:
+        """At long intervals: a wait without a word looks like a hang, and gets interrupted."""
+        if not waiting or deadline.elapsed < self._next_line_at:
+            return
+        self._next_line_at = deadline.elapsed + _LOG_INTERVAL
+        vm = check.vms[waiting[0].id]
+        others = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+        logger.info(
+            f"{RESTORE}: {vm} {check.in_flight_reason(vm)}{others}: waiting until that is clear, "
+            f"for at most {deadline.remaining:.0f} s"
+        )
 
     def time_out(
         self, waiting: Sequence[VMRecord], check: InFlightCheck, deadline: Deadline

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chaosvm.errors import InvalidValue
-from chaosvm.selection.messages import EXAMPLE, bare_string_error
+from chaosvm.selection.messages import EXAMPLE, bare_list_error, bare_string_error
 from chaosvm.settings import values
 
 __all__ = ["VMSelection", "parse_text"]
@@ -23,8 +23,10 @@ def parse_text(vms: Any, key: str = "vms") -> Any:
     """Return the mapping that a JSON text describes; anything but a string as it is.
 
     JSON is what `chaos init`, a variable or `--var` can hold. Raises InvalidValue for
-    any other string, such as a glob.
+    any other string, such as a glob, and for a list.
     """
+    if isinstance(vms, list):
+        raise bare_list_error(key, vms)
     if not isinstance(vms, str):
         return vms
     if not vms.lstrip().startswith("{"):

@@ -28,7 +28,7 @@ class SelectionKey:
     # For the message when no VM matches: "none is in cluster 'prd'. Clusters: prod".
     verb: str = "matches"
     plural: str = ""
-    value_of: Callable[[VM], str | None] | None = None
+    values_of: Callable[[VM], Iterable[str | None]] = lambda vm: ()
 
 
 def _regex(key: str, value: Any) -> re.Pattern[str]:
@@ -80,14 +80,14 @@ KEYS: dict[str, SelectionKey] = {
         ("name",),
         lambda vm, globs: _matches_any(globs, (vm.name,)),
         plural="Names",
-        value_of=lambda vm: vm.name,
+        values_of=lambda vm: (vm.name,),
     ),
     "regex": SelectionKey(
         _regex,
         ("name",),
         lambda vm, pattern: pattern.fullmatch(vm.name) is not None,
         plural="Names",
-        value_of=lambda vm: vm.name,
+        values_of=lambda vm: (vm.name,),
     ),
     "ids": SelectionKey(values.string_list, _IDENTITY),
     "datacenter": SelectionKey(
@@ -96,7 +96,7 @@ KEYS: dict[str, SelectionKey] = {
         lambda vm, globs: _matches_any(globs, (vm.datacenter,)),
         "is in",
         "Datacenters",
-        lambda vm: vm.datacenter,
+        lambda vm: (vm.datacenter,),
     ),
     "cluster": SelectionKey(
         values.string_list,
@@ -104,7 +104,7 @@ KEYS: dict[str, SelectionKey] = {
         lambda vm, globs: _matches_any(globs, (vm.cluster,)),
         "is in",
         "Clusters",
-        lambda vm: vm.cluster,
+        lambda vm: (vm.cluster,),
     ),
     "host": SelectionKey(
         values.string_list,
@@ -112,7 +112,7 @@ KEYS: dict[str, SelectionKey] = {
         lambda vm, globs: _matches_any(globs, (vm.host,)),
         "is on",
         "Hosts",
-        lambda vm: vm.host,
+        lambda vm: (vm.host,),
     ),
     "folder": SelectionKey(
         values.string_list,
@@ -120,17 +120,19 @@ KEYS: dict[str, SelectionKey] = {
         _folder_matches,
         "is in",
         "Folders",
-        lambda vm: vm.folder,
+        lambda vm: (vm.folder,),
     ),
     # Tags are read in a request of their own, by id.
-    "tag": SelectionKey(values.string_list, ("id",), _tag_matches, "has"),
+    "tag": SelectionKey(
+        values.string_list, ("id",), _tag_matches, "has", "Tags", lambda vm: vm.tags or ()
+    ),
     "guest_os": SelectionKey(
         values.string_list,
         ("guest_os",),
         _guest_os_matches,
         "has",
         "Guest systems",
-        lambda vm: vm.guest_os,
+        lambda vm: (vm.guest_os,),
     ),
     "power_state": SelectionKey(
         _power_states,
@@ -138,7 +140,7 @@ KEYS: dict[str, SelectionKey] = {
         lambda vm, states: vm.power_state in states,
         "has",
         "Power states",
-        lambda vm: vm.power_state.value,
+        lambda vm: (vm.power_state.value,),
     ),
     "exclude": SelectionKey(
         Exclusion,

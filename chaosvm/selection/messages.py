@@ -13,7 +13,14 @@ from chaosvm.selection.names import VMIndex
 from chaosvm.settings import values
 from chaosvm.vm import VM, PowerState
 
-__all__ = ["EXAMPLE", "all_blocked", "bare_string_error", "no_match", "too_small_percent"]
+__all__ = [
+    "EXAMPLE",
+    "all_blocked",
+    "bare_list_error",
+    "bare_string_error",
+    "no_match",
+    "too_small_percent",
+]
 
 EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
 _MOST_VALUES = 8
@@ -33,6 +40,15 @@ def bare_string_error(key: str, value: str) -> InvalidValue:
     )
 
 
+def bare_list_error(key: str, items: list[Any]) -> InvalidValue:
+    """For a list in place of a mapping: most are names of VMs."""
+    example = EXAMPLE
+    if items and all(isinstance(item, str) for item in items):
+        named = json.dumps({"names": items}, ensure_ascii=False)
+        example = named if len(named) <= _LONGEST_HINT else '{"names": [...]}'
+    return values.invalid(key, items, f"a mapping such as {example}")
+
+
 def no_match(spec: Mapping[str, Any], checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:
     """Why no VM matches: the first key that leaves none, and the values that there are."""
     known, matching = f"{len(inventory)} VMs are known", list(inventory)
@@ -44,7 +60,7 @@ def no_match(spec: Mapping[str, Any], checked: Mapping[str, Any], inventory: Seq
         if not remaining:
             before = f"{_vms_match(len(matching))} {' and '.join(matched)}; " if matched else ""
             none = f"none {KEYS[key].verb} {_described(key, spec[key])}"
-            hint = _existing_values(key, matching) + _without_host(checked, inventory)
+            hint = _existing_values(key, spec[key], matching) + _without_host(checked, inventory)
             return f"{_no_vm_fits(spec)} ({known}): {before}{none}{hint}"
         matched.append(_described(key, spec[key]))
         matching = remaining
@@ -82,10 +98,13 @@ def _described(key: str, value: Any) -> str:
     return f"{key} {_shortened(map(repr, words), ' or ')}"
 
 
-def _existing_values(key: str, vms: Iterable[VM]) -> str:
-    value_of = KEYS[key].value_of
-    existing = {value for vm in vms if (value := value_of(vm))} if value_of else None
-    return f". {KEYS[key].plural}: {_shortened(sorted(existing), ', ')}" if existing else ""
+def _existing_values(key: str, wanted: Any, vms: Iterable[VM]) -> str:
+    """The values that there are, those that the wanted ones may be misspellings of first."""
+    existing = sorted({value for vm in vms for value in KEYS[key].values_of(vm) if value})
+    words = [wanted] if isinstance(wanted, str) else list(wanted)
+    similar = {each for word in words for each in values.similar(word, existing, _MOST_VALUES)}
+    existing.sort(key=lambda value: value not in similar)
+    return f". {KEYS[key].plural}: {_shortened(existing, ', ')}" if existing else ""
 
 
 def _without_host(checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:

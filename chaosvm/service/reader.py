@@ -34,7 +34,7 @@ class InventoryReader:
         fields: Collection[str] | None = None,
     ) -> VM:
         """The VM of this name, id, UUID or path; cached names are for probes only."""
-        name = values.string("vm_name", vm_name)
+        name = values.vm_name(vm_name)
         return find_one(self.backend.inventory(deadline, [name], allow_cached, fields), name)
 
     def for_probe(

@@ -310,7 +310,7 @@ class VMService(ServiceBase):
         return selection.read(self._reader.for_probe(selection, deadline, needed))
 
     def _run_single(self, operation: str, vm_name: str, **options: Any) -> Outcome:
-        values.string("vm_name", vm_name)
+        values.vm_name(vm_name)
         order, deadline = self._ordered(operation, **options)
         target = self._targets.find(Selection({"names": [vm_name]}), deadline)
         return self._operations.run_single(order, target, deadline)

@@ -163,13 +163,14 @@ def _refuse_undeclared_groups() -> None:
 
 
 def configured(cls: type[Settings], environment: Mapping[str, str] | None = None) -> bool:
-    """True if the environment has the essential settings of this platform."""
+    """True if the environment has a setting of this platform, perhaps a misspelt one."""
     lab = rehearsal.environment()
     if lab is not None:
         environment = lab
     elif environment is None:
         environment = os.environ
-    return all(environment.get(f"{cls.prefix}_{name}".upper()) for name in cls.essential)
+    prefix = f"{cls.prefix}_".upper()
+    return any(value for name, value in environment.items() if name.startswith(prefix))
 
 
 def _checked_group(name: str, group: Any) -> Mapping[str, Any]:

@@ -34,10 +34,12 @@ __all__ = [
     "path",
     "secret",
     "shown",
+    "similar",
     "string",
     "string_list",
     "suggestion",
     "timeout_seconds",
+    "vm_name",
 ]
 
 E = TypeVar("E", bound=StrEnum)
@@ -105,8 +107,15 @@ def closest(
     synonym = (synonyms or {}).get(folded)
     if synonym in by_folded:
         return by_folded[synonym]
-    close = get_close_matches(folded, by_folded, n=1)
-    return by_folded[close[0]] if close else None
+    return next(iter(similar(word, by_folded.values(), 1)), None)
+
+
+def similar(word: Any, known: Iterable[str], most: int) -> list[str]:
+    """The known words that this one may be a misspelling of, the closest first."""
+    if not isinstance(word, str) or len(word) > _LONGEST_WORD:
+        return []
+    by_folded = {each.casefold(): each for each in known}
+    return [by_folded[each] for each in get_close_matches(word.casefold(), by_folded, n=most)]
 
 
 def suggestion(word: Any, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
@@ -125,6 +134,10 @@ def string(key: str, value: Any, expected: str = "a non-empty string") -> str:
     if unusable := _UNUSABLE.search(value):
         raise invalid(key, value, f"{expected}, without the character {unusable[0]!a}")
     return value
+
+
+def vm_name(value: Any) -> str:
+    return string("vm_name", value, "one VM's name or id; activities with `vms` take several")
 
 
 def _remedy(key: str, expected: str) -> str:

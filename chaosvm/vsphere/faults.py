@@ -133,6 +133,8 @@ def command_error(fault: Any) -> CommandFailed:
     return CommandFailed(fault_text(fault))
 
 
+# OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
+_WRONG_NAME = (62, 64)
 # OpenSSL's reasons for a reply that is not TLS; which one depends on its version.
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 
@@ -140,10 +142,11 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 def connection_error(error: Exception, address: str) -> PlatformError:
     """For what the socket, TLS or HTTP layer raised."""
     if isinstance(error, ssl.SSLCertVerificationError):
+        remedy = "give the CA's certificate as vsphere_ca_file"
+        if error.verify_code in _WRONG_NAME:
+            remedy = "set vsphere_server to a name in the certificate"
         return CertificateRejected(
-            f"the certificate of {address} cannot be trusted ({error.verify_message}): give the "
-            "CA's certificate as vsphere_ca_file, and the server by a name that is in its "
-            "certificate"
+            f"the certificate of {address} cannot be trusted ({error.verify_message}): {remedy}"
         )
     if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
         return ConnectionFailed(f"{address} does not answer with TLS: is the port right?")

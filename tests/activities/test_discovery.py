@@ -120,6 +120,15 @@ def test_without_settings_there_is_no_request_and_no_system() -> None:
     assert chaosvm.discover()["system"] is None
 
 
+def test_incomplete_settings_are_named(
+    monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("VSPHERE_HOST", "vcenter.example.com")
+    chaosvm.discover()
+    assert "chaosvm.vsphere: the system is not discovered: not set: vsphere_server, " in logs.text
+    assert "VSPHERE_HOST is set but not used: did you mean VSPHERE_SERVER?" in logs.text
+
+
 def test_importing_and_discovering_needs_no_sdk() -> None:
     """In a process of its own, in which the SDKs cannot be imported."""
     program = """

@@ -99,9 +99,20 @@ def test_a_milestone_that_cannot_be_meant_is_refused(text: object) -> None:
         Milestone.parse("wait_for", text)
 
 
-def test_a_misspelt_milestone_gets_a_hint() -> None:
-    with pytest.raises(InvalidValue, match="did you mean 'port'"):
-        Milestone.parse("wait_for", "prot:22")
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("prot:22", "port:22"),
+        ("port 443", "port:443"),
+        ("443", "port:443"),
+        ("http 8080", "http:8080"),
+        ("prot", "port"),
+        ("tools:3", "tools"),
+    ],
+)
+def test_a_misspelt_milestone_gets_a_hint(text: str, meant: str) -> None:
+    with pytest.raises(InvalidValue, match=f"did you mean '{meant}'"):
+        Milestone.parse("wait_for", text)
 
 
 def test_a_milestone_is_written_as_it_was_given() -> None:

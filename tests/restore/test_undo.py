@@ -261,6 +261,19 @@ def test_a_guest_that_is_still_shutting_down_is_waited_for(
     assert platform.steps("web-1") == [PowerCommand.SHUTDOWN_GUEST, PowerCommand.POWER_ON]
 
 
+def test_a_wait_is_announced(
+    platform: FakePlatform, ledger: Ledger, logs: pytest.LogCaptureFixture
+) -> None:
+    platform.add("web-1")
+    platform.on("web-1", PowerCommand.SHUTDOWN_GUEST, does(40, tracked=False))
+    platform.power_off("web-1", timeout=10, on_timeout="leave")
+    platform.restore_power_states(timeout=300)
+    lines = [line for line in logs.messages if "waiting until that is clear" in line]
+    assert len(lines) == 2  # in 30 seconds
+    assert "but the guest shutdown that was sent to it may still be carried out" in lines[0]
+    assert "for at most 300 s" in lines[0]
+
+
 def test_a_plain_rollback_waits_for_it_as_well(platform: FakePlatform, ledger: Ledger) -> None:
     platform.add("web-1")
     platform.on("web-1", PowerCommand.SHUTDOWN_GUEST, does(40, tracked=False))

@@ -258,6 +258,13 @@ def test_anything_but_a_filled_mapping_is_refused(vms):
         Selection(vms)
 
 
+def test_a_list_of_names_is_refused_with_the_mapping_to_write() -> None:
+    with pytest.raises(InvalidValue, match=r'a mapping such as \{"names": \["web-1", "web-2"\]\}$'):
+        Selection(["web-1", "web-2"])
+    with pytest.raises(InvalidValue, match=r'a mapping such as \{"names": \[\.\.\.\]\}$'):
+        Selection(["web-1"] * 100)
+
+
 BARE = "a bare string is not taken, so that nothing is selected by accident: did you mean"
 
 

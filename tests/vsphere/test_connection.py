@@ -70,7 +70,7 @@ def test_another_ca_is_rejected(connect: Connect, vcsim: Vcsim, tmp_path) -> Non
 
 def test_a_certificate_for_another_name_is_rejected(connect: Connect) -> None:
     with Vcsim.start(names=["vcenter.example.com"]) as elsewhere:
-        with pytest.raises(CertificateRejected):
+        with pytest.raises(CertificateRejected, match="set vsphere_server to a name in"):
             connect(port=elsewhere.port, ca_file=elsewhere.ca_file).count_vms()
         assert elsewhere.sessions()["logins"] == 0
 
