@@ -21,8 +21,7 @@ from chaosvm.runtime.documents import (
     read_text,
     refuse_unbounded,
 )
-from chaosvm.settings import loading as settings
-from chaosvm.settings import values
+from chaosvm.settings import addresses, values
 from chaosvm.vsphere.settings import VSphereSettings
 
 __all__ = [
@@ -229,7 +228,7 @@ def _host_filter(key: str, value: Any) -> str:
 
 def _ca_file(key: str, value: Any) -> str:
     # A rehearsal uses the lab's, and the environment's own may be missing on this machine.
-    return values.string(key, value) if rehearsal.is_on() else settings.ca_file(key, value)
+    return values.string(key, value) if rehearsal.is_on() else addresses.ca_file(key, value)
 
 
 _VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {

@@ -11,8 +11,7 @@ from chaosvm.dora.environments import (
     builtin_environments,
     parse_environments,
 )
-from chaosvm.settings import Settings, setting, values
-from chaosvm.settings import loading as settings
+from chaosvm.settings import Settings, addresses, setting, values
 
 __all__ = ["DoraSettings", "Scheme"]
 
@@ -38,14 +37,14 @@ class DoraSettings(Settings):
     prefix: ClassVar[str] = "dora"
     essential: ClassVar[tuple[str, ...]] = ("host", "username", "password")
 
-    host: str = setting(settings.host_name)
+    host: str = setting(addresses.host_name)
     # Both are sent in the path of a URL, so both are secret.
     username: str = setting(_in_path, secret=True)
     password: str = setting(_in_path, secret=True)
-    api_port: int = setting(settings.port, 8000)
-    auth_port: int = setting(settings.port, 51051)
+    api_port: int = setting(addresses.port, 8000)
+    auth_port: int = setting(addresses.port, 51051)
     scheme: str = setting(_scheme, "http")
-    ca_file: str | None = setting(settings.ca_file, None)
+    ca_file: str | None = setting(addresses.ca_file, None)
     timeout: float = setting(values.timeout_seconds, 20.0, rehearsed=True)
     environments: EnvironmentRegistry | None = setting(parse_environments, None, rehearsed=True)
 

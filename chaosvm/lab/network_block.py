@@ -23,7 +23,7 @@ from chaosvm.errors import ConnectionBlocked, InvalidValue, NotInRehearsal
 from chaosvm.olvm.settings import address_of
 from chaosvm.platforms import PLATFORMS
 from chaosvm.runtime import rehearsal
-from chaosvm.settings import Settings, loading
+from chaosvm.settings import Settings, addresses
 
 __all__ = ["install", "hosts", "block_servers", "allow_processes", "describe"]
 
@@ -41,12 +41,12 @@ def _defaults(settings: type[Settings], convert: Any) -> dict[str, Any]:
 
 
 _SETTINGS = tuple(platform.load_settings() for platform in PLATFORMS)
-_PORT_KEYS = frozenset(key for each in _SETTINGS for key in _defaults(each, loading.port))
+_PORT_KEYS = frozenset(key for each in _SETTINGS for key in _defaults(each, addresses.port))
 # Settings that name a host, and the default ports there.
 _HOST_KEYS = {
-    key: tuple(_defaults(each, loading.port).values())
+    key: tuple(_defaults(each, addresses.port).values())
     for each in _SETTINGS
-    for key in _defaults(each, loading.host_name)
+    for key in _defaults(each, addresses.host_name)
 }
 
 

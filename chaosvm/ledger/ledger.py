@@ -43,6 +43,7 @@ from chaosvm.ledger.history import History, VMRecord
 from chaosvm.ledger.reading import boot_id, read
 from chaosvm.outcome import Outcome
 from chaosvm.runtime import experiment, supervision
+from chaosvm.settings import rehearsal_path
 from chaosvm.vm import VM, PowerState
 
 __all__ = ["Ledger", "block_run", "close_all", "ledger_for_run", "ledgers_of_run", "read"]
@@ -346,4 +347,4 @@ def _default_folder(run: experiment.RunContext | None) -> Path:
 def _default_path(run: experiment.RunContext | None) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     name = PATTERN.replace("*", f"{stamp}-{secrets.token_hex(3)}")
-    return _default_folder(run) / FOLDER / name
+    return rehearsal_path(_default_folder(run) / FOLDER / name)

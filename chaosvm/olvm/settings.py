@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from chaosvm.settings import Settings, setting, values
-from chaosvm.settings import loading as settings
+from chaosvm.settings import Settings, addresses, setting, values
 
 __all__ = ["OLVMSettings", "address_of"]
 
@@ -18,16 +17,16 @@ _EXPECTED = "the engine's API, such as https://engine.example.com/ovirt-engine/a
 
 
 def _api_url(key: str, value: Any) -> str:
-    settings.refuse_user(key, value, _EXPECTED)
+    addresses.refuse_user(key, value, _EXPECTED)
     url = values.string(key, value, _EXPECTED).strip().rstrip("/")
     try:
         parts = urlsplit(url)
-        usable = parts.port != 0 and settings.is_host(parts.hostname or "")
+        usable = parts.port != 0 and addresses.is_host(parts.hostname or "")
     except ValueError:  # an invalid port or IPv6 address
         usable = False
     if not usable or parts.scheme not in ("https", "http") or not _URL.fullmatch(url):
         host = url.partition("/")[0]
-        is_host = not host.endswith(":") and settings.is_host(host.partition(":")[0])
+        is_host = not host.endswith(":") and addresses.is_host(host.partition(":")[0])
         raise values.invalid(key, value, _expected_instead(f"https://{host}" if is_host else ""))
     if not parts.path.endswith("/api"):
         raise values.invalid(key, value, _expected_instead(f"{parts.scheme}://{parts.netloc}"))
@@ -55,7 +54,7 @@ class OLVMSettings(Settings):
     url: str = setting(_api_url)
     username: str = setting(values.string)
     password: str = setting(values.secret, secret=True)
-    ca_file: str | None = setting(settings.ca_file, None)
+    ca_file: str | None = setting(addresses.ca_file, None)
     insecure: bool = setting(values.boolean, False)
     timeout: float = setting(values.timeout_seconds, 60.0, rehearsed=True)
 

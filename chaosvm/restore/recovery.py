@@ -180,9 +180,10 @@ def _resume(ledger: str) -> Ledger:
     expected = "the path of a ledger"
     path = values.path("ledger", ledger, expected)
     try:
-        exists, path = path.is_file(), path.absolute()
+        folder, exists, path = path.is_dir(), path.is_file(), path.absolute()
     except OSError as error:  # the name is too long, or the working directory is gone
         raise values.invalid("ledger", ledger, f"{expected} ({error.strerror})") from None
     if not exists:
-        raise values.invalid("ledger", ledger, f"{expected} (there is no such file)")
+        reason = "this is a folder: choose a ledger in it" if folder else "there is no such file"
+        raise values.invalid("ledger", ledger, f"{expected} ({reason})")
     return Ledger.resumed(path)

@@ -11,32 +11,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import ipaddress
 import logging
 import os
-import re
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import urlsplit
 
 from chaosvm.errors import InvalidValue
 from chaosvm.redaction import hide_password
 from chaosvm.runtime import experiment, rehearsal
-from chaosvm.runtime.documents import read_text
 from chaosvm.settings import values
 
-__all__ = ["Settings", "ca_file", "host_name", "is_host", "load", "port", "refuse_user", "setting"]
+__all__ = ["Settings", "configured", "load", "setting"]
 
 logger = logging.getLogger("chaostoolkit")
-
-_IPV6 = 6
-# Letters of any script; underscores are not allowed in host names, but in use.
-_HOST = re.compile(r"(?=.{1,253}$)[\w.-]+")
 
 _ADDRESSES = ("server", "url", "host", "hostname", "address")
 _USERS = ("username", "user", "login")
 _PASSWORDS = ("password", "passwd", "pass", "pwd")
+_CA_FILES = ("ca_file", "cafile", "ca", "cacert", "ca_cert", "ca_bundle")
 
 Converter = Callable[[str, Any], Any]
 Combiner = Callable[[Any, Any], Any]
@@ -259,7 +251,7 @@ def _similar_key(prefix: str, key: str, fields: Iterable[str]) -> str | None:
     names = [field[start:] for field in fields]
     synonyms = {
         word: name
-        for group in (_ADDRESSES, _USERS, _PASSWORDS)
+        for group in (_ADDRESSES, _USERS, _PASSWORDS, _CA_FILES)
         for name in group
         if name in names
         for word in group
@@ -288,63 +280,3 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
             hint = f" (did you mean {similar!r}?)" if similar else ""
             name = key if key.isidentifier() else values.shown(key)
             raise InvalidValue(f"unknown setting {name}{hint}: known are {', '.join(fields)}")
-
-
-# Converters that only settings need --------------------------------------------
-
-
-def host_name(key: str, value: Any) -> str:
-    expected = "a host name or address, without https://, port or path"
-    refuse_user(key, value, expected)
-    host = values.string(key, value, expected).strip()
-    if not is_host(host):
-        raise values.invalid(key, value, f"{expected}{_host_in(host)}")
-    return host.strip("[]")
-
-
-def _host_in(url: str) -> str:
-    """Suggests the host of a URL, or of an address with a port."""
-    try:
-        host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
-    except ValueError:
-        return ""
-    return f"; did you mean {host!r}?" if is_host(host) else ""
-
-
-def refuse_user(key: str, value: Any, expected: str) -> None:
-    """Raises InvalidValue, without the value, for user:password@host and the like."""
-    if "@" in (value if isinstance(value, str) else values.shown(value)):
-        raise InvalidValue(f"{key} contains an @: expected {expected}")
-
-
-def is_host(host: str) -> bool:
-    """True if this can be the name or the address of a host, in brackets or not."""
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if ":" in bare or bare != host:
-        try:
-            return ipaddress.ip_address(bare).version == _IPV6
-        except ValueError:
-            return False
-    try:
-        # The encoding for DNS; raises for labels that are empty or too long.
-        bare.encode("idna")
-    except UnicodeError:
-        return False
-    return _HOST.fullmatch(bare) is not None
-
-
-def port(key: str, value: Any) -> int:
-    return values.integer(key, value, 1, 65_535)
-
-
-def ca_file(key: str, value: Any) -> str:
-    expected = "the path of a PEM file with the CA's certificate"
-    path = values.path(key, value, expected)
-    try:
-        # Refuses irregular and oversized files before the TLS library reads them.
-        read_text(path)
-        ssl.create_default_context(cafile=str(path))
-    except (OSError, ValueError) as error:  # ssl.SSLError and UnusableFile are such
-        reason = getattr(error, "strerror", None) or str(error) or "it cannot be read"
-        raise values.invalid(key, value, f"{expected} ({reason})") from None
-    return str(path)

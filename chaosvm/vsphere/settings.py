@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaosvm.settings import Settings, setting, values
-from chaosvm.settings import loading as settings
+from chaosvm.settings import Settings, addresses, setting, values
 
 __all__ = ["VSphereSettings"]
 
@@ -18,11 +17,11 @@ class VSphereSettings(Settings):
     prefix: ClassVar[str] = "vsphere"
     essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")
 
-    server: str = setting(settings.host_name)
+    server: str = setting(addresses.host_name)
     username: str = setting(values.string)
     password: str = setting(values.secret, secret=True)
-    port: int = setting(settings.port, 443)
-    ca_file: str | None = setting(settings.ca_file, None)
+    port: int = setting(addresses.port, 443)
+    ca_file: str | None = setting(addresses.ca_file, None)
     insecure: bool = setting(values.boolean, False)
     timeout: float = setting(values.timeout_seconds, 60.0, rehearsed=True)
 

@@ -100,9 +100,11 @@ def test_vms_that_are_back_already_are_only_counted(logs: pytest.LogCaptureFixtu
     assert any("restore: 1 of 1 restored (1 already)" in each for each in shown)
 
 
-@pytest.mark.parametrize("path", ["missing.jsonl", "."])
-def test_a_ledger_that_is_not_there(tmp_path: Path, path: str) -> None:
-    with pytest.raises(InvalidValue, match=r"^ledger is .*there is no such file"):
+@pytest.mark.parametrize(
+    ("path", "reason"), [("missing.jsonl", "there is no such file"), (".", "this is a folder")]
+)
+def test_a_ledger_that_is_not_there(tmp_path: Path, path: str, reason: str) -> None:
+    with pytest.raises(InvalidValue, match=rf"^ledger is .*{reason}"):
         restore_on("fake", FakePlatform, None, None, 60, 10, False, str(tmp_path / path))
 
 

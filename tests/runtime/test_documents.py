@@ -15,7 +15,7 @@ from chaosvm.lab.world_files import load as load_world
 from chaosvm.plans import read_plan
 from chaosvm.runtime.documents import UnusableFile, open_regular, parse_json, parse_yaml, read_text
 from chaosvm.settings import output_file, write_atomically
-from chaosvm.settings.loading import ca_file
+from chaosvm.settings.addresses import ca_file
 
 MEGABYTE = 1024 * 1024
 LAUGHS = "\n".join(

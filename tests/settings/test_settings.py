@@ -9,8 +9,7 @@ import trustme
 
 from chaosvm.errors import InvalidValue
 from chaosvm.olvm.settings import OLVMSettings
-from chaosvm.settings import Percent, Safety, Settings, load, setting, values
-from chaosvm.settings import loading as settings
+from chaosvm.settings import Percent, Safety, Settings, addresses, load, loading, setting, values
 from chaosvm.settings.loading import configured
 from chaosvm.vsphere.settings import VSphereSettings
 
@@ -24,11 +23,11 @@ class VSphere(Settings):
     prefix: ClassVar[str] = "vsphere"
     essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")
 
-    server: str = setting(settings.host_name)
+    server: str = setting(addresses.host_name)
     username: str = setting(values.string)
     password: str = setting(values.string, secret=True)
-    port: int = setting(settings.port, 443)
-    ca_file: str | None = setting(settings.ca_file, None)
+    port: int = setting(addresses.port, 443)
+    ca_file: str | None = setting(addresses.ca_file, None)
     insecure: bool = setting(values.boolean, False)
     timeout: float = setting(values.timeout_seconds, 60.0)
 
@@ -132,11 +131,11 @@ def test_a_variable_is_not_offered_for_what_is_set():
 
 
 def test_a_variable_that_is_perhaps_meant_for_an_optional_setting_is_warned_about(caplog):
-    settings._warn.cache_clear()
-    environment = {"VSPHERE_CAFILE": "ca.pem", "VSPHERE_PORT_NUMBER": "8443", "VSPHERE_X": "x"}
+    loading._warn.cache_clear()
+    environment = {"VSPHERE_CACERT": "ca.pem", "VSPHERE_PORT_NUMBER": "8443", "VSPHERE_X": "x"}
     for _ in range(2):
         load(VSphere, {**CONFIGURATION, "vsphere_port": 443}, SECRETS, environment)
-    warning = "VSPHERE_CAFILE is set but not used: did you mean VSPHERE_CA_FILE?"
+    warning = "VSPHERE_CACERT is set but not used: did you mean VSPHERE_CA_FILE?"
     assert caplog.messages == [warning]
 
 

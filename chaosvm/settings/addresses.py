@@ -1,0 +1,76 @@
+"""Converters of settings about servers: hosts, ports and CA files."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+from chaosvm.errors import InvalidValue
+from chaosvm.runtime.documents import read_text
+from chaosvm.settings import values
+
+__all__ = ["ca_file", "host_name", "is_host", "port", "refuse_user"]
+
+_IPV6 = 6
+# Letters of any script; underscores are not allowed in host names, but in use.
+_HOST = re.compile(r"(?=.{1,253}$)[\w.-]+")
+
+
+def host_name(key: str, value: Any) -> str:
+    expected = "a host name or address, without https://, port or path"
+    refuse_user(key, value, expected)
+    host = values.string(key, value, expected).strip()
+    if not is_host(host):
+        raise values.invalid(key, value, f"{expected}{_host_in(host)}")
+    return host.strip("[]")
+
+
+def _host_in(url: str) -> str:
+    """Suggests the host of a URL, or of an address with a port."""
+    try:
+        host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
+    except ValueError:
+        return ""
+    return f"; did you mean {host!r}?" if is_host(host) else ""
+
+
+def refuse_user(key: str, value: Any, expected: str) -> None:
+    """Raises InvalidValue, without the value, for user:password@host and the like."""
+    if "@" in (value if isinstance(value, str) else values.shown(value)):
+        raise InvalidValue(f"{key} contains an @: expected {expected}")
+
+
+def is_host(host: str) -> bool:
+    """True if this can be the name or the address of a host, in brackets or not."""
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if ":" in bare or bare != host:
+        try:
+            return ipaddress.ip_address(bare).version == _IPV6
+        except ValueError:
+            return False
+    try:
+        # The encoding for DNS; raises for labels that are empty or too long.
+        bare.encode("idna")
+    except UnicodeError:
+        return False
+    return _HOST.fullmatch(bare) is not None
+
+
+def port(key: str, value: Any) -> int:
+    return values.integer(key, value, 1, 65_535)
+
+
+def ca_file(key: str, value: Any) -> str:
+    expected = "the path of a PEM file with the CA's certificate"
+    path = values.path(key, value, expected)
+    try:
+        # Refuses irregular and oversized files before the TLS library reads them.
+        read_text(path)
+        ssl.create_default_context(cafile=str(path))
+    except (OSError, ValueError) as error:  # ssl.SSLError and UnusableFile are such
+        reason = getattr(error, "strerror", None) or str(error) or "it cannot be read"
+        raise values.invalid(key, value, f"{expected} ({reason})") from None
+    return str(path)
