@@ -9,8 +9,8 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from chaosvm.backend import PowerCommand
-from chaosvm.errors import CertificateRejected, LoginFailed
-from chaosvm.runtime import Deadline
+from chaosvm.errors import CertificateRejected, LoginFailed, NotInRehearsal
+from chaosvm.runtime import Deadline, rehearsal
 from chaosvm.service import VMService
 from chaosvm.service.orders import checked_order
 from tests.contract.backend import Backend, VCenter
@@ -95,6 +95,21 @@ def test_a_platform_can_be_used_again_after_leaving(backend: Backend) -> None:
     expected = platform.count_vms()
     platform.disconnect()
     assert platform.count_vms() == expected
+
+
+def test_nothing_is_sent_where_a_rehearsal_does_not_lead(
+    platform: VMService, backend: Backend
+) -> None:
+    vm, order = platform.get_vm("web-01"), checked_order("power_off", 20)
+    rehearsal.begin({}, ())
+    try:
+        with pytest.raises(NotInRehearsal):
+            platform.list_vms()
+        with pytest.raises(NotInRehearsal):
+            platform.backend.send(vm, PowerCommand.POWER_OFF, order, Deadline(20))
+    finally:
+        rehearsal.forget()
+    assert backend.sent() == {}
 
 
 # As plain scripts see it -----------------------------------------------------------------------

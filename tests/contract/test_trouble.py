@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from chaosvm.errors import OperationFailed
+from chaosvm.backend import PowerCommand
+from chaosvm.errors import AnswerLost, OperationFailed
 from chaosvm.outcome import How
 from chaosvm.power import resend
+from chaosvm.runtime import Deadline
 from chaosvm.service import VMService
+from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
@@ -27,6 +30,18 @@ def test_a_lost_answer_is_resolved_by_looking(
     backend.trouble("power_off", manner, "web-01", times=1)
     assert platform.power_off("web-01", graceful=False, timeout=60).changed
     assert backend.power("web-01") is Power.OFF
+
+
+def test_an_answer_that_drips_is_lost_at_the_deadline(
+    platform: VMService, backend: Backend
+) -> None:
+    vm = platform.get_vm("web-01")
+    backend.trouble("power_off", "drip", "web-01", seconds=0.2)
+    deadline = Deadline(2)
+    with pytest.raises(AnswerLost):
+        platform.backend.send(vm, PowerCommand.POWER_OFF, checked_order("power_off", 60), deadline)
+    assert 2 <= deadline.elapsed < 10
+    assert backend.sent() == {"power_off": 1}
 
 
 def test_a_step_whose_answer_was_lost_goes_out_once(platform: VMService, backend: Backend) -> None:
