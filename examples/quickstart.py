@@ -42,7 +42,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     platforms = [name for name, sdk in SDKS.items() if all(map(find_spec, sdk))]
     if "olvm" not in platforms:
-        print("oVirt's SDK is not installed: the half of the experiment on OLVM is left out.")
+        print("oVirt's SDK is not installed: the OLVM half of the experiment is left out.")
     try:
         with (
             tempfile.TemporaryDirectory(prefix="quickstart-") as folder,
@@ -143,7 +143,7 @@ def failures(journal: Journal) -> Iterator[str]:
     for activity in journal_activities(journal):
         if activity["status"] == "failed":
             lines = "".join(activity.get("exception", ())).strip().splitlines()
-            yield f"{activity['activity']['name']}: {lines[-1] if lines else 'for no known reason'}"
+            yield f"{activity['activity']['name']}: {lines[-1] if lines else 'reason unknown'}"
 
 
 def _end(signum: int, frame: object) -> None:

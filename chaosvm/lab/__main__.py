@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--latency", default="0", help="seconds before each answer (0)")
     parser.add_argument(
         "--port",
-        help="vSphere's port; OLVM's is the next, then Dora's two (free ones)",
+        help="vSphere's port; OLVM's is the next, then Dora's two (any free ones)",
     )
     parser.add_argument(
         "--state-dir",
@@ -74,12 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--guest-network",
         metavar="N",
-        help="guests with ports have addresses 127.N.x.y (a random one)",
+        help="guests with ports get addresses 127.N.x.y (random)",
     )
-    parser.add_argument("--durations", help="how many times as long operations take (1)")
-    parser.add_argument("--speed", help="seconds that pass in the world in one of ours (1)")
-    parser.add_argument("--clock-offset", help="seconds by which its clock is ahead of ours (0)")
-    parser.add_argument("--event-retention", help="seconds after which events are gone (never)")
+    parser.add_argument("--durations", help="a factor for the duration of operations (1)")
+    parser.add_argument("--speed", help="seconds that pass in the lab for each real second (1)")
+    parser.add_argument("--clock-offset", help="seconds by which its clock is ahead (0)")
+    parser.add_argument("--event-retention", help="seconds after which events are deleted (never)")
     parser.add_argument(
         "--env-file", metavar="PATH", help="write the variables to a new file, removed at the end"
     )

@@ -133,7 +133,7 @@ class GuestServices:
         try:
             server = socket.create_server(listener)
         except OSError as error:
-            problem = f"port {listener[1]} of {listener[0]}, a guest's, cannot be listened on"
+            problem = f"cannot listen on port {listener[1]} of {listener[0]} for a guest"
             if strict:
                 raise InvalidValue(f"{problem}: {error.strerror}") from None
             _logger.warning("%s: %s", problem, error.strerror)

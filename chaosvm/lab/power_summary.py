@@ -64,5 +64,5 @@ def cast_summary(lines: Sequence[str]) -> str:
             f"Whether {they} for real was not rehearsed"
         )
     if missing:
-        parts.append(f"{missing} could not be made up, as said above")
+        parts.append(f"{missing} could not be made up, as logged above")
     return "; ".join(parts)

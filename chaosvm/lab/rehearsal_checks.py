@@ -151,7 +151,7 @@ def _unusable_controls(experiment: Mapping[str, Any]) -> Iterator[str]:
         module = _mapping(control, "provider").get("module")
         if isinstance(module, str) and not _can_be_found(module):
             name = control.get("name")
-            yield f"the control {name!r} has the module {module!r}, which is not there"
+            yield f"the control {name!r} has the module {module!r}, which does not exist"
 
 
 def _can_be_found(module: str) -> bool:

@@ -168,7 +168,7 @@ class OLVMBackend(Backend):
             self._warn_once(
                 "protection",
                 f"this user cannot read tags on {self.address} ({error}): VMs with the tag "
-                f"{tag!r} are taken from a search, which ignores the case of the letters a to z "
+                f"{tag!r} are found by a search, which ignores the case of the letters a to z "
                 "only",
             )
         return {vm.id: f"has the tag {tag!r}" for vm in vms if vm.id in tagged}
@@ -197,7 +197,7 @@ class OLVMBackend(Backend):
     def warning_for(self, vm: VM, order: Order) -> str | None:
         ends, warnings = order.operation in _ENDING, []
         if vm.metadata.get("pool_id") and order.operation is not Operation.POWER_ON:
-            warnings.append("belongs to a pool, whose monitor may start it again by itself")
+            warnings.append("belongs to a pool, whose monitor may restart it")
         if vm.metadata.get("stateless") and order.operation is Operation.POWER_OFF:
             warnings.append("is stateless: everything it has written is lost once it is off")
         if vm.metadata.get("changes_at_next_start") and ends:
@@ -207,7 +207,7 @@ class OLVMBackend(Backend):
             )
         if vm.metadata.get("run_once") and ends:
             warnings.append(
-                "was started with Run Once, whose options its next start will not have: it "
+                "was started with Run Once, whose options do not apply to its next start: it "
                 "will not come back in its present configuration"
             )
         return "; and it ".join(warnings) or None

@@ -33,8 +33,8 @@ def refuse_common_names(settings: OLVMSettings, deadline: Deadline) -> None:
     certificate = _fetch_certificate(settings, deadline)
     if certificate is not None and not has_alternative_name(certificate):
         raise CertificateRejected(
-            f"the certificate of {settings.address} cannot be trusted (it has its name in the "
-            "subject, CN, and no alternative name): have the engine's certificate renewed"
+            f"the certificate of {settings.address} is not trusted (its only name is the subject's "
+            "CN, and it has no subjectAltName): have the engine's certificate renewed"
         )
 
 

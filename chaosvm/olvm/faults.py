@@ -71,8 +71,8 @@ def curl_error(code: int, message: str, settings: OLVMSettings, sent: bool = Tru
     address = settings.address
     if code in _CERTIFICATE:
         return CertificateRejected(
-            f"the certificate of {address} cannot be trusted ({message}): give the CA's "
-            "certificate as olvm_ca_file, and use a name from the certificate in olvm_url"
+            f"the certificate of {address} is not trusted ({message}): set olvm_ca_file to the "
+            "CA's certificate, and use a name from the server's certificate in olvm_url"
         )
     if code == pycurl.E_OPERATION_TIMEDOUT:
         kind = DeadlinePassed if sent else NotSentInTime

@@ -71,7 +71,7 @@ def cluster_statuses(places: Places) -> list[ClusterStatus]:
 def read_time(client: OLVMClient, deadline: Deadline) -> dt.datetime:
     (time,) = client.read_list("", _root_parser, deadline)
     if time is None:
-        raise ProtocolError(f"{client.address} does not give its time")
+        raise ProtocolError(f"{client.address} does not report its time")
     return time
 
 

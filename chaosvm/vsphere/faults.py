@@ -142,11 +142,11 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 def connection_error(error: Exception, address: str) -> PlatformError:
     """For what the socket, TLS or HTTP layer raised."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        remedy = "give the CA's certificate as vsphere_ca_file"
+        remedy = "set vsphere_ca_file to the CA's certificate"
         if error.verify_code in _WRONG_NAME:
             remedy = "set vsphere_server to a name in the certificate"
         return CertificateRejected(
-            f"the certificate of {address} cannot be trusted ({error.verify_message}): {remedy}"
+            f"the certificate of {address} is not trusted ({error.verify_message}): {remedy}"
         )
     if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
         return ConnectionFailed(f"{address} does not answer with TLS: is the port right?")

@@ -114,4 +114,4 @@ def _uptime_unknown(item: ObjectProperties, reason: str) -> str:
         return f"the VM is {state}"
     if tools is ToolsStatus.RUNNING:
         return reason
-    return "VMware Tools are not running in the guest, which alone know its uptime"
+    return "VMware Tools, which report the uptime, are not running in the guest"

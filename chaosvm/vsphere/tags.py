@@ -227,7 +227,7 @@ class TagReader:
 
 def _parse_string(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("expected a string that is not empty")
+        raise ValueError("expected a non-empty string")
     return value
 
 

@@ -152,7 +152,7 @@ class Transport(SoapStubAdapter):
         log = logger.warning if self._streaming_paused is None else logger.debug
         log(
             f"{self.host} sent a response in an unknown form ({redacted(reason)}): for the next "
-            f"{_STREAMING_PAUSE / 60:g} minutes reading takes longer"
+            f"{_STREAMING_PAUSE / 60:g} minutes reading is slower"
         )
         deadline = self._budget.deadline
         clock = time if deadline is None else deadline.clock

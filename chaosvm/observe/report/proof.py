@@ -87,7 +87,7 @@ def _no_undo(story: Story) -> str:
     if story.run.killed_at:
         return "This run was killed; a recovery came afterwards."
     if story.run.killed:
-        return "Not recorded: the run was killed, and its ledger does not tell."
+        return "Not recorded: the run was killed."
     return "This run had no undo."
 
 

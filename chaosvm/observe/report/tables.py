@@ -185,9 +185,9 @@ def _means(outcome: Mapping[str, Any]) -> str:
         return "hard" if operation in ("power_off", "reboot") else "by the platform"
     words = {
         "guest": "by its guest",
-        "fallback_hard": "hard, after the guest had not obeyed in time",
+        "fallback_hard": "hard, after the guest had not reacted in time",
         "engine_converted": "hard, by the engine instead of the guest",
-        "none": "nothing was to be done",
+        "none": "nothing had to be done",
     }
     return words.get(str(how), str(how))
 

@@ -48,7 +48,7 @@ def read_run(journal: Journal, now: datetime) -> Run:
     started = _time(journal.get("start")) or now
     by = interruption.get("name") or interruption.get("reason")
     if not by and journal.get("status") == "interrupted":
-        by = "not recorded by what"
+        by = "cause not recorded"
     return Run(
         title=str(experiment.get("title") or "an experiment"),
         started=started,
