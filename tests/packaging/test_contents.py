@@ -67,6 +67,7 @@ def test_the_companion_is_one_module(built: Built) -> None:
     with zipfile.ZipFile(built.companion) as wheel:
         names = wheel.namelist()
     assert [name for name in names if ".dist-info/" not in name] == ["chaosvm_discovery.py"]
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
 @pytest.mark.packaging
