@@ -20,12 +20,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-# Until there is something to clean up, Ctrl-C just exits.
-signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+if __name__ == "__main__":
+    # Until there is something to clean up, Ctrl-C just exits.
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
-from chaosvm.errors import ChaosVMError  # noqa: E402
-from chaosvm.lab import Lab, State  # noqa: E402
-from chaosvm.observe import journal_activities, journal_outcomes, outcome_table  # noqa: E402
+from chaosvm.errors import ChaosVMError
+from chaosvm.lab import Lab, State
+from chaosvm.observe import journal_activities, journal_outcomes, outcome_table
 
 EXPERIMENT = Path(__file__).resolve().with_name("quickstart.json")
 SDKS = {"vsphere": ("pyVmomi",), "olvm": ("ovirtsdk4", "pycurl")}

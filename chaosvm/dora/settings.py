@@ -37,16 +37,16 @@ class DoraSettings(Settings):
     prefix: ClassVar[str] = "dora"
     essential: ClassVar[tuple[str, ...]] = ("host", "username", "password")
 
-    host: str = setting(addresses.host_name)
+    host: str = setting(addresses.host_name, required=True)
     # Both are sent in the path of a URL, so both are secret.
-    username: str = setting(_in_path, secret=True)
-    password: str = setting(_in_path, secret=True)
+    username: str = setting(_in_path, required=True, secret=True)
+    password: str = setting(_in_path, required=True, secret=True)
     api_port: int = setting(addresses.port, 8000)
     auth_port: int = setting(addresses.port, 51051)
     scheme: str = setting(_scheme, "http")
-    ca_file: str | None = setting(addresses.ca_file, None)
+    ca_file: str | None = setting(addresses.ca_file)
     timeout: float = setting(values.timeout_seconds, 20.0, rehearsed=True)
-    environments: EnvironmentRegistry | None = setting(parse_environments, None, rehearsed=True)
+    environments: EnvironmentRegistry | None = setting(parse_environments, rehearsed=True)
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:

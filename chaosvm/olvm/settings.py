@@ -51,10 +51,10 @@ class OLVMSettings(Settings):
     prefix: ClassVar[str] = "olvm"
     essential: ClassVar[tuple[str, ...]] = ("url", "username", "password")
 
-    url: str = setting(_api_url)
-    username: str = setting(values.string)
-    password: str = setting(values.secret, secret=True)
-    ca_file: str | None = setting(addresses.ca_file, None)
+    url: str = setting(_api_url, required=True)
+    username: str = setting(values.string, required=True)
+    password: str = setting(values.secret, required=True, secret=True)
+    ca_file: str | None = setting(addresses.ca_file)
     insecure: bool = setting(values.boolean, False)
     timeout: float = setting(values.timeout_seconds, 60.0, rehearsed=True)
 

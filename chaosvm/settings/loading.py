@@ -78,7 +78,8 @@ class Settings:
 
 def setting(
     convert: Converter,
-    default: Any = dataclasses.MISSING,
+    default: Any = None,
+    required: bool = False,
     secret: bool = False,
     rehearsed: bool | None = None,
     combine: Combiner | None = None,
@@ -95,6 +96,7 @@ def setting(
         "rehearsed": rehearsed,
         "combine": combine,
     }
+    default = dataclasses.MISSING if required else default
     return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 

@@ -134,14 +134,14 @@ class Safety(Settings):
 
     # The file that records what a run changes; by default a new one next to the
     # journal. Always so in a rehearsal: its ledger describes the lab's VMs only.
-    ledger: Path | None = setting(_path, None, rehearsed=False)
+    ledger: Path | None = setting(_path, rehearsed=False)
     # How long ledgers with nothing left to restore are kept; 0 for ever.
     ledger_days: float = setting(_days, 30.0)
     # How many VMs a run may change, and which share of them.
-    max_vms: int | None = setting(_vms, None, combine=min)
-    max_percent: Percent | None = setting(_percent, None, combine=_lower)
+    max_vms: int | None = setting(_vms, combine=min)
+    max_percent: Percent | None = setting(_percent, combine=_lower)
     # How many of the matching VMs must keep running.
-    min_running: int | None = setting(_vms, None, combine=max)
+    min_running: int | None = setting(_vms, combine=max)
     # VMs that are never touched: by name, and by a tag on the platform.
     protect: tuple[str, ...] = setting(_globs, (), combine=_all_of)
     protect_tag: tuple[str, ...] = setting(_protect_tag, ("chaosvm-protect",), combine=_all_of)

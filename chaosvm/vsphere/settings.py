@@ -17,11 +17,11 @@ class VSphereSettings(Settings):
     prefix: ClassVar[str] = "vsphere"
     essential: ClassVar[tuple[str, ...]] = ("server", "username", "password")
 
-    server: str = setting(addresses.host_name)
-    username: str = setting(values.string)
-    password: str = setting(values.secret, secret=True)
+    server: str = setting(addresses.host_name, required=True)
+    username: str = setting(values.string, required=True)
+    password: str = setting(values.secret, required=True, secret=True)
     port: int = setting(addresses.port, 443)
-    ca_file: str | None = setting(addresses.ca_file, None)
+    ca_file: str | None = setting(addresses.ca_file)
     insecure: bool = setting(values.boolean, False)
     timeout: float = setting(values.timeout_seconds, 60.0, rehearsed=True)
 

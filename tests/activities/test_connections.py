@@ -19,8 +19,8 @@ from tests.fakes import FakeClock, FakePlatform
 class FakeSettings(Settings):
     prefix: ClassVar[str] = "fake"
 
-    server: str = setting(values.string)
-    password: str = setting(values.string, secret=True)
+    server: str = setting(values.string, required=True)
+    password: str = setting(values.string, required=True, secret=True)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib.abc
+import inspect
 import json
 import pkgutil
 import re
@@ -167,10 +168,20 @@ def test_importing_does_not_import_the_sdks() -> None:
     assert ran.stdout.strip() == "[]"
 
 
-def test_every_module_can_be_imported() -> None:
+def test_chaos_toolkits_documentation_can_be_built() -> None:
+    """It imports every module, and writes each default of each exported function as JSON.
+
+    See extensions-doc-builder/ext2md.py in chaostoolkit-documentation.
+    """
     for module in pkgutil.walk_packages(chaosvm.__path__, "chaosvm."):
-        if not module.name.endswith("__main__"):
-            import_module(module.name)
+        if module.ispkg or module.name.endswith("__main__"):
+            continue
+        imported = import_module(module.name)
+        exported = [getattr(imported, name) for name in getattr(imported, "__all__", [])]
+        for function in filter(inspect.isfunction, exported):
+            signature = inspect.signature(function)
+            defaults = [each.default for each in signature.parameters.values()]
+            json.dumps([each for each in defaults if each is not inspect.Parameter.empty])
 
 
 def test_the_companion_pins_no_version() -> None:

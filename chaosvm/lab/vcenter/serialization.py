@@ -58,8 +58,9 @@ class InvalidPath(LookupError):
     """The type has no such property."""
 
 
-def serialize(tag: str, value: Any, version: str, declared: Any = object) -> str:
-    """Serialize a value as an XML element, with xsi:type if ``declared`` is object."""
+def serialize(tag: str, value: Any, version: str, declared: Any = None) -> str:
+    """Serialize a value as an XML element, with xsi:type if ``declared`` is not given."""
+    declared = declared or object
     if declared is object and isinstance(value, ManagedObject):
         return _reference(tag, value)
     if declared is object and isinstance(value, VmomiSupport.Array):
