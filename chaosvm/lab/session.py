@@ -24,6 +24,7 @@ from chaosvm.lab.foreign_activities import (
 )
 from chaosvm.lab.power_summary import cast_summary, join_names, power_changes
 from chaosvm.lab.rehearsal_checks import find_mistakes
+from chaosvm.lab.waits import shorten_waits
 from chaosvm.lab.world_files import load as load_world
 from chaosvm.platforms import PLATFORMS, platform_title
 from chaosvm.runtime import rehearsal
@@ -53,6 +54,7 @@ class ControlArguments:
     platforms: Sequence[str] | None = None
     latency: float = 0.0
     durations: float = 1.0
+    longest_wait: float = 5.0
     other_actions: OtherActions = OtherActions.SKIP
     process_probes: ProcessProbes = ProcessProbes.SKIP
 
@@ -93,6 +95,7 @@ _ARGUMENTS = {
     "platforms": _platforms,
     "latency": lambda key, value: values.number(key, value, 0, 60, "seconds"),
     "durations": lambda key, value: values.number(key, value, 0, 10_000, "times"),
+    "longest_wait": lambda key, value: values.number(key, value, 0, 86_400, "seconds"),
     "other_actions": lambda key, value: values.choice(key, value, OtherActions),
     "process_probes": lambda key, value: values.choice(key, value, ProcessProbes),
 }
@@ -161,6 +164,8 @@ class RehearsalSession:
             logger.warning(f"rehearsal: {line}")
         self._cast = lines
         self.foreign.apply(experiment)
+        restore = shorten_waits(experiment, configuration, self._arguments.longest_wait)
+        self._exit_stack.callback(restore)
         self.has_begun = True
 
     def close(self, reason: str) -> None:
