@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from chaosvm.service import VMService
 
-__all__ = ["ForwardClock", "once", "once_sent"]
+__all__ = ["ForwardClock", "count_from_sending", "once", "once_sent"]
+
+
+Service = TypeVar("Service", bound=VMService)
 
 
 class ForwardClock:
@@ -27,6 +30,43 @@ class ForwardClock:
 
     def put_forward(self, seconds: float) -> None:
         self._ahead += seconds
+
+
+class HeldClock(ForwardClock):
+    """The real clock, but until it is released only its sleeps take time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held_at: float | None = time.monotonic()
+
+    def monotonic(self) -> float:
+        return super().monotonic() if self._held_at is None else self._held_at
+
+    def sleep(self, seconds: float, /) -> None:
+        super().sleep(seconds)
+        if self._held_at is not None:
+            self._held_at += seconds
+
+    def release(self) -> None:
+        if self._held_at is not None:
+            self.put_forward(self._held_at - time.monotonic())
+            self._held_at = None
+
+
+def count_from_sending(platform: Service) -> Service:
+    """Count the timeouts of its calls from the first request to change something.
+
+    However slow the machine is, a short timeout is not over before that.
+    """
+    send, clock = platform.backend.send, HeldClock()
+
+    def release_and_send(*arguments: Any, **options: Any) -> Any:
+        clock.release()
+        return send(*arguments, **options)
+
+    platform.backend.send = release_and_send  # type: ignore[method-assign]
+    platform.backend.clock = clock
+    return platform
 
 
 def once_sent(platform: VMService, do: Callable[[], object]) -> None:

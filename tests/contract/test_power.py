@@ -13,7 +13,7 @@ from chaosvm.service import VMService
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
-from tests.moments import ForwardClock, once_sent
+from tests.moments import ForwardClock, count_from_sending, once_sent
 
 
 def means(outcome: Outcome) -> tuple[str, str, bool, str]:
@@ -62,7 +62,7 @@ def test_a_guest_that_ignores_it_loses_its_power(platform: VMService, backend: B
 def test_a_guest_that_ignores_it_fails_where_asked(platform: VMService, backend: Backend) -> None:
     backend.guest("web-01", obeys=False)
     with pytest.raises(OperationFailed, match=r"'web-01'.*did not shut down") as caught:
-        platform.power_off("web-01", timeout=2.5, on_timeout="fail")
+        count_from_sending(platform).power_off("web-01", timeout=2.5, on_timeout="fail")
     (outcome,) = caught.value.outcomes
     assert (outcome.changed, outcome.failed) == (False, True)
     assert backend.power("web-01") is Power.ON
@@ -71,7 +71,7 @@ def test_a_guest_that_ignores_it_fails_where_asked(platform: VMService, backend:
 
 def test_a_guest_that_ignores_it_is_left_where_asked(platform: VMService, backend: Backend) -> None:
     backend.guest("web-01", obeys=False)
-    outcome = platform.power_off("web-01", timeout=2.5, on_timeout="leave")
+    outcome = count_from_sending(platform).power_off("web-01", timeout=2.5, on_timeout="leave")
     assert (outcome.changed, outcome.failed) == (False, False)
     assert "left as it is" in (outcome.detail or "")
     assert backend.power("web-01") is Power.ON
@@ -105,7 +105,7 @@ def test_a_guest_that_ignores_the_reboot_is_not_said_to_have_rebooted(
 ) -> None:
     backend.guest("web-01", obeys=False)
     try:
-        outcome = platform.reboot("web-01", timeout=2.5)
+        outcome = count_from_sending(platform).reboot("web-01", timeout=2.5)
     except OperationFailed as failed:
         outcome = failed.outcomes[0]
         assert "unknown whether it rebooted" in (outcome.error or "")

@@ -14,7 +14,7 @@ from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
-from tests.moments import once_sent
+from tests.moments import count_from_sending, once_sent
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_request_that_was_lost_is_repeated_after_a_look(
 def test_a_reset_is_never_sent_twice(platform: VMService, backend: Backend) -> None:
     backend.trouble("reset", "drop_before", "web-01")
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
-        platform.reboot("web-01", graceful=False, timeout=2.5)
+        count_from_sending(platform).reboot("web-01", graceful=False, timeout=2.5)
     assert backend.sent() == {"reset": 1}
 
 
@@ -73,7 +73,7 @@ def test_an_action_that_is_accepted_and_not_done(platform: VMService, backend: B
     action = "stuck_task" if isinstance(backend, VCenter) else "ignore"
     backend.trouble("power_off", action, "stuck-01")
     with pytest.raises(OperationFailed, match="'stuck-01'") as caught:
-        platform.power_off("stuck-01", graceful=False, timeout=2.5)
+        count_from_sending(platform).power_off("stuck-01", graceful=False, timeout=2.5)
     (outcome,) = caught.value.outcomes
     assert (outcome.failed, outcome.changed) == (True, False)
     assert backend.power("stuck-01") is Power.ON

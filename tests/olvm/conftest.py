@@ -53,7 +53,7 @@ def connect(lab: Lab) -> Iterator[Connect]:
                 "username": lab.username,
                 "password": lab.password,
                 "ca_file": lab.ca_file,
-                "timeout": 30,
+                "timeout": 60,
             }
             platform = OLVMPlatform(**(arguments | replaced))
             opened.callback(_disconnect, platform, lab)

@@ -24,6 +24,7 @@ from chaosvm.outcome import How, Outcome, Verified
 from chaosvm.runtime import experiment
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
+from tests.moments import count_from_sending
 from tests.olvm.conftest import DB, INSTANT_STOP, OTHER, VM, Connect, at_most, eventually, sent
 
 ON, OFF, SUSPENDED, PAUSED, UNKNOWN = (
@@ -260,6 +261,7 @@ def test_a_guest_that_takes_too_long_fails_with_on_timeout_fail(
     platform: OLVMPlatform, world: World
 ) -> None:
     world.change(VM, guest=Guest.slow(60))
+    count_from_sending(platform)
     with at_most(2):
         outcome = failed(lambda: platform.power_off(VM, timeout=2, on_timeout="fail"))
     assert "did not shut down" in (outcome.error or "")
@@ -475,7 +477,7 @@ def test_requests_that_are_accepted_and_never_done(
 ) -> None:
     world.stick(VM, state)
     with at_most(2):
-        outcome = failed(lambda: act(platform))
+        outcome = failed(lambda: act(count_from_sending(platform)))
     assert VM in str(outcome)
     assert "after 2 s" in (outcome.error or "")
     assert outcome.changed is False
@@ -515,6 +517,7 @@ def test_a_vm_that_stays_locked_was_not_touched(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
     world.occupy(VM, 60)
+    count_from_sending(platform)
     with at_most(4):
         outcome = failed(lambda: platform.power_off(VM, graceful=False, timeout=4))
     assert "was not touched" in (outcome.error or "")
@@ -659,7 +662,7 @@ def test_a_guest_that_ignores_the_reboot_is_reported_as_unknown(
     """reboot_in_progress and up again is no proof."""
     world.change(VM, guest=Guest(obedient=False, seconds=0.3, shows_reboot=shows))
     with at_most(2):
-        outcome = failed(lambda: platform.reboot(VM, timeout=2))
+        outcome = failed(lambda: count_from_sending(platform).reboot(VM, timeout=2))
     assert "unknown whether it rebooted" in (outcome.error or "")
     assert outcome.changed is False
     assert sent(lab) == {"reboot": 1}
@@ -702,9 +705,8 @@ def test_a_reboot_that_was_lost_is_never_sent_twice(
     lab.rules(rule(verb, manner, code=503 if manner == "status" else 0))
     booted = world.vm(VM).booted_at
     with at_most(3):
-        outcome = failed(
-            lambda: connect(timeout=2).reboot(VM, graceful=graceful, timeout=3),
-        )
+        platform = count_from_sending(connect(timeout=2))
+        outcome = failed(lambda: platform.reboot(VM, graceful=graceful, timeout=3))
     assert "unknown whether it rebooted" in (outcome.error or "")
     assert (outcome.after, outcome.changed) == (UNKNOWN, False)
     assert sent(lab) == {verb: 1}
@@ -729,7 +731,7 @@ def test_a_connection_that_was_used_before_does_not_repeat_a_reboot(
     connect: Connect, lab: Lab, verb: str, graceful: bool
 ) -> None:
     """libcurl by itself sends a request again when a connection that it kept dies."""
-    platform = connect()
+    platform = count_from_sending(connect())
     platform.list_vms()
     lab.rules(rule(verb, "drop_before"))
     failed(lambda: platform.reboot(VM, graceful=graceful, timeout=3))
@@ -780,7 +782,8 @@ def test_a_shutdown_that_was_lost_is_never_sent_twice(
 ) -> None:
     """A second one would be a hard stop (act-shutdown-while-powering-down)."""
     lab.rules(rule("shutdown", manner, code=503 if manner == "status" else 0))
-    outcome = failed(lambda: connect(timeout=0.5).power_off(VM, timeout=4, on_timeout="fail"))
+    platform = count_from_sending(connect(timeout=2))
+    outcome = failed(lambda: platform.power_off(VM, timeout=4, on_timeout="fail"))
     assert "did not shut down" in (outcome.error or "")
     assert sent(lab) == {"shutdown": 1}
     assert world.vm(VM).state is State.RUNNING
@@ -808,9 +811,8 @@ def test_an_empty_answer_to_a_stop_is_no_refusal(connect: Connect, world: World,
 def test_an_engine_that_is_down_from_the_start_of_the_watch_on(connect: Connect, lab: Lab) -> None:
     lab.rules(rule("GET /api/vms/{id}", "status", skip=1, code=503))
     with at_most(3):
-        outcome = failed(
-            lambda: connect().power_off(VM, graceful=False, timeout=3),
-        )
+        platform = count_from_sending(connect())
+        outcome = failed(lambda: platform.power_off(VM, graceful=False, timeout=3))
     assert "unknown" in (outcome.error or "")
     assert outcome.after is UNKNOWN
 

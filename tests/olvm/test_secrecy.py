@@ -13,6 +13,7 @@ from chaosvm.errors import ChaosVMError
 from chaosvm.lab import Lab, World, rule
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.settings import Safety
+from tests.moments import count_from_sending
 
 PASSWORD = "hunter2-Passw0rd<&>"
 
@@ -58,7 +59,7 @@ def test_a_fault_that_quotes_the_password(
     said = f"user {lab.username} has the password {PASSWORD}"
     lab.rules(rule(method, "fault", code=code, message=said))
     with pytest.raises(ChaosVMError) as refused:
-        platform.power_off("web-1", graceful=False, timeout=2)
+        count_from_sending(platform).power_off("web-1", graceful=False, timeout=2)
     assert lab.applied != [0]
     ledger = tmp_path / "ledger"
     recorded = ledger.read_text() if ledger.exists() else ""

@@ -39,7 +39,7 @@ def connect(vcsim: Vcsim) -> Iterator[Callable[..., VSpherePlatform]]:
                 "username": vcsim.username,
                 "password": vcsim.password,
                 "ca_file": vcsim.ca_file,
-                "timeout": 20,
+                "timeout": 60,
             }
             platform = VSpherePlatform(**(arguments | replaced))
             opened.callback(platform.disconnect)

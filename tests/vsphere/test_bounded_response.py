@@ -89,7 +89,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def settings(server: Server) -> VSphereSettings:
-    address = {"server": "127.0.0.1", "port": server.port, "insecure": True, "timeout": 30}
+    address = {"server": "127.0.0.1", "port": server.port, "insecure": True, "timeout": 120}
     return VSphereSettings.of(**address, username="chaos", password="hunter2-Passw0rd")
 
 
@@ -111,7 +111,7 @@ def reading(read: Callable[[Any, Any], Any]) -> Callable[[Transport], Any]:
     def ask(transport: Transport) -> Any:
         content = vim.ServiceInstanceContent()
         content.propertyCollector = vmodl.query.PropertyCollector("pc", transport)
-        with transport.within(Deadline(30)):
+        with transport.within(Deadline(120)):
             return read(content, SPEC)
 
     return ask

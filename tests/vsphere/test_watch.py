@@ -15,6 +15,7 @@ from chaosvm.runtime import Deadline
 from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
+from tests.moments import count_from_sending
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -187,7 +188,8 @@ def test_a_shutdown_during_which_the_host_is_lost_is_unknown(
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
     with ThreadPoolExecutor(1) as pool:
-        acting = pool.submit(platform.power_off, NAMES[0], timeout=4, on_timeout="fail")
+        power_off = count_from_sending(platform).power_off
+        acting = pool.submit(power_off, NAMES[0], timeout=4, on_timeout="fail")
         while not vcsim.applied()[0]:
             threading.Event().wait(0.01)
         estate.set(NAMES[0], **connection("disconnected"))
