@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from chaosvm.service import VMService
 
-__all__ = ["ForwardClock", "count_from_sending", "once", "once_sent"]
+__all__ = ["ForwardClock", "count_from_sending", "hold_clock", "once", "once_sent"]
 
 
 Service = TypeVar("Service", bound=VMService)
@@ -58,15 +58,20 @@ def count_from_sending(platform: Service) -> Service:
 
     However slow the machine is, a short timeout is not over before that.
     """
-    send, clock = platform.backend.send, HeldClock()
+    send, clock = platform.backend.send, hold_clock(platform)
 
     def release_and_send(*arguments: Any, **options: Any) -> Any:
         clock.release()
         return send(*arguments, **options)
 
     platform.backend.send = release_and_send  # type: ignore[method-assign]
-    platform.backend.clock = clock
     return platform
+
+
+def hold_clock(platform: VMService) -> HeldClock:
+    """Hold the clock of its timeouts, until the returned one is released."""
+    platform.backend.clock = clock = HeldClock()
+    return clock
 
 
 def once_sent(platform: VMService, do: Callable[[], object]) -> None:
