@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -479,7 +480,7 @@ def test_requests_that_are_accepted_and_never_done(
     with at_most(2):
         outcome = failed(lambda: act(count_from_sending(platform)))
     assert VM in str(outcome)
-    assert "after 2 s" in (outcome.error or "")
+    assert re.search(r"after [2-9] s", outcome.error or "")
     assert outcome.changed is False
     assert outcome.correlation_id
 

@@ -120,7 +120,9 @@ def test_a_guest_that_ignores_it_is_left_with_on_timeout_leave(
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
     outcome = count_from_sending(platform).power_off(VM, timeout=2, on_timeout="leave")
-    assert (outcome.changed, outcome.after) == (False, PowerState.POWERED_ON)
+    assert outcome.changed is False
+    # Unknown if this machine was too slow to look at it in the last second.
+    assert outcome.after in (PowerState.POWERED_ON, PowerState.UNKNOWN)
     assert "left as it is" in (outcome.detail or "")
     assert estate.power_state(VM) == "poweredOn"
 
