@@ -5,6 +5,7 @@ cannot read Dora fails; it never returns "no VMs" instead. Dora lags 30 to 60 se
 behind its vCenters. See docs/dora.md for environments and settings.
 """
 
+import logging
 from typing import Any, Dict, List
 
 from chaoslib.types import Configuration, Secrets
@@ -17,6 +18,7 @@ from chaosvm.dora.environment_probes import (
     list_environments,
     matches_platform,
 )
+from chaosvm.errors import AmbiguousVM, NoSuchVM
 from chaosvm.selection import VMSelection
 from chaosvm.settings import values
 from chaosvm.vm import PowerState
@@ -34,6 +36,8 @@ __all__ = [
     "vm_info",
     "vm_power_state",
 ]
+
+logger = logging.getLogger("chaostoolkit")
 
 # To Chaos Toolkit they are probes of this module, like the others.
 for _name in environment_probes.__all__:
@@ -143,8 +147,8 @@ def vm_exists(
     """
     True if the environment's inventory has a VM with this name, moid or path.
 
-    Also true if several VMs match. Fails, instead of returning false, if the
-    inventory cannot be read.
+    Also true if several VMs match. If there is none, the log suggests the nearest
+    name. Fails, instead of returning false, if the inventory cannot be read.
 
     ```json
     {
@@ -161,9 +165,14 @@ def vm_exists(
     }
     ```
     """
-    name = values.vm_name(vm_name)
-    vms = dora(configuration, secrets).list_vms(environment)
-    return any(vm.answers_to(name) for vm in vms)
+    try:
+        dora(configuration, secrets).get_vm(environment, values.vm_name(vm_name))
+    except AmbiguousVM:
+        return True
+    except NoSuchVM as error:
+        logger.info(str(error))
+        return False
+    return True
 
 
 def vm_power_state(

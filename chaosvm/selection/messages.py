@@ -9,7 +9,7 @@ from typing import Any
 
 from chaosvm.errors import InvalidValue
 from chaosvm.selection.keys import FILTERS, KEYS
-from chaosvm.selection.names import VMIndex
+from chaosvm.selection.names import VMIndex, known_vms
 from chaosvm.settings import values
 from chaosvm.vm import VM, PowerState
 
@@ -51,7 +51,7 @@ def bare_list_error(key: str, items: list[Any]) -> InvalidValue:
 
 def no_match(spec: Mapping[str, Any], checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:
     """Why no VM matches: the first key that leaves none, and the values that there are."""
-    known, matching = f"{len(inventory)} VMs are known", list(inventory)
+    known, matching = known_vms(inventory), list(inventory)
     matched: list[str] = []
     for key in (*FILTERS, "names", "ids"):
         if key not in checked or not inventory:
@@ -73,8 +73,8 @@ def all_blocked(
     """Only VMs that may not be touched fit."""
     reasons = "; ".join(f"{vm} {reason}" for vm, reason in blocked)
     return (
-        f"{_no_vm_fits(spec)}: {len(inventory)} VMs are known, and those that match are never "
-        f"touched: {reasons}"
+        f"{_no_vm_fits(spec)}: {known_vms(inventory)}, and those that match are never touched: "
+        f"{reasons}"
     )
 
 

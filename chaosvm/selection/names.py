@@ -11,7 +11,7 @@ from chaosvm.errors import AmbiguousVM, NoSuchVM
 from chaosvm.settings import values
 from chaosvm.vm import VM
 
-__all__ = ["VMIndex", "NameMatcher", "composed", "find_one", "folded", "spellings"]
+__all__ = ["VMIndex", "NameMatcher", "composed", "find_one", "folded", "known_vms", "spellings"]
 
 _WILDCARD = re.compile(r"[*?\[]")
 
@@ -98,9 +98,13 @@ def find_one(inventory: Sequence[VM], vm_name: str, key: str = "vm_name") -> VM:
     return matches[0]
 
 
+def known_vms(inventory: Sequence[VM]) -> str:
+    return "1 VM is known" if len(inventory) == 1 else f"{len(inventory)} VMs are known"
+
+
 def _no_such_vm(missing: Sequence[str], inventory: Sequence[VM]) -> NoSuchVM:
     listed = ", ".join(repr(word) for word in missing)
-    known = f"{len(inventory)} VMs are known"
+    known = known_vms(inventory)
     if pattern := next((word for word in missing if _WILDCARD.search(word)), None):
         mapping = json.dumps({"name": pattern}, ensure_ascii=False)
         return NoSuchVM(

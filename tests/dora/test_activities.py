@@ -135,8 +135,11 @@ def test_list_vms_and_vm_info(dora: Dora, run: Run) -> None:
         run(probes.vm_has_power_state, ENV, "a", "suspend")
 
 
-def test_vm_exists(dora: Dora, run: Run) -> None:
-    dora.vms = [vm("a", "vm-1"), vm("a", "vm-2")]
+def test_vm_exists(dora: Dora, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "chaostoolkit")
+    dora.vms = [vm("a", "vm-1"), vm("a", "vm-2"), vm("web-01", "vm-3")]
+    assert run(probes.vm_exists, ENV, "wbe-01") is False
+    assert "did you mean 'web-01'?" in caplog.messages[-1]
     assert run(probes.vm_exists, ENV, "a") is True
     assert run(probes.vm_exists, ENV, "vm-2") is True
     assert run(probes.vm_exists, ENV, "b") is False

@@ -122,6 +122,7 @@ def test_no_more_than_eight_are_offered(number: int, last: str) -> None:
     ("given", "estate", "message"),
     [
         ({"all": True}, [], 'no VM matches {"all": true}: 0 VMs are known'),
+        ({"names": "b"}, ESTATE[:1], "no VM is called 'b': 1 VM is known"),
         (
             {"all": True, "count": 5},
             ESTATE,
