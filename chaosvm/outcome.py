@@ -190,7 +190,7 @@ def summary_text(operation: str, outcomes: Sequence[Outcome], seconds: float) ->
         if target in (None, outcome.after) and outcome.verified in (None, Verified.CONFIRMED)
     ]
     reached = "ready" if unready else word
-    text = f"{operation}: {len(done)} of {len(outcomes)} {reached}{_means(operation, done)}"
+    text = f"{operation}: {len(done)} of {len(outcomes)} {reached}{_method_counts(operation, done)}"
     if unready:
         text += f", {len(unready)} {word}, not ready: {_missing_text(unready)},"
     if unverified:
@@ -214,7 +214,7 @@ def _first(texts: Sequence[str]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _means(operation: str, outcomes: Sequence[Outcome]) -> str:
+def _method_counts(operation: str, outcomes: Sequence[Outcome]) -> str:
     """How many VMs were changed by which means, where there is more than one."""
     words = {
         How.GUEST: "by guest",

@@ -16,7 +16,7 @@ class Platform:
 
     Both are import strings, ``module:name``, so that nothing is imported before
     it is used. ``acts`` is false for an inventory whose VMs belong to another
-    platform: the ledger has no entries of it. ``title`` is its name in sentences.
+    platform: the ledger has no entries for it. ``title`` is its name in sentences.
     """
 
     name: str

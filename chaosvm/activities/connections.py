@@ -55,7 +55,7 @@ def shared_connection(make: Callable[..., C], *settings: Settings) -> C:
 
 
 def listen(listener: Callable[[Connection], None]) -> None:
-    """Call it with each connection: those that are there, and new ones before they are used."""
+    """Call it with each connection: existing ones, and new ones before they are used."""
     with _lock:
         _listeners.append(listener)
         existing = list(_open.values())
@@ -64,7 +64,7 @@ def listen(listener: Callable[[Connection], None]) -> None:
 
 
 def unlisten(listener: Callable[[Connection], None]) -> None:
-    """Call it no longer."""
+    """Stop calling it."""
     with _lock:
         _listeners.remove(listener)
 

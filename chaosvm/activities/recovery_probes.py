@@ -1,4 +1,4 @@
-"""Probes of what became of a VM: recovery, moves, restarts by high availability.
+"""Probes of what happened to a VM: recovery, moves, restarts by high availability.
 
 ``$names`` are replaced by a platform's own words.
 """

@@ -123,7 +123,7 @@ class Backend(Protocol):
 
     # Observing -----------------------------------------------------------------------
     #
-    # A platform that cannot tell one of these raises NotReported, as here.
+    # A platform that does not report one of these raises NotReported, as here.
 
     def guest_statuses(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, GuestStatus]:
         """Return the status of each VM and its guest, by id; deleted VMs are left out.

@@ -48,7 +48,7 @@ class Order:
     # apart.
     waves: int = 1
     interval: float = 0.0
-    # For an outage: the seconds for which VMs are held off before they are powered on again.
+    # For an outage: the seconds for which VMs are kept off before they are powered on again.
     duration: float | None = None
     # The saved memory of a suspended VM may be discarded.
     discard_memory: bool = False

@@ -1,4 +1,4 @@
-"""The guards of a run, in words: what they limit, and what the run used of it."""
+"""The guards of a run, in words: each limit, and how much of it the run used."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["guards_in_force"]
 
 
 def guards_in_force(safety: Safety, ledgers: Sequence[Ledger]) -> list[Guard]:
-    """All guards, also those that are not set."""
+    """All guards, including those that are not set."""
     results: dict[tuple[str, str], GuardResult] = {}
     for ledger in ledgers:
         results.update(counter_for(ledger).results)

@@ -1,4 +1,4 @@
-"""A handler of run events that comes after all others, such as that of an undo."""
+"""A handler of run events that is called after all others, such as that of an undo."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ class LastHandler(RunEventHandler):  # type: ignore[misc]  # chaoslib is untyped
             registry.register(cls(registry))
 
     def running(self, *args: Any, **kwargs: Any) -> None:
-        """All have registered by now: move to the end."""
+        """All others have registered by now: move to the end."""
         others = [each for each in self._registry.handlers if each is not self]
         self._registry.handlers = [*others, self]

@@ -184,7 +184,7 @@ def before_experiment_control(
     folder: str = None,
     **unknown: Any,
 ) -> None:
-    """Begin to record. Whatever prevents that is a warning."""
+    """Begin to record; a failure is only logged as a warning."""
     try:
         _begin(configuration, secrets, vms, folder)
     except Exception as error:  # noqa: BLE001  # it must not stop the run

@@ -157,8 +157,8 @@ def _vm(item: dict[str, Any], environment: Environment) -> VM:
         cluster=_cluster(host_path),
         host=host_path[-1] if host_path else None,
         folder=_folder(parts, name),
-        cpu_count=_whole(item.get("cpus")),
-        memory_mb=_whole(item.get("memMb")),
+        cpu_count=_integer(item.get("cpus")),
+        memory_mb=_integer(item.get("memMb")),
         guest_os=_text(item.get("os")),
         metadata={
             **{key: value for key, value in item.items() if key not in _VM_FIELDS},
@@ -240,6 +240,6 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _whole(value: Any) -> int | None:
+def _integer(value: Any) -> int | None:
     number = _number(value)
     return int(number) if number is not None and number >= 0 else None

@@ -84,7 +84,7 @@ def _overview(inventories: Sequence[EnvironmentInventory]) -> Table:
     states = [state for state in PowerState if any(state in each for each in counts)]
     rows = [
         (
-            *(_shown(inventory.environment.name), _shown(inventory.environment.group)),
+            *(_on_one_line(inventory.environment.name), _on_one_line(inventory.environment.group)),
             *(str(number) for number in (len(inventory.vms), *(of[state] for state in states))),
             _connected(inventory.hypervisors),
         )
@@ -105,9 +105,12 @@ def _section(inventory: EnvironmentInventory) -> Section:
         Table("Virtual machines", _VM_COLUMNS, [_vm_row(vm) for vm in inventory.vms]),
     ]
     return Section(
-        title=_shown(environment.name),
-        group=_shown(environment.group),
-        facts=[_numbers(inventory), _shown(f"Coordinates in Dora: {_coordinates(inventory)}.")],
+        title=_on_one_line(environment.name),
+        group=_on_one_line(environment.group),
+        facts=[
+            _numbers(inventory),
+            _on_one_line(f"Coordinates in Dora: {_coordinates(inventory)}."),
+        ],
         tables=[table for table in tables if table.rows],
     )
 
@@ -124,7 +127,7 @@ def _coordinates(inventory: EnvironmentInventory) -> str:
 
 
 def _connected(hosts: Sequence[Hypervisor]) -> str:
-    """2 of 3; with those that Dora does not tell about, if any."""
+    """2 of 3; with those that Dora does not report, if any."""
     connected = [host.connected for host in hosts]
     unknown = f", {connected.count(None)} unknown" if None in connected else ""
     return f"{connected.count(True)} of {len(hosts)}{unknown}"
@@ -140,7 +143,7 @@ _VM_COLUMNS = (
 def _host_row(host: Hypervisor) -> tuple[str, ...]:
     texts = (host.name, host.address, host.type, host.connection_status)
     usage = (host.cpu_usage_percent, host.memory_usage_percent)
-    return (*map(_shown, texts), *map(_number, usage))
+    return (*map(_on_one_line, texts), *map(_number, usage))
 
 
 def _vm_row(vm: VM) -> tuple[str, ...]:
@@ -150,10 +153,10 @@ def _vm_row(vm: VM) -> tuple[str, ...]:
     memory = None if vm.memory_mb is None else vm.memory_mb / 1024
     usage = (vm.metadata["cpu_usage_percent"], vm.metadata["memory_usage_percent"])
     texts = (vm.name, state, vm.id, vm.host, vm.guest_os)
-    return (*map(_shown, texts), *map(_number, (vm.cpu_count, memory, *usage)))
+    return (*map(_on_one_line, texts), *map(_number, (vm.cpu_count, memory, *usage)))
 
 
-def _shown(text: str | None) -> str:
+def _on_one_line(text: str | None) -> str:
     """On one line, without control characters; nothing if Dora reports nothing."""
     return visible(printable(" ".join((text or "").split())))
 

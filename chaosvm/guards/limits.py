@@ -174,7 +174,7 @@ class Scope:
 
     @cached_property
     def matching(self) -> set[Key]:
-        """What the selection is about, whether or not the run has changed it since."""
+        """The VMs that the selection is about, even if the run has changed them since."""
         matches = self.request.matching
         keys = {key for key, vm in self.vms.items() if matches(vm) or self._matched(key, vm)}
         return keys.union(self.request.entry)
@@ -246,7 +246,7 @@ def _shares(scope: Scope, limits: Percent) -> Iterator[GuardResult]:
 
 def _shares_by_location(scope: Scope, part: str, percent: float) -> Iterator[GuardResult]:
     entry, locations = scope.request.entry, scope.locations(part)
-    unknown = [vm for key, vm in entry.items() if key not in locations and _has_one(vm, part)]
+    unknown = [vm for key, vm in entry.items() if key not in locations and _has_location(vm, part)]
     if unknown:
         yield _unknown_location(unknown, part, percent)
     inside, changed = _by_location(locations), _by_location(scope.changed_at(part))
@@ -271,7 +271,7 @@ def _share(
     return _at_most(_PERCENT, label, limit, scope.request, changed, inside, percent)
 
 
-def _has_one(vm: VM, part: str) -> bool:
+def _has_location(vm: VM, part: str) -> bool:
     """A running VM is on a host, and in a cluster unless it is on a standalone host."""
     standalone = part == "cluster" and vm.metadata.get("standalone_host", False)
     return vm.power_state not in _ON_NO_HOST and not standalone

@@ -1,4 +1,4 @@
-"""What a ledger says: which VMs were changed, from which state, and by which operations.
+"""The contents of a ledger: which VMs were changed, from which state, and by which operations.
 
 A history is built from the lines of a ledger alone, read from a file or just written.
 """

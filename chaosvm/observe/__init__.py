@@ -1,4 +1,4 @@
-"""What is seen of VMs: milestones of a start, recovery, and what a run has done.
+"""Observations of VMs: milestones of a start, recovery, and what a run has done.
 
 Built on what a backend reports; nothing here changes a VM.
 """
@@ -38,7 +38,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Only a report needs what draws it, and actions import this package."""
+    """Imported on first use: only reports need it, and actions import this package."""
     if name == "write_report":
         from chaosvm.observe.written import write_report
 

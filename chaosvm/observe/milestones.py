@@ -108,7 +108,7 @@ def _in_url(address: str) -> str:
 
 
 def _hint(text: str) -> str:
-    """What was probably meant: ``port:22`` for ``prot:22``, ``port 22`` and ``22``."""
+    """The likely intention: ``port:22`` for ``prot:22``, ``port 22`` and ``22``."""
     match = re.fullmatch(r"(\D*?)\W*(\d{1,5})", text)
     word, number = match.groups() if match is not None else (text.partition(":")[0], "")
     kind = values.closest(word or "port", _KINDS)

@@ -15,7 +15,7 @@ _DOWN = frozenset((_K.POWERED_OFF, _K.FAILED, _K.HA_FAILOVER, _K.SUSPENDED))
 # The guest goes down, and the VM stays on.
 _GUEST_DOWN = frozenset((_K.RESET, _K.REBOOT_REQUESTED))
 _UP = frozenset((_K.POWERED_ON, _K.RESUMED, _K.HA_RESTARTED))
-# Somebody asked for it: the VM stops cleanly, and high availability leaves it alone.
+# It was requested: the VM stops cleanly, and high availability leaves it alone.
 _STOP_REQUESTED = frozenset((_K.POWER_OFF_REQUESTED, _K.SHUTDOWN_REQUESTED, _K.SHUTDOWN_FORCED))
 
 
@@ -25,7 +25,7 @@ class Outage:
 
     ``number`` identifies it: the number of the event that began it. ``down_at`` is None
     if no event shows when it began, and ``up_at`` as long as none has ended it.
-    ``requested`` is True if somebody asked for the stop, and ``guest_only`` for a reboot
+    ``requested`` is True if the stop was requested, and ``guest_only`` for a reboot
     or a reset, in which the VM stays on.
     """
 
@@ -102,7 +102,7 @@ class _Reader:
         )
 
     def _begin_unseen(self, event: ServerEvent) -> None:
-        """The VM was restarted, and no event of its own shows since when it was down."""
+        """The VM was restarted, and no event of its own shows when it went down."""
         first = self._lost
         number, at = (first.number, first.at) if first else (event.number, None)
         self.found.append(Outage(number, at, host_before=self._host))

@@ -13,9 +13,9 @@ from chaosvm.runtime import Deadline, rehearsal
 
 __all__ = ["answers_http", "port_open"]
 
-# Seconds for one connection: a host that is down may not refuse it, but never answer.
+# Seconds for one connection: a host that is down may never answer.
 _CONNECT_SECONDS = 3.0
-# This machine cannot send at all, which says nothing about the guest.
+# This machine cannot send at all, which proves nothing about the guest.
 _CANNOT_SEND = (errno.ENETUNREACH, errno.ENETDOWN, errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL)
 
 

@@ -69,7 +69,7 @@ def _row(outcome: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _note(outcome: Mapping[str, Any]) -> str:
-    """What the other columns do not say."""
+    """What the other columns do not show."""
     if error := outcome.get("error"):
         text = str(error)
         return f"failed: {text[:_MAX_NOTE]}{'...' if len(text) > _MAX_NOTE else ''}"

@@ -100,7 +100,7 @@ class OLVMBackend(Backend):
         return None if search is None else self._inventory.search(search, deadline)
 
     def read_inventory(self, deadline: Deadline) -> tuple[list[VM], Places]:
-        """All VMs, and all hosts, clusters and data centres."""
+        """All VMs, and all hosts, clusters and data centers."""
         return self._inventory.read_all(deadline)
 
     def with_tags(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:

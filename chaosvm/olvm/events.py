@@ -1,4 +1,4 @@
-"""The engine's events, which tell what the answers to its actions leave out.
+"""The engine's events, which record what the answers to its actions leave out.
 
 Codes, texts and correlation ids were recorded on a real engine (4.5.8). The
 texts of events are always in English.
@@ -118,11 +118,11 @@ def read_events(client: OLVMClient, since: dt.datetime, deadline: Deadline) -> l
         if oldest is not None and (oldest.number == 1 or oldest.at < since):
             return dated
         if first == 0:
-            raise _not_kept(client.address, since, oldest)
+            raise _events_missing(client.address, since, oldest)
         count *= _MORE
 
 
-def _not_kept(address: str, since: dt.datetime, oldest: ServerEvent | None) -> NotReported:
+def _events_missing(address: str, since: dt.datetime, oldest: ServerEvent | None) -> NotReported:
     kept = f"only since {oldest.at.isoformat()}" if oldest else "none"
     return NotReported(
         f"{address} has no events from before {since.isoformat()} ({kept}), so what happened "

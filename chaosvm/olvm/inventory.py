@@ -1,4 +1,4 @@
-"""Reads the inventory: lists of VMs, hosts, clusters and data centres, joined by id.
+"""Reads the inventory: lists of VMs, hosts, clusters and data centers, joined by id.
 
 The engine's VM list only links to hosts and clusters. Following a link costs a
 request, and ``follow`` fails where a link is empty. So the four lists are read
@@ -52,20 +52,20 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A host, a cluster or a data centre."""
+    """A host, a cluster or a data center."""
 
     id: str
     name: str
     # Hosts only.
     status: str | None = None
     cluster_id: str | None = None
-    # Clusters only; a cluster may be in no data centre.
+    # Clusters only; a cluster may be in no data center.
     datacenter_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Hosts, clusters and data centres by id."""
+    """Hosts, clusters and data centers by id."""
 
     hosts: dict[str, Place]
     clusters: dict[str, Place]
@@ -123,7 +123,7 @@ class Inventory:
         return None
 
     def read_places(self, deadline: Deadline) -> Places:
-        """All hosts, clusters and data centres."""
+        """All hosts, clusters and data centers."""
         return self._with_places(deadline, lambda to_vm: [])[1]
 
     def search(self, query: str, deadline: Deadline) -> list[VM]:
@@ -174,7 +174,7 @@ class Inventory:
             if {vm.name for vm in vms}.union(vm.id for vm in vms).issuperset(names):
                 return _unique(vms)
             # Something is missing: it may be a path, or the engine may not have
-            # understood the search. Only the whole list can tell.
+            # understood the search. Only the whole list shows which.
         return self._list(to_vm, deadline)
 
     def _max_ids(self) -> int:

@@ -1,4 +1,4 @@
-"""The public face of oVirt and OLVM, for Python and for activities."""
+"""The public class for oVirt and OLVM, used by Python code and by activities."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class OLVMPlatform(VMService):
         )
 
     def system(self) -> dict[str, Any]:
-        """The engine with its data centres, clusters, hosts and VMs."""
+        """The engine with its data centers, clusters, hosts and VMs."""
         deadline = Deadline(self.timeout, self.clock)
         vms, places = self.backend.read_inventory(deadline)
         return {

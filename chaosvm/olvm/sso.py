@@ -46,7 +46,7 @@ def fetch_token(settings: OLVMSettings, deadline: Deadline) -> str:
 
 
 def _refusal(settings: OLVMSettings, answer: Any) -> str:
-    """Quotes the engine, whose text tells a wrong password from a locked account."""
+    """Quotes the engine, whose text distinguishes a wrong password from a locked account."""
     error = answer.get("error") if isinstance(answer, dict) else None
     text = " ".join(error.split()).rstrip(".") if isinstance(error, str) else ""
     text = text.replace(settings.password, "***")[:_MAX_TEXT] or "wrong user name or password"

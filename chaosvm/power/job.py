@@ -163,7 +163,7 @@ class Job(Fallback):
             )
 
     def on_watch_lost(self, error: ChaosVMError) -> None:
-        """Close the job because the VM cannot be watched any more."""
+        """Close the job because the VM can no longer be watched."""
         self.watch_lost = True
         self._abandon("could not be followed", str(error))
 

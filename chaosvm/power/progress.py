@@ -63,7 +63,7 @@ class Progress:
         self.correlation_id: str | None = None
         self.proof = RebootProof()  # of a reboot
         self.readiness = Readiness(order.wait_for)
-        self._success: Outcome | None = None  # once it only has to become ready
+        self._success: Outcome | None = None  # once only the guest is not ready yet
         self._outcome: Outcome | None = None
 
     # Sending and observing ---------------------------------------------------------
@@ -110,7 +110,7 @@ class Progress:
 
     @property
     def waits_for_guest(self) -> bool:
-        """True if the operation succeeded, and the VM only has to become ready yet."""
+        """True if the operation succeeded, and only the guest is not ready yet."""
         return self.open and self._success is not None
 
     @property
@@ -237,7 +237,7 @@ class Progress:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome of a job that is not open any more."""
+        """The outcome of a closed job."""
         assert self._outcome is not None
         return self._outcome
 
@@ -261,7 +261,7 @@ class Progress:
         verified: Verified = Verified.CONFIRMED,
         evidence: str | None = None,
     ) -> None:
-        """End with an outcome or, if the VM has to become ready yet, wait for that."""
+        """End with an outcome or, if the VM is not ready yet, wait for that."""
         reboots = self.order.operation is Operation.REBOOT
         outcome = Outcome(
             name=self.vm.name,

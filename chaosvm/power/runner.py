@@ -298,7 +298,7 @@ class _Run:
         return [job for job in self._jobs.values() if job.open]
 
     def _log_notices(self) -> None:
-        """One line for all VMs of which the same is to be said."""
+        """One line for all VMs with the same notice."""
         groups: dict[str, list[Job]] = {}
         for job in self._jobs.values():
             if job.notice is not None:

@@ -1,8 +1,8 @@
 """Restores the VMs of one server to the states they had before a run first changed them.
 
 The ledger alone says which VMs those are; the present state of each VM decides what to do. A VM
-that is back already is left alone, and so is one in a state that the run cannot have left it in:
-somebody else has changed it since.
+that is already back is left alone, and so is one in a state that the run cannot have left it in:
+it was changed externally since.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def restore(
 ) -> list[Outcome]:
     """Restore every VM that the ledger has of this server; returns one outcome for each.
 
-    Stops what the run is still doing on this server. ``force`` includes VMs that somebody else
-    has changed since. ``dry_run`` stops and does nothing, and the outcomes say what would be
+    Stops what the run is still doing on this server. ``force`` includes VMs that were changed
+    externally since. ``dry_run`` stops and does nothing, and the outcomes say what would be
     done. Retries while the server is unavailable; raises PlatformError if it stays so.
     ``so_far`` gets the outcomes, also if the call is interrupted.
     """

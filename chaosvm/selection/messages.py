@@ -50,7 +50,7 @@ def bare_list_error(key: str, items: list[Any]) -> InvalidValue:
 
 
 def no_match(spec: Mapping[str, Any], checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:
-    """Why no VM matches: the first key that leaves none, and the values that there are."""
+    """Why no VM matches: the first key that leaves none, and the values that exist."""
     known, matching = known_vms(inventory), list(inventory)
     matched: list[str] = []
     for key in (*FILTERS, "names", "ids"):
@@ -99,7 +99,7 @@ def _described(key: str, value: Any) -> str:
 
 
 def _existing_values(key: str, wanted: Any, vms: Iterable[VM]) -> str:
-    """The values that there are, those that the wanted ones may be misspellings of first."""
+    """The values that exist; first those that the requested ones may be misspellings of."""
     existing = sorted({value for vm in vms for value in KEYS[key].values_of(vm) if value})
     words = [wanted] if isinstance(wanted, str) else list(wanted)
     similar = {each for word in words for each in values.similar(word, existing, _MOST_VALUES)}

@@ -70,7 +70,7 @@ class Selection:
         return "tag" in self._keys
 
     def refuse_keys(self, keys: Iterable[str], platform: str) -> None:
-        """Raise InvalidValue for keys that the platform has nothing for."""
+        """Raise InvalidValue for keys that the platform does not support."""
         for key in keys:
             if key in self._keys:
                 raise InvalidValue(f"{platform} does not support the selection key {key!r}")

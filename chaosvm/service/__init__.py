@@ -1,4 +1,4 @@
-"""The verbs that people and activities call, on any platform.
+"""The operations that activities and Python code call, on any platform.
 
 A service has a backend, guards and a ledger.
 """

@@ -1,4 +1,4 @@
-"""What a service has, and its connection."""
+"""The parts of a service, and its connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_LOGOUT = 10.0
 
 
 class ServiceBase:
-    """Has a backend, guards and a ledger; the verbs are in ``service.py``."""
+    """Has a backend, guards and a ledger; the operations are in ``service.py``."""
 
     # The platform's backend, which is made from its settings.
     backend_class: ClassVar[type[Any]]

@@ -1,4 +1,4 @@
-"""Counts VMs by what they have in common."""
+"""Counts VMs by power state and location."""
 
 from __future__ import annotations
 

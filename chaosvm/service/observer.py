@@ -1,6 +1,6 @@
-"""What probes tell of VMs and their guests: read from the server, never assumed.
+"""What probes report about VMs and their guests: read from the server, never assumed.
 
-A question that cannot be answered raises; it is never answered with False.
+What cannot be determined raises an error; it is never reported as False.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OFF = (PowerState.POWERED_OFF, PowerState.SUSPENDED)
 
 
 class VMObserver:
-    """Answers questions about one VM; ``timeout`` of the platform bounds each."""
+    """Reports on one VM; each call is bounded by the platform's ``timeout``."""
 
     def __init__(self, context: Context, reader: InventoryReader) -> None:
         self._backend = context.backend
@@ -65,7 +65,7 @@ class VMObserver:
         return _uptime(vm_name, self.status(vm_name))
 
     def rebooted_since(self, vm_name: str, since: Any) -> bool:
-        """Has the guest booted since then?"""
+        """True if the guest has booted since then."""
         began(since)  # before anything is read
         deadline = self.deadline()
         status = self.status(vm_name, deadline)
@@ -84,7 +84,7 @@ class VMObserver:
         )
 
     def tools_running(self, vm_name: str) -> bool:
-        """Do VMware Tools or the guest agent run?"""
+        """True if VMware Tools or the guest agent are running."""
         status = self.status(vm_name)
         if status.tools is ToolsStatus.UNKNOWN:
             raise NotReported(f"{self._name} does not report whether tools run in {vm_name!r}")
@@ -102,7 +102,7 @@ class VMObserver:
         return list(self._addresses(vm_name, self.status(vm_name)))
 
     def port_is_open(self, vm_name: str, port: Any) -> bool:
-        """Does the guest accept TCP connections from this machine at one of its addresses?"""
+        """True if the guest accepts TCP connections from this machine at one of its addresses."""
         number = values.integer("port", port, 1, _MAX_PORT)
         deadline = self.deadline()
         status = self.status(vm_name, deadline)
@@ -132,7 +132,7 @@ class VMObserver:
         return host
 
     def moved_since(self, vm_name: str, since: Any) -> bool:
-        """Has the VM been on another host since then, or is it now?"""
+        """True if the VM has been on another host since then, or is now."""
         began(since)  # before anything is read
         deadline = self.deadline()
         vm = self._vm(vm_name, deadline)
@@ -163,9 +163,9 @@ class VMObserver:
     ) -> float:
         """Seconds from the moment the VM went down, first after ``since``, to the milestone.
 
-        Raises NotReached if it is not there again. With a ``limit``, waits for it until
+        Raises NotReached if it has not reached it again. With a ``limit``, waits for it until
         these seconds have passed since the VM went down; a continuous check of the
-        hypothesis does not wait, but returns the seconds so far. Then 0 stands for a VM
+        hypothesis does not wait, but returns the seconds so far. It returns 0 for a VM
         that has not gone down.
         """
         goal = Milestone.parse("milestone", milestone)

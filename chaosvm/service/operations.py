@@ -142,7 +142,7 @@ class Operations:
     def _keep_outcomes(
         self, choice: SelectionResult, order: Order, so_far: Mapping[str, Outcome]
     ) -> None:
-        """An interrupted activity has output, too: what is known of each VM by now."""
+        """An interrupted activity has output, too: what is known of each VM so far."""
         interrupted = [
             so_far.get(vm.id) or not_touched(vm, order, "the run was interrupted")
             for vm in choice.vms
@@ -154,7 +154,7 @@ class Operations:
     ) -> list[Outcome]:
         """VMs with an earlier command still in flight come last.
 
-        The run has changed those before, so whatever they need now adds nothing
+        The run has changed those before, so what they need now adds nothing
         to what the guards count.
         """
         backend, ledger = self._context.backend, self._context.ledger()

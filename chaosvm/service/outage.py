@@ -1,4 +1,4 @@
-"""An outage: VMs are taken down, held off for some time, and powered on again.
+"""An outage: VMs are taken down, kept off for some time, and powered on again.
 
 A VM that was off before stays off. Whatever ends the call, also a signal, the VMs that
 it has taken down are powered on before it ends; the ledger has them for undo and
@@ -32,7 +32,7 @@ logger = logging.getLogger("chaostoolkit")
 
 _MAX_NAMED = 3  # in a line of the log
 _ROUNDING = 0.001  # of two times that are subtracted
-_CHECK_INTERVAL = 10.0  # seconds between two readings of the VMs that are held off
+_CHECK_INTERVAL = 10.0  # seconds between two readings of the VMs that are kept off
 OFF, ON = PowerState.POWERED_OFF, PowerState.POWERED_ON
 
 
@@ -46,7 +46,7 @@ class _Wave:
     up_at: float = 0.0  # when they are due to be powered on
     down: dict[str, Outcome] = field(default_factory=dict)
     up: dict[str, Outcome] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)  # while they were held off
+    problems: dict[str, str] = field(default_factory=dict)  # while they were kept off
 
     @property
     def taken_down(self) -> list[VM]:
@@ -77,13 +77,13 @@ class Outage:
         self._checked_at = 0.0
 
     def run(self, vms: Sequence[VM], deadline: Deadline) -> list[Outcome]:
-        """One outcome for each VM; ``deadline`` is that of the first wave's going down."""
+        """One outcome for each VM; ``deadline`` bounds the power off of the first wave."""
         waiting = _labelled(waves_of(vms, self._order))
         begun: list[_Wave] = []
         why = EARLIER_FAILED
         try:
-            while (waiting and not _failed(begun)) or self._held(begun):
-                if due := [wave for wave in self._held(begun) if wave.up_at <= self._now]:
+            while (waiting and not _failed(begun)) or self._waves_down(begun):
+                if due := [wave for wave in self._waves_down(begun) if wave.up_at <= self._now]:
                     self._end(due)
                 elif waiting and not _failed(begun) and self._next_start(begun) <= self._now:
                     if begun:  # each wave has its own time, from its own beginning
@@ -95,11 +95,11 @@ class Outage:
         except LedgerError as error:
             why = str(error)
             logger.warning(f"outage: {why}; powering on what it has taken down")
-            self._end(self._held(begun))
+            self._end(self._waves_down(begun))
         except BaseException:
             logger.warning("outage: interrupted; powering on what it has taken down")
             try:
-                self._end(self._held(begun))
+                self._end(self._waves_down(begun))
             finally:
                 self._so_far.update({each.id: each for each in self._interrupted(begun)})
             raise
@@ -109,7 +109,7 @@ class Outage:
 
     def _interrupted(self, begun: Sequence[_Wave]) -> list[Outcome]:
         """The outcomes of the waves that have begun; unknown where even the end was interrupted."""
-        for wave in self._held(begun):
+        for wave in self._waves_down(begun):
             why = "the power on was interrupted, its outcome is unknown"
             wave.up = {
                 vm.id: replace(not_touched(vm, self._order, ""), error=why)
@@ -124,7 +124,7 @@ class Outage:
     def _now(self) -> float:
         return self._timer.elapsed
 
-    def _held(self, begun: Sequence[_Wave]) -> list[_Wave]:
+    def _waves_down(self, begun: Sequence[_Wave]) -> list[_Wave]:
         return [wave for wave in begun if wave.taken_down and not wave.up]
 
     def _next_start(self, begun: Sequence[_Wave]) -> float:
@@ -133,7 +133,7 @@ class Outage:
             return 0.0
         if self._order.interval > 0:
             return begun[-1].down_at + self._order.interval
-        return float("inf") if self._held(begun) else 0.0
+        return float("inf") if self._waves_down(begun) else 0.0
 
     # Going down ------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class Outage:
     # Holding ---------------------------------------------------------------------------
 
     def _wait(self, begun: Sequence[_Wave], more: bool) -> None:
-        held = self._held(begun)
+        held = self._waves_down(begun)
         moments = [wave.up_at for wave in held] + [self._checked_at + _CHECK_INTERVAL]
         if more and not _failed(begun):
             moments.append(self._next_start(begun))

@@ -20,7 +20,7 @@ _PROTECTED_BY = ("name", "id", "instance_uuid", "path")
 
 
 class InventoryReader:
-    """Chooses the cheapest way to read the VMs that a selection may mean."""
+    """Chooses the cheapest way to read the VMs that a selection may match."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -53,7 +53,7 @@ class InventoryReader:
     def narrowed(self, target: Selection | PlanTarget, deadline: Deadline) -> list[VM] | None:
         """The result of the server's own search; None if everything must be read.
 
-        Everything is read too where nothing matches: the error then says what there is.
+        Everything is also read if nothing matches, as the error lists the values that exist.
         """
         if not isinstance(target, Selection) or target.only is not None or not target.criteria:
             return None
@@ -80,7 +80,7 @@ class InventoryReader:
         return large and selection.only is None and selection.has_filters
 
     def _read_in_two_steps(self, selection: Selection, deadline: Deadline) -> list[VM]:
-        """First the fields that the selection looks at, then all fields of what matches."""
+        """First the fields that the selection reads, then all fields of the VMs that match."""
         vms = self.backend.inventory(deadline, fields=selection.fields.union(_PROTECTED_BY))
         self._size = len(vms)
         if selection.needs_tags:

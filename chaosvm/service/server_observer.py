@@ -1,4 +1,4 @@
-"""What probes tell of many VMs, and of hosts, clusters, alarms and events."""
+"""What probes report about many VMs, and about hosts, clusters, alarms and events."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ServerObserver:
         return list(selection.choose(inventory, self._backend.immutable_reason, protection).vms)
 
     def running_at_least(self, vms: Any, minimum: Any) -> bool:
-        """Are at least so many of the selected VMs powered on?"""
+        """True if at least this many of the selected VMs are powered on."""
         least = values.integer("minimum", minimum, 1, _MOST)
         chosen = self.chosen(vms, self._deadline(), ("power_state",))
         running = [vm for vm in chosen if vm.power_state is PowerState.POWERED_ON]
@@ -131,7 +131,7 @@ class ServerObserver:
         return sum(each.available for each in hosts)
 
     def has_failover_capacity(self, cluster: Any, hosts: Any) -> bool:
-        """Can so many hosts of the cluster fail, and their VMs be restarted on others?"""
+        """True if this many hosts of the cluster can fail and their VMs be restarted on others."""
         failures = values.integer("hosts", hosts, 1, _MOST)
         found = self._cluster(cluster, self._deadline())
         if found.ha_enabled is False:
@@ -160,7 +160,7 @@ def _not_in(vms: list[VM], state: PowerState) -> list[VM]:
 
 
 def _only(what: str, wanted: str, known: Sequence[T]) -> T:
-    """The one of this name, in any case, or id."""
+    """The one with this name, in any case, or id."""
     found = [each for each in known if wanted == each.id or folded(wanted) == folded(each.name)]
     if len(found) == 1:
         return found[0]

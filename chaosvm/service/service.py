@@ -1,6 +1,6 @@
-"""The verbs that people and activities call, the same on every platform.
+"""The operations that activities and Python code call, the same on every platform.
 
-A verb checks all its arguments before anything is read or sent, then reads the
+An operation checks all its arguments before anything is read or sent, then reads the
 inventory once, selects from it, and hands the target over.
 """
 
@@ -63,7 +63,7 @@ class VMService(ServiceBase):
         return self.backend.with_tags(listed, deadline) if with_tags else listed
 
     def count_vms(self, vms: Any = None) -> int:
-        """How many VMs there are, or match a selection."""
+        """The number of VMs, or of those that match a selection."""
         return len(self._read(vms, self._reading(), fields=()))
 
     def get_vm(self, vm_name: str) -> VM:
@@ -79,12 +79,12 @@ class VMService(ServiceBase):
         return vm.power_state
 
     def vm_has_power_state(self, vm_name: str, expected: str) -> bool:
-        """Is one VM in this power state?"""
+        """True if the VM is in this power state."""
         state = values.choice("expected", expected, PowerState)
         return self.vm_power_state(vm_name) is state
 
     def all_vms_have_power_state(self, vms: Any, expected: str) -> bool:
-        """Are all the selected VMs in this power state? No VM selected is an error."""
+        """True if all the selected VMs are in this power state; raises an error for none."""
         state = values.choice("expected", expected, PowerState)
         chosen = self.server_observer.chosen(vms, self._reading(), ("power_state",))
         others = [vm for vm in chosen if vm.power_state is not state]
@@ -237,7 +237,7 @@ class VMService(ServiceBase):
         )
 
     def operate_by_id(self, operation: str, vm_id: str, vm_name: str, **options: Any) -> Outcome:
-        """One operation on the VM of this id, for callers who know it from elsewhere.
+        """Operate on the VM with this id, for callers that have it from elsewhere.
 
         Raises NoSuchVM if the platform has no such id, and OperationRefused if the VM
         with that id has another name: it is not the intended one.
@@ -257,7 +257,7 @@ class VMService(ServiceBase):
         return self._operations.run_single(order, target, deadline)
 
     def plan(self, operation: str, vms: Any, parallel: int = 10, **options: Any) -> Plan:
-        """What a batch action of these arguments would do now; nothing is touched.
+        """What a batch action with these arguments would do now; nothing is touched.
 
         Takes the options of the batch actions. The plan can be passed to the batch
         action of its operation instead of a selection.
@@ -286,8 +286,8 @@ class VMService(ServiceBase):
         """Bring every VM that this run has changed back to the state it had before.
 
         ``ledger`` is another run's, as ``Ledger.resumed(path)`` gives it. The VM
-        changed last comes first. One that is back already is left alone, and so
-        is one that was changed by something else since, unless ``force`` is true.
+        changed last comes first. One that is already back is left alone, and so
+        is one that was changed externally since, unless ``force`` is true.
         Guards do not apply. ``dry_run`` defaults to that of ``safety``.
         """
         seconds = values.timeout_seconds("timeout", timeout)

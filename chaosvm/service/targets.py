@@ -1,4 +1,4 @@
-"""Finds the VMs that an operation is for, and those with which the guards compare."""
+"""Finds the VMs that an operation applies to, and those that its guards count."""
 
 from __future__ import annotations
 

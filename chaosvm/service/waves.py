@@ -1,4 +1,4 @@
-"""Operates on VMs in waves: each begins some time after the one before, and when that has ended."""
+"""Operates on VMs in waves: each begins when the previous one has ended, after an interval."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EARLIER_FAILED = "an earlier wave failed"
 
 
 def waves_of(vms: Sequence[VM], order: Order) -> list[Sequence[VM]]:
-    """The waves; a warning if they are fewer than the order has."""
+    """The waves; logs a warning if there are fewer than requested."""
     waves = order.waves_of(vms)
     if order.waves > len(waves):
         count = len(waves)
@@ -90,7 +90,7 @@ def pause(backend: Backend, ledger: Ledger, order: Order, until: float) -> None:
 
 
 def not_touched(vm: VM, order: Order, why: str) -> Outcome:
-    """A VM to which nothing was sent."""
+    """The outcome of a VM to which nothing was sent."""
     return Outcome(
         name=vm.name,
         id=vm.id,

@@ -214,7 +214,7 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 def _require(
     loaded: Mapping[str, Any], required: Mapping[str, str], unused: Mapping[str, str] | None = None
 ) -> None:
-    """Raises InvalidValue for missing keys; ``unused`` variables may be meant as one of them."""
+    """Raises InvalidValue for missing keys; ``unused`` variables may be misspellings of them."""
     missing = [key for name, key in required.items() if name not in loaded]
     if missing:
         keys = ", ".join(missing)
@@ -233,7 +233,7 @@ def _require(
 def _unused_variables(
     prefix: str, fields: Iterable[str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """Unknown variables with the prefix, each with the key that it is perhaps meant for."""
+    """Unknown variables with the prefix, each with the key that it may stand for."""
     known = {key.upper() for key in fields}
     unknown = [name for name in environment if name.startswith(f"{prefix}_".upper())]
     similar = {

@@ -150,7 +150,7 @@ class ObjectGraph:
         """Properties that only vSphere has; empty ones are left out."""
         get = item.properties.get
         attributes = get("customValue") or ()
-        behaviour = get("config.flags.snapshotPowerOffBehavior")
+        behavior = get("config.flags.snapshotPowerOffBehavior")
         metadata = {
             "bios_uuid": get("config.uuid"),
             "guest_id": get("config.guestId"),
@@ -158,7 +158,7 @@ class ObjectGraph:
             "tools_running_status": get("guest.toolsRunningStatus"),
             "managed_by": get("config.managedBy.extensionKey"),
             "fault_tolerance_role": get("config.ftInfo.role"),
-            "reverts_at_power_off": behaviour == "revert" or None,
+            "reverts_at_power_off": behavior == "revert" or None,
             "question": get("runtime.question.text"),
             "vapp": vapp,
             "standalone_host": standalone or None,

@@ -12,7 +12,7 @@ __all__ = ["down_steps", "draw_area", "draw_reboots", "draw_vms_down"]
 
 
 def down_steps(lanes: Sequence[Lane]) -> list[tuple[float, int]]:
-    """From when on how many VMs are down, in the order of time."""
+    """How many VMs are down from each time on, in order."""
     edges: dict[float, int] = {}
     for lane in lanes:
         for segment in lane.segments:
@@ -54,7 +54,7 @@ def draw_reboots(canvas: Canvas, axis: Axis, lanes: Sequence[Lane], top: float, 
 
 
 def draw_vms_down(canvas: Canvas, axis: Axis, lanes: Sequence[Lane], top: float) -> float:
-    """The area of all VMs, with the most and what is left at the end."""
+    """The area of all VMs, labeled with the maximum and the number at the end."""
     canvas.text("bold", 0, top + 16, "VMs down")
     canvas.text("t11 soft", 0, top + 29, f"of {len(lanes)}")
     draw_area(canvas, axis, lanes, top + 6, 28.0)

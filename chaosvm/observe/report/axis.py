@@ -1,4 +1,4 @@
-"""The axis of time: where a moment is, the ticks, and the clock at both ends."""
+"""The time axis: positions of moments, ticks, and the clock at both ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_LABELS = 8
 
 @dataclass(frozen=True)
 class Axis:
-    """``span`` is the seconds of the run, ``reach`` what has to fit on it."""
+    """``span`` is the duration of the run, ``reach`` that of the axis, in seconds."""
 
     left: float
     right: float
@@ -107,6 +107,6 @@ class Axis:
         return f"{self.span:.1f} s" if self.span < 120 else moment(self.span, self.span)
 
     def draw_torn_edge(self, canvas: Canvas, top: float, bottom: float) -> None:
-        """Where the records of a run end that was killed."""
+        """Where the records of a killed run end."""
         steps = "".join("l-3 4" if n % 2 else "l3 4" for n in range(int((bottom + 4 - top) / 4)))
         canvas.path("axis", f"M{self.end:.1f} {top:.1f}{steps}")

@@ -27,7 +27,7 @@ def draw_bands(
     thin: float,
     rings: Sequence[float] = (),
 ) -> None:
-    """``rings`` are drawn later, at these places: no text goes there."""
+    """``rings`` are drawn later, at these positions: no text goes there."""
     for segment in lane.segments or [Segment(0, story.span, UNKNOWN)]:
         left, right = axis.x(segment.begin), axis.x(segment.end)
         height = thin if segment.state == ON else thick
@@ -64,15 +64,15 @@ def _draw_text(
             free = (
                 place for place in places if not any(abs(ring - place) < half + 4 for ring in rings)
             )
-            centre = next(free, places[0])
+            center = next(free, places[0])
             if segment.state != "powered_off":  # a plate, as the texture makes it hard to read
-                canvas.rect("f-heldbg", centre - width / 2 - 4, middle - 7, width + 8, 14)
-            canvas.text(f"t11 mid {tone}".strip(), centre, middle + 4, text)
+                canvas.rect("f-heldbg", center - width / 2 - 4, middle - 7, width + 8, 14)
+            canvas.text(f"t11 mid {tone}".strip(), center, middle + 4, text)
             return
 
 
 def draw_unknown_end(canvas: Canvas, axis: Axis, lane: Lane, middle: float, thick: float) -> None:
-    """After the last record of a run that was killed, nothing is known."""
+    """After the last record of a killed run, nothing is known."""
     canvas.states.add(UNKNOWN)
     left = axis.end + 3
     canvas.rect(

@@ -40,7 +40,7 @@ class Chart:
     labels: Sequence[Label]
 
     def svg(self, style: str = "", sheet: bool = False) -> str:
-        """The drawing; alone it brings its ``style`` and its own ``sheet`` of paper."""
+        """The drawing; a file of its own also has a ``style`` and a background ``sheet``."""
         margin = 16 if sheet else 0
         width, height = self.width + 2 * margin, self.height + 2 * margin
         box = f"{-margin} {-margin} {width:g} {height:.1f}"
@@ -64,7 +64,7 @@ class Chart:
 
 
 def standalone(chart: Chart, dark: bool = True) -> str:
-    """The chart as a file of its own; ``dark`` adds the colours for dark screens."""
+    """The chart as a file of its own; ``dark`` adds the colors for dark screens."""
     style = chart_style(LIGHT)
     if dark:
         style += f"@media (prefers-color-scheme:dark){{{chart_style(DARK)}}}"
@@ -106,7 +106,7 @@ def draw_chart(story: Story) -> Chart:
 
 
 def _axis(story: Story) -> Axis:
-    """Beside it there is room for the longest name, and the times down of many VMs."""
+    """It leaves room for the longest name, and for the downtimes of many VMs."""
     names = [lane.machine.name for lane in story.lanes]
     probes = [probe.name for probe in story.shown_probes]
     if story.many:
@@ -152,7 +152,7 @@ def _draw_interruption(canvas: Canvas, axis: Axis, story: Story, top: float, bot
 
 
 def _draw_legend(canvas: Canvas, story: Story, top: float) -> float:
-    """Only what occurs; in as many rows as it needs."""
+    """Only what occurs in the chart, in as many rows as needed."""
     x, y = (0.0 if story.many else 120.0), top
     items: list[tuple[str, str]] = [
         (state, segment_word(state)) for state in _ORDER if state in canvas.states

@@ -42,7 +42,7 @@ _REVERSED = {"power_on": "powered on", "power_off": "powered off", "suspend": "s
 
 
 def what_was_done(story: Story) -> str:
-    """Also what prevented it: an interruption, and activities that failed as a whole."""
+    """Includes what prevented it: an interruption, and activities that failed as a whole."""
     return " ".join(filter(None, [_interruption(story), _done(story), _failed(story)]))
 
 
@@ -90,7 +90,7 @@ def _deeds_sentence(story: Story) -> str:
 
 
 def _deeds(story: Story) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Of each VM, what the method did to it first."""
+    """What the method did first to each VM."""
     deeds: dict[tuple[str, str], Mapping[str, Any]] = {}
     for _, activity in story.activities:
         if activity.phase is Phase.METHOD:
@@ -111,7 +111,7 @@ def _deed(outcome: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _missing(outcome: Mapping[str, Any]) -> str:
-    """What a VM lacks to be ready that was started; nothing if it was not, or is ready."""
+    """What a started VM lacks to be ready; empty if it was not started, or is ready."""
     if not outcome.get("changed"):
         return ""
     _, found, rest = str(outcome.get("error") or "").partition("but not ready after ")
@@ -171,7 +171,7 @@ def _whom(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], total: in
 
 
 def _with_failures(parts: list[str], story: Story) -> list[str]:
-    """For one failure, its reason is told."""
+    """A single failure is given with its reason."""
     failed = [
         (lane, failure)
         for lane in story.lanes
@@ -205,7 +205,7 @@ def reason(text: str) -> str:
 
 
 def sentence_of(text: str) -> str:
-    """A name keeps its first letter: web-01 is not Web-01."""
+    """Starts with a capital letter, except for a name: web-01 is not Web-01."""
     text = text.rstrip(". ")
     first = text.split(" ", 1)[0]
     begins_with_a_word = first.isalpha() and first.islower() and "-" not in first

@@ -1,4 +1,4 @@
-"""SVG elements, and where their texts are, so that no two overlap."""
+"""SVG elements, and the positions of their texts, so that no two overlap."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SIZES = {"t11": 11.0, "t105": 10.5, "t85": 8.5}
 
 
 def text_width(text: str, size: float = 12.0, bold: bool = False) -> float:
-    """About how wide a text is."""
+    """The approximate width of a text."""
     units = sum(_WIDTHS.get(each, 556 if each < "\u2e80" else 1000) for each in text)
     return units * size / 1000 * (1.07 if bold else 1.0)
 
@@ -156,7 +156,7 @@ class Canvas:
     def measure(
         self, kind: str, x: float, y: float, pieces: str | Iterable[tuple[str, str]]
     ) -> Label:
-        """The box that a text would take."""
+        """The box that a text would occupy."""
         if isinstance(pieces, str):
             pieces = [("", pieces)]
         classes = kind.split()

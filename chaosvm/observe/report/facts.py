@@ -42,7 +42,7 @@ class Ticks:
 
     @property
     def xs(self) -> list[float]:
-        """Where the ticks are; two in the same place are one."""
+        """The positions of the ticks; ticks at the same position are merged."""
         return sorted({self._x(each) for each in self.seconds})
 
     @property
@@ -63,7 +63,7 @@ class Ticks:
 
 @dataclass(frozen=True)
 class Fact:
-    """``tone`` is good or bad for what was judged, and plain for the rest."""
+    """``tone`` is good or bad if it was judged, otherwise plain."""
 
     title: str
     value: str

@@ -58,12 +58,12 @@ class Rendered:
 
     @property
     def not_back(self) -> list[str]:
-        """The names of the VMs that are not as they were."""
+        """The names of the VMs that are not as they were before the run."""
         return [lane.machine.name for lane in self._story.not_back]
 
     @property
     def png(self) -> bytes:
-        """The chart in light colours, at twice its size."""
+        """The chart in light colors, at twice its size."""
         # Few fonts have the first sign, and another font for the whole text is no match.
         light = standalone(self._chart, dark=False).replace("✕", "×")
         if _picture_of(_LETTER) == _picture_of(_LETTER.replace(">m<", "><")):
@@ -83,7 +83,7 @@ def _picture_of(svg: str) -> bytes:
 
 @dataclass(frozen=True)
 class Written:
-    """The files of a report, and what it says in short; ``missing`` is what others need."""
+    """The files of a report, and their summary; ``missing`` is what the other files need."""
 
     paths: Mapping[str, Path]
     missing: Sequence[str]

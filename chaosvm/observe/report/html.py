@@ -50,7 +50,7 @@ def render_html(template: Traversable, values: Mapping[str, Any], markup: Mappin
 
 
 def page_style() -> str:
-    """The style of every page, in light and dark colours, and for print."""
+    """The style of every page, in light and dark colors, and for print."""
     dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{variables(DARK)}}}}}"
     rules = (TEMPLATES / "report.css").read_text("utf-8")
     return f":root{{{variables(LIGHT)}}}\n{dark}\nbody{{font-family:{FONT}}}\n{rules}"

@@ -54,7 +54,7 @@ def lanes_of(timeline: Timeline) -> list[Lane]:
 
 
 def _recovered(timeline: Timeline, operations: Sequence[Operation]) -> bool:
-    """True if a recovery after the killed run tells how the VM is."""
+    """True if a recovery after the killed run recorded the state of the VM."""
     killed_at = timeline.run.killed_at
     return killed_at is not None and any(each.activity.began >= killed_at for each in operations)
 
@@ -79,7 +79,7 @@ def _operations(timeline: Timeline) -> dict[str, list[Operation]]:
 
 
 def undo_activity(timeline: Timeline) -> ActivityRun:
-    """Undo, as an activity beside the others."""
+    """Undo, as an activity like the others."""
     undo = timeline.undo
     assert undo is not None
     refs = {(each.platform, each.id): each.ref for each in timeline.vms}
@@ -141,7 +141,7 @@ def _rebooted(operation: Operation) -> bool:
 
 
 def _reboot_text(operation: Operation) -> str:
-    """Its power state is the same before and after, so only this tells."""
+    """Its power state is the same before and after, so only this shows it."""
     how = "reset" if operation.outcome.get("how") == "hard" else "rebooted"
     verified = operation.outcome.get("verified")
     return f"{how}, {verified}" if verified else how

@@ -1,4 +1,4 @@
-"""What became of each VM: its states one after another, its downtime and its recovery."""
+"""What happened to each VM: its states in order, its downtime and its recovery."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Lane:
 
     @property
     def still(self) -> str:
-        """How it is, if it is not back."""
+        """Its state, if it is not back."""
         return "not known" if self.last_state == UNKNOWN else f"still {state_word(self.last_state)}"
 
     @property
@@ -136,7 +136,7 @@ class Lane:
 
     @property
     def down_seconds(self) -> float | None:
-        """The seconds down of all times; None while it is not back on."""
+        """The total downtime in seconds; None while it is not back on."""
         parts = [down.seconds for down in self.downs]
         known = [part for part in parts if part is not None]
         return sum(known) if known and len(known) == len(parts) else None

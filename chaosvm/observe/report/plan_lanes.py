@@ -1,4 +1,4 @@
-"""What a dry run draws instead of lanes: each VM, and what would have been done to it."""
+"""Drawn for a dry run instead of lanes: each VM, and what would have been done to it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def draw_plan(
 
 
 def plan_text(lane: Lane) -> str:
-    """What the actions would do, as their outcomes say it."""
+    """What the actions would do, according to their outcomes."""
     texts = [
         str(each.outcome.get("detail") or each.outcome.get("operation")).removeprefix("dry run: ")
         for each in lane.operations

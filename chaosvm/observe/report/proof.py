@@ -1,4 +1,4 @@
-"""The rest of the page: guards, undo, evidence, environment, files, and what is to be done."""
+"""The rest of the page: guards, undo, evidence, environment, files, and remaining tasks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OPERATIONS = {"powered_on": "power on", "powered_off": "power off", "suspended"
 
 @dataclass(frozen=True)
 class ToDo:
-    """A VM that is not back, and how it comes back."""
+    """A VM that is not back, and how to bring it back."""
 
     what: str
     name: str
@@ -126,7 +126,7 @@ def evidence(story: Story) -> list[tuple[str, str, str, str]]:
 
 
 def _kind_seen(change: Change, story: Story) -> str:
-    """Of many VMs, addresses and hosts are not told one by one."""
+    """For many VMs, addresses and hosts are not listed one by one."""
     if change.kind is Kind.ADDRESS:
         return "ip known" if change.value else "no ip"
     return "on another host" if change.kind is Kind.HOST else seen_text(change, story)
@@ -139,7 +139,7 @@ def _with_cause(change: Change, seen: str) -> str:
 
 
 def reboots(story: Story) -> list[str]:
-    """Was each reboot proved, and how."""
+    """Whether and how each reboot was proved."""
     found = []
     for _, activity in story.activities:
         for outcome in activity.outcomes:

@@ -198,7 +198,7 @@ def _draw_packed(
 def _first_free_row(
     rows: list[list[tuple[float, float]]], needed: list[tuple[float, float]]
 ) -> int:
-    """The first row from which on everything fits; it is taken then."""
+    """The first row in which everything fits; marks it as occupied."""
     row = 0
     while any(
         begin - 6 < right and left < end + 6

@@ -27,7 +27,7 @@ _FEW = 3
 
 
 def banners(story: Story) -> list[str]:
-    """What a reader has to know first."""
+    """What a reader must know first."""
     run = story.run
     found = []
     if run.mode is Mode.REHEARSAL:
@@ -54,7 +54,7 @@ def banners(story: Story) -> list[str]:
 
 
 def three_sentences(story: Story) -> list[str]:
-    """What was done, what that did to the service, and what is back."""
+    """What was done, how it affected the service, and what is back."""
     return [what_was_done(story), _second(story), _third(story)]
 
 
@@ -212,7 +212,7 @@ def _by_whom(story: Story, phase: Phase, who: str) -> list[str]:
 
 
 def _restores(outcome: Mapping[str, Any], phase: Phase) -> bool:
-    """In a method, powering on is bringing back; whatever else it does is not."""
+    """In a method, only powering on restores a VM."""
     return phase is not Phase.METHOD or outcome.get("operation") == "power_on"
 
 

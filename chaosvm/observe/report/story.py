@@ -36,7 +36,7 @@ class Outage:
 
 
 class Story:
-    """Reads a timeline; every string in it is already fit to be shown."""
+    """Reads a timeline; all its strings can be shown as they are."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
@@ -84,7 +84,7 @@ class Story:
 
     @cached_property
     def failed_activities(self) -> list[tuple[int, ActivityRun]]:
-        """Those whose error is not told by the outcome of a VM, such as a refusal."""
+        """Those whose error is not in the outcome of a VM, such as a refusal."""
         return [
             (number, each)
             for number, each in self.activities
@@ -101,7 +101,7 @@ class Story:
         return self.timeline.probes or ()
 
     def met(self, phase: Phase) -> bool | None:
-        """Was the hypothesis met; None if it was not checked."""
+        """True if the hypothesis was met; None if it was not checked."""
         checks = [each for probe in self.probes for each in probe.checks if each.phase is phase]
         return all(check.met for check in checks) if checks else None
 

@@ -1,4 +1,4 @@
-"""The colours of the report, and the style of its chart."""
+"""The colors of the report, and the style of its chart."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ _CHART = """
 .chart .s-held{stroke:var(--held);fill:none}.chart .sheet{fill:var(--paper)}
 """.replace("FONT", FONT)
 
-# Each is one texture, so that states differ without colour as well.
+# Each is one texture, so that states differ without color as well.
 PATTERNS = (
     '<pattern id="fill-ready" width="5" height="5" patternUnits="userSpaceOnUse">'
     '<rect class="f-readybg" width="5" height="5"/>'
@@ -113,16 +113,16 @@ PATTERNS = (
 )
 
 
-def variables(colours: Mapping[str, str]) -> str:
-    """The colours as custom properties."""
-    return "".join(f"--{name}:{value};" for name, value in colours.items())
+def variables(colors: Mapping[str, str]) -> str:
+    """The colors as custom properties."""
+    return "".join(f"--{name}:{value};" for name, value in colors.items())
 
 
-def chart_style(colours: Mapping[str, str] | None = None) -> str:
-    """The rules of the chart; with ``colours``, without custom properties.
+def chart_style(colors: Mapping[str, str] | None = None) -> str:
+    """The rules of the chart; with ``colors``, without custom properties.
 
     Programs other than browsers do not know those.
     """
-    if colours is None:
+    if colors is None:
         return _CHART
-    return re.sub(r"var\(--(\w+)\)", lambda found: colours[found[1]], _CHART)
+    return re.sub(r"var\(--(\w+)\)", lambda found: colors[found[1]], _CHART)

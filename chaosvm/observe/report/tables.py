@@ -159,7 +159,7 @@ def states_text(outcome: Mapping[str, Any]) -> str:
 
 
 def how_text(outcome: Mapping[str, Any]) -> str:
-    """By which means, the milestones, and what went wrong."""
+    """The method, the milestones, and what went wrong."""
     if error := outcome.get("error"):
         return f"✕ {error}"
     parts = [_means(outcome)]

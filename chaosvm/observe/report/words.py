@@ -50,7 +50,7 @@ _STATES = {
 
 
 def without_secrets(timeline: Timeline) -> Timeline:
-    """The timeline with every string in it made fit to be shown."""
+    """The timeline with all its strings made safe to show."""
     shown: Timeline = _mapped(timeline, clean)
     return shown
 
@@ -93,7 +93,7 @@ def duration(seconds: float) -> str:
 
 
 def rounded(seconds: float) -> str:
-    """For times that are known to a second at best."""
+    """For times that are at best accurate to a second."""
     return duration(seconds) if not 1 <= seconds < 119.5 else f"{seconds:.0f} s"
 
 

@@ -54,7 +54,7 @@ def change_of_event(event: ServerEvent, vm: str, at: datetime, recorder: str) ->
 def with_restarts(
     changes: Sequence[Change], restarts: Sequence[tuple[str, datetime, str]]
 ) -> list[Change]:
-    """Say what high availability restarted: a VM, when, and the words for it.
+    """Add what high availability restarted: a VM, when, and the words for it.
 
     Its event may come before or after the VM is on.
     """
@@ -139,7 +139,7 @@ def _same(event: Change, change: Change) -> bool:
 
 
 def _in_order(items: Sequence[_Item]) -> list[Change]:
-    """No later than what follows; what lasts for no time, or changes nothing, is left out."""
+    """Each no later than the next; those that last for no time or change nothing are left out."""
     latest = None
     for item in reversed(items):
         item.at = item.at if latest is None else min(item.at, latest)
@@ -157,7 +157,7 @@ def _in_order(items: Sequence[_Item]) -> list[Change]:
 def with_unknown(
     changes: Sequence[Change], blind: Sequence[tuple[datetime, datetime]]
 ) -> list[Change]:
-    """Nothing is known of power states while the server could not be read."""
+    """Power states are unknown while the server could not be read."""
     result = list(changes)
     for vm in dict.fromkeys(each.vm for each in changes if each.kind is Kind.POWER):
         power = [each for each in changes if each.vm == vm and each.kind is Kind.POWER]
@@ -181,7 +181,7 @@ def with_causes(
     activities: Sequence[ActivityRun],
     refs: Mapping[tuple[str, str], str],
 ) -> list[Change]:
-    """Name the operation of the run that caused a change of power, where there is one."""
+    """Name the operation of the run that caused a change of power, if there is one."""
     caused = [(refs.get(_key(o)), each, o) for each in activities for o in each.outcomes]
     seen: set[str] = set()
     result = []
@@ -237,34 +237,34 @@ def with_outcomes(
     refs: Mapping[tuple[str, str], str],
     ended: datetime,
 ) -> list[Change]:
-    """Add what only an outcome tells: that a VM was in a state that nobody else recorded."""
+    """Add what only an outcome shows: that a VM was in a state that was not recorded otherwise."""
     by_vm: dict[str, list[Change]] = {}
     for change in changes:
         if change.kind is Kind.POWER:
             by_vm.setdefault(change.vm, []).append(change)
     missing = [
-        told
-        for told in _told(activities, refs, ended, by_vm)
-        if not _is_known(told, by_vm.get(told.vm, ()))
+        change
+        for change in _from_outcomes(activities, refs, ended, by_vm)
+        if not _is_known(change, by_vm.get(change.vm, ()))
     ]
     return sorted([*changes, *missing], key=lambda each: each.at)
 
 
-def _is_known(told: Change, changes: Sequence[Change]) -> bool:
+def _is_known(change: Change, changes: Sequence[Change]) -> bool:
     """True if this state was recorded at that time, or shortly before or after it."""
-    before = [each for each in changes if each.at <= told.at]
-    return bool(before and before[-1].value == told.value) or any(
-        _same(each, told) for each in changes
+    before = [each for each in changes if each.at <= change.at]
+    return bool(before and before[-1].value == change.value) or any(
+        _same(each, change) for each in changes
     )
 
 
-def _told(
+def _from_outcomes(
     activities: Sequence[ActivityRun],
     refs: Mapping[tuple[str, str], str],
     ended: datetime,
     recorded: Container[str],
 ) -> list[Change]:
-    """The states of VMs that the outcomes of a run tell."""
+    """The states of VMs that the outcomes of a run show."""
     changes: list[Change] = []
     known: dict[str, str] = {}
     source = "the outcome of this run"
@@ -275,10 +275,10 @@ def _told(
             vm = refs[_key(outcome)]
             ends = str(outcome.get("before")), str(outcome.get("after"))
             before = (activity.began, ends[0])
-            for time, value in (before, *_states_told(outcome, begun, vm in recorded)):
+            for time, value in (before, *_states_in_outcome(outcome, begun, vm in recorded)):
                 # An outcome that does not know the state takes back nothing.
-                told = value != _UNKNOWN or vm not in known or value not in ends
-                if known.get(vm) != value and told:
+                is_new = value != _UNKNOWN or vm not in known or value not in ends
+                if known.get(vm) != value and is_new:
                     changes.append(
                         Change(at=time, vm=vm, kind=Kind.POWER, value=value, source=source)
                     )
@@ -286,12 +286,12 @@ def _told(
     return sorted(changes, key=lambda each: each.at)
 
 
-def _states_told(
+def _states_in_outcome(
     outcome: Mapping[str, Any], begun: datetime, recorded: bool
 ) -> list[tuple[datetime, str]]:
-    """An outage tells in its milestones when the VM was down, and when it was back.
+    """The milestones of an outage show when the VM was down, and when it was back.
 
-    Where neither they nor a recording tell, its state in between is unknown.
+    Where neither they nor a recording show it, its state in between is unknown.
     """
     end = begun + timedelta(seconds=float(outcome.get("seconds") or 0))
     after = str(outcome.get("after"))

@@ -1,4 +1,4 @@
-"""What Chaos Toolkit's journal tells: the run, its activities, and the checks of its hypothesis."""
+"""Reads Chaos Toolkit's journal: the run, its activities, and the checks of its hypothesis."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _time(text: Any) -> datetime | None:
-    """A time in the journal, which is UTC if it says nothing else."""
+    """A time in the journal, which is UTC unless it has a zone."""
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):

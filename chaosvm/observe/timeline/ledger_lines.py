@@ -1,4 +1,4 @@
-"""What a ledger tells of a run: it is all that is left of one that was killed."""
+"""Reads a run from its ledger, which is all that is left of one that was killed."""
 
 from __future__ import annotations
 

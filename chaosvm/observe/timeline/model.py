@@ -161,7 +161,7 @@ class Probe:
     checks: tuple[Check, ...] = ()
     # It fails until a VM is back, and is judged afterwards.
     judged_when_back: bool = False
-    # It is one of this package's, which tell of VMs rather than of the service.
+    # It is one of this package's, which observe VMs rather than the service.
     of_vms: bool = False
 
 
@@ -196,7 +196,7 @@ class UndoResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """What became of the VMs of one run, and why."""
+    """What happened to the VMs of one run, and why."""
 
     run: Run
     written: datetime

@@ -52,7 +52,7 @@ class Recorder:
         self._stopped = False
 
     def follow(self, backend: Backend, vms: Sequence[VM]) -> None:
-        """Record these VMs from now on, beside those that are recorded already."""
+        """Record these VMs from now on, in addition to those already recorded."""
         with self._lock:
             if self._stopped or not vms:
                 return
