@@ -2,14 +2,15 @@
 
 Run it with `make quickstart`, or from the repository's root with
 `python -m examples.quickstart`. It starts the lab with the world "small", runs
-quickstart.json on it with Chaos Toolkit, prints what happened and leaves no files
-behind. Without oVirt's SDK, it runs only the half of the experiment on vSphere.
+quickstart.json on it with Chaos Toolkit, prints what happened and leaves its report in
+`build/quickstart.html`. Without oVirt's SDK, it runs only the half of the experiment on vSphere.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from chaosvm.lab import Lab, State
 from chaosvm.observe import journal_activities, journal_outcomes, outcome_table
 
 EXPERIMENT = Path(__file__).resolve().with_name("quickstart.json")
+REPORT = EXPERIMENT.parents[1] / "build" / "quickstart.html"
 SDKS = {"vsphere": ("pyVmomi",), "olvm": ("ovirtsdk4", "pycurl")}
 TIERS = {"vsphere": "web-", "olvm": "app-"}
 # For Chaos Toolkit to write its journal and log out after an interruption.
@@ -52,13 +54,16 @@ def main() -> int:
             print(f"The lab runs on 127.0.0.1, with {' and '.join(platforms)}.", flush=True)
             journal = run(experiment(platforms, Path(folder)), lab, Path(folder))
             states = settled(lab)
+            kept = keep_report(Path(folder))
     except ChaosVMError as error:
         print(f"The quickstart cannot run: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted. The lab is stopped and its files are removed.", file=sys.stderr)
         return 130
-    return report(journal, states, platforms)
+    code = report(journal, states, platforms)
+    print(f"The lab is stopped.{f' Look at the report: {REPORT}' if kept else ''}")
+    return code
 
 
 def experiment(platforms: list[str], folder: Path) -> Path:
@@ -120,6 +125,15 @@ def settled(lab: Lab) -> dict[str, State]:
     return {vm.name: vm.state for vm in lab.world.vms}
 
 
+def keep_report(folder: Path) -> bool:
+    """Copy the run's report from the folder, which is deleted; false without the extra `report`."""
+    written = folder / "report.html"
+    if written.is_file():
+        REPORT.parent.mkdir(exist_ok=True)
+        shutil.copyfile(written, REPORT)
+    return written.is_file()
+
+
 def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> int:
     """Print what happened; returns the exit code."""
     status = "deviated" if journal.get("deviated") else journal.get("status", "not run")
@@ -133,7 +147,6 @@ def report(journal: Journal, states: dict[str, State], platforms: list[str]) -> 
     ends = {name: state for name, state in states.items() if name.startswith(tiers)}
     final = ", ".join(f"{name} {state}" for name, state in ends.items())
     print(f"Final state in the lab: {final}.")
-    print("The lab is stopped and its files are removed.")
     went_off = {each["platform"] for each in changed if each["after"] == "powered_off"}
     back = all(state is State.RUNNING for state in ends.values())
     return 0 if status == "completed" and went_off == set(platforms) and back else 1

@@ -70,6 +70,9 @@ def test_one_vm_of_each_tier_goes_and_comes_back(tmp_path: Path) -> None:
         ("olvm", "restore", off_app[2]),
     ]
     assert "state in the lab: web-01 " in console
+    kept = re.search(r"Look at the report: (\S+/build/quickstart\.html)$", console, re.M)
+    assert kept is not None
+    assert off_web[2] in Path(kept[1]).read_text("utf-8")
     assert left_in(tmp_path) == []
 
 
@@ -77,7 +80,7 @@ def test_without_the_sdk_of_ovirt_its_half_is_left_out(tmp_path: Path) -> None:
     process = started(tmp_path, "-c", WITHOUT_OVIRT)
     console, _ = process.communicate(timeout=110)
     assert process.returncode == 0, console
-    assert "the half of the experiment on OLVM is left out" in console
+    assert "the OLVM half of the experiment is left out" in console
     assert [line[:2] for line in table(console)] == [
         ("vsphere", "power_off"),
         ("vsphere", "restore"),
