@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from chaosvm.lab import Guest, Lab, Machine, State, World, rule
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.service import VMService
+from chaosvm.vsphere import VSpherePlatform
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import DATACENTERS, Entry, Power
 
@@ -32,6 +33,7 @@ class LabBackend(Backend):
 
     rule = staticmethod(rule)
     platform_served: ClassVar[str]
+    platform_class: ClassVar[type[Any]]
     # How the lab counts a request for a step, with {} in place of its verb.
     request: ClassVar[str]
     _lab: Lab
@@ -51,6 +53,17 @@ class LabBackend(Backend):
             self._add(entry)
         self._kept = dict(self._machines)
         self._lab = opened.enter_context(Lab(self._world, platforms=[self.platform_served]))
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """As the settings of the platform have it."""
+        prefix = f"{self.platform_served}_".upper()
+        found = self._lab.environment()
+        return {name.removeprefix(prefix).lower(): value for name, value in found.items()}
+
+    def made(self, **replaced: Any) -> VMService:
+        made: VMService = self.platform_class(**(self.address | replaced))
+        return made
 
     def _add(self, entry: Entry) -> None:
         clusters = {cluster.name: cluster for cluster in self._world.clusters}
@@ -126,17 +139,12 @@ class LabBackend(Backend):
 class LabVCenter(LabBackend, VCenter):
     name = "lab vCenter"
     platform_served = "vsphere"
+    platform_class = VSpherePlatform
     request = "POST /sdk {}"
 
     @property
     def address(self) -> dict[str, Any]:
-        return {
-            "server": self._lab.vsphere_server,
-            "port": self._lab.vsphere_port,
-            "username": self._lab.username,
-            "password": self._lab.password,
-            "ca_file": self._lab.ca_file,
-        }
+        return {**super().address, "port": self._lab.vsphere_port}
 
     def id_of(self, vm: Machine) -> str:
         return vm.moid
@@ -145,17 +153,9 @@ class LabVCenter(LabBackend, VCenter):
 class LabEngine(LabBackend):
     name = "lab engine"
     platform_served = "olvm"
+    platform_class = OLVMPlatform
     request = "POST /api/vms/{{id}}/{}"
     verbs = _ENGINE_VERBS
-
-    def made(self, **replaced: Any) -> VMService:
-        address = {
-            "url": self._lab.olvm_url,
-            "username": self._lab.username,
-            "password": self._lab.password,
-            "ca_file": self._lab.ca_file,
-        }
-        return OLVMPlatform(**(address | replaced))
 
     def id_of(self, vm: Machine) -> str:
         return vm.id
