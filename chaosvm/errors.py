@@ -200,7 +200,7 @@ class Busy(CommandFailed):
 
 
 class PerhapsBusy(Busy):
-    """Either busy or refused for good; a message that stays the same means the latter."""
+    """Either busy or refused permanently; the latter if the message stays the same."""
 
 
 class GuestUnavailable(CommandFailed):

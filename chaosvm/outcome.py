@@ -21,10 +21,10 @@ __all__ = [
 ]
 
 
-# In a message, which says where all of them are.
+# In a message, which also says where all of them are listed.
 _MAX_NAMED = 20
 _MAX_NAMED_IN_SUMMARY = 3
-# What an operation makes of a VM, for summaries, and the state in which it leaves it.
+# The word for its result in summaries, and the state in which it leaves a VM.
 _DONE = {
     "power_on": ("on", PowerState.POWERED_ON),
     "power_off": ("off", PowerState.POWERED_OFF),
@@ -78,7 +78,7 @@ class Outcome:
     verified: Verified | None = None
     evidence: str | None = None
     milestones: Mapping[str, float] | None = field(default=None, hash=False)
-    # The milestone that a VM has not reached which is on, but not ready.
+    # The milestone that a VM has not reached although it is on.
     missing: str | None = field(default=None, hash=False, compare=False)
     # What would have been done, in a dry run.
     plan: dict[str, Any] | None = field(default=None, hash=False, compare=False)

@@ -25,7 +25,7 @@ class PowerState(StrEnum):
 
     @property
     def settled(self) -> bool:
-        """True for a state that lasts until somebody changes it."""
+        """True for a state that does not change by itself."""
         return self not in (PowerState.TRANSITIONING, PowerState.UNKNOWN)
 
 

@@ -1,4 +1,4 @@
-"""The requests that a backend sends, and what stands for one that it has sent."""
+"""The requests that a backend sends, and the handles of sent requests."""
 
 from __future__ import annotations
 

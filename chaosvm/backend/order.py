@@ -44,8 +44,7 @@ class Order:
     parallel: int = 1
     # The milestone that a VM has to reach once it is on, as it is written.
     wait_for: str = "power"
-    # The VMs are taken in so many waves, or one by one, and two waves start so many seconds
-    # apart.
+    # The number of waves (with an interval alone, one for each VM), and the seconds between them.
     waves: int = 1
     interval: float = 0.0
     # For an outage: the seconds for which VMs are kept off before they are powered on again.

@@ -37,9 +37,9 @@ class Observation:
     reboot_evidence: str | None = None
     # The guest went down, and has not come back.
     going_down: bool = False
-    # The means, if the platform used others than those requested.
+    # The method, if the platform used another one than requested.
     how: How | None = None
-    # A question that the VM waits for somebody to answer.
+    # A question that the VM waits on until it is answered.
     question: str | None = None
 
 

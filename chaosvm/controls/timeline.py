@@ -52,7 +52,7 @@ __all__ = ["before_experiment_control", "configure_control", "validate_control"]
 
 logger = logging.getLogger("chaostoolkit")
 
-# At the end, for a list of VMs that was asked for shortly before.
+# At the end, for a list of VMs that was requested shortly before.
 _SELECTION_SECONDS = 10.0
 _FOLDER = "the path of an existing folder"
 

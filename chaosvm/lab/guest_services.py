@@ -120,7 +120,7 @@ class GuestServices:
     # In its own thread -----------------------------------------------------------------
 
     async def _synchronize(self, vm_id: str, strict: bool = False) -> None:
-        """Open and close ports as the state of the VM asks for."""
+        """Open and close ports according to the state of the VM."""
         wanted = self._wanted(vm_id)
         for listener, owner in list(self._owners.items()):
             if owner == vm_id and listener not in wanted:

@@ -93,7 +93,7 @@ class ProtocolServer(Protocol):
 class Server:
     """Serves one protocol on a port of 127.0.0.1, by default a free one.
 
-    date: tells the date that answers carry.
+    date: returns the date that answers carry.
     """
 
     host = "127.0.0.1"

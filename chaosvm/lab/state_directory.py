@@ -63,7 +63,7 @@ class StateDirectory:
         return password
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write a file that nobody else can read."""
+        """Write a file that only its owner can read."""
         file = self.path / name
         file.unlink(missing_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -56,7 +56,7 @@ class Ledger:
 
     The file is created, and locked for this process, just before the first change;
     ``prepare`` is called before that. ``now`` returns the time, with its time zone, and
-    ``moment`` the seconds on a clock that nobody sets.
+    ``moment`` the seconds on a monotonic clock.
     """
 
     def __init__(

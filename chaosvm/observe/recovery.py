@@ -34,7 +34,7 @@ class RecoveryRecord:
     """Remembers when a milestone was first seen to be reached after each outage.
 
     A server records when a VM was powered on, but not when its guest was ready: that
-    is known only as exactly as it is asked for, by a probe or by an action that waits.
+    is only known as exactly as it is polled, by a probe or by an action that waits.
     """
 
     def __init__(self) -> None:

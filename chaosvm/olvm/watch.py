@@ -79,7 +79,7 @@ class _Tracked:
     converted: bool = False
     events_read: bool = False
     failure: CommandFailed | None = None  # of a command that had been accepted
-    next_check_at: float | None = None  # of what became of the command
+    next_check_at: float | None = None  # of the command's result
     pause: float = _FIRST_CHECK
     job_ended_at: float | None = None
 

@@ -15,7 +15,7 @@ from chaosvm.vm import VM, PowerState
 
 __all__ = ["Preview", "preview"]
 
-# What follows if the guest does not do what it was asked to.
+# What follows if the guest does not do as requested.
 _FALLBACKS = {OnTimeout.HARD: PowerCommand.POWER_OFF, OnTimeout.RESET: PowerCommand.RESET}
 
 

@@ -1,4 +1,4 @@
-"""Success, and what follows when a guest does not do what it was asked to."""
+"""Success, and what follows when a guest does not do as requested."""
 
 from __future__ import annotations
 

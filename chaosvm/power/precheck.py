@@ -1,4 +1,4 @@
-"""What an order means for a VM in its present state, before anything is sent."""
+"""The effect of an order on a VM in its present state, before anything is sent."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Readiness:
         self.next_read_at, self._pause = elapsed, _FIRST_PAUSE
 
     def postpone(self, elapsed: float, problem: str | None = None) -> None:
-        """Read later; ``problem`` is why this reading brought nothing."""
+        """Read later; ``problem`` is why this reading showed nothing."""
         self.next_read_at = elapsed + self._pause
         self._pause = min(self._pause * _GROWTH, _MAX_PAUSE)
         self.problem = problem

@@ -26,7 +26,7 @@ class RebootProof:
     evidence: str | None = None  # that it has rebooted
     contradiction: str | None = None  # that it had not, at the last reading
     unknown: str | None = None  # why its uptime cannot be known
-    too_old: str | None = None  # why the uptime says nothing yet
+    too_old: str | None = None  # why the uptime proves nothing yet
     next_read_at: float = 0.0
     sent_at: float | None = None  # the request
     _before: tuple[float, float] | None = None  # the uptime, and when it was read
@@ -46,7 +46,7 @@ class RebootProof:
         self.next_read_at, self._pause = elapsed, _FIRST_PAUSE
 
     def postpone(self, elapsed: float, why_unknown: str | None = None) -> None:
-        """Read later; ``why_unknown`` is why this reading brought nothing."""
+        """Read later; ``why_unknown`` is why this reading showed nothing."""
         self.next_read_at = elapsed + self._pause
         self._pause = min(self._pause * _GROWTH, _MAX_PAUSE)
         self.unknown = why_unknown or self.unknown

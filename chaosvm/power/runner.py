@@ -227,7 +227,7 @@ class _Run:
             self._recorded.difference_update(job.vm.id for job in closed)
 
     def _update(self, watch: Watch, dispatcher: Dispatcher) -> bool:
-        """Pass answers and observations to the jobs; False if the watch is lost for good."""
+        """Pass answers and observations to the jobs; False if the watch is permanently lost."""
         # Collect less towards the end, because what is not observed by then stays unknown.
         collect = max(_MIN_COLLECT, self._deadline.remaining / 2)
         answers = dispatcher.answers(min(_COLLECT, collect))

@@ -89,7 +89,7 @@ class RunContext:
         journal_lists = [known_journal.get("run"), known_journal.get("rollbacks")]
         if journal is not None:
             return any(seen is each for seen in self.result_lists for each in journal_lists)
-        # Runs known only from the background cannot be told apart.
+        # Runs known only from the background cannot be distinguished.
         lists = [each for each in (*self.result_lists, *journal_lists) if each is not None]
         return self.journal is None or any(results is each for each in lists)
 

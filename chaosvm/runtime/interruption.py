@@ -52,7 +52,7 @@ def install(run: RunContext) -> None:
 
 
 def uninstall(run: RunContext) -> None:
-    """Restore the earlier handlers, except where somebody has replaced ours since."""
+    """Restore the earlier handlers, except where ours have been replaced since."""
     for number, handler in run.handlers.items():
         if getattr(signal.getsignal(number), "run", None) is run:
             signal.signal(number, handler)

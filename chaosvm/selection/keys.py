@@ -65,7 +65,7 @@ def _tag_matches(vm: VM, globs: Sequence[str]) -> bool:
     if vm.tags is None:
         listed = ", ".join(repr(glob) for glob in globs)
         raise SelectionError(f"tag {listed} cannot be looked for: {vm.platform} returned no tags")
-    # Two categories may have a tag of the same name: "category/tag" tells them apart.
+    # Two categories may have a tag of the same name: "category/tag" distinguishes them.
     return _matches_any(globs, (*vm.tags, *vm.metadata.get("qualified_tags", ())))
 
 

@@ -34,7 +34,7 @@ logger = logging.getLogger("chaostoolkit")
 
 _MAX_PORT = 65535
 _MAX_LIMIT = 86400.0
-# Seconds between two looks at a recovery that is waited for.
+# Seconds between two readings of a recovery that is waited for.
 _PAUSE, _MIN_PAUSE = 1.0, 0.05
 _OFF = (PowerState.POWERED_OFF, PowerState.SUSPENDED)
 

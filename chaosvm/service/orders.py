@@ -12,7 +12,7 @@ __all__ = ["checked_order"]
 
 _MAX_WAVES = 1000
 _DAY = 86_400
-# What only the other operation can do.
+# The options that only the other operation has.
 _FOREIGN = {Operation.POWER_OFF: OnTimeout.RESET, Operation.REBOOT: OnTimeout.HARD}
 
 

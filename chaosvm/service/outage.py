@@ -86,7 +86,7 @@ class Outage:
                 if due := [wave for wave in self._waves_down(begun) if wave.up_at <= self._now]:
                     self._end(due)
                 elif waiting and not _failed(begun) and self._next_start(begun) <= self._now:
-                    if begun:  # each wave has its own time, from its own beginning
+                    if begun:  # each wave has its own timeout
                         deadline = Deadline(self._order.timeout, self._backend.clock)
                     begun.append(waiting.pop(0))
                     self._begin(begun[-1], deadline, is_first=len(begun) == 1)

@@ -24,7 +24,7 @@ class InventoryReader:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._size = 0  # VMs at the last reading of all
+        self._size = 0  # number of VMs when all were last read
 
     def one(
         self,

@@ -30,7 +30,7 @@ logger = logging.getLogger("chaostoolkit")
 
 T = TypeVar("T", HostStatus, ClusterStatus)
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.2, 1.5, 2.0
-# As many VMs as a message names.
+# The number of VMs that a message names.
 _MOST_NAMED = 10
 _MOST = 1_000_000
 

@@ -53,7 +53,7 @@ class TargetFinder:
         return selection
 
     def selection_or_plan(self, vms: Any, order: Order) -> Selection | PlanTarget:
-        """A plan stands for its VMs; raises PlanOutdated for one that was made for another call."""
+        """A plan selects its VMs; raises PlanOutdated for one that was made for another call."""
         vms = parse_text(vms)
         if not is_plan(vms):
             return self.selection(vms)

@@ -27,7 +27,7 @@ logger = logging.getLogger("chaostoolkit")
 # Carries out an order on VMs; one outcome for each.
 Operate = Callable[[Sequence[VM], Order, Deadline], list[Outcome]]
 
-_STEP = 0.5  # seconds between two checks whether the call has to stop
+_STEP = 0.5  # seconds between two checks for a stop of the call
 EARLIER_FAILED = "an earlier wave failed"
 
 

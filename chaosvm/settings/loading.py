@@ -40,7 +40,7 @@ class Settings:
     """Base of the platforms' settings."""
 
     prefix: ClassVar[str]
-    # Without these settings a platform is "not configured", rather than badly.
+    # Without these settings, a platform counts as not configured rather than misconfigured.
     essential: ClassVar[tuple[str, ...]] = ()
     # True if a rehearsal keeps the experiment's values instead of the lab's, unless a
     # setting says otherwise. Never for settings with addresses or logins.

@@ -93,7 +93,7 @@ def _power(item: ObjectProperties) -> PowerState:
 
 
 def _is_connected(item: ObjectProperties) -> bool:
-    """What vCenter knows of a VM on a host that is not connected is out of date."""
+    """vCenter's data about a VM on a disconnected host is out of date."""
     return item.properties.get("runtime.connectionState") in (None, "connected")
 
 

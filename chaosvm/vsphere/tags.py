@@ -61,7 +61,7 @@ class TagReader:
         self._transport = transport
         self._settings = settings
         self._address = f"{settings.server}:{settings.port}"
-        # /api came with 7.0; /rest is there up to 8.
+        # /api exists since 7.0, /rest up to 8.
         major = int(api_version.split(".")[0]) if api_version[:1].isdigit() else 0
         self._uses_api_path = major >= 9
         self._session: str | None = None

@@ -45,7 +45,7 @@ class Call:
         self.world.record(EventKind.NOTED, vm, self.origin, note=note, **fields)
 
 
-# Carries out an action on an object, and returns what is shown beside the status.
+# Carries out an action on an object, and returns what is shown besides the status.
 Action = Callable[[Call, Any, Element], Sequence[Node] | None]
 
 
@@ -53,7 +53,7 @@ Action = Callable[[Call, Any, Element], Sequence[Node] | None]
 class Collection:
     """A collection at a path such as ``clusters/{id}/affinitygroups``.
 
-    ``add``, ``update`` and ``remove`` are None where the engine, or the lab, has them not.
+    ``add``, ``update`` and ``remove`` are None where the engine, or the lab, does not have them.
     """
 
     path: str

@@ -267,7 +267,7 @@ class Disks:
 
 
 def _accept(call: Call, entry: _Entry, body: Element) -> None:
-    """There is one storage domain only: the disk is there already."""
+    """There is one storage domain only, and the disk is already in it."""
 
 
 def _attachment(call: Call, disk: Disk) -> Node:

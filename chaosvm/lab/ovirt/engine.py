@@ -22,7 +22,7 @@ __all__ = ["Engine"]
 
 
 class Engine:
-    """What the lab's engine has beside the simulated world."""
+    """What the lab's engine has besides the simulated world."""
 
     def __init__(self, world: World) -> None:
         registry = Registry(world, [*KINDS, PERMISSIONS])

@@ -1,4 +1,4 @@
-"""Which objects of a collection a request wants: its search, limits and filter."""
+"""Which objects of a collection a request selects: its search, limits and filter."""
 
 from __future__ import annotations
 

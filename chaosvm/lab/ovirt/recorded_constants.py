@@ -191,7 +191,7 @@ API_SEARCHES = (
     "groups vmpools vms disks"
 )
 
-# What the engine shows of a VM in addition, if it is asked for all, or changed.
+# What the engine shows of a VM in addition, if all content is requested, or it was changed.
 ALL_CONTENT = (
     "<vm><console><enabled>false</enabled></console>"
     "<rng_device><source>urandom</source></rng_device>"

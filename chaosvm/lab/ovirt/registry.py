@@ -97,7 +97,7 @@ class Kind:
     read_only: bool = False
     # Completes or refuses an element that is added or updated.
     completes: Completes | None = None
-    # Objects that are there from the beginning, also for what is added to the world later.
+    # Objects that exist from the beginning, also for what is added to the world later.
     seeds: Callable[[World], Iterable[tuple[str, Element]]] = lambda world: ()
     # Members that are only kept for searches and collections.
     hidden: frozenset[str] = frozenset()
@@ -140,7 +140,7 @@ class Registry:
         return None
 
     def lookup(self, element: str, id_or_name: str) -> Any | None:
-        """The object that a reference with this element means; None if there is none."""
+        """The object that this element refers to; None if it does not exist."""
         if element in _WORLD:
             items = _WORLD[element](self.world)
             return next((each for each in items if id_or_name in (each.id, each.name)), None)
@@ -176,7 +176,7 @@ class Registry:
         return found
 
     def copied(self, path: str, element: Element) -> Element:
-        """The object of another collection that an element means, with the element's members."""
+        """The object of another collection that an element refers to, with its members."""
         wanted = element.get("id") or value(element, "name") or ""
         original = self.find(path, wanted)
         if original is None:

@@ -11,7 +11,7 @@ __all__ = ["required_vm", "vm_of"]
 
 
 def vm_of(call: Call) -> Machine | None:
-    """The VM; None if there is none that the user sees. Raises a 404 for what is no id."""
+    """The VM; None if the user sees none with this id. Raises a 404 for an invalid id."""
     try:
         vm = call.world.vm(canonical_id(call.parents[0]))
     except NotFound:

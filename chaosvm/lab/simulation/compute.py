@@ -26,7 +26,7 @@ class HighAvailability:
     admission_control: bool = True
     failures: int = 1
     failover_hosts: tuple[str, ...] = ()
-    # What becomes of VMs that run on a host that the others do not see: none, powerOff.
+    # The response for VMs on an isolated host: none, powerOff.
     isolation_response: str = "none"
 
 
@@ -67,7 +67,7 @@ class Host:
     answers: bool = True
     # What its manager has noticed: up, connecting, non_responsive, reboot or down.
     condition: str = "up"
-    # False: somebody disconnected it from its manager.
+    # False if it was disconnected from its manager on request.
     connected: bool = True
     # It runs no VMs, or is being emptied of them.
     maintenance: bool = False
@@ -89,7 +89,7 @@ class Host:
 
     @property
     def responding(self) -> bool:
-        """True if it is connected, as far as its manager knows."""
+        """True if its manager considers it connected."""
         return self.connected and self.condition == "up"
 
     @property

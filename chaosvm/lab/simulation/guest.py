@@ -73,7 +73,7 @@ class GuestStatus:
     # It has booted and serves.
     up: bool
     agent_running: bool
-    # As a vCenter tells it: green, yellow, red, or gray without an agent since power on.
+    # As a vCenter reports it: green, yellow, red, or gray without an agent since power on.
     heartbeat: str
     # What the agent reports.
     ip_addresses: tuple[str, ...]

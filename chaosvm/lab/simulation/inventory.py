@@ -289,7 +289,7 @@ class Inventory(Scheduler):
             return cluster
 
     def _announce_vms_of(self, host: Host) -> None:
-        """Tell listeners of its VMs, whose connection is that of the host."""
+        """Notify listeners about its VMs, whose connection is that of the host."""
         for vm in list(self._vms.values()):
             if self.registered_host(vm) is host:
                 self.put(vm.changed())

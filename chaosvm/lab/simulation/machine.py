@@ -122,12 +122,12 @@ class Machine:
     addresses_missing: bool = False
     # How long its agent is silent: yellow, then red.
     heartbeat_lost: str = ""
-    # Its process died with its host, which its platform does not know yet.
+    # Its process died with its host, which its platform has not noticed yet.
     process_gone: bool = False
     stop_reason: str | None = None
     # Platforms do not always report the start time.
     tells_start: bool = False
-    # Something else, such as the monitor of a pool, starts it so many seconds after it went off.
+    # Something else, such as the monitor of a pool, starts it this many seconds after it went off.
     comes_back_after: float | None = None
     # It stays in its state whatever is requested.
     stuck: bool = False
@@ -165,7 +165,7 @@ class Machine:
 
     @property
     def obeys(self) -> bool:
-        """True if its guest does what it is asked to."""
+        """True if its guest follows requests."""
         return self.guest.obedient and self.guest.reachable and not self.hung
 
     @property
@@ -189,7 +189,7 @@ class Machine:
         """The addresses that its agent reports."""
         if not self.agent_running or self.addresses_missing:
             return ()
-        # A VM without cards is one whose cards nobody has modelled.
+        # A VM without cards is one whose cards are not modelled.
         linked = any(nic.connected and nic.plugged for nic in self.nics) or not self.nics
         return self.ip_addresses if linked else ()
 

@@ -33,7 +33,7 @@ class Outages:
     def lose(self, host: str, back_after: float | None = None) -> None:
         """Let a host, by name or id, stop answering. What its VMs were doing is cancelled.
 
-        They run on. back_after: it answers again after so many seconds.
+        They run on. back_after: it answers again after this many seconds.
         """
         with self._world.present():
             lost = self._world.change_host(self.find(host).id, answers=False)
@@ -50,7 +50,7 @@ class Outages:
     def fail(self, host: str, back_after: float | None = None) -> None:
         """Let a host lose power: its VMs die with it, unnoticed until it is given up.
 
-        back_after: it boots so that it answers again after so many seconds.
+        back_after: it boots, and answers again after this many seconds.
         """
         with self._world.present():
             self._world.change_host((failed := self.find(host)).id, powered=False)
@@ -98,7 +98,7 @@ class Outages:
                 self._world.put(vm.changed(state=state))
 
     def retry_restarts(self) -> None:
-        """Restart the VMs that there was no host for."""
+        """Restart the VMs for which there was no host."""
         for vm in self._world.vms:
             if vm.awaits_restart:
                 self._power.restart_elsewhere(vm.id)

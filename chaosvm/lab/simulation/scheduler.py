@@ -53,7 +53,7 @@ class Scheduler:
 
     @property
     def date(self) -> dt.datetime:
-        """The current date, as the world's servers tell it."""
+        """The current date, as the world's servers report it."""
         return self.date_of(self.now)
 
     @property
@@ -106,7 +106,7 @@ class Scheduler:
     # Plans -----------------------------------------------------------------------
 
     def plan(self, vm: Machine, *steps: tuple[float, Step]) -> None:
-        """Replace the VM's plan: each step runs so many seconds after the one before."""
+        """Replace the VM's plan: each step runs this many seconds after the previous one."""
         self._timeline.drop(vm.id)
         moment = self._now
         for seconds, step in steps:

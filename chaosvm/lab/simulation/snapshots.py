@@ -1,4 +1,4 @@
-"""Snapshots of VMs: a tree, and what a revert brings back."""
+"""Snapshots of VMs: a tree, and what a revert restores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chaosvm.lab.simulation.machine import Machine, Snapshot, State
 
 __all__ = ["Snapshots"]
 
-# What a revert brings back, besides the state.
+# What a revert restores, besides the state.
 _REVERTED = ("topology", "memory", "nics", "disks", "limits", "os", "platform_data")
 
 

@@ -1,4 +1,4 @@
-"""The clock of a simulated world: it may run faster than ours, and tell another time."""
+"""The clock of a simulated world: it may run faster than ours, and show another time."""
 
 from __future__ import annotations
 

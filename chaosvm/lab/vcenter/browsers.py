@@ -138,7 +138,7 @@ def _results(datastore: Datastore, folder: str, files: Iterable[Any], spec: Any)
 
 
 def _selected(files: Iterable[Any], spec: Any) -> Iterator[Any]:
-    """The files that a search spec selects, with the details that it asks for."""
+    """The files that a search spec selects, with the details that it requests."""
     details = getattr(spec, "details", None)
     patterns = [each.lower() for each in getattr(spec, "matchPattern", None) or ["*"]]
     kinds = tuple(_QUERIES.get(type(each), _b.FileInfo) for each in getattr(spec, "query", ()))

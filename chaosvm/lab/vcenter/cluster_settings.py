@@ -35,7 +35,7 @@ _LISTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 
 class ClusterSettings:
-    """What clients have set, on top of what the simulation knows and of the defaults."""
+    """What clients have set, on top of the simulation's values and the defaults."""
 
     def __init__(self, inventory: Any, cluster: Cluster) -> None:
         self._inventory = inventory

@@ -1,4 +1,4 @@
-"""Files that clients have put on datastores, beside those of VMs."""
+"""Files that clients have put on datastores, in addition to those of VMs."""
 
 from __future__ import annotations
 

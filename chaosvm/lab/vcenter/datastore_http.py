@@ -17,7 +17,7 @@ _TICKET = "vmware_cgi_ticket"
 
 
 class DatastoreHttp:
-    """``is_allowed`` tells whether a request has a session."""
+    """``is_allowed`` returns whether a request has a session."""
 
     def __init__(self, inventory: Any, is_allowed: Callable[[web.Request], bool]) -> None:
         self._inventory = inventory

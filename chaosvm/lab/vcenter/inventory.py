@@ -149,7 +149,7 @@ class Inventory:
         self.moved(vm)
 
     def moved(self, vm: Machine) -> None:
-        """Tell clients that the VM is listed elsewhere."""
+        """Notify clients that the VM is listed elsewhere."""
         self.own_objects.changed()
         self.world.change(vm.id)
 

@@ -87,7 +87,7 @@ class Task(ManagedObject):
         self.reason: Any = vim.TaskReasonUser(userName=self.user)
         self.pending: Pending | None = None
         self.ended: Callable[[Task], None] = lambda task: None
-        # What else is told once it has ended, such as the scheduled task that began it.
+        # What else is notified when it ends, such as the scheduled task that began it.
         self.followed_by: Callable[[Any], None] = lambda fault: None
         self.start = world.now
         self.end: float | None = None
@@ -147,7 +147,7 @@ class Task(ManagedObject):
         raise SoapFault(vmodl.fault.NotSupported(), "The task does not belong to an extension.")
 
     def follow(self, reason: Any, followed_by: Callable[[Any], None]) -> None:
-        """Say why it began, and tell its fault, None for success, once it has ended."""
+        """Record why it began, and call back with its fault, or None, when it has ended."""
         with self._world.present():
             self.reason, self.followed_by = reason, followed_by
             if self.end is not None:

@@ -31,7 +31,7 @@ class VirtualMachine(UpkeepMethods):
 
     @method("AcquireTicket")
     def acquire_ticket(self, call: Call) -> Any:
-        """A ticket for the console, behind which there is none."""
+        """A ticket for a console that does not exist."""
         if POWER_STATES[self.machine.state] != "poweredOn":
             raise SoapFault(vim.fault.InvalidPowerState(), "The virtual machine is not powered on.")
         return vim.VirtualMachine.Ticket(

@@ -50,7 +50,7 @@ def _outage(place: str, item: Any) -> tuple[str, dict[str, Any]]:
 
 
 def plan_outage(world: World, place: str, fields: dict[str, Any]) -> None:
-    """Let it happen so many seconds after the world was made."""
+    """Schedule it this many seconds after the world was created."""
     world.call_later(fields.get("after", 0.0), _what_happens(world, place, fields))
 
 

@@ -117,7 +117,7 @@ def add_described_vm(
     busy_for, stuck = fields.pop("busy_for", 0), fields.pop("stuck", False)
     nics, disks, snapshots = (fields.pop(key, None) for key in ("nics", "disks", "snapshots"))
     if fields.get("guest", Guest()).agent:
-        # A guest with an agent reports something, by which a client knows that it runs.
+        # A guest with an agent reports something, which shows clients that it runs.
         fields.setdefault("hostname", default_hostname(fields["name"]))
     vm = world.add_vm(cluster=cluster, host=host, **words.renamed(fields, _NAMES))
     if nics is not None:

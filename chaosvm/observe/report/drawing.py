@@ -8,7 +8,7 @@ from html import escape
 
 __all__ = ["Canvas", "Label", "fitting", "text_width"]
 
-# Widths of Helvetica and its kind, in thousandths of the font size.
+# Widths of Helvetica and similar fonts, in thousandths of the font size.
 _NARROW = dict.fromkeys("ijl'|", 222) | dict.fromkeys(" .,:;!/ftI[]\\", 278) | {"r": 333, "-": 333}
 _WIDE = dict.fromkeys("ABEKPSVXY", 667) | dict.fromkeys("CDHNRU", 722) | dict.fromkeys("GOQ", 778)
 _WIDTHS = {
@@ -24,7 +24,7 @@ _WIDTHS = {
     "✓": 830,
     "…": 1000,
 }
-# What lies behind everything else, from the bottom.
+# The classes drawn behind everything else, from the bottom.
 _LAYERS = ("tint", "grid", "guide")
 _SIZES = {"t11": 11.0, "t105": 10.5, "t85": 8.5}
 

@@ -176,7 +176,7 @@ def _outage(story: Story) -> Fact:
     checked = [probe for probe in story.probes if story.during(probe)]
     if not checked:
         return Fact(title, "Not checked", "no probe was run during the method")
-    # How many VMs run is not how the service is.
+    # The number of running VMs is not the state of the service.
     of_service = [probe for probe in checked if not probe.of_vms]
     title = title if of_service else "Failed checks"
     found = [each for probe in of_service or checked for each in story.outages_of(probe)]

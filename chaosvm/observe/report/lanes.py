@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 ON, OFF, READYING, UNKNOWN = "powered_on", "powered_off", "readying", "unknown"
-# Milestones of an outcome that do not say how ready a VM is.
+# Milestones of an outcome that do not show how ready a VM is.
 NOT_READINESS = ("power", "on", "down", "back")
 DOWN = (OFF, "suspended", "paused")
 

@@ -94,7 +94,7 @@ def _draw_outage(canvas: Canvas, axis: Axis, story: Story, outage: Outage, top: 
     title = f"{outage.probe.name} failed from {begin} to {end}: {len(outage.checks)} checks"
     canvas.rect("fail", left, top, right - left, _STRIP, title)
     more = "" if outage.ended else " or more"
-    # The sign is a part of its own, as few fonts have it.
+    # The sign is a separate part, as few fonts have it.
     text = [("", "✕"), ("", f" {outage.reason}, {rounded(outage.end - outage.begin)}{more}")]
     for shown in (text, text[:1]):
         inside = canvas.measure("t11 mid bold", (left + right) / 2, top + 16, shown)

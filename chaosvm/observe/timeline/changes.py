@@ -276,7 +276,7 @@ def _from_outcomes(
             ends = str(outcome.get("before")), str(outcome.get("after"))
             before = (activity.began, ends[0])
             for time, value in (before, *_states_in_outcome(outcome, begun, vm in recorded)):
-                # An outcome that does not know the state takes back nothing.
+                # An outcome with an unknown state takes back nothing.
                 is_new = value != _UNKNOWN or vm not in known or value not in ends
                 if known.get(vm) != value and is_new:
                     changes.append(

@@ -130,7 +130,7 @@ class ServerRecorder:
             blind = list(self._blind)
             if self._blind_since is not None:
                 blind.append((self._blind_since, self._now()))
-        # The events tell what was not seen.
+        # The events fill in what was not observed.
         return changes if self._events_read else with_unknown(changes, blind)
 
     def description(self) -> Server:
@@ -193,7 +193,7 @@ class ServerRecorder:
             for each in observations:
                 self._note_observation(each, at)
         if watch.pushed and not observations:
-            # One that returns at once must not keep a core busy.
+            # A poll that returns at once must not keep a core busy.
             self._stopping.wait(0.05)
 
     def _note_observation(self, observation: Observation, at: datetime) -> None:

@@ -48,7 +48,7 @@ def _users(world: World) -> Iterator[tuple[str, Element]]:
 
 
 def _complete_user(call: Call, registry: Registry, element: Element) -> Element:
-    """An account of the directory, in which the lab has every name that is asked for."""
+    """An account of the directory, in which the lab has every requested name."""
     name = (value(element, "user_name") or value(element, "principal") or "").partition("@")[0]
     if not name:
         detail = "Parameter 'user.user_name' is mandatory but was not provided."

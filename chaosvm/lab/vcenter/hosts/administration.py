@@ -59,7 +59,7 @@ def _start_defaults() -> Any:
 
 
 class LocalAccountManager(HostPart):
-    """Accounts of the host itself, which nobody logs in with."""
+    """Accounts of the host itself, which cannot be used to log in."""
 
     @method("CreateUser")
     def create(self, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""What can be asked of a host by method."""
+"""Methods that query a host."""
 
 from __future__ import annotations
 

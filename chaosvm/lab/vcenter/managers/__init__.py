@@ -1,7 +1,7 @@
 """Managers of the service content.
 
 Options, roles, licenses, users, performance counters, guest operations, alarms and scheduled
-tasks; and stubs of which nothing is modelled but that they exist.
+tasks; and stubs of which only the existence is modelled.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class AuthorizationManager(ManagedObject):
 
     @method("RetrieveEntityPermissions")
     def of_entity(self, call: Call) -> list[Any]:
-        """Those of an entity and, if inherited ones are asked for, of what contains it."""
+        """Those of an entity and, if inherited ones are requested, of what contains it."""
         entities = [self._entity(call), *self._containers(call)] if call.get("inherited") else []
         return [
             each

@@ -237,7 +237,7 @@ class PerformanceManager(ManagedObject):
         return write(spec.entity, interval, dates, series)
 
     def _moments(self, spec: Any) -> list[float]:
-        """The times of the samples that a spec asks for, oldest first."""
+        """The times of the samples that a spec requests, oldest first."""
         interval = spec.intervalId or _REAL_TIME
         lengths = {period: length for _, _, period, length in _INTERVALS}
         lengths[_REAL_TIME] = _REAL_TIME * _MAX_REAL_TIME_SAMPLES

@@ -41,7 +41,7 @@ class HostMethods(ManagedObject):
 
     @task_method("EnterMaintenanceMode_Task")
     def enter_maintenance(self, call: Call) -> Pending:
-        """Wait until nothing runs on the host, which only fully automated DRS brings about."""
+        """Wait until nothing runs on the host, which only fully automated DRS achieves."""
         self._require_connected()
         if self.host.maintenance or self.host.evacuating:
             raise SoapFault(vim.fault.InvalidState(), "The host is in maintenance mode.")
@@ -73,7 +73,7 @@ class HostMethods(ManagedObject):
         expected: float,
         give_up: Callable[[], None] | None = None,
     ) -> Pending:
-        """Wait at most so many seconds, or for ever if that is no positive number."""
+        """Wait at most this many seconds, or forever if the number is not positive."""
         world = self.inventory.world
         deadline = world.now + limit
 

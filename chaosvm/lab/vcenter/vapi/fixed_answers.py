@@ -1,4 +1,4 @@
-"""Services of which nothing is modelled, and that answer what a bare vCenter would.
+"""Services that are not modelled, and answer as an empty vCenter would.
 
 Items of libraries, namespaces, images, data sets and policies: there are none. The appliance
 is healthy, and has no proxy. Paths and structures are those of VMware's API reference.

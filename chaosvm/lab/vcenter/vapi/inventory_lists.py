@@ -191,7 +191,7 @@ def _list(inventory: Inventory, listed: _List, request: Request) -> list[Any]:
 
 
 def filtered(entities: Iterable[Any], wanted: Mapping[str, Any], tests: Mapping[str, Test]) -> Any:
-    """The entities that have one of the wanted values for each field of a filter."""
+    """The entities that have one of the requested values for each field of a filter."""
     unknown = wanted.keys() - tests.keys()
     if unknown:
         raise VapiError("invalid_argument", f"There is no filter {', '.join(sorted(unknown))}.")

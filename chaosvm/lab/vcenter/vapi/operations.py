@@ -16,7 +16,7 @@ __all__ = ["Operation", "Request", "invoke", "operation_table"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The parameters of an operation, and who asks."""
+    """The parameters of an operation, and the user."""
 
     parameters: Mapping[str, Any]
     origin: Origin
