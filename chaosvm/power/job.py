@@ -95,7 +95,14 @@ class Job(Fallback):
         )
 
     def may_send(self) -> bool:
-        """Check again before a queued command is sent; fails the job if it is refused now."""
+        """Check again before a queued command is sent; fails the job if it is refused now.
+
+        A VM that goes down by itself meanwhile is waited for: some platforms take a second
+        request for a hard one.
+        """
+        if self._untouched and must_wait_for_stable_state(self.seen.power_state, self.order):
+            self._wait_for_stable_state()
+            return False
         reason = None if self.restarting else self.refusal_reason()
         if reason is not None:
             self._fail(f"{reason}; it was {self.before} before")
@@ -286,7 +293,10 @@ class Job(Fallback):
             return
         self.blocked_by = str(error)
         self.accepted = False
-        self.request = None
+        self._wait_for_stable_state()
+
+    def _wait_for_stable_state(self) -> None:
+        self.request = self.queued = self.scheduled = None
         self._waited_for_stable_state = True
 
     def _resend(self, request: Request) -> None:

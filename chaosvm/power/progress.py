@@ -216,6 +216,12 @@ class Progress:
             return False
         return self.guest_asked or self._may_still_happen()
 
+    @property
+    def _untouched(self) -> bool:
+        """True if no request has been accepted, or may have been, and none follows another."""
+        sent = self.accepted or self.answer_lost or self.guest_asked
+        return not (sent or self.fallback_reason or self.restarting)
+
     def _may_still_happen(self) -> bool:
         """True if the last request may still be carried out."""
         return (

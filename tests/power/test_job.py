@@ -94,6 +94,33 @@ def test_a_reset_that_ends_as_not_supported_is_not_taken_for_the_stop_in_its_pla
     assert job.queued is PowerCommand.POWER_OFF
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_vm_that_goes_down_by_itself_in_the_queue_is_not_asked(clock, again):
+    """To an engine, a second shutdown is a request to cut the power."""
+    job = running("power_off", clock, graceful=True)
+    if again:
+        send(job)
+        job.on_answer(Answer(PowerCommand.SHUTDOWN_GUEST, error=Busy("the VM is locked")))
+    queue(job)
+    is_seen(job, power_state=PowerState.TRANSITIONING)
+    assert not job.may_send()
+    assert (job.open, job.queued, job.scheduled) == (True, None, None)
+    is_seen(job, power_state=OFF)
+    assert (job.outcome.changed, job.outcome.how, job.outcome.error) == (False, How.NONE, None)
+    assert job.outcome.detail == "became powered_off by itself"
+
+
+def test_a_vm_that_stays_on_after_all_is_asked(clock):
+    job = running("power_off", clock, graceful=True)
+    queue(job)
+    is_seen(job, power_state=PowerState.TRANSITIONING)
+    assert not job.may_send()
+    is_seen(job, power_state=ON)
+    assert job.scheduled is not None
+    assert job.scheduled.command is PowerCommand.SHUTDOWN_GUEST
+    assert job.may_send()
+
+
 # An answer that has not come by the deadline ---------------------------------------------
 
 
