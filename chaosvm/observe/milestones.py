@@ -124,4 +124,6 @@ def _checked_url(key: str, text: str) -> str:
         usable = False
     if not usable:
         raise values.invalid(key, text, _EXPECTED)
+    if "@" in parts.netloc:  # not shown, as outcomes and the log would show it too
+        raise InvalidValue(f"{key} has an @ in it: expected a URL without user name and password")
     return text

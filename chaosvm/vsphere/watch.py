@@ -17,7 +17,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.backend import CommandHandle, Observation, Operation, Order, Watch
-from chaosvm.errors import CommandFailed
+from chaosvm.errors import AnswerLost, CommandFailed
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 from chaosvm.vsphere.client import VSphereClient
@@ -160,13 +160,20 @@ class VSphereWatch(Watch):
             self._interval *= _GROWTH
 
     def _end_task(self, moid: str, state: str, fault: Any) -> None:
+        error = command_error(fault) if fault else None
+        if state == "error" and error is None:
+            error = CommandFailed("the task failed without a reason")
+        self._end(moid, error)
+
+    def _lose_task(self, moid: str) -> None:
+        """A vCenter that restarts forgets its tasks; only the VM's state shows how they end."""
+        self._end(moid, AnswerLost("the vCenter no longer has the task"))
+
+    def _end(self, moid: str, error: CommandFailed | None) -> None:
         handle = self._handles.pop(moid)
         del self._object_specs[moid]
         status = self._statuses[handle.vm_id]
-        status.ended = handle
-        status.error = command_error(fault) if fault else None
-        if state == "error" and status.error is None:
-            status.error = CommandFailed("the task failed without a reason")
+        status.ended, status.error = handle, error
 
     # Polling -----------------------------------------------------------------------
 
@@ -176,7 +183,9 @@ class VSphereWatch(Watch):
         failed = [moid for moid, state in states.items() if state == "error"]
         faults = self._task_faults(failed, deadline) if failed else {}
         for moid, state in states.items():
-            if state in ("success", "error"):
+            if state is None:
+                self._lose_task(moid)
+            elif state in ("success", "error"):
                 self._end_task(moid, state, faults.get(moid))
         for vm_id, status in self._statuses.items():
             status.exists = vm_id in objects
@@ -246,6 +255,8 @@ class VSphereWatch(Watch):
     def _on_deleted(self, moid: str) -> None:
         if moid in self._statuses:
             self._statuses[moid].exists = False
+        elif moid in self._handles:
+            self._lose_task(moid)
 
 
 def _task_state(task: ObjectProperties | None) -> str | None:

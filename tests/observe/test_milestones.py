@@ -99,6 +99,12 @@ def test_a_milestone_that_cannot_be_meant_is_refused(text: object) -> None:
         Milestone.parse("wait_for", text)
 
 
+def test_a_password_in_a_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(InvalidValue, match="wait_for has an @ in it") as refused:
+        Milestone.parse("wait_for", "https://chaos:hush@shop.example.com/health")
+    assert "hush" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("text", "meant"),
     [

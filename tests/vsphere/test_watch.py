@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyVmomi import vim, vmodl
 
-from chaosvm.backend import Observation, Order, PowerCommand
-from chaosvm.errors import DeadlinePassed, OperationFailed, ProtocolError
+from chaosvm.backend import CommandHandle, Observation, Order, PowerCommand
+from chaosvm.errors import AnswerLost, DeadlinePassed, OperationFailed, ProtocolError
 from chaosvm.runtime import Deadline
 from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
@@ -229,6 +229,22 @@ def test_a_pushed_deletion_is_a_deletion(platform: VSpherePlatform, kind: str) -
         assert not one.now().exists
 
 
+def test_a_task_that_the_vcenter_has_forgotten_has_an_unknown_end(followed: Followed) -> None:
+    """As after its restart; its end would be waited for in vain."""
+    task = vim.Task("task-0")
+    forgotten = CommandHandle(followed.vm.id, tracked=True, reference=task)
+    followed.now()
+    followed.watch.track([forgotten])
+    if followed.watch.pushed:  # vcsim does not report it
+        lost = missing(task, vmodl.fault.ManagedObjectNotFound(obj=task))
+        followed.watch._apply_updates(
+            [vmodl.query.PropertyCollector.FilterUpdate(missingSet=[lost])]
+        )
+    seen = followed.now()
+    assert seen.ended is forgotten
+    assert isinstance(seen.error, AnswerLost)
+
+
 @pytest.mark.parametrize("fault", [vim.fault.NoPermission(), vmodl.fault.SystemError()])
 def test_a_vm_missing_for_another_reason_is_in_an_unknown_state(
     platform: VSpherePlatform, fault: Exception
@@ -258,5 +274,5 @@ def test_a_property_that_becomes_unreadable_does_not_keep_its_value(
         assert one.now().power_state is PowerState.UNKNOWN
 
 
-def missing(machine: vim.VirtualMachine, fault: Exception) -> object:
-    return vmodl.query.PropertyCollector.MissingObject(obj=machine, fault=fault)
+def missing(managed: vim.ManagedEntity | vim.Task, fault: Exception) -> object:
+    return vmodl.query.PropertyCollector.MissingObject(obj=managed, fault=fault)
