@@ -17,7 +17,6 @@ from tests.vcsim import Vcsim
 from tests.vcsim.estate import Estate
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "examples"
 
 
 class Chaos:
@@ -30,16 +29,23 @@ class Chaos:
             "HOME": str(folder),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(ROOT),  # this tree, whatever is installed
-            **settings,
         }
+        self._settings = settings
         self.console = ""
+
+    def var_file(self) -> tuple[str, str]:
+        """Move the settings from the environment to a file; returns the options for it."""
+        path = self.folder / ".env"
+        path.write_text("".join(f"{name}={value}\n" for name, value in self._settings.items()))
+        self._settings = {}
+        return "--var-file", str(path)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = Path(sys.executable).with_name("chaos")
         return subprocess.Popen(
             heeding_signals([str(command), "--no-version-check", *arguments]),
             cwd=self.folder,
-            env=self._environment,
+            env=self._environment | self._settings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -78,7 +84,7 @@ class Chaos:
         return journal
 
     def everything_written(self) -> str:
-        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        files = [path for path in self.folder.rglob("*") if path.is_file() and path.name != ".env"]
         return "\n".join([self.console, *(path.read_text(errors="replace") for path in files)])
 
 

@@ -18,7 +18,8 @@ import pytest
 from pyVmomi import vim
 
 from chaosvm.lab import Durations, Guest, Lab, State, World
-from tests.e2e.conftest import EXAMPLES, Chaos
+from tests.e2e.conftest import Chaos
+from tests.examples import EXAMPLES
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from chaosvm.lab import Lab, State, World
-from tests.e2e.conftest import EXAMPLES, Chaos
+from tests.e2e.conftest import Chaos
+from tests.examples import EXAMPLES
 
 ENVIRONMENT = "Arvig-Staging"
 PASSWORD = "sécret/p%ss&w#rd?"
@@ -54,6 +55,7 @@ def test_validate_then_power_off(chaos: Chaos, world: World, lab: Lab) -> None:
         f"environment={ENVIRONMENT}",
         "--var",
         "vm_name=web-01",
+        *chaos.var_file(),
         "--verbose",
     )
     assert (journal["status"], journal["deviated"]) == ("completed", False), chaos.console
@@ -66,13 +68,13 @@ def test_validate_then_power_off(chaos: Chaos, world: World, lab: Lab) -> None:
 
 
 def test_inventory(chaos: Chaos) -> None:
-    journal = chaos.run(EXAMPLES / "dora_inventory.json")
+    journal = chaos.run(EXAMPLES / "dora_inventory.json", *chaos.var_file())
     assert (journal["status"], journal["deviated"]) == ("completed", False), chaos.console
     assert [step["status"] for step in journal["run"]] == ["succeeded"] * len(journal["run"])
 
 
 def test_a_report_on_all_environments(chaos: Chaos) -> None:
-    journal = chaos.run(EXAMPLES / "dora_all_environments.json")
+    journal = chaos.run(EXAMPLES / "dora_all_environments.json", *chaos.var_file())
     assert (journal["status"], journal["deviated"]) == ("completed", False), chaos.console
     assert [step["status"] for step in journal["run"]] == ["succeeded"] * 3
     assert [step["output"]["format"] for step in journal["run"]] == ["html", "json", "csv"]

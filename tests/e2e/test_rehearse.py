@@ -20,7 +20,7 @@ from chaosvm.lab import session as stage
 from chaosvm.lab.http_server import Server
 from chaosvm.runtime import rehearsal
 from tests import production
-from tests.e2e.conftest import EXAMPLES
+from tests.examples import EXAMPLES, WITHOUT_VAULT
 from tests.http_service import serving
 from tests.production import (
     CONTROL_FILE,
@@ -328,7 +328,7 @@ def test_another_control_interrupts_at_once(
 # The examples -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WITHOUT_VAULT, ids=lambda path: path.stem)
 def test_examples(path: Path, real: Production, tmp_path: Path, monkeypatch: Any) -> None:
     environment = real.environment()
     environment["DORA_ENVIRONMENTS"] = json.dumps({production.ENVIRONMENT: {"vsphere": {}}})

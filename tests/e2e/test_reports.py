@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from chaosvm.lab import Guest, Lab, World, rule
-from tests.e2e.conftest import EXAMPLES, Chaos, activity
+from tests.e2e.conftest import Chaos, activity
+from tests.examples import EXAMPLES
 
 REPORTS = tuple(map(int, version("chaostoolkit").split(".")[:2])) >= (1, 21)
 DRY = "Activities were not executed"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import EXAMPLES, Chaos, activity
+from tests.e2e.conftest import Chaos, activity
+from tests.examples import EXAMPLES, EXPERIMENTS
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -50,7 +51,9 @@ def test_the_power_off_example_where_tools_do_not_run(chaos: Chaos, estate: Esta
 
 
 def test_the_reboot_example(chaos: Chaos, estate: Estate, vcsim: Vcsim) -> None:
-    journal = chaos.run(EXAMPLES / "vsphere_vm_reboot.json", "--var", f"vm_name={VM}")
+    journal = chaos.run(
+        EXAMPLES / "vsphere_vm_reboot.json", *chaos.var_file(), "--var", f"vm_name={VM}"
+    )
     assert (journal["status"], journal["deviated"]) == ("completed", False)
     assert journal["run"][0]["output"]["changed"] is True
     assert asked(vcsim, "ResetVM_Task") == 1
@@ -58,7 +61,12 @@ def test_the_reboot_example(chaos: Chaos, estate: Estate, vcsim: Vcsim) -> None:
 
 
 def test_the_batch_example(chaos: Chaos, estate: Estate, vcsim: Vcsim) -> None:
-    journal = chaos.run(EXAMPLES / "vsphere_vm_batch_shutdown.json", "--var", "vm_name=DC0_H0*")
+    journal = chaos.run(
+        EXAMPLES / "vsphere_vm_batch_shutdown.json",
+        *chaos.var_file(),
+        "--var",
+        "vm_name=DC0_H0*",
+    )
     assert (journal["status"], journal["deviated"]) == ("completed", False)
     assert journal["run"][0]["output"]["changed"] == 2
     assert asked(vcsim, "ShutdownGuest") == 2
@@ -70,7 +78,9 @@ def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [each for each in EXPERIMENTS if each.suffix == ".json"], ids=lambda path: path.name
+)
 def test_every_example_is_valid(chaos: Chaos, path: Any) -> None:
     assert chaos("validate", str(path)) == 0, chaos.console
     written = json.loads(path.read_text(), object_pairs_hook=without_repetition)

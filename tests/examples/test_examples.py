@@ -15,16 +15,12 @@ from chaosvm.dora.environments import parse_environments
 from chaosvm.examples import __main__ as copying
 from chaosvm.platforms import PLATFORMS
 from chaosvm.settings import Safety
+from tests.examples import EXPERIMENTS, WITHOUT_VAULT
 
 FOLDER = Path(copying.__file__).parent
-EXPERIMENTS = sorted(
-    path
-    for path in (*FOLDER.glob("*.json"), *FOLDER.glob("*.yaml"))
-    if path.name not in ("dora_environments.example.yaml", "rehearse.yaml", "vars.yaml")
-)
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", WITHOUT_VAULT, ids=lambda path: path.name)
 def test_an_example_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VM_NAME", "TARGET_ENVIRONMENT", "LEDGER"):
         monkeypatch.setenv(name, "web-01")
@@ -100,9 +96,10 @@ def test_the_environments_are_valid() -> None:
     assert registry.find("My-Lab").group == "lab"
 
 
-def test_variables_of_the_yaml_file_are_declared() -> None:
+@pytest.mark.parametrize("name", ["vars.yaml", "vars.json"])
+def test_variables_of_a_file_are_declared(name: str) -> None:
     """Chaos Toolkit ignores those that are not."""
-    given = yaml.safe_load((FOLDER / "vars.yaml").read_text("utf-8"))
+    given = yaml.safe_load((FOLDER / name).read_text("utf-8"))
     declared = load_experiment(str(FOLDER / "declared_secrets.yaml"))
     assert given["configuration"].keys() == declared["configuration"].keys()
     assert given["secrets"]["vsphere"].keys() == declared["secrets"]["vsphere"].keys()
