@@ -95,7 +95,7 @@ class GuestServices:
             self._world.change(vm.id, ip_addresses=(f"127.{self._network}.{column}.{row + 1}",))
 
     def _wanted(self, vm_id: str) -> dict[_Listener, Service]:
-        """What should be listened on for a VM now."""
+        """The listeners that a VM should have now."""
         try:
             vm = self._world.vm(vm_id)
         except NotFound:

@@ -70,10 +70,10 @@ class Lab:
         It is made if it is missing, and only its owner may enter it.
     guest_network: the second byte of the addresses 127.N.x.y of guests with services.
         Default: a random one.
-    speed: how many seconds pass in the world in one of ours.
+    speed: simulated seconds per real second.
     clock_offset: seconds by which the servers' clocks are ahead of ours.
-    event_retention: seconds after which events are gone. Default: never.
-    real_size: has no effect any more: VMs take 9 KB of XML each, as on a real engine.
+    event_retention: seconds after which events are deleted. Default: never.
+    real_size: no longer has any effect: VMs take 9 KB of XML each, as on a real engine.
     token_seconds: lifetime of a login. Default: unlimited.
     latency: seconds before each request is processed.
     dora_tls: serve Dora over HTTPS. Default: HTTP, like real ones.

@@ -1,6 +1,6 @@
 """Mistakes in an experiment that a rehearsal finds before anything is run.
 
-For real they would fail, late perhaps; in a lab that adds what an experiment names, or
+In production they would fail, perhaps late; in a lab that adds what an experiment names, or
 that has settings of its own, some would not.
 """
 
@@ -117,7 +117,7 @@ def _meant(key: Any, known: Iterable[str]) -> str | None:
 
 
 def _unusable_activities(experiment: Mapping[str, Any]) -> Iterator[str]:
-    """Modules, functions and arguments that are not there."""
+    """Modules, functions and arguments that do not exist."""
     for activity in activities(dict(experiment)):
         if activity["provider"].get("type") != "python":
             continue
@@ -146,7 +146,7 @@ def _own_modules() -> list[str]:
 
 
 def _unusable_controls(experiment: Mapping[str, Any]) -> Iterator[str]:
-    """Chaos Toolkit goes on without a control whose module it cannot find."""
+    """Chaos Toolkit continues without a control whose module it cannot find."""
     for control in _controls(experiment):
         module = _mapping(control, "provider").get("module")
         if isinstance(module, str) and not _can_be_found(module):

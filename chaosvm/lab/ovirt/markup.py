@@ -63,7 +63,7 @@ _LISTS = {
 }
 # Elements that are objects in JSON even if they are empty.
 _OBJECTS = frozenset(("engine_backup", "pm_proxies"))
-# Elements whose values are texts, also if they are empty.
+# Elements whose values are strings, even if they are empty.
 _TEXTS = frozenset(
     (
         *("comment", "custom_kernel_cmdline", "data", "department", "description", "email"),

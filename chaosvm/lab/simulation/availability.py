@@ -32,7 +32,7 @@ class Availability:
         )
 
     def choose_host(self, vm: Machine) -> str | None:
-        """The host for a restart: a failover host, another than its last, or that one.
+        """The host for a restart: a failover host, another host, or its last one.
 
         None if none has room for what is reserved for the VM.
         """
@@ -48,7 +48,7 @@ class Availability:
         return None
 
     def unreserved(self, host: Host) -> int:
-        """The bytes of memory that are left to be reserved on a host."""
+        """The unreserved memory of a host, in bytes."""
         on_host = (each for each in self._world.vms if each.host_id == host.id)
         return host.memory - sum(map(reserved_memory, on_host))
 

@@ -21,8 +21,8 @@ class HighAvailability:
     """Whether and where a cluster restarts the VMs of a host that failed."""
 
     enabled: bool = False
-    # Refuse to start VMs for which a failover would leave no room: so many hosts may fail,
-    # or these, by name, run nothing until then.
+    # Refuse starts that would leave no room for a failover: for this many failed hosts, or on
+    # these hosts, by name, which run nothing until then.
     admission_control: bool = True
     failures: int = 1
     failover_hosts: tuple[str, ...] = ()

@@ -58,7 +58,7 @@ class Scheduler:
 
     @property
     def speed(self) -> float:
-        """How many simulated seconds pass in one of ours."""
+        """Simulated seconds per real second."""
         return self._clock.speed
 
     @speed.setter

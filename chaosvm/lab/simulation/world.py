@@ -142,7 +142,7 @@ class World(Inventory):
         )
 
     def hang(self, id_or_name: str) -> None:
-        """Let a guest hang until its next boot: no agent, no answers, no obedience."""
+        """Let a guest hang until its next boot: no agent, no answers, no reaction."""
         with self.present():
             vm = self.vm(id_or_name)
             self.put(self.power.transitions.lose_heartbeat(vm).changed(hung=True))

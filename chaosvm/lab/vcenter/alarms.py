@@ -108,7 +108,7 @@ class Alarms:
                 del self._states[key]
         entity = self._inventory.find(alarm.entity)
         self._record(_e.AlarmRemovedEvent, "Removed alarm '{0}' on {1}", alarm, entity, origin)
-        self._tell(moid for _, moid in gone)
+        self._notify(moid for _, moid in gone)
 
     # States ----------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class Alarms:
             )
         kind = _e.AlarmAcknowledgedEvent
         self._record(kind, "Acknowledged alarm '{0}' on {1}", alarm, entity, origin, source=True)
-        self._tell([entity.moid])
+        self._notify([entity.moid])
         return True
 
     def clear(self, matches: Callable[[AlarmState], bool], origin: Origin) -> None:
@@ -191,7 +191,7 @@ class Alarms:
                     source=True,
                     **{"from": state.status},
                 )
-                self._tell([state.entity])
+                self._notify([state.entity])
         self.evaluate()
 
     def actions_enabled(self, moid: str) -> bool:
@@ -199,7 +199,7 @@ class Alarms:
 
     def enable_actions(self, moid: str, enabled: bool) -> None:
         (self._actions_disabled.discard if enabled else self._actions_disabled.add)(moid)
-        self._tell([moid])
+        self._notify([moid])
 
     # Evaluation ------------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ class Alarms:
                 source=True,
                 **{"from": old, "to": after.status},
             )
-        self._tell(after.entity for _, after in changed)
+        self._notify(after.entity for _, after in changed)
 
     def _subject(self, event: Any, alarm: AlarmDefinition) -> Any:
         for name, attribute in (("vm", "vm"), ("host", "host"), ("datacenter", "datacenter")):
@@ -325,7 +325,7 @@ class Alarms:
         text = text.format(alarm.spec.name, name)
         self._inventory.own_events.about(entity, kind, text, origin, **fields)
 
-    def _tell(self, moids: Iterable[str]) -> None:
+    def _notify(self, moids: Iterable[str]) -> None:
         """Let clients and caches know that the status of entities has changed."""
         others: set[str] = set()
         machines = self._inventory.machines()

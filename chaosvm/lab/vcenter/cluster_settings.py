@@ -106,7 +106,7 @@ class ClusterSettings:
             given = getattr(spec, field, None)
             if given is not None:
                 wanted[name] = merged(wanted[name], given)
-        self._tell_world(wanted["dasConfig"], wanted["drsConfig"])
+        self._apply_to_world(wanted["dasConfig"], wanted["drsConfig"])
         self._given |= wanted
         for name, (field, key_of) in _LISTS.items():
             for each in getattr(spec, field, None) or ():
@@ -128,7 +128,7 @@ class ClusterSettings:
         else:
             items[key] = merged(items.get(key), info)
 
-    def _tell_world(self, das: Any, drs: Any) -> None:
+    def _apply_to_world(self, das: Any, drs: Any) -> None:
         """Let the simulation restart and migrate VMs as it has been set."""
         cluster, policy = self._cluster, das.admissionControlPolicy
         failover = getattr(policy, "failoverHosts", None) or []

@@ -1,4 +1,4 @@
-"""What only a vCenter has a place for: folders, empty ones too, and resource pools.
+"""Objects that only a vCenter has: folders, including empty ones, and resource pools.
 
 The simulation knows the folder of each VM by the names on its path. The folders that these
 paths lead through stay when the last VM has left them, until somebody removes them.

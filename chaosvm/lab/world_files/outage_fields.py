@@ -1,4 +1,4 @@
-"""What goes wrong in a world by itself, at given times."""
+"""Outages that happen in a world at given times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts of a world that is written down: who may see and do what."""
+"""Accounts in a world file: who may see and do what."""
 
 from __future__ import annotations
 

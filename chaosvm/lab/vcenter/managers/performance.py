@@ -268,7 +268,7 @@ def _vm_sample(key: int, vm: Machine) -> _Sample:
             return None
         if key == _UPTIME:
             return int(moment - started)
-        if key == _OS_UPTIME:  # Tools tell it
+        if key == _OS_UPTIME:  # reported by Tools
             up = booted is not None and tools_running(vm)
             return max(0, int(moment - (booted or 0.0))) if up else 0
         return 0

@@ -81,7 +81,7 @@ class CustomizationSpecManager(StubManager):
 
 
 class DiagnosticManager(StubManager):
-    """The logs have lines that say nothing."""
+    """The logs have meaningless lines."""
 
     _LOGS = ("vpxd:vpxd.log", "hostd:hostd.log", "vmkernel:vmkernel.log")
 

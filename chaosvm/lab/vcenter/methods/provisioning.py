@@ -1,4 +1,4 @@
-"""How VMs come and go: clones, templates, registration and removal."""
+"""Creates and removes VMs: clones, templates, registration and removal."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ProvisioningMethods(PlacementMethods):
         return self.inventory.find(vm.moid)
 
     def apply(self, spec: Any) -> None:
-        """Change the VM as a ConfigSpec says, before anybody else has seen it."""
+        """Change the VM as a ConfigSpec says, before it is visible to clients."""
         devices = self.get("config.hardware.device")
         fields = spec_fields(self.inventory, self.machine, spec, False, devices)
         self.inventory.world.change(self.vm_id, **fields)
