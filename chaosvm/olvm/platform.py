@@ -8,7 +8,7 @@ from chaosvm.olvm.backend import OLVMBackend
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.outcome import Batch, Outcome
 from chaosvm.runtime import Deadline
-from chaosvm.service import VMService
+from chaosvm.service import VMService, system_description
 from chaosvm.settings import Safety
 
 __all__ = ["OLVMPlatform"]
@@ -100,19 +100,13 @@ class OLVMPlatform(VMService):
         """The engine with its data centers, clusters, hosts and VMs."""
         deadline = Deadline(self.timeout, self.clock)
         vms, places = self.backend.read_inventory(deadline)
-        return {
-            **self.backend.server_info(deadline),
-            "counts": {
-                "datacenters": len(places.datacenters),
-                "clusters": len(places.clusters),
-                "hosts": len(places.hosts),
-                "vms": len(vms),
-            },
-            "datacenters": sorted(place.name for place in places.datacenters.values()),
-            "clusters": sorted(place.name for place in places.clusters.values()),
-            "hosts": [
+        return system_description(
+            self.backend.server_info(deadline),
+            vms,
+            [
                 {"name": host.name, "id": host.id, "status": host.status}
-                for host in sorted(places.hosts.values(), key=lambda host: (host.name, host.id))
+                for host in places.hosts.values()
             ],
-            "vms": [vm.to_json() for vm in sorted(vms, key=lambda vm: (vm.name, vm.id))],
-        }
+            (place.name for place in places.datacenters.values()),
+            (place.name for place in places.clusters.values()),
+        )

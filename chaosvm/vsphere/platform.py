@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chaosvm.runtime import Deadline
-from chaosvm.service import VMService
+from chaosvm.service import VMService, system_description
 from chaosvm.settings import Safety
 from chaosvm.vsphere.backend import VSphereBackend
 from chaosvm.vsphere.settings import VSphereSettings
@@ -59,16 +59,10 @@ class VSpherePlatform(VMService):
         deadline = Deadline(self.timeout, self.clock)
         inventory = self.backend.read_inventory(deadline)
         vms = self.backend.with_tags(inventory.vms, deadline)
-        return {
-            **self.backend.server_info(deadline),
-            "counts": {
-                "datacenters": len(inventory.datacenters),
-                "clusters": len(inventory.clusters),
-                "hosts": len(inventory.hosts),
-                "vms": len(inventory.vms),
-            },
-            "datacenters": sorted(inventory.datacenters),
-            "clusters": sorted(inventory.clusters),
-            "hosts": sorted(inventory.hosts, key=lambda host: (host["name"], host["id"])),
-            "vms": [vm.to_json() for vm in sorted(vms, key=lambda vm: (vm.name, vm.id))],
-        }
+        return system_description(
+            self.backend.server_info(deadline),
+            vms,
+            inventory.hosts,
+            inventory.datacenters,
+            inventory.clusters,
+        )

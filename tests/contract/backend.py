@@ -1,7 +1,8 @@
 """What the contract asks of each system that it holds for.
 
-A backend starts its system with the estate, gives platforms that are connected
-to it, and knows what is true of its VMs without asking chaosvm.
+A backend here is the other side of :class:`chaosvm.backend.Backend`. It starts its
+system with the estate, gives platforms that are connected to it, and knows what is true
+of its VMs without asking chaosvm.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _SOAP_VERBS = {
 class Backend(ABC):
     name: ClassVar[str]
     entries: ClassVar[Sequence[Entry]] = EVERYWHERE
-    # What each step of chaosvm.platform.Step is called on the wire.
+    # What each kind of chaosvm.backend.PowerCommand is called on the wire.
     verbs: ClassVar[Mapping[str, str]]
     # What makes the system's rules of trouble.
     rule: ClassVar[Callable[..., Any]]
