@@ -113,4 +113,6 @@ def _paragraph(text: str, words: Mapping[str, str]) -> str:
         return text
     text = Template(text).safe_substitute(_SHARED)
     filled = re.sub(r"\s+", " ", Template(text).substitute(words)).strip()
-    return textwrap.fill(filled, _WIDTH, break_on_hyphens=False, break_long_words=False)
+    unbroken = re.sub(r"`[^`]+`", lambda code: code[0].replace(" ", "\0"), filled)
+    lines = textwrap.fill(unbroken, _WIDTH, break_on_hyphens=False, break_long_words=False)
+    return lines.replace("\0", " ")

@@ -94,9 +94,9 @@ def plan_power_off(
     `waves` or `interval`, its `wave`), `passed_over`, `refused` and `guards`. With
     `path`, the plan is also written to that file, atomically.
 
-    `batch_power_off` accepts the plan in place of a selection: `{"plan":
-    "plan.json"}`. It then acts on the same VMs, and is refused if one of them was
-    renamed or deleted, or is in another power state.
+    `batch_power_off` accepts the plan in place of a selection:
+    `{"plan": "plan.json"}`. It then acts on the same VMs, and is refused if one of
+    them was renamed or deleted, or is in another power state.
 
     ```json
     {
