@@ -10,6 +10,7 @@ __all__ = ["journal_activities", "journal_outcomes", "outcome_table", "outcomes_
 _MAX_ROWS = 20
 _HEADINGS = ("platform", "action", "VM", "before", "after", "how", "seconds", "")
 _MAX_NOTE = 120
+_RESTORE = "restore"  # most runs restore twice, as a rollback and as the undo
 
 
 def journal_activities(journal: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -47,7 +48,7 @@ def outcome_table(outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     if more := len(notable) - len(shown):
         lines.append(f"and {more} more, which are in the journal")
-    if same := len(outcomes) - len(notable):
+    if same := sum(each["operation"] != _RESTORE for each in outcomes if each not in notable):
         lines.append(f"{same} not changed")
     return lines
 
