@@ -161,7 +161,9 @@ class RehearsalSession:
             "chaosvm touches nothing real"
         )
         for line in lines:
-            logger.warning(f"rehearsal: {line}")
+            # A guest's port may be taken for granted; a VM may be misspelt.
+            level = logging.WARNING if line.startswith(("added", "not added")) else logging.INFO
+            logger.log(level, f"rehearsal: {line}")
         self._cast = lines
         self.foreign.apply(experiment)
         restore = shorten_waits(experiment, configuration, self._arguments.longest_wait)

@@ -85,7 +85,9 @@ def test_a_rehearsal(
     assert journal["status"] == "completed"
     # The last two ask for the server by its address: they are refused.
     assert statuses(journal) == ["succeeded"] * 6 + ["failed"] * 2, journal["run"]
-    assert "in a rehearsal only the lab's" in str(journal["run"][-1]["exception"])
+    assert "a rehearsal connects only to its simulated servers" in str(
+        journal["run"][-1]["exception"]
+    )
     assert real.connections == 0
 
 
@@ -293,7 +295,7 @@ def test_the_second_wall_holds_without_the_first(
     journal = run(real.experiment(*everything()), tmp_path, CONTROL_FILE, "always")
     assert statuses(journal) == ["failed"] * 8
     for step in journal["run"]:
-        assert "in a rehearsal only the lab's platforms are" in str(step["exception"])
+        assert "a rehearsal connects only to its simulated servers" in str(step["exception"])
     assert real.connections == 0
 
 
