@@ -118,7 +118,8 @@ def reboot(
     Returns the outcome: $outcome, and `verified`: `confirmed`, with the `evidence`;
     `unverified` if it cannot be known, for the reason in `detail`; or
     `not_rebooted`. `how` is `guest`, `hard` or `fallback_hard` (reset because the
-    guest did not reboot).
+    guest did not reboot). Fails if the VM has not rebooted (unless `on_timeout` is
+    `leave`) or is not ready in time.
 
     ```json
     {

@@ -23,11 +23,10 @@ def recovery_seconds(
     Return the seconds from when the VM went down until it reached a milestone
     again.
 
-    `vm_name` is $vm_name. `milestone` is $wait_for. The time is counted from when the
-    VM first went down after `since`. The server records when a VM was powered on. Any
-    other milestone was reached when an action of this run that waited for it
-    (`wait_for`) saw it, or else when this probe first sees it: call the probe while
-    the VM recovers.
+    `vm_name` is $vm_name. `milestone` is $wait_for. The time is counted from when
+    the VM first went down after `since`. The server records when a VM was powered
+    on. Any other milestone counts from when an action of this run (with `wait_for`)
+    or else this probe first saw it, so call the probe while the VM recovers.
 
     Without a `limit`, it fails if the VM has not gone down or has not reached the
     milestone again. With a `limit` in seconds, it waits until the VM is back or the

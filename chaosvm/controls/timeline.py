@@ -2,7 +2,7 @@
 
 During the whole run, each change of power, tools, address and host of the VMs that the
 experiment acts on is recorded, over the run's own connections. At the end of the run,
-after any undo, four files are written beside the journal: ``timeline.json``
+after any undo, four files are written next to the journal: ``timeline.json``
 (docs/timeline.md), ``timeline.svg``, ``timeline.png`` and ``report.html``
 (docs/report.md). The journal has a summary under ``chaosvm_timeline``.
 
@@ -128,7 +128,7 @@ class _RecordedRun:
             logger.info(f"the report of this run is {page}")
 
     def _files(self, ledgers: list[Ledger]) -> Dict[str, str]:
-        """Those beside the report: links are relative."""
+        """Those next to the report: links are relative."""
         journal = self.run.journal_path
         paths = {"Journal": journal, "Ledger": ledgers[0].path if ledgers else None}
         return {name: path.name for name, path in paths.items() if path is not None}
@@ -197,8 +197,8 @@ def _begin(configuration: Any, secrets: Any, vms: Any, folder: str | None) -> No
         raise InvalidValue("the run's journal was not found")
     if vms is not None:
         _selection("vms", vms)
-    beside = run.journal_path.parent if run.journal_path else Path()
-    target = _folder("folder", folder) if folder else beside.absolute()
+    default = run.journal_path.parent if run.journal_path else Path()
+    target = _folder("folder", folder) if folder else default.absolute()
     safety = Safety.of_activity(configuration, secrets)
     recorded = _RecordedRun(run, safety, configuration or {}, vms, target)
     _recorded[id(run.journal)] = recorded

@@ -1,4 +1,4 @@
-"""The folder of ledgers beside the journal, and the removal of those that are no longer needed."""
+"""The folder of ledgers next to the journal, and the removal of those that are no longer needed."""
 
 from __future__ import annotations
 

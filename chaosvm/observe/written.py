@@ -22,7 +22,7 @@ def write_report(
     """Write timeline.json, timeline.svg, timeline.png and report.html; returns their paths.
 
     A run that was killed has only a ledger. The files are written to ``folder``, by
-    default beside the journal or ledger. Raises InvalidValue or LedgerError for a file that
+    default next to the journal or ledger. Raises InvalidValue or LedgerError for a file that
     cannot be used, and MissingExtra without the extra ``report``.
     """
     paths = {name: Path(path) for name, path in (("Journal", journal), ("Ledger", ledger)) if path}

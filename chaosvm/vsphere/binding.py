@@ -17,7 +17,7 @@ _WORDS = Words(
         "By default it returns when the VM is on; its guest may still be booting. A template, or "
         "a VM that is managed by vCenter, is refused."
     ),
-    tools_run="VMware Tools run",
+    tools_run="VMware Tools are running",
     power_off=(
         "With `graceful` the guest is shut down, which needs VMware Tools. If it does not shut "
         "down, `on_timeout` decides: `hard` cuts the power, `fail` fails the action, `leave` "

@@ -1,6 +1,6 @@
 """The report of a run: its chart and its page, from a timeline alone.
 
-Pure functions; ``write_files`` puts them beside the journal.
+Pure functions; ``write_files`` puts them next to the journal.
 """
 
 from __future__ import annotations
