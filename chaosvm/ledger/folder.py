@@ -51,7 +51,7 @@ def _remove(path: Path, oldest: float) -> bool:
     try:
         if path.is_symlink() or path.stat().st_mtime > oldest or _is_in_use(path):
             return False
-        if any(read(path)):  # VMs that are not known to be restored
+        if not all(record.is_in_original_state for record in read(path)):
             return False
         path.unlink()
     except (OSError, LedgerError):

@@ -139,6 +139,11 @@ class VMRecord:
         states = effective[-1].possible_states if effective else {self.operations[0].before}
         return states.union(*(operation.possible_states for operation in self.unconfirmed))
 
+    @property
+    def is_in_original_state(self) -> bool:
+        """True if the run certainly left the VM as it was: there is nothing to restore."""
+        return self.possible_states == {self.original}
+
     def copy(self) -> VMRecord:
         """A copy that later lines do not change."""
         return replace(self, operations=[replace(operation) for operation in self.operations])

@@ -61,6 +61,17 @@ def test_one_with_a_vm_that_is_not_back_is_kept(platform: FakePlatform) -> None:
     assert path.exists()
 
 
+def test_one_whose_vms_are_back_without_a_restore_is_removed(platform: FakePlatform) -> None:
+    """From Python, a script may power a VM on itself."""
+    platform.power_off("web-1")
+    path = ledgers.ledger_for_run(None).path
+    platform.power_on("web-1")
+    platform.reboot("web-1", graceful=False)
+    ledgers.close_all()
+    age(path, DAYS + 1)
+    assert prune_ledgers(path.parent, DAYS) == [path]
+
+
 @pytest.mark.parametrize(("days", "kept"), [(DAYS + 2, True), (0, True), (DAYS, False)])
 def test_younger_ones_are_kept_and_all_with_0(
     platform: FakePlatform, days: float, kept: bool
