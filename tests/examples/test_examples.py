@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from chaoslib.experiment import ensure_experiment_is_valid
 from chaoslib.loader import load_experiment
 
+import chaosvm
 from chaosvm.dora.environments import parse_environments
 from chaosvm.examples import __main__ as copying
 from chaosvm.platforms import PLATFORMS
@@ -103,3 +105,15 @@ def test_variables_of_a_file_are_declared(name: str) -> None:
     declared = load_experiment(str(FOLDER / "declared_secrets.yaml"))
     assert given["configuration"].keys() == declared["configuration"].keys()
     assert given["secrets"]["vsphere"].keys() == declared["secrets"]["vsphere"].keys()
+
+
+def test_the_skill_names_what_exists() -> None:
+    text = (FOLDER / "SKILL.md").read_text("utf-8")
+    written = {"discovery.json", "experiment.json", "journal.json"}
+    named = set(re.findall(r"(?<![\w/*.])\.?\w[\w.]*\.(?:json|yaml|example)\b", text)) - written
+    assert named >= {"recover.json", "rehearse.yaml", ".env.platforms.example"}
+    assert [name for name in named if not (FOLDER / name).is_file()] == []
+    for module in set(re.findall(r"chaosvm\.controls\.\w+", text)):
+        import_module(module)
+    activities = {each["name"] for each in chaosvm.discover(discover_system=False)["activities"]}
+    assert set(re.findall(r"`((?:plan|count|recovery)_\w+)`", text)) <= activities
