@@ -54,7 +54,7 @@ def printable(text: str) -> str:
 
 
 def forget() -> None:
-    """Forget every secret, as none is in use any more."""
+    """Forget every secret, as none is in use any longer."""
     with _lock:
         _passwords.clear()
         _sessions.clear()

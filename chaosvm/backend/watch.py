@@ -49,7 +49,7 @@ class Watch(ABC):
     A context manager that closes the watch.
     """
 
-    # True if the last update was pushed: more of them queue up while nobody polls.
+    # True if the last update was pushed: more of them queue up between polls.
     pushed = False
 
     def __enter__(self) -> Self:

@@ -185,7 +185,7 @@ async def _serve(client: socket.socket, service: Service) -> None:
 
 
 def _loopback_addresses(vm: Machine) -> list[str]:
-    """Without 127.0.0.1, on which the lab itself listens, and whatever else there is."""
+    """Without 127.0.0.1, on which the lab itself listens."""
     loopback = (each for each in vm.ip_addresses if ipaddress.ip_address(each).is_loopback)
     return [each for each in loopback if each not in ("127.0.0.1", "::1")]
 

@@ -25,7 +25,7 @@ Place = tuple[str, str]
 class Calls:
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
-        # By call and VM, on a clock that nobody sets: when the request was answered, None while
+        # By call and VM, on a monotonic clock: when the request was answered, None while
         # it is in flight, and when its outcome was recorded.
         self._answered_at: dict[tuple[str, str], float | None] = {}
         self._ended_at: dict[tuple[str, str], float] = {}

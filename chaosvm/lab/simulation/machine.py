@@ -129,7 +129,7 @@ class Machine:
     tells_start: bool = False
     # Something else, such as the monitor of a pool, starts it this many seconds after it went off.
     comes_back_after: float | None = None
-    # It stays in its state whatever is requested.
+    # It stays in its state, whatever is requested.
     stuck: bool = False
     # Another operation, perhaps on its snapshots, holds it until then.
     busy_until: float = 0.0

@@ -206,7 +206,7 @@ class Power:
             self._world.plan(vm, (vm.comes_back_after, lambda vm: self.start(vm.id)))
 
     def _save_if_running(self, vm_id: str) -> None:
-        """Drop the request if the VM is not running any more."""
+        """Drop the request if the VM is no longer running."""
         if not self._world.has_vm(vm_id):
             return
         vm = self._world.vm(vm_id).changed(hibernating_until=0.0)

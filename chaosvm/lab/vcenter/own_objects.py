@@ -1,7 +1,7 @@
 """Objects that only a vCenter has: folders, including empty ones, and resource pools.
 
 The simulation knows the folder of each VM by the names on its path. The folders that these
-paths lead through stay when the last VM has left them, until somebody removes them.
+paths lead through stay when the last VM has left them, until they are removed.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A recovery that the hypothesis allows so many seconds; ``measured`` is what it took."""
+    """The seconds that the hypothesis allows for a recovery; ``measured`` is what it took."""
 
     vm_name: str
     seconds: float
