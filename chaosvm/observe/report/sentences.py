@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaosvm.observe.report.deeds import reason, sentence_of, what_was_done
+from chaosvm.observe.report.action_sentence import reason, sentence_of, what_was_done
 from chaosvm.observe.report.lanes import Lane, outcome_ref
 from chaosvm.observe.report.story import Outage, Story
 from chaosvm.observe.report.words import (

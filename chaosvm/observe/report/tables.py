@@ -162,7 +162,7 @@ def how_text(outcome: Mapping[str, Any]) -> str:
     """The method, the milestones, and what went wrong."""
     if error := outcome.get("error"):
         return f"✕ {error}"
-    parts = [_means(outcome)]
+    parts = [_method_text(outcome)]
     milestones = outcome.get("milestones") or {}
     reached = [
         f"{milestone_label(name)} after {float(seconds):.1f} s"
@@ -179,7 +179,7 @@ def how_text(outcome: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _means(outcome: Mapping[str, Any]) -> str:
+def _method_text(outcome: Mapping[str, Any]) -> str:
     how, operation = outcome.get("how"), outcome.get("operation")
     if how == "hard":
         return "hard" if operation in ("power_off", "reboot") else "by the platform"
@@ -204,7 +204,7 @@ def activity_rows(story: Story) -> list[dict[str, Any]]:
             "background": activity.background,
             "vms": _whom(story, activity),
             "states": _states_of(activity),
-            "how": _means_of(activity),
+            "how": _method_of_activity(activity),
             "median": f"{median(seconds):.1f}",
             "slowest": f"{max(seconds):.1f}",
             "failed": sum(bool(each.get("error")) for each in activity.outcomes),
@@ -234,12 +234,12 @@ def _states_of(activity: ActivityRun) -> str:
     return f"{before} → {joined(sorted(afters))}".strip()
 
 
-def _means_of(activity: ActivityRun) -> str:
-    means = [_means(each) for each in activity.outcomes if not each.get("error")]
-    kinds = list(dict.fromkeys(means))
+def _method_of_activity(activity: ActivityRun) -> str:
+    methods = [_method_text(each) for each in activity.outcomes if not each.get("error")]
+    kinds = list(dict.fromkeys(methods))
     if kinds == ["by its guest"]:
         return "by their guests"
-    counted = [f"{means.count(kind)} {kind}" for kind in kinds]
+    counted = [f"{methods.count(kind)} {kind}" for kind in kinds]
     return kinds[0] if len(kinds) == 1 else ", ".join(counted)
 
 
@@ -282,7 +282,7 @@ def dense_rows(story: Story) -> list[dict[str, str]]:
                 "name": lane.machine.name,
                 "host": lane.machine.host or "",
                 "states": states_text(outcome),
-                "how": _means(outcome).removeprefix("by the "),
+                "how": _method_text(outcome).removeprefix("by the "),
                 "seconds": f"{float(outcome.get('seconds') or 0):.1f}",
                 "down_at": moment(down.begin, story.span) if down else "",
                 "back_at": moment(back, story.span) if back is not None else "",

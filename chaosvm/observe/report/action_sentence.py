@@ -17,7 +17,7 @@ _FEW = 3
 # Up to this many VMs that failed are named.
 _MOST_FAILED = 20
 # What was done: of one VM, and of several.
-_DEEDS = {
+_DONE = {
     ("power_off", "guest"): ("was shut down by its guest", "were shut down by their guests"),
     ("power_off", "hard"): ("was powered off hard", "were powered off hard"),
     ("power_off", "engine_converted"): (
@@ -67,39 +67,39 @@ def _failed(story: Story) -> str:
 def _done(story: Story) -> str:
     if story.timeline.stopped_by_guard:
         stopped = sentence_of(f"A guard stopped {story.timeline.stopped_by_guard}")
-        return f"{stopped} {_deeds_sentence(story)}" if _deeds(story) else stopped
+        return f"{stopped} {_actions_sentence(story)}" if _first_outcomes(story) else stopped
     if story.met(Phase.BEFORE) is False and not story.method_was_run:
         return "The method was not run."
-    if not _deeds(story):
+    if not _first_outcomes(story):
         if story.failed_activities and not story.lanes:
             return ""
         return "No VM was changed." if story.lanes else "No VM was selected."
-    return _deeds_sentence(story)
+    return _actions_sentence(story)
 
 
-def _deeds_sentence(story: Story) -> str:
-    deeds = _deeds(story)
+def _actions_sentence(story: Story) -> str:
+    outcomes_by_vm = _first_outcomes(story)
     if story.is_dry:
-        return _dry_sentence(deeds)
-    by_deed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for outcome in deeds.values():
-        by_deed.setdefault(_deed(outcome), []).append(outcome)
-    parts = [_clause(deed, outcomes, len(deeds)) for deed, outcomes in by_deed.items()]
+        return _dry_sentence(outcomes_by_vm)
+    by_action: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for outcome in outcomes_by_vm.values():
+        by_action.setdefault(_action(outcome), []).append(outcome)
+    parts = [_clause(action, each, len(outcomes_by_vm)) for action, each in by_action.items()]
     *first, last = _with_failures(parts, story)
     return sentence_of(f"{', '.join(first)}, and {last}" if first else last)
 
 
-def _deeds(story: Story) -> dict[tuple[str, str], Mapping[str, Any]]:
+def _first_outcomes(story: Story) -> dict[tuple[str, str], Mapping[str, Any]]:
     """What the method did first to each VM."""
-    deeds: dict[tuple[str, str], Mapping[str, Any]] = {}
+    first: dict[tuple[str, str], Mapping[str, Any]] = {}
     for _, activity in story.activities:
         if activity.phase is Phase.METHOD:
             for outcome in activity.outcomes:
-                deeds.setdefault(outcome_ref(outcome), outcome)
-    return deeds
+                first.setdefault(outcome_ref(outcome), outcome)
+    return first
 
 
-def _deed(outcome: Mapping[str, Any]) -> tuple[str, str]:
+def _action(outcome: Mapping[str, Any]) -> tuple[str, str]:
     operation, how = str(outcome.get("operation")), str(outcome.get("how"))
     if outcome.get("error") and outcome.get("verified") == "unverified":
         return operation, "unverified"
@@ -120,9 +120,9 @@ def _missing(outcome: Mapping[str, Any]) -> str:
     )
 
 
-def _clause(deed: tuple[str, str], outcomes: Sequence[Mapping[str, Any]], total: int) -> str:
+def _clause(action: tuple[str, str], outcomes: Sequence[Mapping[str, Any]], total: int) -> str:
     names = [str(outcome.get("name")) for outcome in outcomes]
-    operation, how = deed
+    operation, how = action
     if how == "failed":
         verb = f"failed to {_infinitive(operation)}"
     elif how == "unverified":
@@ -134,7 +134,7 @@ def _clause(deed: tuple[str, str], outcomes: Sequence[Mapping[str, Any]], total:
     elif how == "unchanged":
         verb = "was left as it was" if len(names) == 1 else "were left as they were"
     else:
-        one, several = _DEEDS.get(deed, _DEEDS.get((operation, "hard"), _plain(operation)))
+        one, several = _DONE.get(action, _DONE.get((operation, "hard"), _plain(operation)))
         verb = one if len(names) == 1 else several
     if how == "fallback_hard" and len(names) == 1:
         verb += f" after {_ignored_seconds(outcomes[0])}"
@@ -187,9 +187,9 @@ def _with_failures(parts: list[str], story: Story) -> list[str]:
     ]
 
 
-def _dry_sentence(deeds: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
+def _dry_sentence(outcomes: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
     by_operation: dict[str, list[str]] = {}
-    for outcome in deeds.values():
+    for outcome in outcomes.values():
         by_operation.setdefault(str(outcome.get("operation")), []).append(str(outcome.get("name")))
     parts = [
         f"{joined(names) if len(names) <= _FEW else f'{len(names)} VMs'} would have been "
