@@ -160,7 +160,7 @@ class History:
         self._boot = boot
         self._boots: dict[str, str | None] = {}
         self._vm_records: dict[Key, VMRecord] = {}
-        self._operations: dict[tuple[str, str], tuple[Key, OperationRecord]] = {}
+        self._operations: dict[tuple[str, str], tuple[VMRecord, OperationRecord]] = {}
         self._changed_by_run: dict[str, set[Key]] = {}
 
     # Reading -----------------------------------------------------------------------
@@ -189,8 +189,7 @@ class History:
             case "intent":
                 self._add_intent(line)
             case "request":
-                _, operation = self._operations[line["call"], line["id"]]
-                operation.command, operation.sent_at = PowerCommand(line["step"]), _time(line)
+                self._add_request(line)
             case "outcome":
                 self._add_outcome(line)
             case unknown:
@@ -215,7 +214,7 @@ class History:
         )
         record.operations.append(operation)
         self._vm_records[key] = record  # complete, because other threads iterate over it
-        self._operations[operation.call, record.id] = (key, operation)
+        self._operations[operation.call, record.id] = (record, operation)
         if not operation.is_restore:
             self._changed_by_run.setdefault(operation.run, set()).add(key)
 
@@ -226,23 +225,40 @@ class History:
             return record
         return record if operation.before in record.possible_states else None
 
+    def _add_request(self, line: Mapping[str, Any]) -> None:
+        begun, operation = self._operations[line["call"], line["id"]]
+        operation.command, operation.sent_at = PowerCommand(line["step"]), _time(line)
+        # The VM may have been restored while this request waited for its turn.
+        record = self._vm_records.get(begun.key)
+        if record is None:
+            self._vm_records[begun.key] = replace(begun, operations=[operation])
+        elif not _is_in(operation, record.operations):
+            record.operations.append(operation)
+
     def _add_outcome(self, line: Mapping[str, Any]) -> None:
-        key, operation = self._operations[line["call"], line["id"]]
+        begun, operation = self._operations[line["call"], line["id"]]
         after, operation.ended_at = PowerState(line["after"]), _time(line)
         operation.pending = _boolean(line, "pending")
         operation.changed = _boolean(line, "changed") or How(line["how"]) is not How.NONE
         operation.after = after
-        record = self._vm_records.get(key)
+        record = self._vm_records.get(begun.key)
         if record is None or not operation.is_restore or operation.pending:
             return
-        if operation.after is not record.original:
-            return
-        # While a restore waits for its guest, another call may have begun to change the VM again.
-        begun = next(n for n, each in enumerate(record.operations) if each is operation)
-        if later := record.operations[begun + 1 :]:
-            self._vm_records[key] = replace(record, operations=later)
+        if operation.after is record.original and _is_in(operation, record.operations):
+            self._end_record(record, operation)
+
+    def _end_record(self, record: VMRecord, restore: OperationRecord) -> None:
+        """The VM is restored, but another call may have begun to change it again meanwhile."""
+        index = next(n for n, each in enumerate(record.operations) if each is restore)
+        if later := record.operations[index + 1 :]:
+            self._vm_records[record.key] = replace(record, operations=later)
         else:
-            del self._vm_records[key]
+            del self._vm_records[record.key]
+
+
+def _is_in(operation: OperationRecord, operations: list[OperationRecord]) -> bool:
+    """By identity: two operations may be equal."""
+    return any(each is operation for each in operations)
 
 
 def _boolean(line: Mapping[str, Any], key: str) -> bool:

@@ -93,6 +93,10 @@ class Outage:
                 else:
                     self._wait(begun, bool(waiting))
         except LedgerError as error:
+            if begun and not begun[-1].down:  # it could not be recorded, so nothing was sent
+                waiting.insert(0, begun.pop())
+            if not begun:
+                raise
             why = str(error)
             logger.warning(f"outage: {why}; powering on what it has taken down")
             self._end(self._waves_down(begun))

@@ -803,6 +803,40 @@ def test_what_another_call_changes_during_a_restore_is_not_forgotten(
         assert record.possible_states == {OFF}
 
 
+def test_what_is_sent_after_a_restore_is_not_forgotten(ledger: Ledger, path: Path) -> None:
+    """It was to be done before, and waited for its turn."""
+    queued, off, back = make_order(), make_order(), make_order("power_on", is_restore=True)
+    record_intent(ledger, queued, machine())
+    record_intent(ledger, off, machine())
+    ledger.record_outcomes([(outcome(machine(), off, OFF), False)], off)
+    record_intent(ledger, back, machine(1, OFF))
+    ledger.record_outcomes([(outcome(machine(1, OFF), back, ON), False)], back)
+    assert list(ledger.history) == []
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, queued)
+    for history in (ledger.history, ledgers.read(path)):
+        (record,) = history
+        assert (record.original, record.last.call) == (ON, queued.call_id)
+        assert record.possible_states >= {ON, OFF}
+    again = make_order("power_on", is_restore=True)
+    ledger.record_outcomes([(outcome(machine(), queued, OFF), False)], queued)
+    record_intent(ledger, again, machine(1, OFF))
+    ledger.record_outcomes([(outcome(machine(1, OFF), again, ON), False)], again)
+    assert list(ledger.history) == list(ledgers.read(path)) == []
+
+
+def test_two_restores_of_one_vm_at_once(ledger: Ledger, path: Path) -> None:
+    off = make_order()
+    first, second = (make_order("power_on", is_restore=True) for _ in range(2))
+    record_intent(ledger, off, machine())
+    ledger.record_outcomes([(outcome(machine(), off, OFF), False)], off)
+    for order in (first, second):
+        record_intent(ledger, order, machine(1, OFF))
+        ledger.record_request("vm-1", PowerCommand.POWER_ON, order)
+    for order in (first, second):
+        ledger.record_outcomes([(outcome(machine(1, OFF), order, ON), False)], order)
+    assert list(ledger.history) == list(ledgers.read(path)) == []
+
+
 def test_the_first_state_counts(ledger: Ledger, path: Path) -> None:
     for operation, state, after in (("power_off", ON, OFF), ("power_on", OFF, ON)):
         order, vm = make_order(operation), machine(1, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from chaosvm.errors import (
     CommandFailed,
     GuardStopped,
     InvalidValue,
+    LedgerError,
     OperationFailed,
     PlanOutdated,
 )
@@ -185,6 +187,32 @@ def test_a_run_that_is_stopped_while_held_brings_them_back(platform: FakePlatfor
     found = outcomes(lambda: platform.outage(ALL, duration=60))
     assert {each.after for each in found.values()} == {ON}
     assert platform.clock.now < 1_040
+
+
+@pytest.mark.parametrize("waves", [1, 2])
+def test_an_outage_that_may_not_begin_touches_nothing_more(
+    platform: FakePlatform, waves: int
+) -> None:
+    """Its run was stopped after its VMs were selected, or while the first wave was back on."""
+    ledger = ledger_for_run(None)
+    record, count = ledger.record_intent, itertools.count(1)
+
+    def blocked(*arguments: Any) -> None:
+        if next(count) == (1 if waves == 1 else 3):
+            ledger.block("it is over")
+        record(*arguments)
+
+    platform._context.ledger = lambda: ledger  # type: ignore[method-assign]
+    ledger.record_intent = blocked  # type: ignore[method-assign]
+    if waves == 1:
+        with pytest.raises(LedgerError, match="not carried out: it is over"):
+            platform.outage(ALL, duration=5)
+        assert platform.sent == []
+        return
+    found = outcomes(lambda: platform.outage(ALL, duration=5, waves=2))
+    assert [each.failed for each in found.values()] == [False, False, True, True]
+    assert found["web-3"].error == "was not touched: power_off is not carried out: it is over"
+    assert {name for name, _ in platform.sent} == {"web-0", "web-1"}
 
 
 def test_a_killed_outage_is_restored_by_undo(platform: FakePlatform) -> None:
