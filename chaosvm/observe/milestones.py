@@ -125,5 +125,5 @@ def _checked_url(key: str, text: str) -> str:
     if not usable:
         raise values.invalid(key, text, _EXPECTED)
     if "@" in parts.netloc:  # not shown, as outcomes and the log would show it too
-        raise InvalidValue(f"{key} has an @ in it: expected a URL without user name and password")
+        raise InvalidValue(f"{key} contains an @: expected a URL without user name and password")
     return text
