@@ -34,7 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         system = chosen.params.get("backend") or chosen.params.get("vcenter")
         test = item.originalname  # type: ignore[attr-defined]
-        reason = EXCEPTIONS.get((test, system))
+        one = f"{test}[{chosen.id.removeprefix(f'{system}-')}]"
+        reason = EXCEPTIONS.get((test, system)) or EXCEPTIONS.get((one, system))
         if reason is not None:
             strict = test not in NEWER_MAY_PASS and system != "newest vcsim"
             run = (test, system) not in NOT_TRIED

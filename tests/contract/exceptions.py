@@ -31,7 +31,7 @@ _WITH_WHOLE_PARTS = (
     "test_a_vm_without_tools_says_so",
     "test_everything_of_a_vm_at_once",
 )
-# By the name of the test, and of the backend.
+# By the name of the test, or one of its parameters ("test_x[y]"), and of the backend.
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("test_a_script_lists_the_datastores_that_each_host_mounts", "vcsim"): (
         "its hosts have mounted nothing, though they have datastores"
