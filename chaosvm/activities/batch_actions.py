@@ -135,7 +135,7 @@ def batch_reboot(
         "module": "$module",
         "func": "batch_reboot",
         "arguments": {
-          "vms": {"name": "web-*", "power_state": "powered_on", "percent": 33},
+          "vms": {"name": "web-*", "power_state": "powered_on", "percent": 34},
           "graceful": false
         }
       }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -182,15 +183,15 @@ class OLVMClient:
                 logger.debug(f"the token was not revoked: {error}")
 
     def _fetch_token(self, deadline: Deadline) -> None:
+        if self._token is not None:
+            logger.info(f"{self.address} no longer accepts the token: logging in again")
         self._token = fetch_token(self.settings, deadline)
         hide_session(self._token)
 
     def _with_token(self, send: Callable[[], T], deadline: Deadline) -> T:
         generation = self._ensure_login(deadline)
-        try:
+        with suppress(_TokenRefused):
             return send()
-        except _TokenRefused:
-            logger.info(f"{self.address} no longer accepts the token: logging in again")
         self._ensure_login(deadline, lost=generation)
         try:
             return send()

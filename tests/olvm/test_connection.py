@@ -491,11 +491,18 @@ def test_a_token_that_expires_while_waiting(connect: Connect, lab: Lab, world: W
     assert sent(lab)["stop"] <= 2
 
 
-def test_an_engine_that_takes_no_token_at_all(connect: Connect, lab: Lab) -> None:
-    lab.rules(rule("GET /api/vms", "status", code=401))
+def test_an_engine_that_takes_no_token_at_all(
+    connect: Connect, lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "chaostoolkit")
+    lab.rules(rule("GET /api/*", "status", code=401))
     with at_most(5), pytest.raises(LoginFailed, match="but not the new token"):
         connect(timeout=5).count_vms()
     assert lab.sessions()["logins"] == 2
+    # Once, although several lists are read at the same time.
+    assert [each for each in caplog.messages if "logging in again" in each] == [
+        f"{lab.olvm_url.split('/')[2]} no longer accepts the token: logging in again"
+    ]
 
 
 def test_many_threads_share_one_token_and_never_a_connection(
