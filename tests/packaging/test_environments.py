@@ -48,6 +48,14 @@ def test_chaos_discovers_all(environments: Mapping[str, Environment], extra: str
     assert discovered(environments[extra], "chaosvm") == ACTIVITIES
 
 
+def test_chaos_lists_the_extension_with_its_license(
+    environments: Mapping[str, Environment],
+) -> None:
+    printed = environments["none"].chaos("info", "extensions")
+    (line,) = (each for each in printed.splitlines() if each.startswith("chaostoolkit-vm"))
+    assert "Apache-2.0" in line
+
+
 def test_an_example_is_copied_and_valid(environments: Mapping[str, Environment]) -> None:
     environment = environments["none"]
     environment.run_python("-m", "chaosvm.examples", "copied")
