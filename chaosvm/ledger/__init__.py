@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from chaosvm.ledger.file import LedgerFile
-from chaosvm.ledger.folder import prune_ledgers
+from chaosvm.ledger.folder import prune_ledgers, unfinished_ledgers
 from chaosvm.ledger.history import TARGET_STATES, Key, OperationRecord, VMRecord
 from chaosvm.ledger.ledger import Ledger, block_run, ledger_for_run, ledgers_of_run
 
@@ -21,4 +21,5 @@ __all__ = [
     "ledger_for_run",
     "ledgers_of_run",
     "prune_ledgers",
+    "unfinished_ledgers",
 ]

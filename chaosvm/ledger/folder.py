@@ -12,7 +12,7 @@ from pathlib import Path
 from chaosvm.errors import LedgerError
 from chaosvm.ledger.reading import read
 
-__all__ = ["FOLDER", "PATTERN", "make_folder", "prune_ledgers"]
+__all__ = ["FOLDER", "PATTERN", "make_folder", "prune_ledgers", "unfinished_ledgers"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -45,6 +45,22 @@ def prune_ledgers(folder: Path, keep_days: float) -> list[Path]:
     if removed:
         logger.info(f"removed {len(removed)} old ledger(s) with nothing to restore from {folder}")
     return removed
+
+
+def unfinished_ledgers(folder: Path) -> list[Path]:
+    """The ledgers with something left to restore, the newest first.
+
+    Without those in use by a run, those of rehearsals, and those that cannot be read.
+    """
+    ledgers = sorted(folder.glob(PATTERN), reverse=True)
+    return [path for path in ledgers if ".rehearsal." not in path.name and _is_unfinished(path)]
+
+
+def _is_unfinished(path: Path) -> bool:
+    try:
+        return not _is_in_use(path) and any(read(path))
+    except (OSError, LedgerError):
+        return False
 
 
 def _remove(path: Path, oldest: float) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from chaosvm.backend import Backend
 from chaosvm.errors import ChaosVMError
-from chaosvm.ledger import Key, Ledger, ledger_for_run
+from chaosvm.ledger import Key, Ledger, ledger_for_run, unfinished_ledgers
 from chaosvm.outcome import Batch, Outcome, summary_text
 from chaosvm.platforms import PLATFORMS, Platform
 from chaosvm.restore.results import (
@@ -34,6 +35,7 @@ logger = logging.getLogger("chaostoolkit")
 Connect = Callable[[], Backend]
 
 _MIN_TIME = 0.1  # seconds
+_MAX_NAMED = 5  # ledgers in an error
 
 
 def restore_on(
@@ -184,6 +186,14 @@ def _resume(ledger: str) -> Ledger:
     except OSError as error:  # the name is too long, or the working directory is gone
         raise values.invalid("ledger", ledger, f"{expected} ({error.strerror})") from None
     if not exists:
-        reason = "this is a folder: choose a ledger in it" if folder else "there is no such file"
+        reason = _candidates(path) if folder else "there is no such file"
         raise values.invalid("ledger", ledger, f"{expected} ({reason})")
     return Ledger.resumed(path)
+
+
+def _candidates(folder: Path) -> str:
+    """The ledgers to choose from, the newest first."""
+    found = [str(path) for path in unfinished_ledgers(folder)]
+    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
+    listed = f"{', '.join(found[:_MAX_NAMED])}{more}" if found else "none"
+    return f"this is a folder; ledgers in it with something to restore: {listed}"

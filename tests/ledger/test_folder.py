@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chaosvm.ledger import Ledger, prune_ledgers
+from chaosvm.ledger import Ledger, prune_ledgers, unfinished_ledgers
 from chaosvm.ledger import ledger as ledgers
 from chaosvm.ledger.folder import make_folder
 from tests.fakes import OFF, FakePlatform
@@ -86,6 +86,20 @@ def test_one_in_use_is_kept(platform: FakePlatform) -> None:
     Ledger.resumed(path)
     age(path, DAYS + 1)
     assert prune_ledgers(path.parent, DAYS) == []
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_those_with_something_to_restore_are_found(platform: FakePlatform, restored: bool) -> None:
+    path = one_run(platform, restored)
+    (path.parent / "chaosvm-ledger-damaged.jsonl").write_text("{}")
+    assert unfinished_ledgers(path.parent) == ([] if restored else [path])
+
+
+def test_those_in_use_or_of_rehearsals_are_not(platform: FakePlatform) -> None:
+    path = one_run(platform, restored=False)
+    path.with_suffix(".rehearsal.jsonl").write_bytes(path.read_bytes())
+    Ledger.resumed(path)
+    assert unfinished_ledgers(path.parent) == []
 
 
 @pytest.mark.parametrize("text", ["not a ledger", '{"kind": "intent"}\n'])

@@ -101,11 +101,20 @@ def test_vms_that_are_back_already_are_only_counted(logs: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"), [("missing.jsonl", "there is no such file"), (".", "this is a folder")]
+    ("path", "reason"),
+    [("missing.jsonl", "there is no such file"), (".", "something to restore: none")],
 )
 def test_a_ledger_that_is_not_there(tmp_path: Path, path: str, reason: str) -> None:
     with pytest.raises(InvalidValue, match=rf"^ledger is .*{reason}"):
         restore_on("fake", FakePlatform, None, None, 60, 10, False, str(tmp_path / path))
+
+
+def test_a_folder_is_answered_with_the_ledgers_to_choose_from(tmp_path: Path) -> None:
+    path = lost(FakePlatform()).path
+    ledgers.close_all()
+    path.rename(tmp_path / "chaosvm-ledger-1.jsonl")
+    with pytest.raises(InvalidValue, match=r"to restore: \S+/chaosvm-ledger-1\.jsonl\)$"):
+        restore_on("fake", FakePlatform, None, None, 60, 10, False, str(tmp_path))
 
 
 def test_a_failure_is_raised_once_for_all() -> None:
