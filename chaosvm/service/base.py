@@ -35,7 +35,7 @@ class ServiceBase:
         self._reader = InventoryReader(backend)
         self._protection = Protection(self._context)
         self._targets = TargetFinder(self._context, self._reader, self._protection)
-        self._operations = Operations(self._context)
+        self._operations = Operations(self._context, self._protection)
         self.vm_observer = VMObserver(self._context, self._reader)
         self.server_observer = ServerObserver(
             self.vm_observer, self._targets, self._reader, self._protection

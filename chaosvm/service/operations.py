@@ -29,9 +29,10 @@ from chaosvm.outcome import (
 from chaosvm.plans import Plan, Preview, preview
 from chaosvm.power import in_flight, raise_if_refused, run_operation, wait_for_in_flight
 from chaosvm.runtime import Deadline, journal
-from chaosvm.selection import SelectionResult
+from chaosvm.selection import SelectionResult, blocked_reasons, refused_error
 from chaosvm.service.context import Context
 from chaosvm.service.outage import Outage
+from chaosvm.service.protection import Protection
 from chaosvm.service.targets import Target
 from chaosvm.service.waves import not_touched, run_in_waves
 from chaosvm.vm import VM, PowerState
@@ -46,8 +47,9 @@ _MOST_NAMED = 20
 class Operations:
     """Checks the guards, then records and runs an operation; or plans it."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, protection: Protection) -> None:
         self._context = context
+        self._protection = protection
 
     def run_single(self, order: Order, target: Target, deadline: Deadline) -> Outcome:
         """As :meth:`run`, for a target of one VM."""
@@ -150,7 +152,12 @@ class Operations:
         journal.keep_output(Batch(tuple(interrupted), choice.seed, choice.passed_over).to_json())
 
     def _outcomes(
-        self, so_far: dict[str, Outcome], vms: Sequence[VM], order: Order, deadline: Deadline
+        self,
+        so_far: dict[str, Outcome],
+        vms: Sequence[VM],
+        order: Order,
+        deadline: Deadline,
+        read_again: bool,
     ) -> list[Outcome]:
         """VMs with an earlier command still in flight come last.
 
@@ -159,6 +166,8 @@ class Operations:
         """
         backend, ledger = self._context.backend, self._context.ledger()
         ledger.register_backend(backend)
+        if read_again:
+            vms = self._read_again(vms, deadline)
         late = in_flight(backend, vms, ledger, order)
         ready = [vm for vm in vms if vm not in late]
         outcomes = run_operation(backend, ready, order, deadline, ledger, so_far=so_far)
@@ -172,6 +181,20 @@ class Operations:
         self._context.recoveries.record(outcomes, backend.clock.monotonic() - deadline.elapsed)
         by_id = {outcome.id: outcome for outcome in outcomes}
         return [by_id[vm.id] for vm in vms]
+
+    def _read_again(self, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
+        """The VMs of a later wave as they are now; one that was deleted is left to the operation.
+
+        Raises OperationRefused if one of them may not be touched any more.
+        """
+        backend, ids = self._context.backend, [vm.id for vm in vms]
+        current = {vm.id: vm for vm in backend.inventory(deadline, only=ids)}
+        protection = self._protection.lookup((), deadline)
+        found = [current[vm_id] for vm_id in ids if vm_id in current]
+        reasons = blocked_reasons(found, backend.immutable_reason, protection)
+        if reasons:
+            raise refused_error((vm, reasons[vm.id]) for vm in found if vm.id in reasons)
+        return [current.get(vm.id, vm) for vm in vms]
 
     def _when_settled(
         self, late: Sequence[VM], order: Order, deadline: Deadline, so_far: dict[str, Outcome]

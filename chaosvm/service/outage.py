@@ -21,7 +21,6 @@ from chaosvm.service.waves import (
     Operate,
     not_touched,
     pause,
-    reread,
     waves_of,
 )
 from chaosvm.vm import VM, PowerState
@@ -147,8 +146,7 @@ class Outage:
         wave.down = {vm.id: not_touched(vm, self._order, "interrupted") for vm in wave.vms}
         order = replace(self._order, wait_for="power")
         try:
-            vms = wave.vms if is_first else reread(self._backend, wave.vms, deadline)
-            outcomes = self._operate(vms, order, deadline)
+            outcomes = self._operate(wave.vms, order, deadline, not is_first)
         except ChaosVMError as error:
             if is_first or isinstance(error, LedgerError):
                 wave.down = {}
@@ -170,7 +168,9 @@ class Outage:
 
     def _wait(self, begun: Sequence[_Wave], more: bool) -> None:
         held = self._waves_down(begun)
-        moments = [wave.up_at for wave in held] + [self._checked_at + _CHECK_INTERVAL]
+        moments = [wave.up_at for wave in held]
+        if held:
+            moments.append(self._checked_at + _CHECK_INTERVAL)
         if more and not _failed(begun):
             moments.append(self._next_start(begun))
         until = self._backend.clock.monotonic() + min(moments) - self._now + _ROUNDING
@@ -227,7 +227,8 @@ class Outage:
         known = {vm.id: vm for wave in waves for vm in wave.taken_down}
         try:
             known |= self._check(waves, must_know=True)
-            outcomes = {each.id: each for each in self._operate([*known.values()], order, deadline)}
+            vms = [*known.values()]
+            outcomes = {each.id: each for each in self._operate(vms, order, deadline, False)}
         except ChaosVMError as error:
             why = f"not powered on: {error}"
             outcomes = {

@@ -17,15 +17,15 @@ __all__ = [
     "Operate",
     "not_touched",
     "pause",
-    "reread",
     "run_in_waves",
     "waves_of",
 ]
 
 logger = logging.getLogger("chaostoolkit")
 
-# Carries out an order on VMs; one outcome for each.
-Operate = Callable[[Sequence[VM], Order, Deadline], list[Outcome]]
+# Carries out an order on VMs; one outcome for each. With True, they are read again first, as
+# those of a later wave.
+Operate = Callable[[Sequence[VM], Order, Deadline, bool], list[Outcome]]
 
 _STEP = 0.5  # seconds between two checks for a stop of the call
 EARLIER_FAILED = "an earlier wave failed"
@@ -61,8 +61,7 @@ def run_in_waves(
                 logger.info(f"{order.name}: wave {number} of {len(waves)} is done")
                 pause(backend, ledger, order, started + number * order.interval)
                 deadline = Deadline(order.timeout, clock)
-                wave = reread(backend, wave, deadline)
-            outcomes += operate(wave, order, deadline)
+            outcomes += operate(wave, order, deadline, number > 0)
         except ChaosVMError as error:
             if not outcomes:
                 raise
@@ -70,12 +69,6 @@ def run_in_waves(
         if any(outcome.failed for outcome in outcomes):
             break
     return outcomes + [not_touched(vm, order, EARLIER_FAILED) for vm in vms[len(outcomes) :]]
-
-
-def reread(backend: Backend, vms: Sequence[VM], deadline: Deadline) -> list[VM]:
-    """The VMs of a later wave as they are now; one that was deleted is left to the operation."""
-    current = {vm.id: vm for vm in backend.inventory(deadline, only=[vm.id for vm in vms])}
-    return [current.get(vm.id, vm) for vm in vms]
 
 
 def pause(backend: Backend, ledger: Ledger, order: Order, until: float) -> None:

@@ -316,6 +316,20 @@ def test_a_later_wave_is_read_again(platform: FakePlatform) -> None:
     assert platform.steps("web-3") == []
 
 
+@pytest.mark.parametrize("verb", ["batch_power_off", "outage"])
+def test_a_vm_that_is_protected_meanwhile_is_not_touched(platform: FakePlatform, verb: str) -> None:
+    for number in range(4):
+        platform.become(f"web-{number}", tags=())
+    protect = {"tags": ("chaosvm-protect",)}
+    platform.clock.at(20, lambda: platform.become("web-2", **protect))
+    options = {"duration": 1} if verb == "outage" else {}
+    act = getattr(platform, verb)
+    found = outcomes(lambda: act(ALL, graceful=False, interval=30, **options))
+    assert [each.failed for each in found.values()] == [False, False, True, True]
+    assert "'web-2' (vm-3) is protected: it has the tag" in (found["web-2"].error or "")
+    assert platform.steps("web-2") == platform.steps("web-3") == []
+
+
 def test_a_batch_stops_after_a_wave_that_failed(platform: FakePlatform) -> None:
     platform.on("web-1", DOWN, fails(CommandFailed("no such disk")))
     found = outcomes(lambda: platform.batch_power_off(ALL, graceful=False, waves=2))
