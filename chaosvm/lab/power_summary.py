@@ -60,8 +60,8 @@ def cast_summary(lines: Sequence[str]) -> str:
         made_up = f"{len(names)} VMs were" if several else "1 VM was"
         they = "they exist" if several else "it exists"
         parts.append(
-            f"{made_up} made up, as the lab has none so named or selected: {shown}. "
-            f"Whether {they} for real was not rehearsed"
+            f"{made_up} made up, as the lab has none that match: {shown}. "
+            f"Whether {they} in production was not rehearsed"
         )
     if missing:
         parts.append(f"{missing} could not be made up, as logged above")

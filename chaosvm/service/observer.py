@@ -80,7 +80,7 @@ class VMObserver:
             return True
         raise NotReported(
             f"whether {vm_name!r} has rebooted since {since} is not known yet: its uptime may be "
-            f"{status.uptime_lag:g} s old, so ask again in {status.uptime_lag - latest_boot:.0f} s"
+            f"{status.uptime_lag:g} s old, so try again in {status.uptime_lag - latest_boot:.0f} s"
         )
 
     def tools_running(self, vm_name: str) -> bool:
@@ -273,7 +273,7 @@ def _restart_text(restart: Outage) -> str:
 
 def _no_restart_text(found: Sequence[Outage]) -> str:
     if not found:
-        return "has not been down, as far as the server's events tell"
+        return "has not been down, according to the server's events"
     if found[-1].requested:
         return "was stopped cleanly, on request: high availability does not restart it"
     return "failed, and high availability has not restarted it"
