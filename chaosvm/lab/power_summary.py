@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chaosvm.lab.simulation import EventKind, World
+from chaosvm.lab.simulation import EventKind, State, World
 
 __all__ = ["cast_summary", "join_names", "power_changes"]
 
@@ -37,6 +37,9 @@ def power_changes(world: World) -> list[str]:
         if event.vm_id is not None and event.kind in _DESCRIPTIONS:
             descriptions.setdefault(event.vm_id, []).append(_DESCRIPTIONS[event.kind])
             names[event.vm_id] = event.vm_name or event.vm_id
+    for vm in world.vms:
+        if vm.id in descriptions and vm.state is State.BOOTING:
+            descriptions[vm.id].append("booting")
     if not descriptions:
         return ["no power changes in the lab"]
     lines = [f"{names[vm_id]}: {', then '.join(steps)}" for vm_id, steps in descriptions.items()]

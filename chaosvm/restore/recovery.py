@@ -182,13 +182,13 @@ def _resume(ledger: str) -> Ledger:
     expected = "the path of a ledger"
     path = values.path("ledger", ledger, expected)
     try:
-        folder, exists, path = path.is_dir(), path.is_file(), path.absolute()
+        folder, exists, absolute = path.is_dir(), path.is_file(), path.absolute()
     except OSError as error:  # the name is too long, or the working directory is gone
         raise values.invalid("ledger", ledger, f"{expected} ({error.strerror})") from None
     if not exists:
         reason = _candidates(path) if folder else "there is no such file"
         raise values.invalid("ledger", ledger, f"{expected} ({reason})")
-    return Ledger.resumed(path)
+    return Ledger.resumed(absolute)
 
 
 def _candidates(folder: Path) -> str:

@@ -185,8 +185,14 @@ class _Restore:
         others = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
         logger.info(
             f"{RESTORE}: {vm} {check.in_flight_reason(vm)}{others}: waiting until that is clear, "
-            f"for at most {deadline.remaining:.0f} s"
+            f"for at most {self._seconds_to_wait(waiting, deadline):.0f} s"
         )
+
+    def _seconds_to_wait(self, waiting: Sequence[VMRecord], deadline: Deadline) -> float:
+        """Until the requests count as lost; until the deadline for VMs that are changing."""
+        shown = self.backend.shows_shutdowns
+        seconds = [self.ledger.seconds_in_flight(record, shown) for record in waiting]
+        return min(max(seconds), deadline.remaining) if all(seconds) else deadline.remaining
 
     def time_out(
         self, waiting: Sequence[VMRecord], check: InFlightCheck, deadline: Deadline
