@@ -20,7 +20,6 @@ from typing import Any
 
 from chaosvm.dora.environments import read_raw
 from chaosvm.errors import ConnectionBlocked, InvalidValue, NotInRehearsal
-from chaosvm.olvm.settings import address_of
 from chaosvm.platforms import PLATFORMS
 from chaosvm.runtime import rehearsal
 from chaosvm.settings import Settings, addresses
@@ -42,6 +41,7 @@ def _defaults(settings: type[Settings], convert: Any) -> dict[str, Any]:
 
 _SETTINGS = tuple(platform.load_settings() for platform in PLATFORMS)
 _PORT_KEYS = frozenset(key for each in _SETTINGS for key in _defaults(each, addresses.port))
+_URL_KEYS = frozenset(f"{each.prefix}_url" for each in _SETTINGS)
 # Settings that name a host, and the default ports there.
 _HOST_KEYS = {
     key: tuple(_defaults(each, addresses.port).values())
@@ -113,7 +113,7 @@ def _servers_in(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple
         elif name in _HOST_KEYS:
             host = str(value).strip().strip("[]").rstrip(".").lower()
             yield from ((host, port) for port in _HOST_KEYS[name])
-        elif name == "olvm_url":
+        elif name in _URL_KEYS:
             yield from _server_of_url(str(value))
         elif name in _PORT_KEYS and str(value).isdecimal():
             yield "", int(value)
@@ -121,7 +121,7 @@ def _servers_in(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple
 
 def _server_of_url(url: str) -> Iterator[tuple[str, int]]:
     try:
-        host, port = address_of(url.strip())
+        host, port = addresses.address_of(url.strip())
     except ValueError:  # an invalid port: the platform reports it
         return
     yield host.rstrip("."), port

@@ -15,8 +15,9 @@ import pycurl
 
 from chaosvm import __version__
 from chaosvm.olvm.faults import curl_error
-from chaosvm.olvm.settings import OLVMSettings, address_of
+from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.runtime import Deadline, rehearsal
+from chaosvm.settings.addresses import address_of
 
 __all__ = ["HttpChannel", "api_headers", "new_request", "perform", "post"]
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from chaosvm.settings import Settings, addresses, setting, values
 
-__all__ = ["OLVMSettings", "address_of"]
+__all__ = ["OLVMSettings"]
 
 # No query, as paths are appended, and no character that a URL cannot contain.
 _URL = re.compile(r"[^?#\\\x00-\x20\x7f-\U0010ffff]+")
@@ -38,12 +38,6 @@ def _expected_instead(origin: str) -> str:
     return f"{_EXPECTED}{hint}"
 
 
-def address_of(url: str) -> tuple[str, int]:
-    """The host and port of a URL."""
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
 @dataclass(frozen=True)
 class OLVMSettings(Settings):
     """See ``docs/settings.md``. ``timeout`` in seconds bounds a probe, and each request."""
@@ -60,7 +54,7 @@ class OLVMSettings(Settings):
 
     @property
     def addresses(self) -> frozenset[tuple[str, int]]:
-        return frozenset({address_of(self.url)})
+        return frozenset({addresses.address_of(self.url)})
 
     @property
     def address(self) -> str:

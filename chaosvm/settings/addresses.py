@@ -12,7 +12,7 @@ from chaosvm.errors import InvalidValue
 from chaosvm.runtime.documents import read_text
 from chaosvm.settings import values
 
-__all__ = ["ca_file", "host_name", "is_host", "port", "refuse_user"]
+__all__ = ["address_of", "ca_file", "host_name", "is_host", "port", "refuse_user"]
 
 _IPV6 = 6
 # Letters of any script; underscores are not allowed in host names, but in use.
@@ -57,6 +57,12 @@ def is_host(host: str) -> bool:
     except UnicodeError:
         return False
     return _HOST.fullmatch(bare) is not None
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """The host and port of a URL; raises ValueError for an invalid port."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def port(key: str, value: Any) -> int:
