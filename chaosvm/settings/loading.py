@@ -183,7 +183,10 @@ def _candidates(
     environment: Mapping[str, str],
 ) -> list[Any]:
     """The values of all sources, in order of precedence; an empty string counts as not set."""
-    sources = (configuration.get(key), secrets.get(key), environment.get(key.upper()))
+    secret = secrets.get(key)
+    if secret == {}:  # what Chaos Toolkit makes of a secret that it cannot read
+        raise InvalidValue(f"{key} was not read from Vault: the beginning of the log says why")
+    sources = (configuration.get(key), secret, environment.get(key.upper()))
     return [value for value in sources if value not in (None, "")]
 
 
