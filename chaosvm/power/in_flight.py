@@ -63,6 +63,7 @@ class InFlightCheck:
 
     ledger_state: _LedgerState
     vms: Mapping[str, VM]
+    others: Mapping[str, VM]  # what else was read, by instance UUID
     busy_vms: frozenset[str]
 
     @classmethod
@@ -72,9 +73,10 @@ class InFlightCheck:
         ledger_state, vm_ids = _LedgerState.read(backend, ledger), list(ids)
         inventory = backend.inventory(deadline, only=vm_ids)
         vms = {vm.id: vm for vm in inventory if vm.id in vm_ids}
+        others = {vm.instance_uuid or "": vm for vm in inventory if vm.id not in vms}
         unconfirmed = [vm for vm in vms.values() if ledger_state.unconfirmed(vm)]
         busy_vms = backend.busy_vms(unconfirmed, deadline) if unconfirmed else set()
-        return cls(ledger_state, vms, frozenset(busy_vms))
+        return cls(ledger_state, vms, others, frozenset(busy_vms))
 
     def expects_change(self, vm: VM) -> bool:
         """True if a command sent earlier is likely to change the VM yet."""

@@ -144,11 +144,19 @@ class Job(Fallback):
     def on_deadline(self) -> None:
         """Close the job because its time is over."""
         waited = f"after {self.deadline.elapsed:.0f} s"
+        if self.waits_for_guest:
+            state = self.seen.power_state
+            self._end_waiting(f"is {state}, but not ready {waited}: {self.readiness.text}")
+            return
+        self._end_at_deadline(waited)
+        if self.waits_for_guest:
+            missing = f"no time was left to wait for {str(self.readiness.missing)!r}"
+            self._end_waiting(f"is {self.seen.power_state} {waited}, and {missing}")
+
+    def _end_at_deadline(self, waited: str) -> None:
         request, state = self.request, self.seen.power_state
         guest_asked = request is not None and request.command.is_guest_command
-        if self.waits_for_guest:
-            self._end_waiting(f"is {state}, but not ready {waited}: {self.readiness.text}")
-        elif guest_asked and self._can_give_up_guest():
+        if guest_asked and self._can_give_up_guest():
             self._on_guest_timeout()
         elif request is None or not (self.accepted or request.awaiting_answer):
             text = f"{self._done_so_far_text()}, and {self._state_text()} {waited}"

@@ -285,7 +285,8 @@ class Progress:
             verified=verified if reboots else None,
             evidence=evidence if reboots else None,
         )
-        if error is None and outcome.after is PowerState.POWERED_ON and self.readiness.wanted:
+        is_on = error is None and outcome.after is PowerState.POWERED_ON
+        if is_on and self.readiness.wanted and outcome.verified is not Verified.NOT_REBOOTED:
             self.readiness.begin(self.deadline.elapsed, booted_after=self.proof.sent_at)
             self._success = outcome
         else:

@@ -19,6 +19,7 @@ __all__ = [
     "as_dry_run",
     "cannot_restore",
     "error_text",
+    "gone",
     "kept_if_interrupted",
     "not_restored",
     "preview",
@@ -85,6 +86,17 @@ def cannot_restore(record: VMRecord, vm: VM) -> Outcome:
     if target is SUSPENDED:
         why = f"was suspended, and is now {vm.power_state}: its saved memory is lost"
     return unchanged(record, vm.power_state, error=why)
+
+
+def gone(record: VMRecord, again: VM | None) -> Outcome:
+    """A VM that is not there under its id; ``again`` has its instance UUID."""
+    why = "no longer exists"
+    if again is not None:
+        why += (
+            f" under this id: it was registered again, as {again}. Bring it to "
+            f"{target_state(record)} yourself"
+        )
+    return not_restored(record, why)
 
 
 def not_restored(record: VMRecord, why: str) -> Outcome:

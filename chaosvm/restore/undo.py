@@ -21,13 +21,14 @@ from chaosvm.restore.results import (
     RESTORE,
     cannot_restore,
     error_text,
+    gone,
     not_restored,
     preview,
     unchanged,
 )
 from chaosvm.restore.states import MAX_OPERATIONS, is_another_vm, next_operation, target_state
 from chaosvm.runtime import Deadline
-from chaosvm.vm import VM, PowerState
+from chaosvm.vm import VM
 
 __all__ = ["records_to_restore", "restore"]
 
@@ -163,9 +164,12 @@ class _Restore:
             if self.dry_run and vm is not None and (why := check.in_flight_reason(vm)):
                 will = f"it {why}: would wait until that has ended, then restore it"
                 self.outcomes[record.id] = dry_run_outcome(vm, RESTORE, will)
+            elif vm is None or is_another_vm(record, vm):
+                again = check.others.get(record.instance_uuid) if record.instance_uuid else None
+                self.outcomes[record.id] = gone(record, again)
             elif outcome := self._without_operation(record, vm):
                 self.outcomes[record.id] = outcome
-            elif vm is not None:
+            else:
                 todo.append((record, vm))
         if self.dry_run:
             self.outcomes |= {record.id: preview(record, vm) for record, vm in todo}
@@ -208,10 +212,8 @@ class _Restore:
         why = f"was not restored: {error_text(error)}"
         self.outcomes |= {record.id: not_restored(record, why) for record in records}
 
-    def _without_operation(self, record: VMRecord, vm: VM | None) -> Outcome | None:
+    def _without_operation(self, record: VMRecord, vm: VM) -> Outcome | None:
         """The outcome if no operation is needed or allowed; None otherwise."""
-        if vm is None or is_another_vm(record, vm):
-            return unchanged(record, PowerState.UNKNOWN, error="no longer exists")
         if vm.power_state is target_state(record):
             return unchanged(record, vm.power_state, detail=f"is {vm.power_state} already")
         if vm.power_state in record.possible_states or self.force:

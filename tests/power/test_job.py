@@ -15,7 +15,7 @@ from chaosvm.errors import (
     InWrongState,
     NotSupported,
 )
-from chaosvm.outcome import How
+from chaosvm.outcome import How, Verified
 from chaosvm.power.job import Job
 from chaosvm.power.request import Answer
 from chaosvm.runtime import Deadline
@@ -122,6 +122,33 @@ def test_a_vm_that_stays_on_after_all_is_asked(clock):
 
 
 # An answer that has not come by the deadline ---------------------------------------------
+
+
+def test_a_vm_that_is_on_at_the_deadline_is_not_waited_for(clock):
+    order = checked_order("power_on", 60, wait_for="tools")
+    vm = VM(name="web", id="vm-1", platform="fake", power_state=OFF, status="down")
+    job = Job(vm, order, Deadline(60, clock), lambda vm, order: None)
+    job.on_initial_state(Observation(vm_id="vm-1", power_state=OFF))
+    send(job)
+    is_seen(job, power_state=ON)
+    clock.sleep(60)
+
+    job.on_deadline()
+
+    assert job.outcome.error == (
+        "is powered_on after 60 s, and no time was left to wait for 'tools'"
+    )
+    assert (job.outcome.after, job.outcome.missing, job.outcome.changed) == (ON, "tools", True)
+
+
+def test_a_guest_that_is_left_as_it_is_is_not_waited_for(clock):
+    """It has not rebooted, so it is not asked whether it is ready again."""
+    job = running("reboot", clock, graceful=True, on_timeout="leave", wait_for="tools")
+    send(job)
+    job.on_answer(Answer(PowerCommand.REBOOT_GUEST, error=GuestUnavailable("no agent")))
+    clock.sleep(60)
+    job.on_deadline() if job.open else None
+    assert (job.outcome.verified, job.outcome.error) == (Verified.NOT_REBOOTED, None)
 
 
 def test_an_unanswered_command_that_was_done_is_a_success(clock):

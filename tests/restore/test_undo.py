@@ -193,6 +193,21 @@ def test_a_vm_that_is_gone(platform: FakePlatform, ledger: Ledger) -> None:
     assert states(platform)["web-2"] is ON
 
 
+def test_a_vm_that_was_registered_again(platform: FakePlatform, ledger: Ledger) -> None:
+    """As when its host was removed from the vCenter and added again: nothing else has changed."""
+    platform.add("web-1", instance_uuid="uuid-1")
+    platform.power_off("web-1")
+    platform.change("web-1", exists=False)
+    platform.add("web-1", OFF, id="vm-9", instance_uuid="uuid-1")
+    with pytest.raises(
+        OperationFailed,
+        match=r"no longer exists under this id: it was registered again, as 'web-1' \(vm-9\)\. "
+        "Bring it to powered_on yourself",
+    ):
+        platform.restore_power_states()
+    assert platform.sent == [("web-1", PowerCommand.SHUTDOWN_GUEST)]
+
+
 def test_an_id_that_belongs_to_another_vm_now(platform: FakePlatform, ledger: Ledger) -> None:
     platform.add("web-1", instance_uuid="uuid-1")
     platform.power_off("web-1")
