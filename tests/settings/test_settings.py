@@ -214,6 +214,11 @@ def test_a_password_that_cannot_be_used_is_not_shown(password):
     assert refused.value.__suppress_context__
 
 
+def test_a_secret_that_chaos_toolkit_could_not_read_from_vault():
+    with pytest.raises(InvalidValue, match=r"^vsphere_password was not read from Vault"):
+        load(VSphere, CONFIGURATION, {**SECRETS, "vsphere_password": {}}, {})
+
+
 def test_a_misspelled_secret_is_refused_and_not_shown():
     with pytest.raises(InvalidValue, match="did you mean 'vsphere_password'") as refused:
         load(VSphere, CONFIGURATION, {**SECRETS, "vsphere_passwort": PASSWORD}, {})
