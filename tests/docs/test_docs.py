@@ -57,6 +57,14 @@ def test_every_link_resolves(page: Path) -> None:
     assert list(broken(page)) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_in_a_list_is_indented_by_four(page: Path) -> None:
+    """The site ends the list at less, and takes indented code in it for a paragraph."""
+    text = page.read_text("utf-8")
+    assert re.findall(r"^ {1,3}```.*", text, re.MULTILINE) == []
+    assert re.findall(r"^\d+\. .*\n(?:   \S.*\n)*\n {5,}\S.*", prose_of(page), re.MULTILINE) == []
+
+
 def snippets(language: str) -> Iterator[Any]:
     for page in PAGES:
         for number, (indent, found, text) in enumerate(FENCE.findall(page.read_text("utf-8"))):
