@@ -8,7 +8,7 @@ recovery all the same.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from chaosvm.backend import Backend, Operation, Order
@@ -44,13 +44,16 @@ class _Wave:
     down_at: float = 0.0
     up_at: float = 0.0  # when they are due to be powered on
     down: dict[str, Outcome] = field(default_factory=dict)
+    # The VMs that a request was sent to; before that is known, it may be any of them.
+    requested: Collection[str] | None = None
     up: dict[str, Outcome] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)  # while they were kept off
 
     @property
     def taken_down(self) -> list[VM]:
-        """The VMs that were running and may not be now."""
-        return [vm for vm in self.vms if (each := self.down.get(vm.id)) and _may_be_down(each)]
+        """The VMs that were running and may not be now, because of the outage."""
+        asked = [vm for vm in self.vms if self.requested is None or vm.id in self.requested]
+        return [vm for vm in asked if (each := self.down.get(vm.id)) and _may_be_down(each)]
 
 
 class Outage:
@@ -155,6 +158,7 @@ class Outage:
         except BaseException:
             wave.down |= {vm.id: self._so_far[vm.id] for vm in wave.vms if vm.id in self._so_far}
             raise
+        wave.requested = self._requested()
         wave.down = {outcome.id: outcome for outcome in outcomes}
         hold = any(each.after is not ON for each in outcomes)
         wave.up_at = self._now + (self._order.duration or 0.0) * hold
@@ -163,6 +167,15 @@ class Outage:
             more = f" and {len(off) - _MAX_NAMED} more" if len(off) > _MAX_NAMED else ""
             count, seconds = f"{len(off)} VM(s)", f"{self._order.duration:g} s"
             logger.info(f"outage: {wave.label}{count} are off, for {seconds}: {named}{more}")
+
+    def _requested(self) -> set[str]:
+        """The ids of the VMs that a request was sent to, on the way down."""
+        call = self._order.call_id
+        return {
+            record.id
+            for record in self._ledger.vm_records()
+            if any(each.call == call and each.command is not None for each in record.operations)
+        }
 
     # Holding ---------------------------------------------------------------------------
 

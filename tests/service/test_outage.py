@@ -12,6 +12,7 @@ import pytest
 from chaosvm.backend import PowerCommand
 from chaosvm.errors import (
     CommandFailed,
+    ConnectionFailed,
     GuardStopped,
     InvalidValue,
     LedgerError,
@@ -328,6 +329,37 @@ def test_a_vm_that_is_protected_meanwhile_is_not_touched(platform: FakePlatform,
     assert [each.failed for each in found.values()] == [False, False, True, True]
     assert "'web-2' (vm-3) is protected: it has the tag" in (found["web-2"].error or "")
     assert platform.steps("web-2") == platform.steps("web-3") == []
+
+
+@pytest.mark.parametrize("why", ["protected", "unreadable", "off"])
+def test_a_vm_that_somebody_else_powers_off_before_its_wave_stays_off(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """The outage has sent it nothing, so it does not bring it back either."""
+
+    def intervene() -> None:
+        platform.change("web-2", state=OFF)
+        if why == "protected":
+            platform.become("web-2", tags=("chaosvm-protect",))
+        elif why == "unreadable":
+            read = platform.backend.inventory
+            answers = itertools.chain([ConnectionFailed("no connection")], itertools.repeat(None))
+
+            def fails_once(*arguments: Any, **options: Any) -> Any:
+                if error := next(answers):
+                    raise error
+                return read(*arguments, **options)
+
+            monkeypatch.setattr(platform.backend, "inventory", fails_once)
+
+    for number in range(4):
+        platform.become(f"web-{number}", tags=())
+    platform.clock.at(20, intervene)
+    found = outcomes(lambda: platform.outage(ALL, duration=1, graceful=False, interval=15))
+    assert platform.steps("web-2") == []
+    assert platform.machine("web-2").state is OFF
+    assert found["web-2"].failed is (why != "off")
+    assert found["web-0"].error is None
 
 
 def test_a_batch_stops_after_a_wave_that_failed(platform: FakePlatform) -> None:
