@@ -187,9 +187,11 @@ def _parse(key: str, content: str, source: str) -> Any:
         raise InvalidValue(f"{key}: {source} is neither JSON nor YAML ({error})") from None
 
 
-def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...] | None:
-    if value is None:
-        return None
+def _unless_null(convert: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    return lambda key, value: None if value is None else convert(key, value)
+
+
+def _vsphere(key: str, value: Any) -> tuple[tuple[str, Any], ...]:
     if not isinstance(value, Mapping):
         raise values.invalid(key, value, f"a mapping such as {_VSPHERE_EXAMPLE}")
     for name in value:
@@ -241,10 +243,10 @@ _VSPHERE_KEYS: dict[str, Callable[[str, Any], Any]] = {
     "credentials": _credentials,
 }
 _KEYS: dict[str, Callable[[str, Any], Any]] = {
-    "group": _name,
-    "vcenter": values.string,
-    "pattern_path": values.string,
-    "vm_path": values.string,
-    "host_filter": _host_filter,
-    "vsphere": _vsphere,
+    "group": _unless_null(_name),
+    "vcenter": _unless_null(values.string),
+    "pattern_path": _unless_null(values.string),
+    "vm_path": _unless_null(values.string),
+    "host_filter": _unless_null(_host_filter),
+    "vsphere": _unless_null(_vsphere),
 }

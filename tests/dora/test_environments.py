@@ -171,6 +171,14 @@ def test_what_is_not_given_stays() -> None:
     assert found.find("new").group == "other"
 
 
+def test_null_is_not_given() -> None:
+    keys = ("group", "vcenter", "pattern_path", "vm_path", "host_filter", "vsphere")
+    found = parse_environments(KEY, {"Paytv": dict.fromkeys(keys)})
+    assert found.find("Paytv") == builtin_environments().find("Paytv")
+    with pytest.raises(InvalidValue, match=r"Paytv\.vsphere\.server"):
+        parse_environments(KEY, {"Paytv": {"vsphere": {"server": None}}})
+
+
 def test_the_environment_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOST", "USERNAME", "PASSWORD"):
         monkeypatch.setenv(f"DORA_{name}", "x")
