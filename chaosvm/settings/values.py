@@ -91,7 +91,7 @@ def shown(value: Any) -> str:
 
 
 def invalid(key: str, value: Any, expected: str) -> InvalidValue:
-    if isinstance(value, str) and in_quotes(value.strip()):
+    if isinstance(value, str) and in_quotes(value.strip()) and "quotes" not in expected:
         expected = f"{expected}; remove the quotes around it"
     return InvalidValue(f"{key} is {shown(value)}: expected {expected}")
 

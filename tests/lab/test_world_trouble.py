@@ -12,6 +12,7 @@ from chaosvm.errors import InvalidValue
 from chaosvm.lab import Guest, State, load
 from chaosvm.lab.simulation import (
     Allocation,
+    EventKind,
     HighAvailability,
     Limits,
     ResourceScheduling,
@@ -84,13 +85,14 @@ def test_what_a_file_may_say() -> None:
 
 def test_it_happens_when_the_file_says() -> None:
     data = read(SHOP) | {"speed": 5000, "durations": {"host_missed": 30, "host_given_up": 30}}
+    data["event_retention"] = 10**6
     data["outages"][0]["after"] = 0
     world = load(data).world
     first = world.hosts[0]
-    while world.outages.find(first.id).status != "non_responsive":
-        pass
-    while world.outages.find(first.id).status == "non_responsive":
-        pass
+    kinds: set[EventKind] = set()
+    while EventKind.HOST_BACK not in kinds:
+        kinds = {event.kind for event in world.events if event.host_id == first.id}
+    assert EventKind.HOST_LOST in kinds
     assert world.outages.find(first.id).status == "up"
     assert (world.vm("web-01").hung, world.vm("web-01").state) == (True, State.RUNNING)
 
