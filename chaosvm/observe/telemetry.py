@@ -6,6 +6,7 @@ then. Nothing is imported here, so that a run without it is not slower.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from typing import Any
 from chaosvm.outcome import Outcome
 
 __all__ = ["traced"]
+
+logger = logging.getLogger("chaostoolkit")
 
 _NAME = "chaosvm"
 _DURATION = "chaosvm.operation.duration"
@@ -33,13 +36,17 @@ def traced(
     try:
         yield
     finally:
-        trace, metrics = _loaded("trace"), _loaded("metrics")
-        if trace is not None or metrics is not None:
-            ended = outcomes()
-            if trace is not None:
-                _record_spans(trace, server, ended, began)
-            if metrics is not None:
-                _record_durations(metrics, ended)
+        try:
+            _record(server, outcomes(), began)
+        except Exception as error:  # noqa: BLE001  # the outcomes are what matters
+            logger.warning(f"the operation is not traced: {error}")
+
+
+def _record(server: str, outcomes: Sequence[Outcome], began: int) -> None:
+    if (trace := _loaded("trace")) is not None:
+        _record_spans(trace, server, outcomes, began)
+    if (metrics := _loaded("metrics")) is not None:
+        _record_durations(metrics, outcomes)
 
 
 def _loaded(name: str) -> Any:

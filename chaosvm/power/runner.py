@@ -114,7 +114,10 @@ def _ended(jobs: Sequence[Job]) -> list[Outcome]:
 def _notify_observers(backend: Backend, vms: Sequence[VM]) -> None:
     if (run := experiment.current_run()) is not None:
         for observer in run.observers:
-            observer(backend, vms)
+            try:
+                observer(backend, vms)
+            except Exception as error:  # noqa: BLE001  # it only watches: the operation goes on
+                logger.warning(f"the changes of VMs are not recorded: {error}")
 
 
 class _Run:

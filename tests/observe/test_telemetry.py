@@ -99,6 +99,17 @@ def test_a_failure_is_an_error_of_its_span(
     assert (failed.attributes or {})["chaosvm.outcome"] == "failed"
 
 
+def test_a_tracer_that_fails_does_not_cost_the_outcomes(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise RuntimeError("no collector")
+
+    monkeypatch.setattr(trace, "get_tracer", fails)
+    assert platform.power_off("web-01", graceful=False).changed
+    assert "the operation is not traced: no collector" in logs.text
+
+
 def test_a_probe_has_no_span(platform: FakePlatform, exporter: InMemorySpanExporter) -> None:
     assert platform.count_vms() == 3
     assert exporter.get_finished_spans() == ()

@@ -32,7 +32,7 @@ from chaosvm.power import run_operation
 from chaosvm.power import runner as power
 from chaosvm.power.dispatcher import Dispatcher
 from chaosvm.power.job import Job
-from chaosvm.runtime import Deadline
+from chaosvm.runtime import Deadline, experiment
 from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from tests.fakes import (
@@ -1590,6 +1590,20 @@ def test_threads_that_cannot_be_started(platform, monkeypatch, started):
             "refused the hard power off: not sent: can't start new thread"
         }
         assert platform.sent == []
+
+
+def test_a_recorder_that_fails_does_not_keep_a_vm_from_being_operated_on(
+    platform, monkeypatch, logs
+):
+    def fails(backend: object, vms: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    current = experiment.RunContext("run", {}, {}, None, observers=[fails])
+    monkeypatch.setattr(experiment, "current_run", lambda: current)
+    platform.add("web")
+    (outcome,) = run(platform, "power_off", graceful=False)
+    assert outcome.changed
+    assert "the changes of VMs are not recorded: can't start new thread" in logs.text
 
 
 def test_a_thread_that_starts_later_does_not_send_what_has_failed(platform, monkeypatch):
