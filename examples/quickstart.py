@@ -3,7 +3,8 @@
 Run it with `make quickstart`, or from the repository's root with
 `python -m examples.quickstart`. It starts the lab with the world "small", runs
 quickstart.json on it with Chaos Toolkit, prints what happened and leaves its report in
-`build/quickstart.html`. Without oVirt's SDK, it runs only the half of the experiment on vSphere.
+`build/quickstart.html` of the current folder. Without oVirt's SDK, it runs only the half
+of the experiment on vSphere.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from chaosvm.lab import Lab, State
 from chaosvm.observe import journal_activities, journal_outcomes, outcome_table
 
 EXPERIMENT = Path(__file__).resolve().with_name("quickstart.json")
-REPORT = EXPERIMENT.parents[1] / "build" / "quickstart.html"
+REPORT = Path("build", "quickstart.html").resolve()
 SDKS = {"vsphere": ("pyVmomi",), "olvm": ("ovirtsdk4", "pycurl")}
 TIERS = {"vsphere": "web-", "olvm": "app-"}
 # For Chaos Toolkit to write its journal and log out after an interruption.
