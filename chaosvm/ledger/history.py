@@ -228,12 +228,11 @@ class History:
     def _add_request(self, line: Mapping[str, Any]) -> None:
         begun, operation = self._operations[line["call"], line["id"]]
         operation.command, operation.sent_at = PowerCommand(line["step"]), _time(line)
-        # The VM may have been restored while this request waited for its turn.
-        record = self._vm_records.get(begun.key)
-        if record is None:
-            self._vm_records[begun.key] = replace(begun, operations=[operation])
-        elif not _is_in(operation, record.operations):
-            record.operations.append(operation)
+        # What is sent last counts last: a restore of the VM may have begun, or even ended, while
+        # this request waited for its turn.
+        record = self._vm_records.get(begun.key) or replace(begun, operations=[])
+        others = [each for each in record.operations if each is not operation]
+        self._vm_records[begun.key] = replace(record, operations=[*others, operation])
 
     def _add_outcome(self, line: Mapping[str, Any]) -> None:
         begun, operation = self._operations[line["call"], line["id"]]

@@ -824,6 +824,19 @@ def test_what_is_sent_after_a_restore_is_not_forgotten(ledger: Ledger, path: Pat
     assert list(ledger.history) == list(ledgers.read(path)) == []
 
 
+def test_what_is_sent_during_a_restore_counts_after_it(ledger: Ledger, path: Path) -> None:
+    """Otherwise undo would take it for somebody else's change."""
+    queued, back = make_order(), make_order("power_on", is_restore=True)
+    record_intent(ledger, queued, machine())
+    record_intent(ledger, back, machine(1, OFF))
+    ledger.record_request("vm-1", PowerCommand.POWER_ON, back)
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, queued)
+    ledger.record_outcomes([(outcome(machine(), queued, OFF), False)], queued)
+    for history in (ledger.history, ledgers.read(path)):
+        (record,) = history
+        assert OFF in record.possible_states
+
+
 def test_two_restores_of_one_vm_at_once(ledger: Ledger, path: Path) -> None:
     off = make_order()
     first, second = (make_order("power_on", is_restore=True) for _ in range(2))
