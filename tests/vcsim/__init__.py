@@ -276,9 +276,9 @@ class Vcsim:
             with opener.open(request, timeout=within) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise VcsimError(
-                f"{method} {path}: {error.read().decode(errors='replace').strip()}"
-            ) from error
+            with error:  # which is the response, too
+                text = error.read().decode(errors="replace").strip()
+            raise VcsimError(f"{method} {path}: {text}") from error
         except (urllib.error.URLError, ConnectionError) as error:
             raise VcsimError(
                 f"{method} {path}: {error}; its log ends: {self.log()[-2000:]}"
