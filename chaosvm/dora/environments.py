@@ -144,7 +144,8 @@ def parse_environments(key: str, value: Any) -> EnvironmentRegistry:
     raw = value if isinstance(value, Mapping) else read_raw(key, value)
     refuse_unbounded(key, raw)
     if not isinstance(raw, Mapping) or not raw:
-        raise values.invalid(key, raw, f"a mapping such as {_EXAMPLE}")
+        expected = "a file with a mapping" if isinstance(value, str) else "a mapping"
+        raise values.invalid(key, value, f"{expected} such as {_EXAMPLE}")
     environments = {each.name: each for each in builtin_environments().environments}
     for name, entry in raw.items():
         entry_key = f"{key}.{_name(key, name)}"
