@@ -77,7 +77,8 @@ class Milestone:
         if self.kind == "port":
             addresses = usable_addresses(status)
             return any(port_open(address, self.port, deadline) for address in addresses)
-        return any(answers_http(url, deadline) for url in self._urls(status))
+        direct = bool(self.port)  # at the guest's address
+        return any(answers_http(url, deadline, direct) for url in self._urls(status))
 
     def _urls(self, status: GuestStatus) -> list[str]:
         if not self.port:

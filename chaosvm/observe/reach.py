@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from urllib.parse import urlsplit
 
@@ -39,9 +40,11 @@ def port_open(address: str, port: int, deadline: Deadline) -> bool:
     return True
 
 
-def answers_http(url: str, deadline: Deadline) -> bool:
+def answers_http(url: str, deadline: Deadline, direct: bool = False) -> bool:
     """True if a GET of the URL answers with a status below 400.
 
+    With ``direct``, not through a proxy of the environment, whose answer says nothing about
+    the guest, and without passwords from ``~/.netrc``.
     Redirects are not followed. The certificate of an https URL is verified, and one
     that cannot be trusted raises ConnectionFailed.
     """
@@ -50,7 +53,10 @@ def answers_http(url: str, deadline: Deadline) -> bool:
     rehearsal.require_allowed(parts.hostname or "", parts.port or default)
     seconds = min(_CONNECT_SECONDS, max(0.01, deadline.remaining))
     try:
-        with requests.get(url, timeout=seconds, allow_redirects=False, stream=True) as answer:
+        with (
+            _session(direct) as session,
+            session.get(url, timeout=seconds, allow_redirects=False, stream=True) as answer,
+        ):
             return answer.status_code < 400
     except requests.exceptions.SSLError as error:
         raise ConnectionFailed(f"{url} has no certificate that can be trusted: {error}") from None
@@ -58,3 +64,12 @@ def answers_http(url: str, deadline: Deadline) -> bool:
         return False
     except requests.exceptions.RequestException as error:
         raise ConnectionFailed(f"{url} cannot be requested: {error}") from None
+
+
+def _session(direct: bool) -> requests.Session:
+    session = requests.Session()
+    if direct:
+        session.trust_env = False
+        # Which it would take from the environment, too.
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+    return session

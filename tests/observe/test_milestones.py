@@ -74,6 +74,17 @@ def test_a_service_answers_or_not(service: int, path: str, expected: bool) -> No
     assert reached(f"http://127.0.0.1:{service}{path}", guest(ip_addresses=())) is expected
 
 
+def test_a_proxy_does_not_answer_for_a_guest(
+    service: int, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{service}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert not reached(f"http:{closed_port}", guest())
+    assert reached(f"http:{service}", guest())
+
+
 def test_nobody_listens_for_http(closed_port: int) -> None:
     assert not reached(f"http:{closed_port}", guest())
 
