@@ -238,11 +238,18 @@ def _unused_variables(
 ) -> dict[str, str]:
     """Unknown variables with the prefix, each with the key that it may stand for."""
     known = {key.upper() for key in fields}
-    unknown = [name for name in environment if name.startswith(f"{prefix}_".upper())]
-    similar = {
-        name: _similar_key(prefix, name.lower(), fields) for name in unknown if name not in known
-    }
-    return {name: key for name, key in similar.items() if key}
+    similar: dict[str, str] = {}
+    for variable in environment.keys() - known:
+        name = _as_meant(variable)
+        is_ours = name.startswith(f"{prefix}_".upper())
+        if key := _similar_key(prefix, name.lower(), fields) if is_ours else None:
+            similar[variable if variable == name else repr(variable)] = key
+    return dict(sorted(similar.items()))
+
+
+def _as_meant(name: str) -> str:
+    """The name without what Chaos Toolkit leaves in it of ``export A=b`` or ``A = b`` in a file."""
+    return name.removeprefix("export ").strip()
 
 
 @functools.cache  # once in a process, as each activity loads its settings
@@ -280,8 +287,9 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
     for key in (key for source in sources for key in source):
         if not isinstance(key, str):
             continue
-        if key.lower().startswith(f"{prefix}_".lower()) and key not in fields:
-            similar = _similar_key(prefix, key, fields)
+        meant = _as_meant(key)
+        if meant.lower().startswith(f"{prefix}_".lower()) and key not in fields:
+            similar = _similar_key(prefix, meant, fields)
             hint = f" (did you mean {similar!r}?)" if similar else ""
             name = key if key.isidentifier() else values.shown(key)
             raise InvalidValue(f"unknown setting {name}{hint}: known are {', '.join(fields)}")

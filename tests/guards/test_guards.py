@@ -151,10 +151,13 @@ def test_how_to_write_patterns_in_a_string(given: str) -> None:
         ("CHAOSVM_MAX_VM", "CHAOSVM_MAX_VMS"),
         ("CHAOSVM_MAXVMS", "CHAOSVM_MAX_VMS"),
         ("chaosvm_protect", "CHAOSVM_PROTECT"),
+        # As Chaos Toolkit reads `export A=b` and `A = b` in a .env file.
+        ("export CHAOSVM_MAX_VMS", "CHAOSVM_MAX_VMS"),
+        ("CHAOSVM_MAX_VMS ", "CHAOSVM_MAX_VMS"),
     ],
 )
 def test_a_misspelled_variable_is_refused(variable: str, expected: str) -> None:
-    with pytest.raises(InvalidValue, match=rf"unknown setting {variable} .*mean '{expected}'"):
+    with pytest.raises(InvalidValue, match=rf"unknown setting '?{variable}'? .*mean '{expected}'"):
         load(Safety, None, None, {variable: "3", "VSPHERE_SERVERS": "x"})
 
 

@@ -112,6 +112,8 @@ def test_only_what_is_missing_is_named():
         ("VSPHERE_URL", "VSPHERE_SERVER"),
         ("VSPHERE_USER", "VSPHERE_USERNAME"),
         ("VSPHERE_PASS", "VSPHERE_PASSWORD"),
+        ("export VSPHERE_SERVER", "VSPHERE_SERVER"),
+        ("VSPHERE_SERVER ", "VSPHERE_SERVER"),
     ],
 )
 def test_a_variable_that_is_set_but_not_used_is_named(variable, expected):
@@ -119,7 +121,8 @@ def test_a_variable_that_is_set_but_not_used_is_named(variable, expected):
     with pytest.raises(InvalidValue) as refused:
         load(VSphere, None, None, environment)
     message = str(refused.value)
-    assert f". {variable} is set but not used: did you mean {expected}? Set them in" in message
+    shown = variable if variable.isidentifier() else repr(variable)
+    assert f". {shown} is set but not used: did you mean {expected}? Set them in" in message
     assert message.count("not used") == 1
     assert PASSWORD not in message
 
