@@ -136,20 +136,19 @@ class Operations:
             if order.duration is not None:
                 return Outage(backend, ledger, order, operate, so_far).run(choice.vms, deadline)
             return run_in_waves(backend, ledger, choice.vms, order, deadline, operate)
-        except INTERRUPTIONS:
+        except BaseException as error:
             if so_far:
-                self._keep_outcomes(choice, order, so_far)
+                interrupted = isinstance(error, INTERRUPTIONS)
+                why = "the run was interrupted" if interrupted else f"the action ended: {error}"
+                self._keep_outcomes(choice, order, so_far, why)
             raise
 
     def _keep_outcomes(
-        self, choice: SelectionResult, order: Order, so_far: Mapping[str, Outcome]
+        self, choice: SelectionResult, order: Order, so_far: Mapping[str, Outcome], why: str
     ) -> None:
-        """An interrupted activity has output, too: what is known of each VM so far."""
-        interrupted = [
-            so_far.get(vm.id) or not_touched(vm, order, "the run was interrupted")
-            for vm in choice.vms
-        ]
-        journal.keep_output(Batch(tuple(interrupted), choice.seed, choice.passed_over).to_json())
+        """An activity that is cut short has output, too: what is known of each VM so far."""
+        outcomes = [so_far.get(vm.id) or not_touched(vm, order, why) for vm in choice.vms]
+        journal.keep_output(Batch(tuple(outcomes), choice.seed, choice.passed_over).to_json())
 
     def _outcomes(
         self,

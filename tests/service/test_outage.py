@@ -169,6 +169,16 @@ def test_an_interruption_leaves_outcomes(platform: FakePlatform, entry: dict[str
     assert unknown["after"] == "unknown"
 
 
+def test_an_unexpected_error_leaves_outcomes(platform: FakePlatform, entry: dict[str, Any]) -> None:
+    platform.clock.at(20, lambda: platform.trouble_watching(KeyError("unexpected")))
+    with pytest.raises(KeyError, match="unexpected"):
+        platform.batch_power_off(ALL, graceful=False, interval=30)
+    done, unknown, left, _ = entry["chaosvm_output"]["outcomes"]
+    assert (done["after"], done["changed"]) == ("powered_off", True)
+    assert unknown["after"] == "unknown"
+    assert left["error"] == "was not touched: the action ended: 'unexpected'"
+
+
 def test_an_interruption_of_one_vm_leaves_its_outcome(
     platform: FakePlatform, entry: dict[str, Any]
 ) -> None:
