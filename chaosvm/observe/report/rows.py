@@ -213,14 +213,18 @@ def _first_free_row(
     return row
 
 
+# Between two texts; the PNG has no space at the beginning of an element.
+_GAP = ("", " ")
+
+
 def _name_parts(number: int, activity: ActivityRun) -> list[tuple[str, str]]:
     parts = [("bold", str(number)), ("", f" {_shortened(activity.name, 44)}")]
     failed = [str(each.get("name")) for each in activity.outcomes if each.get("error")]
     if failed:
         names = named(failed) if len(failed) <= 2 else f"{len(failed)} of {len(activity.outcomes)}"
-        parts.append(("tbad bold", f" ✕ {_shortened(names, 30)} failed"))
+        parts += [_GAP, ("tbad bold", f"✕ {_shortened(names, 30)} failed")]
     elif activity.error or activity.status == "failed":
-        parts.append(("tbad bold", " ✕ failed"))
+        parts += [_GAP, ("tbad bold", "✕ failed")]
     return parts
 
 
