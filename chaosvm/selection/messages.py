@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chaosvm.errors import InvalidValue
@@ -24,6 +25,7 @@ __all__ = [
 
 EXAMPLE = '{"name": "web-*", "cluster": "prod", "count": 2}'
 _MOST_VALUES = 8
+_WILDCARD = re.compile(r"[*?\[]")
 _LONGEST_HINT = 200
 _LARGEST_FRACTION = 1000  # percentages have three decimals at most
 
@@ -102,9 +104,19 @@ def _existing_values(key: str, wanted: Any, vms: Iterable[VM]) -> str:
     """The values that exist; first those that the requested ones may be misspellings of."""
     existing = sorted({value for vm in vms for value in KEYS[key].values_of(vm) if value})
     words = [wanted] if isinstance(wanted, str) else list(wanted)
-    similar = {each for word in words for each in values.similar(word, existing, _MOST_VALUES)}
+    similar = {each for word in words for each in _similar(word, existing)}
     existing.sort(key=lambda value: value not in similar)
     return f". {KEYS[key].plural}: {_shortened(existing, ', ')}" if existing else ""
+
+
+def _similar(glob: str, existing: Sequence[str]) -> Iterator[str]:
+    """The values that begin about as the glob does."""
+    start = _WILDCARD.split(glob, maxsplit=1)[0]
+    by_start: dict[str, list[str]] = {}
+    for value in existing:
+        by_start.setdefault(value[: len(start)], []).append(value)
+    for each in values.similar(start, by_start, _MOST_VALUES):
+        yield from by_start[each]
 
 
 def _without_host(checked: Mapping[str, Any], inventory: Sequence[VM]) -> str:

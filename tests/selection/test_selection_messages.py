@@ -72,6 +72,7 @@ def test_the_argument_is_named(key: str) -> None:
     [
         ({"name": "x*"}, "none matches name 'x*'. Names: db, web-1, web-2"),
         ({"name": ["x*", "y"]}, "none matches name 'x*' or 'y'. Names: db, web-1, web-2"),
+        ({"name": "wbe*"}, "none matches name 'wbe*'. Names: web-1, web-2, db"),
         ({"name": "wbe-*"}, "none matches name 'wbe-*'. Names: web-1, web-2, db"),
         ({"regex": "q"}, "none matches regex 'q'. Names: db, web-1, web-2"),
         (
