@@ -46,10 +46,10 @@ class Milestone:
             return cls(_checked_url(key, text), scheme, path=text)
         match = re.fullmatch(r"(\d{1,5})(/\S*)?", rest)
         if scheme not in ("port", "http", "https") or match is None:
-            raise InvalidValue(f"{values.invalid(key, text, _EXPECTED)}{_hint(text)}")
+            raise _invalid(key, text, _hint(key, text))
         port, path = int(match[1]), match[2] or ""
         if not 0 < port <= _MAX_PORT or (scheme == "port" and path):
-            raise values.invalid(key, text, _EXPECTED)
+            raise _invalid(key, text)
         return cls(text, scheme, port, path)
 
     @property
@@ -108,13 +108,30 @@ def _in_url(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _hint(text: str) -> str:
+def _hint(key: str, text: str) -> str:
     """The likely intention: ``port:22`` for ``prot:22``, ``port 22`` and ``22``."""
-    match = re.fullmatch(r"(\D*?)\W*(\d{1,5})", text)
-    word, number = match.groups() if match is not None else (text.partition(":")[0], "")
-    kind = values.closest(word or "port", _KINDS)
-    meant = f"{kind}:{number}" if kind in ("port", "http", "https") and number else kind
-    return f" (did you mean {meant!r}?)" if kind and meant != text else ""
+    if numbered := re.fullmatch(r"(\D*?)\W*(\d{1,5}(?:/\S*)?)", text.strip()):
+        word, rest = numbered[1] or "port", f":{numbered[2]}"
+    else:
+        word, colon, rest = text.strip().partition(":")
+        rest = colon + rest
+    kind = values.closest(word, _KINDS)
+    meant = (each for each in (f"{kind}{rest}", kind) if each != text and _is_valid(key, each))
+    return next((f" (did you mean {each!r}?)" for each in meant), "")
+
+
+def _is_valid(key: str, text: str | None) -> bool:
+    try:
+        Milestone.parse(key, text)
+    except InvalidValue:
+        return False
+    return True
+
+
+def _invalid(key: str, text: str, hint: str = "") -> InvalidValue:
+    if "@" in text:  # not shown, as there may be a password before it
+        return InvalidValue(f"{key} contains an @: expected a URL without user name and password")
+    return InvalidValue(f"{values.invalid(key, text, _EXPECTED)}{hint}")
 
 
 def _checked_url(key: str, text: str) -> str:
@@ -123,8 +140,6 @@ def _checked_url(key: str, text: str) -> str:
         usable = bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable:
-        raise values.invalid(key, text, _EXPECTED)
-    if "@" in parts.netloc:  # not shown, as outcomes and the log would show it too
-        raise InvalidValue(f"{key} contains an @: expected a URL without user name and password")
+    if not usable or "@" in parts.netloc:
+        raise _invalid(key, text)
     return text

@@ -110,9 +110,18 @@ def test_a_milestone_that_cannot_be_meant_is_refused(text: object) -> None:
         Milestone.parse("wait_for", text)
 
 
-def test_a_password_in_a_url_is_refused_and_not_shown() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://chaos:hush@shop.example.com/health",
+        "htps://chaos:hush@shop.example.com/health",
+        "https://chaos:hush@shop.example.com:70000/health",
+        "'https://chaos:hush@shop.example.com/health'",
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(InvalidValue, match="wait_for contains an @") as refused:
-        Milestone.parse("wait_for", "https://chaos:hush@shop.example.com/health")
+        Milestone.parse("wait_for", url)
     assert "hush" not in str(refused.value)
 
 
@@ -123,13 +132,22 @@ def test_a_password_in_a_url_is_refused_and_not_shown() -> None:
         ("port 443", "port:443"),
         ("443", "port:443"),
         ("http 8080", "http:8080"),
-        ("prot", "port"),
+        ("htp:8080/health", "http:8080/health"),
+        ("htps://shop.example.com/", "https://shop.example.com/"),
+        ("port:22 ", "port:22"),
         ("tools:3", "tools"),
     ],
 )
 def test_a_misspelt_milestone_gets_a_hint(text: str, meant: str) -> None:
     with pytest.raises(InvalidValue, match=f"did you mean '{meant}'"):
         Milestone.parse("wait_for", text)
+
+
+@pytest.mark.parametrize("text", ["prot", "port:", "70000", "'port:22'", "later"])
+def test_a_hint_is_a_milestone(text: str) -> None:
+    with pytest.raises(InvalidValue, match="wait_for is") as refused:
+        Milestone.parse("wait_for", text)
+    assert "did you mean" not in str(refused.value)
 
 
 def test_a_milestone_is_written_as_it_was_given() -> None:
