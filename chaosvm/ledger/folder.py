@@ -58,7 +58,7 @@ def unfinished_ledgers(folder: Path) -> list[Path]:
 
 def _is_unfinished(path: Path) -> bool:
     try:
-        return not _is_in_use(path) and any(read(path))
+        return not _is_in_use(path) and _has_something_to_restore(path)
     except (OSError, LedgerError):
         return False
 
@@ -67,12 +67,16 @@ def _remove(path: Path, oldest: float) -> bool:
     try:
         if path.is_symlink() or path.stat().st_mtime > oldest or _is_in_use(path):
             return False
-        if not all(record.is_in_original_state for record in read(path)):
+        if _has_something_to_restore(path):
             return False
         path.unlink()
     except (OSError, LedgerError):
         return False
     return True
+
+
+def _has_something_to_restore(path: Path) -> bool:
+    return any(not record.is_in_original_state for record in read(path))
 
 
 def _is_in_use(path: Path) -> bool:

@@ -69,6 +69,7 @@ def test_one_whose_vms_are_back_without_a_restore_is_removed(platform: FakePlatf
     platform.reboot("web-1", graceful=False)
     ledgers.close_all()
     age(path, DAYS + 1)
+    assert unfinished_ledgers(path.parent) == []
     assert prune_ledgers(path.parent, DAYS) == [path]
 
 
