@@ -259,18 +259,20 @@ class _Restore:
             self.record_failure((record for record, _ in pairs), error)
             return []
         except BaseException:
-            self._add(so_far.values())
+            self._add_ended([(record, so_far[vm.id]) for record, vm in pairs if vm.id in so_far])
             raise
-        left: list[tuple[VMRecord, VM]] = []
-        for (record, vm), outcome in zip(pairs, outcomes, strict=True):
-            if outcome.failed or outcome.after is target_state(record):
-                self._add([outcome])
-            else:
-                left.append((record, replace(vm, power_state=outcome.after)))
-        return left
+        self._add_ended([(record, each) for (record, _), each in zip(pairs, outcomes, strict=True)])
+        return [
+            (record, replace(vm, power_state=each.after))
+            for (record, vm), each in zip(pairs, outcomes, strict=True)
+            if record.id not in self.outcomes
+        ]
 
-    def _add(self, outcomes: Iterable[Outcome]) -> None:
-        self.outcomes |= {each.id: replace(each, operation=RESTORE) for each in outcomes}
+    def _add_ended(self, pairs: Iterable[tuple[VMRecord, Outcome]]) -> None:
+        """Keep the outcomes after which no further operation follows."""
+        for record, outcome in pairs:
+            if outcome.failed or outcome.after is target_state(record):
+                self.outcomes[record.id] = replace(outcome, operation=RESTORE)
 
     def _run(
         self,

@@ -178,3 +178,26 @@ def test_an_interrupted_restore_leaves_the_outcomes_so_far(
     assert "error" not in kept["back"]
     assert "its outcome is unknown: the run was interrupted" in kept["asked"]["error"]
     assert kept["saved"]["error"] == "was not restored: the run was interrupted"
+
+
+def test_a_vm_that_is_halfway_back_when_interrupted_is_not_restored(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was resumed, and had yet to be powered off."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    entry: dict[str, Any] = {"activity": {}}
+    monkeypatch.setattr(experiment, "journal_entry", lambda: entry)
+    for name, state in {"halfway": OFF, "asked": ON}.items():
+        platform.add(name, state)
+    platform.power_on("halfway")
+    platform.batch_suspend({"names": ["halfway", "asked"]})
+    platform.on("asked", PowerCommand.POWER_ON, ignores())
+    platform.clock.at(20, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        platform.restore_power_states()
+    kept = {each["name"]: each for each in entry["chaosvm_output"]["outcomes"]}
+    assert platform.machine("halfway").state is ON
+    assert kept["halfway"]["error"] == "was not restored: the run was interrupted"
