@@ -100,12 +100,10 @@ class Outage:
             if not begun:
                 raise
             why = str(error)
-            logger.warning(f"outage: {why}; powering on what it has taken down")
-            self._end(self._waves_down(begun))
+            self._end_early(begun, f"outage: {why}")
         except BaseException:
-            logger.warning("outage: interrupted; powering on what it has taken down")
             try:
-                self._end(self._waves_down(begun))
+                self._end_early(begun, "outage: interrupted")
             finally:
                 self._so_far.update({each.id: each for each in self._interrupted(begun)})
             raise
@@ -226,8 +224,6 @@ class Outage:
 
     def _end(self, waves: Sequence[_Wave]) -> None:
         """Verify that the VMs are still down, and power them on."""
-        if not waves:
-            return
         order = Order(
             operation=Operation.POWER_ON,
             timeout=self._order.timeout,
@@ -256,6 +252,11 @@ class Outage:
                 )
                 for vm in wave.taken_down
             }
+
+    def _end_early(self, begun: Sequence[_Wave], why: str) -> None:
+        if waves := self._waves_down(begun):
+            logger.warning(f"{why}; powering on what it has taken down")
+            self._end(waves)
 
     # Outcomes --------------------------------------------------------------------------
 

@@ -202,7 +202,7 @@ def test_a_run_that_is_stopped_while_held_brings_them_back(platform: FakePlatfor
 
 @pytest.mark.parametrize("waves", [1, 2])
 def test_an_outage_that_may_not_begin_touches_nothing_more(
-    platform: FakePlatform, waves: int
+    platform: FakePlatform, logs: pytest.LogCaptureFixture, waves: int
 ) -> None:
     """Its run was stopped after its VMs were selected, or while the first wave was back on."""
     ledger = ledger_for_run(None)
@@ -219,8 +219,10 @@ def test_an_outage_that_may_not_begin_touches_nothing_more(
         with pytest.raises(LedgerError, match="not carried out: it is over"):
             platform.outage(ALL, duration=5)
         assert platform.sent == []
+        assert "powering on" not in logs.text
         return
     found = outcomes(lambda: platform.outage(ALL, duration=5, waves=2))
+    assert "powering on" not in logs.text
     assert [each.failed for each in found.values()] == [False, False, True, True]
     assert found["web-3"].error == "was not touched: power_off is not carried out: it is over"
     assert {name for name, _ in platform.sent} == {"web-0", "web-1"}
