@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from chaosvm.errors import InvalidValue
@@ -25,6 +26,9 @@ def parse_text(vms: Any, key: str = "vms") -> Any:
     JSON is what `chaos init`, a variable or `--var` can hold. Raises InvalidValue for
     any other string, such as a glob, and for a list.
     """
+    if isinstance(vms, str) and vms.lstrip().startswith("["):
+        with suppress(ValueError, RecursionError):  # it may also be a glob
+            vms = json.loads(vms)
     if isinstance(vms, list):
         raise bare_list_error(key, vms)
     if not isinstance(vms, str):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chaosvm.errors import InvalidValue
+from chaosvm.runtime.documents import in_quotes
 from chaosvm.selection.keys import FILTERS, KEYS
 from chaosvm.selection.names import VMIndex, known_vms
 from chaosvm.settings import values
@@ -33,7 +34,7 @@ _LARGEST_FRACTION = 1000  # percentages have three decimals at most
 def bare_string_error(key: str, value: str) -> InvalidValue:
     """For a string in place of a mapping: a glob, or the file of a plan."""
     word = values.string(key, value, f"a mapping such as {EXAMPLE}")
-    if len(word) > _LONGEST_HINT:
+    if len(word) > _LONGEST_HINT or in_quotes(word.strip()):
         return values.invalid(key, value, f"a mapping such as {EXAMPLE}")
     mapping = {"plan" if word.endswith(".json") else "name": word}
     return InvalidValue(

@@ -91,7 +91,8 @@ def shown(value: Any) -> str:
 
 
 def invalid(key: str, value: Any, expected: str) -> InvalidValue:
-    if isinstance(value, str) and in_quotes(value.strip()) and "quotes" not in expected:
+    has_hint = "quotes" in expected or "did you mean" in expected
+    if isinstance(value, str) and in_quotes(value.strip()) and not has_hint:
         expected = f"{expected}; remove the quotes around it"
     return InvalidValue(f"{key} is {shown(value)}: expected {expected}")
 

@@ -278,6 +278,9 @@ BARE = "a bare string is not taken, so that nothing is selected by accident: did
         ("${vms}", "vms is '${vms}': expected a mapping such as"),
         ("", "vms is empty: expected a mapping such as"),
         ("w" * 201, "vms is 'www"),
+        ('["web-1"]', """vms is ['web-1']: expected a mapping such as {"names": ["web-1"]}"""),
+        ("[ab]-*", f'vms is \'[ab]-*\'; {BARE} {{"name": "[ab]-*"}}?'),
+        ('\'{"name": "web-*"}\'', "vms is '\\'{\"name\": \"web-*\"}\\'': expected a mapping"),
     ],
 )
 def test_a_bare_string_is_refused(vms: str, message: str) -> None:

@@ -177,6 +177,11 @@ def test_the_closest_choice_is_suggested():
         values.choice("colour", "dark-blue", Colour)
 
 
+def test_a_message_has_one_hint():
+    with pytest.raises(InvalidValue, match=r"\(did you mean 'red'\?\)$"):
+        values.choice("colour", "'red'", Colour)
+
+
 def test_a_mapping_converts_each_value_under_its_full_name():
     known = {"a": values.string, "n": lambda key, value: values.integer(key, value, 1, 9)}
 
