@@ -95,7 +95,8 @@ _ARGUMENTS = {
     "platforms": _platforms,
     "latency": lambda key, value: values.number(key, value, 0, 60, "seconds"),
     "durations": lambda key, value: values.number(key, value, 0, 10_000, "times"),
-    "longest_wait": lambda key, value: values.number(key, value, 0, 86_400, "seconds"),
+    # Not 0: an interval of 0 seconds is none, and the VMs would not be taken one by one.
+    "longest_wait": lambda key, value: values.number(key, value, 0.1, 86_400, "seconds"),
     "other_actions": lambda key, value: values.choice(key, value, OtherActions),
     "process_probes": lambda key, value: values.choice(key, value, ProcessProbes),
 }

@@ -83,6 +83,7 @@ def outputs(journal: dict[str, Any]) -> list[Any]:
         ({"platforms": []}, "control.platforms is"),
         ({"latency": "soon"}, "control.latency is 'soon'"),
         ({"durations": -1}, "control.durations is -1"),
+        ({"longest_wait": 0}, "control.longest_wait is 0"),
         ({"other_actions": "skipp"}, "control.other_actions is 'skipp'.*skip, run, stop"),
         ({"process_probes": "stop"}, "control.process_probes is 'stop'.*skip, run"),
     ],
