@@ -37,7 +37,7 @@ def outcome_table(outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
 
     At most 20 of them, failures first; the last lines count the others.
     """
-    notable = [each for each in outcomes if each["changed"] or each.get("error") or _note(each)]
+    notable = list(filter(_is_notable, outcomes))
     shown = sorted(notable, key=lambda each: not each.get("error"))[:_MAX_ROWS]
     shown = [each for each in notable if any(each is other for other in shown)]
     rows = [_HEADINGS, *map(_row, shown)] if shown else []
@@ -48,7 +48,8 @@ def outcome_table(outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     if more := len(notable) - len(shown):
         lines.append(f"and {more} more, which are in the journal")
-    if same := sum(each["operation"] != _RESTORE for each in outcomes if each not in notable):
+    unchanged = (each for each in outcomes if not _is_notable(each))
+    if same := sum(each["operation"] != _RESTORE for each in unchanged):
         lines.append(f"{same} not changed")
     return lines
 
@@ -61,6 +62,10 @@ def outcomes_in(output: Any) -> Iterator[Mapping[str, Any]]:
     for each in outcomes if isinstance(outcomes, list | tuple) else [output]:
         if isinstance(each, Mapping) and {"platform", "operation", "how", "changed"} <= each.keys():
             yield each
+
+
+def _is_notable(outcome: Mapping[str, Any]) -> bool:
+    return bool(outcome["changed"] or outcome.get("error") or _note(outcome))
 
 
 def _row(outcome: Mapping[str, Any]) -> tuple[str, ...]:
