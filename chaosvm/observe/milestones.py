@@ -110,7 +110,7 @@ def _in_url(address: str) -> str:
 
 def _hint(key: str, text: str) -> str:
     """The likely intention: ``port:22`` for ``prot:22``, ``port 22`` and ``22``."""
-    if numbered := re.fullmatch(r"(\D*?)\W*(\d{1,5}(?:/\S*)?)", text.strip()):
+    if numbered := re.fullmatch(r"([^\W\d]*)\W*(\d{1,5}(?:/\S*)?)", text.strip()):
         word, rest = numbered[1] or "port", f":{numbered[2]}"
     else:
         word, colon, rest = text.strip().partition(":")
