@@ -31,10 +31,12 @@ def host_name(key: str, value: Any) -> str:
 def _host_in(url: str) -> str:
     """Suggests the host of a URL, or of an address with a port."""
     try:
-        host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        host, has_port = parts.hostname or "", parts.port is not None
     except ValueError:
         return ""
-    return f"; did you mean {host!r}?" if is_host(host) else ""
+    port = ", with the port in its own setting" if has_port else ""
+    return f"; did you mean {host!r}{port}?" if is_host(host) else ""
 
 
 def refuse_user(key: str, value: Any, expected: str) -> None:

@@ -146,8 +146,8 @@ def test_a_variable_that_is_perhaps_meant_for_an_optional_setting_is_warned_abou
     ("given", "hint"),
     [
         ("https://vcenter/ui", "; did you mean 'vcenter'?"),
-        ("vcenter:443", "; did you mean 'vcenter'?"),
-        ("[::1]:443", "; did you mean '::1'?"),
+        ("vcenter:443", "; did you mean 'vcenter', with the port in its own setting?"),
+        ("[::1]:443", "; did you mean '::1', with the port in its own setting?"),
         ('"vcenter"', "; remove the quotes around it"),
         ("https://", "path"),
     ],
