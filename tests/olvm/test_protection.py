@@ -186,7 +186,7 @@ def test_a_user_who_cannot_read_tags_is_kept_from_marked_vms(
     assert platform.power_off(VM, graceful=False).changed
     (warning,) = [message for message in warnings_logged if "cannot read tags" in message]
     assert "insufficient permissions" in warning
-    assert "taken from a search" in warning
+    assert "are found by a search" in warning
 
 
 @pytest.mark.usefixtures("limited")
