@@ -44,6 +44,8 @@ class OperationRecord:
     after: PowerState | None = None  # None until there is an outcome
     pending: bool = False  # at the outcome, a command could still take effect
     changed: bool = True  # False if the outcome proves that nothing was changed
+    # Another operation on the VM had begun and not ended, so ``before`` may have been passing.
+    overlaps: bool = False
 
     @property
     def target(self) -> PowerState:
@@ -76,9 +78,14 @@ class OperationRecord:
         return self.after.settled and not (self.pending or self.changed)
 
     @property
+    def is_certain(self) -> bool:
+        """True if the state in which it left the VM is known."""
+        return self.after is not None and self.after.settled and not self.pending
+
+    @property
     def possible_states(self) -> set[PowerState]:
         """The states in which it may have left the VM."""
-        if self.after is not None and self.after.settled and not self.pending:
+        if self.after is not None and self.is_certain:
             return {self.after}
         if self.had_no_effect:
             return {self.before}
@@ -136,7 +143,11 @@ class VMRecord:
     def possible_states(self) -> set[PowerState]:
         """The states in which the run may have left the VM."""
         effective = [operation for operation in self.operations if not operation.had_no_effect]
-        states = effective[-1].possible_states if effective else {self.operations[0].before}
+        states = set() if effective else {self.operations[0].before}
+        for operation in reversed(effective):
+            states |= operation.possible_states
+            if operation.is_certain or not operation.overlaps:
+                break  # what was done earlier does not show any more
         return states.union(*(operation.possible_states for operation in self.unconfirmed))
 
     @property
@@ -212,6 +223,9 @@ class History:
             original=operation.before,
             status=str(line["status"]),
         )
+        for other in record.operations:
+            if other.after is None:
+                other.overlaps = operation.overlaps = True
         record.operations.append(operation)
         self._vm_records[key] = record  # complete, because other threads iterate over it
         self._operations[operation.call, record.id] = (record, operation)

@@ -824,6 +824,27 @@ def test_what_is_sent_after_a_restore_is_not_forgotten(ledger: Ledger, path: Pat
     assert list(ledger.history) == list(ledgers.read(path)) == []
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_one_of_two_calls_at_once_did_is_not_taken_for_somebody_elses(
+    ledger: Ledger, path: Path, at_once: bool
+) -> None:
+    """The other one is unknown, and had no effect; it found the VM before the first one's."""
+    suspend, off = make_order("suspend"), make_order()
+    record_intent(ledger, suspend, machine())
+    if at_once:
+        record_intent(ledger, off, machine())
+    ledger.record_request("vm-1", PowerCommand.SUSPEND, suspend)
+    ledger.record_outcomes([(outcome(machine(), suspend, SUSPENDED), False)], suspend)
+    if not at_once:  # somebody has powered it on meanwhile
+        record_intent(ledger, off, machine())
+    ledger.record_request("vm-1", PowerCommand.POWER_OFF, off)
+    ledger.record_outcomes([(outcome(machine(), off, PowerState.UNKNOWN), False)], off)
+    for history in (ledger.history, ledgers.read(path)):
+        (record,) = history
+        assert (SUSPENDED in record.possible_states) is at_once
+        assert record.possible_states >= {ON, OFF}
+
+
 def test_what_is_sent_during_a_restore_counts_after_it(ledger: Ledger, path: Path) -> None:
     """Otherwise undo would take it for somebody else's change."""
     queued, back = make_order(), make_order("power_on", is_restore=True)
