@@ -201,16 +201,17 @@ def test_a_recovery_is_what_the_action_that_waited_for_it_saw(
     world.change(machine(world, "web-01").id, guest=Guest(agent_after=1.0))
     age(world, "web-01", 3600)
     observer, since = platform.vm_observer, now()
+    waited = Deadline(300)
     if verb == "power_on":
         platform.power_off("web-01", graceful=False)
         outcome = platform.power_on("web-01", wait_for="tools")
     else:
         outcome = platform.reboot("web-01", graceful=False, wait_for="tools")
     assert outcome.milestones
-    Deadline(3).sleep(2)  # a probe that sees it for the first time would count these seconds
+    most = waited.elapsed + 0.5  # the two clocks are compared to within a request
+    waited.sleep(2)  # a probe that sees it for the first time would count these seconds
     for milestone in ("tools", "agent"):
-        measured = observer.recovery_seconds("web-01", since, milestone)
-        assert measured == pytest.approx(outcome.milestones["tools"], abs=1.5)
+        assert 0 < observer.recovery_seconds("web-01", since, milestone) < most
 
 
 def test_a_guest_that_reboots_is_not_back_before_it_is_down(
