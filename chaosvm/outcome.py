@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from chaosvm.listing import and_more, listed
 from chaosvm.redaction import redacted
 from chaosvm.vm import VM, PowerState
 
@@ -198,20 +199,15 @@ def summary_text(operation: str, outcomes: Sequence[Outcome], seconds: float) ->
     if left := len(others) - len(done) - len(unverified):
         text += f", {left} left as {'it is' if left == 1 else 'they are'},"
     if failed:
-        text += f", {len(failed)} failed: {_first([str(outcome) for outcome in failed])},"
+        text += f", {len(failed)} failed: {listed(failed, _MAX_NAMED_IN_SUMMARY)},"
     return f"{text} in {seconds:.{0 if seconds >= 10 else 1}f} s".replace(",,", ",")
 
 
 def _missing_text(unready: Sequence[Outcome]) -> str:
     if len(unready) == 1:
         return f"{unready[0].missing} is missing"
-    return _first([f"{outcome} ({outcome.missing} is missing)" for outcome in unready])
-
-
-def _first(texts: Sequence[str]) -> str:
-    more = len(texts) - _MAX_NAMED_IN_SUMMARY
-    named = ", ".join(texts[:_MAX_NAMED_IN_SUMMARY])
-    return f"{named} and {more} more" if more > 0 else named
+    missing = [f"{outcome} ({outcome.missing} is missing)" for outcome in unready]
+    return listed(missing, _MAX_NAMED_IN_SUMMARY)
 
 
 def _method_counts(operation: str, outcomes: Sequence[Outcome]) -> str:
@@ -246,7 +242,7 @@ def failure_text(operation: str, outcomes: Sequence[Outcome], seed: int | None =
     }
     for label, group in groups.items():
         if group:
-            text += f". Of the others, {label}: {_named(group)}"
+            text += f". Of the others, {label}: {listed(group, _MAX_NAMED)}"
     if seed is not None:
         text += f". They were drawn with seed {seed}"
     if max(len(failed), *(len(group) for group in groups.values())) > _MAX_NAMED:
@@ -260,13 +256,5 @@ def _reasons(failed: Sequence[Outcome]) -> str:
     groups: dict[str | None, list[Outcome]] = {}
     for outcome in named:
         groups.setdefault(outcome.error, []).append(outcome)
-    reasons = "; ".join(f"{_named(group)} {error}" for error, group in groups.items())
-    return reasons + _more(len(failed))
-
-
-def _named(outcomes: Sequence[Outcome]) -> str:
-    return ", ".join(str(outcome) for outcome in outcomes[:_MAX_NAMED]) + _more(len(outcomes))
-
-
-def _more(count: int) -> str:
-    return f" and {count - _MAX_NAMED} more" if count > _MAX_NAMED else ""
+    reasons = "; ".join(f"{listed(group, _MAX_NAMED)} {error}" for error, group in groups.items())
+    return reasons + and_more(len(failed), _MAX_NAMED)

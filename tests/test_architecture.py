@@ -27,7 +27,7 @@ FLOORS = (
     ("backend", "settings"),
     ("runtime",),
     # What the package exports reads the registry, and is read for its version.
-    ("errors", "outcome", "vm", "redaction", "platforms", "chaosvm"),
+    ("errors", "outcome", "vm", "redaction", "listing", "platforms", "chaosvm"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 PLATFORMS = tuple(each.name for each in REGISTRY if each.acts)

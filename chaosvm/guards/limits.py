@@ -18,6 +18,7 @@ from chaosvm.errors import GuardStopped, GuardUnchecked
 from chaosvm.guards.run_counter import Usage
 from chaosvm.ledger import VMRecord
 from chaosvm.ledger.history import Key
+from chaosvm.listing import listed
 from chaosvm.settings import Percent, Safety
 from chaosvm.settings import part as part_of
 from chaosvm.vm import VM, PowerState
@@ -154,8 +155,8 @@ def raise_if_exceeded(results: Sequence[GuardResult], request: GuardRequest) -> 
     if exceeded:
         kind = GuardUnchecked if all(result.unchecked for result in exceeded) else GuardStopped
         raise kind(
-            f"{request.operation} of {_listed(request.changing)} is stopped by a guard, and "
-            f"nothing was touched: {'; '.join(map(str, exceeded))}. To go on, "
+            f"{request.operation} of {listed(request.changing, _MOST_NAMES)} is stopped by a "
+            f"guard, and nothing was touched: {'; '.join(map(str, exceeded))}. To go on, "
             f"{'; '.join(dict.fromkeys(result.advice for result in exceeded))}"
         )
 
@@ -286,7 +287,7 @@ def _unknown_location(vms: Sequence[VM], part: str, percent: float) -> GuardResu
         would_be=len(vms),
         ok=False,
         percent=percent,
-        unchecked=f"{vms[0].platform} does not report the {part} of {_listed(vms)}",
+        unchecked=f"{vms[0].platform} does not report the {part} of {listed(vms, _MOST_NAMES)}",
     )
 
 
@@ -307,8 +308,3 @@ def _running_left(scope: Scope, least: int) -> GuardResult:
         ok=len(left) >= least or left == running,
         of=len(matching),
     )
-
-
-def _listed(vms: Sequence[VM]) -> str:
-    shown = ", ".join(str(vm) for vm in vms[:_MOST_NAMES])
-    return f"{shown} and {len(vms) - _MOST_NAMES} more" if len(vms) > _MOST_NAMES else shown

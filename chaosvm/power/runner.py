@@ -17,6 +17,7 @@ from functools import partial
 from chaosvm.backend import Backend, Observation, Operation, Order, Watch
 from chaosvm.errors import LASTING, LedgerError, OperationRefused, PlatformError
 from chaosvm.ledger import Ledger
+from chaosvm.listing import listed
 from chaosvm.observe import traced
 from chaosvm.outcome import Outcome
 from chaosvm.power.dispatcher import Dispatcher
@@ -308,9 +309,7 @@ class _Run:
                 groups.setdefault(job.notice, []).append(job)
                 job.notice = None
         for notice, jobs in groups.items():
-            more = len(jobs) - _MAX_NAMED
-            named = _names(jobs[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
-            logger.info(f"{named}: {notice}")
+            logger.info(f"{listed([job.vm for job in jobs], _MAX_NAMED)}: {notice}")
 
     def _log_progress(self) -> None:
         outcomes = [job.outcome for job in self._jobs.values() if not job.open]

@@ -14,6 +14,7 @@ from typing import Any
 from chaosvm.backend import Backend
 from chaosvm.errors import ChaosVMError
 from chaosvm.ledger import Key, Ledger, ledger_for_run, unfinished_ledgers
+from chaosvm.listing import listed
 from chaosvm.outcome import Batch, Outcome, summary_text
 from chaosvm.platforms import PLATFORMS, Platform
 from chaosvm.restore.results import (
@@ -193,7 +194,5 @@ def _resume(ledger: str) -> Ledger:
 
 def _candidates(folder: Path) -> str:
     """The ledgers to choose from, the newest first."""
-    found = [str(path) for path in unfinished_ledgers(folder)]
-    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
-    listed = f"{', '.join(found[:_MAX_NAMED])}{more}" if found else "none"
-    return f"this is a folder; ledgers in it with something to restore: {listed}"
+    found = listed(unfinished_ledgers(folder), _MAX_NAMED) or "none"
+    return f"this is a folder; ledgers in it with something to restore: {found}"

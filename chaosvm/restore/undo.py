@@ -15,6 +15,7 @@ from typing import TypeVar
 from chaosvm.backend import Backend, OnTimeout, Operation, Order
 from chaosvm.errors import LASTING, PlatformError
 from chaosvm.ledger import Key, Ledger, VMRecord
+from chaosvm.listing import listed
 from chaosvm.outcome import Outcome, dry_run_outcome
 from chaosvm.power import POLL_INTERVAL, InFlightCheck, run_operation
 from chaosvm.restore.results import (
@@ -249,9 +250,7 @@ class _Restore:
         self, operation: Operation, pairs: Sequence[tuple[VMRecord, VM]], deadline: Deadline
     ) -> list[tuple[VMRecord, VM]]:
         vms = [vm for _, vm in pairs]
-        more = f" and {len(vms) - _MAX_NAMED} more" if len(vms) > _MAX_NAMED else ""
-        names = ", ".join(str(vm) for vm in vms[:_MAX_NAMED]) + more
-        logger.info(f"{RESTORE}: {operation} of {len(vms)} VM(s): {names}")
+        logger.info(f"{RESTORE}: {operation} of {len(vms)} VM(s): {listed(vms, _MAX_NAMED)}")
         so_far: dict[str, Outcome] = {}
         try:
             outcomes = _with_retry(deadline, lambda: self._run(operation, vms, deadline, so_far))

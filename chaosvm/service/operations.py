@@ -17,6 +17,7 @@ from chaosvm.guards import (
     raise_if_exceeded,
     takes_down,
 )
+from chaosvm.listing import listed
 from chaosvm.outcome import (
     Batch,
     How,
@@ -41,7 +42,7 @@ __all__ = ["Operations"]
 
 logger = logging.getLogger("chaostoolkit")
 
-_MOST_NAMED = 20
+_MOST_NAMED = 20  # in the log; the journal and the ledger name all VMs
 
 
 class Operations:
@@ -77,7 +78,7 @@ class Operations:
             request.entry, takes_down(order.operation), target.since, self._guard(request)
         ):
             drawn = "" if choice.seed is None else f", drawn with seed {choice.seed}"
-            names = _named(choice.vms)
+            names = listed(choice.vms, _MOST_NAMED)
             logger.info(f"{order.name} of {len(choice.vms)} VM(s){drawn}: {names}")
             outcomes = self._carry_out(choice, order, deadline)
             waited = "" if order.wait_for == "power" else f", waited for {order.wait_for}"
@@ -243,10 +244,3 @@ class Operations:
             raise_if_exceeded(results, request)
 
         return check
-
-
-def _named(vms: Sequence[VM]) -> str:
-    """For the log; the journal and the ledger name all VMs."""
-    left = len(vms) - _MOST_NAMED
-    more = f" and {left} more" if left > 0 else ""
-    return ", ".join(str(vm) for vm in vms[:_MOST_NAMED]) + more

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from chaosvm.backend import Backend, Operation, Order
 from chaosvm.errors import ChaosVMError, LedgerError, PlatformError
 from chaosvm.ledger import Ledger
+from chaosvm.listing import listed
 from chaosvm.outcome import How, Outcome
 from chaosvm.runtime import Deadline
 from chaosvm.service.waves import (
@@ -160,11 +161,10 @@ class Outage:
         wave.down = {outcome.id: outcome for outcome in outcomes}
         hold = any(each.after is not ON for each in outcomes)
         wave.up_at = self._now + (self._order.duration or 0.0) * hold
-        if off := [str(each) for each in outcomes if each.after is OFF]:
-            named = ", ".join(off[:_MAX_NAMED])
-            more = f" and {len(off) - _MAX_NAMED} more" if len(off) > _MAX_NAMED else ""
+        if off := [each for each in outcomes if each.after is OFF]:
             count, seconds = f"{len(off)} VM(s)", f"{self._order.duration:g} s"
-            logger.info(f"outage: {wave.label}{count} are off, for {seconds}: {named}{more}")
+            named = listed(off, _MAX_NAMED)
+            logger.info(f"outage: {wave.label}{count} are off, for {seconds}: {named}")
 
     def _requested(self) -> set[str]:
         """The ids of the VMs that a request was sent to, on the way down."""

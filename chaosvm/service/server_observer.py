@@ -15,6 +15,7 @@ from chaosvm.errors import (
     NotReached,
     NotReported,
 )
+from chaosvm.listing import listed
 from chaosvm.runtime import Deadline, phase
 from chaosvm.selection import folded
 from chaosvm.service.observer import VMObserver
@@ -170,6 +171,5 @@ def _only(what: str, wanted: str, known: Sequence[T]) -> T:
 
 
 def _names(vms: list[VM], with_state: bool = False) -> str:
-    named = [f"{vm} is {vm.power_state}" if with_state else str(vm) for vm in vms[:_MOST_NAMED]]
-    more = f" and {len(vms) - _MOST_NAMED} more" if len(vms) > _MOST_NAMED else ""
-    return ", ".join(named) + more
+    named = [f"{vm} is {vm.power_state}" if with_state else vm for vm in vms]
+    return listed(named, _MOST_NAMED)

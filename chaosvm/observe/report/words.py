@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from chaosvm.listing import listed
 from chaosvm.observe.timeline import Timeline
 from chaosvm.redaction import redacted
 
@@ -136,7 +137,7 @@ def named(names: Sequence[str]) -> str:
     """The first twenty names, then how many more."""
     if len(names) <= _MAX_NAMED:
         return joined(names)
-    return f"{', '.join(names[:_MAX_NAMED])} and {len(names) - _MAX_NAMED} more"
+    return listed(names, _MAX_NAMED)
 
 
 def state_word(state: str) -> str:
