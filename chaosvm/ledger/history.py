@@ -5,7 +5,7 @@ A history is built from the lines of a ledger alone, read from a file or just wr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -82,6 +82,11 @@ class OperationRecord:
         """True if the state in which it left the VM is known."""
         return self.after is not None and self.after.settled and not self.pending
 
+    def ends_last(self, operations: Iterable[OperationRecord]) -> bool:
+        """True if it has ended, and after all others that have."""
+        others = [each.ended_at for each in operations if each is not self and each.ended_at]
+        return self.ended_at is not None and all(each < self.ended_at for each in others)
+
     @property
     def possible_states(self) -> set[PowerState]:
         """The states in which it may have left the VM."""
@@ -146,8 +151,8 @@ class VMRecord:
         states = set() if effective else {self.operations[0].before}
         for operation in reversed(effective):
             states |= operation.possible_states
-            if operation.is_certain or not operation.overlaps:
-                break  # what was done earlier does not show any more
+            if not operation.overlaps or (operation.is_certain and operation.ends_last(effective)):
+                break  # what was done earlier no longer shows
         return states.union(*(operation.possible_states for operation in self.unconfirmed))
 
     @property

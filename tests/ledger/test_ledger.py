@@ -845,6 +845,24 @@ def test_what_one_of_two_calls_at_once_did_is_not_taken_for_somebody_elses(
         assert record.possible_states >= {ON, OFF}
 
 
+def test_of_two_calls_at_once_the_one_that_ends_last_counts(
+    ledger: Ledger, path: Path, now: Now
+) -> None:
+    """It was sent first, and has left the VM off: undo has to power it on."""
+    off, reboot = make_order(), make_order("reboot")
+    record_intent(ledger, off, machine())
+    record_intent(ledger, reboot, machine())
+    for order, command in ((off, PowerCommand.SHUTDOWN_GUEST), (reboot, PowerCommand.RESET)):
+        ledger.record_request("vm-1", command, order)
+    for order, after in ((reboot, ON), (off, OFF)):
+        now.later(1)
+        ledger.record_outcomes([(outcome(machine(), order, after), False)], order)
+    for history in (ledger.history, ledgers.read(path)):
+        (record,) = history
+        assert OFF in record.possible_states
+        assert not record.is_in_original_state
+
+
 def test_what_is_sent_during_a_restore_counts_after_it(ledger: Ledger, path: Path) -> None:
     """Otherwise undo would take it for somebody else's change."""
     queued, back = make_order(), make_order("power_on", is_restore=True)
