@@ -69,7 +69,7 @@ class Backend(ABC):
 
     def platform(self, **replaced: Any) -> VMService:
         """A platform, with some of its arguments replaced; closed at the end of the test."""
-        made = self.made(**({"timeout": 20} | replaced))
+        made = self.made(**({"timeout": 60} | replaced))
         self._platforms.callback(made.disconnect)
         return made
 

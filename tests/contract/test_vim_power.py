@@ -60,8 +60,9 @@ def test_a_suspended_vm_resumes(vm: Find, vcenter: VCenter) -> None:
 
 
 def test_pyvmomis_own_wait_ends(vm: Find, vcenter: VCenter) -> None:
-    assert WaitForTask(vm("web-01").PowerOffVM_Task()) == "success"
-    assert vcenter.power("web-01") is Power.OFF
+    vcenter.add(Entry(name="waited-01"))  # no earlier test's guest is still going down
+    assert WaitForTask(vm("waited-01").PowerOffVM_Task()) == "success"
+    assert vcenter.power("waited-01") is Power.OFF
 
 
 def test_pyvmomis_own_wait_raises(vm: Find) -> None:
@@ -90,8 +91,8 @@ def test_a_template_cannot_be_powered_on(vm: Find, vcenter: VCenter) -> None:
 
 
 def test_a_slow_task_is_running_with_its_progress(vm: Find, vcenter: VCenter) -> None:
-    vcenter.add(Entry(name="slow-01"))  # no earlier test's guest is still going down
-    vcenter.trouble("power_off", "slow_task", "slow-01", seconds=2)
+    vcenter.add(Entry(name="slow-01"))
+    vcenter.trouble("power_off", "slow_task", "slow-01", seconds=4)
     task = vm("slow-01").PowerOffVM_Task()
     info = task.info
     assert (info.state, info.completeTime, info.error) == ("running", None, None)
@@ -109,14 +110,16 @@ def test_a_task_that_fails(vm: Find, vcenter: VCenter) -> None:
     assert info.error.msg == message
 
 
-def test_a_vm_knows_its_recent_tasks(vm: Find) -> None:
-    task = vm("web-01").PowerOffVM_Task()
+def test_a_vm_knows_its_recent_tasks(vm: Find, vcenter: VCenter) -> None:
+    vcenter.add(Entry(name="recent-01"))
+    task = vm("recent-01").PowerOffVM_Task()
     ended(task)
-    assert task in vm("web-01").recentTask
+    assert task in vm("recent-01").recentTask
 
 
-def test_recent_tasks_are_in_the_manager(content: Any, vm: Find) -> None:
-    task = vm("web-01").PowerOffVM_Task()
+def test_recent_tasks_are_in_the_manager(content: Any, vm: Find, vcenter: VCenter) -> None:
+    vcenter.add(Entry(name="recent-02"))
+    task = vm("recent-02").PowerOffVM_Task()
     ended(task)
     assert task in content.taskManager.recentTask
 

@@ -445,7 +445,7 @@ def test_power_verbs_need_a_vm_that_is_on(client: Any, estate: Estate) -> None:
 
 
 def test_slow_task(vcsim: Vcsim, client: Any, estate: Estate) -> None:
-    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=2))
+    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=4))
     vm = mine(client, estate)
     task = vm.PowerOffVM_Task()
     assert (task.info.state, task.info.entityName) == ("running", NAME)
@@ -458,7 +458,7 @@ def test_slow_task(vcsim: Vcsim, client: Any, estate: Estate) -> None:
 
 
 def test_slow_tasks_by_default() -> None:
-    with Vcsim.start(clusters=0, ca=CA, task_seconds=1) as vcsim, Estate(vcsim) as estate:
+    with Vcsim.start(clusters=0, ca=CA, task_seconds=3) as vcsim, Estate(vcsim) as estate:
         for client in connected(vcsim):
             task = mine(client, estate).SuspendVM_Task()
             assert task.info.state == "running"
@@ -469,7 +469,7 @@ def test_slow_tasks_by_default() -> None:
 def test_a_slow_task_is_pushed_to_who_waits_for_it(
     vcsim: Vcsim, client: Any, estate: Estate
 ) -> None:
-    vcsim.rules(rule("ResetVM_Task", "slow_task", seconds=1))
+    vcsim.rules(rule("ResetVM_Task", "slow_task", seconds=3))
     task = mine(client, estate).ResetVM_Task()
     query = vmodl.query.PropertyCollector
     collector = client.content.propertyCollector.CreatePropertyCollector()
