@@ -622,7 +622,7 @@ def test_a_run_that_is_not_on_the_main_thread_has_one_ledger(
     """Two runs at once in one process, each with an activity in the background."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda number, handler: handler)
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     monkeypatch.setattr(ledger_for_run, "both", both, raising=False)
     probe = {
         "type": "probe",
