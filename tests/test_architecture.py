@@ -1,4 +1,4 @@
-"""The rules of the house in docs/architecture.md, checked on the imports of every file."""
+"""The rules in docs/architecture.md, checked on the imports of every file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import chaosvm
 from chaosvm.platforms import PLATFORMS as REGISTRY
 
 PACKAGE = Path(chaosvm.__file__).parent
-# From the top floor to the ground; nothing imports from its own floor or from above.
-FLOORS = (
+# From the top layer down; nothing imports from its own layer or from above.
+LAYERS = (
     ("lab",),
     ("controls", "actions"),
     ("dora",),
@@ -29,7 +29,7 @@ FLOORS = (
     # What the package exports reads the registry, and is read for its version.
     ("errors", "outcome", "vm", "redaction", "listing", "platforms", "chaosvm"),
 )
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 PLATFORMS = tuple(each.name for each in REGISTRY if each.acts)
 LONGEST_FILE = 350
 
@@ -57,12 +57,12 @@ def imported_by(module: str) -> set[str]:
 IMPORTS = {module: imported_by(module) for module in FILES}
 
 
-def room_of(module: str) -> str:
+def part_of(module: str) -> str:
     return [*module.split("."), ""][1] or "chaosvm"
 
 
-def test_every_room_has_a_floor() -> None:
-    assert {room_of(module) for module in FILES} == FLOOR.keys()
+def test_every_part_has_a_layer() -> None:
+    assert {part_of(module) for module in FILES} == LAYER.keys()
 
 
 def test_arrows_run_down() -> None:
@@ -70,9 +70,9 @@ def test_arrows_run_down() -> None:
         f"{module} -> {other}"
         for module, others in IMPORTS.items()
         for other in others
-        if room_of(module) != room_of(other)
-        and FLOOR[room_of(module)] >= FLOOR[room_of(other)]
-        and FLOOR[room_of(module)] < len(FLOORS) - 1
+        if part_of(module) != part_of(other)
+        and LAYER[part_of(module)] >= LAYER[part_of(other)]
+        and LAYER[part_of(module)] < len(LAYERS) - 1
     ]
     assert upward == []
 
@@ -91,9 +91,9 @@ def test_there_is_no_circle_of_files() -> None:
 @pytest.mark.parametrize("module", FILES)
 def test_only_its_own_folder_names_a_platform(module: str) -> None:
     """Dora, an inventory of vCenters, may name vSphere; the registry has a line for each."""
-    if room_of(module) in (*PLATFORMS, "lab", "dora", "platforms"):
+    if part_of(module) in (*PLATFORMS, "lab", "dora", "platforms"):
         return
-    named = [other for other in IMPORTS[module] if room_of(other) in PLATFORMS]
+    named = [other for other in IMPORTS[module] if part_of(other) in PLATFORMS]
     assert named == []
 
 
