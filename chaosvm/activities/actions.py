@@ -104,7 +104,7 @@ def reboot(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Reboot a running VM: its guest, or with `graceful` false a reset.
+    Reboot the guest of a running VM, or reset the VM if `graceful` is false.
 
     $reboot No request is sent twice. A VM that is not running is refused.
 
@@ -116,7 +116,7 @@ def reboot(
     `port:22`, as for `power_on`.
 
     Returns the outcome: $outcome, and `verified`: `confirmed`, with the `evidence`;
-    `unverified` if it cannot be known, for the reason in `detail`; or
+    `unverified` if this cannot be known, for the reason in `detail`; or
     `not_rebooted`. `how` is `guest`, `hard` or `fallback_hard` (reset because the
     guest did not reboot). Fails if the VM has not rebooted (unless `on_timeout` is
     `leave`) or is not ready in time.
@@ -180,13 +180,13 @@ def restore_power_states(
     """
     Restore the power state of every VM that this run has changed.
 
-    For `rollbacks`. The ledger records the state of each VM before its first
+    Use it in `rollbacks`. The ledger records the state of each VM before its first
     change. The VM that was changed last is restored first. A VM that is already in
     its original state is left alone; so is one that was changed externally since,
     unless `force` is true. Requests whose outcome is unknown are waited for first,
     for half of `timeout` (seconds) at most. To power a VM off, its guest is shut
-    down; if it does not, the power is cut. A VM that was suspended and is off now
-    cannot be restored, and fails.
+    down; if it does not do so in time, the power is cut. A VM that was suspended
+    and is off now cannot be restored, and fails.
 
     With `ledger`, the path of another run's ledger, that run is undone instead,
     even after a crash. If there is nothing to undo, no connection is made. At most

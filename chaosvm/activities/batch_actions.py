@@ -30,7 +30,7 @@ def batch_power_on(
     $selected
 
     `wait_for` is what each VM must reach, such as `tools` or `port:22`, as for
-    `power_on`. `waves` and `interval` are those of `batch_power_off`.
+    `power_on`. `waves` and `interval` work as in `batch_power_off`.
 
     $batch
 
@@ -68,11 +68,11 @@ def batch_power_off(
 
     $selected
 
-    `graceful` and `on_timeout` (`hard`, `fail` or `leave`) are those of
-    `power_off`. With `waves`, the VMs are split into that many groups, one after
-    the other; after a failure no further group is touched, and its VMs fail, too.
-    With `interval`, groups start at least that many seconds apart; without `waves`,
-    each VM is a group.
+    `graceful` and `on_timeout` (`hard`, `fail` or `leave`) work as in `power_off`.
+    With `waves`, the VMs are split into that many groups, one after the other;
+    after a failure, no further group is touched, and the VMs in those groups fail
+    too. With `interval`, groups start at least that many seconds apart; without
+    `waves`, each VM is a group.
 
     $batch
 
@@ -116,12 +116,12 @@ def batch_reboot(
     """
     Reboot the selected VMs, as `reboot` does for one.
 
-    $selected All of them must be running: add `"power_state": "powered_on"` to be
+    $selected All the VMs must be running: add `"power_state": "powered_on"` to be
     sure.
 
-    `graceful` and `on_timeout` (`reset`, `fail` or `leave`) are those of `reboot`.
+    `graceful` and `on_timeout` (`reset`, `fail` or `leave`) work as in `reboot`.
     `wait_for` is what each VM must reach afterwards, such as `tools` or `port:22`,
-    as for `power_on`. `waves` and `interval` are those of `batch_power_off`: a
+    as for `power_on`. `waves` and `interval` work as in `batch_power_off`, for a
     rolling reboot.
 
     $batch
@@ -162,8 +162,8 @@ def batch_suspend(
     """
     Suspend the selected VMs, as `suspend` does for one.
 
-    $selected None of them may be off: add `"power_state": "powered_on"` to be sure.
-    `waves` and `interval` are those of `batch_power_off`.
+    $selected None of the VMs may be off: add `"power_state": "powered_on"` to be sure.
+    `waves` and `interval` work as in `batch_power_off`.
 
     $batch
 
@@ -201,22 +201,22 @@ def outage(
     """
     Power the selected VMs off, keep them off for a while, and power them on again.
 
-    $selected It applies to powering off, and again to powering on. A VM that is
+    $selected It counts for powering off, and again for powering on. A VM that is
     already off stays off.
 
     `duration` is how long the VMs are kept off, in seconds, from when the last of
-    them is off. `graceful` and `on_timeout` (`hard`, `fail` or `leave`) are those
-    of `power_off`. `wait_for` is what each VM must reach afterwards, such as
-    `tools` or `port:22`, as for `power_on`.
+    them is off. `graceful` and `on_timeout` (`hard`, `fail` or `leave`) work as in
+    `power_off`. `wait_for` is what each VM must reach afterwards, such as `tools`
+    or `port:22`, as for `power_on`.
 
     With `waves`, the VMs are split into that many groups: each goes down when the
     previous one is back or, with `interval`, that many seconds after the previous
     one. With `interval` alone, each VM is a group. After a failure no further group
     goes down.
 
-    To check a hypothesis during the outage, run it in the background, or with
-    `--hypothesis-strategy continuously`. The VMs are powered on however the outage
-    ends, even by a signal. If that fails, or the process is killed, undo or
+    To check a hypothesis during the outage, run this action in the background, or
+    use `--hypothesis-strategy continuously`. The VMs are powered on however the
+    outage ends, even by a signal. If that fails, or the process is killed, undo or
     recovery restores them.
 
     Returns `outcomes` (one for each VM, with `milestones`: the seconds until it was

@@ -39,12 +39,12 @@ _SHARED = {
     "selected": (
         '`vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as described in '
         'docs/selection.md, or a plan: `{"plan": "plan.json"}`. At most `parallel` requests are '
-        "in flight at once. `timeout` is in seconds, for all VMs together, or for each wave."
+        "in flight at once. `timeout` (seconds) applies to all VMs together, or to each wave."
     ),
     "wait_for": (
         "`power` (the default), `tools` ($tools_run), `ip` (an address that is not link-local), "
         "`port:22` (this TCP port of the guest is open), `http:8080/health` or `https:...` (a "
-        "GET at its address answers with a status below 400), or the URL of a service"
+        "GET at one of its addresses returns a status below 400), or the URL of a service"
     ),
     "batch": (
         "Returns `outcomes` (one for each VM), the numbers `changed` and `failed`, and `seed` "

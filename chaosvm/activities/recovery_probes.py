@@ -101,8 +101,8 @@ def vm_restarted_by_ha(
     True if high availability has restarted the VM since a given time.
 
     `vm_name` is $vm_name. The log names the hosts before and after, and the seconds
-    that the VM was down; or why it was not restarted. High availability leaves a VM
-    alone that was powered off or shut down on request.
+    that the VM was down; or why it was not restarted. High availability leaves
+    off a VM that was powered off or shut down on request.
 
     $since $events
 

@@ -60,7 +60,7 @@ def wait_for_state(
     secrets: Secrets = None,
 ) -> bool:
     """
-    Wait until all the selected VMs are in a power state, and return true.
+    Wait until all the selected VMs are in the given power state, and return true.
 
     $vms `state` is $expected. Fails after `timeout`
     seconds; the error names the VMs in another state.

@@ -94,7 +94,7 @@ def validate_targets(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Fail unless all selected VMs exist and are in a power state.
+    Fail unless all selected VMs exist and are in the given power state.
 
     `vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as
     described in docs/selection.md. Each of `names` must match exactly one VM.
@@ -238,8 +238,8 @@ def reboot(
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
     """
-    Reboot a running VM found through Dora: its guest, or with `graceful` false a
-    reset.
+    Reboot the guest of a running VM found through Dora, or reset the VM if
+    `graceful` is false.
 
     `vm_name` is the name, moid or path of exactly one VM in Dora. The VM with that
     moid in the environment's vCenter (`vsphere` in `dora_environments`) is operated

@@ -14,9 +14,9 @@ _WORDS = Words(
         "`how`, `seconds` and `correlation_id` (of the engine's events)"
     ),
     power_on=(
-        "A paused VM resumes, too. By default it returns when the engine reports `up`. Without a "
-        "guest agent, that is about 60 s after the start: allow two minutes or more. A VM that is "
-        "already starting is only waited for."
+        "A paused VM resumes, too. By default the action returns when the engine reports `up`. "
+        "Without a guest agent, that is about 60 s after the start: allow two minutes or more. A "
+        "VM that is already starting is only waited for."
     ),
     tools_run="the guest agent has reported since the start",
     reboot=(

@@ -14,8 +14,8 @@ _WORDS = Words(
         "`how` and `seconds`"
     ),
     power_on=(
-        "By default it returns when the VM is on; its guest may still be booting. A template, or "
-        "a VM that is managed by vCenter, is refused."
+        "By default the action returns when the VM is on; its guest may still be booting. A "
+        "template, or a VM that is managed by vCenter, is refused."
     ),
     tools_run="VMware Tools are running",
     power_off=(
