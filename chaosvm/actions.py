@@ -29,7 +29,7 @@ def restore_power_states(
     left alone, unless `force` is true.
 
     With `ledger`, the path of another run's ledger, that run is undone, even after
-    a crash; otherwise this run, as far as it has come.
+    a crash. Without it, what this run has changed so far is undone.
 
     Returns `outcomes` (one for each changed VM, with `detail` if it was left
     alone), and the numbers `changed` and `failed`. Fails if a VM could not be
