@@ -84,7 +84,7 @@ def _first_sentence(doc: str) -> str:
 
 
 def _activity(activity: Activity) -> Iterator[str]:
-    yield f"### `{activity['name']}` {{ #{activity['name']} }}"
+    yield f"### `{activity['name']}`"
     yield ""
     arguments = [each for each in activity["arguments"] if each["name"] not in IMPLICIT]
     if arguments:
@@ -111,7 +111,7 @@ def _controls_page() -> str:
     controls = [each for each in modules if hasattr(each, "validate_control")]
     lines = ["# Controls", "", NOTE]
     for module in (*controls, chaosvm.lab.control):
-        lines += ["", f"## `{module.__name__}` {{ #{module.__name__.rpartition('.')[2]} }}", ""]
+        lines += ["", f"## `{module.__name__}`", ""]
         lines.append(_linked((module.__doc__ or "").strip()))
     return "\n".join(lines) + "\n"
 

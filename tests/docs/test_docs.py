@@ -30,13 +30,14 @@ def prose_of(page: Path) -> str:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """As GitHub and the site make them from headings, and those that are written out."""
+    """Only those that both GitHub and the site make from a heading."""
     found = set()
     for heading in re.findall(r"^#+ (.*)$", prose_of(page), re.MULTILINE):
-        text, _, given = heading.partition(" {")
-        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).lower()
-        found.add(re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-"))
-        found |= set(re.findall(r"#([\w-]+)", given))
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        anchor = re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-")
+        # The site drops what is not ASCII, and merges hyphens.
+        if anchor.isascii() and "--" not in anchor:
+            found.add(anchor)
     return found
 
 
