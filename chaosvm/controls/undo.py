@@ -28,6 +28,7 @@ SIGTERM or SIGHUP twice. Closing the terminal (SIGHUP) interrupts the run like C
 """
 
 import logging
+import shlex
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ from chaosvm.errors import InvalidValue
 from chaosvm.ledger import Ledger, block_run
 from chaosvm.outcome import Batch, Outcome, failure_text
 from chaosvm.restore import restore_from
-from chaosvm.runtime import Deadline, RunContext, experiment, supervision
+from chaosvm.runtime import Deadline, RunContext, experiment, rehearsal, supervision
 from chaosvm.settings import values
 
 __all__ = [
@@ -82,7 +83,7 @@ class _Undo:
             try:
                 outcomes = [outcome for ledger in ledgers for outcome in self._restore(ledger)]
             except KeyboardInterrupt:
-                logger.error(f"undo: interrupted. {_recovery_hint(ledgers)}")
+                logger.error(f"undo: interrupted{_recovery_hint(ledgers)}")
                 raise
         if not outcomes:
             return
@@ -90,7 +91,7 @@ class _Undo:
         output = {**Batch(tuple(outcomes)).to_json(), **times}
         self.journal["chaosvm_undo"] = output
         if any(outcome.failed for outcome in outcomes):
-            logger.error(f"undo: not everything is restored. {_recovery_hint(ledgers)}")
+            logger.error(f"undo: not everything is restored{_recovery_hint(ledgers)}")
             self.record_failure(failure_text("restore", outcomes), output)
 
     def record_failure(self, reason: str, output: Any = None) -> None:
@@ -201,8 +202,15 @@ def _journal() -> Dict[str, Any]:
 
 
 def _recovery_hint(ledgers: List[Ledger]) -> str:
-    paths = " and ".join(f"--var ledger={ledger.path}" for ledger in ledgers)
-    return f"`chaos run examples/recover.json` restores the rest, with {paths}"
+    """The commands that restore the rest; none in a rehearsal, whose lab ends with it."""
+    if rehearsal.is_on():
+        return ""
+    paths = [shlex.quote(str(ledger.path.absolute())) for ledger in ledgers]
+    commands = " and ".join(f"`chaos run --var ledger={path} recover.json`" for path in paths)
+    return (
+        f". To restore the rest, run {commands}, with `--var-file .env` if this run had it. "
+        f"`python -m chaosvm.examples .` copies recover.json"
+    )
 
 
 def _interrupt_on_hangup() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from chaosvm.controls import undo
 from chaosvm.errors import CommandFailed
 from chaosvm.ledger import ledger as ledgers
 from chaosvm.runtime import experiment as experiments
+from chaosvm.runtime import rehearsal
 from tests.fakes import OFF, ON, FakePlatform, fails
 
 pytestmark = pytest.mark.timeout(60)
@@ -161,7 +163,20 @@ def test_a_vm_that_does_not_come_back_fails_the_run(logs: pytest.LogCaptureFixtu
     assert journal["status"] == "failed"
     assert journal["chaosvm_undo"]["failed"] == 1
     assert states() == ["powered_off", "powered_on"]
-    assert "recover.json" in logs.text
+    command = re.search(r"`chaos run --var ledger=(/\S+) recover.json`", logs.text)
+    assert command is not None
+    assert Path(command[1]).is_file()
+
+
+def test_each_ledger_has_a_command_for_the_shell() -> None:
+    hint = undo._recovery_hint([ledgers.Ledger(Path(name)) for name in ("/a b.jsonl", "/c.jsonl")])
+    assert "`chaos run --var ledger='/a b.jsonl' recover.json` and " in hint
+    assert "`chaos run --var ledger=/c.jsonl recover.json`, with `--var-file .env`" in hint
+
+
+def test_the_ledger_of_a_rehearsal_cannot_be_recovered() -> None:
+    rehearsal.begin({}, [])
+    assert undo._recovery_hint([ledgers.Ledger(Path("/c.rehearsal.jsonl"))]) == ""
 
 
 def test_an_unexpected_error_of_a_platform_fails_the_run(logs: pytest.LogCaptureFixture) -> None:
@@ -262,5 +277,5 @@ def test_an_undo_that_is_interrupted_names_the_ledger(
     monkeypatch.setattr(undo, "restore_from", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(activity("lose"))
-    assert "undo: interrupted. `chaos run examples/recover.json" in logs.text
+    assert "undo: interrupted. To restore the rest, run `chaos run --var ledger=/" in logs.text
     assert states() == [OFF.value, ON.value]
