@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chaosvm.errors import LedgerError
 from chaosvm.ledger.reading import read
+from chaosvm.settings import is_rehearsal_path
 
 __all__ = ["FOLDER", "PATTERN", "make_folder", "prune_ledgers", "unfinished_ledgers"]
 
@@ -53,7 +54,7 @@ def unfinished_ledgers(folder: Path) -> list[Path]:
     Without those in use by a run, those of rehearsals, and those that cannot be read.
     """
     ledgers = sorted(folder.glob(PATTERN), reverse=True)
-    return [path for path in ledgers if ".rehearsal." not in path.name and _is_unfinished(path)]
+    return [path for path in ledgers if not is_rehearsal_path(path) and _is_unfinished(path)]
 
 
 def _is_unfinished(path: Path) -> bool:

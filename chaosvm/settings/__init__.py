@@ -5,7 +5,12 @@ Every value that a person writes is checked here before anything is touched.
 
 from __future__ import annotations
 
-from chaosvm.settings.files import output_file, rehearsal_path, write_atomically
+from chaosvm.settings.files import (
+    is_rehearsal_path,
+    output_file,
+    rehearsal_path,
+    write_atomically,
+)
 from chaosvm.settings.loading import Settings, load, setting
 from chaosvm.settings.safety import OFF_WORDS, Percent, Safety
 from chaosvm.settings.values import part, suggestion
@@ -15,6 +20,7 @@ __all__ = [
     "Percent",
     "Safety",
     "Settings",
+    "is_rehearsal_path",
     "load",
     "output_file",
     "part",

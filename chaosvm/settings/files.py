@@ -13,7 +13,9 @@ from chaosvm.runtime import rehearsal
 from chaosvm.runtime.documents import PRIVATE, UnusableFile, refuse_irregular
 from chaosvm.settings import values
 
-__all__ = ["rehearsal_path", "output_file", "write_atomically"]
+__all__ = ["is_rehearsal_path", "output_file", "rehearsal_path", "write_atomically"]
+
+_REHEARSAL = ".rehearsal"
 
 
 def output_file(key: str, value: Any) -> Path:
@@ -37,7 +39,12 @@ def rehearsal_path(path: Path) -> Path:
     """
     if not rehearsal.is_on() or not path.name:
         return path
-    return path.with_stem(f"{path.stem}.rehearsal")
+    return path.with_stem(f"{path.stem}{_REHEARSAL}")
+
+
+def is_rehearsal_path(path: Path) -> bool:
+    """True for the path of a file that a rehearsal has written."""
+    return path.stem.endswith(_REHEARSAL)
 
 
 def write_atomically(path: Path, text: str | bytes) -> None:

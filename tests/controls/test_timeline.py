@@ -251,7 +251,8 @@ def test_a_dry_run(world: World, folder: Path) -> None:
     )
     story = journal["chaosvm_timeline"]["story"]
     assert story[0] == "web-01 would have been powered off."
-    assert "Dry run." in (folder / "report.html").read_text()
+    assert "Dry run." in (folder / "report.dry-run.html").read_text()
+    assert not (folder / "report.html").exists()
 
 
 def test_a_run_that_was_killed_has_a_ledger(world: World, folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from chaosvm.errors import ChaosVMError
 from chaosvm.observe import write_report
-from chaosvm.observe.timeline import read_timeline
+from chaosvm.observe.timeline import Mode, read_timeline
 
 RUN = {
     "kind": "run",
@@ -51,8 +51,8 @@ OUTCOME = {
 }
 
 
-def ledger(folder: Path, *lines: dict[str, Any]) -> Path:
-    path = folder / "ledger.jsonl"
+def ledger(folder: Path, *lines: dict[str, Any], name: str = "ledger.jsonl") -> Path:
+    path = folder / name
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
@@ -83,6 +83,31 @@ def test_the_last_run_of_a_ledger_counts(tmp_path: Path) -> None:
         write_report(ledger=ledger(tmp_path, RUN, INTENT, OUTCOME, *again))["json"]
     )
     assert [vm.name for vm in timeline.vms] == ["b"]
+
+
+def test_the_ledger_of_a_rehearsal(tmp_path: Path) -> None:
+    lines = (RUN, INTENT, {**OUTCOME, "after": "unknown", "error": "no answer"})
+    paths = write_report(ledger=ledger(tmp_path, *lines, name="ledger.rehearsal.jsonl"))
+    assert read_timeline(paths["json"]).run.mode is Mode.REHEARSAL
+    page = paths["html"].read_text()
+    assert "no real VM was touched" in page
+    assert "recover.json" not in page  # its lab is gone
+
+
+@pytest.mark.parametrize(
+    ("dry", "name"),
+    [
+        (None, "report.html"),
+        ("rehearsal", "report.rehearsal.html"),
+        ("actions", "report.dry-run.html"),
+    ],
+)
+def test_only_the_report_of_a_real_run_replaces_that_of_another(
+    dry: str | None, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.json"
+    path.write_text(json.dumps({"experiment": {"title": "T", "dry": dry}}))
+    assert write_report(journal=path)["html"] == tmp_path / name
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from chaosvm.observe.report.sentences import three_sentences
 from chaosvm.observe.report.story import Story
 from chaosvm.observe.report.style import FONT
 from chaosvm.observe.report.words import without_secrets
-from chaosvm.observe.timeline import Timeline, to_json
-from chaosvm.settings.files import rehearsal_path, write_atomically
+from chaosvm.observe.timeline import Mode, Timeline, to_json
+from chaosvm.runtime import rehearsal
+from chaosvm.settings.files import write_atomically
 
 __all__ = ["Rendered", "Written", "render", "write_files"]
 
@@ -30,6 +31,8 @@ _NAMES = {
     "html": "report.html",
     "png": "timeline.png",
 }
+# So these never replace the report of a real run.
+_SUFFIXES = {Mode.REHEARSAL: ".rehearsal", Mode.DRY_RUN: ".dry-run"}
 
 
 class Rendered:
@@ -98,10 +101,11 @@ def render(timeline: Timeline) -> Rendered:
 def write_files(timeline: Timeline, folder: Path) -> Written:
     """Write the four files into a folder that exists.
 
-    In a rehearsal their names are those of a rehearsal. Without the extra ``report`` there
+    Their names show if it was a rehearsal or a dry run. Without the extra ``report`` there
     are fewer of them.
     """
-    paths = {kind: rehearsal_path(folder / name) for kind, name in _NAMES.items()}
+    suffix = _SUFFIXES.get(Mode.REHEARSAL if rehearsal.is_on() else timeline.run.mode, "")
+    paths = {kind: _with_suffix(folder / name, suffix) for kind, name in _NAMES.items()}
     names = {
         **timeline.files,
         "Timeline": paths["json"].name,
@@ -117,3 +121,7 @@ def write_files(timeline: Timeline, folder: Path) -> Written:
             missing.append(str(error))
             del paths[kind]
     return Written(paths, missing, rendered.sentences, rendered.not_back)
+
+
+def _with_suffix(path: Path, suffix: str) -> Path:
+    return path.with_stem(f"{path.stem}{suffix}")

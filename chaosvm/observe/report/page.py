@@ -13,6 +13,7 @@ from chaosvm.observe.report.sentences import banners, three_sentences
 from chaosvm.observe.report.story import Story
 from chaosvm.observe.report.style import chart_style
 from chaosvm.observe.report.words import count, date_time
+from chaosvm.observe.timeline import Mode
 from chaosvm.platforms import platform_title
 
 __all__ = ["render_page"]
@@ -39,7 +40,8 @@ def _values(story: Story) -> dict[str, Any]:
         "sentences": three_sentences(story),
         "to_do": to_do,
         "more_to_do": max(0, len(story.not_back) - len(to_do)) if to_do else 0,
-        "ledger": timeline.files.get("Ledger"),
+        # The lab of a rehearsal is gone.
+        "ledger": None if story.run.mode is Mode.REHEARSAL else timeline.files.get("Ledger"),
         "vm_count": len(story.lanes),
         "clock_note": proof.clock_note(story),
         "probe_rows": tables.probe_rows(story),

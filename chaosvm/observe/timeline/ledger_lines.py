@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +16,13 @@ from chaosvm.observe.timeline.model import (
     Change,
     Kind,
     Machine,
+    Mode,
     Phase,
     Run,
     Server,
 )
 from chaosvm.observe.timeline.server_recorder import machine_ref
+from chaosvm.settings.files import is_rehearsal_path
 
 __all__ = ["LedgerStory", "read_ledger"]
 
@@ -49,9 +51,11 @@ def read_ledger(path: Path) -> LedgerStory:
     last = max((n for n, run in enumerate(runs) if _acts(run)), default=len(runs) - 1)
     (header, *own), recovery = runs[last], [line for run in runs[last + 1 :] for line in run[1:]]
     try:
-        return _story(header, own, recovery)
+        story = _story(header, own, recovery)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidValue(f"{path.name} has a line that cannot be used: {error!r}") from None
+    mode = Mode.REHEARSAL if is_rehearsal_path(path) else Mode.REAL
+    return replace(story, run=replace(story.run, mode=mode))
 
 
 def _acts(run: Sequence[Line]) -> bool:
