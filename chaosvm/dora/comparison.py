@@ -52,7 +52,7 @@ class Differences:
             "only_in_vcenter": self.of("only_in_vcenter"),
             "different_state": self.of("different_state"),
             "different_name": self.of("different_name"),
-            "told_twice": self.of("told_twice"),
+            "listed_twice": self.of("listed_twice"),
             "without_moid": list(self.without_moid),
         }
 
@@ -88,7 +88,7 @@ def compare(dora: Iterable[VM], vcenter: Iterable[VM]) -> Differences:
     for vm in identified:
         compared = ours[vm.id]
         if (vm.name, vm.power_state) != (compared.name, compared.power_state):
-            entries["told_twice", vm.id] = {"id": vm.id, "name": vm.name}
+            entries["listed_twice", vm.id] = {"id": vm.id, "name": vm.name}
     without_moid = tuple(vm.name for vm in dora_vms if not vm.metadata.get("moid"))
     return Differences(len(ours.keys() & theirs.keys()), entries, without_moid)
 

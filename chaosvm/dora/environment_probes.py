@@ -186,7 +186,7 @@ def matches_platform(
     returned.
 
     Returns `matches`, `compared` (the number of VMs on both sides), `only_in_dora`,
-    `only_in_vcenter`, `different_state`, `different_name` and `told_twice` (moids
+    `only_in_vcenter`, `different_state`, `different_name` and `listed_twice` (moids
     that Dora lists with two names or power states), each a list of VMs with `id`
     and `name`; `without_moid` (VMs that cannot be compared), `hosts` and `seconds`.
     Fails if either side cannot be read, or if there is no VM to compare.

@@ -44,7 +44,7 @@ def test_the_same_on_both_sides() -> None:
         "only_in_vcenter": [],
         "different_state": [],
         "different_name": [],
-        "told_twice": [],
+        "listed_twice": [],
         "without_moid": [],
     }
 
@@ -68,7 +68,7 @@ def test_every_kind_of_difference() -> None:
             {"id": "vm-2", "name": "off", "dora": "powered_off", "vcenter": "powered_on"}
         ],
         "different_name": [{"id": "vm-3", "name": "new", "dora": "old", "vcenter": "new"}],
-        "told_twice": [],
+        "listed_twice": [],
         "without_moid": ["nameless"],
     }
 

@@ -462,4 +462,4 @@ def test_a_moid_with_two_descriptions_is_a_difference() -> None:
     vms = parse_vms(items, builtin_environments().find(ENV))
     for there in vms:
         assert compare(vms, [there]).to_json()["matches"] is False
-        assert [each["id"] for each in compare(vms, [there]).of("told_twice")] == ["vm-1"]
+        assert [each["id"] for each in compare(vms, [there]).of("listed_twice")] == ["vm-1"]
