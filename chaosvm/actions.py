@@ -43,7 +43,10 @@ def restore_power_states(
         "type": "python",
         "module": "chaosvm.actions",
         "func": "restore_power_states",
-        "arguments": {"ledger": "chaosvm-ledger.jsonl", "timeout": 600}
+        "arguments": {
+          "ledger": "chaosvm-ledgers/chaosvm-ledger-20261125T100154Z-9355b6.jsonl",
+          "timeout": 600
+        }
       }
     }
     ```

@@ -184,9 +184,9 @@ def restore_power_states(
     change. The VM that was changed last is restored first. A VM that is already in
     its original state is left alone; so is one that was changed externally since,
     unless `force` is true. Requests whose outcome is unknown are waited for first,
-    for half of `timeout` (seconds) at most. To power a VM off, its guest is shut
-    down; if it does not do so in time, the power is cut. A VM that was suspended
-    and is off now cannot be restored, and fails.
+    for half of `timeout` (seconds) at most. To power a VM off, undo asks its guest
+    to shut down, and cuts the power if it does not do so in time. A VM that was
+    suspended and is off now cannot be restored, and fails.
 
     With `ledger`, the path of another run's ledger, that run is undone instead,
     even after a crash. If there is nothing to undo, no connection is made. At most

@@ -197,9 +197,9 @@ def power_off(
     on; if its name differs, the action fails. `timeout` (seconds) bounds the
     operation in the vCenter, `dora_timeout` the lookup in Dora.
 
-    With `graceful` the guest is shut down, which needs VMware Tools. If it does not
-    shut down, `on_timeout` decides: `hard` cuts the power, `fail` fails the action,
-    `leave` leaves the VM running without failing. Without `graceful` the power is
+    With `graceful`, the guest is asked to shut down, which needs VMware Tools. If it
+    does not, `on_timeout` decides: `hard` cuts the power, `fail` fails the action,
+    `leave` leaves the VM running without failing. Without `graceful`, the power is
     cut at once.
 
     Returns the outcome: `name`, `id`, `platform`, `operation`, `before` and `after`

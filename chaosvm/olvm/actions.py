@@ -53,11 +53,11 @@ def power_off(
     """
     Power off a VM. A VM that is off is left alone.
 
-    With `graceful` the guest is shut down. If it does not shut down, or the engine
+    With `graceful`, the guest is asked to shut down. If it does not, or the engine
     gives up on it, `on_timeout` decides: `hard` stops the VM, `fail` fails the
     action, `leave` leaves the VM running without failing. The guest has `timeout`
     seconds; with `hard`, the last fifth (30 seconds at most) is reserved for the
-    stop. Without `graceful` the VM is stopped at once, as if the plug were pulled.
+    stop. Without `graceful`, the VM is stopped at once, as if the plug were pulled.
     Stopping a suspended VM discards its saved memory, and is refused unless
     `discard_memory` is true.
 

@@ -19,11 +19,11 @@ _WORDS = Words(
     ),
     tools_run="VMware Tools are running",
     power_off=(
-        "With `graceful` the guest is shut down, which needs VMware Tools. If it does not shut "
-        "down, `on_timeout` decides: `hard` cuts the power, `fail` fails the action, `leave` "
+        "With `graceful`, the guest is asked to shut down, which needs VMware Tools. If it does "
+        "not, `on_timeout` decides: `hard` cuts the power, `fail` fails the action, `leave` "
         "leaves the VM running without failing. The guest has `timeout` seconds; with `hard`, "
         "the last fifth (30 seconds at most) is reserved for the hard power off. Without "
-        "`graceful` the power is cut at once, as if the plug were pulled. A suspended VM is "
+        "`graceful`, the power is cut at once, as if the plug were pulled. A suspended VM is "
         "refused."
     ),
     reboot=(
