@@ -66,6 +66,12 @@ def test_code_in_a_list_is_indented_by_four(page: Path) -> None:
     assert re.findall(r"^\d+\. .*\n(?:   \S.*\n)*\n {5,}\S.*", prose_of(page), re.MULTILINE) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_there_is_no_syntax_of_the_site_alone(page: Path) -> None:
+    """A forge shows tabs, admonitions and attributes of headings as text."""
+    assert re.findall(r"^(?:===|!!!|\?\?\?) .*|^#+ .*\{.*", prose_of(page), re.MULTILINE) == []
+
+
 def snippets(language: str) -> Iterator[Any]:
     for page in PAGES:
         for number, (indent, found, text) in enumerate(FENCE.findall(page.read_text("utf-8"))):
