@@ -209,7 +209,7 @@ def _recovery_hint(ledgers: List[Ledger]) -> str:
     commands = " and ".join(f"`chaos run --var ledger={path} recover.json`" for path in paths)
     return (
         f". To restore the rest, run {commands}, with `--var-file .env` if this run had it. "
-        f"`python -m chaosvm.examples .` copies recover.json"
+        "`python -m chaosvm.examples .` copies recover.json"
     )
 
 

@@ -33,6 +33,18 @@ def ledger(platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return made
 
 
+@pytest.fixture
+def entry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the journal has of the action."""
+    made: dict[str, Any] = {"activity": {}}
+    monkeypatch.setattr(experiment, "journal_entry", lambda: made)
+    return made
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 def touched(platform: FakePlatform, ledger: Ledger, state: PowerState, **fields: Any) -> None:
     """A run found web-1 in this state, and powered it off."""
     vm = platform.add("web-1", OFF)
@@ -153,13 +165,12 @@ def test_what_was_passing_is_taken_for_what_it_led_to(
 
 @pytest.mark.parametrize("by", ["service", "activity"])
 def test_an_interrupted_restore_leaves_the_outcomes_so_far(
-    platform: FakePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+    platform: FakePlatform,
+    entry: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by: str,
 ) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    entry: dict[str, Any] = {"activity": {}}
-    monkeypatch.setattr(experiment, "journal_entry", lambda: entry)
     monkeypatch.chdir(tmp_path)
     for name, state in {"back": ON, "asked": ON, "saved": SUSPENDED}.items():
         platform.add(name, state)
@@ -181,15 +192,9 @@ def test_an_interrupted_restore_leaves_the_outcomes_so_far(
 
 
 def test_a_vm_that_is_halfway_back_when_interrupted_is_not_restored(
-    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+    platform: FakePlatform, entry: dict[str, Any]
 ) -> None:
     """It was resumed, and had yet to be powered off."""
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    entry: dict[str, Any] = {"activity": {}}
-    monkeypatch.setattr(experiment, "journal_entry", lambda: entry)
     for name, state in {"halfway": OFF, "asked": ON}.items():
         platform.add(name, state)
     platform.power_on("halfway")
