@@ -48,20 +48,22 @@ def prune_ledgers(folder: Path, keep_days: float) -> list[Path]:
     return removed
 
 
-def unfinished_ledgers(folder: Path) -> list[Path]:
-    """The ledgers with something left to restore, the newest first.
+def unfinished_ledgers(folder: Path) -> tuple[list[Path], list[str]]:
+    """The ledgers with something left to restore, the newest first, and why others are unreadable.
 
-    Without those in use by a run, those of rehearsals, and those that cannot be read.
+    Without those in use by a run, and those of rehearsals.
     """
-    ledgers = sorted(folder.glob(PATTERN), reverse=True)
-    return [path for path in ledgers if not is_rehearsal_path(path) and _is_unfinished(path)]
-
-
-def _is_unfinished(path: Path) -> bool:
-    try:
-        return not _is_in_use(path) and _has_something_to_restore(path)
-    except (OSError, LedgerError):
-        return False
+    unfinished: list[Path] = []
+    unreadable: list[str] = []
+    for path in sorted(folder.glob(PATTERN), reverse=True):
+        try:
+            if is_rehearsal_path(path) or _is_in_use(path):
+                continue
+            if _has_something_to_restore(path):
+                unfinished.append(path)
+        except (OSError, LedgerError) as error:
+            unreadable.append(str(error))
+    return unfinished, unreadable
 
 
 def _remove(path: Path, oldest: float) -> bool:

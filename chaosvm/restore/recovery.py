@@ -194,5 +194,7 @@ def _resume(ledger: str) -> Ledger:
 
 def _candidates(folder: Path) -> str:
     """The ledgers to choose from, the newest first."""
-    found = listed(unfinished_ledgers(folder), _MAX_NAMED) or "none"
-    return f"this is a folder; ledgers in it with something to restore: {found}"
+    unfinished, unreadable = unfinished_ledgers(folder)
+    found = listed(unfinished, _MAX_NAMED) or "none"
+    others = f"; unreadable: {listed(unreadable, _MAX_NAMED)}" if unreadable else ""
+    return f"this is a folder; ledgers in it with something to restore: {found}{others}"

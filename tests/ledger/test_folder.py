@@ -69,7 +69,7 @@ def test_one_whose_vms_are_back_without_a_restore_is_removed(platform: FakePlatf
     platform.reboot("web-1", graceful=False)
     ledgers.close_all()
     age(path, DAYS + 1)
-    assert unfinished_ledgers(path.parent) == []
+    assert unfinished_ledgers(path.parent) == ([], [])
     assert prune_ledgers(path.parent, DAYS) == [path]
 
 
@@ -92,15 +92,30 @@ def test_one_in_use_is_kept(platform: FakePlatform) -> None:
 @pytest.mark.parametrize("restored", [True, False])
 def test_those_with_something_to_restore_are_found(platform: FakePlatform, restored: bool) -> None:
     path = one_run(platform, restored)
-    (path.parent / "chaosvm-ledger-damaged.jsonl").write_text("{}")
-    assert unfinished_ledgers(path.parent) == ([] if restored else [path])
+    assert unfinished_ledgers(path.parent) == ([] if restored else [path], [])
+
+
+def test_those_that_cannot_be_read_are_listed_with_the_reason(tmp_path: Path) -> None:
+    damaged, folder = (tmp_path / f"chaosvm-ledger-{number}.jsonl" for number in (2, 1))
+    damaged.write_text("not a ledger")
+    folder.mkdir()
+    lost = tmp_path / "chaosvm-ledger-0.jsonl"
+    lost.symlink_to("nowhere")
+    assert unfinished_ledgers(tmp_path) == (
+        [],
+        [
+            f"{damaged}, line 1, is not a line of a ledger",
+            f"{folder} is not a ledger: it is not a file",
+            f"[Errno 2] No such file or directory: '{lost}'",
+        ],
+    )
 
 
 def test_those_in_use_or_of_rehearsals_are_not(platform: FakePlatform) -> None:
     path = one_run(platform, restored=False)
     path.with_suffix(".rehearsal.jsonl").write_bytes(path.read_bytes())
     Ledger.resumed(path)
-    assert unfinished_ledgers(path.parent) == []
+    assert unfinished_ledgers(path.parent) == ([], [])
 
 
 @pytest.mark.parametrize("text", ["not a ledger", '{"kind": "intent"}\n'])

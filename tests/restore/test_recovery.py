@@ -113,7 +113,12 @@ def test_a_folder_is_answered_with_the_ledgers_to_choose_from(tmp_path: Path) ->
     path = lost(FakePlatform()).path
     ledgers.close_all()
     path.rename(tmp_path / "chaosvm-ledger-1.jsonl")
-    with pytest.raises(InvalidValue, match=r"to restore: \S+/chaosvm-ledger-1\.jsonl\)$"):
+    (tmp_path / "chaosvm-ledger-2.jsonl").write_text("not a ledger")
+    expected = (
+        r"to restore: \S+/chaosvm-ledger-1\.jsonl; "
+        r"unreadable: \S+/chaosvm-ledger-2\.jsonl, line 1, is not a line of a ledger\)$"
+    )
+    with pytest.raises(InvalidValue, match=expected):
         restore_on("fake", FakePlatform, None, None, 60, 10, False, str(tmp_path))
 
 
