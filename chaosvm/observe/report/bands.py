@@ -1,16 +1,16 @@
-"""The bands of one lane: on is thin, everything else is thick."""
+"""What tall and narrow lanes share: bands, thin for on and thick for all else, and failures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.drawing import Canvas, text_width
+from chaosvm.observe.report.drawing import SIZES, Canvas, fitting, text_width
 from chaosvm.observe.report.lanes import ON, READYING, UNKNOWN, Lane, Segment
 from chaosvm.observe.report.story import Story
 from chaosvm.observe.report.words import moment, seconds_text, state_word
 
-__all__ = ["draw_bands", "draw_unknown_end", "segment_word"]
+__all__ = ["draw_bands", "draw_failures", "draw_unknown_end", "segment_word"]
 
 
 def segment_word(state: str) -> str:
@@ -68,6 +68,34 @@ def _draw_text(
             if segment.state != "powered_off":  # a plate, as the texture makes it hard to read
                 canvas.rect("f-heldbg", center - width / 2 - 4, middle - 7, width + 8, 14)
             canvas.text(f"t11 mid {tone}".strip(), center, middle + 4, text)
+            return
+
+
+def draw_failures(
+    canvas: Canvas,
+    axis: Axis,
+    failures: Sequence[tuple[float, str]],
+    y: float,
+    size: str,
+    widths: Sequence[float],
+) -> None:
+    """A cross for each position and text; the text is cut to the first width that fits."""
+    for x, _ in failures:
+        canvas.failed(x, y)
+    for x, text in failures:
+        texts = [fitting(text, width, SIZES[size]) for width in widths]
+        _draw_beside(canvas, axis, x, y + 4, f"{size} tbad halo", texts)
+
+
+def _draw_beside(
+    canvas: Canvas, axis: Axis, x: float, y: float, kind: str, texts: Sequence[str]
+) -> None:
+    """The first text that fits, to the left or to the right; nothing if none does."""
+    for text in texts:
+        fits = canvas.measure(f"{kind} end", x - 9, y, text).left >= axis.left
+        if fits and canvas.text(f"{kind} end", x - 9, y, text, unless_taken=True):
+            return
+        if canvas.text(kind, x + 9, y, text, unless_taken=True):
             return
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Canvas", "Label", "fitting", "text_width"]
+__all__ = ["SIZES", "Canvas", "Label", "fitting", "text_width"]
 
 # Widths of Helvetica and similar fonts, in thousandths of the font size.
 _NARROW = dict.fromkeys("ijl'|", 222) | dict.fromkeys(" .,:;!/ftI[]\\", 278) | {"r": 333, "-": 333}
@@ -26,7 +26,8 @@ _WIDTHS = {
 }
 # The classes drawn behind everything else, from the bottom.
 _LAYERS = ("tint", "grid", "guide")
-_SIZES = {"t11": 11.0, "t105": 10.5, "t85": 8.5}
+# By class, in pixels.
+SIZES = {"t11": 11.0, "t105": 10.5, "t85": 8.5}
 
 
 def text_width(text: str, size: float = 12.0, bold: bool = False) -> float:
@@ -160,7 +161,7 @@ class Canvas:
         if isinstance(pieces, str):
             pieces = [("", pieces)]
         classes = kind.split()
-        size = next((_SIZES[each] for each in classes if each in _SIZES), 12.0)
+        size = next((SIZES[each] for each in classes if each in SIZES), 12.0)
         pieces = list(pieces)
         width = sum(
             text_width(text, size, "bold" in classes or "bold" in cls) for cls, text in pieces

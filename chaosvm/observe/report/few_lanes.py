@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.bands import draw_bands, draw_unknown_end
+from chaosvm.observe.report.bands import draw_bands, draw_failures, draw_unknown_end
 from chaosvm.observe.report.drawing import Canvas, fitting, text_width
 from chaosvm.observe.report.lanes import Down, Lane, milestone_label
 from chaosvm.observe.report.rows import Guide
@@ -65,10 +65,8 @@ def _draw_rings(canvas: Canvas, guides: Sequence[Guide], lane: Lane, middle: flo
 def _draw_labels(canvas: Canvas, axis: Axis, lane: Lane, middle: float) -> None:
     """Failures and causes first, then milestones; what does not fit is left to the tables."""
     y = middle - 16
-    for failure in lane.failures:
-        canvas.failed(axis.x(failure.at), middle + 18)
-    for failure in lane.failures:
-        _draw_failure(canvas, axis, failure.at, failure.text, middle)
+    failures = [(axis.x(each.at), each.text) for each in lane.failures]
+    draw_failures(canvas, axis, failures, middle + 18, "t11", (330, 220, 130))
     ons = {mark.at for mark in lane.marks if mark.label == "on"}
     for cause in sorted(lane.causes, key=lambda each: -each.at):
         x = axis.x(cause.at) - 5
@@ -87,19 +85,6 @@ def _draw_labels(canvas: Canvas, axis: Axis, lane: Lane, middle: float) -> None:
         canvas.text(kind, at, y, text, unless_taken=True) or canvas.text(
             "t11 soft halo", x + 3, y, text, unless_taken=True
         )
-
-
-def _draw_failure(canvas: Canvas, axis: Axis, at: float, text: str, middle: float) -> None:
-    x, y = axis.x(at), middle + 22
-    for width in (330, 220, 130):
-        short = fitting(text, width, 11)
-        label = canvas.measure("t11 end", x - 9, y, short)
-        if label.left >= axis.left and canvas.text(
-            "t11 tbad halo end", x - 9, y, short, unless_taken=True
-        ):
-            return
-        if canvas.text("t11 tbad halo", x + 9, y, short, unless_taken=True):
-            return
 
 
 def _draw_dimension(canvas: Canvas, axis: Axis, story: Story, lane: Lane, middle: float) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from chaosvm.observe.report.areas import draw_area, draw_reboots, draw_vms_down
 from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.bands import draw_bands, draw_unknown_end
+from chaosvm.observe.report.bands import draw_bands, draw_failures, draw_unknown_end
 from chaosvm.observe.report.drawing import Canvas, fitting
 from chaosvm.observe.report.lanes import Lane
 from chaosvm.observe.report.rows import Guide
@@ -73,10 +73,8 @@ def _draw_tall(canvas: Canvas, axis: Axis, story: Story, lane: Lane, top: float)
         canvas.text("t11 soft", label.right + 8, middle + 4, fitting(host, 60, 11))
     draw_bands(canvas, axis, story, lane, middle, 15.2, 4.9)
     draw_reboots(canvas, axis, [lane], middle - 6, 12.0)
-    for failure in lane.failures[:2]:
-        canvas.failed(axis.x(failure.at), middle + 16)
-    for failure in lane.failures[:2]:
-        _draw_reason(canvas, axis, failure.at, failure.text, middle)
+    failures = [(axis.x(each.at), _STATE_FIRST.sub("", each.text)) for each in lane.failures[:2]]
+    draw_failures(canvas, axis, failures, middle + 16, "t105", (420, 240, 120))
     if lane.downs and (explained := _explanation(story, lane)):
         x = axis.x(lane.downs[0].begin) + 4
         canvas.text("t105 halo", x, middle + 20, explained, unless_taken=True)
@@ -91,20 +89,6 @@ def _explanation(story: Story, lane: Lane) -> str:
     if not lane.failures or not lane.is_back:
         return ""
     return f"went off at {moment(lane.downs[0].begin, story.span)}, and is back"
-
-
-def _draw_reason(canvas: Canvas, axis: Axis, at: float, text: str, middle: float) -> None:
-    x, y = axis.x(at), middle + 20
-    point = _STATE_FIRST.sub("", text)
-    for width in (420, 240, 120):
-        short = fitting(point, width, 10.5)
-        label = canvas.measure("t105 end", x - 9, y, short)
-        if label.left >= axis.left and canvas.text(
-            "t105 end halo tbad", x - 9, y, short, unless_taken=True
-        ):
-            return
-        if canvas.text("t105 halo tbad", x + 9, y, short, unless_taken=True):
-            return
 
 
 def _draw_down_for(canvas: Canvas, lane: Lane, y: float, size: str) -> None:
