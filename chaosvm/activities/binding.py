@@ -91,14 +91,28 @@ class Binding:
         del bound.__wrapped__
         # The calling module exports it, as with namedtuple.
         bound.__module__ = sys._getframe(1).f_globals["__name__"]
-        words = {name: text for name, text in asdict(self.words).items() if text is not None}
-        words["module"] = bound.__module__
-        try:
-            bound.__doc__ = _substituted(inspect.getdoc(definition) or "", words)
-        except KeyError as missing:
-            error = f"{self.name} has no words for {missing}, as {definition.__name__} needs"
-            raise KeyError(error) from None
-        return cast("Callable[P, R]", activity)
+        return self.document(definition)(cast("Callable[P, R]", activity))
+
+    def document(
+        self, source: Callable[..., Any] | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Decorator for a platform's own activity: fills in the ``$names`` in its docstring.
+
+        With a ``source``, such as a shared definition, the activity gets that one's docstring.
+        """
+
+        def documented(activity: Callable[P, R]) -> Callable[P, R]:
+            words = {name: text for name, text in asdict(self.words).items() if text is not None}
+            words["module"] = activity.__module__
+            try:
+                text = _substituted(inspect.getdoc(source or activity) or "", words)
+            except KeyError as missing:
+                error = f"{self.name} has no words for {missing}, as {activity.__name__} needs"
+                raise KeyError(error) from None
+            activity.__doc__ = text
+            return activity
+
+        return documented
 
 
 def _substituted(text: str, words: Mapping[str, str]) -> str:

@@ -41,6 +41,7 @@ outage = OLVM.bind(batch_actions.outage)
 restore_power_states = OLVM.bind(actions.restore_power_states)
 
 
+@OLVM.document()
 def power_off(
     vm_name: str,
     graceful: bool = True,
@@ -61,13 +62,11 @@ def power_off(
     Stopping a suspended VM discards its saved memory, and is refused unless
     `discard_memory` is true.
 
-    `vm_name` is the name, id or path (/data center/cluster/name) of exactly one VM.
-    Returns the outcome: `name`, `id`, `platform`, `operation`, `before` and `after`
-    (power states), `changed`, `how`, `seconds` and `correlation_id` (of the
-    engine's events). `how` is `guest`, `hard`, `fallback_hard` (the guest did not
-    shut down, so the VM was stopped), `engine_converted` (the engine turned the
-    shutdown into a stop, as it does without guest agent and ACPI) or `none`. Fails
-    if the VM is not off in time, unless `on_timeout` is `leave`.
+    `vm_name` is $vm_name. Returns the outcome: $outcome. `how` is `guest`, `hard`,
+    `fallback_hard` (the guest did not shut down, so the VM was stopped),
+    `engine_converted` (the engine turned the shutdown into a stop, as it does
+    without guest agent and ACPI) or `none`. Fails if the VM is not off in time,
+    unless `on_timeout` is `leave`.
 
     ```json
     {
@@ -75,7 +74,7 @@ def power_off(
       "name": "lose-web-01",
       "provider": {
         "type": "python",
-        "module": "chaosvm.olvm.actions",
+        "module": "$module",
         "func": "power_off",
         "arguments": {"vm_name": "web-01", "graceful": false}
       }
@@ -87,6 +86,7 @@ def power_off(
     return outcome.to_json()
 
 
+@OLVM.document()
 def batch_power_off(
     vms: VMSelection,
     parallel: int = 10,
@@ -102,20 +102,15 @@ def batch_power_off(
     """
     Power off the selected VMs, as `power_off` does for one.
 
-    `vms` is a selection such as `{"name": "web-*", "cluster": "prod"}`, as
-    described in docs/selection.md, or a plan: `{"plan": "plan.json"}`. At most
-    `parallel` requests are in flight at once. `timeout` is in seconds, for all VMs
-    together, or for each wave.
+    $selected
 
-    `graceful`, `on_timeout` (`hard`, `fail` or `leave`) and `discard_memory` are
-    those of `power_off`. With `waves`, the VMs are split into that many groups, one
-    after the other; after a failure no further group is touched, and its VMs fail,
-    too. With `interval`, groups start at least that many seconds apart; without
-    `waves`, each VM is a group.
+    `graceful`, `on_timeout` (`hard`, `fail` or `leave`) and `discard_memory` work
+    as in `power_off`. With `waves`, the VMs are split into that many groups, one
+    after the other; after a failure, no further group is touched, and the VMs in
+    those groups fail too. With `interval`, groups start at least that many seconds
+    apart; without `waves`, each VM is a group.
 
-    Returns `outcomes` (one for each VM), the numbers `changed` and `failed`, and
-    `seed` (draws the same sample again; null without a sample). Fails if a VM
-    failed; the error names each with the reason, and the journal has all outcomes.
+    $batch
 
     ```json
     {
@@ -123,7 +118,7 @@ def batch_power_off(
       "name": "lose-two-of-the-web-tier",
       "provider": {
         "type": "python",
-        "module": "chaosvm.olvm.actions",
+        "module": "$module",
         "func": "batch_power_off",
         "arguments": {
           "vms": {"name": "web-*", "power_state": "powered_on", "count": 2, "seed": 7},

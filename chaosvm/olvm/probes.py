@@ -70,6 +70,7 @@ plan_reboot = OLVM.bind(plans.plan_reboot)
 plan_suspend = OLVM.bind(plans.plan_suspend)
 
 
+@OLVM.document(plans.plan_power_off)
 def plan_power_off(
     vms: VMSelection,
     parallel: int = 10,
@@ -83,34 +84,6 @@ def plan_power_off(
     configuration: Configuration = None,
     secrets: Secrets = None,
 ) -> Dict[str, Any]:
-    """
-    Return what `batch_power_off` would do now with these arguments. Nothing is
-    touched.
-
-    Selects the VMs, draws the sample, and checks limits (such as `chaosvm_max_vms`)
-    and refusals. Returns `plan` (its version), `platform`, `server`, `operation`,
-    `options`, `selection`, `seed`, `possible` (false if anything would be refused),
-    `vms` (each with `id`, `name`, `power_state`, what `will` be done and, with
-    `waves` or `interval`, its `wave`), `passed_over`, `refused` and `guards`. With
-    `path`, the plan is also written to that file, atomically.
-
-    `batch_power_off` accepts the plan in place of a selection:
-    `{"plan": "plan.json"}`. It then acts on the same VMs, and is refused if one of
-    them was renamed or deleted, or is in another power state.
-
-    ```json
-    {
-      "type": "probe",
-      "name": "what-would-be-powered-off",
-      "provider": {
-        "type": "python",
-        "module": "chaosvm.olvm.probes",
-        "func": "plan_power_off",
-        "arguments": {"vms": {"name": "web-*", "count": 2}, "path": "plan.json"}
-      }
-    }
-    ```
-    """
     platform = olvm(configuration, secrets)
     options = {
         "graceful": graceful,

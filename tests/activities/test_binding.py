@@ -71,6 +71,20 @@ def test_a_word_that_is_missing_is_an_error_at_import() -> None:
         BINDING.bind(guest_probes.vm_uptime_seconds)
 
 
+def test_what_a_platform_defines_itself_may_have_words_or_a_shared_docstring() -> None:
+    @BINDING.document()
+    def own(vm_name: str) -> None:
+        """Of $vm_name."""
+
+    @BINDING.document(shared)
+    def other(vm_name: str, hard: bool = False) -> None:
+        pass
+
+    assert inspect.getdoc(own) == "Of a toy."
+    assert inspect.getdoc(other) == inspect.getdoc(bound)
+    assert list(inspect.signature(other).parameters) == ["vm_name", "hard"]
+
+
 def test_the_required_words_do_for_what_every_platform_has() -> None:
     for module in (actions, batch_actions, probes):
         for name in {*module.__all__} - {"power_off"}:
