@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--guest-network",
         metavar="N",
-        help="guests with ports get addresses 127.N.x.y (random)",
+        help="guests with ports get addresses 127.N.x.y (any free N)",
     )
     parser.add_argument("--durations", help="a factor for the duration of operations (1)")
     parser.add_argument("--speed", help="seconds that pass in the lab for each real second (1)")

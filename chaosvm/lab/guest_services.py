@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import secrets
@@ -19,6 +20,7 @@ from chaosvm.lab.simulation import Machine, NotFound, Service, World
 __all__ = ["GuestServices"]
 
 _logger = logging.getLogger(__name__)
+_NETWORKS = range(16, 216)
 _PER_COLUMN = 250  # addresses whose third byte differs
 _CHUNK = 65_536
 
@@ -29,13 +31,14 @@ _Listener = tuple[str, int]
 class GuestServices:
     """Listens on the ports of all VMs that have services, each on addresses of its own.
 
-    network: the second byte of these addresses, 127.N.x.y; by default a random one, so
-        that several labs do not meet.
+    network: the second byte of these addresses, 127.N.x.y; by default a random one that no
+        other lab on this machine has.
     """
 
     def __init__(self, world: World, network: int | None = None) -> None:
         self._world = world
-        self._network = 16 + secrets.randbelow(200) if network is None else network
+        self._network = network
+        self._reservation: socket.socket | None = None
         self._addressed: set[str] = set()
         self._owners: dict[_Listener, str] = {}
         self._servers: dict[_Listener, socket.socket] = {}
@@ -49,11 +52,13 @@ class GuestServices:
     def prefixes(self) -> tuple[str, ...]:
         """What the addresses of guests begin with: those given here, and those that they had."""
         guests = (vm for vm in self._world.vms if vm.guest.services)
-        own = (address for vm in guests for address in _loopback_addresses(vm))
-        return (f"127.{self._network}.", *own)
+        had = (address for vm in guests for address in _loopback_addresses(vm))
+        given = () if self._network is None else (f"127.{self._network}.",)
+        return (*given, *had)
 
     def start(self) -> None:
-        """Raises InvalidValue if a port cannot be listened on."""
+        """Raises InvalidValue if a port cannot be listened on, or no network is left."""
+        self._network, self._reservation = _reserve(self._network)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="lab-guests", daemon=True
@@ -75,6 +80,8 @@ class GuestServices:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        if self._reservation is not None:
+            self._reservation.close()
 
     # The simulation --------------------------------------------------------------------
 
@@ -182,6 +189,34 @@ async def _serve(client: socket.socket, service: Service) -> None:
             if service.http and b"\r\n\r\n" in received:
                 await loop.sock_sendall(client, _http_response(service))
                 return
+
+
+def _reserve(network: int | None) -> tuple[int, socket.socket | None]:
+    """The given network, or one that no lab has; and what keeps other labs from choosing it.
+
+    That is a name of Linux's abstract namespace, which is free again when its socket is
+    closed, however the process ends. Other systems have no such names, and hardly any of
+    these addresses.
+    """
+    for candidate in _candidates() if network is None else (network,):
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind(f"\0chaosvm-lab-guests-{candidate}")
+        except OSError as error:
+            reservation.close()
+            if network is not None or error.errno != errno.EADDRINUSE:
+                return candidate, None
+        else:
+            return candidate, reservation
+    raise InvalidValue(
+        f"all {len(_NETWORKS)} networks for guests are taken by other labs on this machine: "
+        "stop some of them, or choose a network with guest_network"
+    )
+
+
+def _candidates() -> Sequence[int]:
+    """In an order that no seed of a run makes the same as that of another."""
+    return secrets.SystemRandom().sample(_NETWORKS, len(_NETWORKS))
 
 
 def _loopback_addresses(vm: Machine) -> list[str]:

@@ -69,7 +69,7 @@ class Lab:
     state_dir: a directory that keeps the CA and the password, so that they stay the same.
         It is made if it is missing, and only its owner may enter it.
     guest_network: the second byte of the addresses 127.N.x.y of guests with services.
-        Default: a random one.
+        Default: a random one that no other lab on this machine has.
     speed: simulated seconds per real second.
     clock_offset: seconds by which the servers' clocks are ahead of ours.
     event_retention: seconds after which events are deleted. Default: never.

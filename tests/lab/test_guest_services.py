@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import requests
 from chaoslib.control import reset_global_controls
 
 from chaosvm.errors import InvalidValue
-from chaosvm.lab import Guest, Lab, Machine, State, World
+from chaosvm.lab import Guest, Lab, Machine, State, World, guest_services
 from chaosvm.lab import control as rehearsal_control
 from chaosvm.lab.simulation import Service
 from tests.lab.conftest import eventually
@@ -43,6 +46,11 @@ def answers(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(10)
         return probe.connect_ex((host, port)) == 0
+
+
+def is_served(world: World, name: str) -> bool:
+    vm = world.vm(name)
+    return bool(vm.ip_addresses) and answers(address(vm), TCP)
 
 
 def get(host: str) -> requests.Response:
@@ -98,7 +106,38 @@ def test_a_guest_answers_again_after_its_boot(guests: World) -> None:
 
 def test_a_vm_that_is_added_later_answers_too(guests: World) -> None:
     guests.add_vm("late", guest=GUEST)
-    eventually(lambda: guests.vm("late").ip_addresses and answers(address(guests.vm("late")), TCP))
+    eventually(lambda: is_served(guests, "late"))
+
+
+def test_no_two_labs_give_guests_the_same_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def started() -> tuple[Lab, World]:
+        world = World()
+        world.add_vm("web", guest=GUEST)
+        lab = opened.enter_context(Lab(world, platforms=["dora"]))
+        world.add_vm("late", guest=GUEST)
+        return lab, world
+
+    every_network = guest_services._candidates()
+    with ExitStack() as opened:
+        one, first = started()
+        chosen = int(address(first.vm("web")).split(".")[1])
+        monkeypatch.setattr(guest_services, "_candidates", lambda: [chosen, *every_network])
+        other, second = started()
+        assert set(one.guest_networks).isdisjoint(other.guest_networks)
+        for world, name in product((first, second), ("web", "late")):
+            eventually(partial(is_served, world, name))
+        monkeypatch.setattr(guest_services, "_candidates", lambda: [chosen])
+        with pytest.raises(InvalidValue, match="taken by other labs"):
+            started()
+
+
+def test_a_network_is_free_again_once_its_lab_has_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guest_services, "_candidates", lambda: [12])  # none is given this one
+    for _ in range(2):
+        with Lab(World(), platforms=["dora"]) as lab:
+            assert lab.guest_networks == ("127.12.",)
 
 
 def test_a_port_that_is_taken_is_an_error() -> None:
