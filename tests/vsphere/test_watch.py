@@ -15,7 +15,7 @@ from chaosvm.runtime import Deadline
 from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
-from tests.moments import count_from_sending
+from tests.moments import ForwardClock
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -32,6 +32,11 @@ def collectors(vcsim: Vcsim) -> tuple[int, int]:
     methods = vcsim.requests()["methods"]
     made = methods.get("CreatePropertyCollector", 0)
     return made, methods.get("DestroyPropertyCollector", 0)
+
+
+def reads(vcsim: Vcsim) -> int:
+    count: int = vcsim.requests()["methods"].get("RetrievePropertiesEx", 0)
+    return count
 
 
 def test_the_result_for_an_unwatched_vm_is_ignored(
@@ -187,12 +192,21 @@ def test_a_shutdown_during_which_the_host_is_lost_is_unknown(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim
 ) -> None:
     vcsim.rules(rule("ShutdownGuest", "ignore"))
-    with ThreadPoolExecutor(1) as pool:
-        power_off = count_from_sending(platform).power_off
-        acting = pool.submit(power_off, NAMES[0], timeout=4, on_timeout="fail")
-        while not vcsim.applied()[0]:
+    platform.backend.clock = clock = ForwardClock()
+
+    def wait_for(happened: Callable[[], bool]) -> None:
+        while not happened():
+            assert not acting.done(), acting.result()
             threading.Event().wait(0.01)
+
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(platform.power_off, NAMES[0], timeout=100, on_timeout="fail")
+        wait_for(lambda: vcsim.applied() == [1])
         estate.set(NAMES[0], **connection("disconnected"))
+        before = reads(vcsim)
+        # When the second read begins, the first has shown the new state.
+        wait_for(lambda: reads(vcsim) >= before + 2)
+        clock.put_forward(100)
         with pytest.raises(OperationFailed) as caught:
             acting.result()
     assert caught.value.outcomes[0].after is PowerState.UNKNOWN
