@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -143,3 +144,15 @@ def test_the_reference_is_up_to_date() -> None:
     folder = ROOT / "docs" / "activities"
     written = {page.name: page.read_text("utf-8") for page in folder.glob("*.md")}
     assert written == generator().pages()
+
+
+def test_discovery_gets_the_variables_as_they_are_written(tmp_path: Path) -> None:
+    """As with `--var-file`, quotes and what else the shell would expand belong to the value."""
+    page = (ROOT / "docs" / "getting-started.md").read_text()
+    (line,) = re.findall(r"^    (\(IFS=.*chaos discover.*)$", page, re.MULTILINE)
+    values = {"VSPHERE_PASSWORD": """a b$HOME;"x"'&`ls`""", "CHAOSVM_PROTECT": "vcenter*,dc-??"}
+    lines = ["# A=comment", *(f"{name}={value}" for name, value in values.items())]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    printing = line.replace("chaos discover --no-install chaosvm", "env -0")
+    shown = subprocess.check_output(["bash", "-c", printing], cwd=tmp_path, text=True)
+    assert values.items() <= dict(each.split("=", 1) for each in shown.split("\0") if each).items()
