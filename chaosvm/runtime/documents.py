@@ -20,6 +20,7 @@ __all__ = [
     "open_regular",
     "parse_json",
     "parse_yaml",
+    "read_bytes",
     "read_text",
     "refuse_irregular",
     "refuse_unbounded",
@@ -76,8 +77,8 @@ def open_regular(path: Path, flags: int) -> int:
     return descriptor
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a regular UTF-8 file of at most 16 MB; raises UnusableFile."""
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file of at most 16 MB; raises UnusableFile."""
     try:
         with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -87,8 +88,13 @@ def read_text(path: Path) -> str:
         raise UnusableFile(getattr(error, "strerror", None) or str(error)) from None
     if len(content) > _MAX_BYTES:
         raise UnusableFile(f"it is larger than {_MAX_BYTES // 1024 // 1024} MB")
+    return content
+
+
+def read_text(path: Path) -> str:
+    """Return the text of such a file in UTF-8."""
     try:
-        return content.decode("utf-8-sig")
+        return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnusableFile("it is not UTF-8") from None
 

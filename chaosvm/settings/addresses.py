@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
 from chaosvm.errors import InvalidValue
-from chaosvm.runtime.documents import read_text
+from chaosvm.runtime.documents import UnusableFile, read_bytes
 from chaosvm.settings import values
 
 __all__ = ["address_of", "ca_file", "host_name", "is_host", "port", "refuse_user"]
@@ -76,9 +77,21 @@ def ca_file(key: str, value: Any) -> str:
     path = values.path(key, value, expected)
     try:
         # Refuses irregular and oversized files before the TLS library reads them.
-        read_text(path)
+        if _is_der(read_bytes(path)):
+            file, pem = shlex.quote(str(path)), shlex.quote(f"{path}.pem")
+            convert = f"openssl x509 -inform der -in {file} -out {pem}"
+            raise UnusableFile(f"it is in DER format, convert it: {convert}")
         ssl.create_default_context(cafile=str(path))
     except (OSError, ValueError) as error:  # ssl.SSLError and UnusableFile are such
         reason = getattr(error, "strerror", None) or str(error) or "it cannot be read"
         raise values.invalid(key, value, f"{expected} ({reason})") from None
     return str(path)
+
+
+def _is_der(content: bytes) -> bool:
+    """True for a certificate in binary form."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -333,6 +334,15 @@ def test_a_ca_file_is_one(ca_file, tmp_path):
     for path in (tmp_path / "missing.pem", tmp_path, tmp_path / "notes.txt"):
         with pytest.raises(InvalidValue, match=r"vsphere_ca_file is .*PEM"):
             loaded(vsphere_ca_file=str(path))
+
+
+def test_a_ca_file_in_der_format_is_refused_with_the_command_that_converts_it(ca_file, tmp_path):
+    path = tmp_path / "my ca.cer"
+    path.write_bytes(ssl.PEM_cert_to_DER_cert(ca_file.read_text()))
+    with pytest.raises(InvalidValue, match=r"expected the path of a PEM file.*DER") as refused:
+        loaded(vsphere_ca_file=str(path))
+    command = f"openssl x509 -inform der -in '{path}' -out '{path}.pem'"
+    assert str(refused.value).endswith(f"convert it: {command})")
 
 
 def test_a_ca_file_may_be_in_the_home_directory(ca_file, monkeypatch):
