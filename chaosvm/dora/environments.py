@@ -42,6 +42,8 @@ else:
 
 # In place of names: every environment. No environment or group can be called that.
 ALL = "all"
+# How similar to a built-in name one without a group must be to count as a misspelling of it.
+_MISSPELT = 0.8
 _EXAMPLE = (
     '{"Arvig-Staging": {"vcenter": "OracleQA", "pattern_path": "ORA-DEV", "vm_path": "ORA-DEV", '
     '"host_filter": "dev1", "vsphere": {"server": "vcenter.example.com"}}}'
@@ -152,8 +154,19 @@ def parse_environments(key: str, value: Any) -> EnvironmentRegistry:
         checked = values.mapping(entry_key, entry, _KEYS, '{"vcenter": "OracleQA"}')
         changes = {field: item for field, item in checked.items() if item is not None}
         existing = environments.get(name)
+        if existing is None and "group" not in changes:
+            _refuse_misspelt(entry_key, name)
         environments[name] = replace(existing, **changes) if existing else _new(name, changes)
     return EnvironmentRegistry(tuple(environments.values()))
+
+
+def _refuse_misspelt(key: str, name: str) -> None:
+    names = [each.name for each in builtin_environments().environments]
+    for close in values.similar(name, names, 1, at_least=_MISSPELT):
+        raise InvalidValue(
+            f"{key} is none of the built-in environments: did you mean {close!r}? An environment "
+            "of your own with such a name needs a group"
+        )
 
 
 def _new(name: str, entry: Mapping[str, Any], group: str = "other") -> Environment:

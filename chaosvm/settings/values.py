@@ -111,12 +111,13 @@ def closest(
     return next(iter(similar(word, by_folded.values(), 1)), None)
 
 
-def similar(word: Any, known: Iterable[str], most: int) -> list[str]:
+def similar(word: Any, known: Iterable[str], most: int, at_least: float = 0.6) -> list[str]:
     """The known words that this one may be a misspelling of, the closest first."""
     if not isinstance(word, str) or len(word) > _LONGEST_WORD:
         return []
     by_folded = {each.casefold(): each for each in known}
-    return [by_folded[each] for each in get_close_matches(word.casefold(), by_folded, n=most)]
+    matches = get_close_matches(word.casefold(), by_folded, most, at_least)
+    return [by_folded[each] for each in matches]
 
 
 def suggestion(word: Any, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:

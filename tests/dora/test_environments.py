@@ -171,6 +171,21 @@ def test_what_is_not_given_stays() -> None:
     assert found.find("new").group == "other"
 
 
+@pytest.mark.parametrize("name", ["Arvig-Stagging", "arvig-staging", "Arvig_Staging"])
+@pytest.mark.parametrize("group", [{}, {"group": None}], ids=["left out", "null"])
+def test_a_misspelt_name_is_no_environment_of_the_users_own(
+    name: str, group: dict[str, None]
+) -> None:
+    expected = rf"^{KEY}\.{name} is none of the built-in .* did you mean 'Arvig-Staging'\?"
+    with pytest.raises(InvalidValue, match=expected):
+        parse_environments(KEY, {name: {"vcenter": "OracleQA", **group}})
+
+
+def test_a_name_like_a_built_in_one_may_be_the_users_own_with_a_group() -> None:
+    found = parse_environments(KEY, {"EPB-Prod2": {"group": "lab"}, "EPB-Test": {"vcenter": "E"}})
+    assert [found.find(name).group for name in ("EPB-Prod2", "EPB-Test")] == ["lab", "other"]
+
+
 def test_null_is_not_given() -> None:
     keys = ("group", "vcenter", "pattern_path", "vm_path", "host_filter", "vsphere")
     found = parse_environments(KEY, {"Paytv": dict.fromkeys(keys)})
