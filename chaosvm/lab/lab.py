@@ -25,7 +25,7 @@ from chaosvm.lab.state_directory import StateDirectory
 from chaosvm.lab.world_files import Described, Source, load
 from chaosvm.settings import values
 
-__all__ = ["Lab", "installed"]
+__all__ = ["Lab", "installed", "is_simulated"]
 
 # Module, required packages and extras of each platform. Fixed ports are numbered in this order,
 # and only the last platform may have several.
@@ -43,6 +43,11 @@ def installed() -> tuple[str, ...]:
         for platform, (_, packages, _) in _PLATFORMS.items()
         if all(importlib.util.find_spec(package) for package in packages)
     )
+
+
+def is_simulated(platform: str) -> bool:
+    """True if the lab has a server for it, installed or not."""
+    return platform in _PLATFORMS
 
 
 class Lab:

@@ -211,6 +211,10 @@ class RehearsalSession:
                 )
 
     def _missing_platform_hint(self, platform: str) -> str:
+        from chaosvm.lab.lab import is_simulated
+
+        if not is_simulated(platform):
+            return "it is not simulated, so this experiment cannot be rehearsed"
         if self._arguments.platforms is not None:
             return f"add {platform} to the `platforms` of {rehearsal.CONTROL}, or omit `platforms`"
         return f"pip install 'chaostoolkit-vm[lab,{platform}]'"

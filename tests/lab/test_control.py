@@ -16,7 +16,7 @@ from chaoslib.exceptions import InterruptExecution, InvalidExperiment
 from chaoslib.experiment import run_experiment
 
 from chaosvm.errors import InvalidValue, NotInRehearsal
-from chaosvm.lab import control
+from chaosvm.lab import control, lab
 from chaosvm.lab.foreign_activities import OtherActions
 from chaosvm.lab.session import ControlArguments
 from chaosvm.runtime import rehearsal
@@ -164,6 +164,15 @@ def test_a_platform_that_the_experiment_needs_and_the_lab_lacks(
     journal = rehearse(tmp_path, made, **told, rollbacks="always")
     assert (journal["status"], journal["run"], journal["rollbacks"]) == ("interrupted", [], [])
     assert re.search(f"{needs['name']}' needs {missing}", logs.text)
+
+
+@pytest.mark.parametrize("told", [{}, {"platforms": ["dora"]}], ids=str)
+def test_a_platform_without_a_simulated_server(
+    told: dict[str, Any], tmp_path: Path, logs: pytest.LogCaptureFixture, monkeypatch: Any
+) -> None:
+    monkeypatch.delitem(lab._PLATFORMS, "vsphere")
+    rehearse(tmp_path, experiment(count()), **told)
+    assert "needs vSphere, which the lab lacks: it is not simulated, so this exp" in logs.text
 
 
 # VMs that an experiment names ---------------------------------------------------------------
