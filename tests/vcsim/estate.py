@@ -12,7 +12,6 @@ import json
 import time
 import urllib.request
 import uuid
-from types import TracebackType
 from typing import Any, TypeAlias
 
 from pyVim.connect import Disconnect, SmartConnect
@@ -41,12 +40,7 @@ class Estate:
     def __enter__(self) -> Estate:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
