@@ -28,9 +28,8 @@ from chaosvm.power.fallback import Fallback
 from chaosvm.power.precheck import (
     already_satisfied,
     first_command,
+    impossible_reason,
     must_wait_for_stable_state,
-    unknown_state_reason,
-    unsupported_reason,
 )
 from chaosvm.power.request import Answer, Request
 from chaosvm.power.resend import is_resend_due, may_resend, plan_resend
@@ -88,11 +87,7 @@ class Job(Fallback):
     def refusal_reason(self) -> str | None:
         """Why the operation is impossible or refused in the VM's present state."""
         vm = replace(self.vm, power_state=self.seen.power_state)
-        return (
-            unsupported_reason(vm, self.order)
-            or self._platform_refusal(vm, self.order)
-            or unknown_state_reason(vm)
-        )
+        return impossible_reason(vm, self.order, self._platform_refusal)
 
     def may_send(self) -> bool:
         """Check again before a queued command is sent; fails the job if it is refused now.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chaosvm.backend import Operation, Order, PowerCommand
 from chaosvm.ledger import TARGET_STATES
 from chaosvm.vm import VM, PowerState
@@ -9,9 +11,8 @@ from chaosvm.vm import VM, PowerState
 __all__ = [
     "already_satisfied",
     "first_command",
+    "impossible_reason",
     "must_wait_for_stable_state",
-    "unknown_state_reason",
-    "unsupported_reason",
 ]
 
 
@@ -21,7 +22,14 @@ def already_satisfied(vm: VM, order: Order) -> bool:
     return not reboots and vm.power_state is TARGET_STATES[order.operation]
 
 
-def unsupported_reason(vm: VM, order: Order) -> str | None:
+def impossible_reason(
+    vm: VM, order: Order, refusal_reason: Callable[[VM, Order], str | None]
+) -> str | None:
+    """Why the order is impossible for the VM as it is; ``refusal_reason`` is the backend's."""
+    return _unsupported_reason(vm, order) or refusal_reason(vm, order) or _unknown_state_reason(vm)
+
+
+def _unsupported_reason(vm: VM, order: Order) -> str | None:
     """Why no platform supports the order in this state; a backend may refuse more."""
     needs_running = order.operation in (Operation.REBOOT, Operation.SUSPEND)
     if needs_running and vm.power_state is PowerState.POWERED_OFF:
@@ -29,7 +37,7 @@ def unsupported_reason(vm: VM, order: Order) -> str | None:
     return None
 
 
-def unknown_state_reason(vm: VM) -> str | None:
+def _unknown_state_reason(vm: VM) -> str | None:
     """Why nothing can be done to a VM in an unknown state, for a backend without a reason."""
     if vm.power_state is not PowerState.UNKNOWN:
         return None

@@ -23,7 +23,7 @@ from chaosvm.outcome import Outcome
 from chaosvm.power.dispatcher import Dispatcher
 from chaosvm.power.guests import GuestReader
 from chaosvm.power.job import Job
-from chaosvm.power.precheck import already_satisfied, unknown_state_reason, unsupported_reason
+from chaosvm.power.precheck import already_satisfied, impossible_reason
 from chaosvm.power.progress_log import ProgressLog
 from chaosvm.runtime import Deadline, experiment
 from chaosvm.vm import VM
@@ -101,11 +101,7 @@ def refusal_reason(backend: Backend, vm: VM, order: Order) -> str | None:
     """Why the order is impossible for the VM as it is; None if it is possible or satisfied."""
     if already_satisfied(vm, order):
         return None
-    return (
-        unsupported_reason(vm, order)
-        or backend.refusal_reason(vm, order)
-        or unknown_state_reason(vm)
-    )
+    return impossible_reason(vm, order, backend.refusal_reason)
 
 
 def _ended(jobs: Sequence[Job]) -> list[Outcome]:
