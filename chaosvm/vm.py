@@ -6,7 +6,10 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["VM", "PowerState"]
+__all__ = ["IDENTIFYING_FIELDS", "VM", "PowerState"]
+
+# The fields that ``VM.identifiers`` consists of, apart from aliases.
+IDENTIFYING_FIELDS = ("name", "id", "instance_uuid", "path")
 
 
 class PowerState(StrEnum):
@@ -61,8 +64,14 @@ class VM:
     # Other spellings of its name or path, such as vSphere's "a%2fb" for "a/b".
     aliases: tuple[str, ...] = ()
 
+    @property
+    def identifiers(self) -> set[str]:
+        """Its name, id, instance UUID and inventory path, and the aliases of these."""
+        names = (self.name, self.id, self.instance_uuid, self.path, *self.aliases)
+        return {name for name in names if name}
+
     def answers_to(self, identifier: str) -> bool:
-        """True if this is its name, id, instance UUID, inventory path or an alias of these."""
+        """True if this is one of its identifiers; case does not matter for the UUID."""
         if identifier in (self.name, self.id, self.path) or identifier in self.aliases:
             return True
         return self.instance_uuid is not None and identifier.lower() == self.instance_uuid.lower()

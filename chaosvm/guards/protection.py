@@ -31,8 +31,7 @@ def unmatched_globs(vms: Sequence[VM], globs: Iterable[str]) -> list[str]:
 
 
 def _names_of(vm: VM) -> set[str]:
-    names = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
-    return set().union(*(spellings(name) for name in names if name))
+    return set().union(*map(spellings, vm.identifiers))
 
 
 def _matches(names: set[str], glob: str) -> bool:

@@ -49,5 +49,4 @@ class Exclusion:
 
 
 def _composed_names(vm: VM) -> set[str]:
-    names = (vm.name, vm.id, vm.instance_uuid, vm.path, *vm.aliases)
-    return {composed(name) for name in names if name}
+    return set(map(composed, vm.identifiers))

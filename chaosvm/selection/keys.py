@@ -11,11 +11,9 @@ from typing import Any
 from chaosvm.errors import SelectionError
 from chaosvm.selection.exclusion import Exclusion
 from chaosvm.settings import values
-from chaosvm.vm import VM, PowerState
+from chaosvm.vm import IDENTIFYING_FIELDS, VM, PowerState
 
 __all__ = ["FILTERS", "KEYS", "SelectionKey"]
-
-_IDENTITY = ("name", "id", "instance_uuid", "path")
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,18 @@ def _matches_any(globs: Iterable[str], candidates: Iterable[str | None]) -> bool
     return any(fnmatchcase(candidate, glob) for glob in globs for candidate in present)
 
 
+def _field(name: str, verb: str, plural: str) -> SelectionKey:
+    """A key whose globs are compared with one field."""
+
+    def value(vm: VM) -> tuple[str | None]:
+        return (getattr(vm, name),)
+
+    def matches(vm: VM, globs: Sequence[str]) -> bool:
+        return _matches_any(globs, value(vm))
+
+    return SelectionKey(values.string_list, (name,), matches, verb, plural, value)
+
+
 def _folder_matches(vm: VM, globs: Sequence[str]) -> bool:
     """By the folder's inventory path, or by its own name."""
     if vm.folder is None:
@@ -74,14 +84,8 @@ def _guest_os_matches(vm: VM, globs: Sequence[str]) -> bool:
 
 
 KEYS: dict[str, SelectionKey] = {
-    "names": SelectionKey(values.string_list, _IDENTITY),
-    "name": SelectionKey(
-        values.string_list,
-        ("name",),
-        lambda vm, globs: _matches_any(globs, (vm.name,)),
-        plural="Names",
-        values_of=lambda vm: (vm.name,),
-    ),
+    "names": SelectionKey(values.string_list, IDENTIFYING_FIELDS),
+    "name": _field("name", "matches", "Names"),
     "regex": SelectionKey(
         _regex,
         ("name",),
@@ -89,31 +93,10 @@ KEYS: dict[str, SelectionKey] = {
         plural="Names",
         values_of=lambda vm: (vm.name,),
     ),
-    "ids": SelectionKey(values.string_list, _IDENTITY),
-    "datacenter": SelectionKey(
-        values.string_list,
-        ("datacenter",),
-        lambda vm, globs: _matches_any(globs, (vm.datacenter,)),
-        "is in",
-        "Datacenters",
-        lambda vm: (vm.datacenter,),
-    ),
-    "cluster": SelectionKey(
-        values.string_list,
-        ("cluster",),
-        lambda vm, globs: _matches_any(globs, (vm.cluster,)),
-        "is in",
-        "Clusters",
-        lambda vm: (vm.cluster,),
-    ),
-    "host": SelectionKey(
-        values.string_list,
-        ("host",),
-        lambda vm, globs: _matches_any(globs, (vm.host,)),
-        "is on",
-        "Hosts",
-        lambda vm: (vm.host,),
-    ),
+    "ids": SelectionKey(values.string_list, IDENTIFYING_FIELDS),
+    "datacenter": _field("datacenter", "is in", "Datacenters"),
+    "cluster": _field("cluster", "is in", "Clusters"),
+    "host": _field("host", "is on", "Hosts"),
     "folder": SelectionKey(
         values.string_list,
         ("folder",),
@@ -144,7 +127,7 @@ KEYS: dict[str, SelectionKey] = {
     ),
     "exclude": SelectionKey(
         Exclusion,
-        _IDENTITY,
+        IDENTIFYING_FIELDS,
         lambda vm, exclusion: not exclusion.matches(vm),
         "is left by",
     ),

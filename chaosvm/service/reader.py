@@ -9,14 +9,12 @@ from chaosvm.plans import PlanTarget
 from chaosvm.runtime import Deadline
 from chaosvm.selection import Selection, find_one
 from chaosvm.settings import values
-from chaosvm.vm import VM
+from chaosvm.vm import IDENTIFYING_FIELDS, VM
 
 __all__ = ["InventoryReader"]
 
 # From this many VMs on, reading all fields of all VMs takes longer than a second request.
 _LARGE_INVENTORY = 1000
-# The fields that ``chaosvm_protect`` is compared with.
-_PROTECTED_BY = ("name", "id", "instance_uuid", "path")
 
 
 class InventoryReader:
@@ -81,7 +79,8 @@ class InventoryReader:
 
     def _read_in_two_steps(self, selection: Selection, deadline: Deadline) -> list[VM]:
         """First the fields that the selection reads, then all fields of the VMs that match."""
-        vms = self.backend.inventory(deadline, fields=selection.fields.union(_PROTECTED_BY))
+        fields = selection.fields.union(IDENTIFYING_FIELDS)  # ``chaosvm_protect`` compares them
+        vms = self.backend.inventory(deadline, fields=fields)
         self._size = len(vms)
         if selection.needs_tags:
             vms = self.backend.with_tags(vms, deadline)

@@ -8,7 +8,7 @@ from typing import Any
 from pyVmomi import vmodl
 
 from chaosvm.selection import NameMatcher, VMIndex
-from chaosvm.vm import VM
+from chaosvm.vm import IDENTIFYING_FIELDS, VM
 from chaosvm.vsphere.inventory import ObjectGraph, read_object_graph
 from chaosvm.vsphere.properties import ALL_PATHS, ObjectProperties, PropertyPaths, paths_for_fields
 from chaosvm.vsphere.retrieval import retrieve
@@ -17,9 +17,7 @@ from chaosvm.vsphere.traversals import vms_spec, vms_with_location_spec
 __all__ = ["NameCache", "read_vms_by_id"]
 
 _VM = "VirtualMachine"
-# The fields that VM.answers_to() compares.
-_NAME_FIELDS = ("name", "id", "instance_uuid", "path")
-_NAME_PATHS = paths_for_fields(_NAME_FIELDS)
+_NAME_PATHS = paths_for_fields(IDENTIFYING_FIELDS)
 # Up to _MAX_SINGLE VMs are read with a traversal each. More than that, and more than
 # 1/_MAX_FRACTION of all, are read with the whole inventory.
 _MAX_SINGLE, _MAX_FRACTION = 20, 3
@@ -50,7 +48,7 @@ class NameCache:
         to the names; None stands for all fields.
         """
         names = set(only)
-        paths = ALL_PATHS if fields is None else paths_for_fields({*fields, *_NAME_FIELDS})
+        paths = ALL_PATHS if fields is None else paths_for_fields({*fields, *IDENTIFYING_FIELDS})
         cached = self._cached_vms(content, names, paths) if allow_cached else None
         return self._find(content, names, paths) if cached is None else cached
 
