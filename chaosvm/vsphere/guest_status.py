@@ -7,10 +7,9 @@ from typing import Any
 
 from chaosvm.backend import GuestStatus, Heartbeat, ToolsStatus
 from chaosvm.vm import VM, PowerState
-from chaosvm.vsphere.faults import RootFolderMissing
 from chaosvm.vsphere.inventory import ip_addresses, power_state, unescape
 from chaosvm.vsphere.properties import ObjectProperties
-from chaosvm.vsphere.retrieval import retrieve_with_pyvmomi
+from chaosvm.vsphere.retrieval import require_root, retrieve_with_pyvmomi
 from chaosvm.vsphere.traversals import vms_with_host_spec
 from chaosvm.vsphere.uptimes import UPTIME_LAG, GuestUptimes
 
@@ -51,8 +50,7 @@ def read_guest_statuses(
     objects = retrieve_with_pyvmomi(
         content.propertyCollector, vms_with_host_spec(content, [vm.id for vm in vms], _PATHS)
     )
-    if content.rootFolder._GetMoId() not in objects:
-        raise RootFolderMissing
+    require_root(content, objects)
     found = {vm.id: objects[vm.id] for vm in vms if vm.id in objects}
     running = [moid for moid, item in found.items() if _tools(item) is ToolsStatus.RUNNING]
     seconds, reason = uptimes.read(content, running)

@@ -8,10 +8,9 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from chaosvm.backend import Alarm, ClusterStatus, HostConnection, HostStatus
-from chaosvm.vsphere.faults import RootFolderMissing
 from chaosvm.vsphere.inventory import unescape
 from chaosvm.vsphere.properties import ObjectProperties
-from chaosvm.vsphere.retrieval import retrieve_with_pyvmomi
+from chaosvm.vsphere.retrieval import require_root, retrieve_with_pyvmomi
 from chaosvm.vsphere.traversals import hosts_spec
 
 __all__ = ["read_alarms", "read_clusters", "read_hosts"]
@@ -86,8 +85,7 @@ def read_clusters(content: Any) -> list[ClusterStatus]:
 
 def _read(content: Any, paths: Mapping[str, Sequence[str]]) -> dict[str, ObjectProperties]:
     objects = retrieve_with_pyvmomi(content.propertyCollector, hosts_spec(content, paths))
-    if content.rootFolder._GetMoId() not in objects:
-        raise RootFolderMissing
+    require_root(content, objects)
     return objects
 
 

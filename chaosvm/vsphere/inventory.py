@@ -17,13 +17,12 @@ from chaosvm.errors import PlatformError, ProtocolError
 from chaosvm.vm import VM, PowerState
 from chaosvm.vsphere.faults import (
     POWER_STATES,
-    RootFolderMissing,
     fault_text,
     is_outcome_unknown,
     platform_error,
 )
 from chaosvm.vsphere.properties import ALL_PATHS, ObjectProperties, PropertyPaths
-from chaosvm.vsphere.retrieval import retrieve
+from chaosvm.vsphere.retrieval import require_root, retrieve
 from chaosvm.vsphere.traversals import inventory_spec
 
 __all__ = [
@@ -88,9 +87,7 @@ def read_inventory(content: Any) -> Inventory:
 def read_object_graph(content: Any, paths: PropertyPaths) -> ObjectGraph:
     """Read these properties of all objects. Raises as ``read_inventory``."""
     objects = retrieve(content, inventory_spec(content, paths))
-    if content.rootFolder._GetMoId() not in objects:
-        # Even an inventory without VMs has its root folder.
-        raise RootFolderMissing
+    require_root(content, objects)
     return ObjectGraph(objects)
 
 

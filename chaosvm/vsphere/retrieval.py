@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Container, Iterator, Sized
 from sys import intern
 from typing import Any
 
 from pyVmomi import vim, vmodl
 
 from chaosvm.runtime.unpacking import MOST_ITEMS, too_large
+from chaosvm.vsphere.faults import RootFolderMissing
 from chaosvm.vsphere.properties import ObjectProperties, normalize
 from chaosvm.vsphere.response_parser import ResponseParser, UnknownForm, read_page
 
-__all__ = ["retrieve", "retrieve_with_pyvmomi"]
+__all__ = ["require_root", "retrieve", "retrieve_with_pyvmomi"]
 
 _collector = vmodl.query.PropertyCollector
 _METHODS = (_collector.RetrievePropertiesEx, _collector.ContinueRetrievePropertiesEx)
@@ -77,6 +78,12 @@ def retrieve_with_pyvmomi(collector: Any, spec: Any) -> dict[str, ObjectProperti
         _check_size(objects)
         page = collector.ContinueRetrievePropertiesEx(page.token) if page.token else None
     return objects
+
+
+def require_root(content: Any, objects: Container[str]) -> None:
+    """Raise RootFolderMissing if the response is not valid: what it lacks may still exist."""
+    if content.rootFolder._GetMoId() not in objects:
+        raise RootFolderMissing
 
 
 def _check_size(objects: Sized) -> None:

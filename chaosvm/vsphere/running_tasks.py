@@ -7,8 +7,7 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from chaosvm.vsphere.faults import RootFolderMissing
-from chaosvm.vsphere.retrieval import retrieve_with_pyvmomi
+from chaosvm.vsphere.retrieval import require_root, retrieve_with_pyvmomi
 
 __all__ = ["vms_with_running_tasks"]
 
@@ -21,11 +20,9 @@ def vms_with_running_tasks(content: Any, moids: Sequence[str]) -> set[str]:
 
     Deleted tasks and VMs are ignored.
     """
-    root = content.rootFolder
-    objects = retrieve_with_pyvmomi(content.propertyCollector, _filter_spec(root, moids))
-    if root._GetMoId() not in objects:
-        # Not a valid response: that it has no task proves nothing.
-        raise RootFolderMissing
+    spec = _filter_spec(content.rootFolder, moids)
+    objects = retrieve_with_pyvmomi(content.propertyCollector, spec)
+    require_root(content, objects)
     tasks = [item.properties for item in objects.values() if item.kind == "Task"]
     return {
         task["info.entity"]

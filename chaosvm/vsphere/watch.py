@@ -21,10 +21,10 @@ from chaosvm.errors import AnswerLost, CommandFailed
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 from chaosvm.vsphere.client import VSphereClient
-from chaosvm.vsphere.faults import RootFolderMissing, command_error
+from chaosvm.vsphere.faults import command_error
 from chaosvm.vsphere.inventory import power_state, read_error
 from chaosvm.vsphere.properties import ObjectProperties
-from chaosvm.vsphere.retrieval import retrieve, retrieve_with_pyvmomi
+from chaosvm.vsphere.retrieval import require_root, retrieve, retrieve_with_pyvmomi
 from chaosvm.vsphere.update_stream import UpdateStream, pause
 
 __all__ = ["VSphereWatch"]
@@ -194,12 +194,9 @@ class VSphereWatch(Watch):
                 status.update({path: get(path) for path in _WATCHED_PATHS[vim.VirtualMachine]})
 
     def _read_all(self, content: Any) -> dict[str, ObjectProperties]:
-        root = content.rootFolder
-        spec = _filter_spec([_object_spec(root), *self._object_specs.values()], _WATCHED_PATHS)
-        objects = retrieve(content, spec)
-        if root._GetMoId() not in objects:
-            # Not a valid response: a VM that is missing from it may still exist.
-            raise RootFolderMissing
+        specs = [_object_spec(content.rootFolder), *self._object_specs.values()]
+        objects = retrieve(content, _filter_spec(specs, _WATCHED_PATHS))
+        require_root(content, objects)
         return objects
 
     def _task_faults(self, moids: Iterable[str], deadline: Deadline) -> dict[str, Any]:
