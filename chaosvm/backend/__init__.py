@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from chaosvm.backend.backend import Backend
 from chaosvm.backend.commands import CommandHandle, PowerCommand
-from chaosvm.backend.events import EventKind, ServerEvent, events_of
+from chaosvm.backend.events import EventKind, ServerEvent, events_missing, events_of
 from chaosvm.backend.order import OnTimeout, Operation, Order
 from chaosvm.backend.server_vm import runs_server
 from chaosvm.backend.status import (
@@ -41,6 +41,7 @@ __all__ = [
     "ServerTime",
     "ToolsStatus",
     "Watch",
+    "events_missing",
     "events_of",
     "runs_server",
 ]

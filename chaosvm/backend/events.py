@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from chaosvm.errors import NotReported
 from chaosvm.vm import VM
 
-__all__ = ["EventKind", "ServerEvent", "events_of"]
+__all__ = ["EventKind", "ServerEvent", "events_missing", "events_of"]
 
 
 class EventKind(StrEnum):
@@ -83,6 +84,15 @@ class ServerEvent:
             "vm_id": self.vm_id,
             "host": self.host,
         }
+
+
+def events_missing(address: str, since: dt.datetime, oldest: dt.datetime | None) -> NotReported:
+    """For a server whose ``oldest`` event does not show that it kept those from ``since`` on."""
+    kept = f"only since {oldest.isoformat()}" if oldest else "none"
+    return NotReported(
+        f"{address} has no events from before {since.isoformat()} ({kept}), so what happened "
+        "since then cannot be known"
+    )
 
 
 def events_of(

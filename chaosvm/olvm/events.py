@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from chaosvm.backend import EventKind, ServerEvent
-from chaosvm.errors import NotReported
+from chaosvm.backend import EventKind, ServerEvent, events_missing
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
@@ -118,16 +117,8 @@ def read_events(client: OLVMClient, since: dt.datetime, deadline: Deadline) -> l
         if oldest is not None and (oldest.number == 1 or oldest.at < since):
             return dated
         if first == 0:
-            raise _events_missing(client.address, since, oldest)
+            raise events_missing(client.address, since, oldest.at if oldest else None)
         count *= _MORE
-
-
-def _events_missing(address: str, since: dt.datetime, oldest: ServerEvent | None) -> NotReported:
-    kept = f"only since {oldest.at.isoformat()}" if oldest else "none"
-    return NotReported(
-        f"{address} has no events from before {since.isoformat()} ({kept}), so what happened "
-        "since then cannot be known"
-    )
 
 
 def _server_event(event: Event, at: dt.datetime) -> ServerEvent:

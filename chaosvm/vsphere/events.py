@@ -8,8 +8,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from chaosvm.backend import EventKind, ServerEvent
-from chaosvm.errors import NotReported
+from chaosvm.backend import EventKind, ServerEvent, events_missing
 from chaosvm.runtime.unpacking import MOST_ITEMS, too_large
 from chaosvm.vm import VM
 
@@ -81,11 +80,7 @@ def _require_kept(content: Any, since: dt.datetime, address: str) -> None:
         return
     oldest = next(_pages(content, _Filter(), 1), None)
     if oldest is None or oldest.key > 1:
-        kept = f"only since {oldest.createdTime.isoformat()}" if oldest else "none"
-        raise NotReported(
-            f"{address} has no events from before {since.isoformat()} ({kept}), so what happened "
-            "since then cannot be known"
-        )
+        raise events_missing(address, since, oldest and oldest.createdTime)
 
 
 def _pages(content: Any, spec: Any, size: int = _PAGE) -> Iterator[Any]:
