@@ -100,10 +100,14 @@ class OLVMClient:
         return self._retry_once(lambda: self._get(path, query, new_parser(), deadline), deadline)
 
     def read_one(
-        self, path: str, new_parser: Callable[[], XmlListParser[T]], deadline: Deadline
+        self,
+        path: str,
+        new_parser: Callable[[], XmlListParser[T]],
+        deadline: Deadline,
+        **query: str,
     ) -> T | None:
         """Read one object; None if it does not exist (404)."""
-        items = self.read_list_if_exists(path, new_parser, deadline)
+        items = self.read_list_if_exists(path, new_parser, deadline, **query)
         return items[0] if items else None
 
     def _retry_once(self, send: Callable[[], T], deadline: Deadline) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-__all__ = ["boolean", "inner", "ip_addresses", "link_id"]
+__all__ = ["boolean", "inner", "ip_addresses", "link_id", "vm_status"]
 
 
 def boolean(text: str | None) -> bool | None:
@@ -32,3 +32,8 @@ def ip_addresses(devices: Element | None) -> tuple[str, ...] | None:
         return None
     addresses = [address.text for address in devices.iterfind("reported_device/ips/ip/address")]
     return tuple(dict.fromkeys(address for address in addresses if address)) or None
+
+
+def vm_status(vm: Element) -> str:
+    """The engine gives no status for a VM with broken disks."""
+    return vm.findtext("status") or "unknown"

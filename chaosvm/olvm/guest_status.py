@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 from chaosvm.backend import GuestStatus, ToolsStatus
 from chaosvm.olvm.bulk_reads import map_parallel, read_by_name
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.elements import ip_addresses, link_id
+from chaosvm.olvm.elements import ip_addresses, link_id, vm_status
 from chaosvm.olvm.inventory import Place, power_state
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
@@ -47,8 +47,7 @@ def read_guest_statuses(
     found = {status.vm_id: status for status in listed}
 
     def read_one(vm: VM) -> GuestStatus | None:
-        each = client.read_list_if_exists(f"vms/{vm.id}", parser, deadline, follow=_FOLLOW)
-        return each[0] if each else None
+        return client.read_one(f"vms/{vm.id}", parser, deadline, follow=_FOLLOW)
 
     for status in map_parallel(read_one, [vm for vm in vms if vm.id not in found]):
         if status is not None:
@@ -57,8 +56,7 @@ def read_guest_statuses(
 
 
 def _status(vm: Element, hosts: Mapping[str, Place]) -> GuestStatus:
-    # The engine gives no status for a VM with broken disks.
-    status = vm.findtext("status") or "unknown"
+    status = vm_status(vm)
     host_id = link_id(vm.find("host"))
     started = vm.findtext("start_time")
     is_up = status == "up"

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 
 from chaosvm.olvm.bulk_reads import read_by_id, read_by_name
 from chaosvm.olvm.client import OLVMClient
-from chaosvm.olvm.elements import boolean, inner, ip_addresses, link_id
+from chaosvm.olvm.elements import boolean, inner, ip_addresses, link_id, vm_status
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 from chaosvm.selection import VMIndex
@@ -197,7 +197,7 @@ def _unique(vms: list[VM]) -> list[VM]:
 
 def read_status(client: OLVMClient, vm_id: str, deadline: Deadline) -> str | None:
     """The engine's status of a VM; None if the VM does not exist."""
-    return client.read_one(f"vms/{vm_id}", lambda: _vm_parser(_status), deadline)
+    return client.read_one(f"vms/{vm_id}", lambda: _vm_parser(vm_status), deadline)
 
 
 def _place(element: Element) -> Place:
@@ -227,11 +227,6 @@ def _has_known_places(element: Element, places: Places) -> bool:
     return (not host or host in places.hosts) and (not cluster or cluster in places.clusters)
 
 
-def _status(element: Element) -> str:
-    """The engine gives no status for a VM with broken disks."""
-    return element.findtext("status") or "unknown"
-
-
 # From an element to a VM ---------------------------------------------------------------
 
 
@@ -241,7 +236,7 @@ def _vm(element: Element, places: Places) -> VM:
     cluster = places.clusters.get(link_id(parts.get("cluster")))
     host = places.hosts.get(link_id(parts.get("host")))
     datacenter = places.datacenters.get(cluster.datacenter_id or "") if cluster else None
-    status = _status(element)
+    status = vm_status(element)
     vm_id = element.attrib["id"]
     name = text("name") or vm_id
     names = [_name(datacenter), _name(cluster), name]

@@ -12,6 +12,7 @@ from chaosvm.backend import CommandHandle, Observation, Order, PowerCommand, Wat
 from chaosvm.errors import CommandFailed, DeadlinePassed, GuestUnavailable, PlatformError
 from chaosvm.olvm.bulk_reads import read_by_id, read_by_name
 from chaosvm.olvm.client import OLVMClient
+from chaosvm.olvm.elements import vm_status
 from chaosvm.olvm.events import Event, events_of_call, failed_start, forced_stops, was_forced
 from chaosvm.olvm.inventory import power_state
 from chaosvm.olvm.xml_lists import XmlListParser
@@ -59,9 +60,7 @@ class _Reading:
 
     @classmethod
     def of(cls, vm: Element) -> _Reading:
-        # The engine gives no status for a VM with broken disks.
-        status = vm.findtext("status") or "unknown"
-        return cls(vm.attrib["id"], status, vm.findtext("stop_time"))
+        return cls(vm.attrib["id"], vm_status(vm), vm.findtext("stop_time"))
 
 
 # By id; None for a VM that does not exist.
