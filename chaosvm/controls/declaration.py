@@ -66,23 +66,19 @@ def wrong_arguments(provider: Mapping[str, Any], example: str) -> str:
 
 def log_errors(function: F) -> F:
     """Log errors that Chaos Toolkit would ignore."""
-
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except InterruptExecution:
-            raise
-        except Exception as error:
-            logger.error(f"{_qualified_name(function)} failed: {_error(error)}")
-            raise
-
-    return cast(F, call)
+    return _on_error(function, logger.error)
 
 
 def required(function: F) -> F:
     """Stop the run on an error, as it must not continue without this control."""
 
+    def stop(message: str) -> None:
+        raise InterruptExecution(message)
+
+    return _on_error(function, stop)
+
+
+def _on_error(function: F, report: Callable[[str], None]) -> F:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -90,8 +86,9 @@ def required(function: F) -> F:
         except InterruptExecution:
             raise
         except Exception as error:
-            message = f"{_qualified_name(function)} failed: {_error(error)}"
-            raise InterruptExecution(message) from error
+            name = f"{function.__module__}: {function.__name__}"
+            report(f"{name} failed: {type(error).__name__}: {error}")
+            raise
 
     return cast(F, call)
 
@@ -137,11 +134,3 @@ def _is_of_experiment(control: Mapping[str, Any]) -> bool:
 
 def _name(control: Mapping[str, Any]) -> str:
     return f"the control {control.get('name')!r}"
-
-
-def _qualified_name(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}: {function.__name__}"
-
-
-def _error(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -31,7 +31,7 @@ import logging
 import shlex
 import signal
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Dict, Iterator, List
 
@@ -71,7 +71,7 @@ class _Undo:
     timeout: float
     parallel: int
     force: bool
-    done: bool = field(default=False)
+    done: bool = False
 
     def carry_out(self) -> None:
         if self.done:
@@ -221,7 +221,7 @@ def _interrupt_on_hangup() -> None:
 
 
 @contextmanager
-def _deferring_signals(run: RunContext | None = None) -> Iterator[None]:
+def _deferring_signals(run: RunContext) -> Iterator[None]:
     """Ignore the first signal in the block, as an interruption must not prevent the undo."""
     if not experiment.in_main_thread():
         yield
@@ -232,8 +232,7 @@ def _deferring_signals(run: RunContext | None = None) -> Iterator[None]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        if run is not None:
-            run.stopped_by = run.stopped_by or signal.Signals(number).name
+        run.stopped_by = run.stopped_by or signal.Signals(number).name
         logger.warning("undo: VMs are being restored; a second signal stops that")
 
     before = {number: signal.signal(number, defer) for number in _SIGNALS}

@@ -257,7 +257,7 @@ def test_an_activity_that_outlives_its_run_sends_nothing(
 
 
 def undo_with(*sent: signal.Signals) -> None:
-    with undo._deferring_signals():
+    with undo._deferring_signals(experiments.RunContext(None, {}, None, None)):
         for number in sent:
             os.kill(os.getpid(), number)
 
