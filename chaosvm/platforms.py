@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 __all__ = ["PLATFORMS", "Platform", "platform_title"]
@@ -31,14 +31,14 @@ class Platform:
 
     def load_settings(self) -> type[Any]:
         """Import the class of its settings."""
-        kind: type[Any] = _load(self.settings)
+        kind: type[Any] = resolve_name(self.settings)
         return kind
 
     def connect(
         self, configuration: Mapping[str, Any] | None, secrets: Mapping[str, Any] | None
     ) -> Any:
         """Return its shared connection; raises InvalidValue for invalid settings."""
-        return _load(self.connection)(configuration, secrets)
+        return resolve_name(self.connection)(configuration, secrets)
 
 
 PLATFORMS = (
@@ -53,8 +53,3 @@ PLATFORMS = (
 def platform_title(name: str) -> str:
     """The platform's name in sentences; the name itself if there is no such platform."""
     return next((each.title for each in PLATFORMS if each.name == name), name)
-
-
-def _load(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(import_module(module), name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,9 +74,7 @@ class EnvironmentInventory:
     hypervisors: tuple[Hypervisor, ...]
 
     def counts(self) -> dict[str, Any]:
-        states: dict[str, int] = {}
-        for vm in self.vms:
-            states[vm.power_state.value] = states.get(vm.power_state.value, 0) + 1
+        states = Counter(vm.power_state.value for vm in self.vms)
         return {
             "vms": len(self.vms),
             "hypervisors": len(self.hypervisors),

@@ -19,9 +19,8 @@ def watch() -> None:
     run = experiment.current_run()
     if run is None:
         return
-    from chaosvm.runtime.run_listener import (
-        listen,
-    )  # its imports are slow, and only a run needs them
+    # Its imports are slow, and only a run needs them.
+    from chaosvm.runtime.run_listener import listen
 
     # Signal handlers are only installed if the end of the run can remove them.
     if listen(run):

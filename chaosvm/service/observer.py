@@ -87,14 +87,16 @@ class VMObserver:
         """True if VMware Tools or the guest agent are running."""
         status = self.status(vm_name)
         if status.tools is ToolsStatus.UNKNOWN:
-            raise NotReported(f"{self._name} does not report whether tools run in {vm_name!r}")
+            raise NotReported(
+                f"{self._backend.address} does not report whether tools run in {vm_name!r}"
+            )
         return status.tools is ToolsStatus.RUNNING
 
     def heartbeat(self, vm_name: str) -> str:
         """The color of the guest's heartbeat."""
         status = self.status(vm_name)
         if status.heartbeat is None:
-            raise NotReported(f"{self._name} reports no heartbeat of {vm_name!r}")
+            raise NotReported(f"{self._backend.address} reports no heartbeat of {vm_name!r}")
         return status.heartbeat.value
 
     def ip_addresses(self, vm_name: str) -> list[str]:
@@ -128,7 +130,7 @@ class VMObserver:
         """The name of the host that the VM is on."""
         host = self.status(vm_name).host
         if host is None:
-            raise NotReported(f"{self._name} reports no host of {vm_name!r}")
+            raise NotReported(f"{self._backend.address} reports no host of {vm_name!r}")
         return host
 
     def moved_since(self, vm_name: str, since: Any) -> bool:
@@ -144,7 +146,9 @@ class VMObserver:
             logger.info(f"{vm} was on {' -> '.join(_without_repeats(hosts))}")
             return True
         if hosts and now.host is None:
-            raise NotReported(f"{self._name} reports no host of {vm} now: it is {now.power_state}")
+            raise NotReported(
+                f"{self._backend.address} reports no host of {vm} now: it is {now.power_state}"
+            )
         return False
 
     def ha_restart(self, vm_name: str, since: Any) -> Outage | None:
@@ -249,10 +253,6 @@ class VMObserver:
 
     def _vm(self, vm_name: str, deadline: Deadline) -> VM:
         return self._reader.one(vm_name, deadline, allow_cached=True, fields=("power_state",))
-
-    @property
-    def _name(self) -> str:
-        return self._backend.address
 
 
 def _uptime(vm_name: str, status: GuestStatus) -> float:

@@ -74,7 +74,6 @@ def read_activities(journal: Journal) -> list[ActivityRun]:
 
 def read_probes(journal: Journal) -> list[Probe]:
     """The probes of the hypothesis, with all their checks."""
-    hypothesis = (journal.get("experiment") or {}).get("steady-state-hypothesis") or {}
     checks: dict[str, list[Check]] = {}
     for phase, entry in _probe_entries(journal):
         if (at := _time(entry.get("start"))) is not None:
@@ -88,7 +87,7 @@ def read_probes(journal: Journal) -> list[Probe]:
             judged_when_back=_provider(probe).get("func") == _RECOVERY,
             of_vms=str(_provider(probe).get("module")).startswith("chaosvm."),
         )
-        for probe in hypothesis.get("probes") or ()
+        for probe in _declared_probes(journal)
     ]
 
 
