@@ -41,7 +41,7 @@ from chaosvm.controls.guards_in_force import guards_in_force
 from chaosvm.controls.last_handler import LastHandler
 from chaosvm.errors import ChaosVMError, InvalidValue
 from chaosvm.ledger import Ledger, ledgers_of_run
-from chaosvm.observe.report import Written, write_files
+from chaosvm.observe.report import Written, file_links, write_files
 from chaosvm.observe.timeline import Recorder, Timeline, build_timeline, read_ledger
 from chaosvm.runtime import RunContext, experiment
 from chaosvm.selection import Selection
@@ -128,10 +128,9 @@ class _RecordedRun:
             logger.info(f"the report of this run is {page}")
 
     def _files(self, ledgers: list[Ledger]) -> Dict[str, str]:
-        """Those next to the report: links are relative."""
         journal = self.run.journal_path
         paths = {"Journal": journal, "Ledger": ledgers[0].path if ledgers else None}
-        return {name: path.name for name, path in paths.items() if path is not None}
+        return file_links({name: path for name, path in paths.items() if path}, self.folder)
 
     def _with_interruption(self, timeline: Timeline) -> Timeline:
         interruption = timeline.run.interruption

@@ -94,6 +94,25 @@ def test_the_ledger_of_a_rehearsal(tmp_path: Path) -> None:
     assert "recover.json" not in page  # its lab is gone
 
 
+def test_the_links_and_the_command_of_a_killed_run_lead_to_its_ledger(tmp_path: Path) -> None:
+    folder = tmp_path / "chaosvm-ledgers"
+    folder.mkdir()
+    paths = write_report(ledger=ledger(folder, RUN, INTENT))
+    assert paths["html"] == tmp_path / "report.html"
+    page = paths["html"].read_text()
+    assert 'href="chaosvm-ledgers/ledger.jsonl"' in page
+    assert "chaos run recover.json --var ledger=chaosvm-ledgers/ledger.jsonl" in page
+
+
+def test_of_a_file_elsewhere_only_the_name_is_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    timeline = read_timeline(
+        write_report(ledger=ledger(tmp_path, RUN, INTENT), folder=folder)["json"]
+    )
+    assert timeline.files["Ledger"] == "ledger.jsonl"
+
+
 @pytest.mark.parametrize(
     ("dry", "name"),
     [

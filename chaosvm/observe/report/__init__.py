@@ -5,6 +5,12 @@ Pure functions; ``write_files`` puts them next to the journal.
 
 from __future__ import annotations
 
-from chaosvm.observe.report.files import Rendered, Written, render, write_files
+from chaosvm.observe.report.files import (
+    Rendered,
+    Written,
+    file_links,
+    render,
+    write_files,
+)
 
-__all__ = ["Rendered", "Written", "render", "write_files"]
+__all__ = ["Rendered", "Written", "file_links", "render", "write_files"]

@@ -18,7 +18,7 @@ from chaosvm.observe.timeline import Mode, Timeline, to_json
 from chaosvm.runtime import rehearsal
 from chaosvm.settings.files import write_atomically
 
-__all__ = ["Rendered", "Written", "render", "write_files"]
+__all__ = ["Rendered", "Written", "file_links", "render", "write_files"]
 
 # In the chart's fonts: the renderer's own default may be missing where one of these is not.
 _LETTER = (
@@ -96,6 +96,16 @@ class Written:
 
 def render(timeline: Timeline) -> Rendered:
     return Rendered(timeline)
+
+
+def file_links(paths: Mapping[str, Path], folder: Path) -> dict[str, str]:
+    """Each path relative to the folder of the report; of a file elsewhere only the name."""
+    base = folder.resolve()
+    resolved = {name: path.resolve() for name, path in paths.items()}
+    return {
+        name: path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+        for name, path in resolved.items()
+    }
 
 
 def write_files(timeline: Timeline, folder: Path) -> Written:
