@@ -22,6 +22,7 @@ method is played first, for actions that do not depend on each other.
 """
 
 import logging
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Dict, List
 
@@ -155,6 +156,8 @@ def _stop() -> None:
     else:
         reason = f"of the method's actions, these failed: {_named(_failed)}"
     _reasons.append(reason)
+    if (run := experiment.current_run()) is not None:
+        run.stopped_at = run.stopped_at or datetime.now(UTC)
     raise InterruptExecution(reason)
 
 

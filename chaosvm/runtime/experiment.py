@@ -63,7 +63,7 @@ class RunContext:
     - ``journal``: None as long as the run is known only from activities in the background
     - ``result_lists``: the lists to which such activities were seen to append results
     - ``stopped_by``: the first signal that asked the run to stop, in any phase
-    - ``stopped_at``: when that was
+    - ``stopped_at``: when a signal or a control stopped the run first
     - ``handlers``: the signal handlers that were replaced
     - ``dry``: what made it a dry run
     - ``observers``: called with a backend and the VMs that it is about to change

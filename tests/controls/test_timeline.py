@@ -186,6 +186,17 @@ def test_it_is_written_after_undo(order: tuple[str, str], world: World, folder: 
     assert journal["chaosvm_timeline"]["story"][0] == "web-01 was shut down by its guest."
 
 
+def test_the_link_to_the_ledger_leads_to_it(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "chaosvm-ledgers").mkdir()
+    monkeypatch.setenv("CHAOSVM_LEDGER", str(folder / "chaosvm-ledgers" / "ledger.jsonl"))
+    run(activity("vsphere", "power_off", vm_name="web-01", timeout=60))
+    link = timeline_in(folder).files["Ledger"]
+    assert link == "chaosvm-ledgers/ledger.jsonl"
+    assert (folder / link).is_file()
+
+
 def test_other_vms_are_recorded_on_request(world: World, folder: Path) -> None:
     run(
         activity("vsphere", "power_off", vm_name="web-01", timeout=60),
@@ -352,6 +363,18 @@ def test_an_interruption_is_told(fake: FakePlatform, folder: Path) -> None:
     interruption = timeline_in(folder).run.interruption
     assert interruption is not None
     assert interruption.by == "SIGINT"
+    assert interruption.at is not None
+
+
+def test_the_control_halt_says_when_and_why_it_stopped_the_run(world: World, folder: Path) -> None:
+    journal = run(
+        activity("vsphere", "power_off", vm_name="no-such"),
+        controls=[control("halt"), control("timeline")],
+    )
+    assert journal["status"] == "interrupted"
+    interruption = timeline_in(folder).run.interruption
+    assert interruption is not None
+    assert interruption.by == "the action 'power_off' failed"
     assert interruption.at is not None
 
 

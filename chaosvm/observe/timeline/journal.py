@@ -44,11 +44,8 @@ Activity = Mapping[str, Any]
 def read_run(journal: Journal, now: datetime) -> Run:
     """The run; ``now`` is its end if the journal has none."""
     experiment = journal.get("experiment") or {}
-    interruption = journal.get("interruption") or {}
     started = _time(journal.get("start")) or now
-    by = interruption.get("name") or interruption.get("reason")
-    if not by and journal.get("status") == "interrupted":
-        by = "cause not recorded"
+    by = _interrupted_by(journal)
     return Run(
         title=str(experiment.get("title") or "an experiment"),
         started=started,
@@ -56,9 +53,19 @@ def read_run(journal: Journal, now: datetime) -> Run:
         status=journal.get("status"),
         deviated=bool(journal.get("deviated")),
         mode=_mode(experiment),
-        interruption=Interruption(by=str(by)) if by else None,
+        interruption=Interruption(by=by) if by else None,
         strategies=_strategies(journal),
     )
+
+
+def _interrupted_by(journal: Journal) -> str | None:
+    """The signal, or why a control stopped the run."""
+    recorded = journal.get("interruption") or {}
+    name, reason = recorded.get("name"), recorded.get("reason")
+    by = (reason or name) if recorded.get("kind") == "control" else (name or reason)
+    if not by and journal.get("status") == "interrupted":
+        return "cause not recorded"
+    return str(by) if by else None
 
 
 def read_activities(journal: Journal) -> list[ActivityRun]:

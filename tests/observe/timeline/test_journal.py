@@ -152,6 +152,13 @@ def test_an_interruption() -> None:
     assert interruption.by == "SIGTERM"
 
 
+def test_a_control_that_stops_a_run_gives_its_reason() -> None:
+    by = {"kind": "control", "name": "chaosvm.controls.halt", "reason": "the action 'x' failed"}
+    interruption = read_run(journal(status="interrupted", interruption=by), NOW).interruption
+    assert interruption is not None
+    assert interruption.by == "the action 'x' failed"
+
+
 def test_undo() -> None:
     assert read_undo(journal()) is None
     provider = {"type": "python", "module": "chaosvm.controls.undo"}
