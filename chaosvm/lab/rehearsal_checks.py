@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from chaosvm.lab.fixtures import find_misspellings, is_near_miss, read_needs
 from chaosvm.lab.foreign_activities import activities, is_chaosvm_activity
 from chaosvm.lab.simulation import World
 from chaosvm.platforms import PLATFORMS
+from chaosvm.runtime.missing_controls import declared_controls, own_controls, without_module
 from chaosvm.settings import Safety, Settings, load, suggestion
 
 __all__ = ["find_mistakes"]
@@ -82,7 +82,7 @@ def _misspelt_keys(experiment: Mapping[str, Any]) -> Iterator[str]:
         yield from _misspelt(_mapping(each, "pauses"), _PAUSE_KEYS, f"the pauses of {name}")
         if each["provider"].get("type") == "python":
             yield from _misspelt(each["provider"], _PROVIDER_KEYS, f"the provider of {name}")
-    for control in _controls(experiment):
+    for control in declared_controls(experiment):
         name = f"the control {control.get('name')!r}"
         yield from _misspelt(control, _CONTROL_KEYS, name)
         yield from _misspelt(
@@ -94,11 +94,6 @@ def _mapping(part: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """What is below a key; empty if that is no mapping, which Chaos Toolkit reports."""
     value = part.get(key)
     return value if isinstance(value, Mapping) else {}
-
-
-def _controls(experiment: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for part in (experiment, *activities(dict(experiment))):
-        yield from (each for each in part.get("controls") or () if isinstance(each, Mapping))
 
 
 def _misspelt(mapping: Mapping[str, Any], known: Iterable[str], where: str) -> Iterator[str]:
@@ -147,18 +142,9 @@ def _own_modules() -> list[str]:
 
 def _unusable_controls(experiment: Mapping[str, Any]) -> Iterator[str]:
     """Chaos Toolkit continues without a control whose module it cannot find."""
-    for control in _controls(experiment):
-        module = _mapping(control, "provider").get("module")
-        if isinstance(module, str) and not _can_be_found(module):
-            name = control.get("name")
-            yield f"the control {name!r} has the module {module!r}, which does not exist"
-
-
-def _can_be_found(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
+    for name, module in without_module(declared_controls(experiment)):
+        hint = suggestion(module, own_controls())
+        yield f"the control {name!r} has the module {module!r}, which does not exist{hint}"
 
 
 def _misspelt_references(

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypeVar
 from chaosvm.errors import InvalidValue
 from chaosvm.redaction import hide_password
 from chaosvm.runtime import experiment, rehearsal
+from chaosvm.runtime.missing_controls import declared_controls, own_controls, without_module
 from chaosvm.settings import values
 
 __all__ = ["Settings", "configured", "load", "setting"]
@@ -114,6 +115,7 @@ def load(
     configuration = _checked_group("configuration", configuration)
     secrets = _checked_group("secrets", secrets)
     _refuse_undeclared_groups()
+    _refuse_missing_controls()
     environment = os.environ if environment is None else environment
     fields = {f"{cls.prefix}_{field.name}": field for field in dataclasses.fields(cls)}
     _refuse_secrets_in_configuration(fields, configuration)
@@ -153,6 +155,16 @@ def _refuse_undeclared_groups() -> None:
             raise InvalidValue(
                 f"the provider names the group of secrets {group!r}, which the experiment does not "
                 f"declare{values.suggestion(group, known)}"
+            )
+
+
+def _refuse_missing_controls() -> None:
+    """Chaos Toolkit runs the experiment without them, and nothing would be undone, or stopped."""
+    for name, module in without_module(declared_controls(experiment.current_experiment() or {})):
+        hint = values.suggestion(module, own_controls())
+        if hint or module.startswith("chaosvm."):
+            raise InvalidValue(
+                f"the control {name!r} has the module {module!r}, which does not exist{hint}"
             )
 
 
