@@ -16,7 +16,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from email.utils import format_datetime
-from functools import partial
+from functools import cache, partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -210,9 +212,11 @@ class Server:
         application = web.Application(
             middlewares=[self._middleware()], client_max_size=_MAX_BODY_BYTES
         )
-        for route in self.protocol.routes():
-            registered = application.router.add_route(route.method, route.path, route.handler)
-            self._routes[id(registered)] = route
+        for path, group in groupby(self.protocol.routes(), attrgetter("path")):
+            routes = tuple(group)
+            resource = _resource(path, tuple(route.method for route in routes))
+            application.router.register_resource(resource)
+            self._routes |= zip(map(id, resource), routes, strict=True)
         return application
 
     def _accept(self) -> asyncio.Protocol:
@@ -231,10 +235,12 @@ class Server:
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
             try:
                 body = await request.read()  # aiohttp keeps it: the client may leave later
-                call = self._call(request, body)
+                route = self._routes.get(id(request.match_info.route))
+                call = self._call(route, request, body)
                 with self._lock:
                     self._requests[call.name] += 1
-                response = await self._respond(call, request, handler)
+                handle = route.handler if route else handler
+                response = await self._respond(call, request, handle)
                 response.headers.setdefault("Date", format_datetime(self._date(), usegmt=True))
                 return response
             except ConnectionError:  # the client left
@@ -254,8 +260,7 @@ class Server:
         refuse = partial(self.protocol.refusal, request, rule)
         return await fault_injection.respond(rule, request, handle, refuse)
 
-    def _call(self, request: web.Request, body: bytes) -> Call:
-        route = self._routes.get(id(request.match_info.route))
+    def _call(self, route: Route | None, request: web.Request, body: bytes) -> Call:
         if route is None:
             name = f"{request.method} {request.path}"
             return Call(name, name, "")
@@ -275,6 +280,22 @@ class Server:
             return await handler(request)
         except web.HTTPException as error:
             return await self.protocol.unrouted(request, error.status)
+
+
+@cache
+def _resource(path: str, methods: tuple[str, ...]) -> web.Resource:
+    """What matches a path; for all labs of a process, as its regular expression takes long.
+
+    The handlers are those of the lab that is asked, and not here.
+    """
+    resource = web.UrlDispatcher().add_resource(path)
+    for method in methods:
+        resource.add_route(method, _not_here)
+    return resource
+
+
+async def _not_here(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPNotFound
 
 
 def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
