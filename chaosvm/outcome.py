@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from chaosvm.listing import and_more, listed
-from chaosvm.redaction import redacted
+from chaosvm.redaction import redacted, without_query
 from chaosvm.vm import VM, PowerState
 
 __all__ = [
@@ -112,7 +112,7 @@ class Outcome:
             "correlation_id": self.correlation_id,
             "verified": self.verified and self.verified.value,
             "evidence": self.evidence,
-            "milestones": self.milestones and dict(self.milestones),
+            "milestones": {without_query(each): at for each, at in (self.milestones or {}).items()},
         }
         return {
             **values,

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
-__all__ = ["forget", "hide_password", "hide_session", "printable", "redacted"]
+__all__ = ["forget", "hide_password", "hide_session", "printable", "redacted", "without_query"]
 
 _HIDDEN = "***"
 # Only sessions are dropped when there are too many; passwords are kept.
@@ -46,6 +46,12 @@ def redacted(text: str) -> str:
     with _lock:
         secrets = frozenset((*_passwords, *_sessions))
     return printable(_pattern(secrets).sub(_HIDDEN, text) if secrets else text)
+
+
+def without_query(url: str) -> str:
+    """Return the URL for a message, as its query may hold a token."""
+    before, mark, _ = url.partition("?")
+    return f"{before}{mark}{_HIDDEN}" if mark else url
 
 
 def printable(text: str) -> str:

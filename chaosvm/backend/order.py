@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from chaosvm.redaction import without_query
 from chaosvm.runtime import Phase, audit_reason, phase
 
 __all__ = ["OnTimeout", "Operation", "Order"]
@@ -67,6 +68,11 @@ class Order:
         return self.operation.value if self.duration is None else "outage"
 
     @property
+    def goal(self) -> str:
+        """What a VM has to reach, for messages."""
+        return without_query(self.wait_for)
+
+    @property
     def options(self) -> dict[str, Any]:
         """The options that apply to the operation, under their names as arguments."""
         options: dict[str, Any] = {"timeout": self.timeout, "parallel": self.parallel}
@@ -74,7 +80,7 @@ class Order:
             options["graceful"] = self.graceful
             options["on_timeout"] = self.on_timeout.value
         if self.operation in (Operation.POWER_ON, Operation.REBOOT) or self.duration is not None:
-            options["wait_for"] = self.wait_for
+            options["wait_for"] = self.goal
         if self.duration is not None:
             options["duration"] = self.duration
         if self.waves > 1:

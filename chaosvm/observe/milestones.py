@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from chaosvm.backend import GuestStatus, ToolsStatus
 from chaosvm.errors import InvalidValue
 from chaosvm.observe.reach import answers_http, port_open
+from chaosvm.redaction import without_query
 from chaosvm.runtime import Deadline
 from chaosvm.settings import values
 from chaosvm.vm import PowerState
@@ -26,7 +27,10 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A point that a VM reaches when it starts; ``str()`` gives it as it is written."""
+    """A point that a VM reaches when it starts; ``text`` is as it is written.
+
+    ``str()`` is for messages: it hides the query of a URL.
+    """
 
     text: str
     kind: str
@@ -46,7 +50,7 @@ class Milestone:
             return cls(_checked_url(key, text), scheme, path=text)
         match = re.fullmatch(r"(\d{1,5})(/\S*)?", rest)
         if scheme not in ("port", "http", "https") or match is None:
-            raise _invalid(key, text, _hint(key, text))
+            raise _invalid(key, text, _hint(key, without_query(text)))
         port, path = int(match[1]), match[2] or ""
         if not 0 < port <= _MAX_PORT or (scheme == "port" and path):
             raise _invalid(key, text)
@@ -89,7 +93,7 @@ class Milestone:
         ]
 
     def __str__(self) -> str:
-        return self.text
+        return without_query(self.text)
 
 
 def usable_addresses(status: GuestStatus) -> list[str]:
@@ -131,7 +135,7 @@ def _is_valid(key: str, text: str | None) -> bool:
 def _invalid(key: str, text: str, hint: str = "") -> InvalidValue:
     if "@" in text:  # not shown, as there may be a password before it
         return InvalidValue(f"{key} contains an @: expected a URL without user name and password")
-    return InvalidValue(f"{values.invalid(key, text, _EXPECTED)}{hint}")
+    return InvalidValue(f"{values.invalid(key, without_query(text), _EXPECTED)}{hint}")
 
 
 def _checked_url(key: str, text: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from urllib.parse import urlsplit
 
 import requests
 
 from chaosvm.errors import ConnectionFailed
+from chaosvm.redaction import without_query
 from chaosvm.runtime import Deadline, rehearsal
 
 __all__ = ["answers_http", "port_open"]
@@ -59,11 +61,17 @@ def answers_http(url: str, deadline: Deadline, direct: bool = False) -> bool:
         ):
             return answer.status_code < 400
     except requests.exceptions.SSLError as error:
-        raise ConnectionFailed(f"{url} has no certificate that can be trusted: {error}") from None
+        raise _failure(url, "has no certificate that can be trusted", error) from None
     except (requests.exceptions.ConnectionError, requests.exceptions.Timeout):
         return False
     except requests.exceptions.RequestException as error:
-        raise ConnectionFailed(f"{url} cannot be requested: {error}") from None
+        raise _failure(url, "cannot be requested", error) from None
+
+
+def _failure(url: str, problem: str, error: Exception) -> ConnectionFailed:
+    """Its message has no query of a URL, in which there may be a token."""
+    reason = re.sub(r"\S+\?\S+", lambda quoted: without_query(quoted[0]), str(error))
+    return ConnectionFailed(f"{without_query(url)} {problem}: {reason}")
 
 
 def _session(direct: bool) -> requests.Session:

@@ -74,7 +74,7 @@ class RecoveryRecord:
             return None
         with self._lock:
             # Tools are recorded whatever is waited for, and "agent" is another word for them.
-            names = dict.fromkeys((str(milestone), milestone.kind))
+            names = dict.fromkeys((milestone.text, milestone.kind))
             moments = [at for name in names for at in self._seen.get((vm_id, name), ())]
         times = sorted(now - dt.timedelta(seconds=monotonic - at) for at in moments)
         end = next((at for at in times if at > outage.down_at), None)
@@ -94,7 +94,7 @@ class RecoveryRecord:
         begin = outage.down_at or now
         if milestone.kind == "power" and outage.up_at is not None and reached:
             return Recovery((outage.up_at - begin).total_seconds(), over=True)
-        key = (vm_id, outage.number, str(milestone))
+        key = (vm_id, outage.number, milestone.text)
         with self._lock:
             was_missed = key in self._not_reached
             age = (now - begin).total_seconds()
@@ -109,4 +109,4 @@ class RecoveryRecord:
     def was_missed(self, vm_id: str, outage: Outage, milestone: Milestone) -> bool:
         """True if the milestone was seen not to be reached in this outage."""
         with self._lock:
-            return (vm_id, outage.number, str(milestone)) in self._not_reached
+            return (vm_id, outage.number, milestone.text) in self._not_reached

@@ -32,7 +32,7 @@ class Preview:
 
 
 def preview(backend: Backend, vm: VM, order: Order) -> Preview:
-    ready = "" if order.wait_for == "power" else f", then waits for {order.wait_for}"
+    ready = "" if order.wait_for == "power" else f", then waits for {order.goal}"
     if already_satisfied(vm, order):
         is_on = order.operation is Operation.POWER_ON
         return Preview(vm, f"nothing: is {vm.power_state} already{ready if is_on else ''}")

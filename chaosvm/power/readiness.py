@@ -38,7 +38,7 @@ class Readiness:
     @property
     def missing(self) -> Milestone | None:
         """The next milestone that has not been reached."""
-        return next((each for each in self._steps if str(each) not in self.seconds), None)
+        return next((each for each in self._steps if each.text not in self.seconds), None)
 
     @property
     def text(self) -> str:
@@ -53,7 +53,7 @@ class Readiness:
         self.hurry(elapsed)
 
     def reach(self, milestone: Milestone, elapsed: float) -> None:
-        self.seconds.setdefault(str(milestone), round(elapsed, 3))
+        self.seconds.setdefault(milestone.text, round(elapsed, 3))
         self.problem = None
 
     def hurry(self, elapsed: float) -> None:

@@ -81,7 +81,7 @@ class Operations:
             names = listed(choice.vms, _MOST_NAMED)
             logger.info(f"{order.name} of {len(choice.vms)} VM(s){drawn}: {names}")
             outcomes = self._carry_out(choice, order, deadline)
-            waited = "" if order.wait_for == "power" else f", waited for {order.wait_for}"
+            waited = "" if order.wait_for == "power" else f", waited for {order.goal}"
             logger.info(f"{summary_text(order.name, outcomes, deadline.elapsed)}{waited}")
             self._count_reboots(order, outcomes)
         batch = Batch(tuple(outcomes), choice.seed, choice.passed_over)

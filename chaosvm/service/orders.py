@@ -25,7 +25,7 @@ def checked_order(operation: str, timeout: Any, **options: Any) -> Order:
     if "on_timeout" in options:
         options["on_timeout"] = _on_timeout(verb, options["on_timeout"])
     if "wait_for" in options:
-        options["wait_for"] = str(Milestone.parse("wait_for", options["wait_for"]))
+        options["wait_for"] = Milestone.parse("wait_for", options["wait_for"]).text
     if "waves" in options:
         options["waves"] = values.integer("waves", options["waves"], 1, _MAX_WAVES)
     if "interval" in options:

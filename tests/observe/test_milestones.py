@@ -153,3 +153,19 @@ def test_a_hint_is_a_milestone(text: str) -> None:
 def test_a_milestone_is_written_as_it_was_given() -> None:
     for text in ("power", "tools", "ip", "port:22", "http:8080/health", "https://shop.example"):
         assert str(Milestone.parse("wait_for", text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["htp:80/?token=hush", "htps://x/?token=hush", "https://x:0/?a&token=hush hush"]
+)
+def test_the_query_of_a_url_that_is_refused_is_not_shown(text: str) -> None:
+    with pytest.raises(InvalidValue, match=r"\?\*\*\*'") as refused:
+        Milestone.parse("wait_for", text)
+    assert "hush" not in str(refused.value)
+
+
+def test_the_query_of_a_url_that_cannot_be_requested_is_not_shown(service: int) -> None:
+    url = f"https://127.0.0.1:{service}/health"  # which does not speak TLS
+    with pytest.raises(ConnectionFailed, match=r"/health\?\*\*\* .*SSL.*") as failed:
+        reached(f"{url}?token=hush", guest())
+    assert "hush" not in str(failed.value)

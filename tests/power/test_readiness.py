@@ -13,6 +13,7 @@ from chaosvm.errors import InvalidValue, OperationFailed, PermissionDenied
 from chaosvm.ledger import ledger_for_run
 from chaosvm.outcome import Batch, Outcome
 from tests.fakes import OFF, ON, SUSPENDED, FakePlatform, Machine, does
+from tests.http_service import serving
 
 STARTS = PowerCommand.POWER_ON
 
@@ -134,6 +135,26 @@ def test_a_port_that_is_closed_is_what_is_missing(platform: FakePlatform) -> Non
         port = server.getsockname()[1]
     outcome = power_on(platform, f"port:{port}")
     assert f"'port:{port}' is missing" in (outcome.error or "")
+
+
+def test_the_query_of_a_url_is_sent_and_not_shown(
+    platform: FakePlatform, logs: pytest.LogCaptureFixture
+) -> None:
+    platform.add("old", OFF)
+    platform.on("old", STARTS, boots())
+    with serving({"/health?token=hush": 200}) as port:
+        url = f"http:{port}/health?token=hush"
+        plan = platform.plan("power_on", {"name": "web"}, wait_for=url)
+        outcome = power_on(platform, url, timeout=3600)
+    with pytest.raises(OperationFailed) as failed:
+        platform.power_on("old", wait_for=url)
+    assert outcome.error is None
+    shown = f"http:{port}/health?***"
+    assert list(outcome.to_json()["milestones"])[-1] == shown
+    assert f"waited for {shown}" in logs.text
+    assert f"'{shown}' is missing" in str(failed.value)
+    results = [plan.to_json(), outcome.to_json(), failed.value.outcomes[0].to_json()]
+    assert "hush" not in f"{logs.text} {failed.value} {results}"
 
 
 def test_a_batch_is_read_together(platform: FakePlatform) -> None:

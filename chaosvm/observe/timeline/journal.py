@@ -20,6 +20,7 @@ from chaosvm.observe.timeline.model import (
     Run,
     UndoResult,
 )
+from chaosvm.redaction import without_query
 
 __all__ = [
     "read_activities",
@@ -114,7 +115,7 @@ def read_limits(journal: Journal, configuration: Mapping[str, Any]) -> list[Limi
             limit = Limit(
                 vm_name=substituted(str(arguments.get("vm_name")), configuration),
                 seconds=most,
-                milestone=str(arguments.get("milestone") or "power"),
+                milestone=without_query(str(arguments.get("milestone") or "power")),
                 measured=measured.get(str(probe.get("name"))),
             )
             limits.append(limit)

@@ -106,14 +106,17 @@ def test_the_limit_of_a_recovery_and_what_it_took() -> None:
     probe = {
         "name": "back",
         "tolerance": {"type": "range", "range": [0, 60]},
-        "provider": {**RECOVERY, "arguments": {"vm_name": "${vm}", "milestone": "port:443"}},
+        "provider": {
+            **RECOVERY,
+            "arguments": {"vm_name": "${vm}", "milestone": "http:80/?token=hush"},
+        },
     }
     states = {
         "before": {"probes": [entry(probe, 1, 0, tolerance_met=True)]},
         "after": {"probes": [entry(probe, 5, 38.0, tolerance_met=True)]},
     }
     (limit,) = read_limits(journal(probe, steady_states=states), {"vm": "web-03"})
-    assert (limit.vm_name, limit.seconds, limit.milestone) == ("web-03", 60.0, "port:443")
+    assert (limit.vm_name, limit.seconds, limit.milestone) == ("web-03", 60.0, "http:80/?***")
     assert limit.measured == 38.0
 
 
