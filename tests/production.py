@@ -15,6 +15,7 @@ from chaoslib.types import Schedule, Strategy
 
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.vsphere import VSpherePlatform
+from tests.registry import ACTING, SIMULATED
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTROL_FILE = ROOT / "examples" / "rehearse.yaml"
@@ -85,7 +86,7 @@ class Production:
         }
 
     def secrets(self) -> dict[str, Any]:
-        prefixes = ("vsphere", "olvm", "dora", "arvig")
+        prefixes = (*SIMULATED, "arvig")
         return {
             "all": {
                 f"{prefix}_{name}": value
@@ -156,10 +157,9 @@ def interrupt() -> None:
 def everything() -> list[dict[str, Any]]:
     """An activity for each way to a platform."""
     return [
-        *(read(platform) for platform in ("vsphere", "olvm", "dora")),
-        *(switch(platform) for platform in ("vsphere", "olvm", "dora")),
-        from_python("vsphere"),
-        from_python("olvm"),
+        *map(read, SIMULATED),
+        *map(switch, SIMULATED),
+        *map(from_python, ACTING),
     ]
 
 

@@ -20,6 +20,7 @@ from pyVmomi import vim
 from chaosvm.lab import Durations, Guest, Lab, State, World
 from tests.e2e.conftest import Chaos
 from tests.examples import EXAMPLES
+from tests.registry import ACTING
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -27,7 +28,6 @@ pytestmark = pytest.mark.timeout(3600)
 
 # How many VMs of each sort, and what is done to them.
 SORTS = {"lose": 20, "wake": 6, "freeze": 4}
-PLATFORMS = ["vsphere", "olvm", "vcsim"]
 # From the first line of the ledger on, the batches take about so long.
 SECONDS = 2.0
 
@@ -101,7 +101,7 @@ class Site:
         }
 
 
-@pytest.fixture(params=PLATFORMS, scope="module")
+@pytest.fixture(params=[*ACTING, "vcsim"], scope="module")
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     if request.param == "vcsim":
         yield from vcsim_site()
@@ -276,7 +276,7 @@ def test_a_guest_that_shuts_down_after_the_crash(tmp_path: Path) -> None:
         assert _power(made.vm("lose-00").state) == "running"
 
 
-@pytest.mark.parametrize("platform", ["vsphere", "olvm"])
+@pytest.mark.parametrize("platform", ACTING)
 def test_an_action_in_the_background_ends_with_its_run(tmp_path: Path, platform: str) -> None:
     """It would wait for its guest for 300 s, and the process for it."""
     made = World()

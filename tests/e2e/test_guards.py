@@ -11,6 +11,7 @@ import pytest
 
 from chaosvm.lab import Lab, State, World
 from tests.e2e.conftest import Chaos
+from tests.registry import ACTING
 
 Experiment = Callable[..., dict[str, Any]]
 Activity = Callable[..., dict[str, Any]]
@@ -25,7 +26,7 @@ def world() -> World:
     return made
 
 
-@pytest.fixture(params=["vsphere", "olvm"])
+@pytest.fixture(params=ACTING)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -31,9 +31,9 @@ from tests.production import (
     run,
     switch,
 )
+from tests.registry import ACTING, SIMULATED
 
-PLATFORMS = ("vsphere", "olvm", "dora")
-WAYS = [*map(read, PLATFORMS), *map(switch, PLATFORMS[:2])]
+WAYS = [*map(read, SIMULATED), *map(switch, ACTING)]
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def statuses(journal: dict[str, Any]) -> list[str]:
 # That it would be noticed ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("each", [*WAYS, from_python("vsphere"), from_python("olvm")], ids=str)
+@pytest.mark.parametrize("each", [*WAYS, *map(from_python, ACTING)], ids=str)
 def test_without_a_rehearsal_every_way_leads_to_the_server(
     each: dict[str, Any], real: Production, tmp_path: Path
 ) -> None:
@@ -94,7 +94,7 @@ def test_a_rehearsal(
 @pytest.mark.parametrize("how", ["background", "continuously"])
 def test_in_other_threads(how: str, real: Production, tmp_path: Path) -> None:
     background = [{**each, "background": True} for each in everything()]
-    probes = [{**read(platform), "tolerance": 12} for platform in PLATFORMS]
+    probes = [{**read(platform), "tolerance": 12} for platform in SIMULATED]
     experiment = real.experiment(
         *(background if how == "background" else everything()),
         **{"steady-state-hypothesis": {"title": "All are there", "probes": probes}},

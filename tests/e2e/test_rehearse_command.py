@@ -13,8 +13,9 @@ import pytest
 
 from tests.e2e.conftest import Chaos
 from tests.production import CONTROL_FILE, Production, read, switch
+from tests.registry import ACTING, SIMULATED
 
-WAYS = [*map(read, ("vsphere", "olvm", "dora")), *map(switch, ("vsphere", "olvm"))]
+WAYS = [*map(read, SIMULATED), *map(switch, ACTING)]
 
 
 @pytest.fixture

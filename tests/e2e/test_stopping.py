@@ -16,14 +16,14 @@ import pytest
 
 from chaosvm.lab import Guest, Lab, State, World, rule
 from tests.e2e.conftest import Chaos
+from tests.registry import ACTING
 
-PLATFORMS = ["vsphere", "olvm"]
 # Much longer than a run takes that has heeded a signal.
 LONG = 300
 WITHIN = 60
 
 
-@pytest.fixture(params=PLATFORMS)
+@pytest.fixture(params=ACTING)
 def platform(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -15,13 +15,14 @@ from chaosvm.lab import Lab, State
 from tests.e2e.conftest import Chaos
 from tests.examples import EXAMPLES
 from tests.http_service import answering
+from tests.registry import ACTING
 
 TOKEN = "hvs.token-of-the-test"
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab("small", platforms=["vsphere", "olvm"]) as lab:
+    with Lab("small", platforms=ACTING) as lab:
         yield lab
 
 

@@ -24,6 +24,7 @@ from chaosvm.service import VMService
 from chaosvm.settings import Safety
 from chaosvm.vsphere import VSpherePlatform
 from tests.fuzz.proxy import Proxy, spoilt, standing_between
+from tests.registry import ACTING as PLATFORMS
 
 pytestmark = pytest.mark.timeout(3_600)
 
@@ -76,7 +77,7 @@ class Estate:
         assert [(vm.state, vm.stopped_at) for vm in others] == [(State.RUNNING, None)] * 2
 
 
-@pytest.fixture(scope="module", params=["vsphere", "olvm"])
+@pytest.fixture(scope="module", params=PLATFORMS)
 def between(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Estate, Proxy, Callable[[], VMService]]]:
