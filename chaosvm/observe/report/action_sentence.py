@@ -11,7 +11,7 @@ from chaosvm.observe.report.words import joined, moment, named
 from chaosvm.observe.timeline import Phase
 from chaosvm.platforms import platform_title
 
-__all__ = ["reason", "sentence_of", "what_was_done"]
+__all__ = ["because", "reason", "sentence_of", "what_was_done"]
 
 _FEW = 3
 # Up to this many VMs that failed are named.
@@ -36,8 +36,10 @@ _DONE = {
         "ignored the reboot and were reset",
     ),
     ("power_on", "hard"): ("was powered on", "were powered on"),
-    ("outage", "hard"): ("was taken down and brought back", "were taken down and brought back"),
 }
+_BROUGHT_BACK = ", then powered on again"
+# The first words of errors that have no subject, as most errors of a VM.
+_PREDICATES = ("is", "was", "did", "does", "has", "had", "cannot", "may")
 _REVERSED = {"power_on": "powered on", "power_off": "powered off", "suspend": "suspended"}
 
 
@@ -70,11 +72,20 @@ def _done(story: Story) -> str:
         return f"{stopped} {_actions_sentence(story)}" if _first_outcomes(story) else stopped
     if story.met(Phase.BEFORE) is False and not story.method_was_run:
         return "The method was not run."
+    if story.run.killed:
+        acted = _actions_sentence(story) if _first_outcomes(story) else ""
+        return " ".join(filter(None, [acted, _unrecorded(story)]))
     if not _first_outcomes(story):
         if story.failed_activities and not story.lanes:
             return ""
         return "No VM was changed." if story.lanes else "No VM was selected."
     return _actions_sentence(story)
+
+
+def _unrecorded(story: Story) -> str:
+    """The VMs that a killed run was acting on."""
+    names = [lane.machine.name for lane in story.unrecorded]
+    return f"What became of {named(names)} was not recorded." if names else ""
 
 
 def _actions_sentence(story: Story) -> str:
@@ -134,14 +145,21 @@ def _clause(action: tuple[str, str], outcomes: Sequence[Mapping[str, Any]], tota
     elif how == "unchanged":
         verb = "was left as it was" if len(names) == 1 else "were left as they were"
     else:
-        one, several = _DONE.get(action, _DONE.get((operation, "hard"), _plain(operation)))
-        verb = one if len(names) == 1 else several
-    if how == "fallback_hard" and len(names) == 1:
-        verb += f" after {_ignored_seconds(outcomes[0])}"
+        verb = _done_text(operation, how, outcomes)
     went_well = how not in ("failed", "unverified") and not how.startswith("not ready")
     counted = went_well or len(names) > _MOST_FAILED
     whom = _whom(names, outcomes, total) if counted else named(names)
     return f"{whom} {verb}"
+
+
+def _done_text(operation: str, how: str, outcomes: Sequence[Mapping[str, Any]]) -> str:
+    is_outage = operation == "outage"
+    done = "power_off" if is_outage else operation
+    one, several = _DONE.get((done, how), _DONE.get((done, "hard"), _plain(done)))
+    verb = one if len(outcomes) == 1 else several
+    if how == "fallback_hard" and len(outcomes) == 1:
+        verb += f" after {_ignored_seconds(outcomes[0])}"
+    return verb + (_BROUGHT_BACK if is_outage else "")
 
 
 def _plain(operation: str) -> tuple[str, str]:
@@ -150,11 +168,13 @@ def _plain(operation: str) -> tuple[str, str]:
 
 
 def _infinitive(operation: str) -> str:
-    return operation.replace("_", " ")
+    return "go down and come back" if operation == "outage" else operation.replace("_", " ")
 
 
 def _ignored_seconds(outcome: Mapping[str, Any]) -> str:
-    seconds = outcome.get("guest_seconds") or outcome.get("seconds") or 0
+    """Until it was off; an outage lasts longer."""
+    down = (outcome.get("milestones") or {}).get("down")
+    seconds = down or outcome.get("seconds") or 0
     return f"{float(seconds):.0f} s"
 
 
@@ -171,20 +191,18 @@ def _whom(names: Sequence[str], outcomes: Sequence[Mapping[str, Any]], total: in
 
 
 def _with_failures(parts: list[str], story: Story) -> list[str]:
-    """A single failure is given with its reason."""
+    """With the reason, if all failures have the same."""
     failed = [
-        (lane, failure)
+        failure
         for lane in story.lanes
         for failure in lane.failures
         if failure.activity.phase is Phase.METHOD
     ]
-    if len(failed) != 1:
+    reasons = {failure.text for failure in failed}
+    if len(reasons) != 1:
         return parts
-    _, failure = failed[0]
-    return [
-        f"{part}, because {reason(failure.text)}" if " failed to " in part else part
-        for part in parts
-    ]
+    why = because(reasons.pop(), len(failed))
+    return [f"{part}{why}" if " failed to " in part else part for part in parts]
 
 
 def _dry_sentence(outcomes: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
@@ -197,6 +215,12 @@ def _dry_sentence(outcomes: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
         for operation, names in by_operation.items()
     ]
     return sentence_of(joined(parts))
+
+
+def because(text: str, vms: int = 1) -> str:
+    """An error of one or more VMs as the end of a sentence about them."""
+    subject = "it " if vms == 1 else "each "
+    return f", because {subject if text.split(' ', 1)[0] in _PREDICATES else ''}{reason(text)}"
 
 
 def reason(text: str) -> str:

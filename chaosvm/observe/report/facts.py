@@ -125,22 +125,20 @@ def _back(story: Story) -> Fact:
 
 
 def _recovery(story: Story) -> Fact:
-    recovered = [lane for lane in story.changed if lane.slowest is not None]
-    if story.is_dry or not recovered:
+    lane = story.judged_recovery
+    if story.is_dry or lane is None:
         return Fact("Slowest recovery", "–", "no VM went down and came back")
-    limited = [lane for lane in recovered if lane.limit is not None]
-    if story.many or (not limited and len(recovered) > 1):
+    if story.many or (lane.limit is None and len(story.recovered) > 1):
         return _distribution(story)
-    lane = max(limited or recovered, key=lambda each: (each.slowest and each.slowest.recovery) or 0)
-    slowest = lane.slowest
-    seconds = (slowest and slowest.recovery) or 0.0
+    seconds = lane.recovery_seconds
     if lane.limit is None:
         return Fact("Slowest recovery", seconds_text(seconds), f"{lane.machine.name}, no limit set")
     tone = "bad" if lane.over_limit else "good"
     sign = "✕ " if lane.over_limit else ""
     note = f"{lane.machine.name}, limit {lane.limit.seconds:.0f} s"
     bar = Bar(seconds, lane.limit.seconds)
-    return Fact("Slowest recovery", f"{sign}{seconds_text(seconds)}", note, tone, bar=bar)
+    title = "Slowest recovery" if lane is story.slowest_recovery else "Recovery with a limit"
+    return Fact(title, f"{sign}{seconds_text(seconds)}", note, tone, bar=bar)
 
 
 def _distribution(story: Story) -> Fact:

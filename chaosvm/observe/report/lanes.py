@@ -148,11 +148,13 @@ class Lane:
         return max(recovered, key=lambda down: down.recovery or 0.0, default=None)
 
     @property
+    def recovery_seconds(self) -> float:
+        """Of the slowest recovery; 0 if there was none."""
+        return (self.slowest.recovery or 0.0) if self.slowest is not None else 0.0
+
+    @property
     def over_limit(self) -> bool:
-        slowest = self.slowest
-        return self.limit is not None and (
-            slowest is not None and (slowest.recovery or 0.0) > self.limit.seconds
-        )
+        return self.limit is not None and self.recovery_seconds > self.limit.seconds
 
     @property
     def needs_attention(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaosvm.observe.report.action_sentence import reason, sentence_of, what_was_done
+from chaosvm.observe.report.action_sentence import because, reason, sentence_of, what_was_done
 from chaosvm.observe.report.lanes import Lane, outcome_ref
 from chaosvm.observe.report.story import Outage, Story
 from chaosvm.observe.report.words import (
@@ -130,14 +130,13 @@ def outage_text(story: Story, outage: Outage) -> str:
 
 
 def _recovery_parts(story: Story) -> list[str]:
-    recovered = [lane for lane in story.changed if lane.slowest is not None]
-    limited = [lane for lane in recovered if lane.limit is not None]
-    if not recovered:
+    lane = story.judged_recovery
+    if lane is None:
         return []
-    lane = max(limited or recovered, key=lambda each: (each.slowest and each.slowest.recovery) or 0)
     slowest = lane.slowest
     assert slowest is not None
-    who = lane.machine.name + (", the slowest," if len(recovered) > 1 else "")
+    is_slowest = len(story.recovered) > 1 and lane is story.slowest_recovery
+    who = lane.machine.name + (", the slowest," if is_slowest else "")
     text = f"{who} was back in {seconds_text(slowest.recovery or 0)}"
     if lane.limit is not None:
         way = "over" if lane.over_limit else "within"
@@ -232,5 +231,5 @@ def _missing_parts(missing: Sequence[Lane]) -> list[str]:
         verb = "is" if len(lanes) == 1 else "are"
         text = f"{named([lane.machine.name for lane in lanes])} {verb} {state}"
         reasons = {reason(lane.failures[-1].text) for lane in lanes if lane.failures}
-        parts.append(f"{text}, because {reasons.pop()}" if len(reasons) == 1 else text)
+        parts.append(f"{text}{because(reasons.pop(), len(lanes))}" if len(reasons) == 1 else text)
     return parts

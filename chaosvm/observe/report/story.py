@@ -67,6 +67,25 @@ class Story:
     def attention(self) -> list[Lane]:
         return [lane for lane in self.changed if lane.needs_attention]
 
+    @cached_property
+    def recovered(self) -> list[Lane]:
+        return [lane for lane in self.changed if lane.slowest is not None]
+
+    @property
+    def slowest_recovery(self) -> Lane | None:
+        return max(self.recovered, key=lambda lane: lane.recovery_seconds, default=None)
+
+    @property
+    def judged_recovery(self) -> Lane | None:
+        """The slowest of those that have a limit; of all, if none has one."""
+        limited = [lane for lane in self.recovered if lane.limit is not None]
+        return max(limited or self.recovered, key=lambda lane: lane.recovery_seconds, default=None)
+
+    @property
+    def unrecorded(self) -> list[Lane]:
+        """The VMs that a killed run was acting on when it ended."""
+        return [lane for lane in self.changed if self.run.killed and not lane.operations]
+
     @property
     def is_dry(self) -> bool:
         return self.run.mode is Mode.DRY_RUN

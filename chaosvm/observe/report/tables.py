@@ -23,6 +23,8 @@ __all__ = [
     "probe_rows",
 ]
 
+# How something was done, where it stands behind a number of VMs.
+_SEVERAL = {"nothing had to be done": "left as they were", "by its guest": "by their guests"}
 Cell = tuple[str, str]  # a class and a text
 
 
@@ -106,7 +108,7 @@ def outcome_groups(story: Story) -> list[OutcomeGroup]:
     return [
         OutcomeGroup(lane.machine.name, lane.machine.id, _back_in(story, lane), rows)
         for lane in story.lanes
-        if (rows := _rows_of(story, lane))
+        if (rows := _rows_of(story, lane) or _unrecorded_row(story, lane))
     ]
 
 
@@ -124,6 +126,13 @@ def _rows_of(story: Story, lane: Lane) -> list[OutcomeRow]:
     ]
     rows += [(at, _foreign_row(story, lane, at, change)) for at, change in lane.others]
     return [row for _, row in sorted(rows, key=lambda each: each[0])]
+
+
+def _unrecorded_row(story: Story, lane: Lane) -> list[OutcomeRow]:
+    if lane not in story.unrecorded:
+        return []
+    states = f"{state_word(lane.first_state)} → not known"
+    return [OutcomeRow("", "", "", states, "the run was killed before its outcome", "", False)]
 
 
 def _did_something(outcome: Mapping[str, Any]) -> bool:
@@ -237,10 +246,9 @@ def _states_of(activity: ActivityRun) -> str:
 def _method_of_activity(activity: ActivityRun) -> str:
     methods = [_method_text(each) for each in activity.outcomes if not each.get("error")]
     kinds = list(dict.fromkeys(methods))
-    if kinds == ["by its guest"]:
-        return "by their guests"
-    counted = [f"{methods.count(kind)} {kind}" for kind in kinds]
-    return kinds[0] if len(kinds) == 1 else ", ".join(counted)
+    if len(kinds) == 1:
+        return _SEVERAL.get(kinds[0], kinds[0])
+    return ", ".join(f"{methods.count(kind)} {_SEVERAL.get(kind, kind)}" for kind in kinds)
 
 
 def failure_rows(story: Story) -> list[dict[str, str]]:

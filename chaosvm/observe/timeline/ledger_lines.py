@@ -120,7 +120,11 @@ def _changes(lines: Sequence[Line], machines: Mapping[str, Machine]) -> list[Cha
 def _activity(lines: Sequence[Line]) -> ActivityRun:
     """One call: an action on one or more VMs."""
     intents = {str(line["id"]): line for line in lines if line["kind"] == "intent"}
-    outcomes = [line for line in lines if line["kind"] == "outcome"]
+    order = list(intents)
+    outcomes = sorted(
+        (line for line in lines if line["kind"] == "outcome"),
+        key=lambda line: order.index(str(line["id"])),
+    )
     first = next(iter(intents.values()))
     began = _time(first)
     done = len(outcomes) == len(intents)

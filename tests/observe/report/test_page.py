@@ -304,15 +304,68 @@ def run_of(*outcomes: Any) -> Timeline:
             "web-01 may have rebooted, but gave no proof of it.",
         ),
         ("reboot", {"error": "no", "changed": False}, "web-01 failed to reboot, because no."),
+        (
+            "power_off",
+            {"error": "is still powered_on: no", "changed": False},
+            "web-01 failed to power off, because it is still powered_on: no.",
+        ),
+        (
+            "outage",
+            {"how": "guest"},
+            "web-01 was shut down by its guest, then powered on again.",
+        ),
+        (
+            "outage",
+            {"how": "fallback_hard", "milestones": {"down": 27.6, "back": 90}},
+            "ignored the shutdown and was powered off hard after 28 s, then powered on again.",
+        ),
     ],
 )
-def test_what_was_done_in_spite_of_an_error(
-    operation: str, more: dict[str, Any], said: str
-) -> None:
+def test_what_was_done(operation: str, more: dict[str, Any], said: str) -> None:
     outcome = samples.outcome(
         VM, operation, "powered_on", "powered_on", 2, **{"changed": True, **more}
     )
     assert _squeezed(said) in _squeezed(page_of(run_of(outcome)).text)
+
+
+def test_failures_with_the_same_reason_share_it() -> None:
+    other = samples.machine("web-02", 2, "esx-01")
+    failed = [
+        samples.outcome(vm, "power_off", "powered_on", "powered_on", 2, error="is on: no")
+        for vm in (VM, other)
+    ]
+    text = page_of(replace(run_of(*failed), vms=(VM, other))).text
+    said = "web-01 and web-02 failed to power off, because each is on: no."
+    assert _squeezed(said) in _squeezed(text)
+
+
+@pytest.mark.parametrize(("vm", "is_slowest"), [("web-01", False), ("web-03", True)])
+def test_only_the_slowest_of_all_is_called_so(vm: str, is_slowest: bool) -> None:
+    three = SAMPLES["three"]
+    limits = (replace(three.limits[0], vm_name=vm),)
+    text = page_of(replace(three, limits=limits)).text
+    assert ("the slowest, was back" in text) is is_slowest
+    assert ("Slowest recovery" in text) is is_slowest
+
+
+def test_a_vm_that_a_killed_run_was_acting_on() -> None:
+    outcome = samples.outcome(VM, "power_off", "powered_on", "powered_off", 2)
+    other = samples.machine("web-02", 2, "esx-01")
+    of_one = run_of(outcome)
+    (action,) = of_one.activities
+    killed = replace(
+        of_one,
+        run=replace(of_one.run, killed=True),
+        activities=(replace(action, vms=(VM.ref, other.ref), ended=None),),
+        vms=(VM, other),
+        changes=(*samples.power(VM), *samples.power(other)),
+        probes=None,
+    )
+    text = page_of(killed).text
+    assert _squeezed("What became of web-02 was not recorded.") in _squeezed(text)
+    assert "the run was killed before its outcome" in text
+    nothing = replace(killed, activities=(replace(killed.activities[0], outcomes=()),))
+    assert "No VM was changed" not in page_of(nothing).text
 
 
 def test_a_vm_that_was_powered_on_twice_counts_once() -> None:
