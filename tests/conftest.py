@@ -120,6 +120,22 @@ def logs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
+def warnings_logged() -> Iterator[list[str]]:
+    """The warnings so far; a fixture of a test may log some, too."""
+    messages: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    handler = Keep(logging.WARNING)
+    logger = logging.getLogger("chaostoolkit")
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
 def memory() -> Iterator[Callable[[], int]]:
     """How many bytes Python had at the most since the test began."""
     tracemalloc.start()

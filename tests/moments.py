@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from chaosvm.service import VMService
 
-__all__ = ["ForwardClock", "count_from_sending", "hold_clock", "once", "once_sent"]
+__all__ = ["ForwardClock", "count_from_sending", "eventually", "hold_clock", "once", "once_sent"]
 
 
 Service = TypeVar("Service", bound=VMService)
@@ -108,3 +108,11 @@ def once(holds: Callable[[], object], do: Callable[[], object]) -> Iterator[None
         over.set()
         waiting.join()
     assert done, "it never came about"
+
+
+def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.01)

@@ -13,12 +13,15 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Self
 
-__all__ = ["KINDS", "Fault", "Network"]
+from chaosvm.errors import ChaosVMError, OperationFailed
+from chaosvm.outcome import Outcome
+
+__all__ = ["KINDS", "Fault", "Network", "attempt"]
 
 HOST = "127.0.0.1"
 KINDS = ("close", "reset", "stall", "delay", "corrupt")
@@ -148,3 +151,13 @@ def _break(end: socket.socket, kind: str) -> None:
             end.close()
         else:
             end.shutdown(socket.SHUT_RDWR)
+
+
+def attempt(act: Callable[[], Outcome]) -> tuple[Outcome | None, str]:
+    """The outcome of an action if it has one, and its error if it failed."""
+    try:
+        return act(), ""
+    except OperationFailed as failure:
+        return failure.outcomes[0], str(failure)
+    except ChaosVMError as failure:
+        return None, str(failure)

@@ -36,6 +36,10 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("test_a_script_lists_the_datastores_that_each_host_mounts", "vcsim"): (
         "its hosts have mounted nothing, though they have datastores"
     ),
+    **{
+        ("test_a_script_names_the_network_of_each_card", each): "VMs created in it have no card"
+        for each in ("vcsim", "newest vcsim")
+    },
     ("test_a_stranger_has_no_session", "vcsim"): (
         "it refuses to tell, where the documentation says that currentSession is not set for "
         "who is not logged in, which scripts look at to log in again"

@@ -79,7 +79,9 @@ def test_a_guest_without_tools_is_not_said_to_have_them(platform: VMService) -> 
 
 
 def test_an_unknown_uptime_has_a_reason(platform: VMService) -> None:
-    for found in platform.backend.guest_statuses(platform.list_vms(), deadline()).values():
+    statuses = platform.backend.guest_statuses(platform.list_vms(), deadline())
+    assert statuses
+    for found in statuses.values():
         assert (found.uptime_seconds is None) is (found.uptime_unknown is not None)
 
 

@@ -15,8 +15,7 @@ from chaosvm.service import VMService
 from chaosvm.service.orders import checked_order
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Power
-from tests.contract.vim_helpers import until
-from tests.moments import once_sent
+from tests.moments import eventually, once_sent
 
 
 @pytest.mark.parametrize("wrong", [{"password": "not-this-1"}, {"username": "nobody@nowhere"}])
@@ -63,7 +62,7 @@ def test_a_session_that_ends_between_look_and_request(
     vm, deadline = platform.get_vm("web-01"), Deadline(20)
     backend.expire_sessions()
     platform.backend.send(vm, PowerCommand.POWER_OFF, checked_order("power_off", 20), deadline)
-    until(lambda: backend.power("web-01") is Power.OFF)
+    eventually(lambda: backend.power("web-01") is Power.OFF)
     assert backend.sent()["power_off"] == 2
 
 

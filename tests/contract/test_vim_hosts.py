@@ -68,7 +68,9 @@ def test_a_script_lists_the_datastores_of_a_hosts_datastore_system(host: Any) ->
 
 
 def test_a_datastore_says_what_it_is_made_of(content: Any) -> None:
-    for store in view_of(content, vim.Datastore).view:
+    stores = view_of(content, vim.Datastore).view
+    assert stores
+    for store in stores:
         assert store.info.name == store.summary.name
         vmfs = getattr(store.info, "vmfs", None)
         assert (vmfs is not None) == (store.summary.type == "VMFS")
@@ -89,6 +91,7 @@ def test_a_script_names_the_network_of_each_card(vm: Find) -> None:
         for device in machine.config.hardware.device
         if isinstance(device, vim.vm.device.VirtualEthernetCard)
     ]
+    assert cards
     for card in cards:
         assert card.backing.network.name == card.backing.deviceName
         assert card.backing.network in machine.network

@@ -11,7 +11,8 @@ from pyVmomi import vim, vmodl
 
 from tests.contract.backend import VCenter
 from tests.contract.estate import Entry
-from tests.contract.vim_helpers import ended, until
+from tests.contract.vim_helpers import ended
+from tests.moments import eventually
 
 Find = Callable[[str], Any]
 FilterSpec = vim.event.EventFilterSpec
@@ -37,7 +38,7 @@ def power_cycle(vm: Find, vcenter: VCenter) -> Any:
     cycled = vm("cycle-01")
     ended(cycled.PowerOffVM_Task())
     ended(cycled.PowerOnVM_Task())
-    until(lambda: cycled.guest.toolsRunningStatus == "guestToolsRunning")
+    eventually(lambda: cycled.guest.toolsRunningStatus == "guestToolsRunning")
     return cycled
 
 

@@ -11,7 +11,8 @@ from pyVmomi import vim, vmodl
 
 from tests.contract.backend import VCenter
 from tests.contract.estate import Entry, Power
-from tests.contract.vim_helpers import ended, until
+from tests.contract.vim_helpers import ended
+from tests.moments import eventually
 
 Find = Callable[[str], Any]
 
@@ -169,7 +170,7 @@ def test_a_datacenter_powers_on_many(datacenter: Any, vm: Find, vcenter: VCenter
     info = ended(datacenter.PowerOnMultiVM_Task(vms))
     assert (info.state, info.entity) == ("success", datacenter)
     for each in vms:
-        until(lambda vm=each: vm.runtime.powerState == "poweredOn")
+        eventually(lambda vm=each: vm.runtime.powerState == "poweredOn")
 
 
 def test_a_datacenter_tells_what_it_tried(datacenter: Any, vm: Find, vcenter: VCenter) -> None:

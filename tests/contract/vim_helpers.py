@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -14,7 +13,6 @@ __all__ = [
     "filter_of",
     "names_in",
     "retrieved",
-    "until",
     "view_of",
     "walk_of",
 ]
@@ -67,10 +65,3 @@ def ended(task: vim.Task, seconds: float = 60.0) -> Any:
         assert time.monotonic() < until, f"{info.descriptionId} is {info.state}"
         time.sleep(0.02)
     return info
-
-
-def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came about"
-        time.sleep(0.02)

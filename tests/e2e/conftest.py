@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.children import heeding_signals
+from tests.production import Production
 from tests.vcsim import Vcsim
 from tests.vcsim.estate import Estate
 
@@ -98,6 +99,13 @@ def vcsim() -> Iterator[Vcsim]:
 def estate(vcsim: Vcsim) -> Iterator[Estate]:
     with Estate(vcsim) as opened:
         yield opened
+
+
+@pytest.fixture
+def real() -> Iterator[Production]:
+    """Stands for what is not simulated."""
+    with Production() as counting:
+        yield counting
 
 
 @pytest.fixture

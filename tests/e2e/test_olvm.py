@@ -12,6 +12,7 @@ import pytest
 from chaosvm.lab import Guest, Lab, State, World, rule
 from chaosvm.lab.ovirt.sso import Sessions
 from tests.e2e.conftest import Chaos
+from tests.moments import eventually
 
 VM, OTHER = "web-01", "web-02"
 Experiment = Callable[..., dict[str, Any]]
@@ -49,13 +50,6 @@ def activity(kind: str, func: str, tolerance: Any = None, **arguments: Any) -> d
 
 def count(lab: Lab, verb: str) -> int:
     return lab.requests().get(f"POST /api/vms/{{id}}/{verb}", 0)
-
-
-def wait_until(happened: Callable[[], bool], within: float = 60) -> None:
-    end = time.monotonic() + within
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def test_an_experiment_from_steady_state_to_rollback(
@@ -127,7 +121,7 @@ def test_an_interruption_during_a_wait_ends_soon_and_rollbacks_put_things_back(
         rollbacks=[activity("action", "batch_power_on", vms={"names": [OTHER]})],
     )
     process = chaos.start(*chaos.command(made, "--rollback-strategy", "always"))
-    wait_until(lambda: world.vm(OTHER).state is State.OFF)
+    eventually(lambda: world.vm(OTHER).state is State.OFF)
     start = time.monotonic()
     process.send_signal(sent)
     chaos.finish(process, within=30)

@@ -36,12 +36,6 @@ from tests.registry import ACTING, SIMULATED
 WAYS = [*map(read, SIMULATED), *map(switch, ACTING)]
 
 
-@pytest.fixture
-def real() -> Iterator[Production]:
-    with Production() as counting:
-        yield counting
-
-
 @pytest.fixture(autouse=True)
 def ended() -> Iterator[None]:
     yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from tests.production import CONTROL_FILE, Production, read, switch
 from tests.registry import ACTING, SIMULATED
 
 WAYS = [*map(read, SIMULATED), *map(switch, ACTING)]
-
-
-@pytest.fixture
-def real() -> Iterator[Production]:
-    with Production() as counting:
-        yield counting
 
 
 def statuses(journal: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.conftest import Chaos, activity
 from tests.examples import EXAMPLES, EXPERIMENTS
+from tests.moments import eventually
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -19,13 +20,6 @@ Experiment = Callable[..., dict[str, Any]]
 
 def outcomes(journal: dict[str, Any]) -> list[Any]:
     return [run["output"] for run in [*journal["run"], *journal["rollbacks"]]]
-
-
-def wait_until(happened: Callable[[], bool], within: float = 60) -> None:
-    end = time.monotonic() + within
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def asked(vcsim: Vcsim, method: str) -> int:
@@ -215,7 +209,7 @@ def test_an_interruption_during_a_wait_ends_soon_and_rollbacks_put_things_back(
         rollbacks=[activity("action", "batch_power_on", vms={"host": "DC0_H0"})],
     )
     process = chaos.start(*chaos.command(made, "--rollback-strategy", "always"))
-    wait_until(lambda: estate.power_state("DC0_H0_VM1") == "poweredOff")
+    eventually(lambda: estate.power_state("DC0_H0_VM1") == "poweredOff")
     start = time.monotonic()
     process.send_signal(sent)
     chaos.finish(process, within=30)
@@ -234,7 +228,7 @@ def test_an_interruption_stops_what_has_not_been_sent(
         [activity("action", "batch_power_off", vms={"all": True}, parallel=1, graceful=False)]
     )
     process = chaos.start(*chaos.command(made))
-    wait_until(lambda: asked(vcsim, "PowerOffVM_Task") == 1)
+    eventually(lambda: asked(vcsim, "PowerOffVM_Task") == 1)
     process.send_signal(signal.SIGINT)
     chaos.finish(process, within=30)
     time.sleep(1.5)
@@ -268,7 +262,7 @@ def test_a_session_that_expires_between_activities(
     pause = activity("probe", "count_vms") | {"pauses": {"after": 2}}
     made = experiment([pause, activity("action", "power_off", vm_name=VM)])
     process = chaos.start(*chaos.command(made))
-    wait_until(lambda: asked(vcsim, "RetrievePropertiesEx") == 1)
+    eventually(lambda: asked(vcsim, "RetrievePropertiesEx") == 1)
     vcsim.expire_sessions()
     assert chaos.finish(process) == 0
     assert [run["status"] for run in chaos.journal()["run"]] == ["succeeded", "succeeded"]

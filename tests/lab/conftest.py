@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import ovirtsdk4
@@ -10,6 +9,7 @@ import requests
 
 from chaosvm.lab import Lab, World
 from tests.fakes import FakeClock
+from tests.production import Production
 
 SSO = "/ovirt-engine/sso/oauth/token"
 
@@ -20,6 +20,13 @@ def no_failure_inside(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     logged = caplog.get_records("call")
     assert [record.getMessage() for record in logged if record.name == "aiohttp.server"] == []
+
+
+@pytest.fixture
+def real() -> Iterator[Production]:
+    """Stands for what is not simulated."""
+    with Production() as counting:
+        yield counting
 
 
 @pytest.fixture
@@ -120,10 +127,3 @@ class Plain:
         sent = self.headers | {"Content-Type": "application/xml"} | headers
         url = self._lab.olvm_url + path
         return self._session.request(method, url, data=body, headers=sent, timeout=timeout)
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it never came about"
-        time.sleep(0.01)

@@ -9,9 +9,10 @@ import pytest
 
 from chaosvm.lab import Durations, Lab, State, World
 from chaosvm.lab.simulation import HighAvailability
-from tests.lab.conftest import connected, eventually
+from tests.lab.conftest import connected
 from tests.lab.vcenter.conftest import connected as connected_to_vcenter
 from tests.lab.vcenter.conftest import left
+from tests.moments import eventually
 
 
 class Faces(NamedTuple):

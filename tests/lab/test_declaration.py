@@ -44,12 +44,6 @@ def not_imported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     reset_global_controls()
 
 
-@pytest.fixture
-def real() -> Iterator[Production]:
-    with Production() as counting:
-        yield counting
-
-
 def experiment(real: Production, folder: Path, *controls: dict[str, Any]) -> dict[str, Any]:
     touch = {"type": "process", "path": "touch", "arguments": str(folder / "touched")}
     get = {"type": "http", "url": f"http://127.0.0.1:{real.port}/", "timeout": 1}

@@ -13,7 +13,8 @@ import requests
 
 from chaosvm.lab import Lab, State, World, rule, when
 from chaosvm.lab.fault_rules import ACTIONS
-from tests.lab.conftest import Plain, connected, eventually
+from tests.lab.conftest import Plain, connected
+from tests.moments import eventually
 
 
 @pytest.fixture(autouse=True)

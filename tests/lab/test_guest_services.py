@@ -20,7 +20,7 @@ from chaosvm.errors import InvalidValue
 from chaosvm.lab import Guest, Lab, Machine, State, World, guest_services
 from chaosvm.lab import control as rehearsal_control
 from chaosvm.lab.simulation import Service
-from tests.lab.conftest import eventually
+from tests.moments import eventually
 from tests.production import activity, control, run
 
 TCP, HTTP = 18022, 18080

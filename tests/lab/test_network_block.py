@@ -63,12 +63,6 @@ def ended() -> Iterator[None]:
     reset_global_controls()
 
 
-@pytest.fixture
-def real() -> Iterator[Production]:
-    with Production() as counting:
-        yield counting
-
-
 def own(func: str, name: str = "own", **more: Any) -> dict[str, Any]:
     provider = {"type": "python", "module": "tests.lab.test_network_block", "func": func}
     return {"type": "probe", "name": name, "provider": provider, **more}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,8 +10,11 @@ from typing import Any
 import pytest
 
 from chaosvm.activities import connections
+from chaosvm.errors import OperationFailed
 from chaosvm.lab import Durations, Lab, World
 from chaosvm.olvm import OLVMPlatform
+from chaosvm.outcome import Outcome
+from chaosvm.runtime import Clock
 
 VM, OTHER, DB = "web-01", "web-02", "db-01"
 ACTIONS = ("start", "stop", "shutdown", "reboot", "reset", "suspend")
@@ -69,8 +71,16 @@ def _disconnect(platform: OLVMPlatform, lab: Lab) -> None:
 
 
 @pytest.fixture
-def platform(connect: Connect) -> OLVMPlatform:
-    return connect()
+def clock() -> Clock:
+    """Of the platform; a test that replaces it gives its world the same."""
+    return time
+
+
+@pytest.fixture
+def platform(connect: Connect, clock: Clock) -> OLVMPlatform:
+    made = connect()
+    made.backend.clock = clock
+    return made
 
 
 @pytest.fixture
@@ -81,21 +91,6 @@ def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     yield lab.environment()
     lab.rules()
     connections.close_all()
-
-
-@pytest.fixture
-def warnings_logged() -> Iterator[list[str]]:
-    messages: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
-
-    handler = Keep(logging.WARNING)
-    logger = logging.getLogger("chaostoolkit")
-    logger.addHandler(handler)
-    yield messages
-    logger.removeHandler(handler)
 
 
 @contextmanager
@@ -116,8 +111,11 @@ def sent(lab: Lab) -> dict[str, int]:
     return {action: number for action, number in times.items() if number}
 
 
-def eventually(holds: Callable[[], Any], seconds: float = 30.0) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it never came about"
-        time.sleep(0.01)
+def failed(act: Callable[[], object]) -> Outcome:
+    """The one outcome of what must fail."""
+    with pytest.raises(OperationFailed) as caught:
+        act()
+    (outcome,) = caught.value.outcomes
+    assert outcome.error
+    assert outcome.error in str(caught.value)
+    return outcome

@@ -34,8 +34,8 @@ from chaosvm.lab import Lab, State, World, rule, when
 from chaosvm.olvm import OLVMPlatform, client, http, sso
 from chaosvm.olvm.http import HttpChannel
 from chaosvm.runtime import Deadline
-from tests.moments import hold_clock
-from tests.olvm.conftest import DB, OTHER, VM, Connect, at_most, eventually, sent
+from tests.moments import eventually, hold_clock
+from tests.olvm.conftest import DB, OTHER, VM, Connect, at_most, sent
 
 LISTS = ("vms", "hosts", "clusters", "datacenters")
 READING = ["login", *(f"GET /api/{name}" for name in LISTS)]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 
-from chaosvm.errors import OperationFailed
 from chaosvm.lab import Guest, Lab, Role, State, World, rule, when
 from chaosvm.olvm import OLVMPlatform, inventory
-from chaosvm.outcome import How, Outcome
+from chaosvm.outcome import How
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
-from tests.olvm.conftest import DB, INSTANT_STOP, OTHER, VM, Connect, sent
+from tests.olvm.conftest import DB, INSTANT_STOP, OTHER, VM, Connect, failed, sent
 
 OFF, ON = PowerState.POWERED_OFF, PowerState.POWERED_ON
 LOOK = "GET /api/vms/{id}"
@@ -30,21 +28,6 @@ def world(clock: FakeClock) -> World:
     for name in (VM, OTHER, DB):
         made.add_vm(name)
     return made
-
-
-@pytest.fixture
-def platform(connect: Connect, clock: FakeClock) -> OLVMPlatform:
-    """On the lab's own clock, which only passes while somebody waits."""
-    made = connect()
-    made.backend.clock = clock
-    return made
-
-
-def failed(act: Callable[[], object]) -> Outcome:
-    with pytest.raises(OperationFailed) as caught:
-        act()
-    (outcome,) = caught.value.outcomes
-    return outcome
 
 
 # Starts --------------------------------------------------------------------------------

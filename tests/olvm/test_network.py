@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chaosvm.errors import ChaosVMError, OperationFailed
 from chaosvm.lab import Lab, State, World
 from chaosvm.olvm import OLVMPlatform
-from tests.network import KINDS, Fault, Network
+from tests.network import KINDS, Fault, Network, attempt
 from tests.olvm.conftest import VM, sent
 from tests.olvm.test_stress import ACTS, TIMEOUT, wrong
 
@@ -46,7 +45,6 @@ def one_trial(seed: int) -> str:
     world.add_vm(VM, State.OFF if act == "on" else State.RUNNING)
     world.add_vm("bystander")
     faults = drawn(chance)
-    outcome, error = None, ""
     with ExitStack() as opened:
         lab = opened.enter_context(Lab(world))
         port = urlsplit(lab.olvm_url).port or 443
@@ -54,12 +52,7 @@ def one_trial(seed: int) -> str:
         url = lab.olvm_url.replace(f":{port}/", f":{network.port}/")
         platform = OLVMPlatform(url, lab.username, lab.password, lab.ca_file, timeout=1)
         start = time.monotonic()
-        try:
-            outcome = ACTS[act](platform)
-        except OperationFailed as failure:
-            outcome, error = failure.outcomes[0], str(failure)
-        except ChaosVMError as failure:
-            error = str(failure)
+        outcome, error = attempt(lambda: ACTS[act](platform))
         took = time.monotonic() - start
         platform.disconnect()
         closed = network.drain(5)

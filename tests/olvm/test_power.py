@@ -25,8 +25,8 @@ from chaosvm.outcome import How, Outcome, Verified
 from chaosvm.runtime import experiment
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
-from tests.moments import count_from_sending
-from tests.olvm.conftest import DB, INSTANT_STOP, OTHER, VM, Connect, at_most, eventually, sent
+from tests.moments import count_from_sending, eventually
+from tests.olvm.conftest import DB, INSTANT_STOP, OTHER, VM, Connect, at_most, failed, sent
 
 ON, OFF, SUSPENDED, PAUSED, UNKNOWN = (
     PowerState.POWERED_ON,
@@ -57,16 +57,6 @@ def comes_back_to_up(world: World, lab: Lab) -> None:
     """The guest begins to shut down, and then runs on."""
     world.change(VM, guest=Guest.ignores(600))
     once_waiting(world, lab, lambda: world.change(VM, state=State.RUNNING), skip=1)
-
-
-def failed(act: Callable[[], object]) -> Outcome:
-    """The one outcome of what must fail."""
-    with pytest.raises(OperationFailed) as caught:
-        act()
-    (outcome,) = caught.value.outcomes
-    assert outcome.error
-    assert outcome.error in str(caught.value)
-    return outcome
 
 
 def kinds(world: World, outcome: Outcome) -> list[EventKind]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from chaosvm.errors import OperationFailed
 from chaosvm.lab import Lab, State, World, rule, when
 from chaosvm.olvm import OLVMPlatform
-from chaosvm.outcome import How, Outcome
+from chaosvm.outcome import How
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
-from tests.olvm.conftest import INSTANT_STOP, VM, Connect, sent
+from tests.olvm.conftest import INSTANT_STOP, VM, failed, sent
 
 NO_DISK = "Cannot run VM without at least one bootable disk.\nAlternatives:\n- Create a disk"
 LOCKED = "Cannot run VM. Related operation is currently in progress. Please try again later."
@@ -33,21 +30,6 @@ def world(clock: FakeClock) -> World:
     made = World(clock=clock, durations=INSTANT_STOP)
     made.add_vm(VM)
     return made
-
-
-@pytest.fixture
-def platform(connect: Connect, clock: FakeClock) -> OLVMPlatform:
-    """On the lab's own clock, which only passes while somebody waits."""
-    made = connect()
-    made.backend.clock = clock
-    return made
-
-
-def failed(act: Callable[[], object]) -> Outcome:
-    with pytest.raises(OperationFailed) as caught:
-        act()
-    (outcome,) = caught.value.outcomes
-    return outcome
 
 
 # 409: a lock, or for good ------------------------------------------------------------

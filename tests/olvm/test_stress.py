@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chaosvm.errors import ChaosVMError, OperationFailed
 from chaosvm.lab import Lab, Rule, State, World, rule
 from chaosvm.lab.simulation import EventKind
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.outcome import Outcome, Verified
 from chaosvm.vm import PowerState
+from tests.network import attempt
 from tests.olvm.conftest import GRACE, VM, sent
 
 TIMEOUT = 4.0
@@ -61,17 +61,11 @@ def one_run(seed: int) -> str:
     world.add_vm(VM, State.OFF if act == "on" else State.RUNNING)
     world.add_vm("bystander")
     rules = trouble(chance)
-    outcome, error = None, ""
     with Lab(world) as lab:
         platform = OLVMPlatform(lab.olvm_url, lab.username, lab.password, lab.ca_file, timeout=1)
         lab.rules(*rules)
         start = time.monotonic()
-        try:
-            outcome = ACTS[act](platform)
-        except OperationFailed as failure:
-            outcome, error = failure.outcomes[0], str(failure)
-        except ChaosVMError as failure:
-            error = str(failure)
+        outcome, error = attempt(lambda: ACTS[act](platform))
         took = time.monotonic() - start
         platform.disconnect()
         leaving = time.monotonic() - start - took

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import http.client
-import logging
 import re
 import socket
 import threading
@@ -33,21 +32,6 @@ from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
 Connect = Callable[..., VSpherePlatform]
-
-
-@pytest.fixture
-def warnings_logged() -> list[str]:
-    messages: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
-
-    handler = Keep(logging.WARNING)
-    logger = logging.getLogger("chaostoolkit")
-    logger.addHandler(handler)
-    yield messages
-    logger.removeHandler(handler)
 
 
 def test_the_right_ca_is_accepted(connect: Connect) -> None:

@@ -15,11 +15,10 @@ from typing import Literal
 
 import pytest
 
-from chaosvm.errors import ChaosVMError, OperationFailed
 from chaosvm.outcome import Outcome, Verified
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
-from tests.network import KINDS, Fault, Network
+from tests.network import KINDS, Fault, Network, attempt
 from tests.vcsim import Rule, Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -141,14 +140,8 @@ def _act(trial: Trial, vcsim: Vcsim, network: Network, estate: Estate) -> Result
         ca_file=vcsim.ca_file,
         timeout=1,
     )
-    outcome, error = None, ""
     start = time.monotonic()
-    try:
-        outcome = ACTS[trial.act](platform)
-    except OperationFailed as failure:
-        outcome, error = failure.outcomes[0], str(failure)
-    except ChaosVMError as failure:
-        error = str(failure)
+    outcome, error = attempt(lambda: ACTS[trial.act](platform))
     took = time.monotonic() - start
     state = STATES[estate.power_state(VM)]
     leaving = time.monotonic()

@@ -19,7 +19,8 @@ from chaosvm.lab import Guest, Lab, State, World, rule
 from chaosvm.lab.fault_rules import ACTIONS
 from chaosvm.lab.simulation import EventKind
 from tests.fakes import FakeClock
-from tests.lab.conftest import Plain, eventually
+from tests.lab.conftest import Plain
+from tests.moments import eventually
 
 ODD = [
     "a/b%2Fc&#?ü",

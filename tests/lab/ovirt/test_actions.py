@@ -10,7 +10,8 @@ import pytest
 from ovirtsdk4 import types
 
 from chaosvm.lab import Durations, Guest, State, World
-from tests.lab.conftest import Plain, eventually
+from tests.lab.conftest import Plain
+from tests.moments import eventually
 
 Status = types.VmStatus
 ACTIONS = ("start", "stop", "shutdown", "reboot", "reset", "suspend")

@@ -10,7 +10,7 @@ import pytest
 from ovirtsdk4 import types
 
 from chaosvm.lab import State, World
-from tests.lab.conftest import eventually
+from tests.moments import eventually
 
 
 class Estate:

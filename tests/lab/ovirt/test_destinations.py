@@ -10,8 +10,8 @@ import pytest
 from ovirtsdk4 import types
 
 from chaosvm.lab import World
-from tests.lab.conftest import eventually
 from tests.lab.ovirt.test_actions import Ways
+from tests.moments import eventually
 
 
 def test_a_migration_goes_to_the_host_of_the_request(world: World, engine: Any) -> None:

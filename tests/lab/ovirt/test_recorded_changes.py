@@ -15,11 +15,11 @@ import pytest
 import requests
 
 from chaosvm.lab import State
-from tests.lab.conftest import eventually
 from tests.lab.ovirt import recorded_exceptions
 from tests.lab.ovirt.recorded import Exchange, exchange
 from tests.lab.ovirt.replayed import differences
 from tests.lab.ovirt.test_recorded import Replay
+from tests.moments import eventually
 
 CHANGES = recorded_exceptions.CHANGES
 # Ids in the recordings, and what they are of.

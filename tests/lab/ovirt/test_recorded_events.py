@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from chaosvm.lab import Durations, Guest, Lab, State, World
-from tests.lab.conftest import Plain, eventually
+from tests.lab.conftest import Plain
 from tests.lab.ovirt.recorded import event_codes, exchange, exchange_names
+from tests.moments import eventually
 
 _NAMES = re.compile(r"\b(host-\d+|[a-zA-Z]+[-_]?\d\d|web_under|ha-01|plain-01)\b")
 _REASON = re.compile(r" \(Reason: [^)]*\)")

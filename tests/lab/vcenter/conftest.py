@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 from pyVim.connect import Disconnect, SmartConnect
+from pyVmomi import vim
 
 from chaosvm.lab import Lab, World
 
@@ -36,6 +37,12 @@ def instance(lab: Lab) -> Iterator[Any]:
 @pytest.fixture
 def content(instance: Any) -> Any:
     return instance.RetrieveContent()
+
+
+@pytest.fixture
+def vm(content: Any, world: World) -> Any:
+    world.add_vm("web")
+    return machine(content, "web")
 
 
 @pytest.fixture
@@ -95,6 +102,15 @@ class Soap:
             f"<password>{password or self._lab.password}</password>"
         )
         return self("Login", "SessionManager", inner=account)
+
+
+def view(content: Any, *kinds: Any, container: Any = None, recursive: bool = True) -> Any:
+    made = content.viewManager.CreateContainerView
+    return made(container or content.rootFolder, list(kinds), recursive)
+
+
+def machine(content: Any, name: str) -> Any:
+    return next(vm for vm in view(content, vim.VirtualMachine).view if vm.name == name)
 
 
 def task_ended(task: Any) -> Any:

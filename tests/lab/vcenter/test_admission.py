@@ -10,10 +10,8 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Lab, State, World
 from chaosvm.lab.simulation import Allocation, EventKind, HighAvailability, Limits
-from tests.lab.conftest import eventually
-from tests.lab.vcenter.conftest import connected, left, task_ended
-from tests.lab.vcenter.test_power import machine
-from tests.lab.vcenter.test_reading import view
+from tests.lab.vcenter.conftest import connected, left, machine, task_ended, view
+from tests.moments import eventually
 
 GIB = 1024**3
 _MOMENT = dt.timedelta(minutes=5)

@@ -9,8 +9,7 @@ from pyVim.task import WaitForTask
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab import World
-from tests.lab.conftest import eventually
-from tests.lab.vcenter.test_power import machine
+from tests.moments import eventually
 
 _a = vim.alarm
 
@@ -18,12 +17,6 @@ _a = vim.alarm
 @pytest.fixture
 def manager(content: Any) -> Any:
     return content.alarmManager
-
-
-@pytest.fixture
-def vm(content: Any, world: World) -> Any:
-    world.add_vm("web")
-    return machine(content, "web")
 
 
 def spec(name: str, expression: Any) -> Any:

@@ -10,10 +10,8 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Durations, State, World
 from chaosvm.lab.simulation import Host
-from tests.lab.conftest import eventually
-from tests.lab.vcenter.conftest import task_ended
-from tests.lab.vcenter.test_power import machine
-from tests.lab.vcenter.test_reading import view
+from tests.lab.vcenter.conftest import machine, task_ended, view
+from tests.moments import eventually
 
 GIB = 1024**3
 

@@ -10,8 +10,7 @@ from pyVim.task import WaitForTask
 from pyVmomi import vim
 
 from chaosvm.lab import Lab, World
-from tests.lab.vcenter.conftest import Soap, task_ended
-from tests.lab.vcenter.test_power import machine
+from tests.lab.vcenter.conftest import Soap, machine, task_ended
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import requests
 from pyVmomi import vim
 
 from chaosvm.lab import Guest, Lab, State, World
-from tests.lab.conftest import eventually
-from tests.lab.vcenter.test_power import machine
+from tests.lab.vcenter.conftest import machine
+from tests.moments import eventually
 
 AUTH = vim.vm.guest.NamePasswordAuthentication(
     username="root", password="x", interactiveSession=False
@@ -20,12 +20,6 @@ AUTH = vim.vm.guest.NamePasswordAuthentication(
 @pytest.fixture
 def manager(content: Any) -> Any:
     return content.guestOperationsManager
-
-
-@pytest.fixture
-def vm(content: Any, world: World) -> Any:
-    world.add_vm("web")
-    return machine(content, "web")
 
 
 def started(manager: Any, vm: Any, program: str, arguments: str = "") -> int:

@@ -9,7 +9,7 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab import World
-from tests.lab.vcenter.test_reading import view
+from tests.lab.vcenter.conftest import view
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Lab, State, World
 from chaosvm.lab.simulation import HighAvailability, Origin
-from tests.lab.vcenter.conftest import task_ended
-from tests.lab.vcenter.test_reading import spec_of, view
+from tests.lab.vcenter.conftest import machine, task_ended, view
+from tests.lab.vcenter.test_reading import spec_of
 
 
 @pytest.fixture
@@ -25,10 +25,6 @@ def world(world: World) -> World:
 
 def only(content: Any, kind: Any) -> Any:
     return view(content, kind).view[0]
-
-
-def named(content: Any, name: str) -> Any:
-    return next(vm for vm in view(content, vim.VirtualMachine).view if vm.name == name)
 
 
 # Options ---------------------------------------------------------------------------------
@@ -65,7 +61,7 @@ def test_roles_can_be_made_given_and_removed(content: Any, lab: Lab) -> None:
     (root,) = manager.RetrieveAllPermissions()
     assert (root.principal, root.entity) == (lab.username, content.rootFolder)
     role = manager.AddAuthorizationRole("operator", ["VirtualMachine.Interact.PowerOff"])
-    vm = named(content, "web")
+    vm = machine(content, "web")
     given = vim.AuthorizationManager.Permission(
         principal="someone", group=False, roleId=role, propagate=True
     )
@@ -99,7 +95,7 @@ def test_what_cannot_be_done_to_roles(content: Any, act: Any, fault: Any) -> Non
 
 
 def test_everybody_may_do_everything(content: Any) -> None:
-    manager, vm = content.authorizationManager, named(content, "web")
+    manager, vm = content.authorizationManager, machine(content, "web")
     wanted = ["System.Read", "VirtualMachine.Interact.PowerOff"]
     key = content.sessionManager.currentSession.key
     assert manager.HasPrivilegeOnEntity(vm, key, wanted) == [True, True]
@@ -171,7 +167,7 @@ def test_managers_of_nothing_say_so(content: Any) -> None:
     assert len(content.diagnosticManager.BrowseDiagnosticLog(None, log.key, 5, 2).lineText) == 2
     with pytest.raises(vmodl.fault.MethodNotFound, match="not modelled"):
         content.ovfManager.CreateDescriptor(
-            named(content, "off"), vim.OvfManager.CreateDescriptorParams()
+            machine(content, "off"), vim.OvfManager.CreateDescriptorParams()
         )
 
 
@@ -188,7 +184,7 @@ def _key(content: Any, group: str, name: str) -> int:
 
 
 def test_uptime_is_counted(content: Any) -> None:
-    manager, vm = content.perfManager, named(content, "web")
+    manager, vm = content.perfManager, machine(content, "web")
     keys = [_key(content, "sys", name) for name in ("uptime", "osUptime")]
     wanted = [vim.PerformanceManager.MetricId(counterId=key, instance="") for key in keys]
     spec = _Query(entity=vm, metricId=wanted, intervalId=20, maxSample=2)
@@ -207,7 +203,7 @@ def test_uptime_is_counted(content: Any) -> None:
 
 
 def test_a_vm_that_is_off_counts_nothing(content: Any) -> None:
-    assert content.perfManager.QueryPerf([_Query(entity=named(content, "off"))]) == []
+    assert content.perfManager.QueryPerf([_Query(entity=machine(content, "off"))]) == []
 
 
 def test_what_can_be_counted(content: Any) -> None:
@@ -277,7 +273,7 @@ def test_a_path_that_leads_nowhere(content: Any, path: str, fault: Any) -> None:
 
 
 def test_an_environment_says_what_vms_can_have(content: Any) -> None:
-    browser = named(content, "web").environmentBrowser
+    browser = machine(content, "web").environmentBrowser
     assert browser == only(content, vim.ClusterComputeResource).environmentBrowser
     (descriptor,) = browser.QueryConfigOptionDescriptor()
     option = browser.QueryConfigOption(descriptor.key)
@@ -312,7 +308,7 @@ def test_a_host_has_services_and_adapters(content: Any) -> None:
 
 
 def test_a_host_that_is_gone_shows_in_it_and_its_vms(content: Any, world: World) -> None:
-    host, vm = only(content, vim.HostSystem), named(content, "web")
+    host, vm = only(content, vim.HostSystem), machine(content, "web")
     world.change_cluster(world.clusters[0].id, ha=HighAvailability(enabled=True))
     assert host.runtime.dasHostState.state == "master"
     assert vm.runtime.dasVmProtection.dasProtected

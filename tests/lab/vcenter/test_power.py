@@ -11,21 +11,10 @@ from pyVim.task import WaitForTask, WaitForTasks
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Durations, Guest, Lab, State, World, rule
-from tests.lab.conftest import eventually
-from tests.lab.vcenter.conftest import Soap, task_ended
-from tests.lab.vcenter.test_reading import view
+from tests.lab.vcenter.conftest import Soap, machine, task_ended, view
+from tests.moments import eventually
 
 BUSY = "TaskInProgressFault"
-
-
-def machine(content: Any, name: str) -> Any:
-    return next(vm for vm in view(content, vim.VirtualMachine).view if vm.name == name)
-
-
-@pytest.fixture
-def vm(content: Any, world: World) -> Any:
-    world.add_vm("web")
-    return machine(content, "web")
 
 
 def test_off_on_suspend_resume_and_reset(vm: Any, world: World) -> None:

@@ -19,8 +19,8 @@ from chaosvm.lab.vcenter.serialization import serialize
 from chaosvm.lab.vcenter.tasks import Tasks
 from chaosvm.lab.vcenter.vm_properties import LEAVES, VOLATILE
 from tests.fakes import FakeClock
-from tests.lab.vcenter.conftest import connected, left
-from tests.lab.vcenter.test_reading import Collector, spec_of, view
+from tests.lab.vcenter.conftest import connected, left, view
+from tests.lab.vcenter.test_reading import Collector, spec_of
 
 NEWEST = VmomiSupport.versionMap["vim25/8.0.3.0"]
 OLD = VmomiSupport.versionMap["vim25/6.5"]

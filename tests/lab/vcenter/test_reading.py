@@ -9,14 +9,9 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Guest, Lab, State, World
-from tests.lab.vcenter.conftest import Soap
+from tests.lab.vcenter.conftest import Soap, view
 
 Collector = vmodl.query.PropertyCollector
-
-
-def view(content: Any, *kinds: Any, container: Any = None, recursive: bool = True) -> Any:
-    made = content.viewManager.CreateContainerView
-    return made(container or content.rootFolder, list(kinds), recursive)
 
 
 def spec_of(started_at: Any, kind: Any, *paths: str, walk: str = "view") -> Any:

@@ -9,8 +9,7 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab import State, World
-from tests.lab.conftest import eventually
-from tests.lab.vcenter.test_power import machine
+from tests.moments import eventually
 
 _s, _e = vim.scheduler, vim.event
 
@@ -18,12 +17,6 @@ _s, _e = vim.scheduler, vim.event
 @pytest.fixture
 def manager(content: Any) -> Any:
     return content.scheduledTaskManager
-
-
-@pytest.fixture
-def vm(content: Any, world: World) -> Any:
-    world.add_vm("web")
-    return machine(content, "web")
 
 
 def power_off(name: str, **when: Any) -> Any:

@@ -10,7 +10,8 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from chaosvm.lab import Lab, State, World, when
-from tests.lab.vcenter.test_reading import Collector, spec_of, view
+from tests.lab.vcenter.conftest import view
+from tests.lab.vcenter.test_reading import Collector, spec_of
 
 Wait = Collector.WaitOptions
 
