@@ -112,7 +112,7 @@ def _world(size: int, others: int = 0) -> tuple[World, Prepare]:
 def _lab(world: World) -> AbstractContextManager[Lab]:
     from chaosvm.lab import Lab
 
-    return Lab(world, latency=_CALL_SECONDS, real_size=True)
+    return Lab(world, latency=_CALL_SECONDS)
 
 
 def _request_counter(server: Lab | Vcsim) -> Callable[[], int]:

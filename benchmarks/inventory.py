@@ -49,7 +49,7 @@ def olvm(size: int, rounds: int) -> Iterator[list[Result]]:
 
     world = World.generated(size)
     world.add_vm("probed")
-    with Lab(world, platforms=["olvm"], real_size=True) as lab:
+    with Lab(world, platforms=["olvm"]) as lab:
         target = {
             "url": lab.olvm_url,
             "username": lab.username,

@@ -77,7 +77,6 @@ class Lab:
     speed: simulated seconds per real second.
     clock_offset: seconds by which the servers' clocks are ahead of ours.
     event_retention: seconds after which events are deleted. Default: never.
-    real_size: no longer has any effect: VMs take 9 KB of XML each, as on a real engine.
     token_seconds: lifetime of a login. Default: unlimited.
     latency: seconds before each request is processed.
     dora_tls: serve Dora over HTTPS. Default: HTTP, like real ones.
@@ -97,7 +96,6 @@ class Lab:
         platforms: Sequence[str] = tuple(_PLATFORMS),
         username: str = "admin@internal",
         password: str | None = None,
-        real_size: bool = False,
         token_seconds: float | None = None,
         latency: float = 0.0,
         dora_tls: bool = False,
@@ -133,7 +131,6 @@ class Lab:
         options = Options(
             username=self.username,
             password=self.password,
-            real_size=real_size,
             token_seconds=token_seconds,
             dora_tls=dora_tls,
             dora_lag=dora_lag,

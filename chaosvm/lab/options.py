@@ -14,7 +14,6 @@ class Options:
 
     username: str
     password: str
-    real_size: bool = False
     token_seconds: float | None = None
     dora_tls: bool = False
     dora_lag: float = 0.0

@@ -90,7 +90,7 @@ def test_a_batch_of_odd_names_is_watched_as_a_whole(connect: Connect, name: str)
 
 
 def test_one_name_is_asked_for_and_not_the_whole_list(connect: Connect) -> None:
-    with Lab(World.generated(400), real_size=True) as large:
+    with Lab(World.generated(400)) as large:
         platform = connect(url=large.olvm_url, ca_file=large.ca_file, password=large.password)
         name = large.world.vms[7].name
         # The list of all of them is broken: only a search can do without it.

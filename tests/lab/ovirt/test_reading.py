@@ -321,7 +321,7 @@ def test_a_list_shows_changes_at_once(world: World, vms: Any) -> None:
 
 def test_five_thousand_vms_are_the_same_each_time_and_packed() -> None:
     world = World.generated(vms=5000)
-    with Lab(world, real_size=True) as lab, Plain(lab) as plain, connected(lab) as connection:
+    with Lab(world) as lab, Plain(lab) as plain, connected(lab) as connection:
         encodings = ("identity", "identity", "gzip", "gzip")
         answers = [plain.get("/vms", **{"Accept-Encoding": each}) for each in encodings]
         listed = connection.system_service().vms_service().list()
