@@ -11,7 +11,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from chaosvm.runtime import Deadline, supervision
 from chaosvm.settings import Settings
@@ -51,7 +51,7 @@ def shared_connection(make: Callable[..., C], *settings: Settings) -> C:
         connection = _open[settings]
     for listener in tuple(_listeners) if is_new else ():
         listener(connection)
-    return connection  # type: ignore[return-value]
+    return cast("C", connection)
 
 
 def listen(listener: Callable[[Connection], None]) -> None:

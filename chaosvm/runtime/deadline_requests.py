@@ -22,14 +22,17 @@ def deadline_session(budget: DeadlineBudget) -> requests.Session:
 
     It follows no redirects, and takes nothing from the environment.
     """
-    session = requests.Session()
+    session = _Session()
     # Proxies would see the credentials, and .netrc would replace them.
     session.trust_env = False
-    # requests parses the target of a redirect even if it does not follow it.
-    session.get_redirect_target = lambda response: None  # type: ignore
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(budget))
     return session
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, as requests parses the target even of a redirect that it does not follow."""
 
 
 class _Adapter(HTTPAdapter):
