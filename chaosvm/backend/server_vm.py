@@ -17,8 +17,8 @@ def runs_server(vm: VM, server: str, peers: Iterable[str] = ()) -> bool:
     """True if the VM has the server's name or address, or one of ``peers``, where it is reached."""
     if vm.hostname and _same_host(vm.hostname, server):
         return True
-    addresses = {_normalized(address) for address in vm.ip_addresses or ()}
-    return not addresses.isdisjoint(_normalized(address) for address in (server, *peers))
+    addresses = {_address(each) or each for each in vm.ip_addresses or ()}
+    return not addresses.isdisjoint(_address(each) or each for each in (server, *peers))
 
 
 def _same_host(one: str, other: str) -> bool:
@@ -28,20 +28,14 @@ def _same_host(one: str, other: str) -> bool:
         return False
     if one == other:
         return True
-    if ("." in one) == ("." in other) or _is_address(one) or _is_address(other):
+    if ("." in one) == ("." in other) or _address(one) or _address(other):
         return False
     return one.partition(".")[0] == other.partition(".")[0]
 
 
-def _normalized(text: str) -> str:
-    """The canonical form of an IP address; non-addresses are returned unchanged."""
-    bare = text.partition("%")[0]
-    return str(ipaddress.ip_address(bare)) if _is_address(bare) else text
-
-
-def _is_address(text: str) -> bool:
+def _address(text: str) -> str | None:
+    """The canonical form of an IP address; None for anything else."""
     try:
-        ipaddress.ip_address(text)
+        return str(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:
-        return False
-    return True
+        return None

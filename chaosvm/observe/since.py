@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from chaosvm.errors import InvalidValue, NotBegun
-from chaosvm.runtime.activity_times import activity_began, activity_names
+from chaosvm.runtime.activity_times import activity_began, activity_names, parse_time
 from chaosvm.settings import values
 
 __all__ = ["began"]
@@ -27,11 +27,10 @@ def began(since: object) -> dt.datetime:
             raise NotBegun(f"since is {text!r}, an activity that has not begun in this run")
         return at
     try:
-        time = dt.datetime.fromisoformat(text)
+        time = parse_time(text)
     except ValueError:
         hint = values.suggestion(text, names)
         raise InvalidValue(f"{values.invalid('since', text, _EXPECTED)}{hint}") from None
-    time = time if time.tzinfo else time.replace(tzinfo=dt.UTC)
     if time > dt.datetime.now(dt.UTC):
         raise values.invalid("since", text, "a time that has passed")
     return time

@@ -8,7 +8,7 @@ from typing import Any
 
 from chaosvm.runtime.experiment import current_run
 
-__all__ = ["activity_began", "activity_names"]
+__all__ = ["activity_began", "activity_names", "parse_time"]
 
 
 def activity_names() -> frozenset[str]:
@@ -28,7 +28,7 @@ def activity_names() -> frozenset[str]:
 
 def activity_began(name: str) -> dt.datetime | None:
     """When the activity of this name last began, on this machine's clock; None if it has not."""
-    starts = [_time(each["start"]) for each in _records() if _name(each) == name]
+    starts = [parse_time(each["start"]) for each in _records() if _name(each) == name]
     return max(starts, default=None)
 
 
@@ -49,7 +49,7 @@ def _name(record: Mapping[str, Any]) -> str | None:
     return (record.get("activity") or {}).get("name")
 
 
-def _time(text: str) -> dt.datetime:
-    """Older versions of Chaos Toolkit leave out the time zone, which is UTC."""
+def parse_time(text: str) -> dt.datetime:
+    """UTC if it has no zone: older versions of Chaos Toolkit leave it out."""
     time = dt.datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=dt.UTC)

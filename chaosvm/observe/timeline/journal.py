@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from chaosvm.observe.summary import outcomes_in
@@ -21,6 +21,7 @@ from chaosvm.observe.timeline.model import (
     UndoResult,
 )
 from chaosvm.redaction import without_query
+from chaosvm.runtime.activity_times import parse_time
 
 __all__ = [
     "read_activities",
@@ -312,9 +313,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _time(text: Any) -> datetime | None:
-    """A time in the journal, which is UTC unless it has a zone."""
     try:
-        time = datetime.fromisoformat(text)
+        return parse_time(text)
     except (TypeError, ValueError):
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
