@@ -133,8 +133,8 @@ class OLVMBackend(Backend):
     def guest_statuses(self, vms: Sequence[VM], deadline: Deadline) -> dict[str, GuestStatus]:
         if not vms:
             return {}
-        hosts = self._inventory.read_places(deadline).hosts
-        return read_guest_statuses(self._client, vms, hosts, self._inventory.total, deadline)
+        statuses = read_guest_statuses(self._client, vms, self._inventory.total, deadline)
+        return self._inventory.with_hosts(statuses, deadline)
 
     def hosts(self, deadline: Deadline) -> list[HostStatus]:
         return host_statuses(self._inventory.read_places(deadline))

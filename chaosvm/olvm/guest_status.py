@@ -7,14 +7,14 @@ them into the list of VMs.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from chaosvm.backend import GuestStatus, ToolsStatus
 from chaosvm.olvm.bulk_reads import map_parallel, read_by_name
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.elements import ip_addresses, link_id, vm_status
-from chaosvm.olvm.inventory import Place, power_state
+from chaosvm.olvm.inventory import power_state
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
@@ -29,25 +29,20 @@ _REPORTED_BY_AGENT = ("fqdn", "guest_operating_system", "guest_time_zone")
 
 
 def read_guest_statuses(
-    client: OLVMClient,
-    vms: Sequence[VM],
-    hosts: Mapping[str, Place],
-    total: int | None,
-    deadline: Deadline,
+    client: OLVMClient, vms: Sequence[VM], total: int | None, deadline: Deadline
 ) -> dict[str, GuestStatus]:
-    """The status of each VM that exists, by id; in a few requests, and one for each renamed VM."""
+    """The status of each VM that exists, by id, without the name of its host.
 
-    def parser() -> XmlListParser[GuestStatus]:
-        return XmlListParser("vms", "vm", lambda vm: _status(vm, hosts))
-
+    This takes a few requests, and one for each renamed VM.
+    """
     names = [vm.name for vm in vms]
-    listed = read_by_name(client, names, parser, deadline, total, follow=_FOLLOW)
+    listed = read_by_name(client, names, _parser, deadline, total, follow=_FOLLOW)
     if listed is None:
-        listed = client.read_list("vms", parser, deadline, follow=_FOLLOW)
+        listed = client.read_list("vms", _parser, deadline, follow=_FOLLOW)
     found = {status.vm_id: status for status in listed}
 
     def read_one(vm: VM) -> GuestStatus | None:
-        return client.read_one(f"vms/{vm.id}", parser, deadline, follow=_FOLLOW)
+        return client.read_one(f"vms/{vm.id}", _parser, deadline, follow=_FOLLOW)
 
     for status in map_parallel(read_one, [vm for vm in vms if vm.id not in found]):
         if status is not None:
@@ -55,9 +50,12 @@ def read_guest_statuses(
     return {vm.id: found[vm.id] for vm in vms if vm.id in found}
 
 
-def _status(vm: Element, hosts: Mapping[str, Place]) -> GuestStatus:
+def _parser() -> XmlListParser[GuestStatus]:
+    return XmlListParser("vms", "vm", _status)
+
+
+def _status(vm: Element) -> GuestStatus:
     status = vm_status(vm)
-    host_id = link_id(vm.find("host"))
     started = vm.findtext("start_time")
     is_up = status == "up"
     addresses = ip_addresses(vm.find("reported_devices")) or ()
@@ -71,8 +69,7 @@ def _status(vm: Element, hosts: Mapping[str, Place]) -> GuestStatus:
         uptime_unknown=_uptime_unknown(status) if uptime is None else None,
         uptime_lag=_UPTIME_LAG,
         started_at=dt.datetime.fromisoformat(started) if started else None,
-        host=hosts[host_id].name if host_id in hosts else None,
-        host_id=host_id or None,
+        host_id=link_id(vm.find("host")) or None,
         evidence={"status": status, **({} if uptime is None else {"elapsed.time": uptime})},
     )
 

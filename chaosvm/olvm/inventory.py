@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
+from chaosvm.backend import GuestStatus
 from chaosvm.olvm.bulk_reads import read_by_id, read_by_name
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.elements import boolean, inner, ip_addresses, link_id, vm_status
@@ -125,6 +126,19 @@ class Inventory:
     def read_places(self, deadline: Deadline) -> Places:
         """All hosts, clusters and data centers."""
         return self._with_places(deadline, lambda to_vm: [])[1]
+
+    def with_hosts(
+        self, statuses: Mapping[str, GuestStatus], deadline: Deadline
+    ) -> dict[str, GuestStatus]:
+        """Add the names of hosts, which are only read if one is not known yet."""
+        ids = {status.host_id for status in statuses.values() if status.host_id}
+        places = self._places
+        if places is None or not ids.issubset(places.hosts):
+            places = self.read_places(deadline)
+        return {
+            vm_id: replace(status, host=_name(places.hosts.get(status.host_id or "")))
+            for vm_id, status in statuses.items()
+        }
 
     def search(self, query: str, deadline: Deadline) -> list[VM]:
         """The VMs that the engine's search finds."""
