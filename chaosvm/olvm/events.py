@@ -18,22 +18,26 @@ from chaosvm.runtime import Deadline
 
 __all__ = [
     "Event",
+    "crashes",
     "events_of_call",
     "failed_start",
     "forced_stops",
     "read_events",
+    "start_failure",
     "was_forced",
 ]
 
 _SHUTDOWN_INITIATED = 73
 _POWERED_OFF_UNGRACEFULLY = 76
 _STARTING = (150, 153, 537)  # initiated, or sent to a host
-_FAILED_TO_RUN = 54
+_FAILED_TO_RUN, _FAILED_ON_HOST = 54, 151
+_DOWN_WITH_ERROR = 119
 # A start that is refused at once has the same code as one that fails on every host.
 _REFUSED_AT_ONCE = "failed validation"
+_EXIT_MESSAGE = "Exit message: "
 # Between the stop and its event.
 _MAX_DELAY = dt.timedelta(seconds=30)
-_MIN_FORCED, _FORCED_PER_VM = 50, 4
+_MIN_LATEST, _LATEST_PER_VM = 50, 4
 
 
 # By code, as recorded (events-CODES).
@@ -95,9 +99,17 @@ def forced_stops(client: OLVMClient, vms: int, deadline: Deadline) -> list[Event
 
     Each is a command of the engine itself, with a correlation id of its own.
     """
-    limit = max(_MIN_FORCED, _FORCED_PER_VM * vms)
-    search = f"type={_POWERED_OFF_UNGRACEFULLY}"
-    return client.read_list("events", _events, deadline, search=search, max=str(limit))
+    return _latest(client, _POWERED_OFF_UNGRACEFULLY, vms, deadline)
+
+
+def crashes(client: OLVMClient, vms: int, deadline: Deadline) -> list[Event]:
+    """The latest ends of VMs by an error, without a correlation id, enough for ``vms`` VMs."""
+    return _latest(client, _DOWN_WITH_ERROR, vms, deadline)
+
+
+def _latest(client: OLVMClient, code: int, vms: int, deadline: Deadline) -> list[Event]:
+    limit = max(_MIN_LATEST, _LATEST_PER_VM * vms)
+    return client.read_list("events", _events, deadline, search=f"type={code}", max=str(limit))
 
 
 def read_events(client: OLVMClient, since: dt.datetime, deadline: Deadline) -> list[ServerEvent]:
@@ -164,15 +176,30 @@ def was_forced(
     return None
 
 
-def failed_start(vm_id: str, call: Sequence[Event]) -> str | None:
-    """The text of the event for an accepted start that failed on every host."""
+def failed_start(vm_id: str, call: Sequence[Event]) -> Event | None:
+    """The event for an accepted start that failed on every host."""
     own = [event for event in call if event.vm_id == vm_id]
     started = max((event.number for event in own if event.code in _STARTING), default=-1)
     for event in own:
         failed = event.code == _FAILED_TO_RUN and _REFUSED_AT_ONCE not in event.text
         if failed and event.number > started:
-            return " ".join(event.text.split())
+            return event
     return None
+
+
+def start_failure(failed: Event, call: Sequence[Event], crashed: Sequence[Event]) -> str:
+    """Why a start failed: on which hosts, and how the VM's process ended there."""
+    own = sorted((each for each in call if each.vm_id == failed.vm_id), key=lambda e: e.number)
+    tried = [event.host for event in own if event.code == _FAILED_ON_HOST and event.host]
+    began = next((event.number for event in own if event.code in _STARTING), failed.number)
+    ends = [
+        " ".join(event.text.partition(_EXIT_MESSAGE)[2].split()).rstrip(".")
+        for event in crashed
+        if event.vm_id == failed.vm_id and began < event.number < failed.number
+    ]
+    hosts = f" (tried {', '.join(dict.fromkeys(tried))})" if tried else ""
+    reason = next((f": {end}" for end in ends if end), "")
+    return f"no host could start the VM{hosts}{reason}"
 
 
 def _events() -> XmlListParser[Event]:

@@ -13,7 +13,15 @@ from chaosvm.errors import CommandFailed, DeadlinePassed, GuestUnavailable, Plat
 from chaosvm.olvm.bulk_reads import read_by_id, read_by_name
 from chaosvm.olvm.client import OLVMClient
 from chaosvm.olvm.elements import vm_status
-from chaosvm.olvm.events import Event, events_of_call, failed_start, forced_stops, was_forced
+from chaosvm.olvm.events import (
+    Event,
+    crashes,
+    events_of_call,
+    failed_start,
+    forced_stops,
+    start_failure,
+    was_forced,
+)
 from chaosvm.olvm.inventory import power_state
 from chaosvm.olvm.xml_lists import XmlListParser
 from chaosvm.outcome import How
@@ -243,15 +251,18 @@ class OLVMWatch(Watch):
         ]
         if not due:
             return
+        call: Sequence[Event] = ()
+        crashed: Sequence[Event] = ()
         try:
             call = events_of_call(self._client, self._order.call_id, self._event_deadline(deadline))
+            if any(failed_start(tracked.vm_id, call) for tracked in due):
+                crashed = crashes(self._client, len(due), self._event_deadline(deadline))
         except PlatformError as error:
             self._reads_events = not isinstance(error, DeadlinePassed)
             logger.debug(f"it is unknown why a VM does not start: {error}")
-            return
         for tracked in due:
             if failed := failed_start(tracked.vm_id, call):
-                tracked.failure = CommandFailed(f"the engine could not carry it out: {failed}")
+                tracked.failure = CommandFailed(start_failure(failed, call, crashed))
 
     def _is_check_due(self, tracked: _Tracked, deadline: Deadline) -> bool:
         """True at growing intervals, until there is a failure."""

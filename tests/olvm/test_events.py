@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from chaosvm.olvm import events
-from chaosvm.olvm.events import Event, failed_start, was_forced
+from chaosvm.olvm.events import Event, failed_start, start_failure, was_forced
 from tests.lab.ovirt.recorded import exchange
 
 APP, REASON = "7602b0b1-7acd-4406-b35d-cda7c36a970f", "why not"
@@ -62,9 +62,17 @@ def test_a_shutdown_that_went_to_the_guest_is_recorded_under_the_id_of_the_call(
 
 
 def test_a_start_that_failed_on_every_host() -> None:
-    found = under("corr-fail-1", recorded("events-failed-start"))
-    failure = failed_start(APP, found)
-    assert failure == "Failed to run VM app-01 (User: admin@internal-authz)."
+    everything = recorded("events-failed-start")
+    found = under("corr-fail-1", everything)
+    failed = failed_start(APP, found)
+    assert failed is not None
+    assert start_failure(failed, found, everything) == (
+        "no host could start the VM (tried host-04, host-03, host-01): internal error: process "
+        "exited while connecting to monitor"
+    )
+    assert start_failure(failed, found, []) == (
+        "no host could start the VM (tried host-04, host-03, host-01)"
+    )
     assert failed_start(SLOW, found) is None
 
 
