@@ -43,6 +43,7 @@ class GuestReader:
         self._lock = jobs_lock
         self._workers = ThreadPoolExecutor(_MAX_CONNECTIONS, thread_name_prefix="chaosvm-reach")
         self._attempts: dict[str, tuple[Milestone, Future[bool]]] = {}  # by the VM's id
+        self._has_read = False
 
     def read(self) -> None:
         """Read the guests that are due."""
@@ -58,9 +59,12 @@ class GuestReader:
         problem = "the server does not report the VM"
         try:
             statuses = self._backend.guest_statuses([job.vm for job in due], deadline)
+            self._has_read = True
         except PlatformError as error:
             problem = str(error)
             logger.debug(f"the guests could not be read: {error}")
+            if self._has_read and self._deadline.passed:
+                return  # cut short by the end of the call: earlier readings explain more
         with self._lock:
             for job in due:
                 if (status := statuses.get(job.vm.id)) is None:

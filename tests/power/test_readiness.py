@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from chaosvm.backend import PowerCommand, ToolsStatus
-from chaosvm.errors import InvalidValue, OperationFailed, PermissionDenied
+from chaosvm.errors import DeadlinePassed, InvalidValue, OperationFailed, PermissionDenied
 from chaosvm.ledger import ledger_for_run
 from chaosvm.outcome import Batch, Outcome
+from chaosvm.runtime import Deadline
 from tests.fakes import OFF, ON, SUSPENDED, FakePlatform, Machine, does
 from tests.http_service import serving
 
@@ -104,6 +105,24 @@ def test_a_vm_that_goes_off_before_it_is_ready(platform: FakePlatform, state: An
     assert outcome.error == f"became {state} before it was ready"
     assert outcome.changed
     assert outcome.seconds == pytest.approx(10, abs=1)
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+def test_only_the_first_reading_explains_anything_if_the_deadline_cuts_it_short(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    read = platform.guest_statuses
+
+    def statuses(vms: Any, deadline: Deadline) -> Any:
+        if platform.guests_read < reads:
+            return read(vms, deadline)
+        deadline.sleep(deadline.remaining)
+        raise DeadlinePassed("the server did not answer in time")
+
+    monkeypatch.setattr(platform, "guest_statuses", statuses)
+    outcome = power_on(platform, "tools", timeout=20)
+    reason = "" if reads else " (the server did not answer in time)"
+    assert outcome.error == f"is powered_on, but not ready after 20 s: 'tools' is missing{reason}"
 
 
 def test_why_a_guest_could_not_be_read_is_said(platform: FakePlatform) -> None:
