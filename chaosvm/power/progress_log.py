@@ -30,7 +30,7 @@ class ProgressLog:
         elapsed = self._deadline.elapsed
         if closed != self._closed:
             self._closed, self._closed_at = closed, elapsed
-        if elapsed < self._next_at:
+        if elapsed < self._next_at or closed == total:
             return
         self._next_at = elapsed + _INTERVAL
         failures = f", {failed} of them failed," if failed else ""

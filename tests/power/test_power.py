@@ -1658,6 +1658,16 @@ def test_progress_is_logged_during_a_batch(platform, logs):
     assert 5 <= len(messages) <= 11
 
 
+def test_nothing_is_said_to_be_left_when_all_are_done(platform, logs):
+    platform.add("web")
+    platform.on("web", PowerCommand.POWER_OFF, does(seconds=5))
+
+    run(platform, "power_off", graceful=False)
+
+    assert logs.messages
+    assert [each for each in logs.messages if each.endswith(" s left")] == []
+
+
 def test_an_estimate_that_was_wrong_is_not_repeated(platform, logs):
     for number in range(10):
         platform.add(f"web-{number}")
