@@ -273,7 +273,7 @@ def _restart_text(restart: Outage) -> str:
 
 def _no_restart_text(found: Sequence[Outage]) -> str:
     if not found:
-        return "has not been down, according to the server's events"
+        return "has not gone down since then, according to the server's events"
     if found[-1].requested:
         return "was stopped cleanly, on request: high availability does not restart it"
     return "failed, and high availability has not restarted it"
