@@ -171,7 +171,7 @@ class OLVMBackend(Backend):
                 f"{tag!r} are found by a search, which ignores the case of the letters a to z "
                 "only",
             )
-        return {vm.id: f"has the tag {tag!r}" for vm in vms if vm.id in tagged}
+        return {vm.id: f"has the tag {tag!r} or one below it" for vm in vms if vm.id in tagged}
 
     def refusal_reason(self, vm: VM, order: Order) -> str | None:
         suspended = vm.power_state is PowerState.SUSPENDED

@@ -12,6 +12,7 @@ from chaosvm.lab import Guest, Lab, World, rule, when
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.olvm.bulk_reads import map_parallel
 from chaosvm.olvm.search import by_names
+from chaosvm.runtime import Deadline
 from tests.fakes import FakeClock
 from tests.olvm.conftest import VM, Connect, sent
 
@@ -162,3 +163,20 @@ def test_uptimes_are_not_read_all_the_time(connect: Connect, shows: bool) -> Non
             platform.reboot(VM, timeout=100)
         assert lab.requests()["GET /api/vms"] <= 60
         platform.disconnect()
+
+
+def test_hosts_are_read_again_only_for_a_vm_on_an_unknown_one(
+    platform: OLVMPlatform, world: World, lab: Lab
+) -> None:
+    (vm,) = platform.list_vms({"name": VM})
+
+    def host() -> str | None:
+        return platform.backend.guest_statuses([vm], Deadline(60))[vm.id].host
+
+    old = host()
+    lab.reset_requests()
+    assert host() == old is not None
+    assert lab.requests() == {"GET /api/vms": 1}
+    new = world.add_host("new")
+    world.change(VM, host_id=new.id)
+    assert host() == "new"

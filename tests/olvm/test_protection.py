@@ -84,6 +84,8 @@ def test_a_tag_below_it_protects(platform: OLVMPlatform, estate: World) -> None:
     estate.add_tag("replicas", parent="databases")
     estate.change(DB, tags=("replicas",))
     refused(platform, estate, DB)
+    with pytest.raises(OperationRefused, match="has the tag 'chaosvm-protect' or one below it"):
+        platform.power_off(DB)
 
 
 @pytest.mark.parametrize("tag", ["keep+", "never?", "hands*off", "dot.tag", "(odd)", "a b", "[x]"])
