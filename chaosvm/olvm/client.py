@@ -26,6 +26,7 @@ from chaosvm.errors import (
 )
 from chaosvm.olvm.faults import (
     action_refused,
+    is_api_missing,
     page_text,
     parse_xml,
     status_error,
@@ -84,9 +85,7 @@ class OLVMClient:
         """Read a list, parsing it as it arrives."""
         items = self.read_list_if_exists(path, new_parser, deadline, **query)
         if items is None:
-            raise PlatformError(
-                f"{self.address} has no /{path} (code 404): is the path of olvm_url right?"
-            )
+            raise PlatformError(self._missing(path))
         return items
 
     def read_list_if_exists(
@@ -118,6 +117,12 @@ class OLVMClient:
         except (ConnectionFailed, ProtocolError) as error:
             logger.debug(f"reading again: {error}")
             return self._with_token(send, deadline)
+
+    def _missing(self, path: str) -> str:
+        return (
+            f"{self.address} has no /{path} (code 404): is it restarting, or is the path of "
+            "olvm_url wrong?"
+        )
 
     # Changing -----------------------------------------------------------------------
 
@@ -161,6 +166,8 @@ class OLVMClient:
             raise _TokenRefused(page_text(answer))
         if status == 403:
             raise status_error(status, answer, self.settings)
+        if is_api_missing(status, answer):
+            raise RequestNotSent(self._missing(path))
         action = parse_xml(answer)
         if status >= 400:
             raise action_refused(status, answer)
@@ -239,6 +246,8 @@ class OLVMClient:
                 channel.close()
         if status == 401:
             raise _TokenRefused(page_text(body))
+        if is_api_missing(status, body):
+            raise ConnectionFailed(self._missing(path))
         if status not in (200, 404):
             raise status_error(status, body, self.settings)
         return items

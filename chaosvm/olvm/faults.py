@@ -24,6 +24,7 @@ __all__ = [
     "ActionRefused",
     "action_refused",
     "curl_error",
+    "is_api_missing",
     "not_an_engine",
     "page_text",
     "parse_xml",
@@ -118,6 +119,17 @@ def status_error(status: int, body: bytes, settings: OLVMSettings) -> PlatformEr
     if status >= 500:
         return ConnectionFailed(f"{settings.address} answered with an error: {status}")
     return not_an_engine(settings, f"code {status}")
+
+
+def is_api_missing(status: int, body: bytes) -> bool:
+    """True if only the web server answers, as it does while the engine stops: nothing was done.
+
+    The API's own 404 is empty, a fault, or a page of RESTEasy, which it is built with.
+    """
+    if status != 404 or not body.strip() or b"RESTEASY" in body:
+        return False
+    root = parse_xml(body)
+    return root is None or root.tag not in ("action", "fault")
 
 
 def _fault_text(root: Element | None) -> str:

@@ -133,7 +133,8 @@ def test_a_reset_that_fails_is_not_taken_for_one_that_is_not_supported(
 
 def test_an_engine_that_knows_no_reset(platform: OLVMPlatform, world: World, lab: Lab) -> None:
     """As it answers any action that it does not know (vm-unknown-action)."""
-    lab.rules(rule("reset", "status", code=404))
+    unknown = "RESTEASY003210: Could not find resource for full path"
+    lab.rules(rule("reset", "status", code=404, message=unknown))
     outcome = platform.reboot(VM, graceful=False, timeout=20)
     assert "stopped and started" in (outcome.detail or "")
     assert sent(lab) == {"reset": 1, "stop": 1, "start": 1}
@@ -254,3 +255,22 @@ def test_a_start_that_meets_one_that_succeeds_changed_nothing(
     assert (outcome.after, outcome.changed) == (ON, False)
     assert "by itself" in (outcome.detail or "")
     assert sent(lab) == {"start": 1}
+
+
+# 404: there is no VM, or no engine ----------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["reset", "stop", "shutdown"])
+def test_a_web_server_that_has_no_engine_is_no_sign_of_a_missing_vm(
+    platform: OLVMPlatform, world: World, lab: Lab, action: str
+) -> None:
+    """As recorded while an engine stops: its web server answers 404 with a page."""
+    lab.rules(
+        rule(f"POST /api/vms/{{id}}/{action}", "status", code=404, times=2),
+        rule(READ, "status", code=404, skip=1, times=4),
+    )
+    act = platform.reboot if action == "reset" else platform.power_off
+    outcome = act(VM, graceful=action == "shutdown", timeout=200)
+    assert (outcome.error, outcome.changed) == (None, True)
+    assert sent(lab)[action] == 3
+    assert "start" not in sent(lab)
