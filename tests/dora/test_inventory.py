@@ -400,7 +400,7 @@ def test_all_that_fail_raise_each_cause_once(dora: Dora, client: DoraClient) -> 
     with pytest.raises(PlatformError) as caught:
         client.inventories("staging")
     assert f"{', '.join(STAGING)}: " in str(caught.value)
-    assert str(caught.value).count("404") == 1
+    assert str(caught.value).count("status 404") == 1
 
 
 def test_a_refused_login_is_reported_once(dora: Dora, client: DoraClient) -> None:
