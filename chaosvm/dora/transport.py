@@ -188,9 +188,9 @@ def _translate(error: BaseException, endpoint: str, deadline: Deadline) -> Platf
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return CertificateRejected(
-                f"the certificate of {endpoint} is not trusted ({cause.verify_message}): set "
-                "dora_ca_file to the CA's certificate, and dora_host to a name in the server's "
-                "certificate"
+                f"the certificate of {endpoint} is not trusted ({cause.verify_message}): "
+                "dora_ca_file must contain the certificate of the CA that issued it, and dora_host "
+                "be a name that is in it"
             )
     if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
         return DeadlinePassed(f"{endpoint} did not respond in {deadline.elapsed:.1f} s")

@@ -72,14 +72,14 @@ def curl_error(code: int, message: str, settings: OLVMSettings, sent: bool = Tru
     address = settings.address
     if code in _CERTIFICATE:
         return CertificateRejected(
-            f"the certificate of {address} is not trusted ({message}): set olvm_ca_file to the "
-            "CA's certificate, and use a name from the server's certificate in olvm_url"
+            f"the certificate of {address} is not trusted ({message}): olvm_ca_file must "
+            "contain the certificate of the CA that issued it, and olvm_url a name that is in it"
         )
     if code == pycurl.E_OPERATION_TIMEDOUT:
         kind = DeadlinePassed if sent else NotSentInTime
         return kind(f"{address} did not answer in time")
     if code in _NOT_CONNECTED:
-        return RequestNotSent(f"no connection to {address}: {message}")
+        return RequestNotSent(f"no connection to {address}: {message}. Is olvm_url right?")
     kind = ConnectionFailed if sent else RequestNotSent
     if settings.is_plain and code in _NO_HTTP_ANSWER:
         return kind(f"{address} does not answer over http:// ({message}): did you mean https://?")

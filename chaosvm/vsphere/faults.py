@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 import ssl
 from typing import Any
 
@@ -142,7 +143,7 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 def connection_error(error: Exception, address: str) -> PlatformError:
     """For what the socket, TLS or HTTP layer raised."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        remedy = "set vsphere_ca_file to the CA's certificate"
+        remedy = "vsphere_ca_file must contain the certificate of the CA that issued it"
         if error.verify_code in _WRONG_NAME:
             remedy = "set vsphere_server to a name in the certificate"
         return CertificateRejected(
@@ -154,4 +155,9 @@ def connection_error(error: Exception, address: str) -> PlatformError:
         return DeadlinePassed(f"{address} did not answer in time")
     if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
         return ConnectionFailed(not_a_vcenter(address, str(error) or "invalid HTTP"))
+    if isinstance(error, ConnectionRefusedError | socket.gaierror):
+        return ConnectionFailed(
+            f"no connection to {address}: {error.strerror}. Are vsphere_server and vsphere_port "
+            "right?"
+        )
     return ConnectionFailed(f"no connection to {address}: {error}")

@@ -108,7 +108,7 @@ def test_another_ca_is_rejected_after_the_login_as_well(
 
 def test_a_certificate_for_another_name_is_rejected(connect: Connect) -> None:
     with Lab(World(), names=["engine.example.com"]) as elsewhere:
-        with pytest.raises(CertificateRejected, match="use a name from the server"):
+        with pytest.raises(CertificateRejected, match="olvm_url a name that is in it"):
             connect(url=elsewhere.olvm_url, ca_file=elsewhere.ca_file).count_vms()
         assert elsewhere.requests() == {}
 
@@ -116,6 +116,11 @@ def test_a_certificate_for_another_name_is_rejected(connect: Connect) -> None:
 def test_insecure_connects_and_warns(connect: Connect, warnings_logged: list[str]) -> None:
     assert connect(ca_file=None, insecure=True).count_vms() == 3
     assert any("not verified" in message for message in warnings_logged)
+
+
+def test_a_server_that_is_not_there(connect: Connect) -> None:
+    with pytest.raises(ConnectionFailed, match=r"no connection to .*\. Is olvm_url right\?"):
+        connect(url="https://engine.invalid/ovirt-engine/api").count_vms()
 
 
 def test_http_is_warned_about(connect: Connect, warnings_logged: list[str]) -> None:
