@@ -156,7 +156,8 @@ def test_json_rpc(lab: Lab, soap: Soap, world: World) -> None:
     assert "com.vmware.vapi.std.errors.unauthenticated" in wrong["error"]["ERROR"]
     token = call("com.vmware.cis.session", "create", {}, user)["output"]["SECRET"]
     session = {"schemeId": "com.vmware.vapi.std.security.session_id", "sessionId": token}
-    wanted = {"STRUCTURE": {"com.vmware.vcenter.VM.filter_spec": {"names": {"OPTIONAL": ["web"]}}}}
+    fields = {"names": {"OPTIONAL": ["web"]}, "datacenters": {"OPTIONAL": []}}  # empty: of any
+    wanted = {"STRUCTURE": {"com.vmware.vcenter.VM.filter_spec": fields}}
     (found,) = call("com.vmware.vcenter.VM", "list", {"filter": {"OPTIONAL": wanted}}, session)[
         "output"
     ]

@@ -191,11 +191,14 @@ def _list(inventory: Inventory, listed: _List, request: Request) -> list[Any]:
 
 
 def filtered(entities: Iterable[Any], wanted: Mapping[str, Any], tests: Mapping[str, Test]) -> Any:
-    """The entities that have one of the requested values for each field of a filter."""
+    """The entities that have one of the requested values for each field of a filter.
+
+    A field that is unset or empty matches all (vcenter.VM.FilterSpec in the API reference).
+    """
     unknown = wanted.keys() - tests.keys()
     if unknown:
         raise VapiError("invalid_argument", f"There is no filter {', '.join(sorted(unknown))}.")
-    sets = {name: _values(values) for name, values in wanted.items() if values is not None}
+    sets = {name: _values(values) for name, values in wanted.items() if values not in (None, [])}
     for entity in entities:
         if all(values.intersection(tests[name](entity)) for name, values in sets.items()):
             yield entity
