@@ -300,6 +300,14 @@ def test_a_cluster(cluster: Any, vm: Any, world: World) -> None:
     )
 
 
+def test_the_usage_of_a_cluster_is_that_of_its_hosts(cluster: Any) -> None:
+    usage, total = cluster.GetResourceUsage(), cluster.summary
+    assert (usage.cpuUsedMHz, usage.cpuCapacityMHz) == (0, total.totalCpu)
+    assert (usage.memUsedMB, usage.memCapacityMB) == (0, total.totalMemory // 1024**2)
+    (store,) = cluster.datastore
+    assert (usage.storageUsedMB, usage.storageCapacityMB) == (0, store.summary.capacity // 1024**2)
+
+
 def test_only_automatic_drs_empties_a_host(
     cluster: Any, vm: Any, content: Any, world: World
 ) -> None:

@@ -17,6 +17,7 @@ from chaosvm.lab.vcenter.states import POWER_STATES
 __all__ = ["ClusterMethods", "ComputeMethods"]
 
 _e = vim.event
+_MIB = 1024**2
 
 
 class ComputeMethods(ManagedObject):
@@ -121,6 +122,20 @@ class ClusterMethods(ComputeMethods):
             for rule in self.settings.info().rule
             if wanted in {each._moId for each in getattr(rule, "vm", None) or ()}
         ]
+
+    @method("GetResourceUsage")
+    def resource_usage(self, call: Call) -> Any:
+        """What the summaries of its hosts and of their datastore add up to."""
+        hosts = [host.summary() for host in self.hosts]
+        store = self.datacenter.store.summary()
+        return vim.cluster.ResourceUsageSummary(
+            cpuUsedMHz=sum(each.quickStats.overallCpuUsage for each in hosts),
+            cpuCapacityMHz=sum(each.hardware.numCpuCores * each.hardware.cpuMhz for each in hosts),
+            memUsedMB=sum(each.quickStats.overallMemoryUsage for each in hosts),
+            memCapacityMB=sum(each.hardware.memorySize for each in hosts) // _MIB,
+            storageUsedMB=(store.capacity - store.freeSpace) // _MIB,
+            storageCapacityMB=store.capacity // _MIB,
+        )
 
     @method("PlaceVm")
     def place_vm(self, call: Call) -> Any:
