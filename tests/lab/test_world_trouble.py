@@ -35,7 +35,11 @@ SHOP = """
       - name: web-01
         cluster: prod
         restart_priority: high
-        guest: {slow: 5, agent_after: 20, ports: {22: tcp, 8080: {status: 503, body: wait}}}
+        guest:
+          slow: 5
+          agent_after: 20
+          programs: [/stop]
+          ports: {22: tcp, 8080: {status: 503, body: wait}}
         nics: [{network: DMZ}, {connected: false}]
         disks: [{size_gb: 40}, {name: data}]
         limits: {cpu: {limit: 500}, memory: {reservation: 256}}
@@ -69,6 +73,7 @@ def test_what_a_file_may_say() -> None:
         seconds=5,
         agent_after=20,
         services=(Service(22), Service(8080, http=True, status=503, body="wait")),
+        programs=("/stop",),
     )
     assert [(nic.network, nic.connected, nic.key) for nic in vm.nics] == [
         ("DMZ", True, 4000),

@@ -38,6 +38,8 @@ class Guest:
     # It has other addresses after each boot.
     new_addresses: bool = False
     services: tuple[Service, ...] = ()
+    # Paths of programs that it has besides the usual ones.
+    programs: tuple[str, ...] = ()
 
     @classmethod
     def obeys(cls, seconds: float = 0.1) -> Guest:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaosvm.lab.simulation import Machine, World
+from chaosvm.lab.vcenter.guest_programs import has_program
 
 __all__ = ["GuestProcess", "GuestState", "GuestStates"]
 
@@ -55,6 +56,9 @@ class GuestStates:
             if state.booted_at != vm.booted_at:
                 state.booted_at, state.processes = vm.booted_at, {}
             return state
+
+    def has_program(self, vm: Machine, path: str) -> bool:
+        return self.of(vm).files.get(path) is not None or has_program(vm, path)
 
     def start(self, vm: Machine, owner: str, program: str, arguments: str) -> GuestProcess:
         state, now = self.of(vm), self._world.now

@@ -65,5 +65,6 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("agent_after", "ip_after"), words.seconds),
     **dict.fromkeys(("new_addresses", "agent"), values.boolean),
     "ports": _ports,
+    "programs": values.string_list,
 }
 _NAMES = {"ports": "services"}

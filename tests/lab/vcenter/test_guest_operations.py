@@ -16,6 +16,8 @@ AUTH = vim.vm.guest.NamePasswordAuthentication(
     username="root", password="x", interactiveSession=False
 )
 
+WINDOWS = "Microsoft Windows Server 2022 (64-bit)"
+
 
 @pytest.fixture
 def manager(content: Any) -> Any:
@@ -59,6 +61,37 @@ def test_processes_start_end_and_are_terminated(manager: Any, vm: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("os", "program"),
+    [
+        ("other_linux", "/sbin/shutdwon"),
+        ("other_linux", "shutdown"),
+        ("other_linux", "/opt/shop/start.sh"),
+        ("other_linux", "C:\\Windows\\System32\\shutdown.exe"),
+        (WINDOWS, "/sbin/shutdown"),
+        (WINDOWS, "C:\\Windows\\System32\\shutdwon.exe"),
+    ],
+)
+def test_a_program_that_a_guest_does_not_have(
+    manager: Any, vm: Any, world: World, os: str, program: str
+) -> None:
+    """FileNotFound, as StartProgramInGuest has in the API reference."""
+    world.change("web", os=os)
+    with pytest.raises(vim.fault.FileNotFound) as refused:
+        started(manager, vm, program)
+    assert refused.value.file == program
+
+
+def test_programs_that_a_guest_has(manager: Any, vm: Any, world: World) -> None:
+    world.change("web", guest=Guest(programs=("/opt/shop/stop.sh",)))
+    path = manager.fileManager.CreateTemporaryFileInGuest(vm, AUTH, "", ".sh", "/tmp")
+    for program in ("/usr/bin/bash", "/opt/shop/stop.sh", path):
+        assert started(manager, vm, program) > 0
+    world.change("web", os=WINDOWS)
+    for program in ("cmd.exe", "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"):
+        assert started(manager, vm, program) > 0
+
+
+@pytest.mark.parametrize(
     ("program", "arguments", "state"),
     [
         ("/sbin/shutdown", "-h now", State.OFF),
@@ -69,6 +102,8 @@ def test_processes_start_end_and_are_terminated(manager: Any, vm: Any) -> None:
 def test_a_guest_is_stopped_from_within(
     manager: Any, vm: Any, world: World, program: str, arguments: str, state: State
 ) -> None:
+    if program.startswith("C:"):
+        world.change("web", os=WINDOWS)
     boots = world.vm("web").boots
     started(manager, vm, program, arguments)
     eventually(lambda: world.vm("web").state is state and not world.vm("web").booting_again)

@@ -83,6 +83,8 @@ class ProcessManager(_GuestManager):
         spec = call.get("spec")
         if not spec.programPath:
             raise SoapFault(vmodl.fault.InvalidArgument(invalidProperty="programPath"))
+        if not self._states.has_program(vm, spec.programPath):
+            raise _not_found(spec.programPath)
         return self._states.start(vm, user, spec.programPath, spec.arguments or "").pid
 
     @method("ListProcessesInGuest")
