@@ -16,7 +16,7 @@ def results() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.timeout(960)
+@pytest.mark.timeout(1860)
 def test_task(task: str, judge: Any, clients_or_skip: Any) -> None:
     judge("Ansible: ovirt", task, clients_or_skip(results)[task])
 

@@ -86,6 +86,9 @@ def _fence(agent: str, lab: Lab) -> Sequence[str]:
         "--ssl-insecure",
         "--plug=web-01",
         "--stonith-status-sleep=1",
+        # Of each request, which by default has three seconds, and of each change of power.
+        "--shell-timeout=120",
+        "--power-timeout=120",
         *(["--disable-http-filter"] if engine else []),
     ]
 
@@ -109,7 +112,7 @@ def _problem(command: Sequence[str], code: int, expected: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=90,
+        timeout=300,
         env=os.environ,
     )
     if ended.returncode != code:
@@ -120,6 +123,6 @@ def _problem(command: Sequence[str], code: int, expected: str) -> str:
 
 
 @pytest.mark.parametrize(("client", "arguments"), EACH)
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1800)
 def test_call(client: str, arguments: str, judge: Any, clients_or_skip: Any) -> None:
     judge(client, arguments, clients_or_skip(lambda: on_lab(client))[arguments])

@@ -21,7 +21,7 @@ def on_lab(file: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("line", LINES, ids=str)
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1800)
 def test_command(line: govc_commands.Line, judge: Any, clients_or_skip: Any) -> None:
     problems = clients_or_skip(lambda: on_lab(line.file))
     judge(f"govc: {line.file.replace('_', ' ')}", line.command, problems[str(line)])

@@ -8,7 +8,7 @@ import pytest
 from tests.clients import govc_commands
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_newest_simulator(
     record_property: Callable[[str, object], None], clients_or_skip: Any
 ) -> None:
