@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         one = f"{test}[{chosen.id.removeprefix(f'{system}-')}]"
         reason = EXCEPTIONS.get((test, system)) or EXCEPTIONS.get((one, system))
         if reason is not None:
-            strict = test not in NEWER_MAY_PASS and system != "newest vcsim"
+            strict = test not in NEWER_MAY_PASS
             run = (test, system) not in NOT_TRIED
             mark = pytest.mark.xfail(reason=f"{system}: {reason}", strict=strict, run=run)
             item.add_marker(mark)

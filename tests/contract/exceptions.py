@@ -23,13 +23,15 @@ _WITH_WHOLE_PARTS = (
     "test_a_host_is_found_by_its_uuid",
     "test_an_event_says_what_when_and_where",
     "test_a_host_lists_its_vms",
-    "test_a_part_agrees_with_its_leaves",
     "test_a_script_lists_vms_with_their_summaries",
     "test_a_script_prints_everything",
-    "test_a_script_reads_of_a_vm",
     "test_a_vm_as_scripts_print_it",
     "test_a_vm_without_tools_says_so",
     "test_everything_of_a_vm_at_once",
+    "test_a_part_agrees_with_its_leaves[runtime]",
+    "test_a_part_agrees_with_its_leaves[summary]",
+    "test_a_script_reads_of_a_vm[summary.quickStats]",
+    "test_a_script_reads_of_a_vm[summary.storage.committed]",
 )
 # By the name of the test, or one of its parameters ("test_x[y]"), and of the backend.
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
@@ -65,6 +67,16 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ),
     ("test_events_of_one_type", "vcsim"): "it only looks at eventTypeId",
     ("test_no_events_before_their_moment", "vcsim"): "it does not look at times",
+    **{
+        ("test_a_task_begins_with_an_event", name): "its tasks are not events"
+        for name in ("vcsim", "newest vcsim")
+    },
+    **{
+        ("test_an_entity_has_a_state_of_each_alarm_that_it_may_trigger", name): (
+            "its entities have no states of alarms before they are triggered"
+        )
+        for name in ("vcsim", "newest vcsim")
+    },
     ("test_the_latest_event_is_known", "vcsim"): "it does not keep latestEvent",
     ("test_the_latest_page_has_its_size", "vcsim"): "its latest page has a size of its own",
     ("test_an_attribute_is_in_the_summary_too", "vcsim"): (
@@ -97,7 +109,13 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     },
     ("test_a_view_is_in_the_list_of_views", "newest vcsim"): "it keeps no list of views",
     ("test_a_version_that_nobody_gave_is_refused", "newest vcsim"): "its versions mean nothing",
-    ("test_a_template_is_in_no_pool", "newest vcsim"): "its empty references name no type",
+    **{
+        (test, "newest vcsim"): "its empty references name no type"
+        for test in ("test_a_template_is_in_no_pool", "test_the_service_says_what_it_is")
+    },
+    ("test_a_script_reads_of_a_vm[snapshot]", "newest vcsim"): (
+        "it answers Fetch of an unset property in a form that pyvmomi does not read"
+    ),
     ("test_pages_hold_no_more_than_asked_for", "newest vcsim"): (
         "it has no CancelRetrievePropertiesEx"
     ),
@@ -115,20 +133,26 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
         "it keeps custom values beside the summary only; both are documented"
     ),
     ("test_a_search_within_a_datacenter", "newest vcsim"): "it searches everywhere",
-    ("test_the_service_says_what_it_is", "newest vcsim"): "its empty references name no type",
     ("test_a_task_names_its_vm", "newest vcsim"): "it puts the VM's id where its name belongs",
     ("test_a_task_says_who_asked", "newest vcsim"): "it says that it did so itself",
-    ("test_a_wrong_state_fails_the_task", "newest vcsim"): (
-        "it suspends a VM that is off, and powers off and resets a suspended one"
-    ),
-    ("test_a_guest_without_tools_cannot_be_asked", "newest vcsim"): (
-        "it shuts down guests that have no VMware Tools"
-    ),
+    **{
+        (f"test_a_wrong_state_fails_the_task[{case}]", "newest vcsim"): (
+            "it suspends and resets a VM that is off, and powers off and resets a suspended one"
+        )
+        for case in (
+            "PowerOffVM_Task-db-01-poweredOff-suspended",
+            "ResetVM_Task-app-01-poweredOn-poweredOff",
+            "ResetVM_Task-db-01-poweredOn-suspended",
+            "SuspendVM_Task-app-01-suspended-poweredOff",
+        )
+    },
+    **{
+        (f"test_a_guest_without_tools_cannot_be_asked[{verb}]", "newest vcsim"): (
+            "it stops guests that have no VMware Tools"
+        )
+        for verb in ("ShutdownGuest", "StandbyGuest")
+    },
     ("test_tools_stop_and_start_with_the_power", "newest vcsim"): "its Tools outlive the power",
-    ("test_what_a_guest_does_not_report_is_not_guessed", "newest vcsim"): (
-        "its Tools outlive the power"
-    ),
-    ("test_a_guest_that_does_not_run", "newest vcsim"): "its Tools outlive the power",
     ("test_a_heartbeat_of_a_running_guest", "newest vcsim"): "it has no heartbeats",
     ("test_a_guest_without_tools_is_not_said_to_have_them", "newest vcsim"): (
         "it does not say whether VMware Tools are installed"

@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pyVmomi import vim
 
 from tests.clients.servers import newest_simulator
-from tests.contract.estate import DATACENTERS
+from tests.contract.estate import DATACENTERS, Entry, Power
 from tests.contract.vcsim_backend import VcsimBackend
 from tests.vcsim.estate import Estate
 
@@ -58,3 +59,9 @@ class NewestVcsimBackend(VcsimBackend):
         self._vcsim = _Plain(opened.enter_context(newest_simulator(**shape)))
         self._estate = opened.enter_context(Estate(self._vcsim))
         self.add_all()
+
+    def _bring(self, vm: vim.VirtualMachine, entry: Entry) -> None:
+        """Its Tools outlive the power."""
+        super()._bring(vm, entry)
+        if entry.power is not Power.ON:
+            self._estate.set_guest(vm, tools_running=False)
