@@ -101,6 +101,29 @@ def test_the_latest_event_is_known(content: Any, power_cycle: Any) -> None:
     assert content.eventManager.latestEvent.key > 0
 
 
+def test_a_task_begins_with_an_event(content: Any, vm: Find, vcenter: VCenter) -> None:
+    """It holds the task as created: always queued (TaskEvent in the API reference)."""
+    vcenter.add(Entry(name="tasked-01"))
+    tasked = vm("tasked-01")
+    task = tasked.PowerOffVM_Task()
+    chain = ended(task).eventChainId
+    (event,) = content.eventManager.QueryEvents(FilterSpec(eventChainId=chain))
+    assert isinstance(event, vim.event.TaskEvent)
+    assert (event.key, event.chainId, event.info.eventChainId) == (chain, chain, chain)
+    assert (event.info.task, event.info.entity, event.vm.vm) == (task, tasked, tasked)
+    assert (event.info.state, event.info.startTime) == ("queued", None)
+    assert (event.fullFormattedMessage, event.userName) == (
+        "Task: Power Off virtual machine",
+        vcenter.address["username"],
+    )
+    told = content.eventManager.QueryEvents(about(tasked))
+    assert [type(each)._wsdlName for each in reversed(told)][-3:] == [
+        "TaskEvent",
+        "VmStoppingEvent",
+        "VmPoweredOffEvent",
+    ]
+
+
 def test_a_collector_reads_events_page_by_page(content: Any, power_cycle: Any) -> None:
     collector = content.eventManager.CreateCollectorForEvents(about(power_cycle))
     collector.RewindCollector()
@@ -130,6 +153,24 @@ def test_a_login_is_an_event(content: Any, vcenter: VCenter) -> None:
     wanted = FilterSpec(eventTypeId=["UserLoginSessionEvent"])
     told = content.eventManager.QueryEvents(wanted)
     assert vcenter.address["username"] in {event.userName for event in told}
+
+
+# Alarms -------------------------------------------------------------------------------------
+
+
+def test_an_entity_has_a_state_of_each_alarm_that_it_may_trigger(content: Any, vm: Find) -> None:
+    """Inherited ones too, but not those of entities of other types (declaredAlarmState)."""
+    web = vm("web-01")
+    for entity, system in ((web, "VmCPUUsageAlarm"), (web.runtime.host, "HostCPUUsageAlarm")):
+        states = entity.declaredAlarmState
+        systems = {state.alarm.info.systemName for state in states}
+        assert f"alarm.{system}" in systems
+        assert {name.startswith(f"alarm.{system[:2]}") for name in systems} == {True}
+        assert {state.entity for state in states} == {entity}
+        assert {state.overallStatus for state in states} <= {"green", "gray"}
+        assert [state.key for state in states] == [
+            f"{state.alarm._moId}.{entity._moId}" for state in states
+        ]
 
 
 # Custom attributes --------------------------------------------------------------------------

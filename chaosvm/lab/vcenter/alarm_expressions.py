@@ -7,10 +7,12 @@ from typing import Any
 
 from pyVmomi import vim
 
-__all__ = ["SEVERITY", "is_of", "leaves", "state_kinds", "status"]
+__all__ = ["SEVERITY", "concerns", "is_of", "leaves", "state_kinds", "status"]
 
 _a = vim.alarm
 SEVERITY = ("gray", "green", "yellow", "red")
+# Types of entities that have no others below them in the inventory.
+_INNERMOST = (vim.VirtualMachine, vim.HostSystem, vim.Datastore, vim.Network)
 
 
 def leaves(expression: Any) -> Iterator[Any]:
@@ -19,6 +21,15 @@ def leaves(expression: Any) -> Iterator[Any]:
             yield from leaves(each)
     else:
         yield expression
+
+
+def concerns(spec: Any, kind: Any) -> bool:
+    """True if entities of this type, or what is in them, can trigger the alarm."""
+    kinds = [
+        each.objectType if isinstance(each, _a.EventAlarmExpression) else each.type
+        for each in leaves(spec.expression)
+    ]
+    return kind not in _INNERMOST or None in kinds or any(issubclass(kind, each) for each in kinds)
 
 
 def state_kinds(spec: Any) -> set[Any]:

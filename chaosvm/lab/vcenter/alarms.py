@@ -15,7 +15,14 @@ from typing import Any
 from pyVmomi import vim
 
 from chaosvm.lab.simulation import NotFound, Origin
-from chaosvm.lab.vcenter.alarm_expressions import SEVERITY, is_of, leaves, state_kinds, status
+from chaosvm.lab.vcenter.alarm_expressions import (
+    SEVERITY,
+    concerns,
+    is_of,
+    leaves,
+    state_kinds,
+    status,
+)
 from chaosvm.lab.vcenter.interfaces import Inventory
 from chaosvm.lab.vcenter.own_events import entity_argument
 from chaosvm.lab.vcenter.predefined_alarms import predefined_alarms
@@ -119,14 +126,15 @@ class Alarms:
             states = [each for each in self._states.values() if each.status in ("yellow", "red")]
         return [each for each in states if moid in self._places(each.entity)]
 
-    def declared(self, moid: str) -> list[AlarmState]:
-        """The state of each alarm that is defined on an entity or what it is in."""
+    def declared(self, moid: str, kind: Any) -> list[AlarmState]:
+        """The state of each alarm of an entity of this type, also of those it inherits."""
         self.evaluate(())
-        states, places = {each.alarm: each for each in self.of(moid)}, self._places(moid)
+        places = self._places(moid)
         return [
-            states.get(each.moid) or AlarmState(each.moid, moid, "green", each.changed)
+            self._states.get((each.moid, moid))
+            or AlarmState(each.moid, moid, "green", each.changed)
             for each in self.definitions()
-            if each.entity in places
+            if each.entity in places and concerns(each.spec, kind)
         ]
 
     def of(self, moid: str) -> list[AlarmState]:

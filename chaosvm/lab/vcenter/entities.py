@@ -96,7 +96,7 @@ class Entity(ManagedObject):
     @managed_property
     def declaredAlarmState(self, session: Any = None) -> Any:
         alarms = self.inventory.alarms
-        return vim.alarm.AlarmState.Array(alarms.values(alarms.declared(self.moid)))
+        return vim.alarm.AlarmState.Array(alarms.values(alarms.declared(self.moid, self.kind)))
 
     @managed_property
     def permission(self, session: Any = None) -> Any:

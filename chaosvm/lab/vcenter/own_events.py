@@ -31,6 +31,7 @@ OWN_KINDS = frozenset(
         _e.ScheduledTaskReconfiguredEvent,
         _e.ScheduledTaskRemovedEvent,
         _e.ScheduledTaskStartedEvent,
+        _e.TaskEvent,
         _e.VmClonedEvent,
         _e.VmCreatedEvent,
         _e.VmReconfiguredEvent,
@@ -64,32 +65,32 @@ class OwnEvents:
         with self._lock:
             return self._events.get(number)
 
-    def about(self, entity: Any, kind: Any, text: str, origin: Origin, /, **fields: Any) -> None:
-        """Record an event of any entity, whose text may have any characters."""
+    def about(self, entity: Any, kind: Any, text: str, origin: Origin, /, **fields: Any) -> int:
+        """Record an event of any entity, whose text may have any characters. Returns its number."""
         words = text.replace("{", "{{").replace("}", "}}")
         if issubclass(entity.kind, vim.VirtualMachine):
-            self.of_vm(kind, words, entity.machine, origin, **fields)
-        elif issubclass(entity.kind, vim.HostSystem):
-            self.of_host(kind, words, entity.host_id, origin, **fields)
-        else:
-            self.of_entity(kind, words, origin, **fields)
+            return self.of_vm(kind, words, entity.machine, origin, **fields)
+        if issubclass(entity.kind, vim.HostSystem):
+            return self.of_host(kind, words, entity.host_id, origin, **fields)
+        return self.of_entity(kind, words, origin, **fields)
 
-    def of_vm(self, kind: Any, text: str, vm: Machine, origin: Origin, /, **fields: Any) -> None:
-        self._record(OwnEvent(kind, text, fields), vm, origin)
+    def of_vm(self, kind: Any, text: str, vm: Machine, origin: Origin, /, **fields: Any) -> int:
+        return self._record(OwnEvent(kind, text, fields), vm, origin)
 
-    def of_host(self, kind: Any, text: str, host_id: str, origin: Origin, /, **fields: Any) -> None:
-        self._record(OwnEvent(kind, text, fields, host_id), None, origin)
+    def of_host(self, kind: Any, text: str, host_id: str, origin: Origin, /, **fields: Any) -> int:
+        return self._record(OwnEvent(kind, text, fields, host_id), None, origin)
 
-    def of_entity(self, kind: Any, text: str, origin: Origin, /, **fields: Any) -> None:
-        self._record(OwnEvent(kind, text, fields), None, origin)
+    def of_entity(self, kind: Any, text: str, origin: Origin, /, **fields: Any) -> int:
+        return self._record(OwnEvent(kind, text, fields), None, origin)
 
-    def _record(self, event: OwnEvent, vm: Machine | None, origin: Origin) -> None:
+    def _record(self, event: OwnEvent, vm: Machine | None, origin: Origin) -> int:
         with self._world.present():
             number = self._world.record(EventKind.NOTED, vm, origin, host_id=event.host_id)
             with self._lock:
                 self._events[number] = event
                 while len(self._events) > _MOST:
                     self._events.popitem(last=False)
+            return number
 
 
 def entity_argument(entity: Any) -> Any:

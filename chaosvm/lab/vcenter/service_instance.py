@@ -62,7 +62,7 @@ class Service:
 
     def __init__(self, world: World, options: Options, sessions: Sessions) -> None:
         self.inventory = Inventory(world, options.username)
-        self.inventory.tasks = Tasks(world, self.notify)
+        self.inventory.tasks = Tasks(world, self.inventory.own_events, self.notify)
         self.inventory.notify = self.notify
         self.inventory.alarms = Alarms(self.inventory)
         self._alarm_manager = AlarmManager(self.inventory)

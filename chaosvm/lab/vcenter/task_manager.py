@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -16,52 +16,11 @@ from chaosvm.lab.vcenter.managed_object import (
     managed_property,
     method,
 )
+from chaosvm.lab.vcenter.task_descriptions import LABELS
 from chaosvm.lab.vcenter.tasks import TASK_MANAGER, Task
 
 __all__ = ["TaskHistoryCollector", "TaskManager"]
 
-# Labels by description id, as in the TaskDescription of a vCenter that govmomi's simulator
-# has (simulator/vpx/task_manager.go).
-_LABELS: Mapping[str, str] = {
-    "ClusterComputeResource.destroy": "Remove cluster",
-    "ClusterComputeResource.reconfigureEx": "Reconfigure cluster",
-    "ClusterComputeResource.rename": "Rename cluster",
-    "Datacenter.destroy": "Remove datacenter",
-    "Datacenter.powerOnVm": "Initialize powering On",
-    "Datacenter.rename": "Rename datacenter",
-    "Folder.createVm": "Create virtual machine",
-    "Folder.destroy": "Delete folder",
-    "Folder.moveInto": "Move entities",
-    "Folder.registerVm": "Register virtual machine",
-    "Folder.rename": "Rename folder",
-    "HostSystem.destroy": "Remove host",
-    "HostSystem.disconnect": "Disconnect host",
-    "HostSystem.enterMaintenanceMode": "Enter maintenance mode",
-    "HostSystem.enterStandbyMode": "Enter standby mode",
-    "HostSystem.exitMaintenanceMode": "Exit maintenance mode",
-    "HostSystem.exitStandbyMode": "Exit standby mode",
-    "HostSystem.reboot": "Initiate host reboot",
-    "HostSystem.reconnect": "Reconnect host",
-    "HostSystem.shutdown": "Initiate host shutdown",
-    "ResourcePool.destroy": "Delete resource pool",
-    "ResourcePool.rename": "Rename resource pool",
-    "VirtualMachine.clone": "Clone virtual machine",
-    "VirtualMachine.createSnapshot": "Create virtual machine snapshot",
-    "VirtualMachine.createSnapshotEx": "Create virtual machine snapshot",
-    "VirtualMachine.destroy": "Delete virtual machine",
-    "VirtualMachine.migrate": "Migrate virtual machine",
-    "VirtualMachine.powerOff": "Power Off virtual machine",
-    "VirtualMachine.powerOn": "Power On virtual machine",
-    "VirtualMachine.reconfigure": "Reconfigure virtual machine",
-    "VirtualMachine.relocate": "Relocate virtual machine",
-    "VirtualMachine.removeAllSnapshots": "Remove all snapshots",
-    "VirtualMachine.rename": "Rename virtual machine",
-    "VirtualMachine.reset": "Reset virtual machine",
-    "VirtualMachine.revertToCurrentSnapshot": "Revert to current snapshot",
-    "VirtualMachine.suspend": "Suspend virtual machine",
-    "vm.Snapshot.remove": "Remove snapshot",
-    "vm.Snapshot.revert": "Revert snapshot",
-}
 _STATES = ("queued", "running", "success", "error")
 _TIMES = {"queuedTime": "queueTime", "startedTime": "startTime", "completedTime": "completeTime"}
 
@@ -82,7 +41,7 @@ class TaskManager(ManagedObject):
     def description(self, session: Session | None = None) -> Any:
         methods = [
             vim.ElementDescription(key=key, label=label, summary=label)
-            for key, label in _LABELS.items()
+            for key, label in LABELS.items()
         ]
         states = [
             vim.ElementDescription(key=state, label=state.capitalize(), summary=state)

@@ -21,10 +21,12 @@ from chaosvm.lab.vcenter.managed_object import (
     managed_property,
     method,
 )
+from chaosvm.lab.vcenter.own_events import OwnEvents
 from chaosvm.lab.vcenter.serialization import NAMESPACE
 from chaosvm.lab.vcenter.states import escape_name
+from chaosvm.lab.vcenter.task_descriptions import LABELS, description_id
 
-__all__ = ["TASK_MANAGER", "Pending", "Task", "Tasks", "description_id", "never_done"]
+__all__ = ["TASK_MANAGER", "Pending", "Task", "Tasks", "never_done"]
 
 TASK_MANAGER = "TaskManager"
 _MAX_TASKS = 10_000
@@ -36,17 +38,6 @@ _CANCELED = "The task was canceled by a user."
 def never_done() -> bool:
     """Completion check of a task that never completes."""
     return False
-
-
-def description_id(kind: Any, method_name: str) -> str:
-    """The key of a method in TaskDescription, such as VirtualMachine.powerOn.
-
-    It has the type of the object itself, not the one that declares the method, as in the
-    TaskDescription of a vCenter that govmomi's simulator has (simulator/vpx).
-    """
-    name = VmomiSupport.GetWsdlMethod(NAMESPACE, method_name).info.name
-    owner = VmomiSupport.GetVmodlName(kind).removeprefix("vim.")
-    return f"{owner}.{name[:1].lower()}{name[1:]}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +82,7 @@ class Task(ManagedObject):
         self.followed_by: Callable[[Any], None] = lambda fault: None
         self.start = world.now
         self.end: float | None = None
+        self.event_chain = 0
         self.canceled = False
         self._result: Any = None
         self._fault: Any = None
@@ -119,7 +111,7 @@ class Task(ManagedObject):
             reason=self.reason,
             queueTime=self._moment(self.start),
             startTime=self._moment(self.start),
-            eventChainId=int(self.moid.rpartition("-")[2]),
+            eventChainId=self.event_chain,
         )
         if self.end is None:
             info.progress = self._progress()
@@ -176,8 +168,11 @@ class Task(ManagedObject):
 class Tasks:
     """All tasks, newest last. Completes running tasks when the world changes."""
 
-    def __init__(self, world: World, changed: Callable[[Iterable[str]], None]) -> None:
+    def __init__(
+        self, world: World, events: OwnEvents, changed: Callable[[Iterable[str]], None]
+    ) -> None:
         self._world = world
+        self._events = events
         self._notify_moids = changed
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
@@ -216,12 +211,21 @@ class Tasks:
         """Create a task that carries out ``work`` now, and waits if that returns Pending."""
         with self._world.present():
             task = self._new_task(entity, method_name, origin)
+            self._record(task, origin)
             self._advance(task, work)
             if not self._check(task):
                 with self._lock:
                     self._running.setdefault(entity.moid, []).append(task)
         self._notify(task)
         return task
+
+    def _record(self, task: Task, origin: Origin) -> None:
+        """Record its creation, with the task as it was then, and begin its chain of events."""
+        info = task.info()
+        info.state, info.startTime, info.progress = "queued", None, None
+        text = f"Task: {LABELS.get(task.description, task.description)}"
+        number = self._events.about(task.entity, vim.event.TaskEvent, text, origin, info=info)
+        task.event_chain = info.eventChainId = number
 
     def _advance(self, task: Task, work: Callable[[], Any]) -> None:
         """End the task with what ``work`` returns or raises, or let it wait for that."""

@@ -97,7 +97,9 @@ _ENTITY: Mapping[str, Leaf] = {
     "triggeredAlarmState": lambda inventory, vm: inventory.alarms.values(
         inventory.alarms.triggered(vm.moid)
     ),
-    "declaredAlarmState": _ABSENT,  # GetAlarmState has them
+    "declaredAlarmState": lambda inventory, vm: inventory.alarms.values(
+        inventory.alarms.declared(vm.moid, vim.VirtualMachine)
+    ),
     "effectiveRole": Constant([-1]),
     "disabledMethod": _ABSENT,
     "snapshot": snapshot_info,
@@ -232,4 +234,10 @@ LEAVES: Mapping[str, Leaf] = {
 }
 
 # Change even if the machine does not, so they are not cached.
-VOLATILE = ("recentTask", "summary.quickStats.uptimeSeconds", "availableField", "permission")
+VOLATILE = (
+    "recentTask",
+    "summary.quickStats.uptimeSeconds",
+    "availableField",
+    "permission",
+    "declaredAlarmState",
+)

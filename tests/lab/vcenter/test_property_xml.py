@@ -48,7 +48,7 @@ def inventory(world: World) -> Inventory:
     world.add_vm("plain", guest=Guest.without_agent(), template=True, attributes={"other": ""})
     inventory = Inventory(world)
     inventory.notify = lambda moids: None
-    inventory.tasks = Tasks(world, inventory.notify)
+    inventory.tasks = Tasks(world, inventory.own_events, inventory.notify)
     inventory.alarms = Alarms(inventory)
     return inventory
 
