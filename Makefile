@@ -49,10 +49,11 @@ test: $(VENV)/.installed build/vcsim ## run the tests
 package-test: $(VENV)/.installed ## build the distributions, and try them in fresh environments
 	@$(BIN)/python -m pytest -m packaging tests/packaging $(ARGS)
 
-# What passes is written to docs/clients.md, unless ARGS choose some of the tests.
+# What passes is written to docs/clients.md, unless ARGS choose some of the tests. Files start in
+# order: the playbooks of Ansible, which take longest, come first.
 clients: $(VENV)/.installed-for-clients build/govc build/vcsim-newest build/ansible_collections ## drive other people's clients against the lab
 	@$(AGAIN) system-clients
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m clients \
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p no:randomly -m clients \
 		$(if $(strip $(ARGS)),$(ARGS),tests/clients tests/contract --clients-table)
 
 crash-test: $(VENV)/.installed build/vcsim ## kill 100 runs on each platform, and see that all comes back
