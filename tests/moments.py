@@ -8,9 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from chaosvm.backend import Observation, Watch
+from chaosvm.runtime import Deadline
 from chaosvm.service import VMService
 
-__all__ = ["ForwardClock", "count_from_sending", "eventually", "hold_clock", "once", "once_sent"]
+__all__ = [
+    "ForwardClock",
+    "count_from_sending",
+    "eventually",
+    "hold_clock",
+    "once",
+    "once_sent",
+    "skip_waits",
+]
 
 
 Service = TypeVar("Service", bound=VMService)
@@ -65,6 +75,33 @@ def count_from_sending(platform: Service) -> Service:
         return send(*arguments, **options)
 
     platform.backend.send = release_and_send  # type: ignore[method-assign]
+    return platform
+
+
+class SkippingClock(ForwardClock):
+    """The real clock, but its sleeps are skipped."""
+
+    sleep = ForwardClock.put_forward
+
+
+def skip_waits(platform: Service) -> Service:
+    """Put the clock forward instead of waiting for changes: none are to come."""
+    watch_vms = platform.backend.watch
+    platform.backend.clock = clock = SkippingClock()
+
+    def watch(*arguments: Any) -> Watch:
+        made = watch_vms(*arguments)
+        poll = made.poll
+
+        def poll_and_skip(seconds: float, deadline: Deadline) -> list[Observation]:
+            seen = poll(0, deadline)
+            clock.put_forward(seconds)
+            return seen
+
+        made.poll = poll_and_skip  # type: ignore[method-assign]
+        return made
+
+    platform.backend.watch = watch  # type: ignore[method-assign]
     return platform
 
 

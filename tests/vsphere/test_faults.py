@@ -14,7 +14,7 @@ from chaosvm.runtime import Deadline
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
 from chaosvm.vsphere.faults import command_error, platform_error
-from tests.moments import count_from_sending
+from tests.moments import skip_waits
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -66,7 +66,7 @@ def test_a_task_with_an_unknown_end_is_reported_as_unknown(
 ) -> None:
     vcsim.rules(rule("PowerOffVM_Task", "failed_task", fault=fault))
     with pytest.raises(OperationFailed, match="the outcome is unknown") as caught:
-        count_from_sending(platform).power_off(VM, graceful=False, timeout=1)
+        skip_waits(platform).power_off(VM, graceful=False)
     assert caught.value.outcomes[0].after is PowerState.UNKNOWN
 
 
@@ -75,7 +75,7 @@ def test_a_reset_whose_end_is_unknown_is_not_repeated(
 ) -> None:
     vcsim.rules(rule("ResetVM_Task", "failed_task", fault="Timedout"))
     with pytest.raises(OperationFailed, match="unknown whether it rebooted"):
-        count_from_sending(platform).reboot(VM, graceful=False, timeout=3)
+        skip_waits(platform).reboot(VM, graceful=False)
     assert vcsim.requests()["methods"]["ResetVM_Task"] == 1
 
 
@@ -139,7 +139,7 @@ def test_only_vms_with_running_tasks_are_busy(platform: VSpherePlatform, vcsim: 
     busy = next(vm for vm in vms if vm.name == VM)
     vcsim.rules(rule("PowerOffVM_Task", "stuck_task"))
     with pytest.raises(OperationFailed):
-        count_from_sending(platform).power_off(VM, graceful=False, timeout=1)
+        skip_waits(platform).power_off(VM, graceful=False)
     assert platform.backend.busy_vms(vms, deadline) == {busy.id}
 
 
@@ -150,7 +150,7 @@ def test_an_empty_response_does_not_mean_that_no_vm_is_busy(
     vms = platform.backend.inventory(deadline)
     vcsim.rules(rule("PowerOffVM_Task", "stuck_task"))
     with pytest.raises(OperationFailed):
-        count_from_sending(platform).power_off(VM, graceful=False, timeout=1)
+        skip_waits(platform).power_off(VM, graceful=False)
     vcsim.expire_sessions()
     assert len(platform.backend.busy_vms(vms, deadline)) == 1
     vcsim.rules(rule("RetrievePropertiesEx", "empty", times=1))

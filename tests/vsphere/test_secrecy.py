@@ -14,7 +14,7 @@ from chaosvm.lab import Lab, World, rule
 from chaosvm.service import VMService
 from chaosvm.settings import Safety
 from chaosvm.vsphere import VSpherePlatform
-from tests.moments import count_from_sending
+from tests.moments import skip_waits
 
 PASSWORD = "hunter2-Passw0rd<&>"
 
@@ -64,7 +64,7 @@ def test_a_fault_that_quotes_the_password(
     said = f"user {lab.username} has the password {PASSWORD}"
     lab.rules(rule(f"*{method}*", "fault", fault=fault, message=said, code=500))
     with pytest.raises(ChaosVMError) as refused:
-        count_from_sending(platform).power_off("web-1", graceful=False, timeout=2)
+        skip_waits(platform).power_off("web-1", graceful=False)
     ledger = tmp_path / "ledger"
     recorded = ledger.read_text() if ledger.exists() else ""
     shown = "".join(traceback.format_exception(refused.value))  # as the journal has it
@@ -78,7 +78,7 @@ def test_a_task_that_fails_with_the_password(
     said = f"the password {PASSWORD} is wrong"
     lab.rules(rule("PowerOffVM_Task", "failed_task", fault="GenericVmConfigFault", message=said))
     with pytest.raises(ChaosVMError, match=r"the password \*\*\* is wrong") as refused:
-        count_from_sending(platform).power_off("web-1", graceful=False, timeout=2)
+        skip_waits(platform).power_off("web-1", graceful=False)
     outcomes = [outcome.to_json() for outcome in refused.value.outcomes]
     assert "***" in json.dumps(outcomes)
     for text in (json.dumps(outcomes), logs.text, (tmp_path / "ledger").read_text()):
