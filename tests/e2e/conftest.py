@@ -84,6 +84,10 @@ class Chaos:
         journal: dict[str, Any] = json.loads(path.read_text())
         return journal
 
+    def has_logged(self, text: str, times: int = 1) -> bool:
+        log = self.folder / "chaostoolkit.log"
+        return log.exists() and log.read_text().count(text) >= times
+
     def everything_written(self) -> str:
         files = [path for path in self.folder.rglob("*") if path.is_file() and path.name != ".env"]
         return "\n".join([self.console, *(path.read_text(errors="replace") for path in files)])

@@ -29,14 +29,14 @@ pytestmark = pytest.mark.timeout(3600)
 # How many VMs of each sort, and what is done to them.
 SORTS = {"lose": 20, "wake": 6, "freeze": 4}
 # From the first line of the ledger on, the batches take about so long.
-SECONDS = 2.0
+SECONDS = 1.5
 
 Truth = Callable[[], dict[str, str]]
 
 
 def world() -> World:
-    made = World(durations=Durations().times(3))
-    guests = [Guest.obeys(), Guest.slow(2.0), Guest.without_agent()]
+    made = World(durations=Durations().times(2))
+    guests = [Guest.obeys(), Guest.slow(1.0), Guest.without_agent()]
     for number in range(SORTS["lose"]):
         made.add_vm(f"lose-{number:02}", guest=guests[number % len(guests)])
     for number in range(SORTS["wake"]):
@@ -89,7 +89,7 @@ class Site:
         end = time.monotonic() + within
         while (wrong := self._wrong()) and time.monotonic() < end:
             time.sleep(0.1)
-        time.sleep(1.5)  # ... and it must stay so: some guests take 2 s to shut down
+        time.sleep(1.0)  # ... and it must stay so: some guests take 1 s to shut down
         return wrong or self._wrong()
 
     def _wrong(self) -> dict[str, str]:
@@ -135,7 +135,7 @@ def vcsim_site() -> Iterator[Site]:
             if name.startswith("wake"):
                 estate.power_off(machine)
         # A guest takes its time to shut down.
-        vcsim.rules(rule("ShutdownGuest", "guest_after", seconds=2.0))
+        vcsim.rules(rule("ShutdownGuest", "guest_after", seconds=1.0))
 
         def truth() -> dict[str, str]:
             return estate.power_states()
@@ -282,7 +282,7 @@ def test_an_action_in_the_background_ends_with_its_run(tmp_path: Path, platform:
     made = World()
     made.add_vm("freeze-00", guest=Guest(obedient=False, seconds=600))
     method = [action(platform, "batch_power_off", "freeze", on_timeout="fail", timeout=300)]
-    undo = {**UNDO, "arguments": {"timeout": 5}}
+    undo = {**UNDO, "arguments": {"timeout": 2}}
     with Lab(made, platforms=[platform]) as lab:
         chaos = Chaos(tmp_path, lab.environment())
         controls = [{"name": "undo", "provider": undo}]

@@ -111,9 +111,8 @@ def test_signals(number: signal.Signals, chaos: Chaos, real: Production) -> None
         experiment, "--control-file", str(CONTROL_FILE), "--rollback-strategy", "always"
     )
     running = chaos.start(*command)
-    log = chaos.folder / "chaostoolkit.log"
-    until = time.monotonic() + 30
-    while not (log.exists() and "Probe: wait" in log.read_text()):
+    until = time.monotonic() + 60
+    while not chaos.has_logged("Probe: wait"):
         assert time.monotonic() < until
         time.sleep(0.05)
     running.send_signal(number)

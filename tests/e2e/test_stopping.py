@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from chaosvm.lab import Guest, Lab, State, World, rule
+from chaosvm.lab import Guest, Lab, State, World, rule, when
 from tests.e2e.conftest import Chaos
+from tests.moments import once
 from tests.registry import ACTING
 
 # Much longer than a run takes that has heeded a signal.
@@ -82,12 +84,12 @@ def play(chaos: Chaos, *method: Any, **more: Any) -> list[str]:
 
 
 def interrupt(
-    chaos: Chaos, command: list[str], when: Callable[[], bool], number: int = signal.SIGTERM
+    chaos: Chaos, command: list[str], happened: Callable[[], bool], number: int = signal.SIGTERM
 ) -> dict[str, Any]:
     """Run it, send the signal once something has happened, and read the journal."""
     process = chaos.start(*command)
     end = time.monotonic() + WITHIN
-    while not when():
+    while not happened():
         assert process.poll() is None, chaos.finish(process) or chaos.console
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
@@ -164,14 +166,16 @@ def test_while_ours_is_in_the_background(
     """No signal reaches its thread, and the main thread has done nothing of ours so far."""
     marker = tmp_path / "marker"
     background = cut(platform, "first", parallel=1) | {"background": True}
+    over = threading.Event()
     # The first is answered late: it is under way when the signal comes.
-    lab.rules(rule("*owerOff*", "delay", seconds=3), rule("*/stop", "delay", seconds=3))
+    lab.rules(*(when(request, lambda: over.wait(WITHIN)) for request in ("*owerOff*", "*/stop")))
     command = play(chaos, background, another(marker), cut(platform, "second"))
 
     def under_way() -> bool:
         return marker.exists() and sum(lab.applied()) == 1
 
-    journal = interrupt(chaos, command, under_way, number)
+    with once(lambda: chaos.has_logged("Experiment ended"), over.set):
+        journal = interrupt(chaos, command, under_way, number)
     assert journal["status"] == "interrupted"
     assert changes(lab) == 1
     (output,) = [run["output"] for run in journal["run"] if run["activity"].get("background")]
@@ -201,8 +205,8 @@ def test_rollbacks_are_finished(
     ]
     method = [cut(platform, "first"), cut(platform, "second")]
     command = play(chaos, *method, rollbacks=rollbacks)
-    lab.rules(rule("*owerOn*", "delay", seconds=0.5), rule("*/start", "delay", seconds=0.5))
-    journal = interrupt(chaos, command, lambda: sum(lab.applied()) == 1, number)
+    lab.rules(rule("*owerOn*", "delay", seconds=0.3), rule("*/start", "delay", seconds=0.3))
+    journal = interrupt(chaos, command, lambda: sum(lab.applied()) > 0, number)
     assert journal["status"] == "interrupted"
     assert journal["interruption"]["name"] == signal.Signals(number).name
     assert [run["status"] for run in journal["rollbacks"]] == ["succeeded"] * 2
@@ -218,8 +222,7 @@ def test_a_second_signal_stops_the_rollbacks(chaos: Chaos, lab: Lab, platform: s
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     # Python would merge the second with one that it has not handled yet.
-    log = chaos.folder / "chaostoolkit.log"
-    while "a second signal stops that as well" not in log.read_text():
+    while not chaos.has_logged("a second signal stops that as well"):
         assert process.poll() is None, chaos.finish(process) or chaos.console
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)

@@ -203,19 +203,19 @@ def test_settings_from_a_var_file(
 def test_an_interruption_during_a_wait_ends_soon_and_rollbacks_put_things_back(
     chaos: Chaos, vcsim: Vcsim, estate: Estate, experiment: Experiment, sent: signal.Signals
 ) -> None:
-    vcsim.rules(rule("ShutdownGuest", "guest_after", vm=VM, seconds=6))
+    vcsim.rules(rule("ShutdownGuest", "ignore", vm=VM))
     made = experiment(
         [activity("action", "batch_power_off", vms={"host": "DC0_H0"}, timeout=60)],
         rollbacks=[activity("action", "batch_power_on", vms={"host": "DC0_H0"})],
     )
     process = chaos.start(*chaos.command(made, "--rollback-strategy", "always"))
     eventually(lambda: estate.power_state("DC0_H0_VM1") == "poweredOff")
-    start = time.monotonic()
     process.send_signal(sent)
-    chaos.finish(process, within=30)
-    assert time.monotonic() - start < 20
+    # The rollbacks wait for the guest, which goes off only now.
+    eventually(lambda: chaos.has_logged("waiting for the end of earlier requests"), seconds=45)
+    estate.power_off(VM)
+    chaos.finish(process)
     assert "was interrupted: sent to" in chaos.console
-    assert "waiting for the end of earlier requests" in chaos.console
     assert asked(vcsim, "PowerOffVM_Task") == 0
     assert set(estate.power_states().values()) == {"poweredOn"}
 
@@ -223,33 +223,37 @@ def test_an_interruption_during_a_wait_ends_soon_and_rollbacks_put_things_back(
 def test_an_interruption_stops_what_has_not_been_sent(
     chaos: Chaos, vcsim: Vcsim, estate: Estate, experiment: Experiment
 ) -> None:
-    vcsim.rules(rule("PowerOffVM_Task", "delay", seconds=1))
+    vcsim.rules(rule("PowerOffVM_Task", "silent"))
     made = experiment(
         [activity("action", "batch_power_off", vms={"all": True}, parallel=1, graceful=False)]
     )
     process = chaos.start(*chaos.command(made))
     eventually(lambda: asked(vcsim, "PowerOffVM_Task") == 1)
     process.send_signal(signal.SIGINT)
-    chaos.finish(process, within=30)
-    time.sleep(1.5)
-    assert asked(vcsim, "PowerOffVM_Task") <= 2
-    assert list(estate.power_states().values()).count("poweredOn") >= 2
+    eventually(lambda: chaos.has_logged("was interrupted: sent to"))
+    vcsim.drop_connections()
+    chaos.finish(process)
+    assert asked(vcsim, "PowerOffVM_Task") == 1
+    assert set(estate.power_states().values()) == {"poweredOn"}
 
 
 def test_a_continuous_hypothesis_and_a_background_action_share_the_connection(
     chaos: Chaos, vcsim: Vcsim, estate: Estate, experiment: Experiment
 ) -> None:
-    vcsim.rules(rule("PowerOffVM_Task", "slow_task", seconds=4))
-    background = activity("action", "power_off", vm_name=VM, graceful=False) | {"background": True}
+    vcsim.rules(rule("ShutdownGuest", "ignore", vm=VM))
+    background = activity("action", "power_off", vm_name=VM) | {"background": True}
     made = experiment(
         [background, activity("action", "power_off", vm_name="DC0_H0_VM1", graceful=False)],
         hypothesis=[
             activity("probe", "all_vms_have_power_state", tolerance=True, vms={"cluster": "DC0_C0"})
         ],
     )
-    journal = chaos.run(
-        made, "--hypothesis-strategy", "continuously", "--hypothesis-frequency", "0.3"
-    )
+    often = ("--hypothesis-strategy", "continuously", "--hypothesis-frequency", "0.3")
+    process = chaos.start(*chaos.command(made, *often))
+    eventually(lambda: chaos.has_logged("Probe: all_vms_have_power_state", times=5))
+    estate.power_off(VM)
+    chaos.finish(process)
+    journal = chaos.journal()
     assert journal["status"] == "completed"
     assert estate.power_state(VM) == "poweredOff"
     assert len(journal["steady_states"]["during"]) >= 3
@@ -259,10 +263,10 @@ def test_a_continuous_hypothesis_and_a_background_action_share_the_connection(
 def test_a_session_that_expires_between_activities(
     chaos: Chaos, vcsim: Vcsim, experiment: Experiment
 ) -> None:
-    pause = activity("probe", "count_vms") | {"pauses": {"after": 2}}
+    pause = activity("probe", "count_vms") | {"pauses": {"after": 1}}
     made = experiment([pause, activity("action", "power_off", vm_name=VM)])
     process = chaos.start(*chaos.command(made))
-    eventually(lambda: asked(vcsim, "RetrievePropertiesEx") == 1)
+    eventually(lambda: asked(vcsim, "RetrievePropertiesEx") > 0)
     vcsim.expire_sessions()
     assert chaos.finish(process) == 0
     assert [run["status"] for run in chaos.journal()["run"]] == ["succeeded", "succeeded"]
