@@ -326,7 +326,7 @@ def test_another_control_interrupts_at_once(
 
 @pytest.mark.parametrize("path", WITHOUT_VAULT, ids=lambda path: path.stem)
 def test_examples(path: Path, real: Production, tmp_path: Path, monkeypatch: Any) -> None:
-    environment = real.environment()
+    environment = real.environment() | {"DORA_TIMEOUT": "100"}
     environment["DORA_ENVIRONMENTS"] = json.dumps({production.ENVIRONMENT: {"vsphere": {}}})
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
