@@ -12,14 +12,12 @@ import datetime as dt
 import logging
 import ssl
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from email.utils import format_datetime
-from functools import cache, partial
-from itertools import groupby
-from operator import attrgetter
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 
@@ -81,6 +79,9 @@ class ProtocolServer(Protocol):
         """The environment variables that configure chaosvm for it at this host:port."""
 
     def routes(self) -> Sequence[Route]: ...
+
+    def route_path(self, path: str) -> str:
+        """The path that the routes have, without what clients may add, such as a version."""
 
     def about(self, request: web.Request) -> frozenset[str]:
         """Ids and names of the VMs that the request concerns."""
@@ -212,11 +213,13 @@ class Server:
         application = web.Application(
             middlewares=[self._middleware()], client_max_size=_MAX_BODY_BYTES
         )
-        for path, group in groupby(self.protocol.routes(), attrgetter("path")):
-            routes = tuple(group)
-            resource = _resource(path, tuple(route.method for route in routes))
-            application.router.register_resource(resource)
-            self._routes |= zip(map(id, resource), routes, strict=True)
+        by_path: dict[str, list[Route]] = defaultdict(list)
+        for route in self.protocol.routes():
+            by_path[route.path].append(route)
+        for path, routes in by_path.items():
+            resource = application.router.add_resource(path)
+            for route in routes:
+                self._routes[id(resource.add_route(route.method, route.handler))] = route
         return application
 
     def _accept(self) -> asyncio.Protocol:
@@ -234,19 +237,30 @@ class Server:
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
             try:
+                match = await self._match(request)
                 body = await request.read()  # aiohttp keeps it: the client may leave later
-                route = self._routes.get(id(request.match_info.route))
-                call = self._call(route, request, body)
+                call = self._call(request, match.route, body)
                 with self._lock:
                     self._requests[call.name] += 1
-                handle = route.handler if route else handler
-                response = await self._respond(call, request, handle)
+                response = await self._respond(call, request, cast(Handler, match.handler))
                 response.headers.setdefault("Date", format_datetime(self._date(), usegmt=True))
                 return response
             except ConnectionError:  # the client left
                 return web.Response()
 
         return middleware
+
+    async def _match(self, request: web.Request) -> web.UrlMappingMatchInfo:
+        """The match of the path that the routes have; its variables become the request's."""
+        path = request.rel_url.raw_path
+        route_path = self.protocol.route_path(path)
+        if route_path == path:
+            return request.match_info
+        url = request.rel_url.with_path(route_path, encoded=True)
+        match = await request.app.router.resolve(request.clone(rel_url=url))
+        request.match_info.clear()
+        request.match_info.update(match)
+        return match
 
     async def _respond(
         self, call: Call, request: web.Request, handler: Handler
@@ -260,7 +274,8 @@ class Server:
         refuse = partial(self.protocol.refusal, request, rule)
         return await fault_injection.respond(rule, request, handle, refuse)
 
-    def _call(self, route: Route | None, request: web.Request, body: bytes) -> Call:
+    def _call(self, request: web.Request, matched: web.AbstractRoute, body: bytes) -> Call:
+        route = self._routes.get(id(matched))
         if route is None:
             name = f"{request.method} {request.path}"
             return Call(name, name, "")
@@ -280,22 +295,6 @@ class Server:
             return await handler(request)
         except web.HTTPException as error:
             return await self.protocol.unrouted(request, error.status)
-
-
-@cache
-def _resource(path: str, methods: tuple[str, ...]) -> web.Resource:
-    """What matches a path; for all labs of a process, as its regular expression takes long.
-
-    The handlers are those of the lab that is asked, and not here.
-    """
-    resource = web.UrlDispatcher().add_resource(path)
-    for method in methods:
-        resource.add_route(method, _not_here)
-    return resource
-
-
-async def _not_here(_: web.Request) -> web.StreamResponse:
-    raise web.HTTPNotFound
 
 
 def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -41,6 +41,9 @@ class _DoraServer:
         self.tls = options.dora_tls
         self._options = options
 
+    def route_path(self, path: str) -> str:
+        return path
+
     def about(self, request: web.Request) -> frozenset[str]:
         """No VM: lists are not about single VMs."""
         return frozenset()

@@ -153,7 +153,7 @@ class CollectionHandler:
         self, collection: Collection, call: Call, request: web.Request, action: str = ""
     ) -> Any:
         name = id_names(collection.depth + 1)[-1]
-        wanted = request.match_info[name].partition(";")[0]
+        wanted = request.match_info[name]
         item = collection.item(call, wanted)
         if item is None and action and collection.missing_in is not None:
             raise collection.missing_in(action)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -29,8 +28,9 @@ from chaosvm.lab.simulation import NotFound, World
 
 __all__ = ["OVirtServer"]
 
-# Parameters may be part of the path: /vms;max=1.
-_MATRIX = "{matrix:(?:;[^/]*)?/?}"
+# Clients may add the version, and parameters as in /vms;max=1.
+_VERSION = re.compile(rf"(?<=^{API})/v4(?=/|$)")
+_PARAMETERS = re.compile(r";[^/]*")
 _OF_LIST = "HEAD, POST, GET, OPTIONS"
 _READ_ONLY = "HEAD, GET, OPTIONS"
 _OF_ONE = "HEAD, DELETE, GET, OPTIONS, PUT"
@@ -60,8 +60,10 @@ class OVirtServer:
         }
 
     def routes(self) -> Sequence[Route]:
-        routes = [*self._api_routes(), *self._service_routes()]
-        return [*routes, *(_versioned(route) for route in routes if route.path.startswith(API))]
+        return [*self._api_routes(), *self._service_routes()]
+
+    def route_path(self, path: str) -> str:
+        return _VERSION.sub("", _PARAMETERS.sub("", path)).rstrip("/") or "/"
 
     def _service_routes(self) -> Sequence[Route]:
         token = f"{PREFIX}/sso/oauth/token"
@@ -87,7 +89,7 @@ class OVirtServer:
 
     def about(self, request: web.Request) -> frozenset[str]:
         vm_id = request.match_info.get("id")
-        if vm_id is None or not request.path.startswith(f"{API}/vms/"):
+        if vm_id is None or not self._is_about_vms(request):
             return frozenset()
         try:
             return frozenset((vm_id, self._world.vm(vm_id).name))
@@ -97,24 +99,23 @@ class OVirtServer:
     def refusal(self, request: web.Request, rule: Rule) -> web.Response:
         """A fault; for actions, within the failed action."""
         failure = Failure(rule.code or 409, f"[{rule.message}]")
-        if request.method == "POST" and request.path.startswith(f"{API}/vms/"):
+        if request.method == "POST" and self._is_about_vms(request):
             return answers.failed_action(request, failure, ())
         return answers.fault(request, failure)
 
     async def unrouted(self, request: web.Request, code: int) -> web.Response:
         """The engine's response, or a fault if the engine has this path and the lab does not."""
-        path = request.path
+        path = self.route_path(request.path)
         if path != API and not path.startswith(f"{API}/"):
             return _ui_page(code)
         try:
             await self.sessions.user(request)
         except Unauthorized as reason:
             return answers.unauthorized(str(reason))
-        allowed = _allowed(path.removeprefix(API).strip("/"))
+        allowed = _allowed(path.removeprefix(f"{API}/"))
         if allowed is None:
-            if path.startswith(f"{API}/v4/") or path == f"{API}/v4":
-                path = path.replace("/v4", "", 1)
-            url = f"{request.scheme}://{request.host}{API}/v4{path.removeprefix(API)}"
+            versioned = f"{API}/v4" + _VERSION.sub("", request.path).removeprefix(API)
+            url = f"{request.scheme}://{request.host}{versioned}"
             return answers.page(
                 request, 404, f"RESTEASY003210: Could not find resource for full path: {url}"
             )
@@ -123,11 +124,14 @@ class OVirtServer:
             return answers.page(request, 200, allowed, headers)
         if request.method not in allowed.split(", "):
             return answers.nothing(request, 405, {"Allow": allowed})
-        last = path.rstrip("/").rpartition("/")[2]
+        last = path.rpartition("/")[2]
         if path.count("/") - API.count("/") == 4 and not is_unique_id(last):
             return answers.nothing(request, 404)
         detail = f"[The lab does not model {request.method} {path}]"
         return answers.fault(request, Failure(404, detail))
+
+    def _is_about_vms(self, request: web.Request) -> bool:
+        return self.route_path(request.path).startswith(f"{API}/vms/")
 
     # Routes --------------------------------------------------------------------------
 
@@ -204,7 +208,7 @@ def _wrong_version(request: web.Request) -> web.Response | None:
 
 def _allowed(path: str) -> str | None:
     """The methods that the engine allows on a path; None if it has no such path."""
-    names = re.sub(r";[^/]*", "", path).split("/")
+    names = path.split("/")
     if names in (["externalvmimports"], ["externaltemplateimports"]):
         return _OF_ACTION
     if names[0] not in API_LINKS.split():
@@ -223,7 +227,7 @@ def _allowed(path: str) -> str | None:
 
 def _route(method: str, path: str, handler: Handler, verb: str = "") -> Route:
     name = path.removeprefix(PREFIX)
-    return Route(method, f"{path}{_MATRIX}", handler, name, verb, prefix=PREFIX)
+    return Route(method, path, handler, name, verb, prefix=PREFIX)
 
 
 def _paths(collection: Collection) -> tuple[str, str]:
@@ -231,8 +235,3 @@ def _paths(collection: Collection) -> tuple[str, str]:
     names = id_names(collection.depth + 1)
     path = filled(f"{API}/{collection.path}", [f"{{{name}}}" for name in names[:-1]])
     return path, f"{path}/{{{names[-1]}}}"
-
-
-def _versioned(route: Route) -> Route:
-    """The same route with the version in the path, as some clients write it."""
-    return replace(route, path=route.path.replace(API, f"{API}/v4", 1))

@@ -72,7 +72,7 @@ def filtered(request: web.Request) -> bool | None:
 
 def unique_id(request: web.Request) -> str:
     """The id in the path. Raises a 404 if it is not a UUID."""
-    return canonical_id(request.match_info["id"].partition(";")[0])
+    return canonical_id(request.match_info["id"])
 
 
 def canonical_id(text: str) -> str:

@@ -16,6 +16,7 @@ from chaosvm.lab.ovirt.answers import Failure
 from chaosvm.lab.ovirt.bodies import value
 from chaosvm.lab.ovirt.collection import Action, Call, Collection
 from chaosvm.lab.ovirt.hrefs import API, REFERENCES
+from chaosvm.lab.ovirt.kinds import KINDS
 from chaosvm.lab.ovirt.markup import Node, actions, leaf_text, links, node, text
 from chaosvm.lab.ovirt.registry import Event, Kind, Registry, Stored, View, new_element
 
@@ -29,7 +30,7 @@ _NAMED = frozenset(("domain",))
 def stored_collections(registry: Registry) -> Sequence[Collection]:
     return [
         collection
-        for kind in registry.kinds.values()
+        for kind in KINDS
         for collection in (
             _collection(registry, kind, None),
             *(_collection(registry, kind, view) for view in kind.views),

@@ -112,17 +112,16 @@ class VCenterServer:
         versions = "/sdk/vimServiceVersions.xml"
         return [
             Route("POST", "/sdk", self._soap, "/sdk", read_verb=self._parse_soap),
-            Route("POST", "/sdk/", self._soap, "/sdk", read_verb=self._parse_soap),
-            *(
-                Route("POST", path, self._soap, "/pbm", read_verb=self._parse_soap)
-                for path in ("/pbm", "/pbm/", "/pbm/sdk")
-            ),
+            Route("POST", "/pbm", self._soap, "/pbm", read_verb=self._parse_soap),
             Route("GET", versions, _versions, versions),
             Route("GET", "/guestFile", self._guest_file, "/guestFile"),
             Route("PUT", "/guestFile", self._guest_file, "/guestFile"),
             *DatastoreHttp(self._service.inventory, self._has_session).routes(),
             *self._rest.routes(),
         ]
+
+    def route_path(self, path: str) -> str:
+        return {"/sdk/": "/sdk", "/pbm/": "/pbm", "/pbm/sdk": "/pbm"}.get(path, path)
 
     def about(self, request: web.Request) -> frozenset[str]:
         """The moids and names of all VMs in the request."""
