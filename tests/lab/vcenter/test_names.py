@@ -9,6 +9,7 @@ from typing import Any
 from pyVmomi import VmomiSupport, vim, vmodl
 
 from chaosvm.lab import vcenter
+from chaosvm.lab.vcenter.task_descriptions import LABELS
 
 FILES = sorted(Path(vcenter.__file__).parent.rglob("*.py"))
 TEXTS = [path.read_text("utf-8") for path in FILES]
@@ -39,3 +40,11 @@ def test_methods_exist() -> None:
     for name in METHODS - {"Fetch"}:  # pyvmomi's own
         namespace = "urn:pbm" if name.startswith("Pbm") else "urn:vim25"
         VmomiSupport.GetWsdlMethod(namespace, name)
+
+
+def test_every_task_has_a_label() -> None:
+    """Task events show it; the key names a method of one type or another."""
+    tasks = {name for name in METHODS if name.endswith("_Task")}
+    methods = {VmomiSupport.GetWsdlMethod("urn:vim25", name).info.name for name in tasks}
+    described = {key.rpartition(".")[2] for key in LABELS}
+    assert {f"{name[0].lower()}{name[1:]}" for name in methods} - described == set()
