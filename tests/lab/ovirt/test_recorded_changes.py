@@ -81,8 +81,12 @@ def test_a_change_is_answered_alike(estate: Estate, name: str) -> None:
     recorded = exchange(name)
     _prepare(estate, name)
     for earlier in CHANGES[name]:
+        goes_on = earlier == CHANGES[name][-1] and re.search("while|again|locked", name)
+        if goes_on:
+            world = estate.replay.world
+            world.durations = world.durations.times(1000)
         estate.send(exchange(earlier))
-        if earlier != CHANGES[name][-1] or not re.search("while|again|locked", name):
+        if not goes_on:
             _settle(estate)
     assert differences(recorded, estate.send(recorded)) == []
 
