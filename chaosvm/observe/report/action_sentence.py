@@ -45,7 +45,8 @@ _REVERSED = {"power_on": "powered on", "power_off": "powered off", "suspend": "s
 
 def what_was_done(story: Story) -> str:
     """Includes what prevented it: an interruption, and activities that failed as a whole."""
-    return " ".join(filter(None, [_interruption(story), _done(story), _failed(story)]))
+    first = (_stopped_by_guard(story), _interruption(story))
+    return " ".join(filter(None, [*first, _done(story), _failed(story)]))
 
 
 def _interruption(story: Story) -> str:
@@ -54,6 +55,11 @@ def _interruption(story: Story) -> str:
         return ""
     when = f" at {moment(story.at(interruption.at), story.span)}" if interruption.at else ""
     return f"The run was interrupted{when}: {reason(interruption.by)}."
+
+
+def _stopped_by_guard(story: Story) -> str:
+    stopped = story.timeline.stopped_by_guard
+    return sentence_of(f"A guard stopped {stopped}") if stopped else ""
 
 
 def _failed(story: Story) -> str:
@@ -67,9 +73,8 @@ def _failed(story: Story) -> str:
 
 
 def _done(story: Story) -> str:
-    if story.timeline.stopped_by_guard:
-        stopped = sentence_of(f"A guard stopped {story.timeline.stopped_by_guard}")
-        return f"{stopped} {_actions_sentence(story)}" if _first_outcomes(story) else stopped
+    if story.timeline.stopped_by_guard and not _first_outcomes(story):
+        return ""
     if story.met(Phase.BEFORE) is False and not story.method_was_run:
         return "The method was not run."
     if story.run.killed:

@@ -201,7 +201,9 @@ def _by_whom(story: Story, phase: Phase, who: str) -> list[str]:
     for _, activity in story.activities:
         if activity.phase is phase:
             for outcome in activity.outcomes:
-                if outcome.get("changed") and _restores(outcome, phase):
+                if outcome.get("changed") and (
+                    phase is not Phase.METHOD or _restores(story, outcome)
+                ):
                     vms = by_operation.setdefault(_restored_to(outcome), {})
                     vms[outcome_ref(outcome)] = str(outcome["name"])
     return [
@@ -210,9 +212,13 @@ def _by_whom(story: Story, phase: Phase, who: str) -> list[str]:
     ]
 
 
-def _restores(outcome: Mapping[str, Any], phase: Phase) -> bool:
-    """In a method, only powering on restores a VM."""
-    return phase is not Phase.METHOD or outcome.get("operation") == "power_on"
+def _restores(story: Story, outcome: Mapping[str, Any]) -> bool:
+    """In a method: powering on a VM that was on at first."""
+    return outcome.get("operation") == "power_on" and any(
+        lane.first_state == outcome.get("after")
+        for lane in story.changed
+        if (lane.machine.platform, lane.machine.id) == outcome_ref(outcome)
+    )
 
 
 def _restored_to(outcome: Mapping[str, Any]) -> str:

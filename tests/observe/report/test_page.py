@@ -14,7 +14,15 @@ import pytest
 
 from chaosvm import redaction
 from chaosvm.observe.report import render, write_files
-from chaosvm.observe.timeline import ActivityRun, Kind, Phase, Probe, Timeline
+from chaosvm.observe.timeline import (
+    ActivityRun,
+    Interruption,
+    Kind,
+    Phase,
+    Probe,
+    Timeline,
+    UndoResult,
+)
 from tests.observe import samples
 
 SAMPLES = samples.all_samples()
@@ -375,6 +383,29 @@ def test_a_vm_that_was_powered_on_twice_counts_once() -> None:
     on = samples.outcome(VM, "power_on", "powered_off", "powered_on", 2)
     text = page_of(replace(run_of(on, on, on, on), changes=tuple(samples.power(VM)))).text
     assert _squeezed("the method powered on web-01.") in _squeezed(text)
+
+
+def test_the_method_does_not_restore_a_vm_that_was_off_at_first() -> None:
+    on = samples.outcome(VM, "power_on", "powered_off", "powered_on", 2)
+    off = samples.outcome(VM, "restore", "powered_on", "powered_off", 2)
+    states = [
+        replace(each, value=state)
+        for each, state in zip(
+            samples.power(VM, (3, "powered_on", None), (50, "powered_off", None)),
+            ("powered_off", "powered_on", "powered_off"),
+            strict=True,
+        )
+    ]
+    undo = UndoResult(began=samples.at(49), ended=samples.at(51), outcomes=(off,))
+    text = page_of(replace(run_of(on), changes=tuple(states), undo=undo)).text
+    assert _squeezed("web-01 is as it was: undo powered off web-01.") in _squeezed(text)
+
+
+def test_a_guard_comes_first() -> None:
+    guard = SAMPLES["guard"]
+    by = Interruption(by="the action 'power-off-4' failed")
+    page = page_of(replace(guard, run=replace(guard.run, interruption=by))).text
+    assert 0 < page.index("A guard stopped") < page.index("The run was interrupted")
 
 
 @pytest.mark.parametrize("number", [60, 200])
