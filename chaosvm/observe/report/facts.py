@@ -127,7 +127,9 @@ def _back(story: Story) -> Fact:
 def _recovery(story: Story) -> Fact:
     lane = story.judged_recovery
     if story.is_dry or lane is None:
-        return Fact("Slowest recovery", "–", "no VM went down and came back")
+        killed = story.run.killed and not story.is_dry
+        note = "no recovery was recorded" if killed else "no VM went down and came back"
+        return Fact("Slowest recovery", "–", note)
     if story.many or (lane.limit is None and len(story.recovered) > 1):
         return _distribution(story)
     seconds = lane.recovery_seconds

@@ -18,6 +18,8 @@ from chaosvm.platforms import platform_title
 
 __all__ = ["render_page"]
 
+_NO_JOURNAL = "Not recorded: there is no journal of this run."
+
 
 def render_page(story: Story, chart: Chart) -> str:
     """The whole page; the chart escapes what it shows by itself."""
@@ -50,7 +52,7 @@ def _values(story: Story) -> dict[str, Any]:
         **_outcomes(story),
         "failed_activities": story.failed_activities,
         "guards": timeline.guards,
-        "guard_note": _guard_note(timeline.stopped_by_guard),
+        "guard_note": _guard_note(story),
         "undo": proof.undo_text(story),
         "evidence": proof.evidence(story),
         "reboots": proof.reboots(story),
@@ -60,13 +62,16 @@ def _values(story: Story) -> dict[str, Any]:
     }
 
 
-def _guard_note(stopped: str | None) -> str:
+def _guard_note(story: Story) -> str:
+    if story.timeline.probes is None:
+        return _NO_JOURNAL
+    stopped = story.timeline.stopped_by_guard
     return f"A guard stopped {stopped}." if stopped else "No guard stopped an action."
 
 
 def _no_probes(story: Story) -> str:
     if story.timeline.probes is None:
-        return "Not recorded: there is no journal of this run."
+        return _NO_JOURNAL
     return "The experiment has no hypothesis, so nothing was judged."
 
 

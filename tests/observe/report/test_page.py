@@ -375,6 +375,8 @@ def test_a_vm_that_a_killed_run_was_acting_on() -> None:
     text = page_of(killed).text
     assert _squeezed("What became of web-02 was not recorded.") in _squeezed(text)
     assert "the run was killed before its outcome" in text
+    assert "no recovery was recorded" in text
+    assert "No guard stopped an action" not in text
     nothing = replace(killed, activities=(replace(killed.activities[0], outcomes=()),))
     assert "No VM was changed" not in page_of(nothing).text
 
