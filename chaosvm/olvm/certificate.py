@@ -14,7 +14,7 @@ from typing import Any
 import pycurl
 
 from chaosvm.errors import CertificateRejected
-from chaosvm.olvm.http import new_request, perform
+from chaosvm.olvm.http import close, new_request, perform
 from chaosvm.olvm.settings import OLVMSettings
 from chaosvm.runtime import Deadline
 
@@ -48,8 +48,7 @@ def _fetch_certificate(settings: OLVMSettings, deadline: Deadline) -> bytes | No
         perform(multi, curl, settings)
         chain = curl.getinfo(pycurl.INFO_CERTINFO)
     finally:
-        curl.close()
-        multi.close()
+        close(curl, multi)
     pem = dict(chain[0]).get("Cert") if chain else None
     return None if pem is None else ssl.PEM_cert_to_DER_cert(pem.strip())
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pycurl
 import pytest
@@ -258,6 +258,45 @@ def test_a_port_where_nobody_listens(connect: Connect) -> None:
 def test_a_host_that_does_not_exist(connect: Connect) -> None:
     with pytest.raises(ConnectionFailed, match=r"engine\.invalid"):
         connect(url="https://engine.invalid/ovirt-engine/api").count_vms()
+
+
+class LookingUp:
+    """A multi handle whose DNS lookup does not end in time: closing it waits for the lookup."""
+
+    closed_by: ClassVar[list[threading.Thread]] = []
+    over = threading.Event()
+
+    def add_handle(self, curl: object) -> None:
+        self._curl = curl
+
+    def remove_handle(self, curl: object) -> None: ...
+
+    def perform(self) -> tuple[int, int]:
+        return 0, 0
+
+    def info_read(self) -> tuple[int, list[object], list[tuple[object, int, str]]]:
+        return 0, [], [(self._curl, pycurl.E_OPERATION_TIMEDOUT, "Resolving timed out")]
+
+    def close(self) -> None:
+        self.closed_by.append(threading.current_thread())
+        self.over.set()
+
+
+@pytest.mark.parametrize("step", ["certificate", "login", "read"])
+def test_a_lookup_that_does_not_end_is_not_waited_for(
+    step: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = connect(ca_file=None, insecure=step == "login")
+    if step == "read":
+        platform = connect()
+        platform.connect()
+    monkeypatch.setattr(pycurl, "CurlMulti", LookingUp)
+    LookingUp.over.clear()
+    LookingUp.closed_by.clear()
+    with pytest.raises(DeadlinePassed, match="did not answer in time"):
+        platform.count_vms()
+    assert LookingUp.over.wait(60)
+    assert threading.current_thread() not in LookingUp.closed_by
 
 
 def test_a_server_that_accepts_and_never_answers(connect: Connect) -> None:
