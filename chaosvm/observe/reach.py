@@ -13,11 +13,15 @@ import requests
 from chaosvm.errors import ConnectionFailed
 from chaosvm.redaction import without_query
 from chaosvm.runtime import Deadline, rehearsal
+from chaosvm.runtime.deadline_http import DeadlineBudget
+from chaosvm.runtime.deadline_requests import deadline_session
 
 __all__ = ["answers_http", "port_open"]
 
 # Seconds for one connection: a host that is down may never answer.
 _CONNECT_SECONDS = 3.0
+# For one HTTP answer, which may arrive byte by byte.
+_ANSWER_SECONDS = 10.0
 # This machine cannot send at all, which proves nothing about the guest.
 _CANNOT_SEND = (errno.ENETUNREACH, errno.ENETDOWN, errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL)
 
@@ -54,9 +58,11 @@ def answers_http(url: str, deadline: Deadline, direct: bool = False) -> bool:
     default = 443 if parts.scheme == "https" else 80
     rehearsal.require_allowed(parts.hostname or "", parts.port or default)
     seconds = min(_CONNECT_SECONDS, max(0.01, deadline.remaining))
+    budget = DeadlineBudget(seconds)
     try:
         with (
-            _session(direct) as session,
+            budget.within(Deadline(min(_ANSWER_SECONDS, max(0.01, deadline.remaining)))),
+            _session(direct, budget) as session,
             session.get(url, timeout=seconds, allow_redirects=False, stream=True) as answer,
         ):
             return answer.status_code < 400
@@ -74,10 +80,10 @@ def _failure(url: str, problem: str, error: Exception) -> ConnectionFailed:
     return ConnectionFailed(f"{without_query(url)} {problem}: {reason}")
 
 
-def _session(direct: bool) -> requests.Session:
-    session = requests.Session()
+def _session(direct: bool, budget: DeadlineBudget) -> requests.Session:
+    session = deadline_session(budget)
+    session.trust_env = not direct
     if direct:
-        session.trust_env = False
         # Which it would take from the environment, too.
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
     return session

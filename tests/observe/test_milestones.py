@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from chaosvm.errors import ConnectionFailed, InvalidValue, NotInRehearsal
 from chaosvm.observe import Milestone, port_open
 from chaosvm.runtime import Deadline, rehearsal
 from chaosvm.vm import PowerState
-from tests.http_service import serving
+from tests.http_service import answering, serving
 
 STATUSES = {"/": 200, "/moved": 302, "/broken": 500}
 
@@ -37,8 +40,8 @@ def guest(**fields: Any) -> GuestStatus:
     return GuestStatus(vm_id="vm-1", **values)
 
 
-def reached(text: str, status: GuestStatus) -> bool:
-    return Milestone.parse("wait_for", text).reached(status, Deadline(5))
+def reached(text: str, status: GuestStatus, seconds: float = 60) -> bool:
+    return Milestone.parse("wait_for", text).reached(status, Deadline(seconds))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,21 @@ def test_a_port_is_open_or_not(service: int, closed_port: int) -> None:
 def test_a_service_answers_or_not(service: int, path: str, expected: bool) -> None:
     assert reached(f"http:{service}{path}", guest()) is expected
     assert reached(f"http://127.0.0.1:{service}{path}", guest(ip_addresses=())) is expected
+
+
+def test_a_service_that_answers_byte_by_byte_is_not_waited_for() -> None:
+    def drip(request: BaseHTTPRequestHandler) -> tuple[int, Any]:
+        with suppress(OSError):
+            request.wfile.write(b"HTTP/1.0 200 OK\r\nSlow: ")
+            for _ in range(100):
+                request.wfile.write(b"-")
+                threading.Event().wait(0.2)
+            request.wfile.write(b"\r\n\r\n")
+        return 200, None
+
+    with answering(drip) as port:
+        assert not reached(f"http:{port}", guest(), seconds=1)
+        assert not reached(f"http://127.0.0.1:{port}/", guest(), seconds=1)
 
 
 def test_a_proxy_does_not_answer_for_a_guest(
