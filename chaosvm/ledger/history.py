@@ -5,6 +5,7 @@ A history is built from the lines of a ledger alone, read from a file or just wr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -41,6 +42,7 @@ class OperationRecord:
     command_known: bool = True
     sent_at: datetime | None = None
     ended_at: datetime | None = None
+    end_number: int = 0  # counts outcomes, because the clock may be set back between two
     after: PowerState | None = None  # None until there is an outcome
     pending: bool = False  # at the outcome, a command could still take effect
     changed: bool = True  # False if the outcome proves that nothing was changed
@@ -84,8 +86,13 @@ class OperationRecord:
 
     def ends_last(self, operations: Iterable[OperationRecord]) -> bool:
         """True if it has ended, and after all others that have."""
-        others = [each.ended_at for each in operations if each is not self and each.ended_at]
-        return self.ended_at is not None and all(each < self.ended_at for each in others)
+        if self.ended_at is None:
+            return False
+        return all(
+            each.ended_at < self.ended_at and each.end_number < self.end_number
+            for each in operations
+            if each.ended_at is not None and each is not self
+        )
 
     @property
     def possible_states(self) -> set[PowerState]:
@@ -178,6 +185,7 @@ class History:
         self._vm_records: dict[Key, VMRecord] = {}
         self._operations: dict[tuple[str, str], tuple[VMRecord, OperationRecord]] = {}
         self._changed_by_run: dict[str, set[Key]] = {}
+        self._end_numbers = itertools.count(1)
 
     # Reading -----------------------------------------------------------------------
 
@@ -256,6 +264,7 @@ class History:
     def _add_outcome(self, line: Mapping[str, Any]) -> None:
         begun, operation = self._operations[line["call"], line["id"]]
         after, operation.ended_at = PowerState(line["after"]), _time(line)
+        operation.end_number = next(self._end_numbers)
         operation.pending = _boolean(line, "pending")
         operation.changed = _boolean(line, "changed") or How(line["how"]) is not How.NONE
         operation.after = after

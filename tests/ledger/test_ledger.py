@@ -845,8 +845,9 @@ def test_what_one_of_two_calls_at_once_did_is_not_taken_for_somebody_elses(
         assert record.possible_states >= {ON, OFF}
 
 
+@pytest.mark.parametrize("clock_moves", [1, -3600])
 def test_of_two_calls_at_once_the_one_that_ends_last_counts(
-    ledger: Ledger, path: Path, now: Now
+    ledger: Ledger, path: Path, now: Now, clock_moves: float
 ) -> None:
     """It was sent first, and has left the VM off: undo has to power it on."""
     off, reboot = make_order(), make_order("reboot")
@@ -855,7 +856,7 @@ def test_of_two_calls_at_once_the_one_that_ends_last_counts(
     for order, command in ((off, PowerCommand.SHUTDOWN_GUEST), (reboot, PowerCommand.RESET)):
         ledger.record_request("vm-1", command, order)
     for order, after in ((reboot, ON), (off, OFF)):
-        now.later(1)
+        now.set(clock_moves)
         ledger.record_outcomes([(outcome(machine(), order, after), False)], order)
     for history in (ledger.history, ledgers.read(path)):
         (record,) = history
