@@ -51,7 +51,7 @@ class PlanTarget:
             raise not_a_plan(source, f"its version is {values.shown(version)}, not {VERSION}")
         self._plan = plan
         self._vms: list[Mapping[str, Any]] = _checked_vms(plan, source)
-        self._seed = _checked_seed(plan.get("seed"))
+        self.seed = _checked_seed(plan.get("seed"))
         self.given = plan.get("selection")
         self.in_scope: Callable[[VM], bool] = lambda vm: True
         self._preview: Callable[[VM], Preview] | None = None
@@ -62,10 +62,6 @@ class PlanTarget:
     @property
     def only(self) -> tuple[str, ...]:
         return tuple(vm["id"] for vm in self._vms)
-
-    @property
-    def seed(self) -> int | None:
-        return self._seed
 
     def check(
         self, platform: str, server: str, order: Order, preview: Callable[[VM], Preview]

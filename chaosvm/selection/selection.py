@@ -52,7 +52,7 @@ class Selection:
 
     def __init__(self, vms: Any, key: str = "vms") -> None:
         vms = parse_text(vms, key)
-        self._given = vms
+        self.given = vms  # as it was written
         converters = {name: each.convert for name, each in KEYS.items()}
         self._keys = values.mapping(key, vms, converters, EXAMPLE)
         if "count" in self._keys and "percent" in self._keys:
@@ -100,11 +100,6 @@ class Selection:
     def has_filters(self) -> bool:
         """True if it filters VMs by their properties, apart from ``exclude`` and a sample."""
         return any(key in self._keys for key in FILTERS.keys() - {"exclude"})
-
-    @property
-    def given(self) -> Any:
-        """The mapping as it was written."""
-        return self._given
 
     def in_scope(self, vm: VM) -> bool:
         """True if the VM is in the part of the inventory that the selection is about.
@@ -175,9 +170,9 @@ class Selection:
         passed_over = tuple(each for each in blocked if each not in refused)
         matching = [vm for vm in matching if vm.id not in reasons]
         if not matching and passed_over and not refused:
-            raise NoSuchVM(all_blocked(self._given, passed_over, everything))
+            raise NoSuchVM(all_blocked(self.given, passed_over, everything))
         if not matching and not refused:
-            raise NoSuchVM(no_match(self._given, self._keys, everything))
+            raise NoSuchVM(no_match(self.given, self._keys, everything))
         seed = self._seed() if self.is_sample else None
         # With VMs refused, too few may be left for the sample: the refusal is what matters.
         enough = not refused
@@ -222,7 +217,7 @@ class Selection:
         return size
 
     def __str__(self) -> str:
-        return json.dumps(self._given, ensure_ascii=False, default=str)
+        return json.dumps(self.given, ensure_ascii=False, default=str)
 
 
 def _rank(seed: int, vm: VM) -> bytes:
