@@ -37,11 +37,9 @@ def olvm(
 
 def discover(discover_system: bool = True) -> Discovery:
     """OLVM's activities and, if OLVM_URL and the other variables are set, the inventory."""
-
-    def describe() -> dict[str, Any]:
-        return olvm(None, None).system()
-
-    return discover_platform(__name__, OLVMSettings, describe, discover_system)
+    return discover_platform(
+        __name__, OLVMSettings, lambda: olvm(None, None).system(), discover_system
+    )
 
 
 def _platform_class() -> type[OLVMPlatform]:

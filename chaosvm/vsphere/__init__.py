@@ -36,11 +36,9 @@ def vsphere(
 
 def discover(discover_system: bool = True) -> Discovery:
     """vSphere's activities, and the vCenter's inventory if VSPHERE_SERVER and so on are set."""
-
-    def describe() -> dict[str, Any]:
-        return vsphere(None, None).system()
-
-    return discover_platform(__name__, VSphereSettings, describe, discover_system)
+    return discover_platform(
+        __name__, VSphereSettings, lambda: vsphere(None, None).system(), discover_system
+    )
 
 
 def _platform_class() -> type[VSpherePlatform]:
