@@ -8,7 +8,6 @@ which is closed when the process exits.
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
@@ -17,8 +16,6 @@ from chaosvm.runtime import Deadline, supervision
 from chaosvm.settings import Settings
 
 __all__ = ["Connection", "close_all", "listen", "shared_connection", "unlisten"]
-
-logger = logging.getLogger("chaostoolkit")
 
 
 class Connection(Protocol):

@@ -30,7 +30,7 @@ from chaosvm.vsphere.bounded_response import BoundedResponse
 from chaosvm.vsphere.faults import not_a_vcenter
 from chaosvm.vsphere.settings import VSphereSettings
 
-__all__ = ["Transport", "tls_context"]
+__all__ = ["Transport"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -60,7 +60,7 @@ _STREAMING_PAUSE = 300.0
 _IDLE_SECONDS = 30
 
 
-def tls_context(settings: VSphereSettings) -> ssl.SSLContext:
+def _tls_context(settings: VSphereSettings) -> ssl.SSLContext:
     """Verifies the server's certificate and name, unless ``insecure`` is set."""
     context = ssl.create_default_context(cafile=settings.ca_file)
     # Strict mode, the default from Python 3.13 on, rejects the CA that a vCenter creates
@@ -114,7 +114,7 @@ class Transport(SoapStubAdapter):
             host=settings.server,
             port=settings.port,
             version=_API_VERSION,
-            sslContext=tls_context(settings),
+            sslContext=_tls_context(settings),
             poolSize=pool_size,
             connectionPoolTimeout=_IDLE_SECONDS,
         )

@@ -14,7 +14,6 @@ from tests.contract.estate import Power
 from tests.contract.vim_helpers import view_of
 
 Find = Callable[[str], Any]
-DEVICE = vim.vm.device
 
 MANAGERS = (
     "alarmManager",

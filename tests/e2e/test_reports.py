@@ -17,7 +17,6 @@ from tests.e2e.conftest import Chaos, activity
 from tests.examples import EXAMPLES
 
 REPORTS = tuple(map(int, version("chaostoolkit").split(".")[:2])) >= (1, 21)
-DRY = "Activities were not executed"
 
 
 @pytest.fixture

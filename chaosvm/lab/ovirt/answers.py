@@ -28,7 +28,6 @@ __all__ = [
     "pending_action",
     "is_unacceptable",
     "unauthorized",
-    "wants_json",
 ]
 
 _XML = "application/xml;charset=UTF-8"
@@ -73,7 +72,7 @@ def correlation_id(request: web.Request) -> str:
     return correlation
 
 
-def wants_json(request: web.Request) -> bool:
+def _wants_json(request: web.Request) -> bool:
     accepted = _accepted(request)
     return next((kind for kind in accepted if _fits(kind)), "").endswith("json")
 
@@ -105,7 +104,7 @@ def answer(
     headers: dict[str, str] | None = None,
 ) -> web.Response:
     """A document as XML or JSON, with gzip if the client accepts it."""
-    if wants_json(request):
+    if _wants_json(request):
         body = to_json(content.plain())
         return _response(request, status, body, _JSON, headers)
     if "gzip" in request.headers.get("Accept-Encoding", "").lower():

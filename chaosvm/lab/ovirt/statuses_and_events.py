@@ -16,7 +16,6 @@ __all__ = [
     "STATUSES",
     "VM_NUMBERS",
     "VM_WORDS",
-    "authorized_name",
     "message_status",
     "is_reported",
     "event_text",
@@ -282,12 +281,12 @@ class EventText:
 def event_text(world: World, event: Event) -> EventText:
     if event.note is not None:
         note = event.note
-        return EventText(note.code, note.severity, note.text, authorized_name(event.user))
+        return EventText(note.code, note.severity, note.text, _authorized_name(event.user))
     code, severity, text = EVENTS[event.kind]
     if event.kind is EventKind.HOST_MAINTENANCE_REQUESTED and not event.reason:
         code = _MAINTENANCE_WITHOUT_REASON
     host = world.host(event.host_id)
-    user = authorized_name(event.user) if event.kind is not EventKind.LOGIN_FAILED else event.user
+    user = _authorized_name(event.user) if event.kind is not EventKind.LOGIN_FAILED else event.user
     filled = text.format(
         vm=event.vm_name or "<UNKNOWN>",
         host=host.name if host else "<UNKNOWN>",
@@ -301,6 +300,6 @@ def event_text(world: World, event: Event) -> EventText:
     return EventText(code, severity, filled, user)
 
 
-def authorized_name(user: str | None) -> str | None:
+def _authorized_name(user: str | None) -> str | None:
     """The user name in events, which has the authorization domain instead of the profile."""
     return None if user is None else f"{user}-authz"

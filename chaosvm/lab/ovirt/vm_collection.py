@@ -19,7 +19,7 @@ from chaosvm.lab.ovirt.vm_snapshots import Previews
 from chaosvm.lab.ovirt.vm_text import vm_links, vm_text
 from chaosvm.lab.simulation import Machine, State, World
 
-__all__ = ["vm_collection", "vm_node"]
+__all__ = ["vm_collection"]
 
 _NO_SNAPSHOT = "[Cannot revert to Snapshot. VM's Snapshot does not exist.]"
 # Links that lead nowhere in the lab, or to what it does not show.
@@ -36,9 +36,9 @@ def vm_collection(changes: VmChanges, overlay: Overlay, previews: Previews) -> C
             key=lambda vm: collation_key(vm.name),
         ),
         find=_find,
-        described=lambda call, vm: vm_node(call.world, vm, overlay, all_content=True),
+        described=lambda call, vm: _vm_node(call.world, vm, overlay, all_content=True),
         add=changes.add,
-        added=lambda call, vm: vm_node(call.world, vm, overlay, all_content=True, added=True),
+        added=lambda call, vm: _vm_node(call.world, vm, overlay, all_content=True, added=True),
         update=changes.update,
         remove=changes.remove,
         removes_by_job=True,
@@ -55,7 +55,7 @@ def vm_collection(changes: VmChanges, overlay: Overlay, previews: Previews) -> C
     )
 
 
-def vm_node(
+def _vm_node(
     world: World,
     vm: Machine,
     overlay: Overlay,

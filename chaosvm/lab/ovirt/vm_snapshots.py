@@ -27,10 +27,6 @@ _BUSY = (
     "The VM is performing an operation on a Snapshot. Please wait for the operation to finish, "
     "and try again."
 )
-_NULL = (
-    'java.lang.NullPointerException: Cannot invoke "org.ovirt.engine.core.bll.CommandBase'
-    '.getParameters()" because "commandBase" is null'
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from typing import Any
 
 from chaosvm.errors import InvalidValue
 
-__all__ = ["expand_range", "expand_entry"]
+__all__ = ["expand_entry"]
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _MAX_LENGTH = 100_000
 
 
-def expand_range(key: str, text: str) -> list[str]:
+def _expand_range(key: str, text: str) -> list[str]:
     """Expand the range in a string; without a range, the string itself."""
     match = _RANGE.search(text)
     if match is None:
@@ -35,7 +35,7 @@ def expand_entry(place: str, entry: Mapping[str, Any], by: str = "name") -> list
 
     Ranges in other values are expanded in parallel and must have the same length.
     """
-    names = expand_range(f"{place}.{by}", entry[by]) if isinstance(entry.get(by), str) else [None]
+    names = _expand_range(f"{place}.{by}", entry[by]) if isinstance(entry.get(by), str) else [None]
     if len(names) == 1:
         return [dict(entry)]
     columns = {
@@ -50,7 +50,7 @@ def _expand_value(key: str, value: Any, length: int) -> list[Any]:
         return [[column[row] for column in columns] for row in range(length)]
     if not isinstance(value, str) or not _RANGE.search(value):
         return [value] * length
-    expanded = expand_range(key, value)
+    expanded = _expand_range(key, value)
     if len(expanded) != length:
         raise InvalidValue(
             f"{key} is {value!r}, a range of {len(expanded)}, but the name has one of {length}"

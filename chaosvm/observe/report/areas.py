@@ -8,10 +8,10 @@ from chaosvm.observe.report.axis import Axis
 from chaosvm.observe.report.drawing import Canvas
 from chaosvm.observe.report.lanes import DOWN, Lane
 
-__all__ = ["down_steps", "draw_area", "draw_reboots", "draw_vms_down"]
+__all__ = ["draw_area", "draw_reboots", "draw_vms_down"]
 
 
-def down_steps(lanes: Sequence[Lane]) -> list[tuple[float, int]]:
+def _down_steps(lanes: Sequence[Lane]) -> list[tuple[float, int]]:
     """How many VMs are down from each time on, in order."""
     edges: dict[float, int] = {}
     for lane in lanes:
@@ -33,7 +33,7 @@ def draw_area(canvas: Canvas, axis: Axis, lanes: Sequence[Lane], top: float, hei
     points = [f"M{axis.left:.1f} {base:.1f}"]
     last_x = axis.left - 1
     level = base
-    for at, down in down_steps(lanes):
+    for at, down in _down_steps(lanes):
         x = axis.x(at)
         if at >= axis.span:
             break
@@ -58,7 +58,7 @@ def draw_vms_down(canvas: Canvas, axis: Axis, lanes: Sequence[Lane], top: float)
     canvas.text("bold", 0, top + 16, "VMs down")
     canvas.text("t11 soft", 0, top + 29, f"of {len(lanes)}")
     draw_area(canvas, axis, lanes, top + 6, 28.0)
-    steps = down_steps(lanes)
+    steps = _down_steps(lanes)
     most = max((down for _, down in steps), default=0)
     if most:
         begin, end = _longest_at(steps, most, axis.span)

@@ -12,12 +12,12 @@ from chaosvm.observe.report.rows import Guide
 from chaosvm.observe.report.story import Story
 from chaosvm.observe.report.words import seconds_text
 
-__all__ = ["draw_few", "lane_height", "recovery_legend"]
+__all__ = ["draw_few", "recovery_legend"]
 
 _BAND = 20.0
 
 
-def lane_height(story: Story) -> float:
+def _lane_height(story: Story) -> float:
     return 74.0 if len(story.lanes) <= 6 else 52.0
 
 
@@ -25,7 +25,7 @@ def draw_few(
     canvas: Canvas, axis: Axis, story: Story, guides: Sequence[Guide], top: float
 ) -> float:
     """Draw all lanes; returns where they end."""
-    height = lane_height(story)
+    height = _lane_height(story)
     middles = {lane.machine.ref: top + 36 + n * height for n, lane in enumerate(story.lanes)}
     _draw_guides(canvas, guides, middles)
     for lane in story.lanes:

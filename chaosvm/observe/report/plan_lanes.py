@@ -11,7 +11,7 @@ from chaosvm.observe.report.rows import Guide
 from chaosvm.observe.report.story import Story
 from chaosvm.observe.report.words import count
 
-__all__ = ["draw_plan", "plan_text"]
+__all__ = ["draw_plan"]
 
 _MOST_ROWS = 80
 _ROW = 17.0
@@ -27,7 +27,7 @@ def draw_plan(
     y = top + 12
     for lane in story.lanes[:_MOST_ROWS]:
         canvas.text("bold", 0, y + 6, fitting(lane.machine.name, axis.left - 8, bold=True))
-        text = fitting(plan_text(lane), canvas.width - axis.left, 11)
+        text = fitting(_plan_text(lane), canvas.width - axis.left, 11)
         canvas.text("t11 soft", axis.left, y + 6, text)
         y += _ROW
     more = len(story.lanes) - _MOST_ROWS
@@ -37,7 +37,7 @@ def draw_plan(
     return y + 8
 
 
-def plan_text(lane: Lane) -> str:
+def _plan_text(lane: Lane) -> str:
     """What the actions would do, according to their outcomes."""
     texts = [
         str(each.outcome.get("detail") or each.outcome.get("operation")).removeprefix("dry run: ")

@@ -18,7 +18,6 @@ __all__ = [
     "activity_rows",
     "dense_rows",
     "failure_rows",
-    "how_text",
     "outcome_groups",
     "probe_rows",
 ]
@@ -147,7 +146,7 @@ def _outcome_row(story: Story, operation: Operation) -> OutcomeRow:
         activity=f"{story.number_of(activity)} {outcome.get('operation')}",
         note=notes.get(activity.phase, "background" if activity.background else ""),
         states=states_text(outcome),
-        how=how_text(outcome),
+        how=_how_text(outcome),
         seconds=f"{float(outcome.get('seconds') or 0):.1f}",
         failed=bool(outcome.get("error")),
     )
@@ -167,7 +166,7 @@ def states_text(outcome: Mapping[str, Any]) -> str:
     return f"{before} → {after}"
 
 
-def how_text(outcome: Mapping[str, Any]) -> str:
+def _how_text(outcome: Mapping[str, Any]) -> str:
     """The method, the milestones, and what went wrong."""
     if error := outcome.get("error"):
         return f"✕ {error}"

@@ -26,7 +26,7 @@ from chaosvm.observe.timeline.recorder import Recording
 from chaosvm.observe.timeline.server_recorder import machine_ref
 from chaosvm.platforms import PLATFORMS
 
-__all__ = ["build_timeline", "installed_versions"]
+__all__ = ["build_timeline"]
 
 _DISTRIBUTION = "chaostoolkit-vm"
 
@@ -88,7 +88,7 @@ def _of_ledger(ledger: LedgerStory, now: datetime, files: Mapping[str, str]) -> 
         vms=tuple(ledger.machines),
         changes=tuple(with_causes(ledger.changes, ledger.activities, refs)),
         activities=tuple(ledger.activities),
-        environment={"Versions": installed_versions()},
+        environment={"Versions": _installed_versions()},
         files=dict(files),
     )
 
@@ -129,13 +129,13 @@ def _environment(journal: Mapping[str, Any], ran_here: bool) -> dict[str, str]:
     found = {"Ran on": str(journal.get("node") or socket.gethostname())}
     if ran_here:  # what is installed elsewhere is not known
         found["Ran on"] += f", Python {platform.python_version()}"
-        found["Versions"] = installed_versions()
+        found["Versions"] = _installed_versions()
     elif version := journal.get("chaoslib-version"):
         found["Versions"] = f"chaostoolkit-lib {version}"
     return found
 
 
-def installed_versions() -> str:
+def _installed_versions() -> str:
     """chaosvm, Chaos Toolkit, and the SDKs of the platforms, as far as they are installed."""
     versions = [f"chaosvm {chaosvm.__version__}"]
     for name in ("chaostoolkit", "chaostoolkit-lib", *_sdks()):

@@ -7,7 +7,6 @@ gaps and give the exact times. It uses the run's own connections.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,6 @@ from chaosvm.runtime import Deadline
 from chaosvm.vm import VM
 
 __all__ = ["Recorder", "Recording"]
-
-logger = logging.getLogger("chaostoolkit")
 
 # For what is still to be read at the end, of all servers together.
 _LAST_SECONDS = 30.0

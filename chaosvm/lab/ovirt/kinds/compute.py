@@ -12,9 +12,9 @@ from chaosvm.lab.ovirt.kinds.recorded import recorded, seeded, seeds_of
 from chaosvm.lab.ovirt.registry import Kind, Registry, View
 from chaosvm.lab.simulation import World, derived_id
 
-__all__ = ["COMPUTE", "MAC_POOL", "cpu_profile_id", "quota_id"]
+__all__ = ["COMPUTE", "cpu_profile_id", "quota_id"]
 
-MAC_POOL = "58ca604b-017d-0374-0220-00000000014e"
+_MAC_POOL = "58ca604b-017d-0374-0220-00000000014e"
 _BLANK = "00000000-0000-0000-0000-000000000000"
 # A transparent pixel in place of the engine's images.
 _PIXEL = (
@@ -74,7 +74,7 @@ def _mac_pools(world: World) -> Iterator[tuple[str, Element]]:
         "macpools",
         seeded(
             "mac_pool",
-            MAC_POOL,
+            _MAC_POOL,
             name="Default",
             description="Default MAC pool",
             allow_duplicates=False,
