@@ -83,6 +83,8 @@ class Collection:
     # The response about an id that is not in it, and to an action on one.
     missing: Callable[[str], Failure] = lambda item_id: Failure(404)
     missing_in: Callable[[str], Failure] | None = None
+    # How objects are shown in the list, if not as by themselves.
+    listed: Callable[[Call, Any], Node] | None = None
     # How a new object is shown, if not as later.
     added: Callable[[Call, Any], Node] | None = None
 

@@ -52,13 +52,15 @@ class CollectionHandler:
             items = [event for event in items if event.vm_id in user.vm_ids]
         matches = self._queries.matches(request, collection.entity or collection.root, items)
         links = parameter(request, "follow")
-        nodes = [self._described(collection, call, item, links) for item in matches]
+        described = collection.listed or collection.described
+        nodes = [self._linked(collection, call, described(call, item), links) for item in matches]
         return answers.answer(request, documents(nodes, collection.root))
 
     async def one(self, collection: Collection, request: web.Request, user: User) -> web.Response:
         call = self._call(collection, request, user)
         item = self._item(collection, call, request)
-        shown = self._described(collection, call, item, parameter(request, "follow"))
+        shown = collection.described(call, item)
+        shown = self._linked(collection, call, shown, parameter(request, "follow"))
         return answers.answer(request, document(shown))
 
     async def add(self, collection: Collection, request: web.Request, user: User) -> web.Response:
@@ -161,6 +163,5 @@ class CollectionHandler:
             raise collection.missing(wanted)
         return item
 
-    def _described(self, collection: Collection, call: Call, item: Any, links: str | None) -> Node:
-        shown = collection.described(call, item)
+    def _linked(self, collection: Collection, call: Call, shown: Node, links: str | None) -> Node:
         return self._follower.follow(call, collection, shown, links) if links else shown

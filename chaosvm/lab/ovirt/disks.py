@@ -70,6 +70,7 @@ class Disks:
                 root="disks",
                 items=lambda call: self.all(),
                 described=lambda call, entry: self.described(entry),
+                listed=lambda call, entry: self.described(replace(entry, vm=None)),
                 entity="disks",
                 add=self._add_floating,
                 update=self._update,
@@ -87,6 +88,7 @@ class Disks:
                 root="disks",
                 items=lambda call: [e for e in self.all() if self._domain(e) == call.parent],
                 described=lambda call, entry: self.described(entry),
+                listed=lambda call, entry: self.described(replace(entry, vm=None)),
                 add=self._add_floating,
             ),
             Collection(

@@ -80,7 +80,8 @@ class ReadHandler:
         if followed:
             text = self._followed(vm, followed, user, 0, restricted)
             return answers.answer(request, written(text))
-        if (parameter(request, "all_content") or "").lower() == "true":
+        all_content = parameter(request, "all_content") or request.headers.get("All-Content")
+        if (all_content or "").lower() == "true":
             assert self._vms.added is not None
             shown = self._vms.added(self._call(user), vm)
             return answers.answer(request, document(shown))

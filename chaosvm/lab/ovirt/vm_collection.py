@@ -91,7 +91,7 @@ class _Actions:
     def preview(self, call: Call, vm: Machine, body: Element) -> Sequence[Node]:
         wanted = value(body, "snapshot/id")
         if not wanted:
-            detail = "Parameter 'action.snapshot.id' is mandatory but was not provided."
+            detail = "Parameter 'snapshot.id' is mandatory but was not provided."
             raise Failure(400, detail, "Input validation failed.")
         if self._previews.of(vm.id):
             raise Failure(409, "[Cannot preview Snapshot. VM is previewing a Snapshot.]")

@@ -285,6 +285,25 @@ def test_an_action_on_an_unknown_vm_is_400_and_a_start_500(plain: Plain, engine:
     assert plain.post("/vms/web-01/stop").status_code == 404
 
 
+@pytest.mark.parametrize("state", [State.OFF, State.RUNNING, State.DISKS_LOCKED, State.SUSPENDED])
+def test_a_start_is_refused_for_a_missing_disk_before_anything_else(
+    world: World, engine: Any, state: State
+) -> None:
+    """As an engine does with a running VM, and as RunVmValidator.canRunVm in its source does."""
+    vm = world.add_vm("web", state, disks=())
+    service = engine.system_service().vms_service().vm_service(vm.id)
+    if state is State.SUSPENDED:
+        service.start()
+    else:
+        refused(service.start, 409, "without at least one bootable disk")
+
+
+def test_a_preview_without_a_snapshot_is_refused(world: World, plain: Plain) -> None:
+    answer = plain.post(f"/vms/{world.add_vm('web', State.OFF).id}/previewsnapshot")
+    assert answer.status_code == 400
+    assert "Parameter 'snapshot.id' is mandatory but was not provided." in answer.text
+
+
 @pytest.mark.parametrize(("body", "code"), [("", 400), ("nonsense", 400), ("<vm/>", 500)])
 def test_a_body_that_is_no_action_is_refused(
     world: World, plain: Plain, body: str, code: int

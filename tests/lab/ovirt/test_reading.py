@@ -330,3 +330,22 @@ def test_five_thousand_vms_are_the_same_each_time_and_packed() -> None:
     assert sizes[0] == sizes[1] > 5000 * 8000
     assert sizes[2] == sizes[3] < sizes[0] / 4
     assert {vm.id for vm in listed} == {vm.id for vm in world.vms}
+
+
+@pytest.mark.parametrize(
+    "way", [{"headers": {"All-Content": "true"}}, {"query": "?all_content=true"}]
+)
+def test_all_content_is_requested_by_a_header_or_a_parameter(
+    world: World, plain: Plain, way: dict[str, Any]
+) -> None:
+    vm = world.add_vm("web")
+    assert "<initialization>" not in plain.get(f"/vms/{vm.id}").text
+    shown = plain.get(f"/vms/{vm.id}{way.get('query', '')}", **way.get("headers", {})).text
+    assert "<initialization>" in shown
+
+
+def test_only_a_disk_by_itself_names_its_vm(world: World, plain: Plain) -> None:
+    """In the engine's source: BackendDiskResource.doPopulate, which is not for lists."""
+    (disk,) = world.add_vm("web").disks
+    assert "<vms>" not in plain.get("/disks").text
+    assert "<vms>" in plain.get(f"/disks/{disk.id}").text
