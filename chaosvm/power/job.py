@@ -229,7 +229,7 @@ class Job(Fallback):
             self._fail(f"is {self.seen.power_state} now: something else changed it meanwhile")
         elif self._guest_timed_out():
             self._on_guest_timeout()
-        elif is_resend_due(request, self.deadline.elapsed):
+        elif is_resend_due(request, self.deadline.elapsed) and not self.watch_lost:
             self._resend(request)
 
     def _on_deleted(self, why: str) -> None:

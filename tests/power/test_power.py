@@ -679,6 +679,18 @@ def test_a_repeatable_command_is_sent_again_if_nothing_happened(platform):
     assert (outcome.after, outcome.changed, outcome.error) == (ON, True, None)
 
 
+def test_that_nothing_happened_is_not_known_while_the_server_is_away(platform):
+    platform.add("web", OFF)
+    platform.on("web", PowerCommand.POWER_ON, loses_answer(done=False), does())
+    platform.trouble_watching(*[NO_CONNECTION] * 30, None)
+
+    outcome = run_one(platform, "power_on")
+
+    assert platform.steps("web") == [PowerCommand.POWER_ON] * 2
+    assert _intervals(platform)[0] >= 30
+    assert (outcome.after, outcome.changed, outcome.error) == (ON, True, None)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
 def test_a_command_that_was_done_is_not_sent_again_after_a_lost_answer(platform, seconds):
     platform.add("web", OFF)
