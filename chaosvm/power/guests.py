@@ -40,6 +40,8 @@ class GuestReader:
         self._backend = backend
         self._jobs = jobs
         self._deadline = deadline
+        # Of connections, which must not outlive the call: a guest may have many addresses.
+        self._attempt_deadline = Deadline(deadline.remaining, deadline.clock)
         self._lock = jobs_lock
         self._workers = ThreadPoolExecutor(_MAX_CONNECTIONS, thread_name_prefix="chaosvm-reach")
         self._attempts: dict[str, tuple[Milestone, Future[bool]]] = {}  # by the VM's id
@@ -86,7 +88,7 @@ class GuestReader:
         self._attempts[job.vm.id] = (milestone, attempt)
 
     def _reaches(self, milestone: Milestone, status: GuestStatus) -> bool:
-        return milestone.reached(status, self._deadline)
+        return milestone.reached(status, self._attempt_deadline)
 
     def _collect_attempts(self) -> None:
         for job in self._jobs:
@@ -104,4 +106,5 @@ class GuestReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._attempt_deadline.end()
         self._workers.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -147,6 +149,27 @@ def test_a_port_is_tried_at_the_guests_address(platform: FakePlatform) -> None:
         outcome = power_on(platform, f"port:{port}", timeout=3600)
     assert outcome.error is None
     assert list(outcome.milestones or ()) == ["power", "tools", "ip", f"port:{port}"]
+
+
+def test_no_other_address_is_tried_once_the_call_is_interrupted(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted, seconds_left = threading.Event(), SimpleQueue[float]()
+
+    def never_answers(address: str, port: int, deadline: Deadline) -> bool:
+        interrupted.wait(60)
+        seconds_left.put(deadline.remaining)
+        return False
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chaosvm.observe.milestones.port_open", never_answers)
+    platform.clock.at(60, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        power_on(platform, "port:9", timeout=300)
+    interrupted.set()
+    assert seconds_left.get(timeout=60) == 0
 
 
 def test_a_port_that_is_closed_is_what_is_missing(platform: FakePlatform) -> None:
