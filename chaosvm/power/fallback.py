@@ -105,7 +105,7 @@ class Fallback(Progress):
                 how = How.GUEST if self.accepted else How.NONE
                 self._close(how=how, detail=f"{why}; left as it is", verified=verified)
             case _:
-                lost = self.answer_lost or self.watch_lost
+                lost = self._answer_missing or self.watch_lost
                 unknown = lost and verified is Verified.UNVERIFIED
                 self._fail(why, unknown=unknown, verified=verified)
 
@@ -115,7 +115,7 @@ class Fallback(Progress):
         if request is None or not (self.accepted or request.awaiting_answer):
             self._give_up_guest(self._guest_timeout_text())
             return
-        lost = self.answer_lost or request.awaiting_answer
+        lost = self._answer_missing
         handle = request.handle
         running = handle is not None and handle.tracked and not request.finished
         running |= self.seen.going_down or self.seen.power_state is not self.target
@@ -128,12 +128,17 @@ class Fallback(Progress):
         else:
             self._give_up_reboot(self._no_proof_text(request, waited), Verified.UNVERIFIED)
 
+    @property
+    def _answer_missing(self) -> bool:
+        """True if the answer to a request was lost or is awaited: it may have been carried out."""
+        return self.answer_lost or (self.request is not None and self.request.awaiting_answer)
+
     def _no_proof_text(self, request: Request, waited: str) -> str:
-        lost = self.answer_lost or request.awaiting_answer
         why = ", and has not come back" if self.seen.going_down else ""
         why = why or (f": {self.proof.too_old}" if self.proof.too_old else "")
+        received = "sent" if self._answer_missing else "accepted"
         return (
             f"is {self.seen.power_state} {waited}, and it is unknown whether it rebooted: the "
-            f"{request.command} was {'sent' if lost else 'accepted'}, but there is no proof that "
+            f"{request.command} was {received}, but there is no proof that "
             f"it was done{why}{self._question_text()}"
         )

@@ -151,6 +151,18 @@ def test_a_guest_that_is_left_as_it_is_is_not_waited_for(clock):
     assert (job.outcome.verified, job.outcome.error) == (Verified.NOT_REBOOTED, None)
 
 
+def test_an_unanswered_reboot_may_have_been_done(clock):
+    job = running("reboot", clock, graceful=True)
+    send(job)
+    clock.sleep(60)
+
+    job.on_deadline()
+
+    assert "it is unknown whether it rebooted" in job.outcome.error
+    assert (job.outcome.verified, job.outcome.changed) == (Verified.UNVERIFIED, False)
+    assert job.outcome.after is PowerState.UNKNOWN
+
+
 def test_an_unanswered_command_that_was_done_is_a_success(clock):
     job = running("power_off", clock, graceful=False)
     send(job)
