@@ -19,6 +19,7 @@ __all__ = [
     "hold_clock",
     "once",
     "once_sent",
+    "running_time",
     "skip_waits",
 ]
 
@@ -153,3 +154,27 @@ def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < end, "it never came about"
         time.sleep(0.01)
+
+
+@contextmanager
+def running_time() -> Iterator[Callable[[], float]]:
+    """Gives the seconds since then, without those in which the machine let nothing run."""
+    tick, most = 0.02, 0.2
+    over = threading.Event()
+    counted = 0.0
+
+    def count() -> None:
+        nonlocal counted
+        last = time.monotonic()
+        while not over.wait(tick):
+            now = time.monotonic()
+            counted += min(now - last, most)
+            last = now
+
+    counting = threading.Thread(target=count)
+    counting.start()
+    try:
+        yield lambda: counted
+    finally:
+        over.set()
+        counting.join()

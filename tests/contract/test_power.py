@@ -223,7 +223,7 @@ def test_a_batch_goes_off_and_on_again(platform: VMService, backend: Backend) ->
 
 def test_a_batch_of_guests(platform: VMService, backend: Backend) -> None:
     backend.guest("web-02", obeys=False)
-    batch = platform.batch_power_off({"name": "web-*"}, timeout=6)
+    batch = count_from_sending(platform).batch_power_off({"name": "web-*"}, timeout=6)
     assert {outcome.name: outcome.how.value for outcome in batch.outcomes} == {
         "web-01": "guest",
         "web-02": "fallback_hard",

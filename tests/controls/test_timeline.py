@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from chaoslib.experiment import run_experiment
 from chaoslib.types import Schedule, Strategy
 
 from chaosvm.activities import connections
-from chaosvm.lab import Lab, State, World
+from chaosvm.lab import Lab, Machine, State, World
 from chaosvm.lab.simulation import EventKind, HighAvailability
 from chaosvm.observe import write_report
 from chaosvm.observe.timeline import Kind, Phase, Timeline, read_timeline
@@ -216,10 +216,16 @@ _world = World()
 
 def crash() -> str:
     """Not by this package: its process dies, and high availability restarts it."""
-    restarted = threading.Event()
-    stop_listening = _world.listen(
-        lambda vms: restarted.set() if any(vm.state is State.RUNNING for vm in vms) else None
-    )
+    down, restarted = threading.Event(), threading.Event()
+
+    def heard(vms: Sequence[Machine]) -> None:
+        for state in (vm.state for vm in vms if vm.name == "ha-01"):
+            if state is not State.RUNNING:
+                down.set()
+            elif down.is_set():
+                restarted.set()
+
+    stop_listening = _world.listen(heard)
     _world.power.crash("ha-01")
     assert restarted.wait(60)
     stop_listening()
@@ -232,6 +238,7 @@ def test_what_others_do_is_recorded(platform: str, world: World, folder: Path) -
     _world = world
     run(
         {**activity(platform, "vm_power_state", "probe", vm_name="ha-01")},
+        # The clocks of engines are known to the second only.
         {**activity("", "crash"), "pauses": {"before": 1.5, "after": 2}},
         controls=[control("timeline", vms={"names": ["ha-01"]})],
     )

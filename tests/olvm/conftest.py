@@ -15,6 +15,7 @@ from chaosvm.lab import Durations, Lab, World
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.outcome import Outcome
 from chaosvm.runtime import Clock
+from tests.moments import running_time
 
 VM, OTHER, DB = "web-01", "web-02", "db-01"
 ACTIONS = ("start", "stop", "shutdown", "reboot", "reset", "suspend")
@@ -96,12 +97,12 @@ def environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
     """The block, whatever becomes of it, takes no longer than this and a little grace."""
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        took = time.monotonic() - start
-    assert took < seconds + GRACE, f"took {took:.1f} s instead of {seconds:g} s"
+    with running_time() as took:
+        try:
+            yield
+        finally:
+            seconds_taken = took()
+    assert seconds_taken < seconds + GRACE, f"took {seconds_taken:.1f} s instead of {seconds:g} s"
 
 
 def sent(lab: Lab) -> dict[str, int]:

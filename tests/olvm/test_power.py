@@ -25,7 +25,7 @@ from chaosvm.outcome import How, Outcome, Verified
 from chaosvm.runtime import experiment
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
-from tests.moments import count_from_sending, eventually
+from tests.moments import count_from_sending, eventually, hold_clock
 from tests.olvm.conftest import DB, INSTANT_STOP, OTHER, VM, Connect, at_most, failed, sent
 
 ON, OFF, SUSPENDED, PAUSED, UNKNOWN = (
@@ -443,9 +443,10 @@ def test_a_hard_stop_does_not_wait_for_a_boot(
 
 @pytest.mark.parametrize("state", [State.SHUTTING_DOWN, State.DISKS_LOCKED, State.BOOTING])
 def test_a_vm_stuck_in_a_state_ends_with_the_deadline(
-    platform: OLVMPlatform, world: World, state: State
+    platform: OLVMPlatform, world: World, lab: Lab, state: State
 ) -> None:
     world.stick(VM, state)
+    lab.rules(when(LOOK, hold_clock(platform).release))
     with at_most(2):
         outcome = failed(lambda: platform.power_on(VM, timeout=2))
     assert "transitioning" in (outcome.error or "")

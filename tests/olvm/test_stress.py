@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +13,7 @@ from chaosvm.lab.simulation import EventKind
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.outcome import Outcome, Verified
 from chaosvm.vm import PowerState
+from tests.moments import running_time
 from tests.network import attempt
 from tests.olvm.conftest import GRACE, VM, sent
 
@@ -61,14 +61,14 @@ def one_run(seed: int) -> str:
     world.add_vm(VM, State.OFF if act == "on" else State.RUNNING)
     world.add_vm("bystander")
     rules = trouble(chance)
-    with Lab(world) as lab:
+    with Lab(world) as lab, running_time() as seconds:
         platform = OLVMPlatform(lab.olvm_url, lab.username, lab.password, lab.ca_file, timeout=1)
         lab.rules(*rules)
-        start = time.monotonic()
+        start = seconds()
         outcome, error = attempt(lambda: ACTS[act](platform))
-        took = time.monotonic() - start
+        took = seconds() - start
         platform.disconnect()
-        leaving = time.monotonic() - start - took
+        leaving = seconds() - start - took
         found = wrong(world, sent(lab), act, outcome, error)
         if took > TIMEOUT + GRACE:
             found.append(f"took {took:.1f} s")
