@@ -14,7 +14,7 @@ from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
-from tests.moments import count_from_sending, once_sent
+from tests.moments import count_from_sending, once_sent, skip_waits
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_an_action_that_is_accepted_and_not_done(platform: VMService, backend: B
     action = "stuck_task" if isinstance(backend, VCenter) else "ignore"
     backend.trouble("power_off", action, "stuck-01")
     with pytest.raises(OperationFailed, match="'stuck-01'") as caught:
-        count_from_sending(platform).power_off("stuck-01", graceful=False, timeout=2.5)
+        skip_waits(platform).power_off("stuck-01", graceful=False, timeout=40)
     (outcome,) = caught.value.outcomes
     assert (outcome.failed, outcome.changed) == (True, False)
     assert backend.power("stuck-01") is Power.ON

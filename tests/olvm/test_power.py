@@ -25,7 +25,7 @@ from chaosvm.outcome import How, Outcome, Verified
 from chaosvm.runtime import experiment
 from chaosvm.vm import PowerState
 from tests.fakes import FakeClock
-from tests.moments import count_from_sending, eventually, hold_clock
+from tests.moments import count_from_sending, eventually, skip_waits
 from tests.olvm.conftest import DB, INSTANT_STOP, OTHER, VM, Connect, at_most, failed, sent
 
 ON, OFF, SUSPENDED, PAUSED, UNKNOWN = (
@@ -251,10 +251,9 @@ def test_a_guest_that_takes_too_long_loses_its_power(connect: Connect) -> None:
 def test_a_guest_that_takes_too_long_fails_with_on_timeout_fail(
     platform: OLVMPlatform, world: World
 ) -> None:
-    world.change(VM, guest=Guest.slow(60))
-    count_from_sending(platform)
-    with at_most(2):
-        outcome = failed(lambda: platform.power_off(VM, timeout=2, on_timeout="fail"))
+    world.change(VM, guest=Guest.slow(600))
+    skip_waits(platform)
+    outcome = failed(lambda: platform.power_off(VM, timeout=40, on_timeout="fail"))
     assert "did not shut down" in (outcome.error or "")
     assert outcome.how is How.NONE or outcome.how is How.GUEST
     assert world.vm(VM).state is State.SHUTTING_DOWN
@@ -443,12 +442,10 @@ def test_a_hard_stop_does_not_wait_for_a_boot(
 
 @pytest.mark.parametrize("state", [State.SHUTTING_DOWN, State.DISKS_LOCKED, State.BOOTING])
 def test_a_vm_stuck_in_a_state_ends_with_the_deadline(
-    platform: OLVMPlatform, world: World, lab: Lab, state: State
+    platform: OLVMPlatform, world: World, state: State
 ) -> None:
     world.stick(VM, state)
-    lab.rules(when(LOOK, hold_clock(platform).release))
-    with at_most(2):
-        outcome = failed(lambda: platform.power_on(VM, timeout=2))
+    outcome = failed(lambda: skip_waits(platform).power_on(VM, timeout=40))
     assert "transitioning" in (outcome.error or "")
     assert outcome.changed is False
 
@@ -471,7 +468,7 @@ def test_requests_that_are_accepted_and_never_done(
     with at_most(2):
         outcome = failed(lambda: act(count_from_sending(platform)))
     assert VM in str(outcome)
-    assert re.search(r"after [2-9] s", outcome.error or "")
+    assert re.search(r"after \d+ s", outcome.error or "")
     assert outcome.changed is False
     assert outcome.correlation_id
 
@@ -508,10 +505,8 @@ def test_a_vm_that_is_locked_is_tried_again(
 def test_a_vm_that_stays_locked_was_not_touched(
     platform: OLVMPlatform, world: World, lab: Lab
 ) -> None:
-    world.occupy(VM, 60)
-    count_from_sending(platform)
-    with at_most(4):
-        outcome = failed(lambda: platform.power_off(VM, graceful=False, timeout=4))
+    world.occupy(VM, 600)
+    outcome = failed(lambda: skip_waits(platform).power_off(VM, graceful=False, timeout=40))
     assert "was not touched" in (outcome.error or "")
     assert "currently in progress" in (outcome.error or "")
     assert (outcome.after, outcome.changed) == (ON, False)
