@@ -308,7 +308,7 @@ def test_a_guest_that_made_it_while_the_power_cut_was_on_its_way(platform, gate)
     def is_off(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.change("web", state=OFF)
         platform.at_look[platform.looks + 3] = gate.set
-        gate.wait(10)
+        gate.wait(60)
         raise InWrongState("the VM is off", OFF)
 
     platform.add("web")
@@ -1167,7 +1167,7 @@ def test_a_queued_vm_is_checked_again_before_its_command_is_sent(platform, gate)
 
     def waits(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.change("second", state=UNKNOWN)
-        gate.wait(10)
+        gate.wait(60)
         return does()(platform, machine, step)
 
     platform.on("first", PowerCommand.POWER_OFF, waits)
@@ -1242,7 +1242,7 @@ def test_a_request_without_an_answer_at_the_deadline_has_an_unknown_outcome(plat
 
     def hangs(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.clock.sleep(61)
-        gate.wait(10)
+        gate.wait(60)
         answered.set()
         raise AnswerLost("the answer was lost")
 
@@ -1262,7 +1262,7 @@ def test_a_request_that_was_still_in_the_queue_at_the_deadline_was_not_sent(plat
 
     def hangs(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.clock.sleep(61)
-        gate.wait(10)
+        gate.wait(60)
         raise AnswerLost("the answer was lost")
 
     platform.on("sent", PowerCommand.POWER_OFF, hangs)
@@ -1281,7 +1281,7 @@ def test_a_guest_whose_shutdown_hangs_may_have_been_asked(platform, gate):
     def hangs(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.clock.sleep(50)
         platform.at_look[platform.looks + 4] = lambda: platform.clock.sleep(11)
-        gate.wait(10)
+        gate.wait(60)
         raise AnswerLost("the answer was lost")
 
     platform.add("web")
@@ -1301,7 +1301,7 @@ def test_a_guest_whose_shutdown_hangs_may_have_been_asked(platform, gate):
 def test_the_late_answer_to_a_guest_shutdown_is_not_that_to_the_power_cut(platform, gate):
     def slow(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.clock.sleep(50)
-        gate.wait(10)
+        gate.wait(60)
         raise CommandFailed("a late word")
 
     platform.add("web")
@@ -1318,7 +1318,7 @@ def test_the_late_answer_to_a_guest_shutdown_is_not_that_to_the_power_cut(platfo
 def test_a_guest_whose_request_was_still_in_the_queue_is_not_blamed(platform, gate):
     def slow(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.clock.sleep(50)
-        gate.wait(10)
+        gate.wait(60)
         return ignores()(platform, machine, step)
 
     platform.add("slow")
@@ -1341,7 +1341,7 @@ def test_a_late_answer_to_a_guest_shutdown_does_not_keep_its_power(platform, gat
     def slow(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.clock.sleep(50)
         platform.at_look[platform.looks + 4] = gate.set
-        gate.wait(10)
+        gate.wait(60)
         raise late
 
     def is_cut_slowly(
@@ -1384,7 +1384,7 @@ def test_a_guest_that_was_given_up_is_not_asked_again_after_a_lost_answer(platfo
         for look, seconds in enumerate((1.5, 2), start=platform.looks + 3):
             platform.at_look[look] = lambda seconds=seconds: platform.clock.sleep(seconds)
         platform.at_look[platform.looks + 5] = worker_goes_on
-        gate.wait(10)
+        gate.wait(60)
         return ignores()(platform, machine, step)
 
     def worker_goes_on() -> None:
@@ -1411,7 +1411,7 @@ def test_a_guest_that_was_given_up_is_not_asked_again_after_a_lost_answer(platfo
 def test_a_late_answer_does_not_rewrite_an_outcome(platform, gate):
     def vanishes(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.change("gone", exists=False)
-        gate.wait(10)
+        gate.wait(60)
         raise CommandFailed("a late word")
 
     platform.add("gone")
@@ -1464,7 +1464,7 @@ def test_nothing_is_sent_after_an_interruption(platform, gate, logs):
 
     def waits(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         under_way.set()
-        gate.wait(10)
+        gate.wait(60)
         answered.set()
         return does()(platform, machine, step)
 
@@ -1493,7 +1493,7 @@ def test_a_call_ends_at_once_when_its_run_is_over(platform, gate):
 
     def waits(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
         platform.at_look[platform.looks + 3] = lambda: ledger_for_run(None).block("it is over")
-        gate.wait(10)
+        gate.wait(60)
         return does()(platform, machine, step)
 
     def at_once(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
@@ -1556,7 +1556,7 @@ def test_a_wait_in_the_background_is_short(platform, monkeypatch):
 
 def test_a_stopped_dispatcher_sends_nothing_that_waits(platform, gate):
     def waits(platform: FakePlatform, machine: Machine, step: PowerCommand) -> CommandHandle:
-        gate.wait(10)
+        gate.wait(60)
         return does()(platform, machine, step)
 
     for name in ("first", "second"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from chaosvm.errors import OperationFailed
 from chaosvm.lab import Durations, Guest, Lab, State, World
 from chaosvm.lab.simulation import Service
+from chaosvm.power.guests import GuestReader
+from tests.moments import ForwardClock
 from tests.power.test_reboots_in_the_lab import PLATFORMS
 
 PORT, HTTP = 18_022, 18_080
@@ -46,10 +49,24 @@ def test_each_milestone_is_reached_in_turn(platform: Any) -> None:
     assert list(again.milestones)[-1] == f"port:{PORT}"
 
 
-def test_a_service_that_is_not_well_is_what_is_missing(platform: Any) -> None:
+def test_a_service_that_is_not_well_is_what_is_missing(
+    platform: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.backend.clock = clock = ForwardClock()
+    missing = f"http:{HTTP + 1}"
+    reaches = GuestReader._reaches
+
+    def reaches_and_skip(reader: GuestReader, milestone: Any, status: Any) -> bool:
+        try:
+            return reaches(reader, milestone, status)
+        finally:
+            if str(milestone) == missing:
+                clock.put_forward(100)
+
+    monkeypatch.setattr(GuestReader, "_reaches", reaches_and_skip)
     with pytest.raises(OperationFailed) as failed:
-        platform.power_on("web", timeout=5, wait_for=f"http:{HTTP + 1}")
+        platform.power_on("web", timeout=100, wait_for=missing)
     (outcome,) = failed.value.outcomes
-    assert f"not ready after 5 s: 'http:{HTTP + 1}' is missing" in (outcome.error or "")
+    assert re.search(rf"not ready after 1\d\d s: '{missing}' is missing", outcome.error or "")
     assert outcome.changed
     assert platform.restore_power_states(timeout=60).changed == 1

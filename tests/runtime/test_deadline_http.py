@@ -14,6 +14,7 @@ from chaosvm.errors import DeadlinePassed
 from chaosvm.runtime import Deadline
 from chaosvm.runtime.deadline_http import DeadlineBudget
 from chaosvm.vsphere import VSpherePlatform
+from tests.moments import HeldClock
 
 Answer = Callable[[], list[Any]]
 # Long enough for what should work, and nothing that works waits for it.
@@ -99,14 +100,25 @@ def test_a_name_that_does_not_exist_is_an_error(resolver: Callable[[Answer], Non
 
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
-    resolver: Callable[[Answer], None], listener: socket.socket, silent: tuple[str, int]
+    resolver: Callable[[Answer], None],
+    listener: socket.socket,
+    silent: tuple[str, int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resolver(lambda: resolved(silent, listener.getsockname()))
     budget = DeadlineBudget(AMPLE)
-    with budget.within(Deadline(2)):
+    connect, shares = budget._connect, []
+
+    def connect_and_note(candidate: Any, seconds: float) -> socket.socket:
+        shares.append(seconds)
+        return connect(candidate, seconds)
+
+    monkeypatch.setattr(budget, "_connect", connect_and_note)
+    with budget.within(Deadline(0.8, HeldClock())):
         sock = budget.create_connection(("vc.example.com", 443))
     with sock:
         assert sock.getpeername() == listener.getsockname()
+    assert shares == [0.4, 0.8]  # the clock has not moved
 
 
 def test_addresses_that_do_not_answer_end_with_the_deadline(

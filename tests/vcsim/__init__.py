@@ -28,7 +28,7 @@ from typing import Any
 import trustme
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_WITHIN = 20.0
+READY_WITHIN = 60.0
 Rule = dict[str, Any]
 
 

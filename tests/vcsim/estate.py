@@ -339,7 +339,7 @@ class Estate:
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)
         )
-        with opener.open(request, timeout=10) as answer:
+        with opener.open(request, timeout=60) as answer:
             text = answer.read()
         return json.loads(text)["value"] if text else None
 
