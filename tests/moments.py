@@ -86,7 +86,7 @@ class SkippingClock(ForwardClock):
 
 
 def skip_waits(platform: Service) -> Service:
-    """Put the clock forward instead of waiting for changes: none are to come."""
+    """Put the clock forward instead of waiting for changes: none take any time."""
     watch_vms = platform.backend.watch
     platform.backend.clock = clock = SkippingClock()
 

@@ -335,9 +335,11 @@ def test_examples(path: Path, real: Production, tmp_path: Path, monkeypatch: Any
     ledger = tmp_path / "ledger.jsonl"  # of a run that changed nothing
     ledger.write_text('{"kind": "run", "version": 1, "run": "a-run"}\n')
     variables = {"vm_name": vm_name, "environment": production.ENVIRONMENT, "ledger": str(ledger)}
+    control_file = tmp_path / "rehearse.yaml"
+    control_file.write_text(CONTROL_FILE.read_text() + "    arguments: {longest_wait: 0.2}\n")
     with serving() as port:  # what is not a platform is not rehearsed
         variables["service_url"] = f"http://127.0.0.1:{port}/"
-        journal = run(path, tmp_path, CONTROL_FILE, variables=variables)
+        journal = run(path, tmp_path, control_file, variables=variables)
     assert (journal["status"], journal["deviated"]) == ("completed", False)
     assert set(statuses(journal)) == {"succeeded"}
     assert {step["status"] for step in journal["rollbacks"]} <= {"succeeded"}

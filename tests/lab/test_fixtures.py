@@ -17,6 +17,7 @@ from chaosvm.lab import Lab, State, World, load
 from chaosvm.lab.fixtures import cast
 from chaosvm.lab.fixtures.glob_matches import matching_names, shortest_match
 from chaosvm.lab.fixtures.platform_vms import platform_vms
+from chaosvm.lab.waits import shorten_waits
 from chaosvm.olvm import probes as olvm
 from chaosvm.vsphere import probes as vsphere
 from tests.examples import EXAMPLES, WITHOUT_VAULT
@@ -223,6 +224,7 @@ def rehearsed(told: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch) 
     configuration = load_configuration(told.get("configuration", {}))
     lines = cast(told, configuration, world)
     assert not [line for line in lines if line.startswith("not added")]
+    shorten_waits(told, configuration, longest=0.2)
     ensure_experiment_is_valid(told)
     with Lab(world) as lab, serving() as port:  # what is not a platform is not simulated
         for key, value in lab.environment().items():

@@ -102,7 +102,7 @@ def test_a_temporary_failure_is_retried(
     platform: VSpherePlatform, estate: Estate, vcsim: Vcsim, manner: str, fault: str
 ) -> None:
     vcsim.rules(rule("PowerOffVM_Task", manner, fault=fault, times=2))
-    assert platform.power_off(VM, graceful=False, timeout=20).changed
+    assert skip_waits(platform).power_off(VM, graceful=False).changed
     assert vcsim.requests()["methods"]["PowerOffVM_Task"] == 3
     assert estate.power_state(VM) == "poweredOff"
 
