@@ -14,6 +14,8 @@ from chaosvm.service import VMService
 
 __all__ = [
     "ForwardClock",
+    "HeldClock",
+    "SkippingClock",
     "count_from_sending",
     "eventually",
     "hold_clock",

@@ -20,7 +20,14 @@ from chaosvm.service.orders import checked_order
 from chaosvm.vm import PowerState
 from chaosvm.vsphere import VSpherePlatform
 from tests.fakes import FakeClock
-from tests.moments import ForwardClock, count_from_sending, once, once_sent, skip_waits
+from tests.moments import (
+    ForwardClock,
+    SkippingClock,
+    count_from_sending,
+    once,
+    once_sent,
+    skip_waits,
+)
 from tests.vcsim import Vcsim, rule
 from tests.vcsim.estate import Estate
 
@@ -466,8 +473,10 @@ def test_failed_updates_are_retried(
         rule("ShutdownGuest", "ignore"),
         rule("WaitForUpdatesEx", manner, skip=1, times=2),
     )
+    platform = connect(timeout=2)
+    platform.backend.clock = SkippingClock()
     with once(lambda: vcsim.applied() == [1, 2], lambda: estate.power_off(VM)):
-        assert connect(timeout=2).power_off(VM, timeout=100).how is How.GUEST
+        assert platform.power_off(VM, timeout=100).how is How.GUEST
 
 
 def test_a_session_that_ends_while_a_vm_is_watched_does_not_make_it_look_gone(
@@ -501,6 +510,7 @@ def test_updates_are_pushed_when_nothing_has_changed_for_a_while(
     def waited_for() -> bool:
         return vcsim.requests()["methods"].get("WaitForUpdatesEx", 0) >= 2
 
+    platform.backend.clock = SkippingClock()
     with once(waited_for, lambda: estate.power_off(VM)):
         outcome = platform.power_off(VM, timeout=100)
     assert (outcome.how, outcome.changed) == (How.GUEST, True)
