@@ -154,6 +154,11 @@ def test_a_range_is_many_with_all_that_counts_along() -> None:
     assert all(vm.ip_addresses[1:] == ("fe80::1",) for vm in made.vms)
 
 
+def test_a_range_may_be_of_one() -> None:
+    made = house({"name": "web-{01..01}", "hostname": "w{1..1}.example"}).world
+    assert [(vm.name, vm.fqdn) for vm in made.vms] == [("web-01", "w1.example")]
+
+
 @pytest.mark.parametrize(
     ("written", "state"),
     [

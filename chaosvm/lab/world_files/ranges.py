@@ -35,9 +35,10 @@ def expand_entry(place: str, entry: Mapping[str, Any], by: str = "name") -> list
 
     Ranges in other values are expanded in parallel and must have the same length.
     """
-    names = _expand_range(f"{place}.{by}", entry[by]) if isinstance(entry.get(by), str) else [None]
-    if len(names) == 1:
+    name = entry.get(by)
+    if not isinstance(name, str) or not _RANGE.search(name):
         return [dict(entry)]
+    names = _expand_range(f"{place}.{by}", name)
     columns = {
         key: _expand_value(f"{place}.{key}", value, len(names)) for key, value in entry.items()
     }
