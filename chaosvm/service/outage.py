@@ -190,7 +190,8 @@ class Outage:
             self._check(held)
             left = max(wave.up_at for wave in held) - self._now
             count = sum(len(wave.taken_down) for wave in held)
-            logger.info(f"outage: {count} VM(s) kept off, {max(0.0, left):.0f} s left")
+            if left >= 1:
+                logger.info(f"outage: {count} VM(s) kept off, {left:.0f} s left")
 
     def _check(self, waves: Sequence[_Wave], must_know: bool = False) -> dict[str, VM]:
         """Record which VMs did not stay down; returns all of them as they are."""

@@ -90,6 +90,15 @@ def test_down_held_and_back(platform: FakePlatform, logs: pytest.LogCaptureFixtu
     assert ledger_for_run(None).vm_records() == []
 
 
+def test_that_no_time_is_left_is_not_logged(
+    platform: FakePlatform, logs: pytest.LogCaptureFixture
+) -> None:
+    platform.outage(ALL, duration=59)  # over when the VMs are read, as they are every ten seconds
+    held = [each.message for each in logs.records if "kept off" in each.message]
+    assert len(held) >= 4
+    assert not any(each.endswith(", 0 s left") for each in held)
+
+
 def test_a_vm_that_somebody_starts_meanwhile(platform: FakePlatform) -> None:
     platform.clock.at(30, lambda: platform.change("web-0", state=ON))
     found = outcomes(lambda: platform.outage(ALL, duration=60))
