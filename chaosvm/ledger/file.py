@@ -15,7 +15,7 @@ from typing import Any
 
 from chaosvm.errors import LedgerError
 
-__all__ = ["VERSION", "LedgerFile", "close_all", "open_shared"]
+__all__ = ["VERSION", "LedgerFile", "close_all", "open_shared", "sync_folder"]
 
 VERSION = 1
 # How a line of kind "run" starts; a torn one may be shorter.
@@ -51,7 +51,7 @@ class LedgerFile:
             for _ in self.lines():  # raises if the content is not a ledger
                 pass
             if os.fstat(descriptor).st_size == 0:
-                self._sync_folder()
+                sync_folder(self.path.parent)
         except OSError as error:
             os.close(descriptor)
             raise self._io_error("opened", error) from None
@@ -123,14 +123,6 @@ class LedgerFile:
                 return f" (process {runs[-1].get('pid')} on {runs[-1].get('host')})"
         return ""
 
-    def _sync_folder(self) -> None:
-        """Otherwise the name of a new file might be lost if the machine dies."""
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
     def close(self) -> None:
         with self._lock:
             if self._descriptor is not None:
@@ -197,6 +189,15 @@ class LedgerFile:
             f"the ledger {self.path} cannot be {what} ({error.strerror or error}); without it "
             "nothing is changed. Set chaosvm_ledger to use another file"
         )
+
+
+def sync_folder(folder: Path) -> None:
+    """Otherwise the name of something new in it might be lost if the machine dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _encode(line: Mapping[str, Any]) -> bytes:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chaosvm.errors import LedgerError
+from chaosvm.ledger.file import sync_folder
 from chaosvm.ledger.reading import read
 from chaosvm.settings import is_rehearsal_path
 
@@ -29,7 +30,7 @@ def make_folder(folder: Path, keep_days: float) -> None:
     """
     with suppress(OSError):
         folder.mkdir(mode=0o700)
-        _sync(folder.parent)
+        sync_folder(folder.parent)
     prune_ledgers(folder, keep_days)
 
 
@@ -91,12 +92,3 @@ def _is_in_use(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _sync(folder: Path) -> None:
-    """Otherwise the folder might be lost if the machine dies."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
