@@ -115,15 +115,15 @@ def hold_clock(platform: VMService) -> HeldClock:
 
 
 def once_sent(platform: VMService, do: Callable[[], object]) -> None:
-    """Do it as soon as the first step that the platform sends has been answered."""
+    """Do it as soon as the first command that the platform sends has been answered."""
     send = platform.backend.send
     done = threading.Lock()
 
     def send_and_do(*arguments: Any, **options: Any) -> Any:
-        ticket = send(*arguments, **options)
+        handle = send(*arguments, **options)
         if done.acquire(blocking=False):
             do()
-        return ticket
+        return handle
 
     platform.backend.send = send_and_do  # type: ignore[method-assign]
 

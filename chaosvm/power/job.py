@@ -150,8 +150,8 @@ class Job(Fallback):
 
     def _end_at_deadline(self, waited: str) -> None:
         request, state = self.request, self.seen.power_state
-        guest_asked = request is not None and request.command.is_guest_command
-        if guest_asked and self._can_give_up_guest():
+        is_guest_command = request is not None and request.command.is_guest_command
+        if is_guest_command and self._can_give_up_guest():
             self._on_guest_timeout()
         elif request is None or not (self.accepted or request.awaiting_answer):
             text = f"{self._done_so_far_text()}, and {self._state_text()} {waited}"

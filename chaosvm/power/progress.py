@@ -124,9 +124,9 @@ class Progress:
             return self.proof.next_read_at
         return None
 
-    def observe_guest(self, status: GuestStatus, asked: float, answered: float) -> None:
+    def observe_guest(self, status: GuestStatus, requested: float, answered: float) -> None:
         if self._success is None:
-            self.proof.observe(status, asked, answered)
+            self.proof.observe(status, requested, answered)
         else:
             self.readiness.observe(status, answered)
 

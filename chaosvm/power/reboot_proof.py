@@ -51,22 +51,22 @@ class RebootProof:
         self._pause = min(self._pause * _GROWTH, _MAX_PAUSE)
         self.unknown = why_unknown or self.unknown
 
-    def observe(self, status: GuestStatus, asked: float, answered: float) -> None:
+    def observe(self, status: GuestStatus, requested: float, answered: float) -> None:
         """Take a status that was requested and answered at these times."""
         self.postpone(answered)
         uptime = status.uptime_seconds
         if self.sent_at is None:
             self._started_at = status.started_at
         elif status.power_state is PowerState.POWERED_ON:
-            self.evidence = self.evidence or self._find_evidence(status, asked, answered)
+            self.evidence = self.evidence or self._find_evidence(status, requested, answered)
         if uptime is None:
             self.unknown = status.uptime_unknown or "the server reports no uptime"
             return
         self.unknown, self._last = None, (uptime, answered)
         if self.sent_at is not None:
-            self._contradict(uptime, asked - status.uptime_lag, answered)
+            self._contradict(uptime, requested - status.uptime_lag, answered)
 
-    def _find_evidence(self, status: GuestStatus, asked: float, answered: float) -> str | None:
+    def _find_evidence(self, status: GuestStatus, requested: float, answered: float) -> str | None:
         if None not in (started := {status.started_at, self._started_at}) and len(started) > 1:
             return f"the VM was started again, at {status.started_at}"
         uptime, lag = status.uptime_seconds, status.uptime_lag
@@ -74,10 +74,10 @@ class RebootProof:
             return None
         if self._before is not None:
             before, read_at = self._before
-            expected = before + asked - read_at
+            expected = before + requested - read_at
             if uptime < before or uptime < expected - lag - _ROUNDING:
                 return f"the guest's uptime fell from {before:.0f} s to {uptime:.0f} s"
-        if asked - lag - uptime - _ROUNDING > self.sent_at:
+        if requested - lag - uptime - _ROUNDING > self.sent_at:
             return f"the guest has been up for {uptime:.0f} s, so it booted after the request"
         return None
 

@@ -53,8 +53,8 @@ class _Wave:
     @property
     def taken_down(self) -> list[VM]:
         """The VMs that were running and may not be now, because of the outage."""
-        asked = [vm for vm in self.vms if self.requested is None or vm.id in self.requested]
-        return [vm for vm in asked if (each := self.down.get(vm.id)) and _may_be_down(each)]
+        sent_to = [vm for vm in self.vms if self.requested is None or vm.id in self.requested]
+        return [vm for vm in sent_to if (each := self.down.get(vm.id)) and _may_be_down(each)]
 
 
 class Outage:

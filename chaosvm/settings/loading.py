@@ -252,14 +252,14 @@ def _unused_variables(
     known = {key.upper() for key in fields}
     similar: dict[str, str] = {}
     for variable in environment.keys() - known:
-        name = _as_meant(variable)
+        name = _cleaned(variable)
         is_ours = name.startswith(f"{prefix}_".upper())
         if key := _similar_key(prefix, name.lower(), fields) if is_ours else None:
             similar[variable if variable == name else repr(variable)] = key
     return dict(sorted(similar.items()))
 
 
-def _as_meant(name: str) -> str:
+def _cleaned(name: str) -> str:
     """The name without what Chaos Toolkit leaves in it of ``export A=b`` or ``A = b`` in a file."""
     return name.removeprefix("export ").strip()
 
@@ -299,9 +299,9 @@ def _refuse_unknown(prefix: str, fields: Mapping[str, Any], *sources: Mapping[st
     for key in (key for source in sources for key in source):
         if not isinstance(key, str):
             continue
-        meant = _as_meant(key)
-        if meant.lower().startswith(f"{prefix}_".lower()) and key not in fields:
-            similar = _similar_key(prefix, meant, fields)
+        cleaned = _cleaned(key)
+        if cleaned.lower().startswith(f"{prefix}_".lower()) and key not in fields:
+            similar = _similar_key(prefix, cleaned, fields)
             hint = f" (did you mean {similar!r}?)" if similar else ""
             name = key if key.isidentifier() else values.shown(key)
             raise InvalidValue(f"unknown setting {name}{hint}: known are {', '.join(fields)}")
