@@ -306,7 +306,7 @@ class Job(Fallback):
         request.resend_at = None
         if may_resend(request, self.seen.power_state):
             logger.info(
-                f"{self.vm}: no answer to the {request.command}, and nothing happened: "
-                "sending it again"
+                f"{self.vm}: it is not known whether the {request.command} was carried out, and "
+                "nothing happened: sending it again"
             )
             self._schedule(request.command)

@@ -668,11 +668,14 @@ def test_a_reset_that_is_refused_because_the_vm_runs_is_a_failure(platform):
 # Lost answers --------------------------------------------------------------------------
 
 
-def test_a_repeatable_command_is_sent_again_if_nothing_happened(platform):
+def test_a_repeatable_command_is_sent_again_if_nothing_happened(platform, logs):
     platform.add("web", OFF)
     platform.on("web", PowerCommand.POWER_ON, loses_answer(done=False), does())
 
     outcome = run_one(platform, "power_on")
+
+    (message,) = [each for each in logs.messages if each.endswith("sending it again")]
+    assert "it is not known whether the power on was carried out" in message  # nor by the server
 
     assert platform.steps("web") == [PowerCommand.POWER_ON] * 2
     assert _intervals(platform)[0] >= 2
