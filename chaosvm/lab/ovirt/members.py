@@ -91,18 +91,24 @@ class _Lists:
         return owner
 
     def change(self, call: Call, item_id: str, reference: Element | None) -> None:
-        element = deepcopy(self._owner(call).element)
-        members = element.find(self._tag)
-        if members is None:
-            members = SubElement(element, self._tag)
-        for old in [each for each in members if each.get("id") == item_id]:
-            members.remove(old)
-        if reference is not None:
-            members.append(reference)
+        element = _with_member(self._owner(call).element, self._tag, item_id, reference)
         stored = self._registry.put(self._kind, call.parents[:-1], element)
         if self._kind.updated:
             code, sentence = self._kind.updated
             call.note(code, sentence.replace("{name}", stored.name))
+
+
+def _with_member(owner: Element, tag: str, item_id: str, reference: Element | None) -> Element:
+    """A copy of an object, with this reference to the item in the list, or with none."""
+    changed = deepcopy(owner)
+    members = changed.find(tag)
+    if members is None:
+        members = SubElement(changed, tag)
+    for old in [each for each in members if each.get("id") == item_id]:
+        members.remove(old)
+    if reference is not None:
+        members.append(reference)
+    return changed
 
 
 def _labels_of(registry: Registry, path: str, tag: str) -> Collection:
@@ -118,14 +124,8 @@ def _labels_of(registry: Registry, path: str, tag: str) -> Collection:
         ]
 
     def change(call: Call, label: Stored, add: bool) -> Stored:
-        changed = deepcopy(label.element)
-        members = changed.find(tag)
-        if members is None:
-            members = SubElement(changed, tag)
-        for old in [each for each in members if each.get("id") == call.parent]:
-            members.remove(old)
-        if add:
-            SubElement(members, element, id=call.parent)
+        reference = Element(element, id=call.parent) if add else None
+        changed = _with_member(label.element, tag, call.parent, reference)
         call.note(10382, f"Affinity Label {label.name} was updated. (User: {{user}})")
         return registry.put(kind, (), changed)
 
