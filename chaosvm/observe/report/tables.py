@@ -57,7 +57,7 @@ def _seen(probe: Probe, phase: Phase) -> list[Cell]:
 
 def _verdict(check: Check) -> Cell:
     text = check.value if check.value is not None else check.error or "failed"
-    return ("ok", f"✓ {text}") if check.met else ("no", f"✕ {text}")
+    return ("ok", f"✓\u00a0{text}") if check.met else ("no", f"✕\u00a0{text}")
 
 
 def _during(story: Story, probe: Probe) -> list[Cell]:

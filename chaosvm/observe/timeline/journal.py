@@ -39,6 +39,14 @@ _GUARD = "chaosvm.errors.GuardStopped: "
 _UNBOUNDED = 1_000_000
 _MAX_VALUE = 60
 
+# Why a GET of Chaos Toolkit failed, in the texts of requests and urllib3, and in short.
+_HTTP_ERRORS = (
+    (re.compile(r"\[Errno -?\d+\] ([\w ]+)"), r"\1"),
+    (re.compile(r"timed out|took too long"), "no answer in time"),
+    (re.compile(r"CERTIFICATE_VERIFY_FAILED"), "certificate not trusted"),
+    (re.compile(r"Connection aborted|closed connection"), "connection broken"),
+)
+
 Journal = Mapping[str, Any]
 Activity = Mapping[str, Any]
 
@@ -222,8 +230,17 @@ def _check(entry: Mapping[str, Any], phase: Phase, at: datetime) -> Check:
         at=at,
         met=bool(entry.get("tolerance_met")) and not failed,
         value=None if failed else value_text(entry.get("output"), entry["activity"]),
-        error=_error(entry),
+        error=_probe_error(entry),
     )
+
+
+def _probe_error(entry: Mapping[str, Any]) -> str | None:
+    error = _error(entry)
+    if error and _provider(entry["activity"]).get("type") == "http":
+        for pattern, short in _HTTP_ERRORS:
+            if found := pattern.search(error):
+                return found.expand(short)
+    return error
 
 
 def value_text(output: Any, activity: Activity) -> str:

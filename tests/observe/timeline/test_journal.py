@@ -162,6 +162,35 @@ def test_a_control_that_stops_a_run_gives_its_reason() -> None:
     assert interruption.by == "the action 'x' failed"
 
 
+REFUSED = (
+    "failed to connect to http://shop.example.com/: HTTPConnectionPool(host='shop.example.com', "
+    'port=80): Max retries exceeded with url: / (Caused by NewConnectionError("HTTPConnection('
+    "host='shop.example.com', port=80): Failed to establish a new connection: {}\"))"
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (REFUSED.format("[Errno 111] Connection refused"), "Connection refused"),
+        (REFUSED.format("[Errno -2] Name or service not known"), "Name or service not known"),
+        (REFUSED.format("Connection to shop.example.com timed out."), "no answer in time"),
+        ("activity took too long to complete", "no answer in time"),
+        (
+            "failed to connect to x: ('Connection aborted.', RemoteDisconnected())",
+            "connection broken",
+        ),
+        ("something else", "something else"),
+    ],
+)
+def test_why_a_probe_of_a_service_failed_is_short(error: str, short: str) -> None:
+    probe = {"type": "probe", "name": "shop", "tolerance": 200, "provider": HTTP}
+    raised = [f"chaoslib.exceptions.ActivityFailed: {error}\n"]
+    failed = {"probes": [entry(probe, 2, status="failed", exception=raised)]}
+    (read,) = read_probes(journal(probe, steady_states={"after": failed}))
+    assert [check.error for check in read.checks] == [short]
+
+
 def test_undo() -> None:
     assert read_undo(journal()) is None
     provider = {"type": "python", "module": "chaosvm.controls.undo"}
