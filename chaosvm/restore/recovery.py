@@ -195,6 +195,8 @@ def _resume(ledger: str) -> Ledger:
 def _candidates(folder: Path) -> str:
     """The ledgers to choose from, the newest first."""
     unfinished, unreadable = unfinished_ledgers(folder)
-    found = listed(unfinished, _MAX_NAMED) or "none"
     others = f"; unreadable: {listed(unreadable, _MAX_NAMED)}" if unreadable else ""
+    if not unfinished:
+        return f"this is a folder, and no ledger in it has anything to restore{others}"
+    found = listed(unfinished, _MAX_NAMED)
     return f"this is a folder; ledgers in it with something to restore: {found}{others}"

@@ -102,7 +102,7 @@ def test_vms_that_are_back_already_are_only_counted(logs: pytest.LogCaptureFixtu
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("missing.jsonl", "there is no such file"), (".", "something to restore: none")],
+    [("missing.jsonl", "there is no such file"), (".", "no ledger in it has anything to restore")],
 )
 def test_a_ledger_that_is_not_there(tmp_path: Path, path: str, reason: str) -> None:
     with pytest.raises(InvalidValue, match=rf"^ledger is .*{reason}"):
