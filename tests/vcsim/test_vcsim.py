@@ -452,9 +452,11 @@ def test_slow_task(vcsim: Vcsim, client: Any, estate: Estate) -> None:
     assert [each._moId for each in vm.recentTask] == [task._moId]
     assert estate.power_state(NAME) == "poweredOn"
     late = vm.PowerOffVM_Task()
-    assert done(task).state == "success"
+    # In this order, unless the machine stood still until both were due.
+    ended = {info.state: info for info in (done(task), done(late))}
     assert estate.power_state(NAME) == "poweredOff"
-    assert isinstance(done(late).error, vim.fault.InvalidPowerState)
+    assert ended.keys() == {"success", "error"}
+    assert isinstance(ended["error"].error, vim.fault.InvalidPowerState)
 
 
 def test_slow_tasks_by_default() -> None:
