@@ -12,8 +12,6 @@ from chaoslib.experiment import run_experiment
 
 from tests.fakes import ON, FakePlatform
 
-pytestmark = pytest.mark.timeout(60)
-
 _platform = FakePlatform()
 
 

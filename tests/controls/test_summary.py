@@ -12,8 +12,6 @@ from chaosvm.backend import PowerCommand
 from chaosvm.errors import CommandFailed
 from tests.fakes import FakePlatform, fails
 
-pytestmark = pytest.mark.timeout(60)
-
 _platform = FakePlatform()
 
 

@@ -21,8 +21,6 @@ from chaosvm.runtime import experiment as experiments
 from chaosvm.runtime import rehearsal
 from tests.fakes import OFF, ON, FakePlatform, fails
 
-pytestmark = pytest.mark.timeout(60)
-
 UNDO = "chaosvm.controls.undo"
 _platform = FakePlatform()
 

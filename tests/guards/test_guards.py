@@ -21,8 +21,6 @@ from chaosvm.ledger import ledger as ledgers
 from chaosvm.settings import Percent, Safety, load
 from tests.fakes import OFF, ON, SUSPENDED, FakePlatform, does, fails, ignores, refuses
 
-pytestmark = pytest.mark.timeout(20)
-
 TAG = "chaosvm-protect"
 
 

@@ -95,7 +95,7 @@ def machine(world: World, name: str) -> Machine:
 
 def eventually(ask: Callable[[], Any], *passing: type[Exception]) -> Any:
     """What is true in the end; the lab's guests and events follow within a second."""
-    waiting = Deadline(10)
+    waiting = Deadline(60)
     while True:
         try:
             if answer := ask():

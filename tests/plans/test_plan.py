@@ -21,8 +21,6 @@ from chaosvm.settings import Safety
 from chaosvm.vm import PowerState
 from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
 
-pytestmark = pytest.mark.timeout(20)
-
 VMS = {"name": "web-*"}
 
 

@@ -18,8 +18,6 @@ from chaosvm.outcome import Outcome, Verified
 from chaosvm.service import VMService
 from chaosvm.vsphere import VSpherePlatform
 
-pytestmark = pytest.mark.timeout(120)
-
 # How many times as fast as ours the clocks of the lab and of the platform are.
 SPEED = 10.0
 GUESTS = {

@@ -12,8 +12,6 @@ from chaosvm.restore import recovery, restore_from, restore_on
 from chaosvm.runtime import Deadline
 from tests.fakes import OFF, ON, SUSPENDED, FakePlatform
 
-pytestmark = pytest.mark.timeout(20)
-
 
 def Elsewhere() -> FakePlatform:  # in the place of a class
     return FakePlatform(address="other.example.com")

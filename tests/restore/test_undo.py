@@ -39,8 +39,6 @@ from tests.fakes import (
     refuses,
 )
 
-pytestmark = pytest.mark.timeout(20)
-
 PAUSED, TRANSITIONING = PowerState.PAUSED, PowerState.TRANSITIONING
 
 

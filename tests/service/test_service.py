@@ -17,8 +17,6 @@ from chaosvm.outcome import How
 from chaosvm.vm import PowerState
 from tests.fakes import OFF, ON, SUSPENDED, FakePlatform, fails, ignores
 
-pytestmark = pytest.mark.timeout(20)
-
 
 @pytest.fixture
 def platform() -> FakePlatform:
