@@ -75,7 +75,7 @@ def connected(lab: Lab, **replaced: Any) -> Any:
         "username": lab.username,
         "password": lab.password,
         "ca_file": lab.ca_file,
-        "timeout": 10,
+        "timeout": 60,
     }
     return ovirtsdk4.Connection(**(arguments | replaced))
 
@@ -112,7 +112,9 @@ class Plain:
     def root(self) -> str:
         return self._lab.olvm_url.removesuffix("/ovirt-engine/api")
 
-    def get(self, path: str, timeout: float = 60, **headers: str) -> requests.Response:
+    def get(
+        self, path: str, timeout: float | tuple[float, float] = 60, **headers: str
+    ) -> requests.Response:
         url = self._lab.olvm_url + path
         return self._session.get(url, headers=self.headers | headers, timeout=timeout)
 
@@ -120,7 +122,7 @@ class Plain:
         self,
         path: str,
         body: str | bytes = "<action/>",
-        timeout: float = 60,
+        timeout: float | tuple[float, float] = 60,
         method: str = "POST",
         **headers: str,
     ) -> requests.Response:

@@ -46,7 +46,7 @@ def not_imported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def experiment(real: Production, folder: Path, *controls: dict[str, Any]) -> dict[str, Any]:
     touch = {"type": "process", "path": "touch", "arguments": str(folder / "touched")}
-    get = {"type": "http", "url": f"http://127.0.0.1:{real.port}/", "timeout": 1}
+    get = {"type": "http", "url": f"http://127.0.0.1:{real.port}/", "timeout": 60}
     hypothesis = {
         "title": "It answers",
         "probes": [{"type": "probe", "name": "get", "tolerance": 200, "provider": get}],

@@ -44,7 +44,7 @@ def address(vm: Machine) -> str:
 
 def answers(host: str, port: int) -> bool:
     with socket.socket() as probe:
-        probe.settimeout(10)
+        probe.settimeout(60)
         return probe.connect_ex((host, port)) == 0
 
 
@@ -56,7 +56,7 @@ def is_served(world: World, name: str) -> bool:
 def get(host: str) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(f"http://{host}:{HTTP}/health", timeout=10)
+        return session.get(f"http://{host}:{HTTP}/health", timeout=60)
 
 
 def test_guests_that_are_up_answer(guests: World) -> None:

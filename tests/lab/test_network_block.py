@@ -69,7 +69,7 @@ def own(func: str, name: str = "own", **more: Any) -> dict[str, Any]:
 
 
 def http(port: int) -> dict[str, Any]:
-    provider = {"type": "http", "url": f"http://127.0.0.1:{port}/", "timeout": 2}
+    provider = {"type": "http", "url": f"http://127.0.0.1:{port}/", "timeout": 60}
     return {"type": "probe", "name": "get", "tolerance": 200, "provider": provider}
 
 

@@ -60,7 +60,7 @@ def test_tools_of_a_plain_vm_are_seen_to_run() -> None:
     with Lab({**HOUSE, "vms": [{"name": "web-01", "state": "off"}]}, platforms=("olvm",)) as lab:
         credentials = {"username": lab.username, "password": lab.password}
         with OLVMPlatform(lab.olvm_url, ca_file=lab.ca_file, **credentials) as platform:
-            outcome = platform.power_on("web-01", timeout=20, wait_for="tools")
+            outcome = platform.power_on("web-01", timeout=60, wait_for="tools")
             assert list(outcome.milestones or ()) == ["power", "tools"]
 
 

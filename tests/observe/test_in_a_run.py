@@ -75,7 +75,7 @@ def test_since_is_the_beginning_of_an_earlier_activity(platform: str, tmp_path: 
     journal = run(
         experiment(
             *cycle(platform),
-            step(platform, "wait_for_state", "back", vms={"names": [VM]}, timeout=10),
+            step(platform, "wait_for_state", "back", vms={"names": [VM]}, timeout=60),
             step(platform, "recovery_seconds", "recovery", vm_name=VM, since="off"),
             step(platform, "vm_rebooted_since", "rebooted", vm_name=VM, since="off"),
             step(platform, "vm_restarted_by_ha", "restarted", vm_name=VM, since="off"),
@@ -89,7 +89,7 @@ def test_since_is_the_beginning_of_an_earlier_activity(platform: str, tmp_path: 
     )
     told = outputs(journal)
     assert told["back"] is True
-    assert 0 < told["recovery"] < 10
+    assert 0 < told["recovery"] < 60
     assert told["rebooted"] is True
     assert told["restarted"] is False
     assert "power_on_requested" in {each["kind"] for each in told["events"]}

@@ -106,7 +106,7 @@ def test_a_password_only_goes_to_a_server_that_is_named(
             "admin@internal",
             "hunter2",
             ca_file=str(trusted),
-            timeout=10,
+            timeout=60,
         )
         with pytest.raises(ChaosVMError) as caught:
             platform.count_vms()

@@ -424,10 +424,11 @@ def test_the_first_refusal_is_no_repetition(connect: Connect, lab: Lab) -> None:
 
 @pytest.mark.parametrize("manner", ["silent", "drop_before"])
 def test_a_login_that_fails_before_an_action_sent_nothing(
-    connect: Connect, lab: Lab, world: World, manner: str
+    connect: Connect, lab: Lab, monkeypatch: pytest.MonkeyPatch, manner: str
 ) -> None:
     """The token has expired by then; the login is tried again, and then the request is sent."""
-    platform = connect(timeout=5)
+    monkeypatch.setattr(sso, "_MIN_SECONDS", 2)
+    platform = connect(timeout=2)
     platform.connect()
     lab.rules(rule("stop", "status", code=401, times=1), rule("login", manner, times=1))
     outcome = platform.power_off(VM, graceful=False, timeout=60)
@@ -634,10 +635,11 @@ def test_a_platform_can_be_used_again_after_disconnecting(connect: Connect, lab:
 
 @pytest.mark.parametrize("manner", ["silent", "drip"])
 def test_logging_out_of_a_silent_engine_is_bounded(connect: Connect, lab: Lab, manner: str) -> None:
-    platform = connect(timeout=4)
+    platform = connect()
     platform.count_vms()
     lab.rules(rule("logout", manner, seconds=2))
-    with at_most(4):
+    platform.backend.timeout = 2
+    with at_most(2):
         platform.disconnect()
     assert lab.applied() == [1]
 

@@ -13,7 +13,7 @@ from chaosvm.errors import ChaosVMError
 from chaosvm.lab import Lab, World, rule
 from chaosvm.olvm import OLVMPlatform
 from chaosvm.settings import Safety
-from tests.moments import count_from_sending
+from tests.moments import skip_waits
 
 PASSWORD = "hunter2-Passw0rd<&>"
 
@@ -33,7 +33,7 @@ def platform(lab: Lab, tmp_path: Path) -> Iterator[OLVMPlatform]:
         lab.username,
         PASSWORD,
         ca_file=lab.ca_file,
-        timeout=10,
+        timeout=60,
         safety=Safety.of(ledger=str(tmp_path / "ledger")),
     )
     yield made
@@ -59,7 +59,7 @@ def test_a_fault_that_quotes_the_password(
     said = f"user {lab.username} has the password {PASSWORD}"
     lab.rules(rule(method, "fault", code=code, message=said))
     with pytest.raises(ChaosVMError) as refused:
-        count_from_sending(platform).power_off("web-1", graceful=False, timeout=2)
+        skip_waits(platform).power_off("web-1", graceful=False, timeout=40)
     assert lab.applied != [0]
     ledger = tmp_path / "ledger"
     recorded = ledger.read_text() if ledger.exists() else ""

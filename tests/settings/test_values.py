@@ -263,17 +263,19 @@ def test_a_message_shows_what_is_given():
         assert values.shown(value) == repr(value)
 
 
-def test_how_deep_and_how_large_a_value_may_be():
+def test_how_deep_and_how_large_a_value_may_be(monkeypatch):
+    assert documents.MAX_ITEMS == 3_000_000
+    monkeypatch.setattr(documents, "MAX_ITEMS", 3_000)
     documents.refuse_unbounded("key", nested(50))
-    documents.refuse_unbounded("key", [0] * 3_000_000)
+    documents.refuse_unbounded("key", [0] * 3_000)
     with pytest.raises(InvalidValue, match=r"^key is nested more than 50 levels deep"):
         documents.refuse_unbounded("key", nested(51))
-    with pytest.raises(InvalidValue, match=r"^key holds more than 3,000,000 items"):
-        documents.refuse_unbounded("key", [0] * 3_000_001)
-    row = [0] * 1_000
-    documents.refuse_unbounded("key", [row] * 1_000)
+    with pytest.raises(InvalidValue, match=r"^key holds more than 3,000 items"):
+        documents.refuse_unbounded("key", [0] * 3_001)
+    row = [0] * 30
+    documents.refuse_unbounded("key", [row] * 30)
     with pytest.raises(InvalidValue, match="items"):
-        documents.refuse_unbounded("key", {key: [[row] * 1_000] for key in "abc"})
+        documents.refuse_unbounded("key", {key: [[row] * 33] for key in "abc"})
 
 
 def test_what_holds_itself_is_too_deep():

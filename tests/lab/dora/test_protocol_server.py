@@ -77,7 +77,7 @@ class Dora:
         root = "{DORA_SCHEME}://{DORA_HOST}".format(**self._where)
         path = "/".join(quote(part, safe="") for part in parts)
         url = f"{root}:{self._where[f'DORA_{port}_PORT']}/v1/{call}/{path}"
-        return self._session.get(url, **({"timeout": 10} | options))
+        return self._session.get(url, **({"timeout": 60} | options))
 
     def vms(self, **where: Any) -> dict[str, dict[str, Any]]:
         return {item["name"]: item for item in self.ask(**where).json()["items"]}
@@ -501,14 +501,14 @@ def test_slow_answers(lab: Lab, dora: Dora) -> None:
     assert dora.hypervisors()
     lab.rules(rule("vms", "silent"))
     with pytest.raises(requests.Timeout):
-        dora.ask(timeout=0.2)
+        dora.ask(timeout=(60, 0.2))
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 def test_after_any_trouble_all_is_well_again(lab: Lab, dora: Dora, action: str) -> None:
     lab.rules(rule("vms", action, times=1, seconds=0.001))
     try:
-        dora.ask(timeout=0.2)
+        dora.ask(timeout=(60, 0.2))
     except requests.RequestException:
         eventually(lambda: lab.applied() == [1])
     assert len(dora.vms()) == 2

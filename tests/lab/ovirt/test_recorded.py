@@ -123,7 +123,7 @@ class Replay:
         }
         url = self.lab.olvm_url.replace("/api", "/sso/oauth/token")
         headers = {"Accept": "application/json"}
-        answer = self._session.post(url, data=form, headers=headers, timeout=10)
+        answer = self._session.post(url, data=form, headers=headers, timeout=60)
         return str(answer.json()["access_token"])
 
     def send(self, sent: Exchange) -> requests.Response:
@@ -144,7 +144,7 @@ class Replay:
         if "Accept" not in headers:
             prepared.headers.pop("Accept", None)
         prepared.url = root + sent.path
-        return self._session.send(prepared, timeout=10, verify=self.lab.ca_file)
+        return self._session.send(prepared, timeout=60, verify=self.lab.ca_file)
 
     def _token_for(self, name: str) -> str:
         if name.startswith("plain-"):
@@ -173,7 +173,7 @@ class Replay:
     def _begin_a_job(self) -> None:
         url = f"{self.lab.olvm_url}/vms/{VM_IDS['web-01']}/shutdown"
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/xml"}
-        self._session.post(url, data="<action/>", headers=headers, timeout=10).raise_for_status()
+        self._session.post(url, data="<action/>", headers=headers, timeout=60).raise_for_status()
 
     def _prepare_vm(self, name: str, sent: Exchange) -> None:
         match = re.match(r"\S+(?:, which)? is (?:\(')?(\w+)", sent.remark)

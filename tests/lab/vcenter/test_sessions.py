@@ -152,7 +152,7 @@ def test_tags_are_told_by_both_rest_apis(
     vm = world.add_vm("web", tags=("gold",))
 
     def asked(method: str, path: str, **more: Any) -> requests.Response:
-        return soap.session.request(method, soap.root + path, timeout=10, **more)
+        return soap.session.request(method, soap.root + path, timeout=60, **more)
 
     def value(answer: requests.Response) -> Any:
         told = answer.json()
