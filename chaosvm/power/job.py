@@ -32,7 +32,7 @@ from chaosvm.power.precheck import (
     must_wait_for_stable_state,
 )
 from chaosvm.power.request import Answer, Request
-from chaosvm.power.resend import is_resend_due, may_resend, plan_resend
+from chaosvm.power.resend import is_resend_due, may_resend, plan_resend, postpone_resend
 from chaosvm.runtime import Deadline
 from chaosvm.vm import VM, PowerState
 
@@ -303,6 +303,9 @@ class Job(Fallback):
         self._waited_for_stable_state = True
 
     def _resend(self, request: Request) -> None:
+        if self.seen.power_state is PowerState.UNKNOWN:
+            postpone_resend(request, self.deadline.elapsed)
+            return
         request.resend_at = None
         if may_resend(request, self.seen.power_state):
             logger.info(

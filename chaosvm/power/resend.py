@@ -10,7 +10,7 @@ from chaosvm.errors import AnswerLost
 from chaosvm.power.request import Request
 from chaosvm.vm import PowerState
 
-__all__ = ["is_resend_due", "may_resend", "plan_resend"]
+__all__ = ["is_resend_due", "may_resend", "plan_resend", "postpone_resend"]
 
 # How long to watch before the same command is sent again, in seconds.
 _RESEND_AFTER = 2.0
@@ -19,7 +19,11 @@ _MAX_RESENDS = 3
 
 def plan_resend(request: Request, error: AnswerLost, elapsed: float) -> None:
     if error.retryable:
-        request.resend_at = elapsed + _RESEND_AFTER
+        postpone_resend(request, elapsed)
+
+
+def postpone_resend(request: Request, elapsed: float) -> None:
+    request.resend_at = elapsed + _RESEND_AFTER
 
 
 def is_resend_due(request: Request, elapsed: float) -> bool:

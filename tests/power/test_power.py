@@ -692,6 +692,20 @@ def test_that_nothing_happened_is_not_known_while_the_server_is_away(platform):
     assert (outcome.after, outcome.changed, outcome.error) == (ON, True, None)
 
 
+def test_a_state_that_is_unknown_for_a_while_puts_off_the_second_attempt(platform):
+    """As an engine that restarts reports its VMs until it has reached their hosts."""
+    platform.add("web")
+    platform.on("web", PowerCommand.POWER_OFF, loses_answer(done=False), does())
+    platform.clock.at(1, lambda: platform.change("web", state=UNKNOWN))
+    platform.clock.at(30, lambda: platform.change("web", state=ON))
+
+    outcome = run_one(platform, "power_off", graceful=False)
+
+    assert platform.steps("web") == [PowerCommand.POWER_OFF] * 2
+    assert _intervals(platform)[0] >= 29
+    assert (outcome.after, outcome.changed, outcome.error) == (OFF, True, None)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
 def test_a_command_that_was_done_is_not_sent_again_after_a_lost_answer(platform, seconds):
     platform.add("web", OFF)
