@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,8 @@ LAYERS = (
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 PLATFORMS = tuple(each.name for each in REGISTRY if each.acts)
 LONGEST_FILE = 350
+# Lines of code: none that is blank, a comment, a docstring, or the rest of a statement.
+LARGEST_PACKAGE = 1500
 
 
 def module_of(path: Path) -> str:
@@ -40,6 +42,15 @@ def module_of(path: Path) -> str:
 
 
 FILES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def lines_of_code(path: Path) -> int:
+    tree = ast.parse(path.read_text("utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            node.body[0] = ast.Pass()
+    return sum(line != "" for line in ast.unparse(tree).split("\n"))
 
 
 def imported_by(module: str) -> set[str]:
@@ -100,3 +111,11 @@ def test_only_its_own_folder_names_a_platform(module: str) -> None:
 @pytest.mark.parametrize("module", FILES)
 def test_a_file_is_short(module: str) -> None:
     assert FILES[module].read_text("utf-8").count("\n") <= LONGEST_FILE
+
+
+def test_a_package_is_small() -> None:
+    size: Counter[Path] = Counter()
+    for module, path in FILES.items():
+        if part_of(module) not in (*PLATFORMS, "lab", "dora"):
+            size[path.parent] += lines_of_code(path)
+    assert [str(folder) for folder in size if size[folder] > LARGEST_PACKAGE] == []

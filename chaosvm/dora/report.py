@@ -12,7 +12,7 @@ from importlib.resources import files
 import chaosvm
 from chaosvm.dora.inventory import EnvironmentInventory, Hypervisor
 from chaosvm.observe.report.html import page_style, render_html
-from chaosvm.observe.report.words import count, date_time, joined, state_word, visible
+from chaosvm.observe.story.words import count, date_time, joined, state_word, visible
 from chaosvm.redaction import printable
 from chaosvm.runtime import rehearsal
 from chaosvm.vm import VM, PowerState

@@ -1,4 +1,4 @@
-"""The report of a run: its chart and its page, from a timeline alone.
+"""The report of a run: its page with the story and the chart, from a timeline alone.
 
 Pure functions; ``write_files`` puts them next to the journal.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import count, moment, named, rounded, seconds_text
+from chaosvm.observe.story import Story
+from chaosvm.observe.story.words import count, moment, named, rounded, seconds_text
 from chaosvm.observe.timeline import Phase
 
 __all__ = ["Bar", "Fact", "Ticks", "facts"]

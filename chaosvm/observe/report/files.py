@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaosvm.errors import MissingExtra
-from chaosvm.observe.report.chart import draw_chart, standalone
+from chaosvm.observe.chart import draw_chart, standalone
+from chaosvm.observe.chart.style import FONT
 from chaosvm.observe.report.page import render_page
-from chaosvm.observe.report.sentences import three_sentences
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.style import FONT
-from chaosvm.observe.report.words import without_secrets
+from chaosvm.observe.story import Story, three_sentences
+from chaosvm.observe.story.words import without_secrets
 from chaosvm.observe.timeline import Mode, Timeline, to_json
 from chaosvm.runtime import rehearsal
 from chaosvm.settings.files import write_atomically

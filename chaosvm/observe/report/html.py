@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from chaosvm.errors import MissingExtra
-from chaosvm.observe.report.style import DARK, FONT, LIGHT, variables
+from chaosvm.observe.chart.style import DARK, FONT, LIGHT, variables
 
 __all__ = ["TEMPLATES", "page_style", "render_html"]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import chaosvm
+from chaosvm.observe.chart import Chart
+from chaosvm.observe.chart.style import chart_style
 from chaosvm.observe.report import proof, tables
-from chaosvm.observe.report.chart import Chart
 from chaosvm.observe.report.facts import facts
 from chaosvm.observe.report.html import TEMPLATES, page_style, render_html
-from chaosvm.observe.report.sentences import banners, three_sentences
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.style import chart_style
-from chaosvm.observe.report.words import count, date_time
+from chaosvm.observe.story import Story, banners, three_sentences
+from chaosvm.observe.story.words import count, date_time
 from chaosvm.observe.timeline import Mode
 from chaosvm.platforms import platform_title
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from chaosvm.observe.report.lanes import Lane
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import (
+from chaosvm.observe.story import Story
+from chaosvm.observe.story.lanes import Lane
+from chaosvm.observe.story.words import (
     clock_time,
     date_time,
     duration,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from chaosvm.observe.report.lanes import NOT_READINESS, Lane, Operation, milestone_label
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import joined, moment, seconds_text, state_word
+from chaosvm.observe.story import Story
+from chaosvm.observe.story.lanes import NOT_READINESS, Lane, Operation, milestone_label
+from chaosvm.observe.story.words import joined, moment, seconds_text, state_word
 from chaosvm.observe.timeline import ActivityRun, Change, Check, Phase, Probe
 from chaosvm.platforms import platform_title
 

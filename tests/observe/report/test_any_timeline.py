@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from chaosvm.observe.chart import draw_chart
 from chaosvm.observe.report import render
-from chaosvm.observe.report.chart import draw_chart
-from chaosvm.observe.report.story import Story
+from chaosvm.observe.story import Story
 from chaosvm.observe.timeline import (
     ActivityRun,
     Change,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.bands import draw_bands, draw_failures, draw_unknown_end
-from chaosvm.observe.report.drawing import Canvas, fitting, text_width
-from chaosvm.observe.report.lanes import Down, Lane, milestone_label
-from chaosvm.observe.report.rows import Guide
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import seconds_text
+from chaosvm.observe.chart.axis import Axis
+from chaosvm.observe.chart.bands import draw_bands, draw_failures, draw_unknown_end
+from chaosvm.observe.chart.drawing import Canvas, fitting, text_width
+from chaosvm.observe.chart.rows import Guide
+from chaosvm.observe.story import Story
+from chaosvm.observe.story.lanes import Down, Lane, milestone_label
+from chaosvm.observe.story.words import seconds_text
 
 __all__ = ["draw_few", "recovery_legend"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from chaosvm.observe.report.lanes import (
+from chaosvm.observe.story.lanes import (
     DOWN,
     NOT_READINESS,
     ON,

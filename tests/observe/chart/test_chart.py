@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from chaosvm.observe.report.chart import draw_chart, standalone
-from chaosvm.observe.report.drawing import text_width
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.style import DARK, LIGHT
+from chaosvm.observe.chart import draw_chart, standalone
+from chaosvm.observe.chart.drawing import text_width
+from chaosvm.observe.chart.style import DARK, LIGHT
+from chaosvm.observe.story import Story
 from tests.observe import samples
 
 SVG = "{http://www.w3.org/2000/svg}"

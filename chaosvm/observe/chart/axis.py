@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chaosvm.observe.report.drawing import Canvas, text_width
-from chaosvm.observe.report.words import clock_time, moment
+from chaosvm.observe.chart.drawing import Canvas, text_width
+from chaosvm.observe.story.words import clock_time, moment
 from chaosvm.observe.timeline import Run
 
 __all__ = ["Axis"]

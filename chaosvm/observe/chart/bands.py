@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.drawing import SIZES, Canvas, fitting, text_width
-from chaosvm.observe.report.lanes import ON, READYING, UNKNOWN, Lane, Segment
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import moment, seconds_text, state_word
+from chaosvm.observe.chart.axis import Axis
+from chaosvm.observe.chart.drawing import SIZES, Canvas, fitting, text_width
+from chaosvm.observe.story import Story
+from chaosvm.observe.story.lanes import ON, READYING, UNKNOWN, Lane, Segment
+from chaosvm.observe.story.words import moment, seconds_text, state_word
 
 __all__ = ["draw_bands", "draw_failures", "draw_unknown_end", "segment_word"]
 

@@ -6,21 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from chaosvm.observe.report import few_lanes, many_lanes
-from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.bands import segment_word
-from chaosvm.observe.report.drawing import Canvas, Label, text_width
-from chaosvm.observe.report.lanes import ON, READYING
-from chaosvm.observe.report.plan_lanes import draw_plan
-from chaosvm.observe.report.rows import (
+from chaosvm.observe.chart import few_lanes, many_lanes
+from chaosvm.observe.chart.axis import Axis
+from chaosvm.observe.chart.bands import segment_word
+from chaosvm.observe.chart.drawing import Canvas, Label, text_width
+from chaosvm.observe.chart.plan_lanes import draw_plan
+from chaosvm.observe.chart.rows import (
     draw_activities,
     draw_hypothesis,
     draw_probes,
     draw_tints,
 )
-from chaosvm.observe.report.sentences import banners, three_sentences
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.style import DARK, LIGHT, PATTERNS, chart_style
+from chaosvm.observe.chart.style import DARK, LIGHT, PATTERNS, chart_style
+from chaosvm.observe.story import Story, banners, three_sentences
+from chaosvm.observe.story.lanes import ON, READYING
 
 __all__ = ["Chart", "draw_chart", "standalone"]
 

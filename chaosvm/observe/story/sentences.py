@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaosvm.observe.report.action_sentence import because, reason, sentence_of, what_was_done
-from chaosvm.observe.report.lanes import Lane, outcome_ref
-from chaosvm.observe.report.story import Outage, Story
-from chaosvm.observe.report.words import (
+from chaosvm.observe.story.action_sentence import because, reason, sentence_of, what_was_done
+from chaosvm.observe.story.lanes import Lane, outcome_ref
+from chaosvm.observe.story.story import Outage, Story
+from chaosvm.observe.story.words import (
     clock_time,
     duration,
     joined,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.drawing import Canvas
-from chaosvm.observe.report.lanes import DOWN, Lane
+from chaosvm.observe.chart.axis import Axis
+from chaosvm.observe.chart.drawing import Canvas
+from chaosvm.observe.story.lanes import DOWN, Lane
 
 __all__ = ["draw_area", "draw_reboots", "draw_vms_down"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.drawing import Canvas, fitting
-from chaosvm.observe.report.story import Outage, Story
-from chaosvm.observe.report.words import moment, named, rounded
+from chaosvm.observe.chart.axis import Axis
+from chaosvm.observe.chart.drawing import Canvas, fitting
+from chaosvm.observe.story import Outage, Story
+from chaosvm.observe.story.words import moment, named, rounded
 from chaosvm.observe.timeline import ActivityRun, Phase, Probe
 
 __all__ = ["Guide", "draw_activities", "draw_hypothesis", "draw_probes", "draw_tints"]

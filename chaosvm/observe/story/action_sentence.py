@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaosvm.observe.report.lanes import outcome_ref
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import joined, moment, named
+from chaosvm.observe.story.lanes import outcome_ref
+from chaosvm.observe.story.story import Story
+from chaosvm.observe.story.words import joined, moment, named
 from chaosvm.observe.timeline import Phase
 from chaosvm.platforms import platform_title
 

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
-from chaosvm.observe.report.areas import draw_area, draw_reboots, draw_vms_down
-from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.bands import draw_bands, draw_failures, draw_unknown_end
-from chaosvm.observe.report.drawing import Canvas, fitting
-from chaosvm.observe.report.lanes import Lane
-from chaosvm.observe.report.rows import Guide
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import count, moment, seconds_text
+from chaosvm.observe.chart.areas import draw_area, draw_reboots, draw_vms_down
+from chaosvm.observe.chart.axis import Axis
+from chaosvm.observe.chart.bands import draw_bands, draw_failures, draw_unknown_end
+from chaosvm.observe.chart.drawing import Canvas, fitting
+from chaosvm.observe.chart.rows import Guide
+from chaosvm.observe.story import Story
+from chaosvm.observe.story.lanes import Lane
+from chaosvm.observe.story.words import count, moment, seconds_text
 from chaosvm.platforms import platform_title
 
 __all__ = ["MOST_LANES", "draw_many"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chaosvm.observe.report.axis import Axis
-from chaosvm.observe.report.drawing import Canvas, fitting
-from chaosvm.observe.report.lanes import Lane
-from chaosvm.observe.report.rows import Guide
-from chaosvm.observe.report.story import Story
-from chaosvm.observe.report.words import count
+from chaosvm.observe.chart.axis import Axis
+from chaosvm.observe.chart.drawing import Canvas, fitting
+from chaosvm.observe.chart.rows import Guide
+from chaosvm.observe.story import Story
+from chaosvm.observe.story.lanes import Lane
+from chaosvm.observe.story.words import count
 
 __all__ = ["draw_plan"]
 

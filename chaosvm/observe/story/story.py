@@ -8,14 +8,14 @@ from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
 
-from chaosvm.observe.report.lane_builder import lanes_of, undo_activity
-from chaosvm.observe.report.lanes import Lane
+from chaosvm.observe.story.lane_builder import lanes_of, undo_activity
+from chaosvm.observe.story.lanes import Lane
 from chaosvm.observe.timeline import ActivityRun, Check, Mode, Phase, Probe, Timeline
 
-__all__ = ["MANY", "Outage", "Story"]
+__all__ = ["Outage", "Story"]
 
 # Above this many VMs, the chart and the tables are dense.
-MANY = 12
+_MANY = 12
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Story:
 
     @property
     def many(self) -> bool:
-        return len(self.lanes) > MANY
+        return len(self.lanes) > _MANY
 
     @cached_property
     def changed(self) -> list[Lane]:

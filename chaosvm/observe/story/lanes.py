@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaosvm.observe.report.words import state_word
+from chaosvm.observe.story.words import state_word
 from chaosvm.observe.timeline import ActivityRun, Change, Kind, Limit, Machine
 
 __all__ = [
