@@ -33,7 +33,7 @@ def fetch_token(settings: OLVMSettings, deadline: Deadline) -> str:
     }
     status, answer = _post(settings, "/ovirt-engine/sso/oauth/token", form, deadline)
     token = answer.get("access_token") if isinstance(answer, dict) else None
-    if isinstance(token, str) and token:
+    if isinstance(token, str) and token and token.isascii():  # as headers have to be
         return token
     if status >= 500:
         raise ConnectionFailed(f"{settings.address} answered the login with an error: {status}")

@@ -382,6 +382,15 @@ def test_connections_dropped_while_idle_go_unnoticed(
 # Logging in ------------------------------------------------------------------------------
 
 
+def test_a_token_that_no_header_can_hold_is_not_from_an_engine(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = '{"access_token": "t\u00f6ken"}'.encode()
+    monkeypatch.setattr(sso, "post", lambda *_: (200, answer))
+    with pytest.raises(ProtocolError, match="no token, code 200"):
+        connect().count_vms()
+
+
 def test_a_refused_login_quotes_the_engine(connect: Connect, lab: Lab) -> None:
     """A locked account and a wrong password differ (sso-lock-6-wrong)."""
     with pytest.raises(LoginFailed) as caught:
