@@ -75,7 +75,7 @@ def test_each_outcome_is_what_happened(
     platform: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = reboot(platform, timeout=120, on_timeout="leave")
+    found = reboot(platform, timeout=200, on_timeout="leave")
     happened: dict[str, set[EventKind]] = {}
     for event in platform.world.events:
         happened.setdefault(event.vm_name or "", set()).add(event.kind)
