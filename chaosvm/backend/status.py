@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Self
 
 from chaosvm.vm import PowerState
@@ -23,6 +24,9 @@ __all__ = [
     "ServerTime",
     "ToolsStatus",
 ]
+
+# A server's clock that is known as closely as this is not read again.
+_PRECISE_SECONDS = 0.1
 
 
 class ToolsStatus(StrEnum):
@@ -141,7 +145,19 @@ class ServerTime:
 
     @classmethod
     def measured(cls, read: Callable[[], dt.datetime]) -> Self:
-        """Compare what ``read`` returns with this machine's clock before and after."""
+        """Compare what ``read`` returns with this machine's clock before and after.
+
+        Repeated twice at most if the answer was slow; the fastest one counts.
+        """
+        best = cls._measured_once(read)
+        for _ in range(2):
+            if best.uncertainty <= _PRECISE_SECONDS:
+                break
+            best = min(best, cls._measured_once(read), key=attrgetter("uncertainty"))
+        return best
+
+    @classmethod
+    def _measured_once(cls, read: Callable[[], dt.datetime]) -> Self:
         before = dt.datetime.now(dt.UTC)
         now = read()
         seconds = (dt.datetime.now(dt.UTC) - before).total_seconds()
