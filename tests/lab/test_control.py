@@ -170,7 +170,8 @@ def test_a_platform_that_the_experiment_needs_and_the_lab_lacks(
 def test_a_platform_without_a_simulated_server(
     told: dict[str, Any], tmp_path: Path, logs: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
-    monkeypatch.delitem(lab._PLATFORMS, "vsphere")
+    simulated = {name: each for name, each in lab._PLATFORMS.items() if name != "vsphere"}
+    monkeypatch.setattr(lab, "_PLATFORMS", simulated)
     rehearse(tmp_path, experiment(count()), **told)
     assert "needs vSphere, which the lab lacks: it is not simulated, so this exp" in logs.text
 
