@@ -13,7 +13,7 @@ from chaosvm.service import VMService
 from chaosvm.vm import PowerState
 from tests.contract.backend import Backend, VCenter
 from tests.contract.estate import Entry, Power
-from tests.moments import ForwardClock, count_from_sending, once_sent
+from tests.moments import ForwardClock, count_from_sending, once, once_sent
 
 
 def means(outcome: Outcome) -> tuple[str, str, bool, str]:
@@ -223,7 +223,15 @@ def test_a_batch_goes_off_and_on_again(platform: VMService, backend: Backend) ->
 
 def test_a_batch_of_guests(platform: VMService, backend: Backend) -> None:
     backend.guest("web-02", obeys=False)
-    batch = count_from_sending(platform).batch_power_off({"name": "web-*"}, timeout=6)
+    platform.backend.clock = clock = ForwardClock()
+
+    def only_the_deaf_one_is_on() -> bool:
+        obeyed = all(backend.power(name) is Power.OFF for name in ("web-01", "web-03"))
+        return obeyed and sum(backend.sent().values()) == 3
+
+    # The last 30 s are for stopping those whose guests do not react.
+    with once(only_the_deaf_one_is_on, lambda: clock.put_forward(270)):
+        batch = platform.batch_power_off({"name": "web-*"}, timeout=300)
     assert {outcome.name: outcome.how.value for outcome in batch.outcomes} == {
         "web-01": "guest",
         "web-02": "fallback_hard",

@@ -70,7 +70,7 @@ def test_enough_run_or_not(platform: VMService) -> None:
 
 
 def test_a_state_that_has_come_is_not_waited_for(platform: VMService) -> None:
-    assert platform.server_observer.wait_for_state({"name": "web-*"}, "powered_on", 5) is True
+    assert platform.server_observer.wait_for_state({"name": "web-*"}, "powered_on", 60) is True
 
 
 def test_who_is_not_there_in_time_is_named(platform: VMService) -> None:
