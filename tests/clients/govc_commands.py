@@ -37,7 +37,7 @@ class Line:
     def problem(self, code: int | None, output: str) -> str:
         """Why the line did not pass; empty if it did."""
         if code is None:
-            return f"no end within {_WITHIN:g} s: {output}"
+            return f"it did not end in time: {output}"
         if code != 0 and not self.fails:
             return output or f"exit code {code}"
         if code == 0 and self.fails:
@@ -74,11 +74,13 @@ def _line(file: str, text: str) -> Line:
     return Line(file, command.removeprefix("! "), expected, command.startswith("! "))
 
 
-def run(chosen: list[Line], server: Mapping[str, str]) -> Iterator[Outcome]:
+def run(
+    chosen: list[Line], server: Mapping[str, str], seconds: float = _WITHIN
+) -> Iterator[Outcome]:
     with tempfile.TemporaryDirectory(prefix="govc-") as directory:
         environment = os.environ | server | _settings(Path(directory))
         for line in chosen:
-            code, output = _execute(f"govc {line.command}", environment)
+            code, output = _execute(f"govc {line.command}", environment, seconds)
             yield Outcome(line, output, line.problem(code, output))
 
 
@@ -100,7 +102,9 @@ def _settings(home: Path) -> dict[str, str]:
     }
 
 
-def _execute(command: str, environment: Mapping[str, str]) -> tuple[int | None, str]:
+def _execute(
+    command: str, environment: Mapping[str, str], seconds: float
+) -> tuple[int | None, str]:
     process = subprocess.Popen(
         ["sh", "-c", command],
         stdin=subprocess.DEVNULL,
@@ -112,7 +116,7 @@ def _execute(command: str, environment: Mapping[str, str]) -> tuple[int | None, 
         start_new_session=True,
     )
     try:
-        output, _ = process.communicate(timeout=_WITHIN)
+        output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
