@@ -66,13 +66,20 @@ def perform(multi: Any, curl: Any, settings: OLVMSettings) -> None:
     try:
         _, running = multi.perform()
         while running:
-            multi.select(_SELECT_SECONDS)
+            _wait(multi)
             _, running = multi.perform()
         _, _, failed = multi.info_read()
         for _, code, message in failed:
             raise curl_error(code, message, settings, sent=curl.getinfo(pycurl.REQUEST_SIZE) > 0)
     finally:
         multi.remove_handle(curl)
+
+
+def _wait(multi: Any) -> None:
+    """Wait for data, or until libcurl has something to do without, as with data it has buffered."""
+    milliseconds = multi.timeout()  # negative if it has not
+    due = milliseconds / 1000 if milliseconds >= 0 else _SELECT_SECONDS
+    multi.select(min(due, _SELECT_SECONDS))
 
 
 def close(curl: Any, multi: Any) -> None:
