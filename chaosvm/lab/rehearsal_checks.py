@@ -19,8 +19,8 @@ from chaosvm.lab.fixtures import find_misspellings, is_near_miss, read_needs
 from chaosvm.lab.foreign_activities import activities, is_chaosvm_activity
 from chaosvm.lab.simulation import World
 from chaosvm.platforms import PLATFORMS
-from chaosvm.runtime.missing_controls import declared_controls, own_controls, without_module
 from chaosvm.settings import Safety, Settings, load, suggestion
+from chaosvm.settings.declared_controls import declared_controls, missing_controls
 
 __all__ = ["find_mistakes"]
 
@@ -59,7 +59,7 @@ def find_mistakes(
     problems = [
         *_misspelt_keys(experiment),
         *_unusable_activities(experiment),
-        *_unusable_controls(experiment),
+        *missing_controls(experiment),
         *_misspelt_settings(own, configuration, secrets),
         *_misspelt_secrets(own, experiment.get("secrets") or {}),
     ]
@@ -138,13 +138,6 @@ def _hint(provider: Mapping[str, Any]) -> str:
 
 def _own_modules() -> list[str]:
     return [f"chaosvm.{each.name}.{kind}" for each in PLATFORMS for kind in ("actions", "probes")]
-
-
-def _unusable_controls(experiment: Mapping[str, Any]) -> Iterator[str]:
-    """Chaos Toolkit continues without a control whose module it cannot find."""
-    for name, module in without_module(declared_controls(experiment)):
-        hint = suggestion(module, own_controls())
-        yield f"the control {name!r} has the module {module!r}, which does not exist{hint}"
 
 
 def _misspelt_references(

@@ -19,8 +19,8 @@ from typing import Any, ClassVar, TypeVar
 from chaosvm.errors import InvalidValue
 from chaosvm.redaction import hide_password
 from chaosvm.runtime import experiment, rehearsal
-from chaosvm.runtime.missing_controls import declared_controls, own_controls, without_module
 from chaosvm.settings import values
+from chaosvm.settings.declared_controls import missing_controls
 
 __all__ = ["Settings", "configured", "load", "setting"]
 
@@ -160,12 +160,8 @@ def _refuse_undeclared_groups() -> None:
 
 def _refuse_missing_controls() -> None:
     """Chaos Toolkit runs the experiment without them, and nothing would be undone, or stopped."""
-    for name, module in without_module(declared_controls(experiment.current_experiment() or {})):
-        hint = values.suggestion(module, own_controls())
-        if hint or module.startswith("chaosvm."):
-            raise InvalidValue(
-                f"the control {name!r} has the module {module!r}, which does not exist{hint}"
-            )
+    for problem in missing_controls(experiment.current_experiment() or {}, only_own=True):
+        raise InvalidValue(problem)
 
 
 def configured(cls: type[Settings], environment: Mapping[str, str] | None = None) -> bool:
